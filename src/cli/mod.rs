@@ -1,0 +1,1 @@
+//! What the binaries share: exit codes, value parsers, option groups.

@@ -1,0 +1,1 @@
+//! Places that records come from and go to: standard streams, files, captures.

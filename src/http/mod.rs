@@ -1,0 +1,1 @@
+//! HTTP/1 as bytes, without I/O: head views and framing (RFC 9112).

@@ -1,0 +1,29 @@
+//! Recording, transforming and replaying HTTP traffic.
+//!
+//! The way of the data, one room a subject:
+//!
+//! ```text
+//! packets ─► segments ─► HTTP messages ─► exchanges ─► records     packet, tcp, http, capture
+//! bytes ──► records ──► transforms ──► records ──► bytes           endpoint, record, transform, pipeline
+//! records ─► due times ─► connections ─► exchanges ─► records      pace, replay
+//! ```
+//!
+//! Which room may know which is written in `ARCHITECTURE.md` and held by a test.
+
+#![deny(unsafe_code)]
+
+pub mod capture;
+pub mod cli;
+pub mod endpoint;
+pub mod error;
+pub mod http;
+pub mod observe;
+pub mod pace;
+pub mod packet;
+pub mod pipeline;
+pub mod record;
+pub mod replay;
+pub mod tcp;
+pub mod transform;
+
+pub use error::{Error, Position, Result};

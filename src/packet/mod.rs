@@ -1,0 +1,1 @@
+//! Packets: capture files, and views of what is in a packet.

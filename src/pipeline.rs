@@ -1,0 +1,1 @@
+//! Source, transforms, sink: the one copy loop, and its parallel form.

@@ -1,0 +1,1 @@
+//! Sending recorded requests when they are due, and telling how it went.

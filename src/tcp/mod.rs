@@ -1,0 +1,1 @@
+//! One TCP direction put back in order, and the table of connections.

@@ -1,0 +1,1 @@
+//! What decides on a record: filters and sampling.
