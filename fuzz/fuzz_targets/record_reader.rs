@@ -1,2 +1,54 @@
+//! Any bytes, cut in any way, read as the same records, and what is read can
+//! be written and read again.
 #![no_main]
-libfuzzer_sys::fuzz_target!(|_data: &[u8]| {});
+
+use std::io::Read;
+
+use gor_tools::record::{Block, Intake, Options, Reader, Record, Records};
+use libfuzzer_sys::fuzz_target;
+
+struct Pieces<'a> {
+    bytes: &'a [u8],
+    size: usize,
+}
+
+impl Read for Pieces<'_> {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        let size = self.size.min(self.bytes.len()).min(out.len());
+        out[..size].copy_from_slice(&self.bytes[..size]);
+        self.bytes = &self.bytes[size..];
+        Ok(size)
+    }
+}
+
+fn read_all(input: impl Read, options: Options) -> (Vec<Record>, Intake) {
+    let mut source = Records::new(Reader::new(input, options));
+    let (mut records, mut record) = (Vec::new(), Record::default());
+    while source.read(&mut record).expect("bytes in memory are readable") {
+        records.push(record.clone());
+    }
+    let intake = gor_tools::record::Source::intake(source.source());
+    (records, intake)
+}
+
+fuzz_target!(|data: &[u8]| {
+    let Some((&size, text)) = data.split_first() else { return };
+    let options = Options {
+        max_record: if size % 2 == 0 { 100 } else { 1 << 30 },
+        is_whole: |_, payload| payload.ends_with(b"!"),
+        ..Options::default()
+    };
+    let (records, intake) = read_all(text, options);
+    let size = usize::from(size / 2) + 1;
+    assert_eq!((records.clone(), intake), read_all(Pieces { bytes: text, size }, options));
+
+    let mut block = Block::new();
+    for record in &records {
+        block.push(&record.header(), &record.payload);
+    }
+    let (again, _) = read_all(block.bytes(), Options { max_record: 1 << 30, ..options });
+    let payloads = |records: &[Record]| -> Vec<Vec<u8>> {
+        records.iter().map(|record| record.payload.clone()).collect()
+    };
+    assert_eq!(payloads(&records), payloads(&again));
+});

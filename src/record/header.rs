@@ -106,3 +106,107 @@ pub struct Header<'a> {
     /// Fields after the fifth as they stand, a known mark excepted.
     pub extra: &'a [u8],
 }
+
+impl<'a> Header<'a> {
+    /// Takes a header line apart. `line` comes without its line end.
+    pub fn parse(line: &'a [u8]) -> Result<Header<'a>, Malformed> {
+        let mut header = Header::default();
+        let mut rest = line;
+        header.kind = match next_field(&mut rest) {
+            Some(b"1") => Kind::Request,
+            Some(b"2") => Kind::Response,
+            Some(b"3") => Kind::Replayed,
+            _ => return Err(Malformed::Kind),
+        };
+        header.id = next_field(&mut rest).ok_or(Malformed::Id)?;
+        header.timestamp = next_field(&mut rest).and_then(integer).ok_or(Malformed::Timestamp)?;
+        header.latency = match next_field(&mut rest) {
+            Some(field) => Some(integer(field).ok_or(Malformed::Latency)?),
+            None => return Ok(header),
+        };
+        if let Some(field) = next_field(&mut rest) {
+            let length = integer(field).and_then(|length| u64::try_from(length).ok());
+            header.length = Some(length.ok_or(Malformed::Length)?);
+            let before_mark = rest;
+            header.mark = match next_field(&mut rest) {
+                Some(b"cut") => Some(Mark::Cut),
+                Some(b"gap") => Some(Mark::Gap),
+                _ => {
+                    rest = before_mark;
+                    None
+                }
+            };
+            header.extra = rest;
+        }
+        Ok(header)
+    }
+
+    /// Whether a line that [`Header::parse`] refuses was yet meant as a header:
+    /// all its fields but one are right, or it stops early.
+    ///
+    /// The reader asks this of the line after a separator. A damaged record
+    /// must not become the tail of the good one before it.
+    pub(super) fn is_broken(line: &[u8]) -> bool {
+        let mut rest = line;
+        let kind = next_field(&mut rest).unwrap_or_default();
+        let is_kind = matches!(kind, b"1" | b"2" | b"3");
+        let id = next_field(&mut rest).unwrap_or_default();
+        let timestamp = next_field(&mut rest);
+        let is_time = timestamp.and_then(integer).is_some();
+        let is_id = id.iter().all(u8::is_ascii_hexdigit);
+        (is_kind && (is_id || is_time)) || (!id.is_empty() && is_id && is_time)
+    }
+
+    /// Appends the header line, with its line feed.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&[self.kind.digit(), b' ']);
+        out.extend_from_slice(self.id);
+        // Writing into a vector cannot fail.
+        let _ = write!(out, " {}", self.timestamp);
+        if let Some(latency) = self.latency {
+            let _ = write!(out, " {latency}");
+        }
+        if let Some(length) = self.length {
+            let _ = write!(out, " {length}");
+        }
+        if let Some(mark) = self.mark {
+            out.push(b' ');
+            out.extend_from_slice(mark.as_str().as_bytes());
+        }
+        if !self.extra.is_empty() {
+            out.push(b' ');
+            out.extend_from_slice(self.extra);
+        }
+        out.push(b'\n');
+    }
+}
+
+/// Cuts the next field off. An empty field is none.
+fn next_field<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let end = memchr::memchr(b' ', rest).unwrap_or(rest.len());
+    let field = &rest[..end];
+    *rest = rest.get(end + 1..).unwrap_or_default();
+    (!field.is_empty()).then_some(field)
+}
+
+/// A decimal number with an optional minus sign.
+fn integer(field: &[u8]) -> Option<i64> {
+    let (is_negative, digits) = match field {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    if digits.is_empty() || digits.len() > 19 {
+        return None;
+    }
+    let mut value = 0_u64;
+    for &digit in digits {
+        let digit = digit.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        // Nineteen digits fit 64 bits unsigned.
+        value = value * 10 + u64::from(digit);
+    }
+    let value = i64::try_from(value).ok()?;
+    Some(if is_negative { -value } else { value })
+}

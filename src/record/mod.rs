@@ -1,3 +1,26 @@
-//! The gor text format.
+//! The gor text format: records, their header line, reading and writing.
+//!
+//! A record is a header line, the payload as it was on the wire, and a
+//! separator line:
+//!
+//! ```text
+//! KIND SP ID SP TIMESTAMP SP LATENCY [SP LENGTH [SP MARK]] LF
+//! PAYLOAD
+//! LF 🐵🙈🙉 LF
+//! ```
+//!
+//! Everything is read in [`Block`]s: runs of whole records in one buffer, each
+//! record a [`View`] into it. [`Records`] is the plain loop on top.
+
+mod block;
 mod header;
+mod reader;
+mod source;
+
+pub use block::{Block, View};
 pub use header::{Header, Kind, Malformed, Mark, SEPARATOR};
+pub use reader::{DEFAULT_MAX_RECORD, MAX_MAX_RECORD, Options, Reader};
+pub use source::{Intake, Record, Records, Source};
+
+#[cfg(test)]
+mod tests;

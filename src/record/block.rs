@@ -1,0 +1,202 @@
+//! Whole records in one buffer, and views of them.
+
+use std::ops::Range;
+
+use memchr::memmem;
+
+use super::header::{Header, Kind, Mark, SEPARATOR};
+use crate::Position;
+
+/// One record of a [`Block`], its bytes borrowed from there.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// The header line, taken apart.
+    pub header: Header<'a>,
+    /// The message as it was on the wire.
+    pub payload: &'a [u8],
+    /// Everything: header line, payload and separator.
+    pub raw: &'a [u8],
+    /// Where the record stood in the stream it was read from.
+    pub position: Position,
+}
+
+/// A run of whole records, as gor text in one buffer.
+///
+/// Records may have unused bytes between them (what was malformed there),
+/// so neighbours are not always adjacent; [`Block::runs`] knows.
+#[derive(Debug, Default)]
+pub struct Block {
+    /// The text. Beyond `filled` stands room that was already paid for.
+    pub(super) buffer: Vec<u8>,
+    pub(super) filled: usize,
+    pub(super) spans: Vec<Span>,
+    /// Where the buffer's first byte stood in its stream.
+    pub(super) origin: Position,
+}
+
+/// Where the parts of one record are in its block's buffer.
+///
+/// Offsets are of 32 bits: a block holds at most 4 GiB.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    pub(super) timestamp: i64,
+    pub(super) latency: Option<i64>,
+    pub(super) start: u32,
+    pub(super) payload: u32,
+    pub(super) payload_end: u32,
+    pub(super) end: u32,
+    pub(super) id_len: u16,
+    /// Bytes from the payload's start back to the fields after the mark.
+    pub(super) extra_len: u16,
+    pub(super) kind: Kind,
+    pub(super) mark: Option<Mark>,
+    pub(super) has_length: bool,
+    /// Number of this record counted from the block's first.
+    pub(super) number: u32,
+}
+
+impl Span {
+    /// The span of a record whose header line and payload are known.
+    pub(super) fn new(header: &Header<'_>, start: usize, payload: Range<usize>, end: usize) -> Self {
+        Span {
+            timestamp: header.timestamp,
+            latency: header.latency,
+            start: start as u32,
+            payload: payload.start as u32,
+            payload_end: payload.end as u32,
+            end: end as u32,
+            id_len: header.id.len() as u16,
+            extra_len: header.extra.len() as u16,
+            kind: header.kind,
+            mark: header.mark,
+            has_length: header.length.is_some(),
+            number: 0,
+        }
+    }
+}
+
+impl Block {
+    /// An empty block.
+    pub fn new() -> Self {
+        Block::default()
+    }
+
+    /// Number of records.
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Whether there is no record.
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// Forgets the records, keeps the memory.
+    pub fn clear(&mut self) {
+        self.filled = 0;
+        self.spans.clear();
+        self.origin = Position::default();
+    }
+
+    /// The text of all records, and of what stood between them.
+    pub fn bytes(&self) -> &[u8] {
+        &self.buffer[..self.filled]
+    }
+
+    /// The record at `index`, which must be less than [`Block::len`].
+    pub fn get(&self, index: usize) -> View<'_> {
+        let span = &self.spans[index];
+        let (start, payload) = (span.start as usize, span.payload as usize);
+        // A header line begins with the kind's digit and a space.
+        let id = start + 2;
+        let line_end = payload - 1;
+        let raw = &self.buffer[start..span.end as usize];
+        View {
+            header: Header {
+                kind: span.kind,
+                id: &self.buffer[id..id + span.id_len as usize],
+                timestamp: span.timestamp,
+                latency: span.latency,
+                length: span.has_length.then(|| u64::from(span.payload_end - span.payload)),
+                mark: span.mark,
+                extra: &self.buffer[line_end - span.extra_len as usize..line_end],
+            },
+            payload: &self.buffer[payload..span.payload_end as usize],
+            raw,
+            position: Position {
+                record: self.origin.record + u64::from(span.number),
+                byte: self.origin.byte + u64::from(span.start),
+            },
+        }
+    }
+
+    /// All records in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = View<'_>> {
+        (0..self.spans.len()).map(|index| self.get(index))
+    }
+
+    /// The text of the records that `keep` says yes to, in as few slices as
+    /// possible: neighbours come as one.
+    pub fn runs<'a>(
+        &'a self,
+        mut keep: impl FnMut(usize) -> bool + 'a,
+    ) -> impl Iterator<Item = &'a [u8]> + 'a {
+        let mut index = 0;
+        std::iter::from_fn(move || {
+            while index < self.spans.len() && !keep(index) {
+                index += 1;
+            }
+            let first = self.spans.get(index)?;
+            let mut end = first.end;
+            index += 1;
+            while let Some(next) = self.spans.get(index)
+                && next.start == end
+                && keep(index)
+            {
+                end = next.end;
+                index += 1;
+            }
+            Some(&self.buffer[first.start as usize..end as usize])
+        })
+    }
+
+    /// Adds a record.
+    ///
+    /// The header's length field is set here: it is written when the payload
+    /// holds a line that would be taken for the separator, or when a mark
+    /// says that the message is not whole, and left out otherwise. A latency
+    /// that is absent becomes 0 where a length must follow it.
+    pub fn push(&mut self, header: &Header<'_>, payload: &[u8]) {
+        let mut header = *header;
+        let needs_length = header.mark.is_some() || !header.extra.is_empty() || holds_separator(payload);
+        header.length = needs_length.then_some(payload.len() as u64);
+        if needs_length {
+            header.latency = header.latency.or(Some(0));
+        }
+        self.buffer.truncate(self.filled);
+        let start = self.filled;
+        header.write(&mut self.buffer);
+        let payload_start = self.buffer.len();
+        self.buffer.extend_from_slice(payload);
+        let payload_end = self.buffer.len();
+        self.buffer.extend_from_slice(SEPARATOR);
+        self.filled = self.buffer.len();
+        let mut span = Span::new(&header, start, payload_start..payload_end, self.filled);
+        span.number = self.spans.len() as u32;
+        self.spans.push(span);
+    }
+}
+
+/// Whether a reader could take a line of the payload for the separator.
+///
+/// The payload is followed by a line feed and preceded by one, so a separator
+/// at its very edges counts too, and so does one with CRLF line ends.
+pub(super) fn holds_separator(payload: &[u8]) -> bool {
+    let monkeys = &SEPARATOR[1..SEPARATOR.len() - 1];
+    memmem::find_iter(payload, monkeys).any(|at| {
+        let starts_line = at == 0 || payload[at - 1] == b'\n';
+        let ends_line =
+            matches!(&payload[at + monkeys.len()..], [] | [b'\n', ..] | [b'\r'] | [b'\r', b'\n', ..]);
+        starts_line && ends_line
+    })
+}

@@ -1,0 +1,475 @@
+//! Bytes in, blocks of records out: tolerant, bounded, and never fooled by a body.
+
+use std::io::{ErrorKind, Read};
+use std::sync::LazyLock;
+
+use memchr::{memchr, memmem};
+
+use super::block::{Block, Span};
+use super::header::{Header, Kind, MAX_HEADER, Malformed, SEPARATOR};
+use super::source::{Intake, Source};
+use crate::{Error, Position, Result};
+
+/// Bytes asked of the input at once.
+const READ_SIZE: usize = 1 << 20;
+
+/// A buffer that a giant record made larger than this is given back.
+const KEEP_BUFFER: usize = 8 * READ_SIZE;
+
+/// Largest record accepted unless the user says otherwise: 1 GiB.
+pub const DEFAULT_MAX_RECORD: u64 = 1 << 30;
+
+/// Largest limit a user can set: offsets within a block are of 32 bits.
+pub const MAX_MAX_RECORD: u64 = 3 << 30;
+
+/// How to read.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Longest record accepted, in bytes; capped at [`MAX_MAX_RECORD`].
+    pub max_record: u64,
+    /// Whether the first malformed record is an error.
+    pub is_strict: bool,
+    /// Tells whether a payload is a whole message beyond doubt. Asked where a
+    /// separator is followed by no header, and at the end of the input.
+    pub is_whole: fn(Kind, &[u8]) -> bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { max_record: DEFAULT_MAX_RECORD, is_strict: false, is_whole: |_, _| false }
+    }
+}
+
+/// Reads the gor text format from any stream of bytes.
+///
+/// Without a length field, a separator line ends a record if the input ends
+/// there, if a header line follows, or if the payload is whole by its own
+/// framing; otherwise it is payload. None of this depends on how the input is
+/// cut into reads.
+#[derive(Debug)]
+pub struct Reader<R> {
+    input: R,
+    options: Options,
+    /// What was read after the last whole record.
+    tail: Vec<u8>,
+    /// Where the tail begins in the stream.
+    position: Position,
+    /// How much of the tail's record was searched for its end.
+    scanned: usize,
+    /// Bytes to throw away unseen: a payload of known length, but too large.
+    skip_exactly: u64,
+    /// Whether what comes then is thrown away up to the next separator.
+    is_skipping: bool,
+    is_at_end: bool,
+    /// What ended the input early. Told after the records before it.
+    failure: Option<Error>,
+    intake: Intake,
+}
+
+/// What was found at the front of the bytes not yet taken apart.
+enum Found {
+    /// A record. The span counts from the front.
+    Record { span: Span, length: usize },
+    /// Nothing that can be decided before more bytes come.
+    NeedMore,
+    /// A record that breaks a rule.
+    Malformed(Malformed),
+    /// A record beyond the limit, and how many bytes of it are known to be its own.
+    TooLarge { length: u64 },
+}
+
+/// Where a payload ends, and how long the separator after it is.
+struct Ending {
+    payload_end: usize,
+    separator: usize,
+}
+
+impl<R: Read> Reader<R> {
+    /// Reads from `input`, which needs no buffer of its own.
+    pub fn new(input: R, options: Options) -> Self {
+        Reader {
+            input,
+            options: Options { max_record: options.max_record.min(MAX_MAX_RECORD), ..options },
+            tail: Vec::new(),
+            position: Position { record: 1, byte: 0 },
+            scanned: 0,
+            skip_exactly: 0,
+            is_skipping: false,
+            is_at_end: false,
+            failure: None,
+            intake: Intake::default(),
+        }
+    }
+
+    /// Reads once, into the room after what is filled.
+    fn fill(&mut self, block: &mut Block) {
+        let wanted = block.filled + READ_SIZE;
+        if block.buffer.len() < wanted {
+            // A record that spans many reads must not be copied at each.
+            block.buffer.resize(wanted.max(block.filled * 2), 0);
+        }
+        let read = loop {
+            match self.input.read(&mut block.buffer[block.filled..]) {
+                Ok(read) => break read,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.failure = Some(error.into());
+                    break 0;
+                }
+            }
+        };
+        self.is_at_end = read == 0;
+        block.filled += read;
+        self.intake.bytes += read as u64;
+    }
+
+    /// Takes whole records off the front of `block` from `next` on, and
+    /// returns where it had to stop.
+    fn split(&mut self, block: &mut Block, mut next: usize) -> Result<usize> {
+        loop {
+            let unseen = self.skip_exactly.min((block.filled - next) as u64);
+            self.skip_exactly -= unseen;
+            next += unseen as usize;
+            if self.is_skipping {
+                let (skipped, is_over) = self.skip(&block.buffer[next..block.filled]);
+                next += skipped;
+                self.is_skipping = !is_over;
+                if !is_over {
+                    return Ok(next);
+                }
+            }
+            next += blank_lines(&block.buffer[next..block.filled]);
+            if next == block.filled {
+                return Ok(next);
+            }
+            match self.find(&mut block.buffer[next..block.filled]) {
+                Found::Record { mut span, length } => {
+                    span.number = (self.position.record - block.origin.record) as u32;
+                    span.start += next as u32;
+                    span.payload += next as u32;
+                    span.payload_end += next as u32;
+                    span.end += next as u32;
+                    block.spans.push(span);
+                    self.intake.records += 1;
+                    self.position.record += 1;
+                    self.scanned = 0;
+                    next += length;
+                }
+                Found::NeedMore => return Ok(next),
+                Found::Malformed(reason) => self.refuse(block, next, Some(reason))?,
+                Found::TooLarge { length } => {
+                    self.refuse(block, next, None)?;
+                    self.skip_exactly = length;
+                }
+            }
+        }
+    }
+
+    /// Counts a record that is not handed out, and starts to skip it.
+    fn refuse(&mut self, block: &Block, next: usize, reason: Option<Malformed>) -> Result<()> {
+        let byte = block.origin.byte + next as u64;
+        let position = Position { record: self.position.record, byte };
+        match reason {
+            Some(reason) if self.options.is_strict => {
+                return Err(Error::Malformed { position, reason });
+            }
+            Some(reason) => {
+                self.intake.malformed += 1;
+                self.intake.first_malformed.get_or_insert((position, reason));
+            }
+            None if self.options.is_strict => {
+                return Err(Error::RecordTooLarge { position, limit: self.options.max_record });
+            }
+            None => {
+                self.intake.too_large += 1;
+                self.intake.first_too_large.get_or_insert(position);
+            }
+        }
+        self.position.record += 1;
+        self.scanned = 0;
+        self.is_skipping = true;
+        Ok(())
+    }
+
+    /// How many bytes belong to a record that is skipped, and whether its end
+    /// is among them.
+    fn skip(&self, bytes: &[u8]) -> (usize, bool) {
+        match find_separator(bytes, 0, self.is_at_end) {
+            Search::At(ending) => (ending.payload_end + ending.separator, true),
+            Search::Open(_) if self.is_at_end => (bytes.len(), true),
+            // Half a separator may stand at the end.
+            Search::Open(at) => (at, false),
+        }
+    }
+
+    /// Looks for one record at the front of `bytes`, which is not empty and
+    /// begins with no line end. Odd line ends are made regular in place.
+    fn find(&mut self, bytes: &mut [u8]) -> Found {
+        let line_end = match memchr(b'\n', &bytes[..bytes.len().min(MAX_HEADER)]) {
+            Some(at) => at,
+            None if bytes.len() >= MAX_HEADER => return Found::Malformed(Malformed::HeaderTooLong),
+            None if self.is_at_end => return Found::Malformed(Malformed::HeaderCut),
+            None => return Found::NeedMore,
+        };
+        let is_crlf = line_end > 0 && bytes[line_end - 1] == b'\r';
+        let header = match Header::parse(&bytes[..line_end - usize::from(is_crlf)]) {
+            Ok(header) => header,
+            Err(reason) => return Found::Malformed(reason),
+        };
+        let payload = line_end + 1;
+        let ending = match header.length {
+            Some(length) => self.known_end(bytes, payload, length),
+            None => self.search_end(bytes, payload, header.kind),
+        };
+        let Ending { payload_end, separator } = match ending {
+            Ok(ending) => ending,
+            Err(found) => return found,
+        };
+        let start = usize::from(is_crlf);
+        let mut span = Span::new(&header, start, payload..payload_end, payload_end + SEPARATOR.len());
+        let length = payload_end + separator;
+        if is_crlf {
+            // The carriage return is overwritten, its byte becomes unused.
+            bytes.copy_within(..line_end - 1, 1);
+        }
+        if separator >= SEPARATOR.len() {
+            bytes[payload_end..payload_end + SEPARATOR.len()].copy_from_slice(SEPARATOR);
+        } else {
+            // The input ended early: `finish` puts the separator there.
+            span.end = length as u32;
+        }
+        Found::Record { span, length }
+    }
+
+    /// The end of a payload whose length is known.
+    fn known_end(&self, bytes: &[u8], payload: usize, length: u64) -> Result<Ending, Found> {
+        if length.saturating_add(payload as u64) > self.options.max_record {
+            return Err(Found::TooLarge { length: length.saturating_add(payload as u64) });
+        }
+        let payload_end = payload + length as usize;
+        let after = bytes.get(payload_end..).unwrap_or_default();
+        match separator_at(after) {
+            Some(separator) => Ok(Ending { payload_end, separator }),
+            None if self.is_at_end && bytes.len() >= payload_end && SEPARATOR.starts_with(after) => {
+                Ok(Ending { payload_end, separator: after.len() })
+            }
+            None if self.is_at_end || !may_become_separator(after) => {
+                Err(Found::Malformed(Malformed::WrongLength))
+            }
+            None => Err(Found::NeedMore),
+        }
+    }
+
+    /// The end of a payload whose length is not known.
+    fn search_end(&mut self, bytes: &[u8], payload: usize, kind: Kind) -> Result<Ending, Found> {
+        // A payload may be empty: its separator's line feed is then the header's own.
+        let mut from = self.scanned.max(payload);
+        loop {
+            let search = find_separator(bytes, from, self.is_at_end);
+            let reached = match &search {
+                Search::At(ending) => ending.payload_end,
+                Search::Open(at) => *at,
+            };
+            if reached as u64 > self.options.max_record {
+                return Err(Found::TooLarge { length: reached as u64 });
+            }
+            self.scanned = reached;
+            let ending = match search {
+                Search::At(ending) => ending,
+                Search::Open(_) if self.is_at_end => {
+                    let left = partial_separator(&bytes[payload..]);
+                    return Ok(Ending { payload_end: bytes.len() - left, separator: left });
+                }
+                Search::Open(_) => return Err(Found::NeedMore),
+            };
+            let next = ending.payload_end + ending.separator;
+            let is_end = match what_follows(&bytes[next..], self.is_at_end) {
+                Follows::Record => true,
+                other => {
+                    if (self.options.is_whole)(kind, &bytes[payload..ending.payload_end]) {
+                        true
+                    } else if matches!(other, Follows::Unknown) {
+                        return Err(Found::NeedMore);
+                    } else {
+                        false
+                    }
+                }
+            };
+            if is_end {
+                return Ok(ending);
+            }
+            from = next - 1;
+        }
+    }
+
+    /// Gives the last record the separator that the input did not have.
+    fn finish(&mut self, block: &mut Block) {
+        let Some(span) = block.spans.last_mut() else { return };
+        if span.end as usize == span.payload_end as usize + SEPARATOR.len() {
+            return;
+        }
+        let end = span.payload_end as usize;
+        span.end = (end + SEPARATOR.len()) as u32;
+        block.buffer.truncate(end);
+        block.buffer.extend_from_slice(SEPARATOR);
+        block.filled = block.buffer.len();
+        let last = block.get(block.len() - 1);
+        if last.header.mark.is_none()
+            && last.header.length.is_none()
+            && !(self.options.is_whole)(last.header.kind, last.payload)
+        {
+            self.intake.unfinished = Some(last.position);
+        }
+    }
+}
+
+impl<R: Read> Source for Reader<R> {
+    fn read_block(&mut self, block: &mut Block) -> Result<bool> {
+        block.clear();
+        block.origin = self.position;
+        if block.buffer.len() > KEEP_BUFFER && self.tail.len() < READ_SIZE {
+            block.buffer = Vec::new();
+        }
+        let tail = std::mem::take(&mut self.tail);
+        if block.buffer.len() < tail.len() {
+            block.buffer.resize(tail.len() + READ_SIZE, 0);
+        }
+        block.buffer[..tail.len()].copy_from_slice(&tail);
+        block.filled = tail.len();
+        self.tail = tail;
+        self.tail.clear();
+
+        let mut next = 0;
+        while !self.is_at_end && block.is_empty() {
+            self.fill(block);
+            match self.split(block, next) {
+                Ok(stopped_at) => next = stopped_at,
+                Err(error) => {
+                    self.failure = Some(error);
+                    self.is_at_end = true;
+                    next = block.filled;
+                }
+            }
+            if self.is_skipping && block.is_empty() {
+                // What is skipped needs no room, however long it is.
+                block.buffer.copy_within(next..block.filled, 0);
+                block.filled -= next;
+                block.origin.byte += next as u64;
+                next = 0;
+            }
+        }
+        self.tail.extend_from_slice(&block.buffer[next..block.filled]);
+        block.filled = next;
+        self.position.byte = block.origin.byte + next as u64;
+        if self.is_at_end {
+            self.finish(block);
+        }
+        match self.failure.take_if(|_| block.is_empty()) {
+            Some(error) => Err(error),
+            None => Ok(!block.is_empty()),
+        }
+    }
+
+    fn intake(&self) -> Intake {
+        self.intake
+    }
+}
+
+/// What a search for a separator came to.
+enum Search {
+    At(Ending),
+    /// None before this offset; from there on more bytes are needed.
+    Open(usize),
+}
+
+/// What stands after a separator.
+enum Follows {
+    /// The end of the input, or a header line, be it a damaged one.
+    Record,
+    /// Something else.
+    Payload,
+    /// Too few bytes to tell.
+    Unknown,
+}
+
+/// A separator line with the line feed before it, but without what ends it.
+const OPENING: &[u8] = SEPARATOR.split_at(SEPARATOR.len() - 1).0;
+
+static FINDER: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(OPENING));
+
+/// Finds the first separator at or after `from`.
+///
+/// A line end before the separator belongs to it: a CRLF where the separator
+/// line itself ends in CRLF, a line feed otherwise. Directly after the header
+/// line (`from` is then the payload's start) that line's own end serves.
+fn find_separator(bytes: &[u8], from: usize, is_at_end: bool) -> Search {
+    let mut from = from;
+    loop {
+        let Some(at) = FINDER.find(&bytes[from..]).map(|at| from + at) else {
+            // A carriage return and half an opening may be at the end.
+            return Search::Open(bytes.len().saturating_sub(OPENING.len()).max(from));
+        };
+        match &bytes[at + OPENING.len()..] {
+            [b'\n', ..] => return Search::At(Ending { payload_end: at, separator: SEPARATOR.len() }),
+            [b'\r', b'\n', ..] => {
+                let has_return = at > from && bytes[at - 1] == b'\r';
+                let payload_end = at - usize::from(has_return);
+                let separator = SEPARATOR.len() + 1 + usize::from(has_return);
+                return Search::At(Ending { payload_end, separator });
+            }
+            [] | [b'\r'] if !is_at_end => return Search::Open(at.saturating_sub(1).max(from)),
+            _ => from = at + 1,
+        }
+    }
+}
+
+/// The length of the separator that `bytes` begins with.
+fn separator_at(bytes: &[u8]) -> Option<usize> {
+    let has_return = bytes.first() == Some(&b'\r');
+    let rest = bytes[usize::from(has_return)..].strip_prefix(OPENING)?;
+    match rest {
+        [b'\n', ..] => Some(usize::from(has_return) + SEPARATOR.len()),
+        [b'\r', b'\n', ..] => Some(usize::from(has_return) + SEPARATOR.len() + 1),
+        _ => None,
+    }
+}
+
+/// Whether more bytes could make a separator of these.
+fn may_become_separator(bytes: &[u8]) -> bool {
+    let bytes = bytes.strip_prefix(b"\r").unwrap_or(bytes);
+    SEPARATOR.starts_with(bytes) || bytes.strip_prefix(OPENING) == Some(b"\r")
+}
+
+/// How many bytes at the end of the input are the beginning of a separator.
+fn partial_separator(bytes: &[u8]) -> usize {
+    // A lone line feed is payload: it may well be a message's own.
+    (2..SEPARATOR.len()).rev().find(|&length| bytes.ends_with(&SEPARATOR[..length])).unwrap_or(0)
+}
+
+/// Length of the empty lines that `bytes` begins with.
+fn blank_lines(bytes: &[u8]) -> usize {
+    let mut length = 0;
+    loop {
+        match &bytes[length..] {
+            [b'\n', ..] => length += 1,
+            [b'\r', b'\n', ..] => length += 2,
+            _ => return length,
+        }
+    }
+}
+
+/// Tells what follows a separator.
+fn what_follows(bytes: &[u8], is_at_end: bool) -> Follows {
+    let bytes = &bytes[blank_lines(bytes)..];
+    let window = &bytes[..bytes.len().min(MAX_HEADER)];
+    let Some(end) = memchr(b'\n', window) else {
+        return match (bytes.is_empty(), is_at_end) {
+            (true, true) => Follows::Record,
+            (_, false) if bytes.len() < MAX_HEADER => Follows::Unknown,
+            (false, true) if Header::is_broken(bytes) => Follows::Record,
+            _ => Follows::Payload,
+        };
+    };
+    let line = window[..end].strip_suffix(b"\r").unwrap_or(&window[..end]);
+    if Header::parse(line).is_ok() || Header::is_broken(line) { Follows::Record } else { Follows::Payload }
+}
