@@ -274,7 +274,7 @@ fn strict_reading_gives_the_good_records_and_then_the_error() {
     assert_eq!(record.payload, b"one");
     let error = source.read(&mut record).unwrap_err();
     assert!(matches!(error, Error::Malformed { reason: Malformed::Timestamp, .. }), "{error}");
-    assert_eq!(error.to_string(), "record 2 (byte 27): the timestamp is not a number of nanoseconds");
+    assert_eq!(error.to_string(), "record 2 (byte 25): the timestamp is not a number of nanoseconds");
 }
 
 #[test]
