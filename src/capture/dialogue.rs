@@ -48,6 +48,12 @@ pub(super) struct Pending {
     context: RequestContext,
 }
 
+impl Pending {
+    pub(super) fn new(exchange: Seq, ack: Seq, context: RequestContext) -> Self {
+        Pending { exchange, ack, context }
+    }
+}
+
 /// Both directions of a connection, as messages.
 #[derive(Debug, Default)]
 pub(super) struct Dialogue {
@@ -203,7 +209,9 @@ impl Dialogue {
                 let (passed, found) = stream.find(&mut rest);
                 out.ledger.bytes.skipped += passed as u64;
                 if let Some(unread) = found.filter(|unread| !unread.is_empty()) {
-                    self.http(key, side, &Chunk { bytes: &unread, ..*chunk }, out);
+                    let passed = (chunk.bytes.len() as u32).wrapping_sub(unread.len() as u32);
+                    let seq = chunk.seq + passed;
+                    self.http(key, side, &Chunk { bytes: &unread, seq, ..*chunk }, out);
                 }
                 continue;
             }
@@ -302,12 +310,17 @@ impl Dialogue {
         let method = request_line(stream.payload(at_hand)).map(|line| line.method).unwrap_or_default();
         let (context, ack) = (RequestContext::of(method), stream.message.ack);
         let exchange = self.next_exchange(ack);
-        self.sending = Some(exchange);
+        self.begin_exchange(exchange);
         if self.pending.len() == MAX_PENDING {
             self.pending.pop_front();
             out.ledger.without_response += 1;
         }
-        self.pending.push_back(Pending { exchange, ack, context });
+        self.pending.push_back(Pending::new(exchange, ack, context));
+    }
+
+    /// The request under way gets its number.
+    pub(super) fn begin_exchange(&mut self, exchange: Seq) {
+        self.sending = Some(exchange);
     }
 
     /// The first number from `wanted` up that no exchange of this connection has.
@@ -402,7 +415,7 @@ impl Dialogue {
         let real_ip = out.options.real_ip_header.as_deref();
         if is_request && self.mode == Mode::Http && (expects || real_ip.is_some()) {
             edit::write_request(payload, expects, real_ip.map(|name| (name, client.ip())), out.scratch);
-            payload = out.scratch;
+            payload = &out.scratch[..];
         }
         out.block.push(&header, payload);
 
@@ -420,7 +433,7 @@ impl Dialogue {
     /// The message under way will not be whole: counts it, or writes what there is of it.
     ///
     /// It is not left yet; the caller knows how it goes on.
-    fn lose(&mut self, key: &Key, side: Side, loss: Loss, at_hand: &[u8], out: &mut Out<'_>) {
+    pub(super) fn lose(&mut self, key: &Key, side: Side, loss: Loss, at_hand: &[u8], out: &mut Out<'_>) {
         let is_request = self.client == Some(side);
         let is_wanted = is_request || out.options.has_responses;
         if !is_wanted || (out.options.allows_incomplete && loss != Loss::Malformed) {
@@ -526,6 +539,11 @@ impl Dialogue {
             out.ledger.without_response += self.pending.len() as u64;
         }
         self.pending.clear();
+    }
+
+    /// Who the client is, as far as the addresses to record at tell.
+    pub(super) fn known_client(&self, options: &Options) -> Option<Side> {
+        if options.addresses.is_empty() { None } else { self.client }
     }
 
     /// Memory held.

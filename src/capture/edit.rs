@@ -4,11 +4,6 @@ use std::net::IpAddr;
 
 use crate::http::Head;
 
-/// Whether [`write_request`] would change anything.
-pub(super) fn is_needed(expects_continue: bool, real_ip_header: Option<&str>) -> bool {
-    expects_continue || real_ip_header.is_some()
-}
-
 /// Writes a request to `out` (emptied first), without its `Expect` lines when
 /// `expects_continue`, and with `real_ip_header` carrying the client's address.
 ///

@@ -22,7 +22,7 @@ mod source;
 mod stream;
 
 pub use address::Address;
-pub use ledger::{Bytes, Connections, Ledger, Loss, Messages, Packets};
+pub use ledger::{Bytes, Connections, Ledger, Loss, Messages, Packets, Segments};
 pub use recorder::Recorder;
 pub use source::{Source, Tap};
 
@@ -74,5 +74,3 @@ impl Default for Options {
     }
 }
 
-#[cfg(test)]
-mod tests;

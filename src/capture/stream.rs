@@ -129,7 +129,7 @@ impl Stream {
                     let kept = if self.has_head { rest.len().min(self.message.keep) } else { rest.len() };
                     self.buffer.extend_from_slice(&rest[..kept]);
                     self.message.length = rest.len() as u64;
-                    self.is_buffered = true;
+                    (self.is_buffered, self.taken) = (true, 0);
                     *rest = &[];
                     return Ok(Progress::More);
                 }
@@ -158,6 +158,13 @@ impl Stream {
         }
         self.message.length = self.buffer.len() as u64;
         Ok(if self.has_head { Progress::Head } else { Progress::More })
+    }
+
+    /// Adds bytes to a message that has no framing, as far as they are kept.
+    pub(super) fn buffer_bytes(&mut self, bytes: &[u8]) {
+        self.is_buffered = true;
+        let room = self.message.keep.saturating_sub(self.buffer.len());
+        self.buffer.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
     /// What is kept of the message: the buffer, or the front of what is at hand.
@@ -195,6 +202,14 @@ impl Stream {
         self.message.is_snapped |= is_snapped;
         match &mut self.state {
             State::Within(framer) => framer.pass_over(bytes),
+            _ => false,
+        }
+    }
+
+    /// Whether the message under way is whole if the connection ends here.
+    pub(super) fn ends_with_connection(&mut self) -> bool {
+        match &mut self.state {
+            State::Within(framer) => framer.close(),
             _ => false,
         }
     }
@@ -238,11 +253,6 @@ impl Stream {
                 (length, None)
             }
         }
-    }
-
-    /// Memory held.
-    pub(super) fn held(&self) -> usize {
-        self.buffer.capacity()
     }
 }
 

@@ -114,6 +114,11 @@ impl Assembler {
         self.isn.is_none()
     }
 
+    /// The sequence number of the next byte to deliver; none before anything was seen.
+    pub fn next_seq(&self) -> Option<Seq> {
+        (self.stage > Stage::Unseen).then_some(self.next_seq)
+    }
+
     /// Memory held back, [`PIECE_OVERHEAD`] for each piece included.
     pub fn buffered(&self) -> usize {
         self.waiting

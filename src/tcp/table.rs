@@ -15,7 +15,7 @@ use super::Key;
 const NONE: u32 = u32::MAX;
 
 /// Names an entry while it is in the table; afterwards the next entry may have the same one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Id(u32);
 
 struct Slot<C> {
