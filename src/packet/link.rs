@@ -184,7 +184,7 @@ pub(super) fn ppp(mut part: Part<'_>, context: Context) -> Result<Found<'_>, Sto
     }
 }
 
-/// PPPoE in its session stage (RFC 2516 §4).
+/// `PPPoE` in its session stage (RFC 2516 §4).
 fn pppoe(part: Part<'_>, context: Context) -> Result<Found<'_>, Stop> {
     let (&[version, code, _, _, length_1, length_2], rest) = part.header::<6>(Layer::Pppoe)?;
     if version != 0x11 {

@@ -180,47 +180,47 @@ fn damage_is_named_with_its_place() {
         ),
         (
             join(&[&good, &[b'A'; 40]]),
-            "packet 2 (byte 96): a block of type 0x41414141 cannot be 1094795585 bytes long".into(),
+            "packet 2 (byte 100): a block of type 0x41414141 cannot be 1094795585 bytes long".into(),
         ),
         (
             join(&[&good, &words(false, &[6, 0x1000_0000])]),
             format!(
-                "packet 2 (byte 96): the block claims 268435456 bytes; {MAX_BLOCK} is the most that is accepted"
+                "packet 2 (byte 100): the block claims 268435456 bytes; {MAX_BLOCK} is the most that is accepted"
             ),
         ),
         (
             join(&[&good, &words(false, &[6, 8, 8])]),
-            "packet 2 (byte 96): a block of type 0x6 cannot be 8 bytes long".into(),
+            "packet 2 (byte 100): a block of type 0x6 cannot be 8 bytes long".into(),
         ),
         (
             join(&[&good, &packet(5)]),
-            "packet 2 (byte 96): the packet claims 5 captured bytes, more than its block holds".into(),
+            "packet 2 (byte 100): the packet claims 5 captured bytes, more than its block holds".into(),
         ),
         (
             join(&[&good, &packet(u32::MAX)]),
             format!(
-                "packet 2 (byte 96): the packet claims 4294967295 captured bytes; {MAX_PACKET} is the most that is accepted"
+                "packet 2 (byte 100): the packet claims 4294967295 captured bytes; {MAX_PACKET} is the most that is accepted"
             ),
         ),
         (
             join(&[&good, &enhanced(false, 3, 0, b"", 0)]),
-            "packet 2 (byte 96): the packet is of interface 3, which the section does not describe".into(),
+            "packet 2 (byte 100): the packet is of interface 3, which the section does not describe".into(),
         ),
         (
             join(&[&good, &interface(false, 1, 0, &halves(false, &[9, 200]))]),
-            "packet 2 (byte 96): an option reaches past the end of its block".into(),
+            "packet 2 (byte 100): an option reaches past the end of its block".into(),
         ),
         (
             join(&[&good, &trailer]),
-            "packet 2 (byte 96): the block's length is 12 at its begin and 99 at its end".into(),
+            "packet 2 (byte 100): the block's length is 12 at its begin and 99 at its end".into(),
         ),
         (
             join(&[&good, &words(false, &[77, 0xffff_fff0]), &[0; 99]]),
-            "packet 2 (byte 96): the file ends inside a block".into(),
+            "packet 2 (byte 100): the file ends inside a block".into(),
         ),
         (
             join(&[&good, &section(false), &enhanced(false, 0, 0, b"", 0)]),
-            "packet 2 (byte 124): the packet is of interface 0, which the section does not describe".into(),
+            "packet 2 (byte 128): the packet is of interface 0, which the section does not describe".into(),
         ),
         (
             join(&[&words(false, &[0x0a0d_0d0a, 28]), &[7; 20]]),

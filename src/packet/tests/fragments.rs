@@ -109,7 +109,7 @@ fn a_fragment_inside_a_tunnel_inside_fragments_is_put_together() {
             outer[9] = 47;
             match push(&mut decoder, &outer, 0) {
                 Decoded::Tcp(segment) if number == 1 && !more => assert_eq!(segment.payload, [b'x'; 100]),
-                decoded => assert_eq!((decoded, number * 2 + offset < 42), (Decoded::FragmentHeld, true)),
+                other => assert_eq!((other, number * 2 + offset < 42), (Decoded::FragmentHeld, true)),
             }
         }
     }

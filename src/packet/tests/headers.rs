@@ -237,12 +237,13 @@ fn a_snapped_packet_says_how_much_is_missing() {
 
 #[test]
 fn a_giant_is_as_long_as_the_wire_says() {
-    let mut v4 = ethernet(0x0800, &ipv4_of(6, &tcp(&[b'x'; 70_000])));
+    let giant = vec![b'x'; 70_000];
+    let mut v4 = ethernet(0x0800, &ipv4_of(6, &tcp(&giant)));
     v4[16..18].fill(0);
-    assert_payload("ipv4", LinkType::ETHERNET, &v4, &[b'x'; 70_000]);
-    let mut v6 = ethernet(0x86dd, &ipv6_of(6, &tcp(&[b'x'; 70_000])));
+    assert_payload("ipv4", LinkType::ETHERNET, &v4, &giant);
+    let mut v6 = ethernet(0x86dd, &ipv6_of(6, &tcp(&giant)));
     v6[18..20].fill(0);
-    assert_payload("ipv6", LinkType::ETHERNET, &v6, &[b'x'; 70_000]);
+    assert_payload("ipv6", LinkType::ETHERNET, &v6, &giant);
 }
 
 #[test]
