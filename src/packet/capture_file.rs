@@ -150,7 +150,8 @@ impl<R: Read> CaptureFile<R> {
 
     fn open(input: &mut Input<R>) -> Result<Format, Trouble> {
         let has_magic = input.fill(4)?;
-        let first = input.unread();
+        // No more than what surely came, so that the answer does not depend on how the stream is cut into reads.
+        let first = input.unread().get(..4).unwrap_or(input.unread());
         if first.is_empty() {
             Err(Trouble::Damaged(0, Damage::Empty))
         } else if !has_magic {
