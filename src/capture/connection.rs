@@ -122,8 +122,7 @@ impl Connection {
 
     /// Tells what need not wait any longer.
     fn release(&mut self, now: i64, context: &mut Context<'_>) {
-        let is_full =
-            self.held.as_ref().is_some_and(|held| held.iter().any(|held| held.bytes > MAX_HELD));
+        let is_full = self.held.as_ref().is_some_and(|held| held.iter().any(|held| held.bytes > MAX_HELD));
         let mut is_moving = true;
         while is_moving {
             is_moving = false;
@@ -250,8 +249,7 @@ struct Inbox<'a> {
 
 impl Inbox<'_> {
     fn take(&mut self, event: Event<'_>, out: &mut Out<'_>) {
-        let is_waiting =
-            self.held.as_ref().is_some_and(|held| !held[self.side as usize].events.is_empty());
+        let is_waiting = self.held.as_ref().is_some_and(|held| !held[self.side as usize].events.is_empty());
         match event {
             Event::Data(chunk) => {
                 if is_waiting || (!self.is_one_sided && is_ahead(chunk.ack, self.seen)) {
@@ -261,7 +259,9 @@ impl Inbox<'_> {
                     self.dialogue.data(self.key, self.side, &chunk, self.joined, out);
                 }
             }
-            Event::Gap { bytes, is_snapped, .. } if is_waiting => self.hold(Waiting::Gap { bytes, is_snapped }),
+            Event::Gap { bytes, is_snapped, .. } if is_waiting => {
+                self.hold(Waiting::Gap { bytes, is_snapped })
+            }
             Event::Gap { bytes, is_snapped, .. } => {
                 self.joined[self.side as usize] = true;
                 self.dialogue.gap(self.key, self.side, bytes, is_snapped, out);

@@ -102,14 +102,7 @@ impl Dialogue {
     }
 
     /// Looks at the first bytes for what they are.
-    fn decide(
-        &mut self,
-        key: &Key,
-        side: Side,
-        chunk: &Chunk<'_>,
-        is_joined: [bool; 2],
-        out: &mut Out<'_>,
-    ) {
+    fn decide(&mut self, key: &Key, side: Side, chunk: &Chunk<'_>, is_joined: [bool; 2], out: &mut Out<'_>) {
         let stream = &mut self.streams[side as usize];
         if stream.buffer.is_empty() {
             stream.begin(Framer::request(), chunk, 0);

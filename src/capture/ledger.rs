@@ -268,7 +268,11 @@ impl Ledger {
             [(&self.requests, "request", "requests"), (&self.responses, "response", "responses")]
         {
             if messages.lost() > 0 {
-                parts.push(format!("{} lost ({})", count(messages.lost(), one, many), by_name(&messages.lost)));
+                parts.push(format!(
+                    "{} lost ({})",
+                    count(messages.lost(), one, many),
+                    by_name(&messages.lost)
+                ));
             }
             if messages.cut > 0 {
                 parts.push(format!("{} cut at --max-message", count(messages.cut, one, many)));
@@ -309,34 +313,49 @@ fn by_name<K: fmt::Display>(counts: &BTreeMap<K, u64>) -> String {
 impl fmt::Display for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (packets, segments, bytes) = (&self.packets, &self.segments, &self.bytes);
-        section(f, "packets read", packets.read, &[
-            ("TCP segments", packets.segments),
-            ("other addresses or ports", packets.other_ports),
-            ("not IP", packets.not_ip),
-            ("not TCP", packets.not_tcp),
-            ("IP fragments", packets.fragments),
-            ("IP fragments lost", packets.fragments_lost),
-            ("cut within headers", packets.snapped),
-            ("malformed", packets.malformed),
-            ("unknown link type", packets.unknown_link),
-        ])?;
-        section(f, "TCP payload bytes", segments.payload, &[
-            ("delivered in order", segments.delivered),
-            ("sent again", segments.repeated),
-            ("too late", segments.late),
-            ("outside the stream", segments.misplaced),
-            ("probes and reset texts", segments.no_data),
-        ])?;
-        section(f, "stream bytes", bytes.delivered, &[
-            ("recorded", bytes.recorded),
-            ("in lost messages", bytes.lost),
-            ("responses not asked for", bytes.not_asked_for),
-            ("interim responses", bytes.interim),
-            ("between messages", bytes.between),
-            ("passed over", bytes.skipped),
-            ("after an upgrade", bytes.tunnelled),
-            ("other protocols", bytes.other_protocols),
-        ])?;
+        section(
+            f,
+            "packets read",
+            packets.read,
+            &[
+                ("TCP segments", packets.segments),
+                ("other addresses or ports", packets.other_ports),
+                ("not IP", packets.not_ip),
+                ("not TCP", packets.not_tcp),
+                ("IP fragments", packets.fragments),
+                ("IP fragments lost", packets.fragments_lost),
+                ("cut within headers", packets.snapped),
+                ("malformed", packets.malformed),
+                ("unknown link type", packets.unknown_link),
+            ],
+        )?;
+        section(
+            f,
+            "TCP payload bytes",
+            segments.payload,
+            &[
+                ("delivered in order", segments.delivered),
+                ("sent again", segments.repeated),
+                ("too late", segments.late),
+                ("outside the stream", segments.misplaced),
+                ("probes and reset texts", segments.no_data),
+            ],
+        )?;
+        section(
+            f,
+            "stream bytes",
+            bytes.delivered,
+            &[
+                ("recorded", bytes.recorded),
+                ("in lost messages", bytes.lost),
+                ("responses not asked for", bytes.not_asked_for),
+                ("interim responses", bytes.interim),
+                ("between messages", bytes.between),
+                ("passed over", bytes.skipped),
+                ("after an upgrade", bytes.tunnelled),
+                ("other protocols", bytes.other_protocols),
+            ],
+        )?;
         let connections = &self.connections;
         let mut rows = vec![
             ("HTTP", connections.http),
@@ -359,16 +378,21 @@ impl fmt::Display for Ledger {
             rows.extend(reasons.iter().map(|(name, number)| (name.as_str(), *number)));
             section(f, name, messages.begun, &rows)?;
         }
-        section(f, "besides", 0, &[
-            ("bytes missing", segments.missing),
-            ("repeated bytes that differ", segments.differing),
-            ("bytes cut", bytes.cut),
-            ("suspicious requests", self.requests.suspicious),
-            ("suspicious responses", self.responses.suspicious),
-            ("responses without request", self.without_request),
-            ("requests without response", self.without_response),
-            ("connections forgotten", connections.forgotten),
-        ])
+        section(
+            f,
+            "besides",
+            0,
+            &[
+                ("bytes missing", segments.missing),
+                ("repeated bytes that differ", segments.differing),
+                ("bytes cut", bytes.cut),
+                ("suspicious requests", self.requests.suspicious),
+                ("suspicious responses", self.responses.suspicious),
+                ("responses without request", self.without_request),
+                ("requests without response", self.without_response),
+                ("connections forgotten", connections.forgotten),
+            ],
+        )
     }
 }
 

@@ -16,7 +16,7 @@ const BLOCK_SIZE: usize = 256 << 10;
 /// records before it, and the next call goes on with the next file.
 pub struct Source<I> {
     /// The files not yet opened.
-    inputs: I,
+    inputs: Option<I>,
     file: Option<(String, CaptureFile<Box<dyn Read + Send>>)>,
     recorder: Recorder,
     failure: Option<Error>,
@@ -24,20 +24,27 @@ pub struct Source<I> {
     intake: Intake,
 }
 
-/// An input to be opened: its name, and how to get at its bytes.
+/// An input to be opened: its name, and how to get at its bytes. An error in
+/// opening it carries the name already.
 pub type Tap = (String, Box<dyn FnOnce() -> Result<Box<dyn Read + Send>> + Send>);
 
 impl<I: Iterator<Item = Tap>> Source<I> {
     /// Records from `inputs`, each opened when the one before has ended.
     pub fn new(inputs: I, options: Options) -> Self {
         Source {
-            inputs,
+            inputs: Some(inputs),
             file: None,
             recorder: Recorder::new(options),
             failure: None,
             is_finished: false,
             intake: Intake::default(),
         }
+    }
+
+    /// Ends the capture here: what is under way is given up, no more is read.
+    pub fn stop(&mut self) {
+        self.file = None;
+        self.inputs = None;
     }
 
     /// The books of the capture so far.
@@ -47,10 +54,11 @@ impl<I: Iterator<Item = Tap>> Source<I> {
 
     /// Opens the next file. False: there is none.
     fn open_next(&mut self) -> bool {
-        let Some((name, open)) = self.inputs.next() else { return false };
-        match open().and_then(CaptureFile::new) {
+        let Some((name, open)) = self.inputs.as_mut().and_then(Iterator::next) else { return false };
+        let file = open().and_then(|bytes| CaptureFile::new(bytes).map_err(|error| error.at(name.as_str())));
+        match file {
             Ok(file) => self.file = Some((name, file)),
-            Err(error) => self.failure = Some(error.at(name)),
+            Err(error) => self.failure = Some(error),
         }
         true
     }

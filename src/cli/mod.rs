@@ -1,6 +1,7 @@
 //! What the binaries share: exit codes, value parsers, option groups.
 
 mod options;
+pub mod record;
 mod run;
 pub mod signals;
 pub mod values;

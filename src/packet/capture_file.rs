@@ -150,12 +150,8 @@ impl<R: Read> CaptureFile<R> {
 
     fn open(input: &mut Input<R>) -> Result<Format, Trouble> {
         let has_magic = input.fill(4)?;
-<<<<<<< HEAD
-        let first = input.unread();
-=======
         // No more than what surely came, so that the answer does not depend on how the stream is cut into reads.
         let first = input.unread().get(..4).unwrap_or(input.unread());
->>>>>>> packet
         if first.is_empty() {
             Err(Trouble::Damaged(0, Damage::Empty))
         } else if !has_magic {
@@ -199,15 +195,12 @@ impl<R: Read> CaptureFile<R> {
         }
     }
 
-<<<<<<< HEAD
     /// Whether everything read so far was given out, so that `next` may have to
     /// wait for more.
     pub fn is_drained(&self) -> bool {
         self.input.is_drained()
     }
 
-=======
->>>>>>> packet
     /// Where the packet that `next` gave last begins.
     pub fn position(&self) -> Position {
         self.position

@@ -30,14 +30,11 @@ impl<R: Read> Input<R> {
         self.buffer.get(self.start..self.end).unwrap_or_default()
     }
 
-<<<<<<< HEAD
     /// Whether nothing is unread: more takes a read, which may wait.
     pub(super) fn is_drained(&self) -> bool {
         self.start == self.end
     }
 
-=======
->>>>>>> packet
     /// Waits until `wanted` bytes are unread, and for no more than these; false
     /// when the stream ends before.
     #[inline]
