@@ -1,1 +1,5 @@
-//! What a run tells of itself: counters that reconcile, progress, histograms.
+//! Telling what happens: counters that reconcile, histograms, progress.
+
+mod durations;
+
+pub use durations::{Durations, Span};
