@@ -12,6 +12,7 @@
 
 mod clock;
 mod connection;
+mod dry_run;
 mod engine;
 mod exchange;
 mod output;
@@ -24,6 +25,7 @@ mod tally;
 mod target;
 mod worker;
 
+pub use dry_run::{DryRun, Waits};
 pub use engine::{CLOSED_LOOP_CONNECTIONS, OPEN_LOOP_CONNECTIONS, Outcome, Progress, Settings, run};
 pub use reading::Open;
 pub use summary::Summary;

@@ -4,8 +4,8 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
-use crate::record::Block;
 use crate::Result;
+use crate::record::Block;
 
 /// Pieces that may wait for the stream; then whoever has more waits too.
 pub(super) const WAITING: usize = 16;

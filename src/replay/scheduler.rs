@@ -10,9 +10,9 @@ use mio::Waker;
 use super::clock;
 use super::reading::Reading;
 use super::schedule::{Batch, Request, Window};
+use crate::Error;
 use crate::pace::{Pace, Timeline};
 use crate::record::{Block, Intake, Kind};
-use crate::Error;
 
 /// A request that is due within this time leaves the sort window, however few wait there.
 const SOON: u64 = 5_000_000;

@@ -29,7 +29,12 @@ impl fmt::Display for Summary<'_> {
     }
 }
 
-fn write_target(f: &mut fmt::Formatter<'_>, target: &Target, tally: &Tally, is_closed_loop: bool) -> fmt::Result {
+fn write_target(
+    f: &mut fmt::Formatter<'_>,
+    target: &Target,
+    tally: &Tally,
+    is_closed_loop: bool,
+) -> fmt::Result {
     let seconds = tally.duration() as f64 / 1e9;
     let rate = if seconds > 0.0 { tally.answered as f64 / seconds } else { 0.0 };
     writeln!(f, "target      {target}")?;
@@ -54,7 +59,10 @@ fn write_target(f: &mut fmt::Formatter<'_>, target: &Target, tally: &Tally, is_c
     writeln!(f, "{:<20}{:>9} {:>9} {:>9} {:>9} {:>9}", "", "p50", "p90", "p99", "p99.9", "max")?;
     if is_closed_loop {
         write_durations(f, "latency", &tally.latency_from_send)?;
-        writeln!(f, "Without waiting, the next request is sent when an answer comes: latency is from the sending,")?;
+        writeln!(
+            f,
+            "Without waiting, the next request is sent when an answer comes: latency is from the sending,"
+        )?;
         return writeln!(f, "and a slow target hides what its users would have waited.");
     }
     write_durations(f, "latency from due", &tally.latency_from_due)?;
