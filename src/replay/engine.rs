@@ -7,6 +7,8 @@ use std::sync::mpsc::{self, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use rustix::process::{Resource, getrlimit, setrlimit};
+
 use super::clock;
 use super::output::{self, Piece};
 use super::reading::{self, Open};
@@ -73,6 +75,13 @@ pub struct Outcome {
     pub failure: Option<Error>,
 }
 
+impl Outcome {
+    /// Whether anything went wrong: a request that could be sent was not, or was not answered.
+    pub fn has_failures(&self) -> bool {
+        self.is_interrupted || self.targets.iter().any(|(_, tally)| tally.has_failures())
+    }
+}
+
 /// How far a replay has come.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Progress {
@@ -82,6 +91,16 @@ pub struct Progress {
     pub answered: u64,
     /// Requests not sent, or not answered.
     pub failed: u64,
+}
+
+/// Lets this process open as many descriptors as it is allowed to. Where
+/// that is refused, the limit in force holds, and is counted when reached.
+pub fn raise_descriptor_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if setrlimit(Resource::Nofile, limit).is_err() {
+        // As said above.
+    }
 }
 
 /// Replays what `open` opens against every target. Each gets every request.

@@ -26,7 +26,9 @@ mod target;
 mod worker;
 
 pub use dry_run::{DryRun, Waits};
-pub use engine::{CLOSED_LOOP_CONNECTIONS, OPEN_LOOP_CONNECTIONS, Outcome, Progress, Settings, run};
+pub use engine::{
+    CLOSED_LOOP_CONNECTIONS, OPEN_LOOP_CONNECTIONS, Outcome, Progress, Settings, raise_descriptor_limit, run,
+};
 pub use reading::Open;
 pub use summary::Summary;
 pub use tally::{Count, Counts, Reason, Tally};
