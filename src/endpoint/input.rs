@@ -6,6 +6,7 @@ use std::io::Read;
 use super::bytes::{Bytes, Peeked, open_bytes};
 use super::format::{Format, resembles};
 use super::place::{Place, expand};
+use crate::http::{Framer, RequestContext, Step};
 use crate::record::{Block, DEFAULT_MAX_RECORD, Intake, Kind, Options, Reader, Source};
 use crate::{Error, Result};
 
@@ -198,9 +199,20 @@ fn open_gor(bytes: impl Read + Send + 'static, how: &ReadOptions) -> Box<dyn Sou
     Box::new(Reader::new(bytes, options))
 }
 
-/// Whether a payload is an HTTP message beyond doubt.
-fn is_whole(_: Kind, _: &[u8]) -> bool {
-    false
+/// Whether a payload is an HTTP message beyond doubt: its own framing says where it ends.
+fn is_whole(kind: Kind, payload: &[u8]) -> bool {
+    let mut framer = match kind {
+        Kind::Request => Framer::request(),
+        Kind::Response | Kind::Replayed => Framer::response(RequestContext::default()),
+    };
+    let mut at = 0;
+    loop {
+        match framer.advance(&payload[at..]) {
+            Ok(Step::Skip(length) | Step::Head(length) | Step::Body(length)) => at += length,
+            Ok(Step::Done) => return at == payload.len(),
+            Ok(Step::More) | Err(_) => return false,
+        }
+    }
 }
 
 fn open_capture(_: Peeked<Bytes>) -> Result<Box<dyn Source + Send>> {

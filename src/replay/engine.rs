@@ -1,6 +1,5 @@
 //! The replay as a whole: its threads, and what they had to say in the end.
 
-use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender, sync_channel};
@@ -18,7 +17,7 @@ use super::tally::{Reason, Tally};
 use super::target::Target;
 use super::worker::{Orders, Pulse, Worker};
 use crate::pace::Pace;
-use crate::record::Intake;
+use crate::record::{Intake, Sink};
 use crate::{Error, Result};
 
 /// Batches that may wait for a worker, besides those it has in hand.
@@ -111,7 +110,7 @@ pub fn run(
     settings: &Settings,
     targets: Vec<Target>,
     open: Open,
-    out: Option<Box<dyn Write + Send>>,
+    out: Option<Box<dyn Sink + Send>>,
     stop: &Arc<AtomicBool>,
     mut watch: impl FnMut(Progress),
 ) -> Result<Outcome> {
@@ -263,7 +262,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn start(out: Box<dyn Write + Send>, stop: &Arc<AtomicBool>) -> Self {
+    fn start(out: Box<dyn Sink + Send>, stop: &Arc<AtomicBool>) -> Self {
         let (pieces, receiver) = sync_channel(output::WAITING);
         let stop = Arc::clone(stop);
         let thread = thread::spawn(move || {

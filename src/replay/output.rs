@@ -1,11 +1,10 @@
 //! Replayed answers, and the input passed through, on their way to one stream of records.
 
-use std::io::Write;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use crate::Result;
-use crate::record::Block;
+use crate::record::{Block, Sink};
 
 /// Pieces that may wait for the stream; then whoever has more waits too.
 pub(super) const WAITING: usize = 16;
@@ -22,13 +21,13 @@ pub(super) enum Piece {
 }
 
 /// Writes until the end. What is there is flushed before waiting for more.
-pub(super) fn write(pieces: &Receiver<Piece>, mut out: impl Write) -> Result<()> {
+pub(super) fn write(pieces: &Receiver<Piece>, mut out: impl Sink) -> Result<()> {
     while let Ok(mut piece) = pieces.recv() {
         loop {
             match &piece {
                 Piece::Echo(block) => write_block(block, &mut out),
                 Piece::Answers(block) => write_block(block, &mut out),
-                Piece::End => return Ok(out.flush()?),
+                Piece::End => return out.finish(),
             }?;
             match pieces.try_recv() {
                 Ok(next) => piece = next,
@@ -37,12 +36,12 @@ pub(super) fn write(pieces: &Receiver<Piece>, mut out: impl Write) -> Result<()>
         }
         out.flush()?;
     }
-    Ok(())
+    out.finish()
 }
 
-fn write_block(block: &Block, out: &mut impl Write) -> Result<()> {
+fn write_block(block: &Block, out: &mut impl Sink) -> Result<()> {
     for run in block.runs(|_| true) {
-        out.write_all(run)?;
+        out.write(run)?;
     }
     Ok(())
 }
