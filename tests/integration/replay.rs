@@ -108,15 +108,14 @@ fn requests_come_when_they_were_recorded_to_come() {
     ] {
         let origin = Origin::start(good);
         let target = origin.address().to_string();
-        let output = replay(&[args, &[&target]].concat(), &input);
-        assert_exit(&output, 0);
-        let received = origin.received();
+        let began = Instant::now();
+        assert_exit(&replay(&[args, &["--connections", "1", &target]].concat(), &input), 0);
         assert_eq!(lines(&origin), ["GET /0", "GET /1", "GET /3", "GET /2", "GET /4"], "{args:?}");
-        for (request, due) in received.iter().zip(due) {
-            let at = (request.at - received[0].at).as_millis();
-            // The first one comes late by its connection, which makes the others early.
+        for (request, due) in origin.received().iter().zip(due) {
+            let at = (request.at - began).as_millis();
+            // Never early. How late is measured where the machine is quiet: benches/replay.sh.
             assert!(
-                at + 8 >= due && at <= due + 150,
+                at >= due && at <= due + 2000,
                 "{args:?}: {} at {at} ms, due at {due} ms",
                 request.line()
             );

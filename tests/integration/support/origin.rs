@@ -14,9 +14,7 @@ use std::time::{Duration, Instant};
 pub(crate) struct Received {
     /// When its last byte came.
     pub(crate) at: Instant,
-    /// Which connection it came on, counted from 0.
-    pub(crate) connection: usize,
-    /// Which request of that connection it is, counted from 0.
+    /// Which request of its connection it is, counted from 0.
     pub(crate) number: usize,
     /// Head and body.
     pub(crate) bytes: Vec<u8>,
@@ -86,9 +84,9 @@ impl Origin {
                 if is_over.load(Ordering::SeqCst) {
                     break;
                 }
-                let number = connections.fetch_add(1, Ordering::SeqCst);
+                connections.fetch_add(1, Ordering::SeqCst);
                 let (received, conduct, is_over) = (received.clone(), conduct.clone(), is_over.clone());
-                thread::spawn(move || serve(stream, number, &received, &*conduct, &is_over));
+                thread::spawn(move || serve(stream, &received, &*conduct, &is_over));
             }
         });
         origin
@@ -119,13 +117,7 @@ impl Drop for Origin {
 }
 
 /// One connection. It ends with the first error: the other side has gone.
-fn serve(
-    mut stream: TcpStream,
-    connection: usize,
-    received: &Mutex<Vec<Received>>,
-    conduct: &Conduct,
-    is_over: &AtomicBool,
-) {
+fn serve(mut stream: TcpStream, received: &Mutex<Vec<Received>>, conduct: &Conduct, is_over: &AtomicBool) {
     stream.set_nodelay(true).expect("a socket option");
     stream.set_read_timeout(Some(PATIENCE)).expect("a socket option");
     let mut bytes = Vec::new();
@@ -148,7 +140,7 @@ fn serve(
             continue;
         };
         bytes.truncate(end);
-        let request = Received { at: Instant::now(), connection, number, bytes: std::mem::take(&mut bytes) };
+        let request = Received { at: Instant::now(), number, bytes: std::mem::take(&mut bytes) };
         number += 1;
         let answer = conduct(&request);
         received.lock().unwrap().push(request);
