@@ -1,1 +1,7 @@
-//! What a run tells of itself: counters that reconcile, progress, histograms.
+//! Telling what happens: counters that reconcile, histograms, progress.
+
+mod durations;
+mod progress;
+
+pub use durations::{Durations, Span};
+pub use progress::Progress;

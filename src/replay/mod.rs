@@ -1,1 +1,35 @@
-//! Sending recorded requests when they are due, and telling how it went.
+//! Sending recorded requests to a target on time, and telling how that went.
+//!
+//! ```text
+//! reading ─► scheduler ─► worker ─► connection ─► target
+//!  blocks     due times    a thread each, with its own connections and its share of the schedule
+//! ```
+//!
+//! Threads hand each other blocks of records and batches of due times, never
+//! single requests. A worker allocates and locks nothing per request: the
+//! recorded bytes are copied once, into a buffer of the connection, with Host
+//! edited on the way; answers are framed where they were read, and dropped.
+
+mod clock;
+mod connection;
+mod dry_run;
+mod engine;
+mod exchange;
+mod output;
+mod reading;
+mod request;
+mod schedule;
+mod scheduler;
+mod summary;
+mod tally;
+mod target;
+mod worker;
+
+pub use dry_run::{DryRun, Waits};
+pub use engine::{
+    CLOSED_LOOP_CONNECTIONS, OPEN_LOOP_CONNECTIONS, Outcome, Progress, Settings, raise_descriptor_limit, run,
+};
+pub use reading::Open;
+pub use summary::Summary;
+pub use tally::{Count, Counts, Reason, Tally};
+pub use target::Target;

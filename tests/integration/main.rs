@@ -1,4 +1,6 @@
-//! What holds for the whole: the rooms' walls, the generated pages, and the tools as programs.
+//! What holds for the whole: the rooms' walls, the generated pages, and the tools as their users meet them.
 
 mod architecture;
 mod pages;
+mod replay;
+mod support;

@@ -1,0 +1,116 @@
+//! A histogram of durations: constant memory, three significant digits, mergeable.
+
+use std::fmt;
+
+use hdrhistogram::Histogram;
+
+/// Longest duration told apart from longer ones: an hour, in nanoseconds.
+const LONGEST: u64 = 3_600_000_000_000;
+
+/// How many durations of which length there were.
+#[derive(Clone, Debug)]
+pub struct Durations(Histogram<u64>);
+
+impl Durations {
+    /// A histogram that has seen nothing. Its memory is all allocated here.
+    pub fn new() -> Self {
+        // The bounds are constant and valid: this cannot fail.
+        Durations(Histogram::new_with_bounds(1, LONGEST, 3).unwrap_or_else(|error| unreachable!("{error}")))
+    }
+
+    /// Adds one duration in nanoseconds; longer than an hour counts as an hour.
+    pub fn record(&mut self, nanoseconds: u64) {
+        self.0.saturating_record(nanoseconds);
+    }
+
+    /// Adds all that another one has seen.
+    pub fn merge(&mut self, other: &Durations) {
+        if let Err(error) = self.0.add(&other.0) {
+            unreachable!("all have the same bounds: {error}");
+        }
+    }
+
+    /// How many there were.
+    pub fn len(&self) -> u64 {
+        self.0.len()
+    }
+
+    /// Whether there was none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The duration, in nanoseconds, that `percent` of all do not exceed; 0 if there was none.
+    pub fn percentile(&self, percent: f64) -> u64 {
+        self.0.value_at_percentile(percent)
+    }
+
+    /// The longest, in nanoseconds; 0 if there was none.
+    pub fn max(&self) -> u64 {
+        self.0.max()
+    }
+}
+
+impl Default for Durations {
+    fn default() -> Self {
+        Durations::new()
+    }
+}
+
+/// Shows nanoseconds with three digits and a fitting unit: `86.2 µs`.
+#[derive(Clone, Copy, Debug)]
+pub struct Span(pub u64);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nanoseconds = self.0 as f64;
+        let (value, unit) = match self.0 {
+            0 => return f.pad("0 s"),
+            1..1_000 => (nanoseconds, "ns"),
+            1_000..1_000_000 => (nanoseconds / 1e3, "µs"),
+            1_000_000..1_000_000_000 => (nanoseconds / 1e6, "ms"),
+            _ => (nanoseconds / 1e9, "s"),
+        };
+        let decimals = match value {
+            _ if unit == "ns" => 0,
+            100.0.. => 0,
+            10.0.. => 1,
+            _ => 2,
+        };
+        f.pad(&format!("{value:.decimals$} {unit}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn merged_histograms_are_one_that_saw_everything() {
+        let (mut even, mut odd, mut all) = (Durations::new(), Durations::new(), Durations::new());
+        for duration in 0..10_000_u64 {
+            if duration % 2 == 0 { &mut even } else { &mut odd }.record(duration * 1_000);
+            all.record(duration * 1_000);
+        }
+        even.merge(&odd);
+        assert_eq!(even.len(), all.len());
+        for percent in [0.0, 50.0, 90.0, 99.0, 99.9, 100.0] {
+            assert_eq!(even.percentile(percent), all.percentile(percent), "{percent}");
+        }
+    }
+
+    #[test]
+    fn a_span_has_three_digits() {
+        for (nanoseconds, expected) in [
+            (0, "0 s"),
+            (7, "7 ns"),
+            (999, "999 ns"),
+            (1_234, "1.23 µs"),
+            (86_240, "86.2 µs"),
+            (123_456_789, "123 ms"),
+            (61_000_000_000, "61.0 s"),
+        ] {
+            assert_eq!(Span(nanoseconds).to_string(), expected, "{nanoseconds}");
+        }
+    }
+}

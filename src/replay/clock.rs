@@ -1,0 +1,73 @@
+//! Monotonic time in nanoseconds, and an alarm in an event loop that is exact to a few microseconds.
+
+use std::io;
+use std::num::NonZeroU64;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::Duration;
+
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use rustix::time::{
+    ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime,
+    timerfd_create, timerfd_settime,
+};
+
+const SECOND: u64 = 1_000_000_000;
+
+/// Nanoseconds of the monotonic clock. Its zero means nothing.
+pub(super) fn now() -> u64 {
+    let time = clock_gettime(ClockId::Monotonic);
+    time.tv_sec as u64 * SECOND + time.tv_nsec as u64
+}
+
+/// Nanoseconds since the Unix epoch.
+pub(super) fn wall() -> i64 {
+    let time = clock_gettime(ClockId::Realtime);
+    time.tv_sec * SECOND as i64 + time.tv_nsec
+}
+
+/// A span as nanoseconds, at most 584 years.
+pub(super) fn nanoseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Has the kernel wake this thread as exactly as it can, rather than when
+/// that saves power. Where it refuses, timers are late by 50 µs; no more.
+pub(super) fn ask_for_exact_timers() {
+    if rustix::thread::set_current_timer_slack(NonZeroU64::new(1)).is_err() {
+        // Lateness is measured and reported anyway.
+    }
+}
+
+/// Wakes an event loop at a moment of the monotonic clock. The timeouts of
+/// epoll itself are of whole milliseconds.
+#[derive(Debug)]
+pub(super) struct Alarm {
+    descriptor: OwnedFd,
+    set_to: u64,
+}
+
+impl Alarm {
+    /// An alarm that is not set, reported to the event loop as `token`.
+    pub(super) fn new(registry: &Registry, token: Token) -> io::Result<Self> {
+        let descriptor =
+            timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
+        // Registered edge-triggered, so that it need never be read: setting it anew clears it.
+        registry.register(&mut SourceFd(&descriptor.as_raw_fd()), token, Interest::READABLE)?;
+        Ok(Alarm { descriptor, set_to: 0 })
+    }
+
+    /// Goes off at `moment`, and only then; at once if that has passed.
+    pub(super) fn set(&mut self, moment: u64) -> io::Result<()> {
+        if moment == self.set_to {
+            return Ok(());
+        }
+        // An absolute time of 0 would disarm it.
+        let moment = moment.max(1);
+        let it_value = Timespec { tv_sec: (moment / SECOND) as i64, tv_nsec: (moment % SECOND) as i64 };
+        let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value };
+        timerfd_settime(self.descriptor.as_fd(), TimerfdTimerFlags::ABSTIME, &once)?;
+        self.set_to = moment;
+        Ok(())
+    }
+}

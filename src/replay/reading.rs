@@ -1,0 +1,75 @@
+//! The input, read ahead on a thread of its own: blocks, and where a round of it ends.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use super::output::Piece;
+use crate::record::{Block, Intake, Source};
+use crate::{Error, Result};
+
+/// Blocks that may wait to be scheduled.
+const WAITING: usize = 2;
+
+/// Opens the input anew, from its beginning.
+pub type Open = Box<dyn FnMut() -> Result<Box<dyn Source + Send>> + Send>;
+
+/// What reading brought.
+#[derive(Debug)]
+pub(super) enum Reading {
+    /// Some records, and what was read up to now.
+    Block(Arc<Block>, Intake),
+    /// The input has ended; it is read again from its beginning.
+    Round,
+    /// The input has ended for good.
+    End(Intake),
+    /// It could not be read any further.
+    Failed(Error),
+}
+
+/// Reads the input `rounds` times. An input without records is read once.
+///
+/// The thread is not to be waited for: it may sit in a read that never ends.
+/// It ends by itself once nobody wants what it has read.
+pub(super) fn read_ahead(mut open: Open, rounds: u64, echo: Option<SyncSender<Piece>>) -> Receiver<Reading> {
+    let (sender, receiver) = sync_channel(WAITING);
+    thread::spawn(move || {
+        if let Err(error) = read(&mut open, rounds, echo.as_ref(), &sender)
+            && sender.send(Reading::Failed(error)).is_err()
+        {
+            // The replay has ended before its input; nobody is left to be told.
+        }
+    });
+    receiver
+}
+
+fn read(
+    open: &mut Open,
+    rounds: u64,
+    echo: Option<&SyncSender<Piece>>,
+    sender: &SyncSender<Reading>,
+) -> Result<()> {
+    for round in 1..=rounds {
+        let mut source = open()?;
+        let mut block = Block::new();
+        let mut is_empty = true;
+        while source.read_block(&mut block)? {
+            is_empty = false;
+            let full = Arc::new(std::mem::take(&mut block));
+            if let Some(echo) = echo
+                && echo.send(Piece::Echo(Arc::clone(&full))).is_err()
+            {
+                return Ok(());
+            }
+            if sender.send(Reading::Block(full, source.intake())).is_err() {
+                return Ok(());
+            }
+        }
+        let is_last = is_empty || round == rounds;
+        let message = if is_last { Reading::End(source.intake()) } else { Reading::Round };
+        if sender.send(message).is_err() || is_last {
+            return Ok(());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,267 @@
+//! The bytes of a recorded request on their way to a target: Host changed, the rest as it was.
+//!
+//! What changes, and nothing else does:
+//! - the value of Host becomes the target's, unless the recorded one is to be kept. A request without
+//!   Host is sent without. In a request to a proxy (`GET http://host/path`, RFC 9112 §3.2.2) the host
+//!   stands in the request line too, and changes there;
+//! - the target's prefix is put before the path;
+//! - a target with a user adds Authorization, directly under the request line, to requests that have none;
+//! - empty lines around the request are left out: they belong to no message (RFC 9112 §2.2).
+//!
+//! A request that asks to leave HTTP (Upgrade, CONNECT) is sent like any other. If the target agrees, the
+//! exchange ends with the head of its answer, and so does the connection.
+
+use std::ops::Range;
+
+use super::target::Target;
+use crate::http::{Fault, Framer, Head, RequestContext, Step};
+
+/// Why a recorded request cannot be sent.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Unsendable {
+    /// It is not an HTTP/1 request.
+    Fault(Fault),
+    /// It ends before its framing says.
+    Short,
+    /// Something follows where its framing says that it ends.
+    Long,
+}
+
+impl std::fmt::Display for Unsendable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Unsendable::Fault(fault) => fault.fmt(f),
+            Unsendable::Short => f.write_str("the request ends before its framing says"),
+            Unsendable::Long => f.write_str("bytes follow where the request's framing says that it ends"),
+        }
+    }
+}
+
+/// What sending a request must know of it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shape {
+    /// What its response must know.
+    pub(super) context: RequestContext,
+    /// Whether sending it twice does what sending it once does (RFC 9110 §9.2.2).
+    pub(super) is_idempotent: bool,
+    /// Whether another request may follow on the connection.
+    pub(super) keeps_alive: bool,
+    /// Where the body lies in the recorded payload.
+    pub(super) body: Range<usize>,
+}
+
+/// Changes requests for one target.
+#[derive(Clone, Debug)]
+pub(super) struct Editor {
+    /// The new value of Host; `None` keeps the recorded one.
+    host: Option<Vec<u8>>,
+    prefix: Vec<u8>,
+    /// A whole field line.
+    authorization: Option<Vec<u8>>,
+}
+
+impl Editor {
+    pub(super) fn new(target: &Target, keeps_host: bool) -> Self {
+        Editor {
+            host: (!keeps_host).then(|| target.authority().into()),
+            prefix: target.prefix().into(),
+            authorization: target
+                .authorization()
+                .map(|value| format!("Authorization: {value}\r\n").into_bytes()),
+        }
+    }
+
+    /// Appends the head of the request in `payload`, as it is to be sent, to `out`.
+    pub(super) fn write_head(&self, payload: &[u8], out: &mut Vec<u8>) -> Result<Shape, Unsendable> {
+        let (head, shape) = measure(payload)?;
+        let head = Head::of(&payload[head]).ok_or(Unsendable::Short)?;
+        let bytes = head.bytes();
+        let line = head.request_line().ok_or(Unsendable::Fault(Fault::RequestLine))?;
+        let target = offset(bytes, line.target);
+        out.extend_from_slice(&bytes[..target]);
+        self.write_target(line.target, out);
+        let fields = target
+            + line.target.len()
+            + memchr::memchr(b'\n', &bytes[target + line.target.len()..]).map_or(0, |end| end + 1);
+        out.extend_from_slice(&bytes[target + line.target.len()..fields]);
+
+        let under_start_line = out.len();
+        let mut has_authorization = false;
+        let mut copied = fields;
+        for field in head.fields() {
+            if field.name.eq_ignore_ascii_case(b"host") {
+                if let Some(host) = &self.host {
+                    out.extend_from_slice(&bytes[copied..field.value_range.start]);
+                    out.extend_from_slice(host);
+                    copied = field.value_range.end;
+                }
+            } else if field.name.eq_ignore_ascii_case(b"authorization") {
+                has_authorization = true;
+            }
+        }
+        out.extend_from_slice(&bytes[copied..]);
+        if let Some(authorization) = self.authorization.as_ref().filter(|_| !has_authorization) {
+            out.splice(under_start_line..under_start_line, authorization.iter().copied());
+        }
+        Ok(Shape {
+            is_idempotent: is_idempotent(line.method),
+            context: RequestContext::of(line.method),
+            ..shape
+        })
+    }
+
+    fn write_target(&self, target: &[u8], out: &mut Vec<u8>) {
+        let authority = absolute_authority(target);
+        match &self.host {
+            Some(host) if !authority.is_empty() => {
+                out.extend_from_slice(&target[..authority.start]);
+                out.extend_from_slice(host);
+            }
+            _ => out.extend_from_slice(&target[..authority.end]),
+        }
+        let path = &target[authority.end..];
+        // `*` and the authority form (CONNECT) have no path to put something before.
+        if path.starts_with(b"/") || !authority.is_empty() {
+            out.extend_from_slice(&self.prefix);
+        }
+        out.extend_from_slice(path);
+    }
+}
+
+/// Where the head lies in a payload that is exactly one request, and what its framing tells.
+fn measure(payload: &[u8]) -> Result<(Range<usize>, Shape), Unsendable> {
+    let mut framer = Framer::request();
+    let (mut at, mut head, mut keeps_alive) = (0, 0..0, false);
+    loop {
+        match framer.advance(&payload[at..]).map_err(Unsendable::Fault)? {
+            Step::More => return Err(Unsendable::Short),
+            Step::Skip(length) => at += length,
+            Step::Head(length) => {
+                head = at..at + length;
+                at += length;
+                keeps_alive = framer.keeps_alive();
+            }
+            Step::Body(length) => at += length,
+            Step::Done => break,
+        }
+    }
+    if payload[at..].iter().any(|byte| !matches!(byte, b'\r' | b'\n')) {
+        return Err(Unsendable::Long);
+    }
+    let shape = Shape { keeps_alive, body: head.end..at, ..Shape::default() };
+    Ok((head, shape))
+}
+
+/// Where `part`, a slice of `whole`, begins in it.
+fn offset(whole: &[u8], part: &[u8]) -> usize {
+    part.as_ptr() as usize - whole.as_ptr() as usize
+}
+
+/// Where the authority lies in a target in absolute form; an empty range at 0 in any other form.
+fn absolute_authority(target: &[u8]) -> Range<usize> {
+    let scheme = target.iter().position(|byte| !byte.is_ascii_alphanumeric()).unwrap_or(0);
+    if scheme == 0 || !target[scheme..].starts_with(b"://") {
+        return 0..0;
+    }
+    let start = scheme + 3;
+    let length = target[start..].iter().position(|byte| matches!(byte, b'/' | b'?' | b'#'));
+    start..length.map_or(target.len(), |length| start + length)
+}
+
+/// RFC 9110 §9.2.2. A method this does not know is taken not to be.
+fn is_idempotent(method: &[u8]) -> bool {
+    matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE" | b"PUT" | b"DELETE")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edited(target: &str, keeps_host: bool, payload: &[u8]) -> Result<(String, Shape), Unsendable> {
+        let editor = Editor::new(&target.parse().unwrap(), keeps_host);
+        let mut out = Vec::new();
+        let shape = editor.write_head(payload, &mut out)?;
+        out.extend_from_slice(&payload[shape.body.clone()]);
+        Ok((String::from_utf8(out).unwrap(), shape))
+    }
+
+    #[test]
+    fn only_the_host_changes() {
+        for (target, payload, expected) in [
+            ("t", "GET / HTTP/1.1\r\nhOST:  a \r\nX:y\r\n\r\n", "GET / HTTP/1.1\r\nhOST:  t \r\nX:y\r\n\r\n"),
+            ("t:81", "PURGE /x HTTP/1.1\nHost: a\n\n", "PURGE /x HTTP/1.1\nHost: t:81\n\n"),
+            ("t", "GET / HTTP/1.1\r\nHost:\r\n\r\n", "GET / HTTP/1.1\r\nHost:t\r\n\r\n"),
+            ("t", "GET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.0\r\n\r\n"),
+            (
+                "t",
+                "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+                "GET / HTTP/1.1\r\nHost: t\r\nHost: t\r\n\r\n",
+            ),
+            (
+                "t",
+                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n\0\n\r\n",
+                "POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 2\r\n\r\n\0\n",
+            ),
+            ("t/p", "GET /a?b HTTP/1.1\r\nHost: a\r\n\r\n", "GET /p/a?b HTTP/1.1\r\nHost: t\r\n\r\n"),
+            ("t/p", "\r\nGET / HTTP/1.1\r\n\r\n", "GET /p/ HTTP/1.1\r\n\r\n"),
+            ("t/p", "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: t\r\n\r\n"),
+            ("t/p", "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", "CONNECT a:1 HTTP/1.1\r\nHost: t\r\n\r\n"),
+            (
+                "t/p",
+                "GET http://a:9/x HTTP/1.1\r\nHost: a\r\n\r\n",
+                "GET http://t/p/x HTTP/1.1\r\nHost: t\r\n\r\n",
+            ),
+            (
+                "u:p@t",
+                "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+                "GET / HTTP/1.1\r\nAuthorization: Basic dTpw\r\nHost: t\r\n\r\n",
+            ),
+            (
+                "u:p@t",
+                "GET / HTTP/1.1\r\nauthorization: x\r\n\r\n",
+                "GET / HTTP/1.1\r\nauthorization: x\r\n\r\n",
+            ),
+        ] {
+            let (out, _) = edited(target, false, payload.as_bytes()).unwrap();
+            assert_eq!(out, expected, "{target} {payload:?}");
+        }
+    }
+
+    #[test]
+    fn the_recorded_host_is_kept_where_asked() {
+        for (payload, expected) in [
+            ("GET /a HTTP/1.1\r\nHost: a\r\n\r\n", "GET /p/a HTTP/1.1\r\nHost: a\r\n\r\n"),
+            ("GET http://a/x HTTP/1.1\r\nHost: a\r\n\r\n", "GET http://a/p/x HTTP/1.1\r\nHost: a\r\n\r\n"),
+        ] {
+            assert_eq!(edited("t/p", true, payload.as_bytes()).unwrap().0, expected, "{payload:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_exactly_one_request_is_not_sent() {
+        for (payload, expected) in [
+            ("", Unsendable::Short),
+            ("GET / HTTP/1.1\r\nHost: a\r\n", Unsendable::Short),
+            ("POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nab", Unsendable::Short),
+            ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n", Unsendable::Short),
+            ("GET / HTTP/1.1\r\n\r\nab", Unsendable::Long),
+            ("GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n", Unsendable::Long),
+        ] {
+            assert_eq!(edited("t", false, payload.as_bytes()).unwrap_err(), expected, "{payload:?}");
+        }
+        assert!(matches!(edited("t", false, b"\x16\x03\x01 hello\r\n\r\n"), Err(Unsendable::Fault(_))));
+    }
+
+    #[test]
+    fn a_request_tells_whether_it_may_be_repeated_and_followed() {
+        for (payload, is_idempotent, keeps_alive) in [
+            ("GET / HTTP/1.1\r\n\r\n", true, true),
+            ("PUT / HTTP/1.1\r\nConnection: close\r\n\r\n", true, false),
+            ("POST / HTTP/1.0\r\n\r\n", false, false),
+            ("get / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", false, true),
+        ] {
+            let (_, shape) = edited("t", false, payload.as_bytes()).unwrap();
+            assert_eq!((shape.is_idempotent, shape.keeps_alive), (is_idempotent, keeps_alive), "{payload:?}");
+        }
+    }
+}

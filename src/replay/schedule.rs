@@ -1,0 +1,170 @@
+//! Requests put in the order of their timestamps, and handed to workers in batches.
+
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+use crate::record::Block;
+
+/// A request in a batch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    /// When it is due: monotonic nanoseconds.
+    pub(super) due: u64,
+    /// Which of the batch's blocks it is in.
+    pub(super) block: u32,
+    /// Which of the block's records it is.
+    pub(super) record: u32,
+}
+
+/// Requests in the order in which they are due, and the blocks they are in.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) blocks: Vec<Arc<Block>>,
+    pub(super) entries: Vec<Entry>,
+}
+
+impl Batch {
+    /// Adds a request, due no earlier than the last one.
+    pub(super) fn push(&mut self, request: &Request, due: u64) {
+        // A window's worth of neighbours comes from few blocks, the newest most often.
+        let known = self.blocks.iter().rposition(|block| Arc::ptr_eq(block, &request.block));
+        let block = known.unwrap_or_else(|| {
+            self.blocks.push(Arc::clone(&request.block));
+            self.blocks.len() - 1
+        });
+        self.entries.push(Entry { due, block: block as u32, record: request.record });
+    }
+}
+
+/// A request waiting for its turn.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub(super) timestamp: i64,
+    /// Its place in the input: equal timestamps keep their order.
+    place: u64,
+    block: Arc<Block>,
+    record: u32,
+}
+
+impl Request {
+    fn key(&self) -> (i64, u64) {
+        (self.timestamp, self.place)
+    }
+}
+
+impl PartialEq for Request {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Request {}
+
+impl PartialOrd for Request {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Request {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+/// Puts requests that are at most `depth` places from where they belong in order.
+#[derive(Debug)]
+pub(super) struct Window {
+    depth: usize,
+    heap: BinaryHeap<Reverse<Request>>,
+    places: u64,
+}
+
+impl Window {
+    pub(super) fn new(depth: usize) -> Self {
+        Window { depth, heap: BinaryHeap::new(), places: 0 }
+    }
+
+    pub(super) fn push(&mut self, block: &Arc<Block>, record: usize, timestamp: i64) {
+        let request =
+            Request { timestamp, place: self.places, block: Arc::clone(block), record: record as u32 };
+        self.places += 1;
+        self.heap.push(Reverse(request));
+    }
+
+    /// Requests waiting.
+    pub(super) fn len(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// The timestamp of the request whose turn is next.
+    pub(super) fn first(&self) -> Option<i64> {
+        self.heap.peek().map(|Reverse(request)| request.timestamp)
+    }
+
+    /// The next request, if more are waiting than the window is deep.
+    pub(super) fn pop_excess(&mut self) -> Option<Request> {
+        if self.heap.len() > self.depth { self.pop() } else { None }
+    }
+
+    /// The next request.
+    pub(super) fn pop(&mut self) -> Option<Request> {
+        self.heap.pop().map(|Reverse(request)| request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Header, Kind};
+    use proptest::prelude::*;
+
+    /// The order in which the requests of a block leave a window.
+    fn order(depth: usize, timestamps: &[i64]) -> Vec<(i64, u32)> {
+        let mut block = Block::new();
+        for timestamp in timestamps {
+            let header = Header { kind: Kind::Request, id: b"1", timestamp: *timestamp, ..Header::default() };
+            block.push(&header, b"");
+        }
+        let block = Arc::new(block);
+        let mut window = Window::new(depth);
+        let mut order = Vec::new();
+        for (record, view) in block.iter().enumerate() {
+            window.push(&block, record, view.header.timestamp);
+            order.extend(window.pop_excess());
+        }
+        order.extend(std::iter::from_fn(|| window.pop()));
+        order.into_iter().map(|request| (request.timestamp, request.record)).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_within_the_depth_of_its_place_comes_in_order(
+            keys in prop::collection::vec((0..200_i64, 0..10_i64), 1..80),
+        ) {
+            // Places disturbed by at most nine.
+            let mut disturbed: Vec<(i64, i64)> =
+                keys.iter().enumerate().map(|(place, (_, shift))| (place as i64, *shift)).collect();
+            disturbed.sort_by_key(|(place, shift)| place + shift);
+            let timestamps: Vec<i64> = disturbed.iter().map(|(place, _)| *place).collect();
+            let order = order(10, &timestamps);
+            prop_assert!(order.is_sorted_by_key(|(timestamp, _)| *timestamp), "{order:?}");
+        }
+
+        #[test]
+        fn nothing_is_lost_and_equals_keep_their_order(timestamps in prop::collection::vec(0..5_i64, 0..60), depth in 0..80_usize) {
+            let order = order(depth, &timestamps);
+            prop_assert_eq!(order.len(), timestamps.len());
+            for timestamp in 0..5 {
+                let places: Vec<u32> = order.iter().filter(|(at, _)| *at == timestamp).map(|(_, place)| *place).collect();
+                prop_assert!(places.is_sorted(), "{places:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_window_of_no_depth_keeps_the_order_of_the_input() {
+        assert_eq!(order(0, &[3, 1, 2]), [(3, 0), (1, 1), (2, 2)]);
+    }
+}

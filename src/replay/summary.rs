@@ -1,0 +1,126 @@
+//! The closing summary, for people.
+
+use std::fmt;
+
+use super::engine::Outcome;
+use super::tally::{Counts, Tally};
+use super::target::Target;
+use crate::observe::{Durations, Span};
+
+/// Status codes shown one by one; the rest are added up.
+const MOST_STATUSES: usize = 12;
+
+/// Shows an outcome over several lines.
+#[derive(Debug)]
+pub struct Summary<'a>(pub &'a Outcome);
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Summary(outcome) = self;
+        write!(f, "read        {} requests, {} responses", outcome.requests, outcome.responses)?;
+        if outcome.rounds > 1 {
+            write!(f, ", in {} rounds", outcome.rounds)?;
+        }
+        writeln!(f, "{}", if outcome.is_interrupted { "; interrupted" } else { "" })?;
+        for (target, tally) in &outcome.targets {
+            write_target(f, target, tally, outcome.is_closed_loop)?;
+        }
+        Ok(())
+    }
+}
+
+fn write_target(
+    f: &mut fmt::Formatter<'_>,
+    target: &Target,
+    tally: &Tally,
+    is_closed_loop: bool,
+) -> fmt::Result {
+    let seconds = tally.duration() as f64 / 1e9;
+    let rate = if seconds > 0.0 { tally.answered as f64 / seconds } else { 0.0 };
+    writeln!(f, "target      {target}")?;
+    write!(f, "sent        {}", tally.sent)?;
+    if tally.sent_again > 0 {
+        write!(f, " ({} again, as their connection had been closed)", tally.sent_again)?;
+    }
+    writeln!(f)?;
+    write_counts(f, "not sent", &tally.not_sent)?;
+    writeln!(f, "answered    {}", tally.answered)?;
+    write_counts(f, "failed", &tally.failed)?;
+    write_statuses(f, &tally.statuses)?;
+    let (sent, received) = (Bytes(tally.bytes_sent), Bytes(tally.bytes_received));
+    writeln!(f, "bytes       {sent} sent, {received} received, over {} connections", tally.connections)?;
+    writeln!(f, "duration    {}, {rate:.1} answers/s", Span(tally.duration()))?;
+    if tally.answers_cut > 0 {
+        writeln!(f, "output      {} answers were too long and are marked as cut", tally.answers_cut)?;
+    }
+    if tally.sent == 0 {
+        return Ok(());
+    }
+    writeln!(f, "{:<20}{:>9} {:>9} {:>9} {:>9} {:>9}", "", "p50", "p90", "p99", "p99.9", "max")?;
+    if is_closed_loop {
+        write_durations(f, "latency", &tally.latency_from_send)?;
+        writeln!(
+            f,
+            "Without waiting, the next request is sent when an answer comes: latency is from the sending,"
+        )?;
+        return writeln!(f, "and a slow target hides what its users would have waited.");
+    }
+    write_durations(f, "latency from due", &tally.latency_from_due)?;
+    write_durations(f, "latency from send", &tally.latency_from_send)?;
+    write_durations(f, "lateness", &tally.lateness)
+}
+
+/// A total and, below it, what it consists of. Nothing where the total is 0.
+fn write_counts(f: &mut fmt::Formatter<'_>, name: &str, counts: &Counts) -> fmt::Result {
+    if counts.total() == 0 {
+        return Ok(());
+    }
+    writeln!(f, "{name:<12}{}", counts.total())?;
+    for (reason, count) in counts.iter() {
+        writeln!(f, "  {:<10}{reason}", count.number)?;
+        if !count.first.is_empty() {
+            writeln!(f, "  {:<10}  first: {}", "", count.first)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_statuses(f: &mut fmt::Formatter<'_>, statuses: &[u64]) -> fmt::Result {
+    let mut seen: Vec<(usize, u64)> =
+        statuses.iter().copied().enumerate().filter(|(_, number)| *number > 0).collect();
+    if seen.is_empty() {
+        return Ok(());
+    }
+    seen.sort_by_key(|(status, number)| (std::cmp::Reverse(*number), *status));
+    let rest: u64 = seen.iter().skip(MOST_STATUSES).map(|(_, number)| number).sum();
+    seen.truncate(MOST_STATUSES);
+    seen.sort_unstable();
+    let mut shown: Vec<String> = seen.iter().map(|(status, number)| format!("{status}: {number}")).collect();
+    if rest > 0 {
+        shown.push(format!("others: {rest}"));
+    }
+    writeln!(f, "statuses    {}", shown.join(", "))
+}
+
+fn write_durations(f: &mut fmt::Formatter<'_>, name: &str, durations: &Durations) -> fmt::Result {
+    write!(f, "{name:<20}")?;
+    for percent in [50.0, 90.0, 99.0, 99.9] {
+        write!(f, "{:>9} ", Span(durations.percentile(percent)))?;
+    }
+    writeln!(f, "{:>9}", Span(durations.max()))
+}
+
+/// Shows a number of bytes with three digits and a decimal unit.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bytes(pub(super) u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0..1_000 => write!(f, "{} B", self.0),
+            1_000..1_000_000 => write!(f, "{:.1} kB", self.0 as f64 / 1e3),
+            1_000_000..1_000_000_000 => write!(f, "{:.1} MB", self.0 as f64 / 1e6),
+            _ => write!(f, "{:.2} GB", self.0 as f64 / 1e9),
+        }
+    }
+}

@@ -1,0 +1,442 @@
+//! `gor-replay` against an origin that remembers everything and misbehaves on demand.
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::origin::{Answer, Origin, Received, answer};
+
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const MILLISECOND: i64 = 1_000_000;
+
+/// One record as text.
+fn record(kind: u8, id: &str, timestamp: i64, payload: &[u8]) -> Vec<u8> {
+    [format!("{kind} {id} {timestamp} 0\n").as_bytes(), payload, "\n🐵🙈🙉\n".as_bytes()].concat()
+}
+
+/// A recording of GET requests for these paths, at these milliseconds.
+fn gets(requests: &[(i64, &str)]) -> Vec<u8> {
+    let one = |(number, (at, path)): (usize, &(i64, &str))| {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: recorded.example\r\n\r\n");
+        record(1, &format!("{number:024x}"), at * MILLISECOND, request.as_bytes())
+    };
+    requests.iter().enumerate().flat_map(one).collect()
+}
+
+fn start(args: &[&str]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gor-replay"));
+    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().expect("gor-replay runs")
+}
+
+/// Runs to the end with this input.
+fn replay(args: &[&str], input: &[u8]) -> Output {
+    let mut child = start(args);
+    let mut stdin = child.stdin.take().expect("a pipe");
+    let input = input.to_vec();
+    let writing = std::thread::spawn(move || {
+        // A program that ends early does not read all of it.
+        let _ = stdin.write_all(&input);
+    });
+    let output = child.wait_with_output().expect("gor-replay ends");
+    writing.join().expect("the writer ends");
+    output
+}
+
+#[track_caller]
+fn assert_exit(output: &Output, code: i32) -> String {
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "exit status; standard error:\n{said}");
+    said
+}
+
+#[track_caller]
+fn assert_says(said: &str, words: &str) {
+    assert!(said.contains(words), "{words:?} is not in:\n{said}");
+}
+
+fn good(_: &Received) -> Answer {
+    Answer::Send(OK.to_vec())
+}
+
+fn lines(origin: &Origin) -> Vec<String> {
+    origin.received().iter().map(Received::line).collect()
+}
+
+#[test]
+fn what_was_recorded_is_what_is_sent_but_for_the_host() {
+    let origin = Origin::start(good);
+    let target = origin.address().to_string();
+    let requests: Vec<Vec<u8>> = vec![
+        b"GET /a?b=%20c HTTP/1.1\r\nx-ODD:   kept \r\nHost: HOST\r\nX-odd: twice\r\n\r\n".to_vec(),
+        b"PROPFIND /d HTTP/1.1\r\nhost:HOST\r\nContent-Length: 6\r\n\r\n\0\xff\r\n\n1".to_vec(),
+        b"POST /e HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0\r\nT: z\r\n\r\n".to_vec(),
+        [format!("PUT /f HTTP/1.1\r\nHost: HOST\r\nContent-Length: {}\r\n\r\n", 3 << 20).as_bytes(), &[b'z'; 3 << 20]]
+            .concat(),
+    ];
+    let with_host = |request: &[u8], host: &str| -> Vec<u8> {
+        let at = request.windows(4).position(|window| window == b"HOST").expect("a host");
+        [&request[..at], host.as_bytes(), &request[at + 4..]].concat()
+    };
+    let input: Vec<u8> = requests
+        .iter()
+        .flat_map(|request| record(1, "a1", 0, &with_host(request, "shop.example:81")))
+        .collect();
+
+    assert_exit(&replay(&["--connections", "1", &target], &input), 0);
+    let sent: Vec<Vec<u8>> = origin.received().into_iter().map(|request| request.bytes).collect();
+    let expected: Vec<Vec<u8>> = requests.iter().map(|request| with_host(request, &target)).collect();
+    assert!(sent == expected, "{:?}", lines(&origin));
+
+    let origin = Origin::start(good);
+    let target = origin.address().to_string();
+    assert_exit(&replay(&["--original-host", "--connections", "1", &target], &input), 0);
+    let sent: Vec<Vec<u8>> = origin.received().into_iter().map(|request| request.bytes).collect();
+    let expected: Vec<Vec<u8>> =
+        requests.iter().map(|request| with_host(request, "shop.example:81")).collect();
+    assert!(sent == expected, "{:?}", lines(&origin));
+}
+
+#[test]
+fn requests_come_when_they_were_recorded_to_come() {
+    let input = gets(&[(0, "/0"), (100, "/1"), (400, "/2"), (300, "/3"), (2_400, "/4")]);
+    for (args, due) in [
+        (&["--speed", "10x"][..], [0, 10, 30, 40, 240]),
+        (&["--speed", "200%", "--max-wait", "50ms"], [0, 50, 100, 150, 200]),
+        (&["--speed", "8", "--loop", "1", "--read-depth", "1"], [0, 12, 37, 50, 300]),
+    ] {
+        let origin = Origin::start(good);
+        let target = origin.address().to_string();
+        let began = Instant::now();
+        assert_exit(&replay(&[args, &["--connections", "1", &target]].concat(), &input), 0);
+        assert_eq!(lines(&origin), ["GET /0", "GET /1", "GET /3", "GET /2", "GET /4"], "{args:?}");
+        for (request, due) in origin.received().iter().zip(due) {
+            let at = (request.at - began).as_millis();
+            // Never early. How late is measured where the machine is quiet: benches/replay.sh.
+            assert!(
+                at >= due && at <= due + 2000,
+                "{args:?}: {} at {at} ms, due at {due} ms",
+                request.line()
+            );
+        }
+    }
+}
+
+#[test]
+fn every_round_of_a_loop_comes_after_the_one_before() {
+    let origin = Origin::start(good);
+    let target = origin.address().to_string();
+    let path = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(path.path(), gets(&[(0, "/0"), (60, "/1")])).expect("a recording");
+    let input = path.path().to_str().expect("a path");
+    let said = assert_exit(&replay(&["--loop", "3", "-i", input, &target], b""), 0);
+    assert_eq!(lines(&origin), ["GET /0", "GET /1"].repeat(3));
+    assert_says(&said, "6 requests, 0 responses, in 3 rounds");
+    let received = origin.received();
+    let length = received[5].at - received[0].at;
+    assert!(length >= Duration::from_millis(290), "{length:?}");
+}
+
+#[test]
+fn connections_are_kept_and_as_many_as_are_needed() {
+    let origin = Origin::start(good);
+    let target = origin.address().to_string();
+    let requests: Vec<(i64, &str)> = (0..20).map(|number| (number * 5, "/")).collect();
+    assert_exit(&replay(&["--connections", "1", &target], &gets(&requests)), 0);
+    assert_eq!((origin.connections(), origin.received().len()), (1, 20));
+
+    let slow = Origin::start(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        Answer::Send(OK.to_vec())
+    });
+    let target = slow.address().to_string();
+    assert_exit(&replay(&["--speed", "1000x", &target], &gets(&requests)), 0);
+    assert!(slow.connections() > 5, "{} connections", slow.connections());
+}
+
+#[test]
+fn a_target_that_misbehaves_is_counted_by_reason_and_never_hung_on() {
+    let flood = b"HTTP/1.1 102 Processing\r\n\r\n".to_vec();
+    let cases: Vec<(&str, Answer)> = vec![
+        ("connection reset", Answer::SendAndReset(b"".to_vec())),
+        (
+            "connection reset",
+            Answer::SendAndReset(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf".to_vec()),
+        ),
+        ("closed before an answer", Answer::SendAndClose(b"".to_vec())),
+        ("closed inside the answer", Answer::SendAndClose(b"HTTP/1.1 20".to_vec())),
+        ("closed inside the answer", Answer::SendAndClose(b"HTTP/1.1 100 Continue\r\n\r\n".to_vec())),
+        (
+            "closed inside the answer",
+            Answer::SendAndClose(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf".to_vec()),
+        ),
+        (
+            "closed inside the answer",
+            Answer::SendAndClose(
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n".to_vec(),
+            ),
+        ),
+        ("no whole answer within the timeout", Answer::Never),
+        (
+            "no whole answer within the timeout",
+            Answer::Endless(b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), vec![b'x'; 10_000]),
+        ),
+        ("malformed answer", Answer::Send(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec())),
+        ("malformed answer", Answer::Send(vec![0; 100])),
+        ("malformed answer", Answer::Send(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n".to_vec())),
+        (
+            "malformed answer",
+            Answer::Send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n".to_vec()),
+        ),
+        (
+            "malformed answer",
+            Answer::Endless(b"HTTP/1.1 200 OK\r\n".to_vec(), b"X-Again: and again\r\n".to_vec()),
+        ),
+        ("malformed answer", Answer::Endless(b"".to_vec(), flood)),
+    ];
+    for (reason, misconduct) in cases {
+        let shown: String = format!("{misconduct:?}").chars().take(120).collect();
+        let origin = Origin::start(move |request| {
+            if request.line().ends_with("/bad") { misconduct.clone() } else { Answer::Send(OK.to_vec()) }
+        });
+        let target = origin.address().to_string();
+        let began = Instant::now();
+        let output = replay(&["--timeout", "700ms", &target], &gets(&[(0, "/bad"), (20, "/good")]));
+        assert!(began.elapsed() < Duration::from_secs(4), "{shown}: {:?}", began.elapsed());
+        let said = assert_exit(&output, 1);
+        assert!(said.contains(&format!("  1         {reason}\n")), "{shown}:\n{said}");
+        assert_says(&said, "first: GET /bad (record 000000000000000000000000)");
+        assert_says(&said, "sent        2\n");
+        assert_says(&said, "answered    1\n");
+        assert_eq!(origin.received().len(), 2, "{shown}");
+    }
+}
+
+#[test]
+fn a_target_that_is_not_there_is_told() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let target = listener.local_addr().expect("an address").to_string();
+    drop(listener);
+    let said = assert_exit(&replay(&[&target], &gets(&[(0, "/a"), (0, "/b")])), 1);
+    assert_says(&said, "not sent    2\n  2         connection refused\n");
+    let said = assert_exit(&replay(&["no-such-host.invalid"], &gets(&[(0, "/a")])), 1);
+    assert_says(&said, "\"no-such-host.invalid\" cannot be resolved");
+}
+
+#[test]
+fn an_idle_connection_that_was_closed_is_replaced() {
+    let origin = Origin::start(|_| Answer::SendAndClose(OK.to_vec()));
+    let target = origin.address().to_string();
+    let input = gets(&[(0, "/0"), (100, "/1"), (200, "/2")]);
+    assert_exit(&replay(&[&target], &input), 0);
+    assert_eq!((origin.connections(), origin.received().len()), (3, 3));
+}
+
+#[test]
+fn a_request_that_found_its_connection_closed_is_sent_again_only_if_that_is_safe() {
+    for (method, is_repeated) in [("GET", true), ("DELETE", true), ("POST", false), ("PATCH", false)] {
+        let origin = Origin::start(|request| {
+            if request.number == 0 { Answer::Send(OK.to_vec()) } else { Answer::SendAndClose(Vec::new()) }
+        });
+        let target = origin.address().to_string();
+        let request = format!("{method} / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+        let input =
+            [record(1, "a1", 0, request.as_bytes()), record(1, "a2", 50 * MILLISECOND, request.as_bytes())];
+        let output = replay(&["--connections", "1", &target], &input.concat());
+        let said = assert_exit(&output, i32::from(!is_repeated));
+        assert_says(&said, "sent        2");
+        let came = origin.received().len();
+        assert_eq!(came, if is_repeated { 3 } else { 2 }, "{method}");
+        assert_says(&said, if is_repeated { "1 again" } else { "closed before an answer" });
+    }
+}
+
+#[test]
+fn bytes_after_an_answer_are_not_taken_for_the_next() {
+    let origin = Origin::start(|_| Answer::Send([OK, b"and more than that"].concat()));
+    let target = origin.address().to_string();
+    assert_exit(&replay(&["--connections", "1", &target], &gets(&[(0, "/0"), (50, "/1")])), 0);
+    assert_eq!((origin.connections(), origin.received().len()), (2, 2));
+}
+
+#[test]
+fn answers_are_framed_by_their_requests_and_interim_ones_skipped() {
+    let origin = Origin::start(|request| {
+        Answer::Send(match request.line().as_str() {
+            "HEAD /" => b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n".to_vec(),
+            "GET /304" => b"HTTP/1.1 304 Not Modified\r\nContent-Length: 1000\r\n\r\n".to_vec(),
+            _ => [b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n", OK].concat(),
+        })
+    });
+    let target = origin.address().to_string();
+    let input: Vec<u8> = ["HEAD /", "GET /304", "GET /200", "HEAD /"]
+        .iter()
+        .enumerate()
+        .flat_map(|(at, line)| {
+            record(1, "a", at as i64 * MILLISECOND, format!("{line} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes())
+        })
+        .collect();
+    let said = assert_exit(&replay(&["--connections", "1", "--timeout", "2s", &target], &input), 0);
+    assert_says(&said, "statuses    200: 3, 304: 1\n");
+    assert_eq!(origin.connections(), 1);
+}
+
+#[test]
+fn answers_go_to_the_output_with_the_ids_of_their_requests() {
+    let origin = Origin::start(|request| answer(200 + request.number as u16, &request.line()));
+    let target = origin.address().to_string();
+    let input = [gets(&[(0, "/0"), (5, "/1")]), record(2, "ff", 6, b"HTTP/1.1 200 OK\r\n\r\n")].concat();
+    let output = replay(&["--connections", "1", "-o", "-", &target], &input);
+    assert_exit(&output, 0);
+    let text = String::from_utf8(output.stdout).expect("text");
+    let records: Vec<&str> = text.split_terminator("\n🐵🙈🙉\n").collect();
+    assert_eq!(records.len(), 2, "{text}");
+    for (number, record) in records.iter().enumerate() {
+        let (header, payload) = record.split_once('\n').expect("a header line");
+        let fields: Vec<&str> = header.split(' ').collect();
+        assert_eq!(fields[..2], ["3", &format!("{number:024x}")], "{header}");
+        let (start, length): (i64, i64) = (fields[2].parse().unwrap(), fields[3].parse().unwrap());
+        assert!(start > 1_700_000_000_000_000_000 && length > 0, "{header}");
+        assert_eq!(payload, format!("HTTP/1.1 {} X\r\nContent-Length: 6\r\n\r\nGET /{number}", 200 + number));
+    }
+
+    let output = replay(&["-q", "--connections", "1", "--echo", "-o", "-", &target], &input);
+    assert_eq!(assert_exit(&output, 0), "");
+    assert!(output.stdout.starts_with(&input), "the input comes through unchanged");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).matches("\n🐵🙈🙉\n3 ").count(), 2);
+}
+
+#[test]
+fn what_is_not_a_whole_request_is_counted_and_not_sent() {
+    let origin = Origin::start(good);
+    let target = origin.address().to_string();
+    let cut = "GET /cut HTTP/1.1\r\nHost: a\r\n\r\n";
+    let input = [
+        format!("1 a1 0 0 {} cut\n{cut}\n🐵🙈🙉\n", cut.len()).into_bytes(),
+        record(1, "a2", 0, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf"),
+        record(1, "a3", 0, b"\x16\x03\x01garbage"),
+        record(2, "a4", 0, b"HTTP/1.1 200 OK\r\n\r\n"),
+        gets(&[(0, "/good")]),
+    ];
+    let said = assert_exit(&replay(&[&target], &input.concat()), 0);
+    assert_eq!(lines(&origin), ["GET /good"]);
+    assert_says(&said, "read        4 requests, 1 responses\n");
+    assert_says(&said, "not sent    3\n  1         recorded incompletely\n");
+    assert_says(&said, "  2         not one whole HTTP/1 request\n");
+}
+
+#[test]
+fn a_target_has_a_prefix_and_credentials() {
+    let origin = Origin::start(good);
+    let target = format!("http://ann:pw@{}/v2/", origin.address());
+    assert_exit(&replay(&[&target], &gets(&[(0, "/x?y")])), 0);
+    let text = String::from_utf8(origin.received()[0].bytes.clone()).unwrap();
+    let expected = format!(
+        "GET /v2/x?y HTTP/1.1\r\nAuthorization: Basic YW5uOnB3\r\nHost: {}\r\n\r\n",
+        origin.address()
+    );
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn a_slow_target_does_not_hold_up_another() {
+    let (fast, stuck) = (Origin::start(good), Origin::start(|_| Answer::Never));
+    let (one, two) = (fast.address().to_string(), stuck.address().to_string());
+    let requests: Vec<(i64, &str)> = (0..40).map(|number| (number * 5, "/")).collect();
+    let output = replay(&["--timeout", "500ms", "--connections", "4", &two, &one], &gets(&requests));
+    let said = assert_exit(&output, 1);
+    assert_eq!(fast.received().len(), 40);
+    let received = fast.received();
+    let length = received[39].at - received[0].at;
+    assert!(length < Duration::from_millis(450), "{length:?}");
+    assert_says(&said, "no whole answer within the timeout");
+    assert_says(&said, "no free connection within the timeout");
+}
+
+#[test]
+fn without_waiting_all_connections_are_kept_busy() {
+    let origin = Origin::start(good);
+    let target = origin.address().to_string();
+    let requests: Vec<(i64, &str)> = (0..500).map(|number| (number * 60_000, "/")).collect();
+    let said = assert_exit(&replay(&["--no-wait", "--connections", "8", &target], &gets(&requests)), 0);
+    assert_eq!((origin.connections(), origin.received().len()), (8, 500));
+    assert_says(&said, "Without waiting");
+}
+
+#[test]
+fn a_record_from_a_live_pipe_is_sent_at_once() {
+    let origin = Origin::start(good);
+    let target = origin.address().to_string();
+    let mut child = start(&[&target]);
+    let mut stdin = child.stdin.take().expect("a pipe");
+    for count in 1..=3 {
+        stdin.write_all(&gets(&[(count, "/live")])).expect("gor-replay reads");
+        let written = Instant::now();
+        while origin.received().len() < count as usize {
+            assert!(written.elapsed() < Duration::from_secs(5), "request {count} does not come");
+            std::thread::yield_now();
+        }
+    }
+    drop(stdin);
+    assert_exit(&child.wait_with_output().expect("gor-replay ends"), 0);
+}
+
+#[test]
+fn a_signal_ends_the_sending_and_the_summary_comes_all_the_same() {
+    let origin = Origin::start(good);
+    let target = origin.address().to_string();
+    let mut child = start(&[&target]);
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(&gets(&[(0, "/now"), (3_600_000, "/in-an-hour")])).expect("gor-replay reads");
+    while origin.received().is_empty() {
+        std::thread::yield_now();
+    }
+    let process = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(process, rustix::process::Signal::INT).expect("a signal");
+    let said = assert_exit(&child.wait_with_output().expect("gor-replay ends"), 1);
+    drop(stdin);
+    assert_says(&said, "2 requests, 0 responses; interrupted");
+    assert_says(&said, "sent        1\n");
+    assert_says(&said, "  1         interrupted\n");
+}
+
+#[test]
+fn a_dry_run_sends_nothing() {
+    let origin = Origin::start(good);
+    let target = origin.address().to_string();
+    let said = assert_exit(&replay(&["--dry-run", &target], &gets(&[(0, "/a"), (90_000, "/b")])), 0);
+    assert_eq!(origin.connections(), 0);
+    assert_says(&said, "replay      takes 90.0 s, peak 1 requests in a second\n");
+}
+
+#[test]
+fn a_wrong_command_line_is_told_apart() {
+    for args in [
+        &[][..],
+        &["https://host"],
+        &["host", "--speed", "fast"],
+        &["host", "--timeout", "5 parsecs"],
+        &["host", "--echo"],
+        &["host", "--no-wait", "--speed", "2x"],
+        &["host:99999"],
+        &["host", "--loop"],
+    ] {
+        let output = replay(args, b"");
+        assert_exit(&output, 2);
+        assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn a_reader_of_the_output_that_has_gone_is_no_failure() {
+    let origin = Origin::start(good);
+    let target = origin.address().to_string();
+    let mut child = start(&["-o", "-", "--loop=1", &target]);
+    drop(child.stdout.take());
+    let mut stdin = child.stdin.take().expect("a pipe");
+    // It may end before it has read all of this.
+    let _ = stdin.write_all(&gets(&[(0, "/"), (100, "/"), (200, "/"), (300, "/")]));
+    drop(stdin);
+    assert_exit(&child.wait_with_output().expect("gor-replay ends"), 0);
+}
