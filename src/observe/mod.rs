@@ -1,1 +1,5 @@
 //! What a run tells of itself: counters that reconcile, progress, histograms.
+
+mod ledger;
+
+pub use ledger::Ledger;
