@@ -1,0 +1,496 @@
+//! Where a message's head and body end, RFC 9112 §6, however its bytes are cut into reads.
+//!
+//! Decisions where the RFC leaves a choice, since what was on the wire is to be recorded and not refused:
+//! differing Content-Lengths are framed by the first; a Content-Length beside a Transfer-Encoding is
+//! overruled. Such a message is [suspicious](Framer::is_suspicious), as it smells of request smuggling
+//! (RFC 9112 §11.2).
+
+use memchr::memchr;
+
+use super::chunked::{Decoder, Piece};
+use super::head::{request_words, status_words, without_cr};
+use super::{Fault, token};
+
+/// The largest head, from the start line to the empty line, in bytes.
+pub const MAX_HEAD: usize = 1 << 20;
+/// The longest method, in bytes.
+pub const MAX_METHOD: usize = 64;
+const VERSION_START: &[u8] = b"HTTP/1.";
+
+/// What a response must know of the request it answers.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct RequestContext {
+    /// The method was HEAD: the response has no body, whatever its fields say.
+    pub head: bool,
+    /// The method was CONNECT: after a 2xx the connection is a tunnel.
+    pub connect: bool,
+}
+
+impl RequestContext {
+    /// What the response to a request with `method`, which is case-sensitive, must know.
+    pub fn of(method: &[u8]) -> Self {
+        Self { head: method == b"HEAD", connect: method == b"CONNECT" }
+    }
+}
+
+/// What the next bytes of a message are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Step {
+    /// Nothing more can be said before more bytes come; those shown remain unread.
+    More,
+    /// So many bytes of empty lines before the start line; they belong to no message (RFC 9112 §2.2).
+    Skip(usize),
+    /// So many bytes of head, its empty line included; now the framer's questions have answers.
+    Head(usize),
+    /// So many bytes of body, chunked framing included; at least one.
+    Body(usize),
+    /// The message is over and the next byte is not its.
+    Done,
+}
+
+/// How the length of a body is told, RFC 9112 §6.3.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum BodyLength {
+    /// There is no body.
+    #[default]
+    None,
+    /// Content-Length, in bytes.
+    Fixed(u64),
+    /// The chunked coding says.
+    Chunked,
+    /// A response that ends with its connection.
+    UntilClose,
+}
+
+/// Finds the end of one message in the bytes of one direction of a connection. It holds no bytes.
+#[derive(Clone, Debug)]
+pub struct Framer {
+    side: Side,
+    state: State,
+    scan: Scan,
+    facts: Facts,
+    length: BodyLength,
+    /// Bytes looked at in heads, which a test holds against the bytes given.
+    #[cfg(test)]
+    pub(super) examined: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Side {
+    Request,
+    Response(RequestContext),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// Before the start line, where empty lines are stepped over.
+    Before,
+    /// In the head, before its first bytes were found to be a start line's.
+    Start,
+    /// In the head.
+    Head,
+    Fixed(u64),
+    Chunked(Decoder),
+    UntilClose,
+    Done,
+    Failed(Fault),
+}
+
+/// How far a head was read; offsets from its first byte.
+#[derive(Clone, Copy, Debug, Default)]
+struct Scan {
+    /// No line end is left in the bytes before.
+    searched: usize,
+    /// Where the line that has no end yet begins.
+    line: usize,
+    /// Where the last field line that is not yet known to be whole begins; folded lines may follow it.
+    field: usize,
+    /// Where the first field line begins; 0 before the start line was read.
+    fields: usize,
+}
+
+/// What a head says that matters to framing.
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a claim of its own that a head makes or does not")]
+struct Facts {
+    minor: u8,
+    status: Option<u16>,
+    is_connect: bool,
+    content_length: Option<u64>,
+    content_length_is_broken: bool,
+    coding: Coding,
+    close: bool,
+    keep_alive: bool,
+    upgrade: bool,
+    connection_upgrade: bool,
+    expects_continue: bool,
+    suspicious: bool,
+}
+
+/// The last transfer coding.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Coding {
+    #[default]
+    None,
+    Chunked,
+    Other,
+}
+
+impl Framer {
+    /// A framer for a request.
+    pub fn request() -> Self {
+        Self::new(Side::Request)
+    }
+
+    /// A framer for one response to the request of `context`. Each 1xx response and the final one after it
+    /// take a framer of their own.
+    pub fn response(context: RequestContext) -> Self {
+        Self::new(Side::Response(context))
+    }
+
+    fn new(side: Side) -> Self {
+        Self {
+            side,
+            state: State::Before,
+            scan: Scan::default(),
+            facts: Facts::default(),
+            length: BodyLength::None,
+            #[cfg(test)]
+            examined: 0,
+        }
+    }
+
+    /// Says what `unread` begins with, which is everything that came after the bytes consumed so far.
+    ///
+    /// The number in the answer is consumed: the next call starts after those bytes. A head is not consumed
+    /// before it is whole; until then `unread` grows, and what was examined is not examined again. A fault
+    /// is told once every good byte before it was consumed, and again on every later call.
+    pub fn advance(&mut self, unread: &[u8]) -> Result<Step, Fault> {
+        let step = match &mut self.state {
+            State::Before | State::Start | State::Head => self.head(unread),
+            State::Fixed(remaining) => {
+                let taken = usize::try_from(*remaining).unwrap_or(usize::MAX).min(unread.len());
+                *remaining -= taken as u64;
+                if *remaining == 0 {
+                    self.state = State::Done;
+                }
+                Ok(body_or_more(taken))
+            }
+            State::Chunked(decoder) => match chunks(decoder, unread) {
+                Ok(Step::Done) => {
+                    self.state = State::Done;
+                    Ok(Step::Done)
+                }
+                step => step,
+            },
+            State::UntilClose => Ok(body_or_more(unread.len())),
+            State::Done => Ok(Step::Done),
+            State::Failed(fault) => Err(*fault),
+        };
+        if let Err(fault) = step {
+            self.state = State::Failed(fault);
+        }
+        step
+    }
+
+    /// The connection ended here; whether the message is whole: it was over, or it ends with its connection.
+    pub fn close(&mut self) -> bool {
+        if matches!(self.state, State::UntilClose) {
+            self.state = State::Done;
+        }
+        matches!(self.state, State::Done)
+    }
+
+    /// The length of the message that `bytes` begin with, empty lines before it included, when nothing
+    /// follows `bytes`; `None` when it is not whole. For a framer that was not used before.
+    pub fn measure(mut self, bytes: &[u8]) -> Result<Option<usize>, Fault> {
+        let mut at = 0;
+        loop {
+            match self.advance(&bytes[at..])? {
+                Step::Skip(length) | Step::Head(length) | Step::Body(length) => at += length,
+                Step::More => return Ok(self.close().then_some(at)),
+                Step::Done => return Ok(Some(at)),
+            }
+        }
+    }
+
+    /// Whether `bytes` hold a whole message. For a framer that was not used before.
+    pub fn is_whole(self, bytes: &[u8]) -> bool {
+        matches!(self.measure(bytes), Ok(Some(_)))
+    }
+
+    /// Whether the head was consumed, so that the questions below have answers.
+    pub fn has_head(&self) -> bool {
+        !matches!(self.state, State::Before | State::Start | State::Head | State::Failed(_))
+    }
+
+    /// How the length of the body is told.
+    pub fn length(&self) -> BodyLength {
+        self.length
+    }
+
+    /// A response's status, 100 to 999.
+    pub fn status(&self) -> Option<u16> {
+        self.facts.status
+    }
+
+    /// Whether this is a response that another, final one follows: 1xx but 101 (RFC 9110 §15.2).
+    pub fn is_interim(&self) -> bool {
+        matches!(self.facts.status, Some(100 | 102..=199))
+    }
+
+    /// Whether others may see the message end elsewhere: both Content-Length and Transfer-Encoding, differing
+    /// Content-Lengths, Transfer-Encoding in HTTP/1.0, chunked twice or with parameters, whitespace before the
+    /// colon of a framing field or before the first field line (RFC 9112 §2.2, §5.1, §6.1, §6.3, §7.1).
+    pub fn is_suspicious(&self) -> bool {
+        self.facts.suspicious
+    }
+
+    /// Whether another HTTP message may follow this one on its connection (RFC 9112 §9.3).
+    pub fn keeps_alive(&self) -> bool {
+        let facts = &self.facts;
+        let is_old = facts.minor == 0;
+        let has_left = facts.status.is_some() && self.upgrades();
+        let faulty = is_old && facts.coding != Coding::None;
+        let ends = facts.close || has_left || faulty || self.length == BodyLength::UntilClose;
+        !ends && (!is_old || facts.keep_alive)
+    }
+
+    /// Whether a request asks for `100 Continue` before it sends its body (RFC 9110 §10.1.1).
+    pub fn expects_continue(&self) -> bool {
+        self.facts.expects_continue
+    }
+
+    /// A request: whether it asks to leave HTTP, by CONNECT or by Upgrade with its connection option
+    /// (RFC 9110 §7.8). A response: whether it has left HTTP, by 101 or by a 2xx to CONNECT.
+    pub fn upgrades(&self) -> bool {
+        match (self.side, self.facts.status) {
+            (Side::Response(context), Some(status)) => {
+                status == 101 || context.connect && (200..300).contains(&status)
+            }
+            _ => self.facts.is_connect || self.facts.upgrade && self.facts.connection_upgrade,
+        }
+    }
+
+    /// Empty lines, then the head.
+    fn head(&mut self, unread: &[u8]) -> Result<Step, Fault> {
+        if matches!(self.state, State::Before) {
+            match token::empty_lines(unread) {
+                0 if matches!(unread, [] | [b'\r']) => return Ok(Step::More),
+                0 => self.state = State::Start,
+                skipped => return Ok(Step::Skip(skipped)),
+            }
+        }
+        let within = &unread[..unread.len().min(MAX_HEAD)];
+        if matches!(self.state, State::Start) {
+            if !self.begins_well(within)? {
+                return Ok(Step::More);
+            }
+            self.state = State::Head;
+        }
+        while let Some(length) = memchr(b'\n', &within[self.scan.searched..]) {
+            self.count(length + 1);
+            self.scan.searched += length + 1;
+            if self.line(within)? {
+                self.decide()?;
+                return Ok(Step::Head(self.scan.searched));
+            }
+        }
+        self.count(within.len() - self.scan.searched);
+        self.scan.searched = within.len();
+        if within.len() == MAX_HEAD { Err(Fault::HeadTooLarge) } else { Ok(Step::More) }
+    }
+
+    /// Whether the first bytes are a start line's; `false` when there are too few to tell. Bytes that are
+    /// not HTTP are thus refused before a line end is waited for.
+    fn begins_well(&mut self, head: &[u8]) -> Result<bool, Fault> {
+        if let Side::Response(_) = self.side {
+            let length = head.len().min(VERSION_START.len());
+            self.count(length);
+            let is_good = head[..length] == VERSION_START[..length];
+            return if is_good { Ok(length == VERSION_START.len()) } else { Err(Fault::StatusLine) };
+        }
+        let start = &head[..head.len().min(MAX_METHOD + 1)];
+        let method = start.iter().position(|&byte| !token::is_token_byte(byte));
+        self.count(method.unwrap_or(start.len()));
+        match method {
+            Some(1..) if method.is_some_and(|length| start[length] == b' ') => Ok(true),
+            None if start.len() <= MAX_METHOD => Ok(false),
+            _ => Err(Fault::Method),
+        }
+    }
+
+    /// Reads the line of `head` that ends where the search has come to; whether it ends the head.
+    fn line(&mut self, head: &[u8]) -> Result<bool, Fault> {
+        let Scan { searched: end, line: start, field, fields } = self.scan;
+        let line = without_cr(&head[start..end - 1]);
+        self.scan.line = end;
+        if fields == 0 {
+            self.start_line(line)?;
+            (self.scan.fields, self.scan.field) = (end, end);
+            return Ok(false);
+        }
+        if let [b' ' | b'\t', ..] = line {
+            self.facts.suspicious |= start == fields;
+            return Ok(false);
+        }
+        if field < start {
+            self.field(&head[field..start]);
+        }
+        self.scan.field = start;
+        Ok(line.is_empty())
+    }
+
+    fn start_line(&mut self, line: &[u8]) -> Result<(), Fault> {
+        let version = match self.side {
+            Side::Request => {
+                let words = request_words(line).ok_or(Fault::RequestLine)?;
+                self.facts.is_connect = words.method == b"CONNECT";
+                Some(words.version).filter(|version| token::is_version(version)).ok_or(Fault::RequestLine)?
+            }
+            Side::Response(_) => {
+                let words =
+                    status_words(line).filter(|words| words.status >= 100).ok_or(Fault::StatusLine)?;
+                self.facts.status = Some(words.status);
+                Some(words.version).filter(|version| token::is_version(version)).ok_or(Fault::StatusLine)?
+            }
+        };
+        self.facts.minor = version[version.len() - 1] - b'0';
+        Ok(())
+    }
+
+    /// Takes note of a field line that may matter; one glance at its first byte settles most.
+    fn field(&mut self, line: &[u8]) {
+        let Some(b'c' | b't' | b'e' | b'u') = line.first().map(u8::to_ascii_lowercase) else { return };
+        let Some(colon) = memchr(b':', line) else { return };
+        let name = token::trim_end(&line[..colon]);
+        let is = |wanted: &[u8]| name.eq_ignore_ascii_case(wanted);
+        let value = &line[colon + 1..];
+        match name.len() {
+            14 if is(b"content-length") => self.facts.content_length(value),
+            17 if is(b"transfer-encoding") => self.facts.transfer_encoding(value),
+            10 if is(b"connection") => self.facts.connection(value),
+            6 if is(b"expect") => {
+                let value = token::trim(value);
+                self.facts.expects_continue |= value.eq_ignore_ascii_case(b"100-continue");
+            }
+            7 if is(b"upgrade") => self.facts.upgrade = true,
+            _ => return,
+        }
+        self.count(line.len());
+        self.facts.suspicious |= name.len() < colon;
+    }
+
+    /// The rules of RFC 9112 §6.3, in their order, once the head is whole.
+    fn decide(&mut self) -> Result<(), Fault> {
+        let facts = &mut self.facts;
+        let both = facts.coding != Coding::None
+            && (facts.minor == 0 || facts.content_length.is_some() || facts.content_length_is_broken);
+        facts.suspicious |= both;
+        let is_response = facts.status.is_some();
+        let has_no_body = match (self.side, facts.status) {
+            (Side::Response(context), Some(status)) => {
+                context.head
+                    || matches!(status, 100..=199 | 204 | 304)
+                    || context.connect && (200..300).contains(&status)
+            }
+            _ => false,
+        };
+        self.length = match (facts.coding, facts.content_length) {
+            _ if has_no_body => BodyLength::None,
+            (Coding::Chunked, _) => BodyLength::Chunked,
+            (Coding::Other, _) if is_response => BodyLength::UntilClose,
+            (Coding::Other, _) => return Err(Fault::TransferCoding),
+            (Coding::None, _) if facts.content_length_is_broken => return Err(Fault::ContentLength),
+            (Coding::None, Some(length)) => BodyLength::Fixed(length),
+            (Coding::None, None) if is_response => BodyLength::UntilClose,
+            (Coding::None, None) => BodyLength::None,
+        };
+        self.state = match self.length {
+            BodyLength::None | BodyLength::Fixed(0) => State::Done,
+            BodyLength::Fixed(length) => State::Fixed(length),
+            BodyLength::Chunked => State::Chunked(Decoder::default()),
+            BodyLength::UntilClose => State::UntilClose,
+        };
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn count(&mut self, examined: usize) {
+        self.examined += examined;
+    }
+
+    #[cfg(not(test))]
+    #[allow(clippy::unused_self, reason = "tests count here")]
+    fn count(&mut self, _: usize) {}
+}
+
+impl Facts {
+    /// A number, or a list of the same number (RFC 9110 §8.6).
+    fn content_length(&mut self, value: &[u8]) {
+        let mut is_broken = true;
+        for element in token::list(value) {
+            let Some(length) = number(element) else {
+                self.content_length_is_broken = true;
+                return;
+            };
+            is_broken = false;
+            self.suspicious |= *self.content_length.get_or_insert(length) != length;
+        }
+        self.content_length_is_broken |= is_broken;
+    }
+
+    /// The codings in the order they were applied, over all field lines (RFC 9112 §6.1).
+    fn transfer_encoding(&mut self, value: &[u8]) {
+        if self.coding == Coding::None {
+            self.coding = Coding::Other;
+        }
+        for element in token::list(value) {
+            self.suspicious |= self.coding == Coding::Chunked;
+            let name = token::trim(element.split(|&byte| byte == b';').next().unwrap_or_default());
+            self.coding = if name.eq_ignore_ascii_case(b"chunked") {
+                self.suspicious |= name.len() < element.len();
+                Coding::Chunked
+            } else {
+                Coding::Other
+            };
+        }
+    }
+
+    fn connection(&mut self, value: &[u8]) {
+        for option in token::list(value) {
+            self.close |= option.eq_ignore_ascii_case(b"close");
+            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+            self.connection_upgrade |= option.eq_ignore_ascii_case(b"upgrade");
+        }
+    }
+}
+
+/// Decimal digits and nothing else, within 64 bits.
+fn number(digits: &[u8]) -> Option<u64> {
+    digits.iter().try_fold(0_u64, |number, &digit| {
+        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+/// As much of a chunked body as `unread` holds.
+fn chunks(decoder: &mut Decoder, unread: &[u8]) -> Result<Step, Fault> {
+    let mut taken = 0;
+    loop {
+        match decoder.advance(&unread[taken..]) {
+            Ok(Piece::Framing(length) | Piece::Data(length)) => taken += length,
+            Ok(Piece::More) => return Ok(body_or_more(taken)),
+            _ if taken > 0 => return Ok(Step::Body(taken)),
+            Ok(Piece::End) => return Ok(Step::Done),
+            Err(fault) => return Err(fault),
+        }
+    }
+}
+
+fn body_or_more(taken: usize) -> Step {
+    if taken == 0 { Step::More } else { Step::Body(taken) }
+}
+
+#[cfg(test)]
+mod tests;

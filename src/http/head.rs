@@ -1,0 +1,234 @@
+//! Views of a message's head: the start line and the field lines as they were on the wire.
+//!
+//! Tolerant, because recordings are: bare LF ends a line, methods and names may be anything, values need
+//! not be UTF-8, empty lines before the start line are stepped over (RFC 9112 §2.2). Whether the head is
+//! good enough to know where its message ends is a question for [`framing`](super::framing).
+
+use std::ops::Range;
+
+use memchr::{memchr, memrchr};
+
+use super::token;
+
+/// The first line of a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RequestLine<'a> {
+    /// What precedes the first space.
+    pub method: &'a [u8],
+    /// What lies between method and version, in whichever of the four forms (RFC 9112 §3.2).
+    pub target: &'a [u8],
+    /// The last word where it begins with `HTTP/`; otherwise empty, as in HTTP/0.9.
+    pub version: &'a [u8],
+}
+
+/// The first line of a response.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct StatusLine<'a> {
+    /// Begins with `HTTP/`.
+    pub version: &'a [u8],
+    /// Three digits, so 0 to 999.
+    pub status: u16,
+    /// May be empty, and may be any bytes.
+    pub reason: &'a [u8],
+}
+
+/// The first line of a request, without looking at anything after it.
+///
+/// `None` when the line has no end yet or no target. A space inside the target stays in the target
+/// (RFC 9112 §3 lets a recipient take the words from both ends). A status line is not told apart: it has
+/// a first and a second word too.
+pub fn request_line(message: &[u8]) -> Option<RequestLine<'_>> {
+    request_words(first_line(message)?)
+}
+
+/// The first line of a response, without looking at anything after it; `None` when the line has no end yet
+/// or is not `HTTP/`, a space and three digits.
+pub fn status_line(message: &[u8]) -> Option<StatusLine<'_>> {
+    status_words(first_line(message)?)
+}
+
+/// The first line that is not empty, without its line end.
+fn first_line(message: &[u8]) -> Option<&[u8]> {
+    let line = &message[token::empty_lines(message)..];
+    Some(without_cr(&line[..memchr(b'\n', line)?]))
+}
+
+/// A line, whose LF is already gone, without its CR.
+pub(super) fn without_cr(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// The words of a request line that has lost its line end.
+pub(super) fn request_words(line: &[u8]) -> Option<RequestLine<'_>> {
+    let line = token::trim_end(line);
+    let space = memchr(b' ', line)?;
+    let (method, rest) = (&line[..space], &line[space + 1..]);
+    let (target, version) = match memrchr(b' ', rest) {
+        Some(last) if rest[last + 1..].starts_with(b"HTTP/") => (&rest[..last], &rest[last + 1..]),
+        _ if rest.starts_with(b"HTTP/") => (&rest[..0], rest),
+        _ => (rest, &rest[rest.len()..]),
+    };
+    let target = token::trim(target);
+    (!target.is_empty()).then_some(RequestLine { method, target, version })
+}
+
+/// The words of a status line that has lost its line end.
+pub(super) fn status_words(line: &[u8]) -> Option<StatusLine<'_>> {
+    if !line.starts_with(b"HTTP/") {
+        return None;
+    }
+    let space = memchr(b' ', line)?;
+    let (version, mut rest) = (&line[..space], &line[space + 1..]);
+    while let [b' ', after @ ..] = rest {
+        rest = after;
+    }
+    let (digits, reason) = rest.split_at_checked(3)?;
+    let reason = match reason {
+        [] => reason,
+        [b' ', reason @ ..] => reason,
+        _ => return None,
+    };
+    let status = digits.iter().try_fold(0, |status, &digit| {
+        digit.is_ascii_digit().then(|| status * 10 + u16::from(digit - b'0'))
+    })?;
+    Some(StatusLine { version, status, reason })
+}
+
+/// A field line with the lines folded into it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Field<'a> {
+    /// What precedes the colon, without whitespace at its end; the whole line when there is no colon.
+    pub name: &'a [u8],
+    /// What follows the colon, without the whitespace around it. A folded line's inner line end stays.
+    pub value: &'a [u8],
+    /// Where `value` lies in the message.
+    pub value_range: Range<usize>,
+    /// Where the whole line lies in the message, its line end and folded lines included: what to leave out
+    /// when the field is to go.
+    pub line: Range<usize>,
+}
+
+/// The whole head of a message.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    /// From the message's first byte to the end of the empty line.
+    bytes: &'a [u8],
+    /// Where the start line begins, after empty lines.
+    start: usize,
+    /// Where the first field line begins.
+    fields: usize,
+    /// Where the empty line begins.
+    end: usize,
+}
+
+impl<'a> Head<'a> {
+    /// The head that `message` begins with; `None` when the empty line that ends it is not there.
+    pub fn of(message: &'a [u8]) -> Option<Self> {
+        let start = token::empty_lines(message);
+        let fields = start + memchr(b'\n', &message[start..])? + 1;
+        let mut end = fields;
+        loop {
+            match &message[end..] {
+                [b'\n', ..] => return Some(Head { bytes: &message[..=end], start, fields, end }),
+                [b'\r', b'\n', ..] => return Some(Head { bytes: &message[..end + 2], start, fields, end }),
+                rest => end += memchr(b'\n', rest)? + 1,
+            }
+        }
+    }
+
+    /// The bytes of the head, up to and with the empty line.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Bytes up to the body.
+    #[allow(clippy::len_without_is_empty, reason = "a head is never empty")]
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The start line without its line end.
+    pub fn start_line(&self) -> &'a [u8] {
+        without_cr(&self.bytes[self.start..self.fields - 1])
+    }
+
+    /// The start line read as a request's.
+    pub fn request_line(&self) -> Option<RequestLine<'a>> {
+        request_words(self.start_line())
+    }
+
+    /// The start line read as a response's.
+    pub fn status_line(&self) -> Option<StatusLine<'a>> {
+        status_words(self.start_line())
+    }
+
+    /// The field lines in their order.
+    pub fn fields(&self) -> Fields<'a> {
+        Fields { bytes: &self.bytes[..self.end], at: self.fields }
+    }
+
+    /// The field lines whose name is `name` in any case.
+    pub fn fields_named<'n>(&self, name: &'n [u8]) -> impl Iterator<Item = Field<'a>> + use<'a, 'n> {
+        self.fields().filter(move |field| field.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The values of the field lines whose name is `name` in any case.
+    pub fn values<'n>(&self, name: &'n [u8]) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
+        self.fields_named(name).map(|field| field.value)
+    }
+
+    /// The head in pieces that leave out every field line whose name is `name` in any case.
+    pub fn without<'n>(&self, name: &'n [u8]) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
+        let bytes = self.bytes;
+        let mut from = 0;
+        self.fields_named(name)
+            .map(|field| field.line)
+            .chain(std::iter::once(bytes.len()..bytes.len()))
+            .map(move |gone| {
+                let piece = &bytes[from..gone.start];
+                from = gone.end;
+                piece
+            })
+            .filter(|piece| !piece.is_empty())
+    }
+}
+
+/// The field lines of a head, in order.
+///
+/// A line that begins with a space or a tab belongs to the line before it (RFC 9112 §5.2); directly under
+/// the start line it is a field of its own, with nothing sensible for a name.
+#[derive(Clone, Debug)]
+pub struct Fields<'a> {
+    /// The message up to the empty line.
+    bytes: &'a [u8],
+    /// Where the next line begins.
+    at: usize,
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Field<'a>;
+
+    fn next(&mut self) -> Option<Field<'a>> {
+        if self.at >= self.bytes.len() {
+            return None;
+        }
+        let start = self.at;
+        loop {
+            let rest = &self.bytes[self.at..];
+            self.at += memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
+            if !matches!(self.bytes.get(self.at), Some(b' ' | b'\t')) {
+                break;
+            }
+        }
+        let line = &self.bytes[start..self.at];
+        let colon = memchr(b':', line);
+        let name = token::trim_end(&line[..colon.unwrap_or(line.len())]);
+        let value_line = token::trim_end(&line[colon.map_or(line.len(), |colon| colon + 1)..]);
+        let value = token::trim(value_line);
+        let value_end = start + colon.map_or(line.len(), |colon| colon + 1) + value_line.len();
+        Some(Field { name, value, value_range: value_end - value.len()..value_end, line: start..self.at })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! The smallest words of HTTP: tokens, optional whitespace, lists.
+
+/// Which bytes are `tchar` (RFC 9110 §5.6.2).
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let marks = b"!#$%&'*+-.^_`|~";
+    let mut mark = 0;
+    while mark < marks.len() {
+        table[marks[mark] as usize] = true;
+        mark += 1;
+    }
+    table
+};
+
+/// Whether `byte` may stand in a token.
+pub(super) fn is_token_byte(byte: u8) -> bool {
+    TOKEN[usize::from(byte)]
+}
+
+/// Whether `bytes` is a token: not empty, and nothing but token bytes.
+pub(super) fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|&byte| is_token_byte(byte))
+}
+
+/// Whether `bytes` is `HTTP/1.` and one digit; the name is case-sensitive (RFC 9112 §2.3).
+pub(super) fn is_version(bytes: &[u8]) -> bool {
+    matches!(bytes, [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor] if minor.is_ascii_digit())
+}
+
+/// Whether `byte` is whitespace around a value; CR and LF are, for folded lines (RFC 9112 §5.2).
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+/// `value` without the whitespace around it.
+pub(super) fn trim(mut value: &[u8]) -> &[u8] {
+    while let [first, rest @ ..] = value
+        && is_space(*first)
+    {
+        value = rest;
+    }
+    trim_end(value)
+}
+
+/// `value` without the whitespace after it.
+pub(super) fn trim_end(mut value: &[u8]) -> &[u8] {
+    while let [rest @ .., last] = value
+        && is_space(*last)
+    {
+        value = rest;
+    }
+    value
+}
+
+/// The elements of a comma-separated list, trimmed; empty ones are left out (RFC 9110 §5.6.1.2).
+pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&byte| byte == b',').map(trim).filter(|element| !element.is_empty())
+}
+
+/// How many bytes of empty lines `bytes` begins with; a CR that ends `bytes` is not counted, as it may go
+/// either way.
+pub(super) fn empty_lines(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    loop {
+        match &bytes[at..] {
+            [b'\n', ..] => at += 1,
+            [b'\r', b'\n', ..] => at += 2,
+            _ => return at,
+        }
+    }
+}
