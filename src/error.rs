@@ -47,6 +47,10 @@ pub enum Error {
     /// Input that is not what it should be, in the words of whoever found out.
     #[error("{0}")]
     Invalid(String),
+    /// What was asked for cannot be, in the words of whoever found out. It is
+    /// the command line that must change.
+    #[error("{0}")]
+    Usage(String),
     /// Another error, and the place it happened at.
     #[error("{place}: {error}")]
     At {
@@ -77,6 +81,15 @@ impl Error {
         match self {
             Error::Io(error) => error.kind() == io::ErrorKind::BrokenPipe,
             Error::At { error, .. } => error.is_broken_pipe(),
+            _ => false,
+        }
+    }
+
+    /// Whether the command line is to blame.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Error::Usage(_) => true,
+            Error::At { error, .. } => error.is_usage(),
             _ => false,
         }
     }

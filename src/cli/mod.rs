@@ -1,1 +1,9 @@
 //! What the binaries share: exit codes, value parsers, option groups.
+
+mod options;
+mod run;
+pub mod signals;
+pub mod values;
+
+pub use options::{InputOptions, OutputOptions, Verbosity};
+pub use run::{Exit, note, run};

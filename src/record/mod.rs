@@ -15,11 +15,13 @@
 mod block;
 mod header;
 mod reader;
+mod sink;
 mod source;
 
 pub use block::{Block, View};
 pub use header::{Header, Kind, Malformed, Mark, SEPARATOR};
 pub use reader::{DEFAULT_MAX_RECORD, MAX_MAX_RECORD, Options, Reader};
+pub use sink::Sink;
 pub use source::{Intake, Record, Records, Source};
 
 #[cfg(test)]

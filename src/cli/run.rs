@@ -1,0 +1,66 @@
+//! From `main` to the exit status, with one line for what went wrong.
+
+use std::process::ExitCode;
+use std::sync::OnceLock;
+
+use crate::Error;
+
+/// How a tool ends. The numbers are a contract with scripts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Exit {
+    /// Everything was done; a closed output pipe is that too.
+    Done = 0,
+    /// Something failed or was lost.
+    Lost = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// A threshold that the user gave was not met.
+    Threshold = 3,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+static NAME: OnceLock<String> = OnceLock::new();
+
+/// Runs a tool and tells how it ended: an error becomes one line on standard
+/// error with the tool's name in front.
+pub fn run(name: &str, tool: impl FnOnce() -> anyhow::Result<Exit>) -> ExitCode {
+    NAME.get_or_init(|| name.to_owned());
+    let exit = tool().unwrap_or_else(|error| {
+        let exit = exit_for(&error);
+        if exit != Exit::Done {
+            note(format_args!("{error:#}"));
+        }
+        exit
+    });
+    exit.into()
+}
+
+/// Says one line to a person, on standard error, with the tool's name in front.
+pub fn note(line: impl std::fmt::Display) {
+    let name = NAME.get().map_or("gor-tools", String::as_str);
+    eprintln!("{name}: {line}");
+}
+
+fn exit_for(error: &anyhow::Error) -> Exit {
+    for cause in error.chain() {
+        if let Some(error) = cause.downcast_ref::<Error>() {
+            if error.is_broken_pipe() {
+                return Exit::Done;
+            }
+            if error.is_usage() {
+                return Exit::Usage;
+            }
+        }
+        if let Some(error) = cause.downcast_ref::<std::io::Error>()
+            && error.kind() == std::io::ErrorKind::BrokenPipe
+        {
+            return Exit::Done;
+        }
+    }
+    Exit::Lost
+}

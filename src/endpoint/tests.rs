@@ -1,0 +1,341 @@
+//! Cases of places: what is opened, what is refused, and what is told.
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::Mutex;
+
+use flate2::write::GzEncoder;
+
+use super::*;
+use crate::record::{Record, Records};
+
+const ONE: &str = "1 a 1 2\none\n🐵🙈🙉\n";
+const TWO: &str = "1 b 1 2\ntwo\n🐵🙈🙉\n";
+
+/// What notices said. Tests that look at it share it, so they take turns.
+static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Reads everything: the payloads, what was told, and the error at the end.
+fn read(names: &[&str], how: ReadOptions) -> (Vec<String>, Vec<String>, Option<String>) {
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    TOLD.lock().unwrap().clear();
+    let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+    let how = ReadOptions { tell: |notice| TOLD.lock().unwrap().push(notice.to_string()), ..how };
+    let (mut payloads, mut record) = (Vec::new(), Record::default());
+    let error = open(&names, &how).and_then(|source| {
+        let mut records = Records::new(source);
+        while records.read(&mut record)? {
+            payloads.push(String::from_utf8_lossy(&record.payload).into_owned());
+        }
+        assert_eq!(records.source().intake().records, payloads.len() as u64);
+        Ok(())
+    });
+    let told = std::mem::take(&mut *TOLD.lock().unwrap());
+    (payloads, told, error.err().map(|error| error.to_string()))
+}
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Folder(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).display().to_string()
+    }
+
+    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        std::fs::write(self.0.path().join(name), content).unwrap();
+        self.path(name)
+    }
+
+    /// A message without the folder's changing name.
+    fn plain(&self, text: &str) -> String {
+        text.replace(&format!("{}/", self.0.path().display()), "")
+    }
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zstd(text: &[u8]) -> Vec<u8> {
+    zstd::stream::encode_all(text, 1).unwrap()
+}
+
+#[test]
+fn compression_is_told_by_the_first_bytes_and_goes_on_over_members() {
+    let folder = Folder::new();
+    let (one, two) = (ONE.as_bytes(), TWO.as_bytes());
+    let skippable = [&[0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"xyz", &zstd(one), &zstd(two)].concat();
+    for (what, content) in [
+        ("plain", [one, two].concat()),
+        ("with a byte order mark", [b"\xef\xbb\xbf", one, two].concat()),
+        ("one gzip member", gzip(&[one, two].concat())),
+        ("two gzip members", [gzip(one), gzip(two)].concat()),
+        ("an empty gzip member between", [gzip(one), gzip(b""), gzip(two)].concat()),
+        ("a record over two members", [gzip(&one[..5]), gzip(&[&one[5..], two].concat())].concat()),
+        ("gzip and zeros", [gzip(&[one, two].concat()), vec![0; 300_000]].concat()),
+        ("two zstd frames", [zstd(one), zstd(two)].concat()),
+        ("a skippable frame first", skippable),
+    ] {
+        let path = folder.file("input", content);
+        assert_eq!(
+            read(&[&path], ReadOptions::default()),
+            (vec!["one".into(), "two".into()], vec![], None),
+            "{what}"
+        );
+    }
+}
+
+#[test]
+fn cut_and_damaged_data_delivers_what_decodes_and_then_fails() {
+    let folder = Folder::new();
+    let many: Vec<u8> =
+        (0..2000_u64).flat_map(|n| format!("1 {n:x} 1 2\n{}\n🐵🙈🙉\n", n * n * 7919).into_bytes()).collect();
+    let (gz, zst) = (gzip(&many), zstd(&many));
+    let cut = |bytes: &[u8]| bytes[..bytes.len() / 2].to_vec();
+    let one = ONE.as_bytes();
+    for (what, content, at_least, expected) in [
+        ("gzip cut", cut(&gz), 500, "input: the gzip data ends early: the file was cut"),
+        (
+            "gzip cut in its check sum",
+            gz[..gz.len() - 3].to_vec(),
+            2000,
+            "input: the gzip data ends early: the file was cut",
+        ),
+        (
+            "second member cut",
+            [gzip(one), cut(&gz)].concat(),
+            500,
+            "input: the gzip data ends early: the file was cut",
+        ),
+        (
+            "second member's header cut",
+            [gzip(one), gz[..5].to_vec()].concat(),
+            1,
+            "input: the gzip data ends early: the file was cut",
+        ),
+        (
+            "noise after gzip",
+            [gzip(one), b"noise".to_vec()].concat(),
+            1,
+            "input: what follows the gzip data is no gzip data",
+        ),
+        ("zstd cut", [zstd(one), cut(&zst)].concat(), 1, "input: the zstd data ends early: the file was cut"),
+        (
+            "zstd cut in its last byte",
+            zst[..zst.len() - 1].to_vec(),
+            0,
+            "input: the zstd data ends early: the file was cut",
+        ),
+        (
+            "noise after zstd",
+            [zstd(one), b"noise".to_vec()].concat(),
+            1,
+            "input: the zstd data is damaged: Unknown frame descriptor",
+        ),
+    ] {
+        let path = folder.file("input", content);
+        let (payloads, _, error) = read(&[&path], ReadOptions::default());
+        assert_eq!(error.map(|error| folder.plain(&error)).as_deref(), Some(expected), "{what}");
+        assert!(payloads.len() >= at_least, "{what}: {} records", payloads.len());
+    }
+}
+
+#[test]
+fn an_input_without_a_record_is_an_error_that_says_what_it_looks_like() {
+    let folder = Folder::new();
+    for (content, looks) in [
+        (&b"{\"a\": 1}\n"[..], "JSON"),
+        (b"<html>", "HTML or XML"),
+        (b"\n \n", "nothing but white space"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", "an HTTP request without a record header"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", "an HTTP response without a record header"),
+        (b"10.0.0.1 - - [x] \"GET / HTTP/1.1\" 200\n", "a web server's log"),
+        (b"hello world, this is text", "text of another kind"),
+        (b"\x01\x02\x03\x00\x00", "binary data"),
+        (b"PK\x03\x04....", "a zip archive"),
+        (&gzip(&gzip(b"x")), "gzip data inside compressed data"),
+    ] {
+        let path = folder.file("input", content);
+        let expected = format!("input: no record in it; it looks like {looks}");
+        let (payloads, told, error) = read(&[&path], ReadOptions::default());
+        assert_eq!((payloads.len(), told.len()), (0, 0), "{looks}");
+        assert_eq!(folder.plain(&error.unwrap()), expected);
+    }
+}
+
+#[test]
+fn an_empty_input_is_no_error() {
+    let folder = Folder::new();
+    for content in [Vec::new(), gzip(b""), zstd(b"")] {
+        let path = folder.file("input", &content);
+        assert_eq!(read(&[&path], ReadOptions::default()), (vec![], vec![], None), "{content:?}");
+    }
+}
+
+#[test]
+fn a_place_that_fails_does_not_hide_the_others() {
+    let folder = Folder::new();
+    let (one, two) = (folder.file("one", ONE), folder.file("two", TWO));
+    let (missing, cut) = (folder.path("missing"), folder.file("cut", &gzip(ONE.as_bytes())[..20]));
+    let directory = folder.path(".");
+    let names = [&one, &missing, &cut, &directory, &two].map(String::as_str);
+    let (payloads, told, error) = read(&names, ReadOptions::default());
+    assert_eq!(payloads, ["one", "o", "two"]);
+    let told: Vec<_> = told.iter().map(|line| folder.plain(line)).collect();
+    assert_eq!(
+        told,
+        [
+            "missing: no such file or directory",
+            ".: is a directory",
+            "cut: record 1 (byte 0): the input ends inside this record",
+            "cut: the gzip data ends early: the file was cut"
+        ]
+    );
+    assert_eq!(error.unwrap(), "3 of 5 inputs could not be read whole");
+}
+
+#[test]
+fn the_only_place_fails_with_its_own_error() {
+    let folder = Folder::new();
+    for (name, expected) in [("missing", "missing: no such file or directory"), (".", ".: is a directory")] {
+        let (_, told, error) = read(&[&folder.path(name)], ReadOptions::default());
+        assert_eq!((told.len(), folder.plain(&error.unwrap()).as_str()), (0, expected));
+    }
+}
+
+#[test]
+fn malformed_records_are_told_once_a_place() {
+    let folder = Folder::new();
+    let bad = "9 a 1 2\nbad\n🐵🙈🙉\n";
+    let first = folder.file("first", format!("{bad}{ONE}{bad}"));
+    let second = folder.file("second", format!("{TWO}{bad}"));
+    let (payloads, told, error) = read(&[&first, &second], ReadOptions::default());
+    assert_eq!((payloads.len(), error), (2, None));
+    let told: Vec<_> = told.iter().map(|line| folder.plain(line)).collect();
+    assert_eq!(
+        told,
+        [
+            "first: record 1 (byte 0): the kind is not 1, 2 or 3; 2 such malformed records are skipped",
+            "second: record 2 (byte 25): the kind is not 1, 2 or 3; it is skipped",
+        ]
+    );
+    let strict = ReadOptions { is_strict: true, ..ReadOptions::default() };
+    let (payloads, _, error) = read(&[&second, &first], strict);
+    assert_eq!(payloads, ["two"]);
+    assert_eq!(folder.plain(&error.unwrap()), "second: record 2 (byte 25): the kind is not 1, 2 or 3");
+}
+
+#[test]
+fn a_record_beyond_the_limit_is_an_error_after_the_others() {
+    let folder = Folder::new();
+    let path = folder.file("input", format!("1 a 1 2\n{}\n🐵🙈🙉\n{ONE}", "x".repeat(500)));
+    let (payloads, _, error) = read(&[&path], ReadOptions { max_record: 100, ..ReadOptions::default() });
+    assert_eq!(payloads, ["one"]);
+    let expected =
+        "input: record 1 (byte 0): the record is larger than 100 bytes; --max-record raises the limit";
+    assert_eq!(folder.plain(&error.unwrap()), expected);
+}
+
+#[test]
+fn patterns_are_expanded_and_names_that_exist_are_not() {
+    let folder = Folder::new();
+    folder.file("b.gor", TWO);
+    folder.file("a.gor", ONE);
+    let odd = folder.file("[x]", ONE);
+    let all = |name: &str| read(&[&folder.path(name)], ReadOptions::default());
+    assert_eq!(all("*.gor").0, ["one", "two"]);
+    assert_eq!(read(&[&odd], ReadOptions::default()).0, ["one"]);
+    assert_eq!(folder.plain(&all("*.txt").2.unwrap()), "*.txt: no file matches this pattern");
+    assert!(all("a***").2.unwrap().contains("not a file pattern"));
+    let twice = expand(&["-".into(), "-".into()]).unwrap_err();
+    assert!(twice.is_usage(), "{twice}");
+}
+
+#[test]
+fn thousands_of_places_are_read_with_one_descriptor_at_a_time() {
+    let folder = Folder::new();
+    let path = folder.file("one", ONE);
+    let names = vec![path.as_str(); 3000];
+    assert_eq!(read(&names, ReadOptions::default()).0.len(), 3000);
+}
+
+fn write(path: &str, how: &WriteOptions<'_>) -> Result<(), crate::Error> {
+    let mut sink = create(&[path.to_owned()], how)?;
+    sink.write(ONE.as_bytes())?;
+    sink.write(TWO.as_bytes())?;
+    sink.finish()
+}
+
+#[test]
+fn an_existing_file_is_overwritten_only_by_force() {
+    let folder = Folder::new();
+    let path = folder.path("out");
+    write(&path, &WriteOptions::default()).unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{ONE}{TWO}"));
+    folder.file("out", "precious".repeat(100));
+    let error = write(&path, &WriteOptions::default()).unwrap_err();
+    assert!(error.is_usage());
+    assert_eq!(folder.plain(&error.to_string()), "out: the file exists; --force overwrites it");
+    assert!(std::fs::read_to_string(&path).unwrap().starts_with("precious"));
+    write(&path, &WriteOptions { is_forced: true, ..WriteOptions::default() }).unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{ONE}{TWO}"));
+}
+
+#[test]
+fn an_input_is_never_overwritten() {
+    let folder = Folder::new();
+    let (path, link) = (folder.file("in", ONE), folder.path("link"));
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let inputs = [folder.path("*n")];
+    for output in [&path, &link] {
+        let error = write(output, &WriteOptions { is_forced: true, inputs: &inputs }).unwrap_err();
+        assert!(error.is_usage(), "{error}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), ONE);
+    }
+}
+
+#[test]
+fn devices_are_written_as_they_are_and_a_full_one_is_named() {
+    write("/dev/null", &WriteOptions::default()).unwrap();
+    write("null:", &WriteOptions::default()).unwrap();
+    if Path::new("/dev/full").exists() {
+        let error = write("/dev/full", &WriteOptions::default()).unwrap_err();
+        assert_eq!(error.to_string(), "/dev/full: no space left on device");
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_refused_before_anything_is() {
+    let folder = Folder::new();
+    for (name, usage) in [("x.gor.gz", true), ("x.pcap", true), ("no/such/folder", false), (".", false)] {
+        let error = write(&folder.path(name), &WriteOptions::default()).unwrap_err();
+        assert_eq!(error.is_usage(), usage, "{error}");
+    }
+    for name in ["s3://bucket/key", "kafka://a/b", "tcp://a:1"] {
+        assert!(write(name, &WriteOptions::default()).unwrap_err().is_usage());
+        assert!(expand(&[name.to_owned()]).unwrap_err().is_usage());
+    }
+    assert_eq!(std::fs::read_dir(folder.0.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn copies_are_alike() {
+    let folder = Folder::new();
+    let names = [folder.path("a"), folder.path("b"), "null:".into()];
+    let mut sink = create(&names, &WriteOptions::default()).unwrap();
+    let large = TWO.repeat(30_000);
+    for text in [ONE, &large, TWO] {
+        sink.write(text.as_bytes()).unwrap();
+    }
+    sink.finish().unwrap();
+    for name in &names[..2] {
+        assert_eq!(std::fs::read_to_string(name).unwrap(), format!("{ONE}{large}{TWO}"));
+    }
+}
