@@ -3,7 +3,7 @@
 //! Only sure tests: a few bytes that no other protocol begins with. What is certain of some bytes stays so
 //! when more follow.
 
-use memchr::{memchr, memmem};
+use memchr::memchr;
 
 use super::head::{request_words, status_words, without_cr};
 use super::resync::{KNOWN_METHODS, MAX_START_LINE};
@@ -150,8 +150,8 @@ fn proxy(bytes: &[u8]) -> Answer {
     let starts = [&b"PROXY TCP4 "[..], b"PROXY TCP6 ", b"PROXY UNKNOWN"];
     if starts.iter().any(|start| bytes.starts_with(start)) {
         let line = &bytes[..bytes.len().min(MAX_PROXY_V1)];
-        return match memmem::find(line, b"\r\n") {
-            Some(end) => Some(Some(Recognised::Proxy(end + 2))),
+        return match memchr(b'\n', line) {
+            Some(end) => Some((line[end - 1] == b'\r').then_some(Recognised::Proxy(end + 1))),
             None if line.len() == MAX_PROXY_V1 => Some(None),
             None => None,
         };

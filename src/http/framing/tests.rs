@@ -100,6 +100,10 @@ fn twin(bytes: &[u8], response: Option<RequestContext>) -> Result<Option<usize>,
     match of("content-length") {
         Some(lengths) => {
             let digits = |text: &&String| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            let has_none = |value: &str| value.split(',').all(|element| trimmed(element).is_empty());
+            if fields.iter().any(|(name, value)| name == "content-length" && has_none(value)) {
+                return Err(());
+            }
             let count = lengths.iter().filter(digits).filter(|text| text.parse::<u64>().is_ok()).count();
             if count == 0 || count < lengths.len() {
                 return Err(());
@@ -313,6 +317,7 @@ fn a_request_ends_where_the_rules_say() {
         ("Content-Length: 5 5\r\n", Err(Fault::ContentLength), false),
         ("Content-Length: 5, x\r\n", Err(Fault::ContentLength), false),
         ("Content-Length:\r\n", Err(Fault::ContentLength), false),
+        ("Content-Length:\r\nContent-Length: 5\r\n", Err(Fault::ContentLength), false),
         ("Content-Length\r\n", Ok(NoBody), false),
         ("Content-Lengths: 5\r\n", Ok(NoBody), false),
         (" Content-Length: 5\r\n", Ok(NoBody), true),

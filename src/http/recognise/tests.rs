@@ -34,6 +34,8 @@ const BEGINNINGS: &[(&[u8], Recognised)] = &[
     (b"OPTIONS rtsp://a/b RTSP/1.0\r\n", Recognised::Other("RTSP")),
     (b"INVITE sip:a@b SIP/2.0\r\n", Recognised::Other("SIP")),
     (b"PROXY TCP4 1.2.3.4 5.6.7.8 9 80\r\n", Recognised::Proxy(33)),
+    (b"PROXY UNKNOWN\r\n", Recognised::Proxy(15)),
+    (b"PROXY UNKNOWN HTTP/1.0\n", Recognised::Request),
     (b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c", Recognised::Proxy(28)),
     (b"\x03\0\0\x13\x0e\xe0", Recognised::Other("RDP")),
     (b"\0\0\0\x45\xffSMB", Recognised::Other("SMB")),
@@ -76,12 +78,14 @@ proptest! {
     #[test]
     fn what_is_certain_stays_so(
         at in 0..BEGINNINGS.len(), noise in prop::collection::vec((0_usize..20, any::<u8>()), 0..3),
-        rest in prop::collection::vec(any::<u8>(), 0..40),
+        rest in prop::collection::vec(prop::sample::select(b"\r\n\0 A/1:\xff".to_vec()), 0..40),
+        version in prop::sample::select(vec!["", " HTTP/1.0\n", " HTTP/1.1\r\n"]),
     ) {
         let mut bytes = BEGINNINGS[at].0.to_vec();
         for (place, byte) in noise {
             if let Some(found) = bytes.get_mut(place) { *found = byte; }
         }
+        bytes.extend(version.as_bytes());
         bytes.extend(rest);
         let mut certain = Recognised::NeedMore;
         for end in 0..=bytes.len() {
