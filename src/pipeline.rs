@@ -11,10 +11,11 @@
 //! output does not depend on the number of threads.
 
 use std::num::NonZeroUsize;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError, channel, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
-
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use std::time::Duration;
 
 use crate::record::{Block, Intake, Sink, Source};
 use crate::transform::{Filter, Note, Selection};
@@ -26,6 +27,9 @@ const BLOCKS_AHEAD: usize = 4;
 /// A block longer than this goes round alone: several giant records must not
 /// be in memory at once.
 const GIANT: usize = 8 << 20;
+
+/// How often a copy that waits for its source looks whether it is to stop.
+const STOP_CHECK: Duration = Duration::from_millis(100);
 
 /// A block and what is found out about it.
 #[derive(Default)]
@@ -53,16 +57,20 @@ enum Item {
 /// What there is goes on at once: nothing is held back while the source has
 /// to be waited for. A source that still waits for its next record when the
 /// limit is reached or the sink fails is left behind on its own thread.
+///
+/// When `is_stopping` turns true, what was read is still written, and no more
+/// is read.
 pub fn run(
     source: impl Source + Send + 'static,
     filter: &Filter,
     selection: &mut Selection,
     sink: &mut dyn Sink,
     threads: NonZeroUsize,
+    is_stopping: &Arc<AtomicBool>,
 ) -> (Intake, Result<()>) {
     let mut intake = Intake::default();
-    let result =
-        start(source, filter, threads).and_then(|stream| copy(&stream, selection, sink, &mut intake));
+    let result = start(source, filter, threads, is_stopping)
+        .and_then(|stream| copy(&stream, selection, sink, &mut intake));
     (intake, result)
 }
 
@@ -70,45 +78,65 @@ pub fn run(
 struct Stream {
     items: Receiver<Item>,
     used: Sender<Batch>,
+    is_stopping: Arc<AtomicBool>,
+}
+
+impl Stream {
+    /// Waits for the next item. `Ok(None)`: it was asked to stop, and the
+    /// source has nothing.
+    fn wait(&self) -> Result<Option<Item>> {
+        loop {
+            // Asked before the wait: what was read by then comes within it.
+            let is_stopping = self.is_stopping.load(Ordering::Relaxed);
+            match self.items.recv_timeout(STOP_CHECK) {
+                Ok(item) => return Ok(Some(item)),
+                Err(RecvTimeoutError::Disconnected) => return Err(thread_lost()),
+                Err(RecvTimeoutError::Timeout) if is_stopping => return Ok(None),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
 }
 
 /// Starts the threads that read and judge.
-fn start(source: impl Source + Send + 'static, filter: &Filter, threads: NonZeroUsize) -> Result<Stream> {
-    let threads = threads.get();
-    let pool = ThreadPoolBuilder::new().num_threads(threads).thread_name(|_| "judge".to_owned()).build();
-    let judges = Judges {
-        pool: pool.map_err(|error| Error::Invalid(format!("cannot start {threads} threads: {error}")))?,
-        filters: vec![filter.clone(); threads].into(),
-    };
+fn start(
+    source: impl Source + Send + 'static,
+    filter: &Filter,
+    threads: NonZeroUsize,
+    is_stopping: &Arc<AtomicBool>,
+) -> Result<Stream> {
     let (hand_on, items) = channel();
     let (used, free) = channel();
-    let blocks = threads + BLOCKS_AHEAD;
+    let (to_judges, jobs) = channel();
+    let jobs = Arc::new(Mutex::new(jobs));
+    for _ in 0..threads.get() {
+        let (filter, jobs) = (filter.clone(), Arc::clone(&jobs));
+        thread::Builder::new().name("judge".to_owned()).spawn(move || judge(&filter, &jobs))?;
+    }
+    let blocks = threads.get() + BLOCKS_AHEAD;
     for _ in 0..blocks {
         // The other end is in this function.
         let _ = used.send(Batch::default());
     }
+    let free = Free { batches: free, number: blocks };
+    let stop = Arc::clone(is_stopping);
     thread::Builder::new()
         .name("reader".to_owned())
-        .spawn(move || read_ahead(source, &judges, &Free { batches: free, number: blocks }, &hand_on))?;
-    Ok(Stream { items, used })
+        .spawn(move || read_ahead(source, &free, &to_judges, &hand_on, &stop))?;
+    Ok(Stream { items, used, is_stopping: Arc::clone(is_stopping) })
 }
 
-/// The threads that judge, and the filter of each.
-struct Judges {
-    pool: ThreadPool,
-    filters: std::sync::Arc<[Filter]>,
-}
+/// A batch to judge, and where it is to go then.
+type Job = (Batch, SyncSender<Batch>);
 
-impl Judges {
-    /// Judges the batch on some thread, and sends it to `done`.
-    fn judge(&self, mut batch: Batch, done: SyncSender<Batch>) {
-        let filters = self.filters.clone();
-        self.pool.spawn(move || {
-            let own = rayon::current_thread_index().unwrap_or_default();
-            filters[own].judge_block(&batch.block, &mut batch.notes);
-            // Nobody waits for it after the limit or a failed output.
-            let _ = done.send(batch);
-        });
+/// Judges until there is nothing more to come.
+fn judge(filter: &Filter, jobs: &Mutex<Receiver<Job>>) {
+    loop {
+        let job = jobs.lock().map(|jobs| jobs.recv());
+        let Ok(Ok((mut batch, done))) = job else { return };
+        filter.judge_block(&batch.block, &mut batch.notes);
+        // Nobody waits for it after the limit or a failed output.
+        let _ = done.send(batch);
     }
 }
 
@@ -119,13 +147,23 @@ struct Free {
 }
 
 /// Reads to the end, or until nobody wants more.
-fn read_ahead(mut source: impl Source, judges: &Judges, free: &Free, hand_on: &Sender<Item>) {
+fn read_ahead(
+    mut source: impl Source,
+    free: &Free,
+    to_judges: &Sender<Job>,
+    hand_on: &Sender<Item>,
+    is_stopping: &AtomicBool,
+) {
     let mut spare: Vec<Batch> = Vec::new();
     while let Some(mut batch) = spare.pop().or_else(|| free.batches.recv().ok()) {
-        let end = match source.read_block(&mut batch.block) {
-            Ok(true) => None,
-            Ok(false) => Some(Ok(())),
-            Err(error) => Some(Err(error)),
+        let end = if is_stopping.load(Ordering::Relaxed) {
+            Some(Ok(()))
+        } else {
+            match source.read_block(&mut batch.block) {
+                Ok(true) => None,
+                Ok(false) => Some(Ok(())),
+                Err(error) => Some(Err(error)),
+            }
         };
         if let Some(end) = end {
             // Nobody asks how it ended after the limit or a failed output.
@@ -138,7 +176,9 @@ fn read_ahead(mut source: impl Source, judges: &Judges, free: &Free, hand_on: &S
         if hand_on.send(Item::Batch(result)).is_err() {
             return;
         }
-        judges.judge(batch, done);
+        if to_judges.send((batch, done)).is_err() {
+            return;
+        }
         if is_giant {
             spare.extend(free.batches.iter().take(free.number - spare.len()));
         }
@@ -150,23 +190,21 @@ fn copy(stream: &Stream, selection: &mut Selection, sink: &mut dyn Sink, intake:
     let mut keep = Vec::new();
     while !selection.is_over() {
         let item = match stream.items.try_recv() {
+            Ok(item) => item,
+            Err(TryRecvError::Disconnected) => return Err(thread_lost()),
             Err(TryRecvError::Empty) => {
                 sink.flush()?;
-                stream.items.recv().ok()
+                let Some(item) = stream.wait()? else { break };
+                item
             }
-            item => item.ok(),
         };
         let batch = match item {
-            Some(Item::Batch(judged)) => judged.recv().ok(),
-            Some(Item::End(all, end)) => {
+            Item::Batch(judged) => judged.recv().map_err(|_| thread_lost())?,
+            Item::End(all, end) => {
                 *intake = all;
                 let finished = sink.finish();
                 return end.and(finished);
             }
-            None => None,
-        };
-        let Some(batch) = batch else {
-            return Err(Error::Invalid("a thread ended before its work was done".to_owned()));
         };
         *intake = batch.intake;
         selection.select(&batch.notes, &mut keep);
@@ -177,6 +215,11 @@ fn copy(stream: &Stream, selection: &mut Selection, sink: &mut dyn Sink, intake:
         let _ = stream.used.send(batch);
     }
     sink.finish()
+}
+
+/// A thread that ends early has panicked, and said so itself.
+fn thread_lost() -> Error {
+    Error::Invalid("a thread ended before its work was done".to_owned())
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What the binaries share: exit codes, value parsers, option groups.
 
+pub mod filter;
 mod options;
 mod run;
 pub mod signals;

@@ -72,17 +72,17 @@ impl Rule {
         Rule::HeaderLimit,
     ];
 
-    /// The option's name.
-    pub fn option(self) -> &'static str {
+    /// What its losses are called in the ledger.
+    pub fn ledger_name(self) -> &'static str {
         match self {
-            Rule::Method => "--method",
-            Rule::Url => "--url",
-            Rule::NotUrl => "--not-url",
-            Rule::ParamLimit => "--param-limit",
-            Rule::Header => "--header",
-            Rule::NotHeader => "--not-header",
-            Rule::BasicAuth => "--basic-auth",
-            Rule::HeaderLimit => "--header-limit",
+            Rule::Method => "dropped by --method",
+            Rule::Url => "dropped by --url",
+            Rule::NotUrl => "dropped by --not-url",
+            Rule::ParamLimit => "dropped by --param-limit",
+            Rule::Header => "dropped by --header",
+            Rule::NotHeader => "dropped by --not-header",
+            Rule::BasicAuth => "dropped by --basic-auth",
+            Rule::HeaderLimit => "dropped by --header-limit",
         }
     }
 }
