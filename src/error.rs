@@ -44,6 +44,14 @@ pub enum Error {
         /// The limit in force, in bytes.
         limit: u64,
     },
+    /// A capture file that is damaged.
+    #[error("{position}: {damage}")]
+    Capture {
+        /// The packet that could not be read.
+        position: crate::packet::Position,
+        /// What is wrong with it.
+        damage: crate::packet::Damage,
+    },
     /// Input that is not what it should be, in the words of whoever found out.
     #[error("{0}")]
     Invalid(String),

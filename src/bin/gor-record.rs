@@ -1,2 +1,78 @@
-//! placeholder
-fn main() {}
+//! `gor-record`: packets in, gor text out.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+
+use anyhow::Context as _;
+use clap::Parser;
+use gor_tools::capture::{self, Ledger};
+use gor_tools::cli::record::Args;
+use gor_tools::cli::{self, Exit, signals};
+use gor_tools::endpoint::{self, WriteOptions};
+use gor_tools::record::{Block, Sink as _, Source as _};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    cli::run("gor-record", || record(&args))
+}
+
+fn record(args: &Args) -> anyhow::Result<Exit> {
+    let places = endpoint::expand(&args.read)?;
+    let write = WriteOptions { is_forced: args.output.force, inputs: &args.read };
+    let mut sink = endpoint::create(&args.output.output, &write)?;
+    let taps = places
+        .into_iter()
+        .map(|place| -> capture::Tap { (place.to_string(), Box::new(move || endpoint::open_bytes(&place))) });
+    let mut source = capture::Source::new(taps, args.capture_options());
+    let stop = signals::stop()?;
+
+    let mut exit = Exit::Done;
+    let mut block = Block::new();
+    loop {
+        if stop.load(Ordering::Relaxed) {
+            source.stop();
+        }
+        match source.read_block(&mut block) {
+            Ok(true) => {}
+            Ok(false) => break,
+            Err(error) => {
+                cli::note(error);
+                exit = Exit::Lost;
+                continue;
+            }
+        }
+        sink.write(block.bytes())?;
+        sink.flush()?;
+    }
+    sink.finish()?;
+    tell(args, &source.ledger())?;
+    Ok(exit)
+}
+
+/// Tells what became of everything, as far as that was asked for or is a loss.
+fn tell(args: &Args, ledger: &Ledger) -> anyhow::Result<()> {
+    if args.stats {
+        eprint!("{ledger}");
+    }
+    if let Some(path) = &args.stats_json {
+        let write = || -> anyhow::Result<()> {
+            let mut file = BufWriter::new(File::create(path)?);
+            serde_json::to_writer_pretty(&mut file, ledger)?;
+            std::io::Write::write_all(&mut file, b"\n")?;
+            std::io::Write::flush(&mut file)?;
+            Ok(())
+        };
+        write().with_context(|| path.display().to_string())?;
+    }
+    if let Some(losses) = ledger.losses()
+        && !args.verbosity.quiet
+    {
+        cli::note(losses);
+    }
+    Ok(())
+}

@@ -1,1 +1,75 @@
 //! Packets in, records out: requests paired with responses, every loss in the ledger.
+//!
+//! A packet goes down these steps, and what none of them can use is counted
+//! where it was left:
+//!
+//! ```text
+//! Recorder     decodes it, finds its connection, looks at the clock (packet time)
+//! Connection   puts both directions in order, and in the order of cause and effect
+//! Dialogue     decides who is the client, pairs responses with requests, gives ids
+//! Stream       frames the messages of one direction
+//! Ledger       counts all of it, in sums that must come out even
+//! ```
+
+mod address;
+mod binary;
+mod connection;
+mod dialogue;
+mod edit;
+mod ledger;
+mod recorder;
+mod source;
+mod stream;
+
+pub use address::Address;
+pub use ledger::{Bytes, Connections, Ledger, Loss, Messages, Packets, Segments};
+pub use recorder::Recorder;
+pub use source::{Source, Tap};
+
+/// What the bytes of a connection are taken for.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Protocol {
+    /// HTTP/1.x; other protocols are recognised, counted and left alone.
+    #[default]
+    Http,
+    /// Anything: a message is what one side says until the other answers, or
+    /// until it is quiet for [`Options::expire`].
+    Binary,
+}
+
+/// What to record, and the limits of patience and memory.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Server sides. None: whoever sends a request is the client, on any port.
+    pub addresses: Vec<Address>,
+    /// What the connections speak.
+    pub protocol: Protocol,
+    /// Whether responses are recorded too.
+    pub has_responses: bool,
+    /// Nanoseconds of packet time without a segment after which an unfinished
+    /// message is given up, and for which a missing segment is waited for.
+    pub expire: i64,
+    /// Bytes of a message that are kept; the rest is cut off, and the record marked.
+    pub max_message: usize,
+    /// Whether messages that are not whole are recorded, marked.
+    pub allows_incomplete: bool,
+    /// Name of the field that gets the client's address in recorded requests.
+    pub real_ip_header: Option<String>,
+    /// Connections remembered at once; the idlest is forgotten first.
+    pub max_connections: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            addresses: Vec::new(),
+            protocol: Protocol::Http,
+            has_responses: false,
+            expire: 2_000_000_000,
+            max_message: 5 << 20,
+            allows_incomplete: false,
+            real_ip_header: None,
+            max_connections: 1 << 15,
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 pub mod filter;
 mod options;
+pub mod record;
 mod run;
 pub mod signals;
 pub mod values;

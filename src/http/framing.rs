@@ -193,6 +193,22 @@ impl Framer {
         step
     }
 
+    /// Passes over so many bytes of body that are not at hand. False, and nothing passed, when
+    /// they may have held the message's end: in the head, in a chunked body, past a fixed length.
+    pub fn pass_over(&mut self, bytes: u64) -> bool {
+        match &mut self.state {
+            State::Fixed(remaining) if bytes <= *remaining => {
+                *remaining -= bytes;
+                if *remaining == 0 {
+                    self.state = State::Done;
+                }
+                true
+            }
+            State::UntilClose => true,
+            _ => false,
+        }
+    }
+
     /// The connection ended here; whether the message is whole: it was over, or it ends with its connection.
     pub fn close(&mut self) -> bool {
         if matches!(self.state, State::UntilClose) {

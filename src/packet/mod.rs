@@ -1,1 +1,38 @@
 //! Packets: capture files, and views of what is in a packet.
+//!
+//! [`CaptureFile`] reads pcap and pcapng from any stream and lends one
+//! [`Packet`] after the other out of its buffer. [`Decoder`] looks through
+//! link layer, tunnels and IP of one packet at a time and hands out at most
+//! one TCP [`Segment`]; whatever else a packet was, [`Decoded`] says so, once
+//! for each packet, so that a ledger can reconcile.
+//!
+//! Nothing here panics, whatever the bytes. Every table and depth has a bound
+//! with a name.
+
+mod capture_file;
+mod decode;
+mod fault;
+mod fragment;
+mod input;
+mod ip;
+mod link;
+mod part;
+mod pcap;
+mod pcapng;
+mod tcp;
+mod tunnel;
+mod wifi;
+
+pub use capture_file::{CaptureFile, Damage, MAX_PACKET, Packet, Position, is_capture};
+pub use decode::{Decoded, Decoder, Segment};
+pub use fault::{Fault, Layer, Rule};
+pub use fragment::{FragmentLimits, FragmentTally, MAX_DATAGRAM, MAX_ISLANDS};
+pub use input::BUFFER;
+pub use ip::{MAX_EXTENSIONS, MAX_NESTING};
+pub use link::{LinkType, MAX_LABELS, MAX_TAGS};
+pub use pcapng::{MAX_BLOCK, MAX_INTERFACES};
+pub use tcp::Flags;
+pub use tunnel::MAX_GTP_EXTENSIONS;
+
+#[cfg(test)]
+mod tests;

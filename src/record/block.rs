@@ -5,6 +5,7 @@ use std::ops::Range;
 use memchr::memmem;
 
 use super::header::{Header, Kind, Mark, SEPARATOR};
+use super::source::Intake;
 use crate::Position;
 
 /// One record of a [`Block`], its bytes borrowed from there.
@@ -158,6 +159,11 @@ impl Block {
             }
             Some(&self.buffer[first.start as usize..end as usize])
         })
+    }
+
+    /// Numbers the records as those that follow what was taken in before.
+    pub fn origin_after(&mut self, intake: Intake) {
+        self.origin = Position { record: intake.records + 1, byte: intake.bytes };
     }
 
     /// Adds a record.

@@ -1,0 +1,116 @@
+//! Which end of a connection is the server: `:80`, `10.0.0.1:80,8080`, `[::1]:`.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+/// An address to record at, as given on a command line.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Address {
+    /// None: any.
+    ip: Option<IpAddr>,
+    /// Empty: any.
+    ports: Vec<u16>,
+}
+
+/// Why a text is no [`Address`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Fault {
+    /// What stands where the host should be.
+    Host(String),
+    /// What stands where a port should be.
+    Port(String),
+    /// A lone number.
+    NoColon(String),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Host(host) => write!(f, "'{host}' is not an IP address (IPv6 goes in brackets: [::1]:80)"),
+            Fault::Port(port) => write!(f, "'{port}' is not a port from 1 to 65535"),
+            Fault::NoColon(port) => write!(f, "a port alone is written with a colon: ':{port}'"),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl FromStr for Address {
+    type Err = Fault;
+
+    fn from_str(text: &str) -> Result<Self, Fault> {
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(Fault::NoColon(text.to_string()));
+        }
+        let (host, ports) = match text.rsplit_once(':') {
+            // The last colon of a bare IPv6 address separates no port.
+            Some(_) if text.parse::<IpAddr>().is_ok() => (text, ""),
+            Some((host, ports)) => (host, ports),
+            None => (text, ""),
+        };
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let ip = match bare {
+            "" => None,
+            bare => {
+                let ip: IpAddr = bare.parse().map_err(|_| Fault::Host(host.to_string()))?;
+                Some(ip.to_canonical())
+            }
+        };
+        let ports = ports.split(',').filter(|port| !port.is_empty()).map(|port| match port.parse() {
+            Ok(0) | Err(_) => Err(Fault::Port(port.to_string())),
+            Ok(port) => Ok(port),
+        });
+        Ok(Address { ip, ports: ports.collect::<Result<_, _>>()? })
+    }
+}
+
+impl Address {
+    /// Whether an endpoint is at this address. An IPv4 address mapped into
+    /// IPv6 is that IPv4 address.
+    pub fn matches(&self, endpoint: SocketAddr) -> bool {
+        self.ip.is_none_or(|ip| ip == endpoint.ip().to_canonical())
+            && (self.ports.is_empty() || self.ports.contains(&endpoint.port()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_matches_its_endpoints_and_no_others() {
+        let cases = [
+            (":80", "10.0.0.1:80", true),
+            (":80", "[::1]:80", true),
+            (":80", "10.0.0.1:81", false),
+            (":", "10.0.0.1:81", true),
+            ("", "10.0.0.1:81", true),
+            ("10.0.0.1:80,8080", "10.0.0.1:8080", true),
+            ("10.0.0.1:80,8080", "10.0.0.2:8080", false),
+            ("10.0.0.1", "10.0.0.1:1", true),
+            ("[::1]:", "[::1]:9", true),
+            ("::1", "[::1]:9", true),
+            ("[::1]:8", "[::1]:9", false),
+            ("10.0.0.1:80", "[::ffff:10.0.0.1]:80", true),
+        ];
+        for (address, endpoint, matches) in cases {
+            let address: Address = address.parse().expect(address);
+            assert_eq!(address.matches(endpoint.parse().unwrap()), matches, "{address:?} {endpoint}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_says_why() {
+        let cases = [
+            ("80", Fault::NoColon("80".into())),
+            ("eth0:80", Fault::Host("eth0".into())),
+            (":0", Fault::Port("0".into())),
+            (":80,http", Fault::Port("http".into())),
+            (":65536", Fault::Port("65536".into())),
+        ];
+        for (text, fault) in cases {
+            assert_eq!(text.parse::<Address>(), Err(fault), "{text}");
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! One TCP connection: both directions in order, and in the order of cause and effect.
+
+use std::collections::VecDeque;
+
+use super::Options;
+use super::dialogue::{Dialogue, Out};
+use super::ledger::Loss;
+use crate::tcp::{Assembler, Chunk, Counters, Event, Key, Limits, Segment, Seq, Side};
+
+/// Bytes of one connection that may wait for the other direction.
+const MAX_HELD: usize = 1 << 20;
+
+const SIDES: [Side; 2] = [Side::Low, Side::High];
+
+/// What is told of one direction, waiting until the other has caught up.
+#[derive(Debug)]
+enum Waiting {
+    Data { bytes: Vec<u8>, seq: Seq, ack: Seq, time: i64 },
+    Gap { bytes: u64, is_snapped: bool },
+    Fin,
+}
+
+/// One direction's waiting events, in order.
+#[derive(Debug, Default)]
+struct Held {
+    events: VecDeque<Waiting>,
+    bytes: usize,
+    /// Packet time at which the first of them began to wait.
+    since: i64,
+}
+
+/// A connection, from its first segment to its last.
+///
+/// A captured packet may precede what caused it: a response its request, when
+/// the two were reordered on their way into the capture. Acknowledgements tell.
+/// Bytes that acknowledge something not yet seen of the other direction wait
+/// until that has come, or for as long as a missing segment is waited for.
+pub(super) struct Connection {
+    key: Key,
+    assemblers: [Assembler; 2],
+    dialogue: Dialogue,
+    held: Option<Box<[Held; 2]>>,
+    /// Set when waiting was in vain: the other direction is not in the capture.
+    is_one_sided: bool,
+    /// Packet time of each direction's last segment with payload.
+    heard: [i64; 2],
+    /// The earliest time at which [`Connection::wake`] is sure to be called.
+    pub(super) armed: i64,
+}
+
+/// What a connection works with during one call.
+pub(super) struct Context<'a> {
+    pub(super) counters: &'a mut Counters,
+    pub(super) limits: &'a Limits,
+    pub(super) out: Out<'a>,
+}
+
+impl Connection {
+    /// A connection of which nothing was seen.
+    pub(super) fn new(key: Key, client: Option<Side>, options: &Options) -> Self {
+        Connection {
+            key,
+            assemblers: [Assembler::new(), Assembler::new()],
+            dialogue: Dialogue::new(client, options.protocol),
+            held: None,
+            is_one_sided: false,
+            heard: [0; 2],
+            armed: i64::MAX,
+        }
+    }
+
+    /// Takes the next segment that `side` sent.
+    pub(super) fn segment(&mut self, side: Side, segment: &Segment<'_>, context: &mut Context<'_>) {
+        if !segment.payload.is_empty() || segment.missing > 0 {
+            self.heard[side as usize] = segment.time;
+        }
+        self.assemble(side, segment.time, context, |assembler, limits, counters, deliver| {
+            assembler.push(segment, limits, counters, &mut |event| deliver(event));
+        });
+    }
+
+    /// Lets one assembler work, and handles what it delivers.
+    fn assemble(
+        &mut self,
+        side: Side,
+        now: i64,
+        context: &mut Context<'_>,
+        work: impl FnOnce(&mut Assembler, &Limits, &mut Counters, &mut dyn FnMut(Event<'_>)),
+    ) {
+        let seen = self.position(side.other());
+        let joined = SIDES.map(|side| self.assemblers[side as usize].is_joined());
+        let mut inbox = Inbox {
+            key: &self.key,
+            side,
+            now,
+            seen,
+            joined,
+            is_one_sided: self.is_one_sided,
+            dialogue: &mut self.dialogue,
+            held: &mut self.held,
+        };
+        let out = &mut context.out;
+        work(&mut self.assemblers[side as usize], context.limits, context.counters, &mut |event| {
+            inbox.take(event, out);
+        });
+        if self.held.is_some() {
+            self.release(now, context);
+        }
+    }
+
+    /// Up to where a direction was told to the dialogue; none before anything was seen.
+    fn position(&self, side: Side) -> Option<Seq> {
+        let held = self.held.as_ref().map(|held| &held[side as usize].events);
+        let first = held.and_then(|events| {
+            events.iter().find_map(|event| match event {
+                Waiting::Data { seq, .. } => Some(*seq),
+                _ => None,
+            })
+        });
+        first.or_else(|| self.assemblers[side as usize].next_seq())
+    }
+
+    /// Tells what need not wait any longer.
+    fn release(&mut self, now: i64, context: &mut Context<'_>) {
+        let is_full = self.held.as_ref().is_some_and(|held| held.iter().any(|held| held.bytes > MAX_HELD));
+        let mut is_moving = true;
+        while is_moving {
+            is_moving = false;
+            for side in SIDES {
+                let seen = self.position(side.other());
+                let Some(held) = &mut self.held else { return };
+                let held = &mut held[side as usize];
+                let is_due = !held.events.is_empty()
+                    && (is_full || held.since.saturating_add(context.limits.patience) <= now);
+                if is_due {
+                    self.is_one_sided = true;
+                }
+                match held.events.front() {
+                    Some(Waiting::Data { ack, .. })
+                        if !is_due && !self.is_one_sided && is_ahead(*ack, seen) => {}
+                    Some(_) => {
+                        is_moving = true;
+                        self.tell_first(side, context);
+                    }
+                    None => {}
+                }
+            }
+        }
+        if self.held.as_ref().is_some_and(|held| held.iter().all(|held| held.events.is_empty())) {
+            self.held = None;
+        }
+    }
+
+    /// Tells the first event that waits.
+    fn tell_first(&mut self, side: Side, context: &mut Context<'_>) {
+        let joined = SIDES.map(|side| self.assemblers[side as usize].is_joined());
+        let Some(held) = &mut self.held else { return };
+        let held = &mut held[side as usize];
+        let (key, out) = (&self.key, &mut context.out);
+        match held.events.pop_front() {
+            Some(Waiting::Data { bytes, seq, ack, time }) => {
+                held.bytes -= bytes.len();
+                let chunk = Chunk { bytes: &bytes, seq, ack, time, offset: 0 };
+                self.dialogue.data(key, side, &chunk, joined, out);
+            }
+            Some(Waiting::Gap { bytes, is_snapped }) => self.dialogue.gap(key, side, bytes, is_snapped, out),
+            Some(Waiting::Fin) => self.dialogue.fin(key, side, out),
+            None => {}
+        }
+    }
+
+    /// Does what is due at `now`.
+    pub(super) fn wake(&mut self, now: i64, context: &mut Context<'_>) {
+        for side in SIDES {
+            self.assemble(side, now, context, |assembler, limits, counters, deliver| {
+                assembler.give_up_gaps(now, limits, counters, &mut |event| deliver(event));
+            });
+            let is_due = self.heard[side as usize].saturating_add(context.out.options.expire) <= now;
+            if is_due && self.dialogue.is_unfinished(side) {
+                self.dialogue.expire(&self.key, side, &mut context.out);
+            }
+        }
+    }
+
+    /// When [`Connection::wake`] has something to do, if nothing comes before.
+    pub(super) fn deadline(&self, context: &Context<'_>) -> i64 {
+        let mut deadline = i64::MAX;
+        for side in SIDES {
+            if let Some(due) = self.assemblers[side as usize].deadline(context.limits) {
+                deadline = deadline.min(due);
+            }
+            if self.dialogue.is_unfinished(side) {
+                let heard = self.heard[side as usize];
+                deadline = deadline.min(heard.saturating_add(context.out.options.expire));
+            }
+            if let Some(held) = &self.held
+                && !held[side as usize].events.is_empty()
+            {
+                deadline = deadline.min(held[side as usize].since.saturating_add(context.limits.patience));
+            }
+        }
+        deadline
+    }
+
+    /// Gives up whatever is waited for, and settles the accounts.
+    pub(super) fn end(&mut self, loss: Loss, context: &mut Context<'_>) {
+        for side in SIDES {
+            self.assemble(side, i64::MIN, context, |assembler, _, counters, deliver| {
+                assembler.flush(counters, &mut |event| deliver(event));
+            });
+        }
+        self.is_one_sided = true;
+        self.release(i64::MIN, context);
+        self.dialogue.end(&self.key, loss, &mut context.out);
+    }
+
+    /// Whether forgetting the connection loses nothing: it is between messages.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.held.is_none()
+            && self.assemblers.iter().all(|assembler| assembler.buffered() == 0)
+            && self.dialogue.pending.is_empty()
+            && !SIDES.iter().any(|&side| self.dialogue.is_unfinished(side))
+    }
+
+    /// Memory held besides the connection itself.
+    pub(super) fn held_bytes(&self) -> usize {
+        let held = self.held.as_ref().map_or(0, |held| held.iter().map(|held| held.bytes).sum());
+        let assembling: usize = self.assemblers.iter().map(Assembler::buffered).sum();
+        held + assembling + self.dialogue.held()
+    }
+}
+
+/// Whether `ack` acknowledges more than was seen. One more is what a FIN takes.
+fn is_ahead(ack: Seq, seen: Option<Seq>) -> bool {
+    seen.is_some_and(|seen| ack - seen > 1)
+}
+
+/// Where an assembler's events go: to the dialogue, or into the waiting line.
+struct Inbox<'a> {
+    key: &'a Key,
+    side: Side,
+    now: i64,
+    seen: Option<Seq>,
+    joined: [bool; 2],
+    is_one_sided: bool,
+    dialogue: &'a mut Dialogue,
+    held: &'a mut Option<Box<[Held; 2]>>,
+}
+
+impl Inbox<'_> {
+    fn take(&mut self, event: Event<'_>, out: &mut Out<'_>) {
+        let is_waiting = self.held.as_ref().is_some_and(|held| !held[self.side as usize].events.is_empty());
+        match event {
+            Event::Data(chunk) => {
+                if is_waiting || (!self.is_one_sided && is_ahead(chunk.ack, self.seen)) {
+                    let (seq, ack, time) = (chunk.seq, chunk.ack, chunk.time);
+                    self.hold(Waiting::Data { bytes: chunk.bytes.to_vec(), seq, ack, time });
+                } else {
+                    self.dialogue.data(self.key, self.side, &chunk, self.joined, out);
+                }
+            }
+            Event::Gap { bytes, is_snapped, .. } if is_waiting => {
+                self.hold(Waiting::Gap { bytes, is_snapped })
+            }
+            Event::Gap { bytes, is_snapped, .. } => {
+                self.joined[self.side as usize] = true;
+                self.dialogue.gap(self.key, self.side, bytes, is_snapped, out);
+            }
+            Event::Fin { .. } if is_waiting => self.hold(Waiting::Fin),
+            Event::Fin { .. } => self.dialogue.fin(self.key, self.side, out),
+            Event::Reset { .. } => {
+                self.tell_all(out);
+                self.dialogue.reset(self.key, out);
+            }
+            Event::Restart => {
+                self.tell_all(out);
+                self.dialogue.end(self.key, Loss::Closed, out);
+                *self.dialogue = Dialogue::new(self.dialogue.known_client(out.options), out.options.protocol);
+                out.ledger.connections.seen += 1;
+                self.seen = None;
+            }
+        }
+    }
+
+    fn hold(&mut self, event: Waiting) {
+        let held = &mut self.held.get_or_insert_default()[self.side as usize];
+        if held.events.is_empty() {
+            held.since = self.now;
+        }
+        if let Waiting::Data { bytes, .. } = &event {
+            held.bytes += bytes.len();
+        }
+        held.events.push_back(event);
+    }
+
+    /// Tells everything that waits, in either direction: the connection is over.
+    fn tell_all(&mut self, out: &mut Out<'_>) {
+        let Some(held) = self.held.take() else { return };
+        for (side, held) in SIDES.into_iter().zip(*held) {
+            for event in held.events {
+                match event {
+                    Waiting::Data { bytes, seq, ack, time } => {
+                        let chunk = Chunk { bytes: &bytes, seq, ack, time, offset: 0 };
+                        self.dialogue.data(self.key, side, &chunk, self.joined, out);
+                    }
+                    Waiting::Gap { bytes, is_snapped } => {
+                        self.dialogue.gap(self.key, side, bytes, is_snapped, out);
+                    }
+                    Waiting::Fin => self.dialogue.fin(self.key, side, out),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! What became of every packet, byte and message of a capture, in sums that come out even.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::tcp::Counters;
+
+/// Why a message is not in the recording, or not whole there.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Loss {
+    /// Segments of it are not in the capture.
+    Gap,
+    /// The snapshot length cut its packets.
+    Snapped,
+    /// Nothing of it came for the time of `--expire`.
+    Expired,
+    /// Its connection was closed, or another took its endpoints, in the middle of it.
+    Closed,
+    /// Its connection was reset in the middle of it.
+    Reset,
+    /// It breaks a rule of HTTP framing.
+    Malformed,
+    /// Its connection was forgotten, as there were too many, or too much in memory.
+    Evicted,
+    /// The capture ends in the middle of it.
+    CaptureEnd,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Loss::Gap => "packets missing",
+            Loss::Snapped => "packets cut by the snapshot length",
+            Loss::Expired => "unfinished for too long",
+            Loss::Closed => "connection closed",
+            Loss::Reset => "connection reset",
+            Loss::Malformed => "not valid HTTP",
+            Loss::Evicted => "too many connections or bytes at once",
+            Loss::CaptureEnd => "capture ended",
+        })
+    }
+}
+
+/// Packets read, each in one of the other counts.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct Packets {
+    /// All of them.
+    pub read: u64,
+    /// A link type that is not looked into.
+    pub unknown_link: u64,
+    /// No IP in them.
+    pub not_ip: u64,
+    /// IP, but not TCP.
+    pub not_tcp: u64,
+    /// IP fragments kept until their datagram is whole.
+    pub fragments: u64,
+    /// IP fragments that cannot be put together.
+    pub fragments_lost: u64,
+    /// Cut within their headers by the snapshot length.
+    pub snapped: u64,
+    /// With a header that breaks a rule.
+    pub malformed: u64,
+    /// TCP, but at none of the addresses to record at.
+    pub other_ports: u64,
+    /// TCP segments taken in.
+    pub segments: u64,
+}
+
+/// Bytes of TCP streams, put in order, each in one of the other counts.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct Bytes {
+    /// All of them.
+    pub delivered: u64,
+    /// In messages that were recorded, what `--max-message` cut off included.
+    pub recorded: u64,
+    /// Of those, what `--max-message` cut off.
+    pub cut: u64,
+    /// In messages that were lost.
+    pub lost: u64,
+    /// In responses that were not asked for.
+    pub not_asked_for: u64,
+    /// In 1xx responses, which are not recorded.
+    pub interim: u64,
+    /// Empty lines between messages, PROXY headers.
+    pub between: u64,
+    /// Passed over up to the next message, after a loss or at the start of the capture.
+    pub skipped: u64,
+    /// After an upgrade or CONNECT.
+    pub tunnelled: u64,
+    /// Of other protocols, or of none that could be told.
+    pub other_protocols: u64,
+}
+
+/// Messages of one kind, each begun one in one of the other counts.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct Messages {
+    /// All whose first byte was seen.
+    pub begun: u64,
+    /// Written, whole.
+    pub recorded: u64,
+    /// Written, but longer than `--max-message` and marked as cut.
+    pub cut: u64,
+    /// Written with parts missing, and marked so.
+    pub incomplete: u64,
+    /// Whole, but not asked for.
+    pub not_asked_for: u64,
+    /// 1xx responses.
+    pub interim: u64,
+    /// Not written, by reason.
+    pub lost: BTreeMap<Loss, u64>,
+    /// Of all, those whose length is told in two ways that differ.
+    pub suspicious: u64,
+}
+
+impl Messages {
+    /// Not written, whatever the reason.
+    pub fn lost(&self) -> u64 {
+        self.lost.values().sum()
+    }
+
+    fn is_even(&self) -> bool {
+        let sum =
+            self.recorded + self.cut + self.incomplete + self.not_asked_for + self.interim + self.lost();
+        self.begun == sum
+    }
+}
+
+/// Connections seen, each in one of the other counts but `forgotten`.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct Connections {
+    /// All of them; one that takes the endpoints of another counts for itself.
+    pub seen: u64,
+    /// That spoke HTTP.
+    pub http: u64,
+    /// That left HTTP by an upgrade or CONNECT.
+    pub upgraded: u64,
+    /// Recorded as plain bytes.
+    pub binary: u64,
+    /// That carried no data, or too little to tell.
+    pub silent: u64,
+    /// That spoke something else, by name.
+    pub other: BTreeMap<&'static str, u64>,
+    /// Of all, those that were forgotten while they lasted, as there were too many.
+    pub forgotten: u64,
+}
+
+/// The books of one capture.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct Ledger {
+    /// Packets read.
+    pub packets: Packets,
+    /// Payload bytes of the segments taken in.
+    pub segments: Segments,
+    /// Bytes of the streams they make.
+    pub bytes: Bytes,
+    /// Connections.
+    pub connections: Connections,
+    /// Requests.
+    pub requests: Messages,
+    /// Responses.
+    pub responses: Messages,
+    /// Responses recorded whose request was not seen.
+    pub without_request: u64,
+    /// Requests to which no response was seen, both directions being in the capture.
+    pub without_response: u64,
+}
+
+/// What became of the payload bytes before they were a stream.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct Segments {
+    /// Payload bytes of all segments.
+    pub payload: u64,
+    /// Delivered in order.
+    pub delivered: u64,
+    /// Sent again.
+    pub repeated: u64,
+    /// Of the repeated ones, those that differ from the first copy, which was kept.
+    pub differing: u64,
+    /// Too late: their gap had been given up.
+    pub late: u64,
+    /// Before the first byte of a stream, after its last, or nowhere near it.
+    pub misplaced: u64,
+    /// Keep-alive probes, texts of resets.
+    pub no_data: u64,
+    /// Bytes that should have come but did not.
+    pub missing: u64,
+}
+
+impl From<&Counters> for Segments {
+    fn from(tcp: &Counters) -> Self {
+        Segments {
+            payload: tcp.payload_bytes,
+            delivered: tcp.delivered_bytes,
+            repeated: tcp.retransmitted_bytes + tcp.duplicate_bytes,
+            differing: tcp.differing_bytes,
+            late: tcp.late_bytes,
+            misplaced: tcp.before_start_bytes + tcp.after_end_bytes + tcp.out_of_window_bytes,
+            no_data: tcp.keep_alive_bytes + tcp.reset_bytes,
+            missing: tcp.gap_bytes,
+        }
+    }
+}
+
+impl Ledger {
+    /// The sums that do not come out even: none, or there is a bug. True only
+    /// once the capture has ended.
+    pub fn uneven(&self) -> Vec<&'static str> {
+        let packets = &self.packets;
+        let sums = [
+            (
+                "packets",
+                packets.read
+                    == packets.unknown_link
+                        + packets.not_ip
+                        + packets.not_tcp
+                        + packets.fragments
+                        + packets.fragments_lost
+                        + packets.snapped
+                        + packets.malformed
+                        + packets.other_ports
+                        + packets.segments,
+            ),
+            (
+                "segments",
+                self.segments.payload
+                    == self.segments.delivered
+                        + self.segments.repeated
+                        + self.segments.late
+                        + self.segments.misplaced
+                        + self.segments.no_data,
+            ),
+            ("delivered", self.segments.delivered == self.bytes.delivered),
+            (
+                "bytes",
+                self.bytes.delivered
+                    == self.bytes.recorded
+                        + self.bytes.lost
+                        + self.bytes.not_asked_for
+                        + self.bytes.interim
+                        + self.bytes.between
+                        + self.bytes.skipped
+                        + self.bytes.tunnelled
+                        + self.bytes.other_protocols,
+            ),
+            ("requests", self.requests.is_even()),
+            ("responses", self.responses.is_even()),
+            (
+                "connections",
+                self.connections.seen
+                    == self.connections.http
+                        + self.connections.upgraded
+                        + self.connections.binary
+                        + self.connections.silent
+                        + self.connections.other.values().sum::<u64>(),
+            ),
+        ];
+        sums.into_iter().filter(|(_, is_even)| !is_even).map(|(name, _)| name).collect()
+    }
+
+    /// One line about what the recording lacks though nobody asked for that;
+    /// none when nothing is lacking.
+    pub fn losses(&self) -> Option<String> {
+        let mut parts = Vec::new();
+        for (messages, one, many) in
+            [(&self.requests, "request", "requests"), (&self.responses, "response", "responses")]
+        {
+            if messages.lost() > 0 {
+                parts.push(format!(
+                    "{} lost ({})",
+                    count(messages.lost(), one, many),
+                    by_name(&messages.lost)
+                ));
+            }
+            if messages.cut > 0 {
+                parts.push(format!("{} cut at --max-message", count(messages.cut, one, many)));
+            }
+            if messages.incomplete > 0 {
+                parts.push(format!("{} recorded with parts missing", count(messages.incomplete, one, many)));
+            }
+        }
+        if self.without_request > 0 {
+            let what = count(self.without_request, "response", "responses");
+            parts.push(format!("{what} without a request"));
+        }
+        if self.packets.fragments_lost + self.packets.snapped + self.packets.malformed > 0 {
+            let lost = self.packets.fragments_lost + self.packets.snapped + self.packets.malformed;
+            parts.push(format!("{} not readable", count(lost, "packet", "packets")));
+        }
+        let unseen: u64 = self.connections.other.values().sum();
+        if unseen > 0 {
+            let what = count(unseen, "connection", "connections");
+            parts.push(format!("{what} seen and not decoded ({})", by_name(&self.connections.other)));
+        }
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
+}
+
+/// `1 request`, `2 requests`.
+fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// `TLS 3, SSH 1`.
+fn by_name<K: fmt::Display>(counts: &BTreeMap<K, u64>) -> String {
+    let parts: Vec<_> = counts.iter().map(|(name, number)| format!("{name} {number}")).collect();
+    parts.join(", ")
+}
+
+/// A table of everything that is not zero, sums first.
+impl fmt::Display for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (packets, segments, bytes) = (&self.packets, &self.segments, &self.bytes);
+        section(
+            f,
+            "packets read",
+            packets.read,
+            &[
+                ("TCP segments", packets.segments),
+                ("other addresses or ports", packets.other_ports),
+                ("not IP", packets.not_ip),
+                ("not TCP", packets.not_tcp),
+                ("IP fragments", packets.fragments),
+                ("IP fragments lost", packets.fragments_lost),
+                ("cut within headers", packets.snapped),
+                ("malformed", packets.malformed),
+                ("unknown link type", packets.unknown_link),
+            ],
+        )?;
+        section(
+            f,
+            "TCP payload bytes",
+            segments.payload,
+            &[
+                ("delivered in order", segments.delivered),
+                ("sent again", segments.repeated),
+                ("too late", segments.late),
+                ("outside the stream", segments.misplaced),
+                ("probes and reset texts", segments.no_data),
+            ],
+        )?;
+        section(
+            f,
+            "stream bytes",
+            bytes.delivered,
+            &[
+                ("recorded", bytes.recorded),
+                ("in lost messages", bytes.lost),
+                ("responses not asked for", bytes.not_asked_for),
+                ("interim responses", bytes.interim),
+                ("between messages", bytes.between),
+                ("passed over", bytes.skipped),
+                ("after an upgrade", bytes.tunnelled),
+                ("other protocols", bytes.other_protocols),
+            ],
+        )?;
+        let connections = &self.connections;
+        let mut rows = vec![
+            ("HTTP", connections.http),
+            ("upgraded", connections.upgraded),
+            ("binary", connections.binary),
+            ("silent", connections.silent),
+        ];
+        rows.extend(connections.other.iter().map(|(name, number)| (*name, *number)));
+        section(f, "connections", connections.seen, &rows)?;
+        for (name, messages) in [("requests", &self.requests), ("responses", &self.responses)] {
+            let reasons: Vec<_> =
+                messages.lost.iter().map(|(loss, number)| (format!("lost: {loss}"), *number)).collect();
+            let mut rows = vec![
+                ("recorded", messages.recorded),
+                ("cut", messages.cut),
+                ("incomplete", messages.incomplete),
+                ("not asked for", messages.not_asked_for),
+                ("interim (1xx)", messages.interim),
+            ];
+            rows.extend(reasons.iter().map(|(name, number)| (name.as_str(), *number)));
+            section(f, name, messages.begun, &rows)?;
+        }
+        section(
+            f,
+            "besides",
+            0,
+            &[
+                ("bytes missing", segments.missing),
+                ("repeated bytes that differ", segments.differing),
+                ("bytes cut", bytes.cut),
+                ("suspicious requests", self.requests.suspicious),
+                ("suspicious responses", self.responses.suspicious),
+                ("responses without request", self.without_request),
+                ("requests without response", self.without_response),
+                ("connections forgotten", connections.forgotten),
+            ],
+        )
+    }
+}
+
+/// A sum and its parts; parts that are zero are left out.
+fn section(f: &mut fmt::Formatter<'_>, name: &str, sum: u64, rows: &[(&str, u64)]) -> fmt::Result {
+    let parts = rows.iter().filter(|(_, number)| *number > 0);
+    if sum == 0 && parts.clone().next().is_none() {
+        return Ok(());
+    }
+    writeln!(f, "{name:<30} {sum:>14}")?;
+    for (name, number) in parts {
+        writeln!(f, "  {name:<28} {number:>14}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,186 @@
+//! Packets in, records out.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::connection::{Connection, Context};
+use super::dialogue::Out;
+use super::ledger::{Ledger, Loss};
+use super::{Options, Segments};
+use crate::packet::{self, Decoded, Decoder, FragmentLimits, Packet};
+use crate::record::Block;
+use crate::tcp::{Counters, Flags, Id, Key, Limits, Seq, Side, Table};
+
+/// Bytes of unfinished messages and out-of-order segments over all connections,
+/// unless messages larger than a quarter of this are asked for.
+const MAX_BYTES: usize = 24 << 20;
+
+/// Bytes of out-of-order segments of one direction.
+const MAX_OUT_OF_ORDER: usize = 4 << 20;
+
+/// Out-of-order segments of one direction.
+const MAX_PIECES: usize = 16 << 10;
+
+/// Turns packets into records.
+///
+/// The clock is packet time, so the same packets give the same records. What
+/// becomes of all packets, bytes and messages is in the [`Ledger`].
+pub struct Recorder {
+    options: Options,
+    decoder: Decoder,
+    table: Table<Connection>,
+    /// When connections have something to do without a packet of their own.
+    alarms: BinaryHeap<Reverse<(i64, Id)>>,
+    limits: Limits,
+    counters: Counters,
+    ledger: Ledger,
+    scratch: Vec<u8>,
+}
+
+impl Recorder {
+    /// A recorder that has seen nothing.
+    pub fn new(options: Options) -> Self {
+        let max_bytes = MAX_BYTES.max(options.max_message.saturating_mul(4));
+        Recorder {
+            decoder: Decoder::new(FragmentLimits::default()),
+            table: Table::new(options.max_connections, max_bytes),
+            alarms: BinaryHeap::new(),
+            limits: Limits { patience: options.expire, bytes: MAX_OUT_OF_ORDER, pieces: MAX_PIECES },
+            counters: Counters::default(),
+            ledger: Ledger::default(),
+            scratch: Vec::new(),
+            options,
+        }
+    }
+
+    /// Takes the next packet, and adds the records it completes to `block`.
+    pub fn packet(&mut self, packet: &Packet<'_>, block: &mut Block) {
+        let Recorder { options, decoder, table, alarms, limits, counters, ledger, scratch } = self;
+        ledger.packets.read += 1;
+        let mut context = Context { counters, limits, out: Out { block, ledger, options, scratch } };
+        ring(packet.time, table, alarms, &mut context);
+        let decoded = decoder.decode(packet);
+        let Decoded::Tcp(segment) = decoded else {
+            count(&decoded, context.out.ledger);
+            return;
+        };
+        let Some((key, side, client)) = sides(&segment, context.out.options) else {
+            context.out.ledger.packets.other_ports += 1;
+            return;
+        };
+        context.out.ledger.packets.segments += 1;
+        let id = table.touch(&key, segment.time).unwrap_or_else(|| {
+            context.out.ledger.connections.seen += 1;
+            let connection = Connection::new(key, client, context.out.options);
+            table.insert(key, connection, segment.time).0
+        });
+        let Some(connection) = table.get_mut(id) else { return };
+        connection.segment(side, &tcp_segment(&segment), &mut context);
+        settle(id, table, alarms, &mut context);
+        while let Some((_, mut connection)) = table.evict_over_limit() {
+            context.out.ledger.connections.forgotten += u64::from(!connection.is_quiet());
+            connection.end(Loss::Evicted, &mut context);
+        }
+    }
+
+    /// The capture ends here: gives up what is not whole.
+    pub fn finish(&mut self, block: &mut Block) {
+        let Recorder { options, table, limits, counters, ledger, scratch, alarms, .. } = self;
+        let mut context = Context { counters, limits, out: Out { block, ledger, options, scratch } };
+        while let Some((_, mut connection)) = table.pop_idlest() {
+            connection.end(Loss::CaptureEnd, &mut context);
+        }
+        alarms.clear();
+    }
+
+    /// The books so far. Their sums come out even after [`Recorder::finish`].
+    pub fn ledger(&self) -> Ledger {
+        let mut ledger = self.ledger.clone();
+        ledger.segments = Segments::from(&self.counters);
+        ledger
+    }
+}
+
+/// Wakes the connections whose time has come.
+fn ring(
+    now: i64,
+    table: &mut Table<Connection>,
+    alarms: &mut BinaryHeap<Reverse<(i64, Id)>>,
+    context: &mut Context<'_>,
+) {
+    while let Some(&Reverse((due, id))) = alarms.peek()
+        && due <= now
+    {
+        alarms.pop();
+        // An id that another connection has by now: that one finds nothing due.
+        if let Some(connection) = table.get_mut(id) {
+            if connection.armed <= due {
+                connection.armed = i64::MAX;
+            }
+            connection.wake(now, context);
+            settle(id, table, alarms, context);
+        }
+    }
+}
+
+/// Charges a connection's memory to it, and sets its alarm.
+fn settle(
+    id: Id,
+    table: &mut Table<Connection>,
+    alarms: &mut BinaryHeap<Reverse<(i64, Id)>>,
+    context: &mut Context<'_>,
+) {
+    let Some(connection) = table.get_mut(id) else { return };
+    let deadline = connection.deadline(context);
+    if deadline < connection.armed {
+        connection.armed = deadline;
+        alarms.push(Reverse((deadline, id)));
+    }
+    let held = connection.held_bytes();
+    table.charge(id, held);
+}
+
+/// Counts a packet that is no TCP segment.
+fn count(decoded: &Decoded<'_>, ledger: &mut Ledger) {
+    let packets = &mut ledger.packets;
+    let counter = match decoded {
+        Decoded::Tcp(_) => return,
+        Decoded::UnknownLink(_) => &mut packets.unknown_link,
+        Decoded::NotIp => &mut packets.not_ip,
+        Decoded::NotTcp(_) => &mut packets.not_tcp,
+        Decoded::FragmentHeld => &mut packets.fragments,
+        Decoded::FragmentLost => &mut packets.fragments_lost,
+        Decoded::Snapped(_) => &mut packets.snapped,
+        Decoded::Malformed(_) => &mut packets.malformed,
+    };
+    *counter += 1;
+}
+
+/// The segment's connection, who of it sent the segment, and who is the client
+/// if the addresses tell. None: it is at no address to record at.
+fn sides(segment: &packet::Segment<'_>, options: &Options) -> Option<(Key, Side, Option<Side>)> {
+    let (key, side) = Key::of(segment.source, segment.destination);
+    if options.addresses.is_empty() {
+        return Some((key, side, None));
+    }
+    let is_at = |endpoint| options.addresses.iter().any(|address| address.matches(endpoint));
+    match (is_at(segment.source), is_at(segment.destination)) {
+        (false, false) => None,
+        (true, false) => Some((key, side, Some(side.other()))),
+        (false, true) => Some((key, side, Some(side))),
+        // Both could be the server: whoever sends a request is the client.
+        (true, true) => Some((key, side, None)),
+    }
+}
+
+/// A packet's segment as the assembler takes it.
+fn tcp_segment<'a>(segment: &packet::Segment<'a>) -> crate::tcp::Segment<'a> {
+    crate::tcp::Segment {
+        seq: Seq(segment.seq),
+        ack: Seq(segment.ack),
+        flags: Flags(segment.flags.0),
+        payload: segment.payload,
+        missing: segment.missing,
+        time: segment.time,
+    }
+}

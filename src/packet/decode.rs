@@ -1,0 +1,149 @@
+//! One packet in, at most one TCP segment out.
+
+use std::net::SocketAddr;
+
+use super::capture_file::Packet;
+use super::fault::{Fault, Layer, Stop};
+use super::fragment::{Added, Fragment, FragmentLimits, FragmentTally, Fragments};
+use super::ip;
+use super::link::{self, LinkType};
+use super::part::Part;
+use super::tcp::Flags;
+
+/// A TCP segment as a packet carried it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Segment<'a> {
+    /// Who sent it.
+    pub source: SocketAddr,
+    /// Whom it went to.
+    pub destination: SocketAddr,
+    /// Sequence number of the first payload byte, or of the SYN.
+    pub seq: u32,
+    /// Acknowledgement number; it counts only with the ACK flag.
+    pub ack: u32,
+    /// The control bits.
+    pub flags: Flags,
+    /// The payload that was captured.
+    pub payload: &'a [u8],
+    /// Payload bytes after these that the snapshot cut off.
+    pub missing: u32,
+    /// The packet's time, nanoseconds since the Unix epoch. A segment put
+    /// together from fragments has that of the one that came last.
+    pub time: i64,
+}
+
+/// What became of a packet. Each falls into exactly one case.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Decoded<'a> {
+    /// It carried, or completed, this segment.
+    Tcp(Segment<'a>),
+    /// A link type that is not looked into.
+    UnknownLink(LinkType),
+    /// No IP in it: ARP, spanning tree, an encrypted or empty 802.11 frame.
+    NotIp,
+    /// IP, but not TCP: the protocol number, of the innermost IP header. UDP and
+    /// GRE are these when what they carry is not a tunnel that is known.
+    NotTcp(u8),
+    /// An IP fragment whose datagram is not whole yet. What became of these in
+    /// the end is in [`Decoder::fragments`].
+    FragmentHeld,
+    /// An IP fragment that cannot be put together: the snapshot cut it, or it
+    /// was in more pieces or bytes than the limits allow.
+    FragmentLost,
+    /// The snapshot cut the packet inside the headers of this layer.
+    Snapped(Layer),
+    /// A header that breaks a rule.
+    Malformed(Fault),
+}
+
+impl From<Stop> for Decoded<'_> {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::UnknownLink(link) => Decoded::UnknownLink(link),
+            Stop::NotIp => Decoded::NotIp,
+            Stop::NotTcp(protocol) => Decoded::NotTcp(protocol),
+            Stop::Snapped(layer) => Decoded::Snapped(layer),
+            Stop::Malformed(fault) => Decoded::Malformed(fault),
+        }
+    }
+}
+
+/// What looking through headers comes to when nothing is wrong.
+pub(super) enum Found<'a> {
+    Segment(Segment<'a>),
+    Fragment(Fragment<'a>),
+}
+
+/// What holds for all of a packet while its headers are gone through.
+#[derive(Clone, Copy)]
+pub(super) struct Context {
+    pub(super) time: i64,
+    /// IP headers so far.
+    pub(super) depth: usize,
+}
+
+/// Decodes packets. Holds only the IP fragments that wait for others.
+pub struct Decoder {
+    fragments: Fragments,
+    /// The datagram put together last, which its segment is a view into.
+    whole: Vec<u8>,
+}
+
+impl Decoder {
+    /// A decoder with an empty table of fragments.
+    pub fn new(limits: FragmentLimits) -> Self {
+        Self { fragments: Fragments::new(limits), whole: Vec::new() }
+    }
+
+    /// Goes through the headers of a packet.
+    #[inline]
+    pub fn decode<'a>(&'a mut self, packet: &Packet<'a>) -> Decoded<'a> {
+        let cut = packet.wire_length.saturating_sub(packet.bytes.len() as u32);
+        let context = Context { time: packet.time, depth: 0 };
+        match link::packet(packet.link, Part { bytes: packet.bytes, cut }, context) {
+            Ok(Found::Segment(segment)) => Decoded::Tcp(segment),
+            Ok(Found::Fragment(fragment)) => self.put_together(&fragment, context),
+            Err(stop) => stop.into(),
+        }
+    }
+
+    /// What became of fragments so far.
+    pub fn fragments(&self) -> FragmentTally {
+        self.fragments.tally()
+    }
+
+    fn put_together(&mut self, fragment: &Fragment<'_>, mut context: Context) -> Decoded<'_> {
+        context.depth = fragment.depth;
+        let mut added = self.fragments.add(fragment, context.time);
+        // A datagram put together may be a tunnel with a fragment inside, which may complete another. Each round
+        // uses up fragments that waited in the table, so this ends.
+        loop {
+            let datagram = match added {
+                Ok(Added::Whole(datagram)) => datagram,
+                Ok(Added::Held) => return Decoded::FragmentHeld,
+                Ok(Added::Lost) => return Decoded::FragmentLost,
+                Err(stop) => return stop.into(),
+            };
+            self.whole = datagram.bytes;
+            let part = Part { bytes: &self.whole, cut: 0 };
+            if let Ok(Found::Fragment(inner)) = ip::payload(datagram.protocol, datagram.ends, part, context) {
+                context.depth = inner.depth;
+                added = self.fragments.add(&inner, context.time);
+                continue;
+            }
+            // Looked at once more, since the borrow that is returned may not begin inside the loop's question.
+            let part = Part { bytes: &self.whole, cut: 0 };
+            return match ip::payload(datagram.protocol, datagram.ends, part, context) {
+                Ok(Found::Segment(segment)) => Decoded::Tcp(segment),
+                Ok(Found::Fragment(_)) => Decoded::FragmentHeld,
+                Err(stop) => stop.into(),
+            };
+        }
+    }
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new(FragmentLimits::default())
+    }
+}

@@ -1,0 +1,248 @@
+//! IPv4 (RFC 791) and IPv6 (RFC 8200), and what they carry.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::decode::{Context, Found, Segment};
+use super::fault::{Layer, Rule, Stop};
+use super::fragment::Fragment;
+use super::part::Part;
+use super::tcp::TcpView;
+use super::tunnel;
+
+/// The most IP headers inside each other.
+pub const MAX_NESTING: usize = 8;
+
+/// The most extension headers of one IPv6 packet.
+pub const MAX_EXTENSIONS: usize = 16;
+
+const HOP_BY_HOP: u8 = 0;
+const IPV4: u8 = 4;
+const TCP: u8 = 6;
+pub(super) const UDP: u8 = 17;
+const IPV6: u8 = 41;
+const ROUTING: u8 = 43;
+const FRAGMENT: u8 = 44;
+pub(super) const GRE: u8 = 47;
+const AUTHENTICATION: u8 = 51;
+const DESTINATION: u8 = 60;
+
+/// The two addresses of an IP header.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(super) struct Ends {
+    pub(super) source: IpAddr,
+    pub(super) destination: IpAddr,
+}
+
+impl Ends {
+    pub(super) fn is_ipv6(self) -> bool {
+        self.source.is_ipv6()
+    }
+}
+
+/// An IPv4 header whose lengths were checked, and its payload.
+struct Ipv4View<'a> {
+    header: &'a [u8; 20],
+    payload: Part<'a>,
+}
+
+impl<'a> Ipv4View<'a> {
+    #[inline]
+    fn of(part: Part<'a>) -> Result<Self, Stop> {
+        let fault = |rule| Err(Stop::malformed(Layer::Ipv4, rule));
+        let (header, _) = part.header::<20>(Layer::Ipv4)?;
+        if header[0] >> 4 != 4 {
+            return fault(Rule::Version);
+        }
+        let length = usize::from(header[0] & 0xf) * 4;
+        if length < 20 {
+            return fault(Rule::HeaderLength);
+        }
+        let total = match u16::from_be_bytes([header[2], header[3]]) {
+            // The network card was to cut it into segments: it is as long as it was captured.
+            0 => part.wire_length(),
+            total => usize::from(total),
+        };
+        if total < length {
+            return fault(Rule::TotalLength);
+        }
+        let payload = part.limit(total, Layer::Ipv4)?.skip(length, Layer::Ipv4)?;
+        Ok(Self { header, payload })
+    }
+
+    fn ends(&self) -> Ends {
+        let h = self.header;
+        Ends {
+            source: Ipv4Addr::new(h[12], h[13], h[14], h[15]).into(),
+            destination: Ipv4Addr::new(h[16], h[17], h[18], h[19]).into(),
+        }
+    }
+
+    fn protocol(&self) -> u8 {
+        self.header[9]
+    }
+
+    fn id(&self) -> u32 {
+        u32::from(u16::from_be_bytes([self.header[4], self.header[5]]))
+    }
+
+    fn has_more_fragments(&self) -> bool {
+        self.header[6] & 0x20 != 0
+    }
+
+    fn fragment_offset(&self) -> usize {
+        usize::from(u16::from_be_bytes([self.header[6] & 0x1f, self.header[7]])) * 8
+    }
+}
+
+/// An IPv6 header whose length was checked, and what follows it.
+struct Ipv6View<'a> {
+    header: &'a [u8; 8],
+    source: &'a [u8; 16],
+    destination: &'a [u8; 16],
+    payload: Part<'a>,
+}
+
+impl<'a> Ipv6View<'a> {
+    #[inline]
+    fn of(part: Part<'a>) -> Result<Self, Stop> {
+        let (header, rest) = part.header::<8>(Layer::Ipv6)?;
+        let (source, rest) = rest.header::<16>(Layer::Ipv6)?;
+        let (destination, rest) = rest.header::<16>(Layer::Ipv6)?;
+        if header[0] >> 4 != 6 {
+            return Err(Stop::malformed(Layer::Ipv6, Rule::Version));
+        }
+        let length = match u16::from_be_bytes([header[4], header[5]]) {
+            // A jumbogram, or one that the network card was to cut into segments.
+            0 if matches!(header[6], TCP | HOP_BY_HOP) => rest.wire_length(),
+            length => usize::from(length),
+        };
+        Ok(Self { header, source, destination, payload: rest.limit(length, Layer::Ipv6)? })
+    }
+
+    fn ends(&self) -> Ends {
+        Ends {
+            source: Ipv6Addr::from(*self.source).into(),
+            destination: Ipv6Addr::from(*self.destination).into(),
+        }
+    }
+
+    fn next_header(&self) -> u8 {
+        self.header[6]
+    }
+}
+
+/// Whatever version the first four bits say; other bits are `NotIp`.
+pub(super) fn any(part: Part<'_>, context: Context) -> Result<Found<'_>, Stop> {
+    match part.bytes.first().map(|first| first >> 4) {
+        Some(4) => ipv4(part, context),
+        Some(6) => ipv6(part, context),
+        Some(_) => Err(Stop::NotIp),
+        None => Err(part.header::<1>(Layer::Ipv4).err().unwrap_or(Stop::NotIp)),
+    }
+}
+
+/// One header deeper.
+fn deeper(context: Context, layer: Layer) -> Result<Context, Stop> {
+    if context.depth == MAX_NESTING {
+        return Err(Stop::malformed(layer, Rule::TooDeep));
+    }
+    Ok(Context { depth: context.depth + 1, ..context })
+}
+
+#[inline]
+pub(super) fn ipv4(part: Part<'_>, context: Context) -> Result<Found<'_>, Stop> {
+    let context = deeper(context, Layer::Ipv4)?;
+    let view = Ipv4View::of(part)?;
+    let (offset, more) = (view.fragment_offset(), view.has_more_fragments());
+    if offset == 0 && !more {
+        return payload(view.protocol(), view.ends(), view.payload, context);
+    }
+    Ok(Found::Fragment(Fragment {
+        ends: view.ends(),
+        id: view.id(),
+        protocol: view.protocol(),
+        offset,
+        more,
+        part: view.payload,
+        depth: context.depth,
+    }))
+}
+
+#[inline]
+pub(super) fn ipv6(part: Part<'_>, context: Context) -> Result<Found<'_>, Stop> {
+    let context = deeper(context, Layer::Ipv6)?;
+    let view = Ipv6View::of(part)?;
+    payload(view.next_header(), view.ends(), view.payload, context)
+}
+
+/// What an IP header carries, extension headers first.
+#[inline]
+pub(super) fn payload(protocol: u8, ends: Ends, part: Part<'_>, context: Context) -> Result<Found<'_>, Stop> {
+    match protocol {
+        TCP => tcp(ends, part, context),
+        UDP => tunnel::udp(part, context),
+        GRE => tunnel::gre(part, context),
+        IPV4 => ipv4(part, context),
+        IPV6 => ipv6(part, context),
+        AUTHENTICATION => extensions(protocol, ends, part, context),
+        HOP_BY_HOP | ROUTING | DESTINATION | FRAGMENT if ends.is_ipv6() => {
+            extensions(protocol, ends, part, context)
+        }
+        other => Err(Stop::NotTcp(other)),
+    }
+}
+
+fn extensions(mut protocol: u8, ends: Ends, mut part: Part<'_>, context: Context) -> Result<Found<'_>, Stop> {
+    for _ in 0..MAX_EXTENSIONS {
+        let layer = if protocol == AUTHENTICATION { Layer::Authentication } else { Layer::Ipv6Extension };
+        match protocol {
+            HOP_BY_HOP | ROUTING | DESTINATION if ends.is_ipv6() => {
+                let (&[next, length], _) = part.header::<2>(layer)?;
+                part = part.skip((usize::from(length) + 1) * 8, layer)?;
+                protocol = next;
+            }
+            AUTHENTICATION => {
+                let (&[next, length], _) = part.header::<2>(layer)?;
+                part = part.skip((usize::from(length) + 2) * 4, layer)?;
+                protocol = next;
+            }
+            FRAGMENT if ends.is_ipv6() => {
+                let (&[next, _, offset_1, offset_2, ref id @ ..], rest) = part.header::<8>(layer)?;
+                let (offset, more) =
+                    (usize::from(u16::from_be_bytes([offset_1, offset_2 & 0xf8])), offset_2 & 1 != 0);
+                if offset > 0 || more {
+                    let id = u32::from_be_bytes(*id);
+                    let depth = context.depth;
+                    return Ok(Found::Fragment(Fragment {
+                        ends,
+                        id,
+                        protocol: next,
+                        offset,
+                        more,
+                        part: rest,
+                        depth,
+                    }));
+                }
+                (protocol, part) = (next, rest);
+            }
+            // An upper layer at last: none of the above, so this does not come back here.
+            _ => return payload(protocol, ends, part, context),
+        }
+    }
+    Err(Stop::malformed(Layer::Ipv6Extension, Rule::TooDeep))
+}
+
+#[inline]
+fn tcp(ends: Ends, part: Part<'_>, context: Context) -> Result<Found<'_>, Stop> {
+    let view = TcpView::of(part)?;
+    Ok(Found::Segment(Segment {
+        source: SocketAddr::new(ends.source, view.source_port()),
+        destination: SocketAddr::new(ends.destination, view.destination_port()),
+        seq: view.seq(),
+        ack: view.ack(),
+        flags: view.flags(),
+        payload: view.payload.bytes,
+        missing: view.payload.cut,
+        time: context.time,
+    }))
+}

@@ -1,0 +1,122 @@
+//! The TCP header (RFC 9293 §3.1).
+
+use std::fmt;
+
+use super::fault::{Layer, Rule, Stop};
+use super::part::Part;
+
+/// The control bits of a TCP header.
+#[derive(Clone, Copy, Default, Eq, Hash, PartialEq)]
+pub struct Flags(pub u8);
+
+impl Flags {
+    /// No more data from the sender.
+    pub const FIN: Flags = Flags(0x01);
+    /// The sequence number is the initial one.
+    pub const SYN: Flags = Flags(0x02);
+    /// The connection is reset.
+    pub const RST: Flags = Flags(0x04);
+    /// Push.
+    pub const PSH: Flags = Flags(0x08);
+    /// The acknowledgement number counts.
+    pub const ACK: Flags = Flags(0x10);
+    /// The urgent pointer counts.
+    pub const URG: Flags = Flags(0x20);
+
+    /// Whether all bits of `flags` are set.
+    pub fn contains(self, flags: Flags) -> bool {
+        self.0 & flags.0 == flags.0
+    }
+
+    /// SYN is set.
+    pub fn syn(self) -> bool {
+        self.contains(Flags::SYN)
+    }
+
+    /// ACK is set.
+    pub fn ack(self) -> bool {
+        self.contains(Flags::ACK)
+    }
+
+    /// FIN is set.
+    pub fn fin(self) -> bool {
+        self.contains(Flags::FIN)
+    }
+
+    /// RST is set.
+    pub fn rst(self) -> bool {
+        self.contains(Flags::RST)
+    }
+
+    /// PSH is set.
+    pub fn psh(self) -> bool {
+        self.contains(Flags::PSH)
+    }
+
+    /// URG is set.
+    pub fn urg(self) -> bool {
+        self.contains(Flags::URG)
+    }
+}
+
+impl std::ops::BitOr for Flags {
+    type Output = Flags;
+
+    fn bitor(self, other: Flags) -> Flags {
+        Flags(self.0 | other.0)
+    }
+}
+
+impl fmt::Debug for Flags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = [
+            (Flags::SYN, "SYN"),
+            (Flags::ACK, "ACK"),
+            (Flags::FIN, "FIN"),
+            (Flags::RST, "RST"),
+            (Flags::PSH, "PSH"),
+            (Flags::URG, "URG"),
+        ];
+        let set: Vec<&str> =
+            names.iter().filter(|(flag, _)| self.contains(*flag)).map(|(_, name)| *name).collect();
+        write!(f, "Flags({})", set.join("|"))
+    }
+}
+
+/// A header whose data offset was checked, and the payload after it.
+pub(super) struct TcpView<'a> {
+    header: &'a [u8; 20],
+    pub(super) payload: Part<'a>,
+}
+
+impl<'a> TcpView<'a> {
+    #[inline]
+    pub(super) fn of(part: Part<'a>) -> Result<Self, Stop> {
+        let (header, rest) = part.header::<20>(Layer::Tcp)?;
+        let length = usize::from(header[12] >> 4) * 4;
+        let Some(options) = length.checked_sub(20) else {
+            return Err(Stop::malformed(Layer::Tcp, Rule::HeaderLength));
+        };
+        Ok(Self { header, payload: rest.skip(options, Layer::Tcp)? })
+    }
+
+    pub(super) fn source_port(&self) -> u16 {
+        u16::from_be_bytes([self.header[0], self.header[1]])
+    }
+
+    pub(super) fn destination_port(&self) -> u16 {
+        u16::from_be_bytes([self.header[2], self.header[3]])
+    }
+
+    pub(super) fn seq(&self) -> u32 {
+        u32::from_be_bytes([self.header[4], self.header[5], self.header[6], self.header[7]])
+    }
+
+    pub(super) fn ack(&self) -> u32 {
+        u32::from_be_bytes([self.header[8], self.header[9], self.header[10], self.header[11]])
+    }
+
+    pub(super) fn flags(&self) -> Flags {
+        Flags(self.header[13] & 0x3f)
+    }
+}

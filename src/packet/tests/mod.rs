@@ -1,0 +1,6 @@
+//! Tests of the room: files, headers, fragments.
+
+mod files;
+mod fragments;
+mod headers;
+mod support;

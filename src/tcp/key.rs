@@ -1,0 +1,111 @@
+//! What identifies a connection: its two endpoints, whichever of them sent.
+
+use std::hash::{Hash, Hasher};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+/// Which endpoint of a [`Key`] sent a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// The endpoint with the lower address, or of equal addresses the lower port.
+    Low,
+    /// The other endpoint.
+    High,
+}
+
+impl Side {
+    /// The endpoint that did not send.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Low => Self::High,
+            Self::High => Self::Low,
+        }
+    }
+}
+
+/// Two endpoints, in one order for both directions.
+///
+/// An IPv4 address and the same one mapped into IPv6 are one endpoint, told as IPv4; flow labels and scopes are not
+/// part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    /// Halves of the addresses, so that the key is aligned to 8 bytes and not to 16.
+    addresses: [[u64; 2]; 2],
+    ports: [u16; 2],
+}
+
+impl Key {
+    /// The key of a segment's connection, and which of its sides sent the segment.
+    ///
+    /// An endpoint that talks to itself is `Low` in both directions.
+    pub fn of(source: SocketAddr, destination: SocketAddr) -> (Self, Side) {
+        let (source, destination) = (endpoint(source), endpoint(destination));
+        let (low, high, side) = if source <= destination {
+            (source, destination, Side::Low)
+        } else {
+            (destination, source, Side::High)
+        };
+        (Self { addresses: [low.0, high.0], ports: [low.1, high.1] }, side)
+    }
+
+    /// The address and port of one side.
+    pub fn endpoint(&self, side: Side) -> SocketAddr {
+        let [high, low] = self.addresses[side as usize];
+        let address = Ipv6Addr::from_bits(u128::from(high) << 64 | u128::from(low));
+        SocketAddr::new(address.to_canonical(), self.ports[side as usize])
+    }
+}
+
+fn endpoint(address: SocketAddr) -> ([u64; 2], u16) {
+    let bits = match address.ip() {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(ip) => ip.to_bits(),
+    };
+    ([(bits >> 64) as u64, bits as u64], address.port())
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for [high, low] in self.addresses {
+            state.write_u64(high);
+            state.write_u64(low);
+        }
+        state.write_u32(u32::from(self.ports[0]) << 16 | u32::from(self.ports[1]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Key, Side};
+
+    #[test]
+    fn both_directions_have_one_key_and_know_their_side() {
+        let cases = [
+            ("10.0.0.1:80", "10.0.0.2:40000"),
+            ("10.0.0.1:80", "10.0.0.1:81"),
+            ("[2001:db8::1]:443", "[2001:db8::2]:1"),
+            ("1.2.3.4:5", "[2001:db8::2]:1"),
+        ];
+        for (low, high) in cases {
+            let (a, b) = (low.parse().unwrap(), high.parse().unwrap());
+            let (key, side) = Key::of(a, b);
+            let (back, other) = Key::of(b, a);
+            assert_eq!(key, back, "{low} {high}");
+            assert_eq!(side, other.other(), "{low} {high}");
+            assert_eq!((key.endpoint(side), key.endpoint(other)), (a, b), "{low} {high}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_talking_to_itself_is_one_side() {
+        let own = "127.0.0.1:9".parse().unwrap();
+        assert_eq!(Key::of(own, own).1, Side::Low);
+    }
+
+    #[test]
+    fn a_mapped_address_is_the_address() {
+        let plain = Key::of("1.2.3.4:5".parse().unwrap(), "1.2.3.5:6".parse().unwrap());
+        let mapped = Key::of("[::ffff:1.2.3.4]:5".parse().unwrap(), "[::ffff:1.2.3.5]:6".parse().unwrap());
+        assert_eq!(plain, mapped);
+    }
+}

@@ -1,0 +1,96 @@
+//! What one direction holds back until the bytes before it have come.
+
+use std::collections::BTreeMap;
+
+use super::Seq;
+
+/// Bytes brought by one segment ahead of a hole, or the news that these bytes were snapped.
+pub(super) struct Piece {
+    /// Empty when the bytes were snapped.
+    pub(super) bytes: Box<[u8]>,
+    /// How many bytes were snapped; 0 when there are `bytes`.
+    pub(super) snapped: u32,
+    pub(super) ack: Seq,
+    pub(super) time: i64,
+}
+
+impl Piece {
+    fn len(&self) -> u64 {
+        self.bytes.len() as u64 + u64::from(self.snapped)
+    }
+}
+
+/// Pieces by offset, which never overlap, and an end of the stream that cannot be told yet.
+#[derive(Default)]
+pub(super) struct Waiting {
+    pieces: BTreeMap<u64, Piece>,
+    held: usize,
+    /// Where the stream ends and when that was said.
+    pub(super) fin: Option<(u64, i64)>,
+    /// Where the stream was when it was reset, and when that was said.
+    pub(super) reset: Option<(u64, i64)>,
+    /// Where the segment after the latest implausible one would begin.
+    pub(super) stray: Option<Seq>,
+    /// The latest gap given up: its begin and end.
+    pub(super) late: (u64, u64),
+}
+
+impl Waiting {
+    pub(super) fn piece_count(&self) -> usize {
+        self.pieces.len()
+    }
+
+    /// Payload bytes in the pieces.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.held
+    }
+
+    /// Where the last piece ends.
+    pub(super) fn end(&self) -> Option<u64> {
+        self.pieces.last_key_value().map(|(start, piece)| start + piece.len())
+    }
+
+    /// The piece that has the byte at `at`, and where it begins and ends.
+    pub(super) fn covering(&self, at: u64) -> Option<(u64, u64, &Piece)> {
+        let (&start, piece) = self.pieces.range(..=at).next_back()?;
+        let end = start + piece.len();
+        (at < end).then_some((start, end, piece))
+    }
+
+    /// Where the first piece after `at` begins.
+    pub(super) fn next_start(&self, at: u64) -> Option<u64> {
+        self.pieces.range(at..).next().map(|(&start, _)| start)
+    }
+
+    /// Adds a piece; the caller has seen to it that its place is free.
+    pub(super) fn insert(&mut self, at: u64, piece: Piece) {
+        self.held += piece.bytes.len();
+        self.pieces.insert(at, piece);
+    }
+
+    /// Takes the first piece if it begins at `at`.
+    pub(super) fn take(&mut self, at: u64) -> Option<Piece> {
+        let first = self.pieces.first_entry()?;
+        if *first.key() != at {
+            return None;
+        }
+        let piece = first.remove();
+        self.held -= piece.bytes.len();
+        if self.pieces.is_empty() {
+            // An emptied map keeps a node, which is many times the size of an idle direction.
+            self.pieces = BTreeMap::new();
+        }
+        Some(piece)
+    }
+
+    /// Where the first hole ends and the packet time from which its bytes are waited for.
+    pub(super) fn first_hole(&self) -> Option<(u64, i64)> {
+        let piece = self.pieces.first_key_value().map(|(&start, piece)| (start, piece.time));
+        piece.or(self.fin).or(self.reset)
+    }
+
+    /// Whether anything is held back.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pieces.is_empty() && self.fin.is_none() && self.reset.is_none()
+    }
+}

@@ -1,0 +1,3 @@
+module testdata/make
+
+go 1.21
