@@ -1,5 +1,7 @@
 //! What bytes are, told by the first of them.
 
+use crate::packet;
+
 /// Bytes that must be there, unless the input is shorter, before its
 /// beginning is looked at. The longest of the magic numbers that matter.
 pub(super) const MAGIC: usize = 4;
@@ -36,18 +38,7 @@ pub(super) enum Format {
 
 impl Format {
     pub(super) fn of(first: &[u8]) -> Self {
-        match first {
-            // pcapng's section header; pcap with microseconds, nanoseconds and
-            // "modified", each in both byte orders.
-            [0x0a, 0x0d, 0x0d, 0x0a, ..]
-            | [0xa1, 0xb2, 0xc3, 0xd4, ..]
-            | [0xd4, 0xc3, 0xb2, 0xa1, ..]
-            | [0xa1, 0xb2, 0x3c, 0x4d, ..]
-            | [0x4d, 0x3c, 0xb2, 0xa1, ..]
-            | [0xa1, 0xb2, 0xcd, 0x34, ..]
-            | [0x34, 0xcd, 0xb2, 0xa1, ..] => Format::Capture,
-            _ => Format::Gor,
-        }
+        if packet::is_capture(first) { Format::Capture } else { Format::Gor }
     }
 }
 

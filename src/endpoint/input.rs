@@ -1,11 +1,12 @@
 //! Several places read one after the other, as one source of records.
 
 use std::fmt;
-use std::io::Read;
 
 use super::bytes::{Bytes, Peeked, open_bytes};
 use super::format::{Format, resembles};
 use super::place::{Place, expand};
+use crate::capture::{self, Tap};
+use crate::http::{Framer, RequestContext, Step};
 use crate::record::{Block, DEFAULT_MAX_RECORD, Intake, Kind, Options, Reader, Source};
 use crate::{Error, Result};
 
@@ -52,6 +53,13 @@ pub enum Notice<'a> {
         /// What was read from this place alone.
         intake: &'a Intake,
     },
+    /// It is a capture, and not all of its traffic became records.
+    Lost {
+        /// The place's name.
+        place: &'a str,
+        /// What was lost, and why.
+        losses: &'a str,
+    },
 }
 
 impl fmt::Display for Notice<'_> {
@@ -71,6 +79,7 @@ impl fmt::Display for Notice<'_> {
                 let position = intake.unfinished.unwrap_or_default();
                 write!(f, "{place}: {position}: the input ends inside this record")
             }
+            Notice::Lost { place, losses } => write!(f, "{place}: {losses}"),
         }
     }
 }
@@ -133,7 +142,15 @@ struct Input {
     name: String,
     /// The first bytes, decompressed.
     beginning: Vec<u8>,
-    source: Box<dyn Source + Send>,
+    records: Records,
+    /// What went wrong first. Told when the place has nothing more to give.
+    failure: Option<Error>,
+}
+
+/// The records of one place.
+enum Records {
+    Gor(Box<Reader<Peeked<Bytes>>>),
+    Capture(Box<capture::Source<std::iter::Once<Tap>>>),
 }
 
 impl Input {
@@ -142,34 +159,64 @@ impl Input {
         let mut bytes =
             Peeked::new(open_bytes(place)?).map_err(|error| Error::from(error).at(name.as_str()))?;
         let beginning = bytes.first()[..bytes.first().len().min(BEGINNING)].to_vec();
-        let source = match Format::of(&beginning) {
-            Format::Capture => open_capture(bytes),
+        let records = match Format::of(&beginning) {
+            Format::Capture => {
+                let tap: Tap = (name.clone(), Box::new(|| Ok(Box::new(bytes))));
+                let options = capture::Options { has_responses: true, ..capture::Options::default() };
+                Records::Capture(Box::new(capture::Source::new(std::iter::once(tap), options)))
+            }
             Format::Gor => {
                 if beginning.starts_with(BYTE_ORDER_MARK) {
                     bytes.skip(BYTE_ORDER_MARK.len());
                 }
-                Ok(open_gor(bytes, how))
+                let options = Options { max_record: how.max_record, is_strict: how.is_strict, is_whole };
+                Records::Gor(Box::new(Reader::new(bytes, options)))
             }
         };
-        Ok(Input { source: source.map_err(|error| error.at(name.as_str()))?, name, beginning })
+        Ok(Input { name, beginning, records, failure: None })
+    }
+
+    fn source(&mut self) -> &mut dyn Source {
+        match &mut self.records {
+            Records::Gor(reader) => reader.as_mut(),
+            Records::Capture(capture) => capture.as_mut(),
+        }
+    }
+
+    fn intake(&self) -> Intake {
+        match &self.records {
+            Records::Gor(reader) => reader.intake(),
+            Records::Capture(capture) => capture.intake(),
+        }
     }
 
     /// The next records, or how this place ended: its error names it.
     fn read_block(&mut self, block: &mut Block, how: &ReadOptions) -> Result<bool> {
-        let result = self.source.read_block(block);
-        if !matches!(result, Ok(true)) {
-            self.tell_flaws(how);
+        loop {
+            match self.source().read_block(block) {
+                Ok(true) => return Ok(true),
+                Ok(false) => break,
+                Err(error) => {
+                    let error = match self.records {
+                        Records::Gor(_) => error.at(self.name.as_str()),
+                        // A capture may be of several files: it names them itself.
+                        Records::Capture(_) => error,
+                    };
+                    // A damaged capture still has records of what was under way.
+                    self.failure.get_or_insert(error);
+                }
+            }
         }
-        match result {
-            Ok(false) => self.judge(how).map(|()| false),
-            result => result,
+        self.tell_flaws(how);
+        match self.failure.take() {
+            Some(error) => Err(error),
+            None => self.judge(how).map(|()| false).map_err(|error| error.at(self.name.as_str())),
         }
-        .map_err(|error| error.at(self.name.as_str()))
     }
 
     /// Tells what was wrong with single records.
     fn tell_flaws(&self, how: &ReadOptions) {
-        let (place, intake) = (self.name.as_str(), &self.source.intake());
+        let (place, intake) = (self.name.as_str(), &self.intake());
         // Where nothing at all is a record, it is not the records that are wrong.
         if intake.malformed > 0 && intake.records > 0 {
             (how.tell)(&Notice::Malformed { place, intake });
@@ -177,11 +224,16 @@ impl Input {
         if intake.unfinished.is_some() {
             (how.tell)(&Notice::Unfinished { place, intake });
         }
+        if let Records::Capture(capture) = &self.records
+            && let Some(losses) = &capture.ledger().losses()
+        {
+            (how.tell)(&Notice::Lost { place, losses });
+        }
     }
 
     /// Whether a place that was read to its end gave what it should.
     fn judge(&self, how: &ReadOptions) -> Result<()> {
-        let intake = self.source.intake();
+        let intake = self.intake();
         if let Some(position) = intake.first_too_large {
             return Err(Error::RecordTooLarge { position, limit: how.max_record });
         }
@@ -193,18 +245,21 @@ impl Input {
     }
 }
 
-fn open_gor(bytes: impl Read + Send + 'static, how: &ReadOptions) -> Box<dyn Source + Send> {
-    let options = Options { max_record: how.max_record, is_strict: how.is_strict, is_whole };
-    Box::new(Reader::new(bytes, options))
-}
-
-/// Whether a payload is an HTTP message beyond doubt.
-fn is_whole(_: Kind, _: &[u8]) -> bool {
-    false
-}
-
-fn open_capture(_: Peeked<Bytes>) -> Result<Box<dyn Source + Send>> {
-    Err(Error::Invalid("it is a packet capture: make records of it with gor-record -r first".into()))
+/// Whether a payload is exactly one HTTP message, and its length is told by
+/// its head. A response that ends with its connection is never known to end.
+fn is_whole(kind: Kind, payload: &[u8]) -> bool {
+    let mut framer = match kind {
+        Kind::Request => Framer::request(),
+        Kind::Response | Kind::Replayed => Framer::response(RequestContext::default()),
+    };
+    let mut at = 0;
+    loop {
+        match framer.advance(&payload[at..]) {
+            Ok(Step::Skip(length) | Step::Head(length) | Step::Body(length)) => at += length,
+            Ok(Step::Done) => return at == payload.len(),
+            Ok(Step::More) | Err(_) => return false,
+        }
+    }
 }
 
 impl Inputs {
@@ -223,7 +278,7 @@ impl Inputs {
 
     fn close(&mut self) {
         if let Some(input) = self.current.take() {
-            self.before = self.intake_with(&input.source.intake());
+            self.before = self.intake_with(&input.intake());
         }
     }
 
@@ -281,7 +336,7 @@ impl Source for Inputs {
     }
 
     fn intake(&self) -> Intake {
-        let now = self.current.as_ref().map(|input| input.source.intake()).unwrap_or_default();
+        let now = self.current.as_ref().map(Input::intake).unwrap_or_default();
         self.intake_with(&now)
     }
 }

@@ -339,3 +339,58 @@ fn copies_are_alike() {
         assert_eq!(std::fs::read_to_string(name).unwrap(), format!("{ONE}{large}{TWO}"));
     }
 }
+
+#[test]
+fn captures_are_read_as_records_whatever_is_around_them() {
+    let folder = Folder::new();
+    let capture = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/shop.pcapng")).unwrap();
+    let plain = folder.file("shop", &capture);
+    let (payloads, _, error) = read(&[&plain], ReadOptions::default());
+    assert_eq!(error, None);
+    let starting = |start: &str| payloads.iter().filter(|payload| payload.starts_with(start)).count();
+    assert!(starting("GET ") > 0 && starting("HTTP/1.1 ") > 0, "{} records", payloads.len());
+    for content in [gzip(&capture), zstd(&capture)] {
+        let path = folder.file("compressed", content);
+        assert_eq!(read(&[&path], ReadOptions::default()).0, payloads);
+    }
+    let one = folder.file("one", ONE);
+    let mixed = [payloads.clone(), vec!["one".into()], payloads].concat();
+    assert_eq!(read(&[&plain, &one, &plain], ReadOptions::default()).0, mixed);
+}
+
+#[test]
+fn a_cut_capture_delivers_its_whole_packets_and_then_fails() {
+    let folder = Folder::new();
+    let capture = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/shop.pcapng")).unwrap();
+    for (name, content, expected) in [
+        ("cut", capture[..capture.len() / 2].to_vec(), "cut: "),
+        (
+            "cut.gz",
+            {
+                let gz = gzip(&capture);
+                gz[..gz.len() / 2].to_vec()
+            },
+            "cut.gz: ",
+        ),
+        ("noise", [&capture[..8], &[0xff; 4000][..]].concat(), "noise: "),
+    ] {
+        let path = folder.file(name, content);
+        let (payloads, _, error) = read(&[&path], ReadOptions::default());
+        let error = folder.plain(&error.expect(name));
+        assert!(error.starts_with(expected) && !error[expected.len()..].contains(expected), "{error}");
+        assert_eq!(payloads.is_empty(), name == "noise", "{name}");
+    }
+}
+
+#[test]
+fn a_whole_message_ends_its_record_whatever_follows() {
+    let folder = Folder::new();
+    let request = "1 a 1 2\nPUT / HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi\n🐵🙈🙉\n";
+    let response = "2 a 1 2\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n\n🐵🙈🙉\n";
+    let until_close = "2 a 1 2\nHTTP/1.1 200 OK\r\n\r\nhi\n🐵🙈🙉\n";
+    for (text, records, malformed) in [(request, 2, 1), (response, 2, 1), (until_close, 2, 0)] {
+        let path = folder.file("input", format!("{text}what is this\n🐵🙈🙉\n{ONE}"));
+        let (payloads, told, error) = read(&[&path], ReadOptions::default());
+        assert_eq!((payloads.len(), told.len(), error), (records, malformed, None), "{text}");
+    }
+}

@@ -81,6 +81,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Length", len(body))
         if self.close_connection:
             self.send_header("Connection", "close")
+        elif self.request_version == "HTTP/1.0":
+            self.send_header("Connection", "keep-alive")
         self.end_headers()
         if self.command == "HEAD" or status in (204, 304):
             return

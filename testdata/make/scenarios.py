@@ -1,8 +1,9 @@
 """What is captured: one function per capture, in `ALL` under the capture's name."""
+import json
 import os
 import time
 
-from lab import CLIENT, HERE, PYTHON, SERVER, run, sha256, write_truth
+from lab import CLIENT, HERE, OUT, PYTHON, SERVER, run, sha256, write_truth
 
 ALL = {}
 
@@ -74,8 +75,11 @@ def curl(*words, ns=CLIENT, check=True):
     return run("curl", "-sS", "-o", "/dev/null", *words, ns=ns, check=check)
 
 
-def captured_with(name, **options):
-    """A scenario that is only: the Python server, a capture, and what the function does."""
+def captured_with(name, part=None, **options):
+    """A scenario that is only: the Python server, a capture, and what the function does.
+
+    `part` is what of every exchange can be in the capture, if not the whole.
+    """
     def decorate(function):
         def whole(lab):
             server = origin(lab)
@@ -83,7 +87,10 @@ def captured_with(name, **options):
                 function(lab)
             time.sleep(0.2)
             lab.end(server)
-            write_truth(name, lab.entries("origin.log"))
+            entries = lab.entries("origin.log")
+            for entry in entries if part else []:
+                entry["captured"] = part
+            write_truth(name, entries)
         ALL[name.rsplit(".", 1)[0]] = whole
         return function
     return decorate
@@ -230,6 +237,202 @@ def offloads(lab):
     lab.offload(False)
 
 
+def content(lab):
+    """Files to serve: {target: bytes}, under `htdocs`."""
+    files = {"/index.html": b"<!doctype html><title>hello</title><p>hello\n", "/empty.txt": b"",
+             "/words.txt": b"the same words again and again\n" * 400, "/noise.bin": os.urandom(30000)}
+    for target, body in files.items():
+        lab.write("htdocs" + target, body)
+    os.makedirs(lab.path("htdocs/dav"), exist_ok=True)
+    run("chmod", "-R", "a+rwX", lab.path("htdocs"))
+    return {**files, "/": files["/index.html"]}
+
+
+class Curl:
+    """curl, and what it wrote of its exchanges: the bodies it got (their coding left on) and sent."""
+
+    def __init__(self, lab):
+        self.lab, self.seen = lab, {}
+
+    def __call__(self, *groups):
+        """Each group is a list of curl's words for one transfer, with its URL and maybe `body=` first."""
+        words, bodies = [], []
+        for i, (body, *group) in enumerate(groups):
+            bodies.append(body)
+            words += ["--next"] * bool(i) + ["-sS", "-o", self.lab.path(f"got-{i}"), "-w", "%{local_port} %{response_code} %{method}\n", *group]
+        said = run("curl", *words, ns=CLIENT).stdout.decode().splitlines()
+        for i, line in enumerate(said):
+            port, status, method = line.split()
+            got = b""
+            if method != "HEAD" and os.path.exists(self.lab.path(f"got-{i}")):
+                with open(self.lab.path(f"got-{i}"), "rb") as file:
+                    got = file.read()
+            self.seen.setdefault(port, []).append((int(status), method, bodies[i], got))
+            if os.path.exists(self.lab.path(f"got-{i}")):
+                os.unlink(self.lab.path(f"got-{i}"))
+
+
+def joined(entries, files, seen):
+    """A server's access log with the digests that it lacks: of the files that it served, and of what curl sent and got."""
+    for entry in entries:
+        heard = seen.get(entry["connection"].rsplit(":", 1)[1])
+        bodiless = entry["method"] == "HEAD" or entry["status"] in (204, 304)
+        if heard:
+            status, method, sent, got = heard[entry["exchange"]]
+            if (status, method) != (entry["status"], entry["method"]):
+                raise SystemExit(f"curl and the server differ: {status} {method}, {entry}")
+        else:
+            sent = b""
+            got = files.get(entry["target"].split("?")[0]) if entry["method"] == "GET" and entry["status"] == 200 else None
+        if bodiless:
+            got = b""
+        entry["request_body_length"], entry["request_body_sha256"] = len(sent), sha256(sent)
+        entry["response_body_length"] = None if got is None else len(got)
+        entry["response_body_sha256"] = None if got is None else sha256(got)
+    return entries
+
+
+def static_traffic(lab, files):
+    """Several clients at a server of files on port 8080; what curl saw is returned."""
+    url = "http://10.7.0.1:8080"
+    curl = Curl(lab)
+    tag = run("curl", "-sSI", url + "/words.txt", ns=SERVER).stdout.decode()
+    tag = [line.split(": ", 1)[1] for line in tag.splitlines() if line.lower().startswith("etag")][0]
+    zipped = ["-H", "Accept-Encoding: gzip"]
+    curl([b"", url + "/"], [b"", url + "/empty.txt"], [b"", "-I", url + "/words.txt"], [b"", *zipped, url + "/words.txt"],
+         [b"", "-H", "If-None-Match: " + tag, url + "/words.txt"], [b"", "-r", "100-1099", url + "/noise.bin"], [b"", url + "/missing?a=b%20c"])
+    big = os.urandom(30000)
+    body = lab.write("big", big)
+    curl([big, "-T", body, "-H", "Expect:", url + "/dav/put.bin"], [b"", url + "/dav/put.bin"],
+         [big, "-T", body, "-H", "Expect:", "-H", "Transfer-Encoding: chunked", url + "/dav/chunked.bin"], [b"", "-X", "DELETE", url + "/dav/put.bin"])
+    run("wget", "-q", "-O", "/dev/null", url + "/words.txt", url + "/index.html", ns=CLIENT)
+    run("ab", "-q", "-k", "-n", "40", "-c", "2", url + "/index.html?ab", ns=CLIENT)
+    run("ab", "-q", "-n", "6", "-c", "2", url + "/index.html?one-each", ns=CLIENT)
+    run("h2load", "--h1", "-n", "40", "-c", "2", url + "/index.html?h2load", ns=CLIENT)
+    run("h2load", "--h1", "-n", "40", "-c", "1", "-m", "8", url + "/index.html?pipelined", ns=CLIENT)
+    return curl.seen
+
+
+def nginx(lab, servers):
+    """nginx with an access log that is nearly the truth."""
+    temporary = "".join(f"{what}_temp_path {lab.path('nginx-' + what)};\n" for what in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    lab.fresh("nginx.log")
+    config = lab.write("nginx.conf", f"""
+worker_processes 1; daemon off; user root; pid {lab.path('nginx.pid')}; error_log stderr warn;
+events {{}}
+http {{
+{temporary}
+log_format truth escape=json '{{"connection":"$remote_addr:$remote_port","server":"$server_addr:$server_port","order":$connection,"exchange":$connection_requests,'
+  '"method":"$request_method","target":"$request_uri","version":"$server_protocol","status":$status}}';
+access_log {lab.path('nginx.log')} truth;
+types {{ text/html html; text/plain txt; }}
+gzip on; gzip_min_length 100; gzip_types text/plain; client_max_body_size 100k;
+{servers}
+}}
+""")
+    server = lab.start("nginx", "-p", lab.scratch, "-c", config)
+    lab.wait_port(8080)
+    return server
+
+
+def access_log(lab, log):
+    """Exchanges counted from 0, those of the client's namespace only."""
+    entries = [entry for entry in lab.entries(log) if entry["connection"].split(":")[0] == "10.7.0.2"]
+    counted = {}
+    for entry in entries:
+        entry["exchange"] = counted.setdefault(entry["order"], 0)
+        counted[entry["order"]] += 1
+    return entries
+
+
+@scenario
+def nginx_files(lab):
+    files = content(lab)
+    server = nginx(lab, f"""server {{ listen 10.7.0.1:8080; root {lab.path('htdocs')};
+        location /dav/ {{ proxy_pass http://unix:{lab.path('store')}; }} }}""")
+    # What uploads are passed on to: out of sight of the capture.
+    store = lab.start("node", "-e", """
+        const files = {};
+        require("http").createServer((q, a) => { const parts = []; q.on("data", (d) => parts.push(d)); q.on("end", () => {
+            if (q.method === "PUT") { files[q.url] = Buffer.concat(parts); a.writeHead(201); a.end("stored\\n"); }
+            else if (q.method === "DELETE") { a.writeHead(204); a.end(); }
+            else a.end(files[q.url]); }); }).listen(process.argv[1], () => console.log("ready"));""", lab.path("store"), ready=b"ready")
+    with lab.capture("nginx.pcap"):
+        seen = static_traffic(lab, files)
+    lab.end(server)
+    lab.end(store)
+    write_truth("nginx.pcap", joined(access_log(lab, "nginx.log"), files, seen))
+
+
+@scenario
+def apache_files(lab):
+    files = content(lab)
+    lab.fresh("apache.log")
+    modules = "".join(f"LoadModule {what}_module /usr/lib/apache2/modules/mod_{what}.so\n"
+                      for what in ("mpm_event", "authz_core", "mime", "dir", "dav", "dav_fs", "deflate", "filter"))
+    config = lab.write("apache.conf", f"""
+ServerRoot {lab.scratch}
+PidFile {lab.path('apache.pid')}
+ErrorLog {lab.path('apache-error.log')}
+ServerName shop.test
+Listen 10.7.0.1:8080
+{modules}
+User www-data
+Group www-data
+TypesConfig /etc/mime.types
+DocumentRoot {lab.path('htdocs')}
+DirectoryIndex index.html
+DavLockDB {lab.path('htdocs/lock')}
+AddOutputFilterByType DEFLATE text/plain
+LimitRequestBody 100000
+<Location /dav/>
+Dav On
+</Location>
+LogFormat "{{\\"connection\\":\\"%a:%{{remote}}p\\",\\"server\\":\\"%A:%{{local}}p\\",\\"port\\":%{{remote}}p,\\"began\\":%{{begin:usec}}t,\\"exchange\\":%k,\\"method\\":\\"%m\\",\\"target\\":\\"%U%q\\",\\"version\\":\\"%H\\",\\"status\\":%>s}}" truth
+CustomLog {lab.path('apache.log')} truth
+""")
+    server = lab.start("apache2", "-X", "-f", config)
+    lab.wait_port(8080)
+    with lab.capture("apache.pcapng"):
+        seen = static_traffic(lab, files)
+    lab.end(server)
+    with open(lab.path("apache.log")) as log:
+        entries = [json.loads(line) for line in log]
+    # Ports were not reused, and connections are ordered by their first exchange.
+    first = {}
+    for entry in entries:
+        first[entry["port"]] = min(first.get(entry["port"], entry["began"]), entry["began"])
+    with open(lab.path("apache.log"), "w") as log:
+        for entry in entries:
+            log.write(json.dumps({**entry, "order": first[entry["port"]]}) + "\n")
+    for entry in entries:
+        entry["target"] = entry["target"].replace(" ", "%20")
+    write_truth("apache.pcapng", joined(access_log(lab, "apache.log"), files, seen))
+
+
+@scenario
+def other_protocols(lab):
+    """TLS and cleartext HTTP/2 (with prior knowledge, and by upgrade) beside HTTP/1.1."""
+    files = content(lab)
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", lab.path("key.pem"), "-out", lab.path("cert.pem"),
+        "-days", "3650", "-subj", "/CN=shop.test")
+    root = f"root {lab.path('htdocs')};"
+    server = nginx(lab, f"""server {{ listen 10.7.0.1:8080; {root} }}
+        server {{ listen 10.7.0.1:8081 http2; access_log off; {root} }}
+        server {{ listen 10.7.0.1:8443 ssl http2; ssl_certificate {lab.path('cert.pem')}; ssl_certificate_key {lab.path('key.pem')}; access_log off; {root} }}""")
+    with lab.capture("other-protocols.pcapng"):
+        client = Curl(lab)
+        for _ in range(2):
+            client([b"", "http://10.7.0.1:8080/words.txt"], [b"", "http://10.7.0.1:8080/empty.txt"])
+            curl("-k", "--http1.1", "https://10.7.0.1:8443/words.txt")
+            curl("-k", "--http2", "https://10.7.0.1:8443/words.txt")
+            curl("--http2-prior-knowledge", "http://10.7.0.1:8081/words.txt")
+            run("h2load", "-n", "20", "-c", "2", "-m", "4", "http://10.7.0.1:8081/index.html", ns=CLIENT)
+            run("nghttp", "-n", "http://10.7.0.1:8081/words.txt", ns=CLIENT)
+    lab.end(server)
+    write_truth("other-protocols.pcapng", joined(access_log(lab, "nginx.log"), files, client.seen))
+
+
 def some_traffic(host="10.7.0.1"):
     """A few exchanges of several kinds on five connections, for captures that are about packets."""
     url = f"http://{host}:8080"
@@ -250,17 +453,17 @@ def any_sll(_):
     some_traffic()
 
 
-@captured_with("snaplen.pcap", options=["-s", "200"])
+@captured_with("snaplen.pcap", part="part", options=["-s", "200"])
 def snaplen(_):
     some_traffic()
 
 
-@captured_with("requests-only.pcap", only="dst port 8080")
+@captured_with("requests-only.pcap", part="request", only="dst port 8080")
 def requests_only(_):
     some_traffic()
 
 
-@captured_with("responses-only.pcap", only="src port 8080")
+@captured_with("responses-only.pcap", part="response", only="src port 8080")
 def responses_only(_):
     some_traffic()
 
@@ -354,3 +557,19 @@ def go_server(lab):
         run(go(lab), "client", "http://shop.test:8080", ns=CLIENT)
     lab.end(server)
     write_truth("go.pcap", lab.entries("go.log"))
+
+
+DAMAGED = [
+    ("shop.pcapng", "shop-lossy.pcap", "--lose", "0.01"),
+    ("shop.pcapng", "shop-reordered.pcap", "--reorder", "0.2"),
+    ("go.pcap", "go-duplicated.pcap", "--duplicate", "0.3", "--reorder", "0.1"),
+    ("nginx.pcap", "nginx-lossy.pcap", "--lose", "0.02", "--reorder", "0.1", "--duplicate", "0.1"),
+    ("segments.pcap", "segments-reordered.pcap", "--reorder", "0.5", "--duplicate", "0.2"),
+]
+
+
+@scenario
+def damaged(_):
+    for source, damaged, *how in DAMAGED:
+        said = run(PYTHON, os.path.join(HERE, "damage.py"), os.path.join(OUT, source), os.path.join(OUT, damaged), *how).stdout
+        print(said.decode().strip(), flush=True)

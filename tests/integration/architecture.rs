@@ -1,0 +1,260 @@
+//! Which room may know which, held against what the sources import.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Each room and the rooms it may know. Everyone may know `error`.
+///
+/// ARCHITECTURE.md shows the same table.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("error", &["record"]),
+    ("record", &[]),
+    ("http", &[]),
+    ("packet", &[]),
+    ("tcp", &[]),
+    ("pace", &[]),
+    ("observe", &[]),
+    ("transform", &["record", "http"]),
+    ("capture", &["packet", "tcp", "http", "record", "observe"]),
+    ("endpoint", &["record", "packet", "capture", "http"]),
+    ("pipeline", &["record", "transform"]),
+    ("replay", &["record", "http", "pace", "observe"]),
+    (
+        "cli",
+        &[
+            "record",
+            "http",
+            "packet",
+            "tcp",
+            "pace",
+            "observe",
+            "transform",
+            "capture",
+            "endpoint",
+            "pipeline",
+            "replay",
+        ],
+    ),
+];
+
+/// Rooms that do no input or output, read no clock and start no thread.
+const PURE: &[&str] = &["http", "tcp", "pace", "transform"];
+
+/// What a pure room does not mention.
+const IMPURE: &[&str] = &[
+    "std::fs",
+    "std::process",
+    "std::env",
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
+    "UnixStream",
+    "UnixListener",
+    "SystemTime",
+    "Instant",
+    "thread::",
+    "stdin(",
+    "stdout(",
+    "stderr(",
+    "print!(",
+    "println!(",
+];
+
+/// A source file without its comments.
+struct Source {
+    path: PathBuf,
+    /// Modules from the crate's root to this file.
+    module: Vec<String>,
+    text: String,
+}
+
+impl Source {
+    fn read(root: &Path, path: PathBuf) -> Self {
+        let text = std::fs::read_to_string(&path).expect("sources are readable");
+        let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let text = lines.map(|line| line.split(" // ").next().unwrap_or(line)).collect::<Vec<_>>().join("\n");
+        let relative = path.strip_prefix(root).expect("sources are below the root").with_extension("");
+        let mut module: Vec<_> =
+            relative.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();
+        module.pop_if(|last| last == "mod" || last == "lib");
+        Source { path, module, text }
+    }
+
+    /// The room this file belongs to; none for the library's own root.
+    fn room(&self) -> Option<&str> {
+        self.module.first().map(String::as_str)
+    }
+
+    fn is_binary(&self) -> bool {
+        self.room() == Some("bin")
+    }
+
+    fn is_test(&self) -> bool {
+        self.module.iter().any(|part| part == "tests")
+    }
+
+    /// First names after the crate's root in all paths: `http` of
+    /// `crate::http::Head`, `record` and `http` of `use crate::{record, http::Head}`.
+    fn names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for root in ["crate::", "gor_tools::"] {
+            for (at, _) in self.text.match_indices(root) {
+                names.extend(first_names(&self.text[at + root.len()..]));
+            }
+        }
+        for (at, _) in self.text.match_indices("super::") {
+            if self.text[..at].ends_with("super::") {
+                continue;
+            }
+            let (mut rest, mut depth) = (&self.text[at..], self.module.len());
+            while let Some(after) = rest.strip_prefix("super::") {
+                (rest, depth) = (after, depth.saturating_sub(1));
+            }
+            if depth == 0 {
+                names.extend(first_names(rest));
+            }
+        }
+        names
+    }
+}
+
+/// The first name of a path, or of each path in braces.
+fn first_names(path: &str) -> Vec<String> {
+    let Some(group) = path.strip_prefix('{') else { return vec![word(path)] };
+    let (mut names, mut depth, mut start) = (Vec::new(), 1, 0);
+    for (at, character) in group.char_indices() {
+        match character {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 || (depth == 1 && character == ',') {
+            names.push(word(group[start..at].trim_start()));
+            start = at + 1;
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    names
+}
+
+fn word(text: &str) -> String {
+    text.chars().take_while(|character| character.is_alphanumeric() || *character == '_').collect()
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut sources, mut folders) = (Vec::new(), vec![root.clone()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("src is readable") {
+            let path = entry.expect("src is readable").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                sources.push(Source::read(&root, path));
+            }
+        }
+    }
+    assert!(sources.len() > 10, "the sources were not found");
+    sources
+}
+
+#[test]
+fn no_room_knows_one_it_may_not() {
+    let rooms: BTreeMap<_, _> = ROOMS.iter().copied().collect();
+    let mut faults = Vec::new();
+    for source in sources() {
+        let Some(room) = source.room().filter(|_| !source.is_binary()) else { continue };
+        let Some(allowed) = rooms.get(room) else {
+            faults.push(format!("{}: the room {room} is in no table", source.path.display()));
+            continue;
+        };
+        for name in source.names() {
+            if rooms.contains_key(name.as_str())
+                && name != room
+                && name != "error"
+                && !allowed.contains(&name.as_str())
+            {
+                faults.push(format!("{}: {room} may not know {name}", source.path.display()));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn pure_rooms_do_no_input_or_output_and_read_no_clock() {
+    for source in sources() {
+        let Some(room) = source.room() else { continue };
+        if PURE.contains(&room) && !source.is_test() {
+            for word in IMPURE {
+                let text = source.text.split("mod tests {").next().unwrap_or_default();
+                assert!(!text.contains(word), "{}: {word} in a pure room", source.path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn only_binaries_know_clap_and_anyhow() {
+    for source in sources() {
+        for word in ["clap::", "anyhow::"] {
+            let is_edge = source.is_binary() || source.room() == Some("cli");
+            assert!(is_edge || !source.text.contains(word), "{}: {word}", source.path.display());
+        }
+    }
+}
+
+#[test]
+fn a_file_says_its_subject_first() {
+    for source in sources() {
+        let text = std::fs::read_to_string(&source.path).expect("sources are readable");
+        assert!(text.starts_with("//! "), "{}: no subject in its first line", source.path.display());
+    }
+}
+
+/// Rows of the table under "Who may know whom": `| `http` | … |`.
+#[test]
+fn the_architecture_page_shows_the_same_table() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md");
+    let page = std::fs::read_to_string(path).expect("ARCHITECTURE.md is there");
+    let chapter = page.split("## Who may know whom").nth(1).expect("the page has that chapter");
+    let chapter = chapter.split("\n## ").next().unwrap_or_default();
+    let names = |cell: &str| -> Vec<String> {
+        let mut names: Vec<_> = cell.split('`').skip(1).step_by(2).map(ToString::to_string).collect();
+        names.sort();
+        names
+    };
+    let mut shown = BTreeMap::new();
+    for row in chapter.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<_> = row.split('|').map(str::trim).collect();
+        let room = names(cells[1]).concat();
+        let known = if cells[2] == "all of them" { vec!["all".to_owned()] } else { names(cells[2]) };
+        shown.insert(room, known);
+    }
+    let expected: BTreeMap<_, _> = ROOMS
+        .iter()
+        .map(|(room, known)| {
+            let mut known: Vec<_> = known.iter().map(ToString::to_string).collect();
+            known.sort();
+            (room.to_string(), if *room == "cli" { vec!["all".to_owned()] } else { known })
+        })
+        .collect();
+    assert_eq!(shown, expected);
+}
+
+#[test]
+fn paths_are_read_out_of_imports() {
+    for (text, expected) in [
+        ("use crate::http::Head;", vec!["http"]),
+        ("use crate::{Error, http::{Head, Field}, record};", vec!["Error", "http", "record"]),
+        ("fn f(x: gor_tools::tcp::Seq)", vec!["tcp"]),
+        ("use super::super::pace;", vec!["pace"]),
+        ("use super::block::Block;", vec![]),
+    ] {
+        let module = vec!["record".to_owned(), "reader".to_owned()];
+        let source = Source { path: PathBuf::new(), module, text: text.to_owned() };
+        assert_eq!(source.names(), expected, "{text}");
+    }
+}

@@ -1,0 +1,58 @@
+//! Man pages and completions are made from the clap definitions and checked in.
+
+use std::path::Path;
+
+use clap::{Command, CommandFactory};
+use clap_complete::Shell;
+
+/// The tools, each with its command line.
+fn tools() -> Vec<Command> {
+    vec![]
+}
+
+/// Each file that is made, and what belongs into it.
+fn pages(tool: &Command) -> Vec<(String, Vec<u8>)> {
+    let name = tool.get_name().to_owned();
+    let mut page = Vec::new();
+    clap_mangen::Man::new(tool.clone()).render(&mut page).expect("a vector takes everything");
+    let mut pages = vec![(format!("man/{name}.1"), page)];
+    for (shell, path) in [
+        (Shell::Bash, format!("completions/{name}.bash")),
+        (Shell::Zsh, format!("completions/_{name}")),
+        (Shell::Fish, format!("completions/{name}.fish")),
+    ] {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut tool.clone(), &name, &mut script);
+        pages.push((path, script));
+    }
+    pages
+}
+
+/// With `GOR_BLESS` set, writes them instead.
+#[test]
+fn man_pages_and_completions_are_current() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut stale = Vec::new();
+    for (path, expected) in tools().iter().flat_map(pages) {
+        if std::env::var_os("GOR_BLESS").is_some() {
+            std::fs::write(root.join(&path), expected).expect("the page can be written");
+        } else if std::fs::read(root.join(&path)).ok().as_ref() != Some(&expected) {
+            stale.push(path);
+        }
+    }
+    assert!(stale.is_empty(), "not current: {stale:?}; `GOR_BLESS=1 cargo test pages` rewrites them");
+}
+
+#[test]
+fn every_option_is_explained_and_every_tool_shows_examples() {
+    for tool in tools() {
+        let name = tool.get_name().to_owned();
+        assert!(tool.get_about().is_some(), "{name} does not say what it is for");
+        let examples = tool.get_after_help().map(ToString::to_string).unwrap_or_default();
+        assert!(examples.contains(&name), "{name} shows no example of itself");
+        for argument in tool.get_arguments() {
+            assert!(argument.get_help().is_some(), "{name}: {} is not explained", argument.get_id());
+        }
+        tool.debug_assert();
+    }
+}
