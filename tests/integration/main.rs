@@ -1,4 +1,6 @@
 //! What holds for the whole: the rooms' walls, the generated pages, and the tools as programs.
 
 mod architecture;
+mod filter;
 mod pages;
+mod support;

@@ -1,0 +1,3 @@
+//! What the tests of all tools share.
+
+pub(crate) mod program;
