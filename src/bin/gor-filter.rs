@@ -1,2 +1,11 @@
-//! placeholder
-fn main() {}
+//! `gor-filter`: chooses records by rules about their requests.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use gor_tools::cli::{self, filter};
+
+fn main() -> ExitCode {
+    let args = filter::Args::parse();
+    cli::run("gor-filter", || filter::run(&args))
+}

@@ -1,5 +1,6 @@
 //! What the binaries share: exit codes, value parsers, option groups.
 
+pub mod filter;
 mod options;
 pub mod record;
 mod run;

@@ -1,7 +1,9 @@
-//! Telling what happens: counters that reconcile, histograms, progress.
+//! What a run tells of itself: counters that reconcile, progress, histograms.
 
 mod durations;
+mod ledger;
 mod progress;
 
 pub use durations::{Durations, Span};
+pub use ledger::Ledger;
 pub use progress::Progress;

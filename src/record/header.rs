@@ -182,8 +182,10 @@ impl<'a> Header<'a> {
 }
 
 /// Cuts the next field off. An empty field is none.
+///
+/// Fields are a few bytes long, so a plain loop is faster than `memchr`.
 fn next_field<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let end = memchr::memchr(b' ', rest).unwrap_or(rest.len());
+    let end = rest.iter().position(|&byte| byte == b' ').unwrap_or(rest.len());
     let field = &rest[..end];
     *rest = rest.get(end + 1..).unwrap_or_default();
     (!field.is_empty()).then_some(field)
@@ -198,8 +200,12 @@ fn integer(field: &[u8]) -> Option<i64> {
     if digits.is_empty() || digits.len() > 19 {
         return None;
     }
+    let (eights, rest) = digits.as_chunks::<8>();
     let mut value = 0_u64;
-    for &digit in digits {
+    for &eight in eights {
+        value = value * 100_000_000 + eight_digits(eight)?;
+    }
+    for &digit in rest {
         let digit = digit.wrapping_sub(b'0');
         if digit > 9 {
             return None;
@@ -209,4 +215,20 @@ fn integer(field: &[u8]) -> Option<i64> {
     }
     let value = i64::try_from(value).ok()?;
     Some(if is_negative { -value } else { value })
+}
+
+/// Eight decimal digits at once: pairs are joined, then pairs of pairs, then
+/// the two halves.
+fn eight_digits(digits: [u8; 8]) -> Option<u64> {
+    const ZEROS: u64 = 0x3030_3030_3030_3030;
+    let text = u64::from_le_bytes(digits);
+    // A digit's upper half is 3, and stays 3 when 6 is added.
+    let upper = 0xf0f0_f0f0_f0f0_f0f0;
+    if text & upper != ZEROS || text.wrapping_add(0x0606_0606_0606_0606) & upper != ZEROS {
+        return None;
+    }
+    let ones = text - ZEROS;
+    let pairs = (ones * 10 + (ones >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    Some((fours * 10_000 + (fours >> 32)) & 0xffff_ffff)
 }

@@ -60,6 +60,8 @@ pub struct Reader<R> {
     skip_exactly: u64,
     /// Whether what comes then is thrown away up to the next separator.
     is_skipping: bool,
+    /// The header line at the front, where it was met behind the record before.
+    known_line: Option<Line>,
     is_at_end: bool,
     /// What ended the input early. Told after the records before it.
     failure: Option<Error>,
@@ -76,6 +78,28 @@ enum Found {
     Malformed(Malformed),
     /// A record beyond the limit, and how many bytes of it are known to be its own.
     TooLarge { length: u64 },
+}
+
+/// A header line taken apart, counted from its own first byte. Of its record
+/// the end is not known yet.
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    span: Span,
+    length: Option<u64>,
+    is_crlf: bool,
+}
+
+impl Line {
+    /// Parses the line that `bytes` begins with; `None` when it has no end.
+    fn at(bytes: &[u8]) -> Option<Result<Line, Malformed>> {
+        let (line, is_crlf) = header_line(bytes)?;
+        let payload = line.len() + usize::from(is_crlf) + 1;
+        Some(Header::parse(line).map(|header| Line {
+            span: Span::new(&header, usize::from(is_crlf), payload..payload, payload),
+            length: header.length,
+            is_crlf,
+        }))
+    }
 }
 
 /// Where a payload ends, and how long the separator after it is.
@@ -95,6 +119,7 @@ impl<R: Read> Reader<R> {
             scanned: 0,
             skip_exactly: 0,
             is_skipping: false,
+            known_line: None,
             is_at_end: false,
             failure: None,
             intake: Intake::default(),
@@ -205,32 +230,32 @@ impl<R: Read> Reader<R> {
     /// Looks for one record at the front of `bytes`, which is not empty and
     /// begins with no line end. Odd line ends are made regular in place.
     fn find(&mut self, bytes: &mut [u8]) -> Found {
-        let line_end = match memchr(b'\n', &bytes[..bytes.len().min(MAX_HEADER)]) {
-            Some(at) => at,
-            None if bytes.len() >= MAX_HEADER => return Found::Malformed(Malformed::HeaderTooLong),
-            None if self.is_at_end => return Found::Malformed(Malformed::HeaderCut),
-            None => return Found::NeedMore,
+        let line = match self.known_line.take() {
+            Some(line) => line,
+            None => match Line::at(bytes) {
+                Some(Ok(line)) => line,
+                Some(Err(reason)) => return Found::Malformed(reason),
+                None if bytes.len() >= MAX_HEADER => return Found::Malformed(Malformed::HeaderTooLong),
+                None if self.is_at_end => return Found::Malformed(Malformed::HeaderCut),
+                None => return Found::NeedMore,
+            },
         };
-        let is_crlf = line_end > 0 && bytes[line_end - 1] == b'\r';
-        let header = match Header::parse(&bytes[..line_end - usize::from(is_crlf)]) {
-            Ok(header) => header,
-            Err(reason) => return Found::Malformed(reason),
-        };
-        let payload = line_end + 1;
-        let ending = match header.length {
+        let Line { mut span, length, is_crlf } = line;
+        let payload = span.payload as usize;
+        let ending = match length {
             Some(length) => self.known_end(bytes, payload, length),
-            None => self.search_end(bytes, payload, header.kind),
+            None => self.search_end(bytes, payload, span.kind),
         };
         let Ending { payload_end, separator } = match ending {
             Ok(ending) => ending,
             Err(found) => return found,
         };
-        let start = usize::from(is_crlf);
-        let mut span = Span::new(&header, start, payload..payload_end, payload_end + SEPARATOR.len());
+        span.payload_end = payload_end as u32;
+        span.end = (payload_end + SEPARATOR.len()) as u32;
         let length = payload_end + separator;
         if is_crlf {
             // The carriage return is overwritten, its byte becomes unused.
-            bytes.copy_within(..line_end - 1, 1);
+            bytes.copy_within(..payload - 2, 1);
         }
         if separator >= SEPARATOR.len() {
             bytes[payload_end..payload_end + SEPARATOR.len()].copy_from_slice(SEPARATOR);
@@ -284,6 +309,11 @@ impl<R: Read> Reader<R> {
             };
             let next = ending.payload_end + ending.separator;
             let is_end = match what_follows(&bytes[next..], self.is_at_end) {
+                Follows::Header(line) => {
+                    // It is the next that is looked for, and need not be parsed again.
+                    self.known_line = Some(line);
+                    true
+                }
                 Follows::Record => true,
                 other => {
                     if (self.options.is_whole)(kind, &bytes[payload..ending.payload_end]) {
@@ -384,7 +414,9 @@ enum Search {
 
 /// What stands after a separator.
 enum Follows {
-    /// The end of the input, or a header line, be it a damaged one.
+    /// A header line.
+    Header(Line),
+    /// The end of the input, or a header line that is damaged.
     Record,
     /// Something else.
     Payload,
@@ -461,15 +493,24 @@ fn blank_lines(bytes: &[u8]) -> usize {
 /// Tells what follows a separator.
 fn what_follows(bytes: &[u8], is_at_end: bool) -> Follows {
     let bytes = &bytes[blank_lines(bytes)..];
-    let window = &bytes[..bytes.len().min(MAX_HEADER)];
-    let Some(end) = memchr(b'\n', window) else {
-        return match (bytes.is_empty(), is_at_end) {
-            (true, true) => Follows::Record,
-            (_, false) if bytes.len() < MAX_HEADER => Follows::Unknown,
-            (false, true) if Header::is_broken(bytes) => Follows::Record,
-            _ => Follows::Payload,
-        };
-    };
-    let line = window[..end].strip_suffix(b"\r").unwrap_or(&window[..end]);
-    if Header::parse(line).is_ok() || Header::is_broken(line) { Follows::Record } else { Follows::Payload }
+    if let Some(Ok(line)) = Line::at(bytes) {
+        return Follows::Header(line);
+    }
+    match header_line(bytes) {
+        Some((line, _)) if Header::is_broken(line) => Follows::Record,
+        Some(_) => Follows::Payload,
+        None if bytes.is_empty() && is_at_end => Follows::Record,
+        None if bytes.len() < MAX_HEADER && !is_at_end => Follows::Unknown,
+        None if is_at_end && Header::is_broken(bytes) => Follows::Record,
+        None => Follows::Payload,
+    }
+}
+
+/// The header line that `bytes` begins with, without its line end, and
+/// whether that is CRLF; `None` when it has none within the longest line
+/// there is.
+fn header_line(bytes: &[u8]) -> Option<(&[u8], bool)> {
+    let end = memchr(b'\n', &bytes[..bytes.len().min(MAX_HEADER)])?;
+    let line = &bytes[..end];
+    Some(line.strip_suffix(b"\r").map_or((line, false), |line| (line, true)))
 }

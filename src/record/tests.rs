@@ -123,6 +123,15 @@ proptest! {
     }
 
     #[test]
+    fn times_are_read_as_the_standard_library_reads_them(
+        time in prop_oneof![any::<i64>().prop_map(|time| time.to_string()), "-?[0-9/:]{1,20}"],
+    ) {
+        let line = format!("1 a {time}");
+        let expected = time.parse::<i64>().ok().filter(|_| time.trim_start_matches('-').len() <= 19 && time != i64::MIN.to_string());
+        prop_assert_eq!(Header::parse(line.as_bytes()).ok().map(|header| header.timestamp), expected);
+    }
+
+    #[test]
     fn raw_text_of_a_block_reads_as_the_same_records(parts in prop::collection::vec(payload(), 0..8)) {
         let text = [b"1 a 1 1\n".to_vec(), parts.concat()].concat();
         let mut reader = Reader::new(&text[..], options());

@@ -1,3 +1,4 @@
 //! What the tests of all tools share.
 
 pub(crate) mod origin;
+pub(crate) mod program;

@@ -1,0 +1,286 @@
+//! Laws of the copy loop: threads and reads do not show in the output.
+
+use std::io::{self, Read};
+use std::sync::atomic::AtomicUsize;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::record::{Header, Kind, Options, Reader};
+use crate::transform::{Choice, Rules};
+
+/// Keeps what it gets, and tells of each flush.
+#[derive(Default)]
+struct Memory {
+    text: Vec<u8>,
+    flushed: Option<Sender<usize>>,
+    is_finished: bool,
+}
+
+impl Sink for Memory {
+    fn write(&mut self, records: &[u8]) -> Result<()> {
+        self.text.extend_from_slice(records);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if let Some(flushed) = &self.flushed {
+            flushed.send(self.text.len()).unwrap();
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.is_finished = true;
+        Ok(())
+    }
+}
+
+/// A sink that takes nothing.
+struct Full;
+
+impl Sink for Full {
+    fn write(&mut self, _: &[u8]) -> Result<()> {
+        Err(io::Error::from(io::ErrorKind::StorageFull).into())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Bytes in pieces of the given sizes, in turn; at their end, an error or not.
+struct Pieces {
+    bytes: Vec<u8>,
+    at: usize,
+    sizes: Vec<usize>,
+    turn: usize,
+    fails: bool,
+}
+
+impl Read for Pieces {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let rest = &self.bytes[self.at..];
+        if rest.is_empty() && self.fails {
+            return Err(io::Error::other("torn"));
+        }
+        let size = self.sizes[self.turn % self.sizes.len()].min(rest.len()).min(out.len());
+        out[..size].copy_from_slice(&rest[..size]);
+        self.turn += 1;
+        self.at += size;
+        Ok(size)
+    }
+}
+
+fn pieces(bytes: &[u8], sizes: &[usize]) -> Pieces {
+    Pieces { bytes: bytes.to_vec(), at: 0, sizes: sizes.to_vec(), turn: 0, fails: false }
+}
+
+/// Nobody asks to stop.
+fn running() -> Arc<AtomicBool> {
+    Arc::default()
+}
+
+fn gets() -> Filter {
+    Filter::new(Rules { methods: vec!["GET".to_owned()], ..Rules::default() }).unwrap()
+}
+
+/// A request and its response.
+fn exchange(number: usize, is_get: bool) -> Vec<u8> {
+    let (id, method) = (format!("{number:x}"), if is_get { "GET" } else { "PUT" });
+    let mut block = Block::new();
+    let header = Header { kind: Kind::Request, id: id.as_bytes(), ..Header::default() };
+    block.push(&header, format!("{method} /{number} HTTP/1.1\r\n\r\n").as_bytes());
+    let header = Header { kind: Kind::Response, ..header };
+    block.push(&header, b"HTTP/1.1 200 OK\r\n\r\n");
+    block.bytes().to_vec()
+}
+
+/// Exchanges whose requests are GET or PUT.
+fn text(are_gets: &[bool]) -> Vec<u8> {
+    are_gets.iter().enumerate().flat_map(|(number, &is_get)| exchange(number, is_get)).collect()
+}
+
+fn filtered(input: impl Read + Send + 'static, choice: Choice, threads: usize) -> (Vec<u8>, Result<()>) {
+    let mut sink = Memory::default();
+    let mut selection = Selection::new(choice);
+    let source = Reader::new(input, Options::default());
+    let threads = NonZeroUsize::new(threads).unwrap();
+    let (_, result) = run(source, &gets(), &mut selection, &mut sink, threads, &running());
+    assert!(sink.is_finished);
+    (sink.text, result)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn neither_threads_nor_reads_show_in_the_output(
+        are_gets in prop::collection::vec(any::<bool>(), 0..60),
+        sizes in prop::collection::vec(1_usize..200, 1..5),
+        limit in prop::option::of(0_u64..100),
+    ) {
+        let input = text(&are_gets);
+        let choice = Choice { limit, ..Choice::default() };
+        let (once, result) = filtered(io::Cursor::new(input.clone()), choice.clone(), 1);
+        prop_assert!(result.is_ok());
+        for threads in [1, 2, 4] {
+            let (again, result) = filtered(pieces(&input, &sizes), choice.clone(), threads);
+            prop_assert!(result.is_ok());
+            prop_assert_eq!(&again, &once, "{} threads", threads);
+        }
+        if limit.is_none() {
+            let gets = (0..are_gets.len()).filter(|&number| are_gets[number]);
+            prop_assert_eq!(once, gets.flat_map(|number| exchange(number, true)).collect::<Vec<_>>());
+        }
+    }
+}
+
+#[test]
+fn the_order_is_kept_over_many_blocks() {
+    let input = text(&vec![true; 60_000]);
+    for threads in [1, 2, 4] {
+        let (output, result) = filtered(io::Cursor::new(input.clone()), Choice::default(), threads);
+        result.unwrap();
+        assert!(output == input, "{threads} threads");
+    }
+}
+
+#[test]
+fn a_source_that_fails_gives_what_came_before() {
+    let input = text(&[true, false, true]);
+    let (output, result) = filtered(Pieces { fails: true, ..pieces(&input, &[50]) }, Choice::default(), 2);
+    assert_eq!(result.unwrap_err().to_string(), "torn");
+    assert_eq!(output, [exchange(0, true), exchange(2, true)].concat());
+}
+
+#[test]
+fn a_sink_that_fails_ends_it() {
+    let source = Reader::new(io::Cursor::new(text(&[true])), Options::default());
+    let mut selection = Selection::new(Choice::default());
+    let (_, result) = run(source, &gets(), &mut selection, &mut Full, NonZeroUsize::MIN, &running());
+    assert_eq!(result.unwrap_err().to_string(), "no storage space");
+}
+
+/// Gives its bytes, and then waits until they have come out at the other end.
+struct UntilWritten {
+    bytes: Vec<u8>,
+    flushed: Receiver<usize>,
+}
+
+impl Read for UntilWritten {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let size = self.bytes.len();
+        if size > 0 {
+            out[..size].copy_from_slice(&self.bytes);
+            self.bytes.clear();
+            return Ok(size);
+        }
+        while self.flushed.recv().expect("the output goes on") == 0 {}
+        Ok(0)
+    }
+}
+
+#[test]
+fn nothing_is_held_back_while_the_source_waits() {
+    let input = [text(&[true]), b"1 next 0 ".to_vec()].concat();
+    let (flushed, seen) = channel();
+    let source = Reader::new(UntilWritten { bytes: input, flushed: seen }, Options::default());
+    let mut sink = Memory { flushed: Some(flushed), ..Memory::default() };
+    let mut selection = Selection::new(Choice::default());
+    let (intake, result) = run(source, &gets(), &mut selection, &mut sink, NonZeroUsize::MIN, &running());
+    result.unwrap();
+    assert_eq!((selection.tally().written, intake.malformed), (2, 1));
+}
+
+#[test]
+fn a_stop_ends_the_wait_for_a_source_that_has_nothing() {
+    /// Gives its bytes, and then nothing until the test is over.
+    struct Silent(Vec<u8>, Receiver<()>);
+
+    impl Read for Silent {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            let size = self.0.len();
+            if size > 0 {
+                out[..size].copy_from_slice(&self.0);
+                self.0.clear();
+            } else {
+                self.1.recv().unwrap_err();
+            }
+            Ok(size)
+        }
+    }
+
+    let input = [text(&[true]), b"1 next 0\n".to_vec()].concat();
+    let is_stopping = running();
+    let (_open, silence) = channel();
+    let (flushed, seen) = channel();
+    let stop = Arc::clone(&is_stopping);
+    let stopper = thread::spawn(move || {
+        while seen.recv().unwrap() == 0 {}
+        stop.store(true, Ordering::SeqCst);
+    });
+    let source = Reader::new(Silent(input, silence), Options::default());
+    let mut selection = Selection::new(Choice::default());
+    let mut sink = Memory { flushed: Some(flushed), ..Memory::default() };
+    let (_, result) = run(source, &gets(), &mut selection, &mut sink, NonZeroUsize::MIN, &is_stopping);
+    result.unwrap();
+    assert_eq!((sink.is_finished, sink.text), (true, text(&[true])));
+    stopper.join().unwrap();
+}
+
+#[test]
+fn giants_go_round_one_at_a_time() {
+    /// Gives five giants, each only when those before it are written.
+    struct Giants {
+        given: usize,
+        written: Arc<AtomicUsize>,
+    }
+
+    impl Source for Giants {
+        fn read_block(&mut self, block: &mut Block) -> Result<bool> {
+            block.clear();
+            assert_eq!(self.written.load(Ordering::SeqCst), self.given);
+            if self.given == 5 {
+                return Ok(false);
+            }
+            self.given += 1;
+            block.push(&Header { id: b"a", ..Header::default() }, &vec![b'x'; GIANT]);
+            Ok(true)
+        }
+
+        fn intake(&self) -> Intake {
+            Intake::default()
+        }
+    }
+
+    struct Counting(Arc<AtomicUsize>);
+
+    impl Sink for Counting {
+        fn write(&mut self, _: &[u8]) -> Result<()> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        }
+
+        fn flush(&mut self) -> Result<()> {
+            Ok(())
+        }
+
+        fn finish(&mut self) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    let written = Arc::new(AtomicUsize::new(0));
+    let source = Giants { given: 0, written: Arc::clone(&written) };
+    let filter = Filter::new(Rules::default()).unwrap();
+    let mut selection = Selection::new(Choice::default());
+    let mut sink = Counting(written);
+    let (_, result) = run(source, &filter, &mut selection, &mut sink, NonZeroUsize::MIN, &running());
+    result.unwrap();
+    assert_eq!(selection.tally().written, 5);
+}

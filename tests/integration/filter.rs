@@ -1,0 +1,309 @@
+//! `gor-filter` as a program.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::process::Stdio;
+
+use crate::support::program::{Ran, command, run};
+
+const SEPARATOR: &str = "\n🐵🙈🙉\n";
+
+/// A record as text.
+fn record(kind: u8, id: &str, payload: &str) -> String {
+    format!("{kind} {id} 1763900000000000000 1000\n{payload}{SEPARATOR}")
+}
+
+/// A request and its response.
+fn exchange(id: &str, request: &str) -> String {
+    record(1, id, request) + &record(2, id, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+}
+
+/// A shop's traffic: of each exchange the id, method, target and headers.
+fn shop() -> String {
+    [
+        ("a1", "GET /api/users?user_id=a HTTP/1.1\r\nHost: shop\r\nX-User: a\r\n\r\n"),
+        ("b2", "POST /api/users HTTP/1.1\r\nHost: shop\r\nContent-Length: 9\r\n\r\nGET /api/"),
+        ("c3", "PROPFIND /dav HTTP/1.1\r\nHost: files\r\nX-User: b\r\nX-User: a\r\n\r\n"),
+        ("d4", "GET /static/logo.png HTTP/1.1\r\nAuthorization: Basic Ym9iOnNlY3JldA==\r\n\r\n"),
+        ("e5", "\0\u{1}not HTTP at all"),
+    ]
+    .map(|(id, request)| exchange(id, request))
+    .concat()
+}
+
+/// The kinds and ids of records, `1a1 2a1`.
+fn ids(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let headers = text.split_terminator(SEPARATOR).filter_map(|record| record.lines().next());
+    let short = |header: &str| header.split(' ').take(2).collect::<String>();
+    headers.map(short).collect::<Vec<_>>().join(" ")
+}
+
+/// Both records of these exchanges.
+fn both(exchanges: &str) -> String {
+    exchanges.split_whitespace().map(|id| format!("1{id} 2{id}")).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn each_rule_keeps_its_exchanges_and_inversion_the_others() {
+    let cases: &[(&[&str], &str)] = &[
+        (&["--method", "GET"], "a1 d4"),
+        (&["--method", "GET", "--method", "PROPFIND"], "a1 c3 d4"),
+        (&["--method", "get"], ""),
+        (&["--url", "^/api"], "a1 b2"),
+        (&["--url", "^/dav$", "--url", "user_id="], "a1 c3"),
+        (&["--not-url", "^/api", "--not-url", r"\.png$"], "c3 e5"),
+        (&["--header", "host:^shop$"], "a1 b2"),
+        (&["--header", "Host:shop", "--header", "X-User:"], "a1"),
+        (&["--header", "x-user:^a$"], "a1 c3"),
+        (&["--not-header", "X-User:a"], "b2 d4 e5"),
+        (&["--basic-auth", "^bob:"], "d4"),
+        (&["--basic-auth", ""], "d4"),
+        (&["--header-limit", "X-User:21%"], "a1 b2 d4 e5"),
+        (&["--param-limit", "user_id:1/5"], "b2 c3 d4 e5"),
+        (&["--method", "GET", "--url", "^/api"], "a1"),
+        (&["--method", "POST", "--url", "png"], ""),
+    ];
+    let all = ["a1", "b2", "c3", "d4", "e5"];
+    for (args, kept) in cases {
+        let ran = run("gor-filter", args, shop().as_bytes());
+        ran.ends_with(0).is_silent();
+        assert_eq!(ids(&ran.stdout), both(kept), "{ran}");
+        let others: Vec<&str> = all.into_iter().filter(|id| !kept.contains(id)).collect();
+        let inverted = run("gor-filter", &[args, &["--invert"][..]].concat(), shop().as_bytes());
+        inverted.ends_with(0).is_silent();
+        assert_eq!(ids(&inverted.stdout), both(&others.join(" ")), "{inverted}");
+    }
+}
+
+#[test]
+fn kinds_and_the_limit_choose_among_what_passes() {
+    let input =
+        shop() + &record(3, "b2", "HTTP/1.1 500 X\r\n\r\n") + &record(3, "d4", "HTTP/1.1 204 X\r\n\r\n");
+    let cases: &[(&[&str], &str)] = &[
+        (&["--kind", "replayed"], "3b2 3d4"),
+        (&["--kind", "request", "--kind", "replayed", "--method", "GET"], "1a1 1d4 3d4"),
+        (&["--kind", "response", "--method", "GET"], "2a1 2d4"),
+        (&["--kind", "replayed", "--method", "GET", "--invert"], "3b2"),
+        (&["--limit", "0"], ""),
+        (&["--limit", "3", "--not-url", "^/api"], "1c3 2c3 1d4"),
+        (&["--limit", "1", "--kind", "response"], "2a1"),
+        (&["--limit", "99", "--method", "PROPFIND"], "1c3 2c3"),
+    ];
+    for (args, expected) in cases {
+        let ran = run("gor-filter", args, input.as_bytes());
+        ran.ends_with(0).is_silent();
+        assert_eq!(ids(&ran.stdout), *expected, "{ran}");
+    }
+}
+
+#[test]
+fn without_rules_the_output_is_the_input_byte_for_byte() {
+    let input = shop();
+    for threads in ["1", "2", "4"] {
+        run("gor-filter", &["--threads", threads], input.as_bytes()).ends_with(0).writes(input.as_bytes());
+    }
+}
+
+#[test]
+fn files_are_read_one_after_the_other_and_written_to_a_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("one.gor"), shop()).unwrap();
+    std::fs::write(path("two.gor"), exchange("f6", "GET /api HTTP/1.1\r\n\r\n")).unwrap();
+    let args = ["--method", "GET", "--url", "^/api", "-o", &path("out.gor"), &path("*.gor")];
+    run("gor-filter", &args, b"").ends_with(0).is_silent().writes(b"");
+    assert_eq!(ids(&std::fs::read(path("out.gor")).unwrap()), both("a1 f6"));
+    run("gor-filter", &args, b"").ends_with(2).says("out.gor");
+}
+
+#[test]
+fn an_empty_input_is_no_error() {
+    run("gor-filter", &["--method", "GET"], b"").ends_with(0).is_silent().writes(b"");
+}
+
+#[test]
+fn garbage_is_named_for_what_it_looks_like() {
+    let cases: &[(&str, &str)] = &[
+        ("{\"a\": 1}\n", "JSON"),
+        ("<!DOCTYPE html><html></html>", "HTML"),
+        ("nothing of the kind\n", "text"),
+    ];
+    for (input, looks_like) in cases {
+        run("gor-filter", &[], input.as_bytes()).ends_with(1).writes(b"").says("no record").says(looks_like);
+    }
+}
+
+#[test]
+fn a_bad_record_is_skipped_with_a_word_and_fatal_when_strict() {
+    let input =
+        exchange("a1", "GET / HTTP/1.1\r\n\r\n") + "9 b2 1 1\nx" + SEPARATOR + &record(1, "c3", "GET /");
+    let ran = run("gor-filter", &[], input.as_bytes());
+    ran.ends_with(0).says("standard input: record 3").says("the kind is not 1, 2 or 3");
+    assert_eq!(ids(&ran.stdout), "1a1 2a1 1c3", "{ran}");
+    let ran = run("gor-filter", &["--strict"], input.as_bytes());
+    ran.ends_with(1).says("record 3");
+    assert_eq!(ids(&ran.stdout), "1a1 2a1", "{ran}");
+}
+
+#[test]
+fn a_record_beyond_the_limit_is_an_error_after_the_others() {
+    let input = shop() + &record(1, "f6", &"x".repeat(2000)) + &exchange("a7", "GET / HTTP/1.1\r\n\r\n");
+    let ran = run("gor-filter", &["--max-record", "1kb"], input.as_bytes());
+    ran.ends_with(1).says("--max-record").says("record 11");
+    assert_eq!(ids(&ran.stdout), both("a1 b2 c3 d4 e5 a7"), "{ran}");
+}
+
+#[test]
+fn a_command_line_that_is_wrong_shows_where() {
+    let caret = "    ^/api(\n         ^\nerror: unclosed group";
+    let cases: &[(&[&str], &str)] = &[
+        (&["--url", "^/api("], caret),
+        (&["--not-url", "^/api("], caret),
+        (&["--header", "Host: ^/api("], caret),
+        (&["--basic-auth", "^/api("], caret),
+        (&["--header", "Host"], "name:regex"),
+        (&["--header-limit", "Host:many"], "name:25%"),
+        (&["--param-limit", "user:101%"], "'user:101%'"),
+        (&["--kind", "reply"], "request, response, replayed"),
+        (&["--limit", "ten"], "--limit"),
+        (&["--invert"], "--method"),
+        (&["--threads", "0"], "1 to 256"),
+        (&["--max-record", "0"], "--max-record"),
+        (&["--colour"], "--colour"),
+    ];
+    for (args, text) in cases {
+        run("gor-filter", args, b"").ends_with(2).writes(b"").says(text);
+    }
+}
+
+#[test]
+fn a_missing_input_is_named_and_no_output_is_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("out.gor");
+    let args = ["-o", out.to_str().unwrap(), "/no/such.gor"];
+    run("gor-filter", &args, b"").ends_with(1).says("/no/such.gor: no such file or directory");
+    assert!(!out.exists());
+}
+
+#[test]
+fn the_ledger_says_what_became_of_each_record() {
+    let directory = tempfile::tempdir().unwrap();
+    let json = directory.path().join("stats.json");
+    let args = ["--method", "GET", "--url", "^/api", "--stats", "--stats-json", json.to_str().unwrap()];
+    run("gor-filter", &args, shop().as_bytes())
+        .ends_with(0)
+        .says("10  records judged\n")
+        .says(" 2    written\n")
+        .says(" 3    dropped by --method\n")
+        .says(" 1    dropped by --url\n")
+        .says(" 4    dropped with their request\n");
+    let stats: serde_json::Value = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
+    assert_eq!(stats["records_judged"]["total"], 10);
+    assert_eq!(stats["records_judged"]["dropped_by_method"], 3);
+    assert_eq!(stats["bytes_read"], shop().len());
+}
+
+#[test]
+fn a_full_disk_is_an_error() {
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let input = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(input.path(), shop()).unwrap();
+    let args = [input.path().to_str().unwrap()];
+    let output = command("gor-filter", &args).stdout(full).stderr(Stdio::piped()).output().unwrap();
+    Ran::new("gor-filter", &args, output)
+        .ends_with(1)
+        .says("gor-filter: standard output: no space left on device");
+}
+
+#[test]
+fn a_closed_output_pipe_is_no_error() {
+    let mut child = command("gor-filter", &[])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut stdin = child.stdin.take().unwrap();
+    // Ends when the tool does: it cannot be told how much of it is read.
+    while stdin.write_all(shop().as_bytes()).is_ok() {}
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    Ran::new("gor-filter", &[], output).ends_with(0).is_silent();
+}
+
+#[test]
+fn a_record_goes_on_before_the_next_one_comes() {
+    let mut child = command("gor-filter", &["--method", "GET"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    for round in 0..3 {
+        let text = exchange(&format!("a{round}"), "GET / HTTP/1.1\r\n\r\n");
+        stdin.write_all(text.as_bytes()).unwrap();
+        let mut seen = vec![0; text.len()];
+        stdout.read_exact(&mut seen).unwrap();
+        assert_eq!(seen, text.as_bytes());
+    }
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn the_limit_ends_it_while_the_input_is_open() {
+    let mut child = command("gor-filter", &["--limit", "1"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(shop().as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+    let mut seen = Vec::new();
+    child.stdout.take().unwrap().read_to_end(&mut seen).unwrap();
+    assert_eq!(ids(&seen), "1a1");
+    drop(stdin);
+}
+
+#[test]
+fn every_example_of_the_help_is_a_command_line_that_parses() {
+    let help = run("gor-filter", &["--help"], b"");
+    help.ends_with(0);
+    let text = String::from_utf8_lossy(&help.stdout).into_owned();
+    let examples: Vec<&str> = text.lines().filter(|line| line.starts_with("    gor-")).collect();
+    assert!(examples.len() >= 4, "{help}");
+    for example in examples {
+        let directory = tempfile::tempdir().unwrap();
+        let path = std::env::join_paths([bin_directory(), "/bin".into(), "/usr/bin".into()]).unwrap();
+        for name in ["monday.gor", "tuesday.gor.gz", "logs/a.gor.zst", "testdata/shop.pcapng"] {
+            let place = directory.path().join(name);
+            std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+            File::create(place).unwrap();
+        }
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", example]).current_dir(&directory).env("PATH", path);
+        let output = shell.stdin(Stdio::null()).output().unwrap();
+        assert!(output.status.code() != Some(2), "{example}: {output:?}");
+    }
+}
+
+fn bin_directory() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_BIN_EXE_gor-filter")).parent().unwrap().to_owned()
+}
+
+#[test]
+fn a_signal_ends_it_while_the_input_is_open_and_nothing_is_lost() {
+    let mut child = command("gor-filter", &[]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let text = exchange("a1", "GET / HTTP/1.1\r\n\r\n");
+    stdin.write_all(text.as_bytes()).unwrap();
+    let mut seen = vec![0; text.len()];
+    stdout.read_exact(&mut seen).unwrap();
+    let kill = format!("kill -TERM {}", child.id());
+    assert!(std::process::Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    assert!(child.wait().unwrap().success());
+    drop(stdin);
+}
