@@ -1,11 +1,13 @@
 """Rewrites a capture as a bad network would have left it.
 
-    damage.py IN OUT [--seed N] [--lose P] [--reorder P] [--duplicate P]
+    damage.py IN OUT [--seed N] [--lose P] [--reorder P] [--duplicate P] [--skew P]
 
 P is the share of the packets with TCP data (and SYN or FIN) to be lost, to
-come late (behind up to five later packets; the timestamps stay in their
-places, so that time never runs backwards), and to come twice. The same seed
-gives the same bytes. pcap and pcapng in, pcap out (Ethernet only).
+come late (behind up to five later packets, but never behind one that the
+other side sent, for that may answer it), to come twice, and to come late
+whatever the other side sent (which no network does, but two taps put into one
+file do). The timestamps stay in their places, so that time never runs
+backwards. The same seed gives the same bytes. pcap and pcapng in, pcap out (Ethernet only).
 
 If IN has a truth beside it, OUT gets one too, in which the exchanges of
 connections that lost something are `"captured": "uncertain"`; all others must
@@ -56,7 +58,7 @@ def pcapng_packets(raw):
 
 
 def connection(packet):
-    """The two ends of a TCP packet that matters to a stream (data, SYN, FIN or RST), or None."""
+    """Source, destination, and whether a TCP packet matters to its stream (data, SYN, FIN or RST); or None."""
     kind, at = packet[12:14], 14
     if kind == b"\x08\0" and packet[23] == 6:
         end = at + int.from_bytes(packet[16:18], "big")
@@ -70,9 +72,19 @@ def connection(packet):
         return None
     source, destination = struct.unpack_from(">2H", packet, at)
     payload = end - at - (packet[at + 12] >> 4) * 4
-    if not payload and not packet[at + 13] & 7:
-        return None
-    return frozenset((f"{ends[0]}:{source}", f"{ends[1]}:{destination}"))
+    return f"{ends[0]}:{source}", f"{ends[1]}:{destination}", bool(payload or packet[at + 13] & 7)
+
+
+def room(found, place, most):
+    """How many packets may overtake this one before the other side sends something."""
+    source, destination, _ = connection(found[place][2])
+    for ahead in range(1, most + 1):
+        if place + ahead >= len(found):
+            return ahead - 1
+        other = connection(found[place + ahead][2])
+        if other and other[:2] == (destination, source):
+            return ahead - 1
+    return most
 
 
 def main():
@@ -80,7 +92,7 @@ def main():
     parser.add_argument("input")
     parser.add_argument("output")
     parser.add_argument("--seed", type=int, default=1)
-    for kind in ("lose", "reorder", "duplicate"):
+    for kind in ("lose", "reorder", "duplicate", "skew"):
         parser.add_argument("--" + kind, type=float, default=0)
     wanted = parser.parse_args()
     chance = random.Random(wanted.seed)
@@ -90,15 +102,19 @@ def main():
     line = []  # (place, packet)
     for place, (_, wire, packet) in enumerate(found):
         ends = connection(packet)
-        loses, reorders, duplicates = (chance.random() for _ in range(3))
+        ends = frozenset(ends[:2]) if ends and ends[2] else None
+        loses, reorders, duplicates, skews = (chance.random() for _ in range(4))
         if ends and loses < wanted.lose:
             lost += 1
             hurt.add(ends)
             continue
         behind = 0.0
-        if ends and reorders < wanted.reorder:
-            late += 1
+        if ends and skews < wanted.skew:
             behind = chance.randint(1, 5) + 0.5
+        elif ends and reorders < wanted.reorder:
+            behind = room(found, place, chance.randint(1, 5))
+            behind += 0.5 if behind else 0
+        late += behind > 0
         line.append((place + behind, wire, packet))
         if ends and duplicates < wanted.duplicate:
             twice += 1

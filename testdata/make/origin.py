@@ -12,6 +12,7 @@ framing, with their content coding.
     /status/CODE        an answer without a body
     /tagged             with an ETag; 304 when it is known
     /echo               the request's body
+    /store              201 and how much came
     /early              413 before the request's body was read
     /early-and-stay     the same, but the connection goes on
     /hints              103 before the answer
@@ -140,6 +141,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(304 if known else 200, body, ETag='"fox"')
         elif words[0] == "echo":
             self.answer(200, received, Content_Type=self.headers.get("Content-Type", "application/octet-stream"))
+        elif words[0] == "store":
+            self.answer(201, b"stored %d bytes\n" % len(received))
         elif early:
             self.close_connection = words[0] == "early"
             self.answer(413, b"too much\n")
