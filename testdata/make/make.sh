@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes the captures of testdata/ anew: make.sh [NAME…], all of them without a
-# name (make.py --help of a sort: the names are the functions of scenarios.py).
+# name. The names are those in scenarios.py, which says what each one does.
 #
 # Needs Linux, root (network namespaces and packet capture) and, on Debian:
 #   apt-get install nginx-light apache2 nodejs golang python3 chromium \

@@ -544,7 +544,7 @@ def through(kind):
     return whole
 
 
-for kind in ("vxlan", "gre", "vlan", "qinq", "ipip", "erspan", "geneve", "gtpu"):
+for kind in ("vxlan", "gre", "vlan", "qinq", "ipip", "erspan", "geneve", "gtpu", "fragments"):
     ALL[kind] = through(kind)
 
 

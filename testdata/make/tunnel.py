@@ -4,7 +4,8 @@
 
 What the TUN (or TAP, for Ethernet inside) device `tun0` with address INNER
 (10.8.0.x/24) is given goes over LINK inside packets of KIND from OWN to PEER,
-and back. KIND: gre, ipip, gtpu, geneve, erspan, vlan, qinq.
+and back. KIND: gre, ipip, gtpu, geneve, erspan, vlan, qinq, or fragments
+(ipip whose full-size packets do not fit the link's MTU).
 """
 import fcntl
 import select
@@ -42,7 +43,7 @@ def unwrap(packet):
         tags = 4 if KIND == "vlan" else 8
         tagged = packet[12:14] in (b"\x81\0", b"\x88\xa8")
         return packet[:12] + packet[12 + tags:] if tagged else None
-    return packet[{"gre": 4, "erspan": 16, "gtpu": 8, "geneve": 8, "ipip": 0}[KIND]:]
+    return packet[{"gre": 4, "erspan": 16, "gtpu": 8, "geneve": 8, "ipip": 0, "fragments": 0}[KIND]:]
 
 
 def outer():
@@ -68,8 +69,9 @@ def outer():
         link = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         link.bind((OWN, port))
         return link, lambda: link.recv(65536), lambda packet: link.sendto(packet, (PEER, port))
-    link = socket.socket(socket.AF_INET, socket.SOCK_RAW, {"gre": 47, "erspan": 47, "ipip": 4}[KIND])
+    link = socket.socket(socket.AF_INET, socket.SOCK_RAW, {"gre": 47, "erspan": 47, "ipip": 4, "fragments": 4}[KIND])
     link.bind((OWN, 0))
+    link.setsockopt(socket.IPPROTO_IP, 10, 0)  # IP_MTU_DISCOVER: never; the kernel fragments
 
     def receive():
         packet = link.recv(65536)
@@ -79,7 +81,7 @@ def outer():
 
 tun = open("/dev/net/tun", "r+b", buffering=0)
 fcntl.ioctl(tun, 0x400454CA, struct.pack("16sH22x", b"tun0", 0x1000 | (2 if ETHERNET else 1)))
-for words in (f"addr add {INNER}/24 dev tun0", "link set tun0 mtu 1400 up"):
+for words in (f"addr add {INNER}/24 dev tun0", f"link set tun0 mtu {1500 if KIND == 'fragments' else 1400} up"):
     subprocess.run(["ip", *words.split()], check=True)
 link, receive, send = outer()
 print("ready", flush=True)
