@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 ///
 /// ARCHITECTURE.md shows the same table.
 const ROOMS: &[(&str, &[&str])] = &[
-    ("error", &["record"]),
+    ("error", &["record", "packet"]),
     ("record", &[]),
     ("http", &[]),
     ("packet", &[]),

@@ -1,20 +1,21 @@
 //! Man pages and completions are made from the clap definitions and checked in.
 
+use std::io::Write;
 use std::path::Path;
 
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
+use gor_tools::cli::record;
 
 /// The tools, each with its command line.
 fn tools() -> Vec<Command> {
-    vec![]
+    vec![record::Args::command()]
 }
 
 /// Each file that is made, and what belongs into it.
 fn pages(tool: &Command) -> Vec<(String, Vec<u8>)> {
     let name = tool.get_name().to_owned();
-    let mut page = Vec::new();
-    clap_mangen::Man::new(tool.clone()).render(&mut page).expect("a vector takes everything");
+    let page = man_page(tool).expect("a vector takes everything");
     let mut pages = vec![(format!("man/{name}.1"), page)];
     for (shell, path) in [
         (Shell::Bash, format!("completions/{name}.bash")),
@@ -26,6 +27,43 @@ fn pages(tool: &Command) -> Vec<(String, Vec<u8>)> {
         pages.push((path, script));
     }
     pages
+}
+
+/// The manual page: clap's, but for what stands after the options. That comes
+/// from the paragraphs of the help's end, which begin with `Examples:`,
+/// `Exit status:` or neither.
+fn man_page(tool: &Command) -> std::io::Result<Vec<u8>> {
+    let man = clap_mangen::Man::new(tool.clone());
+    let mut page = Vec::new();
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_description_section(&mut page)?;
+    man.render_options_section(&mut page)?;
+    let end =
+        tool.get_after_long_help().or(tool.get_after_help()).map(ToString::to_string).unwrap_or_default();
+    for paragraph in end.trim().split("\n\n") {
+        let text = escape(paragraph);
+        if let Some(examples) = text.strip_prefix("Examples:\n") {
+            writeln!(page, ".SH EXAMPLES\n.EX\n{examples}\n.EE")?;
+        } else if let Some(statuses) = text.strip_prefix("Exit status:") {
+            writeln!(page, ".SH \"EXIT STATUS\"\n{}", statuses.trim())?;
+        } else {
+            writeln!(page, ".SH NOTES\n{text}")?;
+        }
+    }
+    writeln!(page, ".SH \"SEE ALSO\"")?;
+    for other in tools().iter().map(Command::get_name).filter(|name| *name != tool.get_name()) {
+        writeln!(page, ".BR {} (1),", escape(other))?;
+    }
+    writeln!(page, ".BR gor (5)")?;
+    Ok(page)
+}
+
+/// Text that roff takes as it stands.
+fn escape(text: &str) -> String {
+    let text = text.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq").replace("\n.", "\n\\&.");
+    if text.starts_with('.') { format!("\\&{text}") } else { text }
 }
 
 /// With `GOR_BLESS` set, writes them instead.
