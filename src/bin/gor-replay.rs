@@ -34,8 +34,11 @@ Exit status:
 /// Replay recorded HTTP requests, on time, against one or several servers.
 ///
 /// Each request is due as long after the first one as it was recorded after it, and is sent then, however
-/// late others are. What is sent is what was recorded; only Host becomes the target's.
+/// late others are. What is sent is what was recorded; only Host becomes the target's. Answers are read and
+/// dropped; with -o they are written as records of kind 3, with the ids of their requests.
 #[derive(Debug, Parser)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[allow(rustdoc::bare_urls, clippy::doc_markdown, reason = "these are help texts")]
 #[command(name = "gor-replay", version, after_help = EXAMPLES)]
 struct Args {
     /// Where requests go: HOST, HOST:PORT or http://USER:PASSWORD@HOST/PREFIX. Each of several gets them all.
@@ -90,7 +93,6 @@ struct Args {
     #[arg(long, help_heading = "Sending")]
     dry_run: bool,
 
-    /// The answers, as records of kind 3, are written where -o says, and nowhere without it.
     #[command(flatten)]
     writing: OutputOptions,
     /// Write the input to the output too.
@@ -102,7 +104,7 @@ struct Args {
 
 fn main() -> ExitCode {
     let args = Args::parse_from(join_loop(std::env::args_os()));
-    cli::run("gor-replay", || Ok(run(args)?))
+    cli::run("gor-replay", || Ok(run(&args)?))
 }
 
 /// Writes the number of rounds as clap needs it: `--loop 3 host` as `--loop=3 host`, but `--loop host` as it is.
@@ -122,7 +124,7 @@ fn join_loop(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
     joined
 }
 
-fn run(args: Args) -> Result<Exit> {
+fn run(args: &Args) -> Result<Exit> {
     let places = endpoint::expand(&args.input)?;
     let pace = Pace { speed: args.speed, max_wait: args.max_wait, no_wait: args.no_wait };
     let reading = args.reading.read_options();
@@ -145,7 +147,7 @@ fn run(args: Args) -> Result<Exit> {
         echo: args.echo,
         workers: None,
     };
-    let outcome = replay(&settings, &args, reading)?;
+    let outcome = replay(&settings, args, reading)?;
     if !args.verbosity.quiet || outcome.has_failures() {
         eprint!("{}", Summary(&outcome));
     }

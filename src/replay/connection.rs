@@ -43,6 +43,8 @@ pub(super) struct Connection {
     pub(super) exchange: Exchange,
     /// Whether an exchange before this one went over the socket.
     pub(super) is_reused: bool,
+    /// Whether an answer ever came over a socket of this place, since it was last vacant.
+    pub(super) is_proven: bool,
     /// Which of the target's addresses comes next if this one cannot be connected to, and how many are left.
     pub(super) next_address: usize,
     pub(super) addresses_left: usize,
@@ -57,6 +59,7 @@ impl Connection {
             phase: Phase::Vacant,
             exchange: Exchange::new(),
             is_reused: false,
+            is_proven: false,
             next_address: 0,
             addresses_left: 0,
             idle_at: 0,

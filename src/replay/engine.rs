@@ -21,7 +21,7 @@ use crate::record::{Intake, Sink};
 use crate::{Error, Result};
 
 /// Batches that may wait for a worker, besides those it has in hand.
-const BATCHES: usize = 2;
+const BATCHES: usize = 1;
 
 /// How often whoever watches is told.
 const WATCH: Duration = Duration::from_millis(200);
@@ -134,9 +134,9 @@ pub fn run(
     let tallies = watching(&pulses, &mut watch, move || {
         crews.into_iter().map(Crew::dismiss).collect::<Result<Vec<_>>>()
     })?;
-    let scheduled = join(scheduling);
+    let plan = join(scheduling);
     let written = writer.map_or(Ok(()), Writer::finish);
-    Ok(outcome(settings, targets, tallies?, scheduled, written, stop))
+    Ok(outcome(settings, targets, tallies?, plan, written, stop))
 }
 
 fn outcome(

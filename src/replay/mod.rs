@@ -16,6 +16,7 @@ mod dry_run;
 mod engine;
 mod exchange;
 mod output;
+mod queue;
 mod reading;
 mod request;
 mod schedule;

@@ -9,7 +9,7 @@ use crate::record::{Block, Intake, Source};
 use crate::{Error, Result};
 
 /// Blocks that may wait to be scheduled.
-const WAITING: usize = 2;
+const WAITING: usize = 1;
 
 /// Opens the input anew, from its beginning.
 pub type Open = Box<dyn FnMut() -> Result<Box<dyn Source + Send>> + Send>;

@@ -135,13 +135,12 @@ fn measure(payload: &[u8]) -> Result<(Range<usize>, Shape), Unsendable> {
     loop {
         match framer.advance(&payload[at..]).map_err(Unsendable::Fault)? {
             Step::More => return Err(Unsendable::Short),
-            Step::Skip(length) => at += length,
             Step::Head(length) => {
                 head = at..at + length;
                 at += length;
                 keeps_alive = framer.keeps_alive();
             }
-            Step::Body(length) => at += length,
+            Step::Skip(length) | Step::Body(length) => at += length,
             Step::Done => break,
         }
     }

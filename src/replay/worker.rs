@@ -4,7 +4,6 @@
 //! idle, or on a new one while the limit allows; otherwise it waits where it lies, in order, and is late.
 //! No request moves another's due time.
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,28 +17,31 @@ use super::clock::{self, Alarm};
 use super::connection::{Connection, Moved, Phase, connect_reason, is_out_of_descriptors};
 use super::exchange::describe;
 use super::output::Piece;
+use super::queue::Queue;
 use super::request::Editor;
 use super::schedule::{Batch, Entry};
 use super::tally::{Reason, Tally};
 use crate::record::{Block, Header, Kind, Mark};
 
-/// Requests that are due and may wait for a connection; beyond, the oldest is given up.
-const QUEUE: usize = 65_536;
-
-/// Bytes of the blocks that waiting requests are in; beyond, the oldest is given up.
-const QUEUE_BYTES: usize = 64 << 20;
-
 /// How long before its last request is due the next batch is taken.
 const AHEAD: u64 = 50_000_000;
-
-/// Batches in hand when time does not tell how many.
-const CLOSED_LOOP_BATCHES: usize = 2;
 
 /// Bytes read at once.
 const READ_SIZE: usize = 64 << 10;
 
 /// Reads from one connection before the others have a turn.
 const READS_IN_A_ROW: usize = 16;
+
+/// Connections begun before events are looked at again. Connecting may take longer than the next request
+/// takes to be due: without a bound a burst would connect for each and see no answer meanwhile.
+const CONNECTS_IN_A_ROW: usize = 4;
+
+/// Connections that may be under way to their first answer, at least. Otherwise as many as had one may, so
+/// that their number doubles as fast as the target answers: new ones cost it more than requests do.
+const UNPROVEN: usize = 16;
+
+/// How long a request waits while nothing is answered before it gets a connection of its own all the same.
+const PATIENCE: u64 = 5_000_000;
 
 /// Answers are handed to the output in pieces of at least this size, or at the next tick.
 const PIECE: usize = 64 << 10;
@@ -78,54 +80,6 @@ pub(super) struct Orders {
     pub(super) pulse: Arc<Pulse>,
 }
 
-/// Batches in hand, and how far they were used up.
-#[derive(Debug, Default)]
-struct Queue {
-    batches: VecDeque<Arc<Batch>>,
-    /// Entries of the front batch that are done with.
-    used: usize,
-    entries: usize,
-    bytes: usize,
-}
-
-impl Queue {
-    fn push(&mut self, batch: Arc<Batch>) {
-        if !batch.entries.is_empty() {
-            self.entries += batch.entries.len();
-            self.bytes += size(&batch);
-            self.batches.push_back(batch);
-        }
-    }
-
-    fn front(&self) -> Option<(&Batch, Entry)> {
-        self.batches.front().map(|batch| (&**batch, batch.entries[self.used]))
-    }
-
-    fn pop(&mut self) {
-        self.used += 1;
-        self.entries -= 1;
-        if let Some(batch) = self.batches.front()
-            && batch.entries.len() == self.used
-        {
-            self.bytes -= size(batch);
-            self.used = 0;
-            self.batches.pop_front();
-        }
-    }
-
-    fn last_due(&self) -> Option<u64> {
-        self.batches.back().and_then(|batch| batch.entries.last()).map(|entry| entry.due)
-    }
-
-    fn is_over_full(&self) -> bool {
-        self.entries > QUEUE || (self.bytes > QUEUE_BYTES && self.batches.len() > CLOSED_LOOP_BATCHES)
-    }
-}
-
-fn size(batch: &Batch) -> usize {
-    batch.blocks.iter().map(|block| block.bytes().len()).sum()
-}
-
 /// The event loop. Made on its own thread's behalf, then run there.
 #[derive(Debug)]
 pub(super) struct Worker {
@@ -143,6 +97,10 @@ pub(super) struct Worker {
     /// Most connections at a time; shrinks when there are no descriptors for more.
     limit: usize,
     next_address: usize,
+    /// Connections that exist, but had no answer yet.
+    unproven: usize,
+    /// Connections that may be begun before events are looked at again.
+    connects_left: usize,
     timeout: u64,
     tick: u64,
     buffer: Box<[u8]>,
@@ -170,6 +128,8 @@ impl Worker {
             idle: Vec::new(),
             limit: orders.connections,
             next_address: orders.first_address,
+            unproven: 0,
+            connects_left: 0,
             timeout,
             tick: (timeout / 20).clamp(1_000_000, LONGEST_TICK),
             buffer: vec![0; READ_SIZE].into_boxed_slice(),
@@ -188,17 +148,15 @@ impl Worker {
         let mut next_tick = clock::now() + self.tick;
         loop {
             self.refill();
+            self.connects_left = CONNECTS_IN_A_ROW;
             self.dispatch();
-            if self.is_exhausted && self.queue.entries == 0 && self.open() == self.idle.len() {
+            if self.is_exhausted && self.queue.len() == 0 && self.open() == self.idle.len() {
                 break;
             }
-            let wake_at = match self.queue.front() {
-                // One that is due already waits for a connection, not for time.
-                Some((_, entry)) if self.is_timed(entry) => entry.due.min(next_tick),
-                _ => next_tick,
-            };
+            let wake_at = self.next_moment().map_or(next_tick, |moment| moment.min(next_tick));
             self.alarm.set(wake_at)?;
-            let wait = if self.undrained.is_empty() { None } else { Some(Duration::ZERO) };
+            let is_done = self.undrained.is_empty() && self.connects_left > 0;
+            let wait = if is_done { None } else { Some(Duration::ZERO) };
             match self.poll.poll(&mut events, wait) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => other?,
@@ -228,11 +186,6 @@ impl Worker {
         Ok(self.tally)
     }
 
-    /// Whether an alarm is needed for this entry to be sent.
-    fn is_timed(&self, entry: Entry) -> bool {
-        !self.orders.is_closed_loop && entry.due > clock::now()
-    }
-
     /// Connections that exist.
     fn open(&self) -> usize {
         self.connections.len() - self.vacant.len()
@@ -242,13 +195,7 @@ impl Worker {
     fn refill(&mut self) {
         let is_stopped = self.orders.stop.load(Ordering::Relaxed);
         while !self.is_exhausted {
-            let is_wanted = is_stopped
-                || if self.orders.is_closed_loop {
-                    self.queue.batches.len() < CLOSED_LOOP_BATCHES
-                } else {
-                    self.queue.last_due().is_none_or(|due| due <= clock::now() + AHEAD)
-                };
-            if !is_wanted {
+            if !is_stopped && !self.wants_more() {
                 break;
             }
             match self.intake.try_recv() {
@@ -257,13 +204,32 @@ impl Worker {
                 Err(TryRecvError::Disconnected) => self.is_exhausted = true,
             }
             while !is_stopped && !self.orders.is_closed_loop && self.queue.is_over_full() {
+                let waiting = self.queue.len();
+                self.dispatch();
+                if self.queue.len() < waiting {
+                    continue;
+                }
+                if self.queue.front().is_none_or(|(_, entry)| entry.due > clock::now()) {
+                    break;
+                }
                 self.give_up(Reason::QueueFull);
             }
         }
         if is_stopped {
-            self.tally.not_sent.add_many(Reason::Interrupted, self.queue.entries as u64);
+            self.tally.not_sent.add_many(Reason::Interrupted, self.queue.len() as u64);
             self.queue = Queue::default();
         }
+    }
+
+    /// Whether the batches in hand are about to be used up.
+    fn wants_more(&self) -> bool {
+        if self.orders.is_closed_loop {
+            return self.queue.is_low();
+        }
+        let now = clock::now();
+        let is_early = |(_, entry): (&Batch, Entry)| entry.due > now;
+        let is_full = self.queue.is_over_full() && self.queue.front().is_some_and(is_early);
+        !is_full && self.queue.last_due().is_none_or(|due| due <= now.saturating_add(AHEAD))
     }
 
     /// Gives up the request whose turn is next.
@@ -289,7 +255,7 @@ impl Worker {
             }
             let (slot, is_open) = match self.idle.pop() {
                 Some(slot) => (slot, true),
-                None if self.open() < self.limit => (self.vacancy(), false),
+                None if self.may_connect(now, due) => (self.vacancy(), false),
                 None => break,
             };
             if !self.prepare(slot, due, is_open) {
@@ -307,6 +273,32 @@ impl Worker {
                 self.limit = self.open();
                 break;
             }
+        }
+    }
+
+    /// Whether a request due at `due` gets a new connection.
+    fn may_connect(&self, now: u64, due: u64) -> bool {
+        let is_slow_start = self.unproven >= UNPROVEN.max(self.open() - self.unproven);
+        self.open() < self.limit
+            && self.connects_left > 0
+            && !(is_slow_start && now < self.patience_ends(due))
+    }
+
+    fn patience_ends(&self, due: u64) -> u64 {
+        due.max(self.tally.last_ended).saturating_add(PATIENCE)
+    }
+
+    /// When something is to be done for the request whose turn is next, if
+    /// nothing else happens; `None` when only something else can help.
+    fn next_moment(&self) -> Option<u64> {
+        let (_, entry) = self.queue.front()?;
+        let now = clock::now();
+        if self.orders.is_closed_loop {
+            None
+        } else if entry.due > now {
+            Some(entry.due)
+        } else {
+            Some(self.patience_ends(entry.due)).filter(|moment| *moment > now && self.open() < self.limit)
         }
     }
 
@@ -358,13 +350,15 @@ impl Worker {
     /// descriptor for it now, and the place is vacant again.
     fn connect(&mut self, slot: usize) -> bool {
         let connection = &mut self.connections[slot];
+        connection.is_proven = false;
         connection.next_address = self.next_address;
         connection.addresses_left = self.orders.addresses.len();
         self.next_address = (self.next_address + 1) % self.orders.addresses.len();
+        self.unproven += 1;
+        self.connects_left -= 1;
         match self.connect_on(slot) {
             Err(error) if is_out_of_descriptors(&error) && self.open() > 1 => {
-                self.connections[slot].close();
-                self.vacant.push(slot);
+                self.vacate(slot);
                 false
             }
             Err(error) => {
@@ -394,7 +388,6 @@ impl Worker {
     /// Something happened on a connection.
     fn attend(&mut self, slot: usize, is_readable: bool, is_writable: bool, has_ended: bool) {
         match self.connections[slot].phase {
-            Phase::Vacant => {}
             Phase::Connecting => match self.connections[slot].is_established() {
                 Ok(false) => {}
                 Ok(true) => {
@@ -423,7 +416,7 @@ impl Worker {
                     self.drop_idle(slot);
                 }
             }
-            Phase::Idle => {}
+            Phase::Idle | Phase::Vacant => {}
         }
     }
 
@@ -519,7 +512,10 @@ impl Worker {
     /// The answer is whole.
     fn answered(&mut self, slot: usize, is_last: bool) {
         let now = clock::now();
-        let exchange = &mut self.connections[slot].exchange;
+        let connection = &mut self.connections[slot];
+        self.unproven -= usize::from(!connection.is_proven);
+        connection.is_proven = true;
+        let exchange = &connection.exchange;
         self.tally.answered += 1;
         self.tally.statuses[usize::from(exchange.status())] += 1;
         self.tally.latency_from_send.record(now.saturating_sub(exchange.sent_at));
@@ -550,7 +546,9 @@ impl Worker {
         self.vacate(slot);
     }
 
+    /// Closes a connection that carries an exchange, or was about to.
     fn vacate(&mut self, slot: usize) {
+        self.unproven -= usize::from(!self.connections[slot].is_proven);
         self.connections[slot].close();
         self.vacant.push(slot);
     }

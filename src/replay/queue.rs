@@ -1,0 +1,73 @@
+//! A worker's requests that are not sent yet: those that wait for their time, and those that wait longer.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::schedule::{Batch, Entry};
+
+/// Requests that are due and may wait for a connection; beyond, the oldest is given up.
+const QUEUE: usize = 65_536;
+
+/// Bytes of the blocks that waiting requests are in; beyond, the oldest is given up.
+const QUEUE_BYTES: usize = 64 << 20;
+
+/// Batches in hand when time does not tell how many.
+const CLOSED_LOOP_BATCHES: usize = 2;
+
+/// Batches in hand, and how far they were used up.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    batches: VecDeque<Arc<Batch>>,
+    /// Entries of the front batch that are done with.
+    used: usize,
+    entries: usize,
+    bytes: usize,
+}
+
+impl Queue {
+    pub(super) fn push(&mut self, batch: Arc<Batch>) {
+        if !batch.entries.is_empty() {
+            self.entries += batch.entries.len();
+            self.bytes += size(&batch);
+            self.batches.push_back(batch);
+        }
+    }
+
+    pub(super) fn front(&self) -> Option<(&Batch, Entry)> {
+        self.batches.front().map(|batch| (&**batch, batch.entries[self.used]))
+    }
+
+    pub(super) fn pop(&mut self) {
+        self.used += 1;
+        self.entries -= 1;
+        if let Some(batch) = self.batches.front()
+            && batch.entries.len() == self.used
+        {
+            self.bytes -= size(batch);
+            self.used = 0;
+            self.batches.pop_front();
+        }
+    }
+
+    /// Requests in it.
+    pub(super) fn len(&self) -> usize {
+        self.entries
+    }
+
+    /// Whether more is wanted from where the batches come, when no time tells.
+    pub(super) fn is_low(&self) -> bool {
+        self.batches.len() < CLOSED_LOOP_BATCHES
+    }
+
+    pub(super) fn last_due(&self) -> Option<u64> {
+        self.batches.back().and_then(|batch| batch.entries.last()).map(|entry| entry.due)
+    }
+
+    pub(super) fn is_over_full(&self) -> bool {
+        self.entries > QUEUE || (self.bytes > QUEUE_BYTES && self.batches.len() > CLOSED_LOOP_BATCHES)
+    }
+}
+
+fn size(batch: &Batch) -> usize {
+    batch.blocks.iter().map(|block| block.bytes().len()).sum()
+}
