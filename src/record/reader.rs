@@ -10,7 +10,10 @@ use super::header::{Header, Kind, MAX_HEADER, Malformed, SEPARATOR};
 use super::source::{Intake, Source};
 use crate::{Error, Position, Result};
 
-/// Bytes asked of the input at once.
+/// Bytes asked of the input at first. A read that gives all of them doubles it.
+const FIRST_READ: usize = 1 << 14;
+
+/// Most bytes asked of the input at once.
 const READ_SIZE: usize = 1 << 20;
 
 /// A buffer that a giant record made larger than this is given back.
@@ -50,6 +53,7 @@ impl Default for Options {
 pub struct Reader<R> {
     input: R,
     options: Options,
+    read_size: usize,
     /// What was read after the last whole record.
     tail: Vec<u8>,
     /// Where the tail begins in the stream.
@@ -114,6 +118,7 @@ impl<R: Read> Reader<R> {
         Reader {
             input,
             options: Options { max_record: options.max_record.min(MAX_MAX_RECORD), ..options },
+            read_size: FIRST_READ,
             tail: Vec::new(),
             position: Position { record: 1, byte: 0 },
             scanned: 0,
@@ -128,7 +133,7 @@ impl<R: Read> Reader<R> {
 
     /// Reads once, into the room after what is filled.
     fn fill(&mut self, block: &mut Block) {
-        let wanted = block.filled + READ_SIZE;
+        let wanted = block.filled + self.read_size;
         if block.buffer.len() < wanted {
             // A record that spans many reads must not be copied at each.
             block.buffer.resize(wanted.max(block.filled * 2), 0);
@@ -145,6 +150,9 @@ impl<R: Read> Reader<R> {
         };
         self.is_at_end = read == 0;
         block.filled += read;
+        if read >= self.read_size {
+            self.read_size = READ_SIZE.min(self.read_size * 2);
+        }
         self.intake.bytes += read as u64;
     }
 
@@ -362,7 +370,7 @@ impl<R: Read> Source for Reader<R> {
         }
         let tail = std::mem::take(&mut self.tail);
         if block.buffer.len() < tail.len() {
-            block.buffer.resize(tail.len() + READ_SIZE, 0);
+            block.buffer.resize(tail.len() + self.read_size, 0);
         }
         block.buffer[..tail.len()].copy_from_slice(&tail);
         block.filled = tail.len();
