@@ -6,6 +6,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use mio::Waker;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::clock;
@@ -204,6 +205,8 @@ fn join<T>(thread: JoinHandle<T>) -> T {
 struct Crew {
     workers: Vec<JoinHandle<std::io::Result<Tally>>>,
     pulses: Vec<Arc<Pulse>>,
+    /// Kept until the workers have ended.
+    wakers: Vec<Arc<Waker>>,
 }
 
 impl Crew {
@@ -237,6 +240,8 @@ impl Crew {
             };
             let (batches, intake) = sync_channel(BATCHES);
             let (worker, waker) = Worker::new(orders, intake)?;
+            let waker = Arc::new(waker);
+            self.wakers.push(Arc::clone(&waker));
             inboxes.push(Inbox { batches, waker });
             self.pulses.push(pulse);
             self.workers.push(thread::spawn(move || worker.run()));

@@ -27,7 +27,24 @@ const LONGEST_WAIT: u64 = 50_000_000;
 #[derive(Debug)]
 pub(super) struct Inbox {
     pub(super) batches: SyncSender<Arc<Batch>>,
-    pub(super) waker: Waker,
+    /// Shared, as a waker that is dropped takes its last call along.
+    pub(super) waker: Arc<Waker>,
+}
+
+impl Inbox {
+    fn put(&self, batch: Arc<Batch>) {
+        if self.batches.send(batch).is_err() || self.waker.wake().is_err() {
+            // The worker has failed. The engine reports why, and the replay with it has failed.
+        }
+    }
+
+    /// Lets the worker know that nothing more will come.
+    fn close(self) {
+        drop(self.batches);
+        if self.waker.wake().is_err() {
+            // It notices within a tick.
+        }
+    }
 }
 
 /// What was scheduled.
@@ -109,12 +126,17 @@ impl Scheduler {
             self.hand_over();
         }
         self.scheduled.interrupted += self.window.len() as u64;
-        self.scheduled
+        self.close()
     }
 
     fn end(mut self) -> Scheduled {
         self.release_all();
         self.hand_over();
+        self.close()
+    }
+
+    fn close(self) -> Scheduled {
+        self.targets.into_iter().flatten().for_each(Inbox::close);
         self.scheduled
     }
 
@@ -186,10 +208,7 @@ impl Scheduler {
             }
             let batch = Arc::new(batch);
             for inboxes in &self.targets {
-                let Inbox { batches, waker } = &inboxes[place];
-                if batches.send(Arc::clone(&batch)).is_err() || waker.wake().is_err() {
-                    // The worker has failed; the engine reports it, and counts what it was not given.
-                }
+                inboxes[place].put(Arc::clone(&batch));
             }
         }
     }
