@@ -25,8 +25,6 @@ enum Waiting {
 struct Held {
     events: VecDeque<Waiting>,
     bytes: usize,
-    /// Packet time at which the first of them began to wait.
-    since: i64,
 }
 
 /// A connection, from its first segment to its last.
@@ -34,14 +32,15 @@ struct Held {
 /// A captured packet may precede what caused it: a response its request, when
 /// the two were reordered on their way into the capture. Acknowledgements tell.
 /// Bytes that acknowledge something not yet seen of the other direction wait
-/// until that has come, or for as long as a missing segment is waited for.
+/// until that has come. After as long as a missing segment is waited for, what
+/// they acknowledge is known to be missing from the capture.
 pub(super) struct Connection {
     key: Key,
     assemblers: [Assembler; 2],
     dialogue: Dialogue,
     held: Option<Box<[Held; 2]>>,
-    /// Set when waiting was in vain: the other direction is not in the capture.
-    is_one_sided: bool,
+    /// Up to where each direction need not be waited for: it is not in the capture.
+    given_up: [Option<Seq>; 2],
     /// Packet time of each direction's last segment with payload.
     heard: [i64; 2],
     /// The earliest time at which [`Connection::wake`] is sure to be called.
@@ -63,7 +62,7 @@ impl Connection {
             assemblers: [Assembler::new(), Assembler::new()],
             dialogue: Dialogue::new(client, options.protocol),
             held: None,
-            is_one_sided: false,
+            given_up: [None; 2],
             heard: [0; 2],
             armed: i64::MAX,
         }
@@ -74,16 +73,16 @@ impl Connection {
         if !segment.payload.is_empty() || segment.missing > 0 {
             self.heard[side as usize] = segment.time;
         }
-        self.assemble(side, segment.time, context, |assembler, limits, counters, deliver| {
+        self.assemble(side, context, |assembler, limits, counters, deliver| {
             assembler.push(segment, limits, counters, &mut |event| deliver(event));
         });
+        self.release(segment.time, context);
     }
 
-    /// Lets one assembler work, and handles what it delivers.
+    /// Lets one assembler work, and tells what it delivers, or has it wait.
     fn assemble(
         &mut self,
         side: Side,
-        now: i64,
         context: &mut Context<'_>,
         work: impl FnOnce(&mut Assembler, &Limits, &mut Counters, &mut dyn FnMut(Event<'_>)),
     ) {
@@ -92,23 +91,20 @@ impl Connection {
         let mut inbox = Inbox {
             key: &self.key,
             side,
-            now,
             seen,
             joined,
-            is_one_sided: self.is_one_sided,
             dialogue: &mut self.dialogue,
             held: &mut self.held,
+            given_up: &mut self.given_up,
         };
         let out = &mut context.out;
         work(&mut self.assemblers[side as usize], context.limits, context.counters, &mut |event| {
             inbox.take(event, out);
         });
-        if self.held.is_some() {
-            self.release(now, context);
-        }
     }
 
-    /// Up to where a direction was told to the dialogue; none before anything was seen.
+    /// Up to where a direction was told to the dialogue, or need not be waited
+    /// for; none before anything was seen.
     fn position(&self, side: Side) -> Option<Seq> {
         let held = self.held.as_ref().map(|held| &held[side as usize].events);
         let first = held.and_then(|events| {
@@ -117,38 +113,61 @@ impl Connection {
                 _ => None,
             })
         });
-        first.or_else(|| self.assemblers[side as usize].next_seq())
+        let told = first.or_else(|| self.assemblers[side as usize].next_seq())?;
+        match self.given_up[side as usize] {
+            Some(given_up) if given_up.is_after(told) => Some(given_up),
+            _ => Some(told),
+        }
     }
 
-    /// Tells what need not wait any longer.
+    /// Tells what need not wait any longer at `now`.
     fn release(&mut self, now: i64, context: &mut Context<'_>) {
-        let is_full = self.held.as_ref().is_some_and(|held| held.iter().any(|held| held.bytes > MAX_HELD));
-        let mut is_moving = true;
-        while is_moving {
-            is_moving = false;
+        while let Some(held) = &self.held {
+            if held.iter().all(|held| held.events.is_empty()) {
+                self.held = None;
+                return;
+            }
+            let is_full = held.iter().map(|held| held.bytes).sum::<usize>() > MAX_HELD;
+            let mut is_moving = false;
             for side in SIDES {
-                let seen = self.position(side.other());
-                let Some(held) = &mut self.held else { return };
-                let held = &mut held[side as usize];
-                let is_due = !held.events.is_empty()
-                    && (is_full || held.since.saturating_add(context.limits.patience) <= now);
-                if is_due {
-                    self.is_one_sided = true;
-                }
-                match held.events.front() {
-                    Some(Waiting::Data { ack, .. })
-                        if !is_due && !self.is_one_sided && is_ahead(*ack, seen) => {}
-                    Some(_) => {
-                        is_moving = true;
-                        self.tell_first(side, context);
-                    }
-                    None => {}
+                while self.may_tell_first(side) {
+                    self.tell_first(side, context);
+                    is_moving = true;
                 }
             }
+            if is_moving {
+                continue;
+            }
+            let Some((since, side, ack)) = self.first_waiting() else { return };
+            if !is_full && since.saturating_add(context.limits.patience) > now {
+                return;
+            }
+            let other = side.other();
+            self.assemble(other, context, |assembler, _, counters, deliver| {
+                assembler.give_up_before(ack, counters, &mut |event| deliver(event));
+            });
+            self.given_up[other as usize] = Some(ack);
         }
-        if self.held.as_ref().is_some_and(|held| held.iter().all(|held| held.events.is_empty())) {
-            self.held = None;
+    }
+
+    /// Whether the first event that waits has nothing left to wait for.
+    fn may_tell_first(&self, side: Side) -> bool {
+        match self.held.as_ref().and_then(|held| held[side as usize].events.front()) {
+            Some(Waiting::Data { ack, .. }) => !is_ahead(*ack, self.position(side.other())),
+            Some(_) => true,
+            None => false,
         }
+    }
+
+    /// Of what waits in front in either direction, the one that came first: its
+    /// packet time, its side, and what it acknowledges.
+    fn first_waiting(&self) -> Option<(i64, Side, Seq)> {
+        let held = self.held.as_ref()?;
+        let first = |side: Side| match held[side as usize].events.front()? {
+            Waiting::Data { time, ack, .. } => Some((*time, side, *ack)),
+            _ => None,
+        };
+        SIDES.into_iter().filter_map(first).min_by_key(|(time, ..)| *time)
     }
 
     /// Tells the first event that waits.
@@ -172,9 +191,10 @@ impl Connection {
     /// Does what is due at `now`.
     pub(super) fn wake(&mut self, now: i64, context: &mut Context<'_>) {
         for side in SIDES {
-            self.assemble(side, now, context, |assembler, limits, counters, deliver| {
+            self.assemble(side, context, |assembler, limits, counters, deliver| {
                 assembler.give_up_gaps(now, limits, counters, &mut |event| deliver(event));
             });
+            self.release(now, context);
             let is_due = self.heard[side as usize].saturating_add(context.out.options.expire) <= now;
             if is_due && self.dialogue.is_unfinished(side) {
                 self.dialogue.expire(&self.key, side, &mut context.out);
@@ -193,11 +213,9 @@ impl Connection {
                 let heard = self.heard[side as usize];
                 deadline = deadline.min(heard.saturating_add(context.out.options.expire));
             }
-            if let Some(held) = &self.held
-                && !held[side as usize].events.is_empty()
-            {
-                deadline = deadline.min(held[side as usize].since.saturating_add(context.limits.patience));
-            }
+        }
+        if let Some((since, ..)) = self.first_waiting() {
+            deadline = deadline.min(since.saturating_add(context.limits.patience));
         }
         deadline
     }
@@ -205,12 +223,11 @@ impl Connection {
     /// Gives up whatever is waited for, and settles the accounts.
     pub(super) fn end(&mut self, loss: Loss, context: &mut Context<'_>) {
         for side in SIDES {
-            self.assemble(side, i64::MIN, context, |assembler, _, counters, deliver| {
+            self.assemble(side, context, |assembler, _, counters, deliver| {
                 assembler.flush(counters, &mut |event| deliver(event));
             });
         }
-        self.is_one_sided = true;
-        self.release(i64::MIN, context);
+        self.release(i64::MAX, context);
         self.dialogue.end(&self.key, loss, &mut context.out);
     }
 
@@ -239,12 +256,11 @@ fn is_ahead(ack: Seq, seen: Option<Seq>) -> bool {
 struct Inbox<'a> {
     key: &'a Key,
     side: Side,
-    now: i64,
     seen: Option<Seq>,
     joined: [bool; 2],
-    is_one_sided: bool,
     dialogue: &'a mut Dialogue,
     held: &'a mut Option<Box<[Held; 2]>>,
+    given_up: &'a mut [Option<Seq>; 2],
 }
 
 impl Inbox<'_> {
@@ -252,7 +268,7 @@ impl Inbox<'_> {
         let is_waiting = self.held.as_ref().is_some_and(|held| !held[self.side as usize].events.is_empty());
         match event {
             Event::Data(chunk) => {
-                if is_waiting || (!self.is_one_sided && is_ahead(chunk.ack, self.seen)) {
+                if is_waiting || is_ahead(chunk.ack, self.seen) {
                     let (seq, ack, time) = (chunk.seq, chunk.ack, chunk.time);
                     self.hold(Waiting::Data { bytes: chunk.bytes.to_vec(), seq, ack, time });
                 } else {
@@ -277,16 +293,13 @@ impl Inbox<'_> {
                 self.dialogue.end(self.key, Loss::Closed, out);
                 *self.dialogue = Dialogue::new(self.dialogue.known_client(out.options), out.options.protocol);
                 out.ledger.connections.seen += 1;
-                self.seen = None;
+                (self.seen, *self.given_up) = (None, [None; 2]);
             }
         }
     }
 
     fn hold(&mut self, event: Waiting) {
         let held = &mut self.held.get_or_insert_default()[self.side as usize];
-        if held.events.is_empty() {
-            held.since = self.now;
-        }
         if let Waiting::Data { bytes, .. } = &event {
             held.bytes += bytes.len();
         }

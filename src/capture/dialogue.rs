@@ -225,6 +225,12 @@ impl Dialogue {
     /// Reads on in the message under way.
     fn message(&mut self, key: &Key, side: Side, time: i64, rest: &mut &[u8], out: &mut Out<'_>) {
         let stream = &mut self.streams[side as usize];
+        let answers_nothing = self.client != Some(side) && self.current.is_none();
+        if answers_nothing && stream.is_followed_by_status_line(rest) {
+            // Its request was not seen, so nobody could say that it was HEAD.
+            self.whole(key, side, rest, out);
+            return;
+        }
         stream.message.end = stream.message.end.max(time);
         match stream.advance(rest) {
             Ok(Progress::More) => {}
@@ -478,7 +484,11 @@ impl Dialogue {
 
     /// One side has no more to say. A body that lasts until then is whole.
     pub(super) fn fin(&mut self, key: &Key, side: Side, out: &mut Out<'_>) {
-        if self.mode == Mode::Http && self.streams[side as usize].ends_with_connection() {
+        let answers_nothing = self.client != Some(side) && self.current.is_none();
+        let stream = &mut self.streams[side as usize];
+        // A head and nothing more answers a HEAD request, as far as anyone can tell.
+        let is_whole = stream.ends_with_connection() || (answers_nothing && stream.is_only_a_head());
+        if self.mode == Mode::Http && is_whole {
             self.whole(key, side, &mut &[][..], out);
         }
         if self.mode == Mode::Http || self.mode == Mode::Binary {

@@ -281,6 +281,10 @@ impl Ledger {
                 parts.push(format!("{} recorded with parts missing", count(messages.incomplete, one, many)));
             }
         }
+        if self.segments.missing > 0 {
+            let what = count(self.segments.missing, "byte", "bytes");
+            parts.push(format!("{what} of TCP streams missing from the capture"));
+        }
         if self.without_request > 0 {
             let what = count(self.without_request, "response", "responses");
             parts.push(format!("{what} without a request"));

@@ -41,6 +41,8 @@ pub(super) struct Message {
     pub(super) ack: Seq,
     /// Bytes of it on the wire and at hand; those not kept included.
     pub(super) length: u64,
+    /// Of these, the head's, once it is whole.
+    pub(super) head_length: u64,
     /// Bytes to keep.
     pub(super) keep: usize,
     pub(super) has_gap: bool,
@@ -117,6 +119,7 @@ impl Stream {
                 Step::Head(length) => {
                     self.taken += length;
                     self.message.length = self.taken as u64;
+                    self.message.head_length = self.message.length;
                     self.has_head = true;
                     return Ok(Progress::Head);
                 }
@@ -157,6 +160,7 @@ impl Stream {
             *rest = &[];
         }
         self.message.length = self.buffer.len() as u64;
+        self.message.head_length = self.message.length;
         Ok(if self.has_head { Progress::Head } else { Progress::More })
     }
 
@@ -165,6 +169,17 @@ impl Stream {
         self.is_buffered = true;
         let room = self.message.keep.saturating_sub(self.buffer.len());
         self.buffer.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    /// Whether the head is whole, and no body has come yet.
+    pub(super) fn is_only_a_head(&self) -> bool {
+        self.has_head && self.message.length == self.message.head_length
+    }
+
+    /// Whether nothing but the head came, and what comes now is another
+    /// response's status line.
+    pub(super) fn is_followed_by_status_line(&self, rest: &[u8]) -> bool {
+        self.is_only_a_head() && rest.get(self.taken..).unwrap_or_default().starts_with(b"HTTP/1.")
     }
 
     /// What is kept of the message: the buffer, or the front of what is at hand.

@@ -188,6 +188,19 @@ impl Assembler {
         self.tidy();
     }
 
+    /// Gives up the gaps before `end`, and delivers what is behind them: those bytes are known to have arrived
+    /// at the other side, so they will not be sent again.
+    pub fn give_up_before<D: FnMut(Event<'_>)>(
+        &mut self,
+        end: Seq,
+        counters: &mut Counters,
+        deliver: &mut D,
+    ) {
+        let out = &mut Out { counters, deliver };
+        while end.is_after(self.next_seq) && self.give_up_first(out) {}
+        self.tidy();
+    }
+
     /// Gives up all gaps and delivers all that is held: nothing more will come.
     pub fn flush<D: FnMut(Event<'_>)>(&mut self, counters: &mut Counters, deliver: &mut D) {
         let out = &mut Out { counters, deliver };
