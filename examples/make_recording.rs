@@ -1,6 +1,6 @@
 //! Writes a made-up recording of any size to standard output, the same every time.
 //!
-//! `cargo run --release --example make_recording -- 1800000 > bench-data/recording.gor`
+//! `cargo run --release --example make_recording -- 1800000 > bench-data/recording-1800000.gor`
 //!
 //! Requests and responses alternate, about 250 bytes each: methods, paths and
 //! headers as a shop's traffic has them.

@@ -42,6 +42,10 @@ pub struct Args {
     #[arg(value_name = "INPUT")]
     pub inputs: Vec<String>,
 
+    /// Judge on this many threads; one for each core unless given. The output is the same.
+    #[arg(long, value_name = "NUMBER", value_parser = threads)]
+    pub threads: Option<NonZeroUsize>,
+
     /// The method is this one; any of those given.
     ///
     /// Methods are compared byte for byte, known or not: PROPFIND and PURGE are filtered like GET.
@@ -103,10 +107,6 @@ pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the group has its own")]
     pub verbosity: Verbosity,
-
-    /// Judge on this many threads; one for each core unless given. The output is the same.
-    #[arg(long, value_name = "NUMBER", value_parser = threads)]
-    pub threads: Option<NonZeroUsize>,
 }
 
 const EXAMPLES: &str = "\

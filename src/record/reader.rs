@@ -506,11 +506,10 @@ fn what_follows(bytes: &[u8], is_at_end: bool) -> Follows {
     }
     match header_line(bytes) {
         Some((line, _)) if Header::is_broken(line) => Follows::Record,
-        Some(_) => Follows::Payload,
         None if bytes.is_empty() && is_at_end => Follows::Record,
         None if bytes.len() < MAX_HEADER && !is_at_end => Follows::Unknown,
         None if is_at_end && Header::is_broken(bytes) => Follows::Record,
-        None => Follows::Payload,
+        _ => Follows::Payload,
     }
 }
 
