@@ -1,5 +1,6 @@
 //! From `main` to the exit status, with one line for what went wrong.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
@@ -43,7 +44,8 @@ pub fn run(name: &str, tool: impl FnOnce() -> anyhow::Result<Exit>) -> ExitCode 
 /// Says one line to a person, on standard error, with the tool's name in front.
 pub fn note(line: impl std::fmt::Display) {
     let name = NAME.get().map_or("gor-tools", String::as_str);
-    eprintln!("{name}: {line}");
+    // Where even this cannot be said, the exit status must do.
+    let _ = writeln!(std::io::stderr(), "{name}: {line}");
 }
 
 fn exit_for(error: &anyhow::Error) -> Exit {

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod filter;
+mod habits;
 mod pages;
 mod replay;
 mod support;

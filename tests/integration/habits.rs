@@ -1,0 +1,136 @@
+//! Habits that all tools have: exit statuses, standard streams, signals.
+
+use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+const RECORD: &str = env!("CARGO_BIN_EXE_gor-record");
+const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/shop.pcapng");
+
+/// Runs a line of shell, in which `gor-record` and `$SHOP` mean ours.
+fn shell(folder: &Path, line: &str) -> Output {
+    let tools = Path::new(RECORD).parent().expect("a binary is in a folder");
+    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default());
+    let mut command = Command::new("bash");
+    command.args(["-c", line]).current_dir(folder).env("PATH", path).env("SHOP", SHOP);
+    command.stdin(Stdio::null()).output().expect("bash runs")
+}
+
+/// What failed, with all that is needed to understand it.
+fn story(line: &str, output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(1000)]).into_owned();
+    format!("{line}\n{}\nstdout: {}\nstderr: {}", output.status, text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn exit_statuses_and_what_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("there"), "precious").unwrap();
+    for (line, status, said) in [
+        ("gor-record -r $SHOP -o null:", 0, ""),
+        ("gor-record -r $SHOP --responses | head -c 10; exit ${PIPESTATUS[0]}", 0, ""),
+        ("gor-record -r $SHOP --responses >&-", 0, ""),
+        ("gor-record -r missing -o null:", 1, "gor-record: missing: no such file or directory\n"),
+        ("gor-record -r 'missing*' -o null:", 1, "gor-record: missing*: no file matches this pattern\n"),
+        ("gor-record -r . -o null:", 1, "gor-record: .: is a directory\n"),
+        ("gor-record -r $SHOP >/dev/full", 1, "gor-record: standard output: no space left on device\n"),
+        ("gor-record -r $SHOP -o /dev/full", 1, "gor-record: /dev/full: no space left on device\n"),
+        ("gor-record -r missing -o null: 2>/dev/full", 1, ""),
+        ("gor-record -r $SHOP -o there", 2, "gor-record: there: the file exists; --force overwrites it\n"),
+        ("cp $SHOP in; gor-record -r in -o in --force", 2, "gor-record: in: it is also an input (in)\n"),
+        (
+            "cp $SHOP in; gor-record -r - <in >>in",
+            2,
+            "gor-record: standard output: it is also an input (standard input)\n",
+        ),
+        ("gor-record -r - -r -", 2, "gor-record: standard input can be read only once, but is named twice\n"),
+        (
+            "gor-record -r s3://bucket/key",
+            2,
+            "gor-record: s3://bucket/key: places that begin with s3:// are not supported\n",
+        ),
+    ] {
+        let output = shell(folder.path(), line);
+        let is_as_expected = output.status.code() == Some(status);
+        assert!(is_as_expected, "{}", story(line, &output));
+        assert_eq!(String::from_utf8_lossy(&output.stderr), said, "{}", story(line, &output));
+    }
+    assert_eq!(std::fs::read(folder.path().join("there")).unwrap(), b"precious");
+}
+
+#[test]
+fn a_value_that_does_not_parse_names_option_value_and_form() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, parts) in [
+        ("--max-message 5apples", ["--max-message", "5apples", "32mb"]),
+        ("--max-message ''", ["--max-message", "''", "32mb"]),
+        ("--expire 5", ["--expire", "'5'", "1m30s"]),
+    ] {
+        let line = format!("gor-record -r $SHOP {arguments}");
+        let output = shell(folder.path(), &line);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{}", story(&line, &output));
+        assert!(parts.iter().all(|part| said.contains(part)), "{}", story(&line, &output));
+    }
+}
+
+#[test]
+fn input_is_the_same_by_name_by_pipe_and_compressed() {
+    let folder = tempfile::tempdir().unwrap();
+    let expected = shell(folder.path(), "gor-record -r $SHOP --responses -o -").stdout;
+    assert!(!expected.is_empty());
+    for line in [
+        "gor-record -r - --responses <$SHOP",
+        "cat $SHOP | gor-record -r - --responses",
+        "gzip -c $SHOP | gor-record -r - --responses",
+        "gor-record -r $SHOP --responses -o out && cat out",
+        "gor-record -r <(cat $SHOP) --responses -o >(cat) | cat",
+    ] {
+        let output = shell(folder.path(), line);
+        assert!(output.status.success() && output.stdout == expected, "{}", story(line, &output));
+    }
+}
+
+#[test]
+fn the_first_signal_ends_the_work_and_the_second_the_program() {
+    for signals in [1, 2] {
+        let mut tool = Command::new(RECORD);
+        tool.args(["-r", "-", "--responses"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut tool = tool.spawn().expect("the tool runs");
+        let mut input = tool.stdin.take().expect("it is piped");
+        let capture = std::fs::read(SHOP).unwrap();
+        input.write_all(&capture[..40_000]).unwrap();
+        // Once records come, the handlers stand.
+        let mut first = [0];
+        std::io::Read::read_exact(tool.stdout.as_mut().expect("it is piped"), &mut first).unwrap();
+        for _ in 0..signals {
+            rustix::process::kill_process(pid(&tool), rustix::process::Signal::TERM).unwrap();
+            // The kernel merges signals of one number that wait: give each its turn.
+            while signals == 2 && is_pending(tool.id()) {
+                std::thread::yield_now();
+            }
+        }
+        if signals == 1 {
+            // It notices at the next packet.
+            drop(input);
+        }
+        let output = tool.wait_with_output().unwrap();
+        if signals == 1 {
+            assert_eq!(output.status.code(), Some(0), "{}", story("one signal", &output));
+        } else {
+            assert_eq!(output.status.signal(), Some(15), "{}", story("two signals", &output));
+        }
+    }
+}
+
+fn pid(child: &std::process::Child) -> rustix::process::Pid {
+    rustix::process::Pid::from_child(child)
+}
+
+/// Whether SIGTERM was sent to the process and not yet taken.
+fn is_pending(id: u32) -> bool {
+    let Ok(status) = std::fs::read_to_string(format!("/proc/{id}/status")) else { return false };
+    let masks = status.lines().filter_map(|line| line.strip_prefix("ShdPnd:"));
+    masks.filter_map(|mask| u64::from_str_radix(mask.trim(), 16).ok()).any(|mask| mask & (1 << 14) != 0)
+}
