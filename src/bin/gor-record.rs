@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::BufWriter;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use anyhow::Context as _;
@@ -22,14 +23,16 @@ fn main() -> ExitCode {
 }
 
 fn record(args: &Args) -> anyhow::Result<Exit> {
+    let stop = signals::stop()?;
+    let is_stopping = Arc::clone(&stop);
     let places = endpoint::expand(&args.read)?;
     let write = WriteOptions { is_forced: args.output.force, inputs: &args.read };
     let mut sink = endpoint::create(&args.output.output, &write)?;
-    let taps = places
-        .into_iter()
-        .map(|place| -> capture::Tap { (place.to_string(), Box::new(move || endpoint::open_bytes(&place))) });
+    let taps = places.into_iter().map(move |place| -> capture::Tap {
+        let is_stopping = Arc::clone(&is_stopping);
+        (place.to_string(), Box::new(move || endpoint::open_bytes_until(&place, &is_stopping)))
+    });
     let mut source = capture::Source::new(taps, args.capture_options());
-    let stop = signals::stop()?;
 
     let mut exit = Exit::Done;
     let mut block = Block::new();
@@ -40,6 +43,8 @@ fn record(args: &Args) -> anyhow::Result<Exit> {
         match source.read_block(&mut block) {
             Ok(true) => {}
             Ok(false) => break,
+            // The input was ended in the middle of a packet, as it was told to.
+            Err(_) if stop.load(Ordering::Relaxed) => continue,
             Err(error) => {
                 cli::note(error);
                 exit = Exit::Lost;

@@ -3,8 +3,12 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use flate2::bufread::GzDecoder;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
 use super::format::{Compression, MAGIC};
 use super::place::Place;
@@ -30,9 +34,44 @@ pub(super) type Bytes = Box<dyn Read + Send>;
 /// delivered before the error. Errors on opening name the place, those on
 /// reading do not.
 pub fn open_bytes(place: &Place) -> Result<Box<dyn Read + Send>> {
+    open(place, |file| file)
+}
+
+/// The same, but the bytes end when `is_stopping` turns true, even while a
+/// silent pipe is waited for.
+pub fn open_bytes_until(place: &Place, is_stopping: &Arc<AtomicBool>) -> Result<Box<dyn Read + Send>> {
+    open(place, |file| Stoppable { file, is_stopping: Arc::clone(is_stopping) })
+}
+
+fn open<R: Read + Send + 'static>(place: &Place, wrap: impl FnOnce(File) -> R) -> Result<Bytes> {
     let name = || place.to_string();
     let file = open_file(place).map_err(|error| error.at(name()))?;
-    Ok(decompress(Peeked::new(file).map_err(|error| Error::from(error).at(name()))?)?)
+    Ok(decompress(Peeked::new(wrap(file)).map_err(|error| Error::from(error).at(name()))?)?)
+}
+
+/// How often a wait for input looks whether it is to end.
+const STOP_CHECK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+
+/// A file that ends when it is told to.
+struct Stoppable {
+    file: File,
+    is_stopping: Arc<AtomicBool>,
+}
+
+impl Read for Stoppable {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if self.is_stopping.load(Ordering::Relaxed) {
+                return Ok(0);
+            }
+            let mut waiting = [PollFd::new(&self.file, PollFlags::IN)];
+            match poll(&mut waiting, Some(&STOP_CHECK)) {
+                Ok(0) | Err(Errno::INTR) => {}
+                Ok(_) => return self.file.read(out),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
 }
 
 fn open_file(place: &Place) -> Result<File> {
@@ -47,7 +86,7 @@ fn open_file(place: &Place) -> Result<File> {
     Ok(file)
 }
 
-fn decompress(input: Peeked<File>) -> io::Result<Bytes> {
+fn decompress(input: Peeked<impl Read + Send + 'static>) -> io::Result<Bytes> {
     match Compression::of(input.first()) {
         Compression::None => Ok(Box::new(input)),
         Compression::Gzip => Ok(Box::new(Gunzip::new(BufReader::with_capacity(COMPRESSED_READ, input)))),

@@ -10,7 +10,7 @@ mod input;
 mod output;
 mod place;
 
-pub use bytes::open_bytes;
+pub use bytes::{open_bytes, open_bytes_until};
 pub use input::{Notice, ReadOptions, open};
 pub use output::{WriteOptions, create};
 pub use place::{Place, expand};

@@ -195,10 +195,14 @@ impl<R: Read> CaptureFile<R> {
         }
     }
 
-    /// Whether everything read so far was given out, so that `next` may have to
-    /// wait for more.
+    /// Whether no whole packet is left of what was read so far, so that `next`
+    /// has to read on, and may have to wait.
     pub fn is_drained(&self) -> bool {
-        self.input.is_drained()
+        let unread = self.input.unread();
+        match &self.format {
+            Format::Pcap(pcap) => !pcap.has_next(unread),
+            Format::Pcapng(pcapng) => !pcapng.has_next(unread),
+        }
     }
 
     /// Where the packet that `next` gave last begins.

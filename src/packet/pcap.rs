@@ -61,6 +61,15 @@ impl Pcap {
 
     /// The next packet and where its header begins.
     #[inline]
+    /// Whether the next packet is at hand, or what stands in its place.
+    pub(super) fn has_next(&self, unread: &[u8]) -> bool {
+        let Some(header) = unread.first_chunk::<PACKET_HEADER>() else { return false };
+        let captured = [header[8], header[9], header[10], header[11]];
+        let captured =
+            if self.is_big_endian { u32::from_be_bytes(captured) } else { u32::from_le_bytes(captured) };
+        captured > MAX_PACKET || unread.len() >= self.packet_header + captured as usize
+    }
+
     pub(super) fn next<'a, R: Read>(
         &mut self,
         input: &'a mut Input<R>,
