@@ -4,5 +4,6 @@ mod architecture;
 mod filter;
 mod habits;
 mod pages;
+mod record;
 mod replay;
 mod support;

@@ -2,3 +2,4 @@
 
 pub(crate) mod origin;
 pub(crate) mod program;
+pub(crate) mod recorder;
