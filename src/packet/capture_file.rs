@@ -195,10 +195,15 @@ impl<R: Read> CaptureFile<R> {
         }
     }
 
-    /// Whether everything read so far was given out, so that `next` may have to
-    /// wait for more.
+    /// Whether `next` may have to wait, as the next packet was not read to its end yet.
+    #[inline]
     pub fn is_drained(&self) -> bool {
-        self.input.is_drained()
+        let unread = self.input.unread();
+        let length = match &self.format {
+            Format::Pcap(pcap) => pcap.packet_length(unread),
+            Format::Pcapng(pcapng) => pcapng.packet_length(unread),
+        };
+        length.is_none_or(|length| unread.len() < length)
     }
 
     /// Where the packet that `next` gave last begins.

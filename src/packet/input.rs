@@ -30,11 +30,6 @@ impl<R: Read> Input<R> {
         self.buffer.get(self.start..self.end).unwrap_or_default()
     }
 
-    /// Whether nothing is unread: more takes a read, which may wait.
-    pub(super) fn is_drained(&self) -> bool {
-        self.start == self.end
-    }
-
     /// Waits until `wanted` bytes are unread, and for no more than these; false
     /// when the stream ends before.
     #[inline]

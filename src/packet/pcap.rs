@@ -59,6 +59,16 @@ impl Pcap {
         Ok(Self { is_big_endian, unit, packet_header, link })
     }
 
+    /// The length of the packet that `unread` begins with, its header included;
+    /// `None` when that is not told yet.
+    #[inline]
+    pub(super) fn packet_length(&self, unread: &[u8]) -> Option<usize> {
+        let captured = *unread.get(8..)?.first_chunk()?;
+        let captured =
+            if self.is_big_endian { u32::from_be_bytes(captured) } else { u32::from_le_bytes(captured) };
+        Some(self.packet_header + captured as usize)
+    }
+
     /// The next packet and where its header begins.
     #[inline]
     pub(super) fn next<'a, R: Read>(

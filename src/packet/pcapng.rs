@@ -134,6 +134,13 @@ impl Pcapng {
         Ok(file)
     }
 
+    /// The length of the packet block that `unread` begins with; `None` when
+    /// that is not told yet, or another block comes first.
+    pub(super) fn packet_length(&self, unread: &[u8]) -> Option<usize> {
+        let ([kind, length], _) = self.order.words::<2>(unread)?;
+        matches!(kind, ENHANCED_PACKET | SIMPLE_PACKET | OBSOLETE_PACKET).then_some(length as usize)
+    }
+
     /// The next packet and where its block begins.
     pub(super) fn next<'a, R: Read>(
         &mut self,
