@@ -5,5 +5,7 @@ mod filter;
 mod habits;
 mod pages;
 mod record;
+mod record_cases;
+mod record_damage;
 mod replay;
 mod support;

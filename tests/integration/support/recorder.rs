@@ -13,6 +13,35 @@ pub(crate) struct Recording {
     pub(crate) stats: Value,
 }
 
+impl Recording {
+    /// One line for each record: kind, a letter for each id in order of
+    /// appearance, the first words, and the mark.
+    pub(crate) fn summary(&self) -> Vec<String> {
+        let mut ids: Vec<Vec<u8>> = Vec::new();
+        let mut lines = Vec::new();
+        for record in &self.records {
+            let header = record.header();
+            let number = ids.iter().position(|id| id == header.id).unwrap_or_else(|| {
+                ids.push(header.id.to_vec());
+                ids.len() - 1
+            });
+            let letter = char::from(b'a' + number as u8);
+            let first = record.payload.split(|byte| *byte == b'\n').next().unwrap_or_default();
+            let first = String::from_utf8_lossy(first);
+            let words: Vec<_> = first.split_whitespace().collect();
+            let words = match words[..] {
+                ["HTTP/1.1" | "HTTP/1.0", status, ..] => status.to_owned(),
+                [method, target, "HTTP/1.1" | "HTTP/1.0"] => format!("{method} {target}"),
+                _ => words.join(" "),
+            };
+            let kind = char::from(header.kind.digit());
+            let mark = header.mark.map_or(String::new(), |mark| format!(" {mark:?}").to_lowercase());
+            lines.push(format!("{kind} {letter} {words}{mark}"));
+        }
+        lines
+    }
+}
+
 /// Runs gor-record with `--stats-json`; the input goes to its standard input.
 /// The run must end with status 0.
 #[track_caller]
