@@ -96,10 +96,27 @@ impl Connection {
             dialogue: &mut self.dialogue,
             held: &mut self.held,
             given_up: &mut self.given_up,
+            has_restarted: false,
         };
         let out = &mut context.out;
         work(&mut self.assemblers[side as usize], context.limits, context.counters, &mut |event| {
             inbox.take(event, out);
+        });
+        if inbox.has_restarted {
+            self.restart(side.other(), context);
+        }
+    }
+
+    /// Lets a direction begin anew, as the other one has. What it held back was
+    /// of the former connection, and behind a gap.
+    fn restart(&mut self, side: Side, context: &mut Context<'_>) {
+        let mut assembler = std::mem::take(&mut self.assemblers[side as usize]);
+        let bytes = &mut context.out.ledger.bytes;
+        assembler.flush(context.counters, &mut |event| {
+            if let Event::Data(chunk) = event {
+                bytes.delivered += chunk.bytes.len() as u64;
+                bytes.skipped += chunk.bytes.len() as u64;
+            }
         });
     }
 
@@ -261,6 +278,7 @@ struct Inbox<'a> {
     dialogue: &'a mut Dialogue,
     held: &'a mut Option<Box<[Held; 2]>>,
     given_up: &'a mut [Option<Seq>; 2],
+    has_restarted: bool,
 }
 
 impl Inbox<'_> {
@@ -276,7 +294,7 @@ impl Inbox<'_> {
                 }
             }
             Event::Gap { bytes, is_snapped, .. } if is_waiting => {
-                self.hold(Waiting::Gap { bytes, is_snapped })
+                self.hold(Waiting::Gap { bytes, is_snapped });
             }
             Event::Gap { bytes, is_snapped, .. } => {
                 self.joined[self.side as usize] = true;
@@ -294,6 +312,7 @@ impl Inbox<'_> {
                 *self.dialogue = Dialogue::new(self.dialogue.known_client(out.options), out.options.protocol);
                 out.ledger.connections.seen += 1;
                 (self.seen, *self.given_up) = (None, [None; 2]);
+                (self.joined, self.has_restarted) = ([true; 2], true);
             }
         }
     }

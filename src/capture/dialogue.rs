@@ -124,13 +124,20 @@ impl Dialogue {
             Recognised::Http2 => self.speak_other("HTTP/2", out),
             Recognised::Other(name) => self.speak_other(name, out),
             Recognised::NeedMore if stream.buffer.len() < MAX_START_LINE => {}
-            _ if is_joined[side as usize] => self.decide_joined(key, side, is_joined, out),
+            _ if is_joined[side as usize] => self.decide_joined(key, side, chunk, is_joined, out),
             _ => self.speak_other("unknown", out),
         }
     }
 
     /// The first bytes are in the middle of something: looks for a start in them.
-    fn decide_joined(&mut self, key: &Key, side: Side, is_joined: [bool; 2], out: &mut Out<'_>) {
+    fn decide_joined(
+        &mut self,
+        key: &Key,
+        side: Side,
+        chunk: &Chunk<'_>,
+        is_joined: [bool; 2],
+        out: &mut Out<'_>,
+    ) {
         let stream = &mut self.streams[side as usize];
         let is_client = self.client.map(|client| client == side);
         let request = find_request(&stream.buffer).filter(|_| is_client != Some(false));
@@ -139,8 +146,11 @@ impl Dialogue {
             (Some(_), _) => self.speak_http(key, side, [usize::MAX; 2], is_joined, out),
             (None, Some(_)) => self.speak_http(key, side.other(), [usize::MAX; 2], is_joined, out),
             (None, None) => {
-                out.ledger.bytes.skipped += stream.buffer.len() as u64;
-                stream.buffer.clear();
+                let passed = stream.buffer.len() - last_lines(&stream.buffer).len();
+                out.ledger.bytes.skipped += passed as u64;
+                stream.buffer.drain(..passed);
+                let seq = chunk.seq + chunk.bytes.len() as u32 + (stream.buffer.len() as u32).wrapping_neg();
+                stream.begin(Framer::request(), &Chunk { seq, ..*chunk }, 0);
             }
         }
     }
@@ -554,6 +564,15 @@ impl Dialogue {
         let pending = self.pending.capacity() * size_of::<Pending>();
         self.streams.iter().map(|stream| stream.buffer.capacity()).sum::<usize>() + pending
     }
+}
+
+/// The last line and the one before it, in which a message may begin that the
+/// next bytes confirm; the line end before them included, so that nobody takes
+/// them for the beginning of the stream.
+fn last_lines(bytes: &[u8]) -> &[u8] {
+    let start = memchr::memrchr_iter(b'\n', bytes).take(2).last().unwrap_or(bytes.len());
+    let lines = &bytes[start..];
+    if lines.len() < MAX_START_LINE { lines } else { &[] }
 }
 
 fn messages(ledger: &mut Ledger, is_request: bool) -> &mut Messages {

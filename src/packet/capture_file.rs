@@ -195,14 +195,15 @@ impl<R: Read> CaptureFile<R> {
         }
     }
 
-    /// Whether no whole packet is left of what was read so far, so that `next`
-    /// has to read on, and may have to wait.
+    /// Whether `next` may have to wait, as the next packet was not read to its end yet.
+    #[inline]
     pub fn is_drained(&self) -> bool {
         let unread = self.input.unread();
-        match &self.format {
-            Format::Pcap(pcap) => !pcap.has_next(unread),
-            Format::Pcapng(pcapng) => !pcapng.has_next(unread),
-        }
+        let length = match &self.format {
+            Format::Pcap(pcap) => pcap.packet_length(unread),
+            Format::Pcapng(pcapng) => pcapng.packet_length(unread),
+        };
+        length.is_none_or(|length| unread.len() < length)
     }
 
     /// Where the packet that `next` gave last begins.

@@ -59,17 +59,18 @@ impl Pcap {
         Ok(Self { is_big_endian, unit, packet_header, link })
     }
 
-    /// The next packet and where its header begins.
+    /// The length of the packet that `unread` begins with, its header included;
+    /// `None` when that is not told yet.
     #[inline]
-    /// Whether the next packet is at hand, or what stands in its place.
-    pub(super) fn has_next(&self, unread: &[u8]) -> bool {
-        let Some(header) = unread.first_chunk::<PACKET_HEADER>() else { return false };
-        let captured = [header[8], header[9], header[10], header[11]];
+    pub(super) fn packet_length(&self, unread: &[u8]) -> Option<usize> {
+        let captured = *unread.get(8..)?.first_chunk()?;
         let captured =
             if self.is_big_endian { u32::from_be_bytes(captured) } else { u32::from_le_bytes(captured) };
-        captured > MAX_PACKET || unread.len() >= self.packet_header + captured as usize
+        Some(self.packet_header + captured as usize)
     }
 
+    /// The next packet and where its header begins.
+    #[inline]
     pub(super) fn next<'a, R: Read>(
         &mut self,
         input: &'a mut Input<R>,

@@ -134,24 +134,14 @@ impl Pcapng {
         Ok(file)
     }
 
-    /// The next packet and where its block begins.
-    /// Whether the next packet's block is at hand, or one that has to be looked at.
-    pub(super) fn has_next(&self, mut unread: &[u8]) -> bool {
-        while let Some(([kind, length], _)) = self.order.words(unread) {
-            let is_packet = matches!(kind, ENHANCED_PACKET | SIMPLE_PACKET | OBSOLETE_PACKET);
-            // A new section may have another byte order, in which this length means nothing.
-            if kind == SECTION || length > MAX_BLOCK {
-                return true;
-            }
-            let Some(rest) = unread.get(length.max(EMPTY_BLOCK) as usize..) else { return false };
-            if is_packet {
-                return true;
-            }
-            unread = rest;
-        }
-        false
+    /// The length of the packet block that `unread` begins with; `None` when
+    /// that is not told yet, or another block comes first.
+    pub(super) fn packet_length(&self, unread: &[u8]) -> Option<usize> {
+        let ([kind, length], _) = self.order.words::<2>(unread)?;
+        matches!(kind, ENHANCED_PACKET | SIMPLE_PACKET | OBSOLETE_PACKET).then_some(length as usize)
     }
 
+    /// The next packet and where its block begins.
     pub(super) fn next<'a, R: Read>(
         &mut self,
         input: &'a mut Input<R>,

@@ -4,5 +4,8 @@ mod architecture;
 mod filter;
 mod habits;
 mod pages;
+mod record;
+mod record_cases;
+mod record_damage;
 mod replay;
 mod support;

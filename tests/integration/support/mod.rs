@@ -1,4 +1,6 @@
 //! What the tests of all tools share.
 
 pub(crate) mod origin;
+pub(crate) mod packets;
 pub(crate) mod program;
+pub(crate) mod recorder;

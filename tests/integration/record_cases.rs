@@ -1,0 +1,579 @@
+//! `gor-record` on scripted conversations: what must become of each, in a table.
+#![allow(clippy::too_many_lines, reason = "tables of cases")]
+
+use crate::support::packets::Side::{Client, Server};
+use crate::support::packets::{Packet, Talk, pcap, pcap_snapped};
+use crate::support::recorder::{assert_reconciles, number, record};
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
+
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")
+}
+
+fn post(path: &str, body: &str) -> String {
+    format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+fn status(status: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status} Reason\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+/// A name, more arguments, the conversation, the records, and numbers of the ledger.
+struct Case {
+    name: &'static str,
+    args: &'static [&'static str],
+    talk: Talk,
+    records: &'static [&'static str],
+    stats: &'static [(&'static str, u64)],
+}
+
+impl Case {
+    fn new(name: &'static str, talk: Talk, records: &'static [&'static str]) -> Self {
+        Case { name, args: &["--responses"], talk, records, stats: &[] }
+    }
+
+    fn with(self, args: &'static [&'static str]) -> Self {
+        Case { args, ..self }
+    }
+
+    fn counts(self, stats: &'static [(&'static str, u64)]) -> Self {
+        Case { stats, ..self }
+    }
+}
+
+/// Runs all cases and tells of all that differ.
+#[track_caller]
+fn check(cases: Vec<Case>) {
+    let mut faults = Vec::new();
+    for case in cases {
+        let recording = record(&[&["-r", "-"], case.args].concat(), &pcap(&case.talk.packets));
+        assert_reconciles(&recording, case.name);
+        if recording.summary() != case.records {
+            faults.push(format!("{}: {:?}, expected {:?}", case.name, recording.summary(), case.records));
+        }
+        for (path, expected) in case.stats {
+            let found = number(&recording.stats, path);
+            if found != *expected {
+                faults.push(format!("{}: {path} is {found}, expected {expected}", case.name));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{} faults\n{}", faults.len(), faults.join("\n"));
+}
+
+const PAIR: &[&str] = &["1 a GET /a", "2 a 200"];
+const TWO_PAIRS: &[&str] = &["1 a GET /a", "2 a 200", "1 b GET /b", "2 b 200"];
+
+#[test]
+fn messages_are_framed_and_paired() {
+    let three = [get("/a"), get("/b"), get("/c")].concat();
+    check(vec![
+        Case::new("one exchange", Talk::open().client(get("/a")).server(OK).close(), PAIR),
+        Case::new(
+            "two on one connection",
+            Talk::open().client(get("/a")).server(OK).client(get("/b")).server(CHUNKED),
+            TWO_PAIRS,
+        ),
+        Case::new(
+            "pipelined in one segment",
+            Talk::open().client(&three).server([OK, &status("404", ""), CHUNKED].concat()),
+            &["1 a GET /a", "1 b GET /b", "1 c GET /c", "2 a 200", "2 b 404", "2 c 200"],
+        ),
+        Case::new(
+            "pipelined in segments with one acknowledgement",
+            Talk::open().in_segments(Client, three.as_bytes(), 7).in_segments(Server, [OK, OK, OK].concat().as_bytes(), 5),
+            &["1 a GET /a", "1 b GET /b", "1 c GET /c", "2 a 200", "2 b 200", "2 c 200"],
+        ),
+        Case::new(
+            "a request over two segments",
+            Talk::open().client("GET /a HT").client("TP/1.1\r\nHost: a\r\n\r\n").server(OK),
+            PAIR,
+        ),
+        Case::new(
+            "an interim response is no record",
+            Talk::open()
+                .client("PUT /a HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+                .server(CONTINUE)
+                .client("xy")
+                .server(OK),
+            &["1 a PUT /a", "2 a 200"],
+        )
+        .counts(&[("/responses/interim", 1), ("/bytes/interim", 25)]),
+        Case::new(
+            "two interim responses and the final one in a segment",
+            Talk::open().client(get("/a")).server([CONTINUE, "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", OK].concat()),
+            PAIR,
+        )
+        .counts(&[("/responses/interim", 2)]),
+        Case::new(
+            "a final response before its request is whole",
+            Talk::open().client("POST /a HTTP/1.1\r\nContent-Length: 9\r\n\r\nabc").server(status("413", "no")).client("defghi").client(get("/b")).server(OK),
+            &["2 a 413", "1 a POST /a", "1 b GET /b", "2 b 200"],
+        ),
+        Case::new(
+            "an upgrade ends HTTP",
+            Talk::open()
+                .client("GET /a HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+                .server("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x01\x02")
+                .client(get("/not-http"))
+                .server("12345"),
+            &["1 a GET /a", "2 a 101"],
+        )
+        .counts(&[("/connections/upgraded", 1), ("/bytes/tunnelled", 42)]),
+        Case::new(
+            "CONNECT ends HTTP when it succeeds",
+            Talk::open().client("CONNECT b:443 HTTP/1.1\r\n\r\n").server("HTTP/1.1 200 Fine\r\n\r\n").client("\x16\x03\x01").server("xyz"),
+            &["1 a CONNECT b:443", "2 a 200"],
+        )
+        .counts(&[("/connections/upgraded", 1), ("/bytes/tunnelled", 6)]),
+        Case::new(
+            "CONNECT that is refused stays HTTP",
+            Talk::open().client("CONNECT b:443 HTTP/1.1\r\n\r\n").server(status("403", "no")).client(get("/b")).server(OK),
+            &["1 a CONNECT b:443", "2 a 403", "1 b GET /b", "2 b 200"],
+        ),
+        Case::new(
+            "HEAD, 204 and 304 have no body",
+            Talk::open()
+                .client("HEAD /a HTTP/1.1\r\n\r\n")
+                .server("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n")
+                .client(get("/b"))
+                .server("HTTP/1.1 204 No Content\r\n\r\n")
+                .client(get("/c"))
+                .server("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n")
+                .client(get("/d"))
+                .server(OK),
+            &["1 a HEAD /a", "2 a 200", "1 b GET /b", "2 b 204", "1 c GET /c", "2 c 304", "1 d GET /d", "2 d 200"],
+        ),
+        Case::new(
+            "until close, ended by FIN",
+            Talk::open().client("GET /a HTTP/1.0\r\n\r\n").server("HTTP/1.0 200 OK\r\n\r\nbody").fin(Server),
+            PAIR,
+        ),
+        Case::new(
+            "until close, ended by RST",
+            Talk::open().client(get("/a")).server("HTTP/1.1 200 OK\r\n\r\nbody").reset(Server),
+            &["1 a GET /a"],
+        )
+        .counts(&[("/responses/lost/reset", 1)]),
+        Case::new(
+            "conflicting lengths are framed by the chunks",
+            Talk::open()
+                .client("POST /a HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n")
+                .server(OK),
+            &["1 a POST /a", "2 a 200"],
+        )
+        .counts(&[("/requests/suspicious", 1)]),
+        Case::new(
+            "a second request sent before the first response has arrived",
+            Talk::open().client(get("/a")).server(OK).unaware().client(get("/b")).server(status("404", "")),
+            &["1 a GET /a", "2 a 200", "1 b GET /b", "2 b 404"],
+        ),
+        Case::new(
+            "an empty line between messages",
+            Talk::open().client(get("/a") + "\r\n").server(OK).client(get("/b")).server(OK),
+            TWO_PAIRS,
+        )
+        .counts(&[("/bytes/between", 2)]),
+    ]);
+}
+
+#[test]
+fn what_tcp_does_to_segments_does_not_show() {
+    let exchange = || Talk::open().client(get("/a")).server(OK);
+    check(vec![
+        Case::new("retransmission", Talk::open().client(get("/a")).again().server(OK).again(), PAIR),
+        Case::new(
+            "overlap",
+            Talk::open()
+                .client("GET /a HTTP/1.1\r\n")
+                .overlapping(Client, b"1.1\r\n", b"A: b\r\n\r\n")
+                .server(OK),
+            PAIR,
+        ),
+        Case::new(
+            "reordered within a direction",
+            Talk::open().client("GET /a HTTP/1.1\r\n").client("A: b\r\n\r\n").early(1).server(OK),
+            PAIR,
+        ),
+        Case::new("a response captured before its request", exchange().early(1), PAIR),
+        Case::new(
+            "responses captured before their requests, twice",
+            exchange().early(1).client(get("/b")).server(OK).early(1),
+            TWO_PAIRS,
+        ),
+        Case::new(
+            "the next request captured before the response that it knows",
+            exchange().client(get("/b")).early(1).server(OK),
+            TWO_PAIRS,
+        ),
+        Case::new(
+            "keep-alive probes",
+            exchange().probe(Client).acknowledges(Server).probe(Server).client(get("/b")).server(OK),
+            TWO_PAIRS,
+        ),
+        Case::new(
+            "sequence numbers wrap",
+            Talk::joined()
+                .from(u32::MAX - 20, u32::MAX - 10)
+                .handshake()
+                .client(get("/a"))
+                .server(OK)
+                .client(get("/b"))
+                .server(OK),
+            TWO_PAIRS,
+        ),
+        Case::new(
+            "the port is used again",
+            exchange()
+                .close()
+                .then(Talk::joined().from(77_000, 88_000).handshake().client(get("/b")).server(OK)),
+            TWO_PAIRS,
+        )
+        .counts(&[("/connections/seen", 2)]),
+        Case::new(
+            "the port is used again without an end",
+            exchange()
+                .client("GET /lost")
+                .then(Talk::joined().from(77_000, 88_000).handshake().client(get("/b")).server(OK)),
+            TWO_PAIRS,
+        )
+        .counts(&[("/connections/seen", 2), ("/requests/lost/closed", 1)]),
+    ]);
+}
+
+#[test]
+fn other_protocols_are_named_and_not_decoded() {
+    let tls = "\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00";
+    check(vec![
+        Case::new("TLS", Talk::open().client(tls).server(tls), &[]).counts(&[("/connections/other/TLS", 1)]),
+        Case::new("HTTP/2", Talk::open().client("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), &[])
+            .counts(&[("/connections/other/HTTP~12", 1)]),
+        Case::new("SSH", Talk::open().server("SSH-2.0-x\r\n").client("SSH-2.0-y\r\n"), &[])
+            .counts(&[("/connections/other/SSH", 1)]),
+        Case::new("nothing known", Talk::open().client("hello there\n").server("good day\n"), &[])
+            .counts(&[("/connections/other/unknown", 1)]),
+    ]);
+}
+
+#[test]
+fn a_connection_joined_in_its_middle_finds_the_next_message() {
+    check(vec![
+        Case::new(
+            "in a request's body",
+            Talk::joined().client("the end of a body").server(OK).client(get("/a")).server(OK),
+            &["2 a 200", "1 b GET /a", "2 b 200"],
+        )
+        .counts(&[("/without_request", 1)]),
+        Case::new(
+            "in a response's body",
+            Talk::joined().server("the end of a body").client(get("/a")).server(OK),
+            PAIR,
+        ),
+        Case::new(
+            "in a response's body that goes on into the next segment",
+            Talk::joined().server("of a body").server("the end\r\n").client(get("/a")).server(OK),
+            PAIR,
+        ),
+        Case::new("at a request", Talk::joined().client(get("/a")).server(OK), PAIR),
+        Case::new(
+            "at a response",
+            Talk::joined().server(OK).client(get("/a")).server(OK),
+            &["2 a 200", "1 b GET /a", "2 b 200"],
+        ),
+        Case::new(
+            "the next request begins within two segments",
+            Talk::joined()
+                .client("of a body")
+                .client("end\r\nGET /a HT")
+                .client("TP/1.1\r\nA: b\r\n\r\n")
+                .server(OK),
+            PAIR,
+        ),
+    ]);
+}
+
+#[test]
+fn either_direction_may_be_missing() {
+    let unseen = |side| {
+        let (get_a, get_b) = (get("/a"), get("/b"));
+        let talk = Talk::joined();
+        match side {
+            Server => talk.client(get_a).unseen(Server, OK).client(get_b).unseen(Server, OK),
+            Client => talk.unseen(Client, get_a).server(OK).unseen(Client, get_b).server(status("404", "")),
+        }
+    };
+    check(vec![
+        Case::new("no responses", unseen(Server), &["1 a GET /a", "1 b GET /b"])
+            .counts(&[("/without_response", 0)]),
+        Case::new("no requests", unseen(Client), &["2 a 200", "2 b 404"]).counts(&[("/without_request", 2)]),
+        Case::new(
+            "no requests but their SYN",
+            Talk::open()
+                .unseen(Client, get("/a"))
+                .server(OK)
+                .unseen(Client, get("/b"))
+                .server(status("404", "")),
+            &["2 a 200", "2 b 404"],
+        ),
+    ]);
+}
+
+#[test]
+fn a_loss_costs_its_message_and_no_other() {
+    let later = |talk: Talk| talk.wait(3000).client(get("/z")).server(OK);
+    check(vec![
+        Case::new(
+            "a gap in a request's head",
+            later(
+                Talk::open()
+                    .client(get("/a"))
+                    .server(OK)
+                    .client("GET /b HT")
+                    .unseen(Client, "TP/1.1\r\n")
+                    .client("A: b\r\n\r\n")
+                    .server(OK),
+            ),
+            &["1 a GET /a", "2 a 200", "2 b 200", "1 c GET /z", "2 c 200"],
+        )
+        .counts(&[("/requests/lost/gap", 1)]),
+        Case::new(
+            "a gap in a request's body",
+            later(
+                Talk::open()
+                    .client(post("/a", "0123456789").trim_end_matches("6789"))
+                    .unseen(Client, "6789")
+                    .client("")
+                    .server(OK),
+            ),
+            &["2 a 200", "1 b GET /z", "2 b 200"],
+        ),
+        Case::new(
+            "a gap in a response's body",
+            later(
+                Talk::open()
+                    .client(get("/a"))
+                    .server("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")
+                    .unseen(Server, "def")
+                    .server("ghi"),
+            ),
+            &["1 a GET /a", "1 b GET /z", "2 b 200"],
+        )
+        .counts(&[("/responses/lost/gap", 1)]),
+        Case::new(
+            "a whole request",
+            later(
+                Talk::open()
+                    .client(get("/a"))
+                    .server(OK)
+                    .unseen(Client, get("/b"))
+                    .server(status("404", ""))
+                    .client(get("/c"))
+                    .server(OK),
+            ),
+            &["1 a GET /a", "2 a 200", "2 b 404", "1 c GET /c", "2 c 200", "1 d GET /z", "2 d 200"],
+        ),
+        Case::new(
+            "a whole response",
+            later(
+                Talk::open().client(get("/a")).unseen(Server, OK).client(get("/b")).server(status("404", "")),
+            ),
+            &["1 a GET /a", "1 b GET /b", "2 b 404", "1 c GET /z", "2 c 200"],
+        ),
+        Case::new(
+            "an unfinished message expires",
+            Talk::open().client("GET /a HTTP/1.1\r\n").wait(5000).client(get("/b")).server(OK),
+            &["1 a GET /b", "2 a 200"],
+        )
+        .counts(&[("/requests/lost/expired", 1)]),
+        Case::new(
+            "an unfinished message is waited for with a longer --expire",
+            Talk::open().client("GET /a HTTP/1.1\r\n").wait(5000).client("A: b\r\n\r\n").server(OK),
+            PAIR,
+        )
+        .with(&["--responses", "--expire", "10s"]),
+        Case::new(
+            "a message that the capture's end cuts",
+            Talk::open().client(get("/a")).server(&OK[..20]),
+            &["1 a GET /a"],
+        )
+        .counts(&[("/responses/lost/capture_end", 1)]),
+        Case::new(
+            "a message without its end is recorded when that is asked for",
+            Talk::open().client(get("/a")).server(&OK[..20]),
+            &["1 a GET /a", "2 a 200 gap"],
+        )
+        .with(&["--responses", "--allow-incomplete"]),
+        Case::new(
+            "a gap in a body is recorded when that is asked for",
+            later(
+                Talk::open()
+                    .client(get("/a"))
+                    .server("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")
+                    .unseen(Server, "def")
+                    .server("ghi"),
+            ),
+            &["1 a GET /a", "2 a 200 gap", "1 b GET /z", "2 b 200"],
+        )
+        .with(&["--responses", "--allow-incomplete"]),
+        Case::new(
+            "a chunk size that overflows",
+            Talk::open()
+                .client(get("/a"))
+                .server("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n")
+                .client(get("/b"))
+                .server(OK),
+            &["1 a GET /a", "1 b GET /b", "2 b 200"],
+        )
+        .counts(&[("/responses/lost/malformed", 1)]),
+        Case::new(
+            "garbage after a good message",
+            Talk::open().client(get("/a") + "\x01\x02garbage\n").server(OK).client(get("/b")).server(OK),
+            TWO_PAIRS,
+        )
+        .counts(&[("/requests/lost/malformed", 1)]),
+    ]);
+}
+
+/// Within the pipeline nobody can tell whose response is missing.
+#[test]
+fn after_a_pipeline_that_lost_something_exchanges_are_paired_again() {
+    let three = || Talk::open().client(get("/a"));
+    let talks = [
+        three().unseen(Client, get("/b")).client(get("/c")).server(OK).server(OK).server(OK),
+        three().client(get("/b") + &get("/c")).unseen(Server, OK).server(OK).server(OK),
+    ];
+    for talk in talks {
+        let talk = talk.wait(3000).client(get("/y")).server(OK).client(get("/z")).server(status("404", ""));
+        let recording = record(&["-r", "-", "--responses"], &pcap(&talk.packets));
+        let [.., y, y_answer, z, z_answer] = &recording.records[..] else {
+            panic!("{:?}", recording.summary())
+        };
+        let ids = [y, y_answer, z, z_answer].map(|record| record.header().id.to_vec());
+        assert!(y.payload.starts_with(b"GET /y") && ids[0] == ids[1], "{:?}", recording.summary());
+        assert!(
+            z_answer.payload.starts_with(b"HTTP/1.1 404") && ids[2] == ids[3],
+            "{:?}",
+            recording.summary()
+        );
+    }
+}
+
+#[test]
+fn options_decide_what_is_recorded() {
+    let exchange = || Talk::open().client(get("/a")).server(OK);
+    let six = || Talk::between("[::2]:4000", "[::1]:80").handshake().client(get("/a")).server(OK);
+    check(vec![
+        Case::new("no responses", exchange(), &["1 a GET /a"])
+            .with(&[])
+            .counts(&[("/responses/not_asked_for", 1)]),
+        Case::new("a port", exchange(), PAIR).with(&["--responses", ":80"]),
+        Case::new("another port", exchange(), &[])
+            .with(&["--responses", ":81"])
+            .counts(&[("/packets/other_ports", 5)]),
+        Case::new("an address and ports", exchange(), PAIR).with(&["--responses", "10.0.0.1:8080,80"]),
+        Case::new("the client's address is no server", exchange(), &[]).with(&["--responses", "10.0.0.2:"]),
+        Case::new("an IPv6 address", six(), PAIR).with(&["--responses", "[::1]:"]),
+        Case::new(
+            "too long a message is cut",
+            Talk::open().client(post("/a", &"x".repeat(500))).server(OK),
+            &["1 a POST /a cut", "2 a 200"],
+        )
+        .with(&["--responses", "--max-message", "100"])
+        .counts(&[("/bytes/cut", 450)]),
+        Case::new(
+            "binary",
+            Talk::open().client("ping").client("ping").server("pong").client("bye"),
+            &["1 a pingping", "2 a pong", "1 b bye"],
+        )
+        .with(&["--responses", "--protocol", "binary"]),
+    ]);
+}
+
+fn packets(talks: impl IntoIterator<Item = Talk>) -> Vec<Packet> {
+    talks.into_iter().flat_map(|talk| talk.packets).collect()
+}
+
+#[test]
+fn ids_are_made_of_ports_address_and_acknowledgement() {
+    let talk = Talk::open();
+    let first = talk.acknowledged();
+    let talk = talk.client(get("/a") + &get("/b")).server([OK, OK].concat());
+    let third = talk.acknowledged();
+    let talk = talk.client(get("/c"));
+    let recording = record(&["-r", "-"], &pcap(&talk.packets));
+    let ids: Vec<_> = recording
+        .records
+        .iter()
+        .map(|record| String::from_utf8_lossy(record.header().id).into_owned())
+        .collect();
+    let expected = [first, first + 1, third].map(|exchange| format!("0fa000500a000002{exchange:08x}"));
+    assert_eq!(ids, expected);
+}
+
+#[test]
+fn expect_is_removed_and_the_real_ip_put_in_place_of_a_forged_one() {
+    let request = "PUT /a HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nx-real-ip: 1.1.1.1\r\nContent-Length: 2\r\n\r\nxy";
+    for (talk, address) in
+        [(Talk::open(), "10.0.0.2"), (Talk::between("[fd00::7]:4000", "[::1]:80").handshake(), "fd00::7")]
+    {
+        let packets = talk.client(request).packets;
+        let recording = record(&["-r", "-", "--real-ip-header", "X-Real-IP"], &pcap(&packets));
+        let expected =
+            format!("PUT /a HTTP/1.1\r\nX-Real-IP: {address}\r\nHost: a\r\nContent-Length: 2\r\n\r\nxy");
+        assert_eq!(String::from_utf8_lossy(&recording.records[0].payload), expected);
+        let plain = record(&["-r", "-"], &pcap(&packets));
+        let expected = request.replace("Expect: 100-continue\r\n", "");
+        assert_eq!(String::from_utf8_lossy(&plain.records[0].payload), expected);
+    }
+}
+
+#[test]
+fn a_body_that_holds_the_separator_comes_back_whole() {
+    let body = "one\n🐵🙈🙉\n1 deadbeef 1 1\nGET /forged HTTP/1.1\r\n\r\n\n🐵🙈🙉\n";
+    let talk = Talk::open().client(post("/a", body)).server(status("200", body)).client(get("/b"));
+    let recording = record(&["-r", "-", "--responses"], &pcap(&talk.packets));
+    assert_eq!(recording.summary(), ["1 a POST /a", "2 a 200", "1 b GET /b"]);
+    assert!(recording.records[0].payload.ends_with(body.as_bytes()));
+    assert!(recording.records[1].payload.ends_with(body.as_bytes()));
+}
+
+#[test]
+fn a_snapped_body_is_a_gap_and_the_next_messages_come_out() {
+    let long = post("/a", &"x".repeat(900));
+    let talk = Talk::open().client(&long).server(OK).client(get("/b")).server(OK);
+    let recording = record(&["-r", "-", "--responses"], &pcap_snapped(&talk.packets, 200));
+    assert_reconciles(&recording, "snapped");
+    assert_eq!(recording.summary(), ["2 a 200", "1 b GET /b", "2 b 200"]);
+    assert_eq!(number(&recording.stats, "/requests/lost/snapped"), 1);
+}
+
+#[test]
+fn a_head_without_end_is_given_up() {
+    let talk = Talk::open().client("GET /a HTTP/1.1\r\n").in_segments(
+        Client,
+        "A: bcdefgh\r\n".repeat(100_000).as_bytes(),
+        16_000,
+    );
+    let talk = talk.client(get("/b")).server(OK);
+    let recording = record(&["-r", "-", "--responses"], &pcap(&talk.packets));
+    assert_reconciles(&recording, "an endless head");
+    assert_eq!(recording.summary(), ["1 a GET /b", "2 a 200"]);
+    assert_eq!(number(&recording.stats, "/requests/lost/malformed"), 1);
+}
+
+#[test]
+fn connections_beyond_the_bound_are_forgotten_and_counted() {
+    let client = |number: u32| format!("10.1.{}.{}:4000", number >> 8, number & 255);
+    let one = |number| Talk::between(&client(number), "10.0.0.1:80").handshake().client("GET /unfinished");
+    let recording = record(&["-r", "-"], &pcap(&packets((0..40_000).map(one))));
+    assert_reconciles(&recording, "many connections");
+    assert_eq!(number(&recording.stats, "/connections/seen"), 40_000);
+    assert!(
+        number(&recording.stats, "/requests/lost/evicted")
+            + number(&recording.stats, "/requests/lost/expired")
+            > 7_000
+    );
+}
