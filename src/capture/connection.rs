@@ -276,7 +276,7 @@ impl Inbox<'_> {
                 }
             }
             Event::Gap { bytes, is_snapped, .. } if is_waiting => {
-                self.hold(Waiting::Gap { bytes, is_snapped })
+                self.hold(Waiting::Gap { bytes, is_snapped });
             }
             Event::Gap { bytes, is_snapped, .. } => {
                 self.joined[self.side as usize] = true;
