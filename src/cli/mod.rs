@@ -3,6 +3,7 @@
 pub mod filter;
 mod options;
 pub mod record;
+pub mod replay;
 mod run;
 pub mod signals;
 pub mod values;

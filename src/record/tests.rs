@@ -153,7 +153,8 @@ proptest! {
 
 #[test]
 fn header_lines() {
-    let cases: &[(&str, Result<(Kind, &str, i64, Option<i64>), Malformed>)] = &[
+    type Parsed<'a> = Result<(Kind, &'a str, i64, Option<i64>), Malformed>;
+    let cases: &[(&str, Parsed<'_>)] = &[
         ("1 a1 1732 5", Ok((Kind::Request, "a1", 1732, Some(5)))),
         ("2 a1 1732", Ok((Kind::Response, "a1", 1732, None))),
         ("3 a1 1732 -1", Ok((Kind::Replayed, "a1", 1732, Some(-1)))),

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
-use gor_tools::cli::record;
+use gor_tools::cli::{filter, record, replay};
 
 /// The tools, each with its command line.
 fn tools() -> Vec<Command> {
-    vec![record::Args::command()]
+    vec![record::Args::command(), filter::Args::command(), replay::Args::command()]
 }
 
 /// Each file that is made, and what belongs into it.
@@ -47,7 +47,8 @@ fn man_page(tool: &Command) -> std::io::Result<Vec<u8>> {
         if let Some(examples) = text.strip_prefix("Examples:\n") {
             writeln!(page, ".SH EXAMPLES\n.EX\n{examples}\n.EE")?;
         } else if let Some(statuses) = text.strip_prefix("Exit status:") {
-            writeln!(page, ".SH \"EXIT STATUS\"\n{}", statuses.trim())?;
+            let lines: Vec<_> = statuses.trim().lines().map(str::trim_start).collect();
+            writeln!(page, ".SH \"EXIT STATUS\"\n{}", lines.join("\n"))?;
         } else {
             writeln!(page, ".SH NOTES\n{text}")?;
         }

@@ -1,0 +1,24 @@
+complete -c gor-filter -l threads -d 'Judge on this many threads; one for each core unless given. The output is the same' -r
+complete -c gor-filter -l method -d 'The method is this one; any of those given' -r
+complete -c gor-filter -l url -d 'The path and query match; any of those given' -r
+complete -c gor-filter -l not-url -d 'The path and query match none of those given' -r
+complete -c gor-filter -l header -d 'A header of this name, in any case, is there and a value of it matches; all of those given' -r
+complete -c gor-filter -l not-header -d 'No value of a header of this name matches; none of those given' -r
+complete -c gor-filter -l basic-auth -d 'The decoded user:password of basic authentication is there and matches; any of those given' -r
+complete -c gor-filter -l header-limit -d 'The header\'s value belongs to this share of all values, by its hash, or it has none; all of those given' -r
+complete -c gor-filter -l param-limit -d 'The same for a parameter of the query, its value taken as recorded' -r
+complete -c gor-filter -l kind -d 'Write records of this kind; any of those given' -r -f -a "request\t'What the client sent'
+response\t'What the server answered when it was recorded'
+replayed\t'What a replay of the request was answered'"
+complete -c gor-filter -l limit -d 'Write this many records and stop' -r
+complete -c gor-filter -l max-record -d 'Longest record accepted, up to 3gb' -r
+complete -c gor-filter -s o -l output -d 'Write records to this file; `-` is standard output, `null:` discards. May be repeated' -r
+complete -c gor-filter -l stats-json -d 'Write the ledger to this file, as JSON' -r -F
+complete -c gor-filter -l invert -d 'Write exactly the records that the rules drop, and drop those that they let pass'
+complete -c gor-filter -l strict -d 'Fail at the first malformed record instead of skipping it'
+complete -c gor-filter -l force -d 'Overwrite existing files'
+complete -c gor-filter -l stats -d 'Print the ledger at the end, on standard error: what became of each record. So does -v'
+complete -c gor-filter -s v -l verbose -d 'Say more; twice for everything'
+complete -c gor-filter -s q -l quiet -d 'Say only what went wrong'
+complete -c gor-filter -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c gor-filter -s V -l version -d 'Print version'

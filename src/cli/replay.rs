@@ -1,0 +1,99 @@
+//! The command line of `gor-replay`.
+
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::time::Duration;
+
+use clap::Parser;
+
+use super::{InputOptions, OutputOptions, Verbosity, values};
+use crate::pace::Speed;
+use crate::replay::Target;
+
+const EXAMPLES: &str = "\
+Examples:
+  gor-replay -i requests.gor staging.example.com
+      sends what was recorded, when it was recorded to come
+  gor-record -r traffic.pcapng | gor-filter --method GET | gor-replay --speed 2x http://127.0.0.1:8080
+      sends the GET requests of a capture, twice as fast
+  gor-replay --no-wait --connections 32 -i requests.gor localhost:8080 localhost:8081
+      sends to two targets, as fast as they answer
+  gor-replay --dry-run -i 'requests-*.gor.gz'
+      tells what is recorded, and how long a replay takes
+
+Exit status:
+  0 every request was answered, whatever its status; 1 one was not, or the replay was interrupted; 2 the command line
+  is wrong. Records that are not one whole request are not sent and counted; they are no failure.";
+
+/// Replay recorded HTTP requests, on time, against one or several servers.
+///
+/// Each request is due as long after the first one as it was recorded after it, and is sent then, however
+/// late others are. What is sent is what was recorded; only Host becomes the target's. Answers are read and
+/// dropped; with -o they are written as records of kind 3, with the ids of their requests.
+#[derive(Clone, Debug, Parser)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[allow(rustdoc::bare_urls, clippy::doc_markdown, reason = "these are help texts")]
+#[command(name = "gor-replay", version, after_help = EXAMPLES)]
+pub struct Args {
+    /// Where requests go: HOST, HOST:PORT or http://USER:PASSWORD@HOST/PREFIX. Each of several gets them all.
+    #[arg(value_name = "TARGET", required_unless_present = "dry_run")]
+    pub targets: Vec<Target>,
+
+    /// Read records from this file or pattern; `-` or nothing is standard input. May be repeated.
+    #[arg(short, long, value_name = "PLACE", help_heading = "Input")]
+    pub input: Vec<String>,
+    /// Requests among which the oldest is next, so that disorder in the recording is put right.
+    #[arg(long, value_name = "N", default_value_t = 100, help_heading = "Input")]
+    pub read_depth: usize,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub reading: InputOptions,
+
+    /// How much faster than recorded; 2x, 200% and 2 are the same.
+    #[arg(long, value_name = "SPEED", default_value = "1x", help_heading = "Time")]
+    pub speed: Speed,
+    /// Longest pause between two requests.
+    #[arg(long, value_name = "DURATION", value_parser = values::duration, help_heading = "Time")]
+    pub max_wait: Option<Duration>,
+    /// Send as fast as the target answers, on all connections.
+    #[arg(long, conflicts_with_all = ["speed", "max_wait"], help_heading = "Time")]
+    pub no_wait: bool,
+    /// Replay N times, or until interrupted. Time goes on from round to round.
+    #[arg(
+        long = "loop",
+        value_name = "N",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "18446744073709551615",
+        help_heading = "Time"
+    )]
+    pub rounds: Option<NonZeroU64>,
+
+    /// Most connections to each target. [default: 1024, with --no-wait 64]
+    #[arg(long, value_name = "MAX", help_heading = "Sending")]
+    pub connections: Option<NonZeroUsize>,
+    /// Longest time from when a request is due to the last byte of its answer.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "5s",
+        value_parser = values::duration,
+        help_heading = "Sending"
+    )]
+    pub timeout: Duration,
+    /// Leave Host as it was recorded.
+    #[arg(long, help_heading = "Sending")]
+    pub original_host: bool,
+    /// Send nothing; tell what is recorded, and how long a replay takes.
+    #[arg(long, help_heading = "Sending")]
+    pub dry_run: bool,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub writing: OutputOptions,
+    /// Write the input to the output too.
+    #[arg(long, requires = "output", help_heading = "Output")]
+    pub echo: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub verbosity: Verbosity,
+}
