@@ -7,5 +7,6 @@ mod pages;
 mod record;
 mod record_cases;
 mod record_damage;
+mod record_laws;
 mod replay;
 mod support;
