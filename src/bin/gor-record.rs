@@ -1,7 +1,7 @@
 //! `gor-record`: packets in, gor text out.
 
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::{BufWriter, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -62,14 +62,15 @@ fn record(args: &Args) -> anyhow::Result<Exit> {
 /// Tells what became of everything, as far as that was asked for or is a loss.
 fn tell(args: &Args, ledger: &Ledger) -> anyhow::Result<()> {
     if args.stats {
-        eprint!("{ledger}");
+        // Standard error may be closed or full; there is nobody to tell.
+        let _ = write!(std::io::stderr(), "{ledger}");
     }
     if let Some(path) = &args.stats_json {
         let write = || -> anyhow::Result<()> {
             let mut file = BufWriter::new(File::create(path)?);
             serde_json::to_writer_pretty(&mut file, ledger)?;
-            std::io::Write::write_all(&mut file, b"\n")?;
-            std::io::Write::flush(&mut file)?;
+            file.write_all(b"\n")?;
+            file.flush()?;
             Ok(())
         };
         write().with_context(|| path.display().to_string())?;

@@ -113,9 +113,11 @@ fn the_second_signal_ends_the_program_though_its_output_is_stuck() {
     let mut tool = Command::new(RECORD);
     tool.args(["-r", SHOP, "--responses"]).stdout(Stdio::piped());
     let mut tool = tool.spawn().expect("the tool runs");
-    // One byte says that the handlers stand; then nobody reads, and the pipe is full.
-    let mut first = [0];
-    std::io::Read::read_exact(tool.stdout.as_mut().expect("it is piped"), &mut first).unwrap();
+    // Nobody reads, and its records are more than the pipe holds.
+    let stuck = tool.stdout.take().expect("it is piped");
+    while rustix::io::ioctl_fionread(&stuck).unwrap() < 60_000 {
+        std::thread::yield_now();
+    }
     let status = loop {
         // Signals of one number that wait are merged by the kernel, so there may be more than two.
         if let Some(status) = tool.try_wait().unwrap() {
