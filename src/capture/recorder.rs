@@ -21,6 +21,10 @@ const MAX_OUT_OF_ORDER: usize = 4 << 20;
 /// Out-of-order segments of one direction.
 const MAX_PIECES: usize = 16 << 10;
 
+/// Alarms for each connection that may be remembered. One each is in use; the
+/// others are of connections that were forgotten before it rang.
+const MAX_ALARMS: usize = 4;
+
 /// Turns packets into records.
 ///
 /// The clock is packet time, so the same packets give the same records. What
@@ -138,6 +142,18 @@ fn settle(
     }
     let held = connection.held_bytes();
     table.charge(id, held);
+    if alarms.len() > MAX_ALARMS * context.out.options.max_connections.max(1) {
+        drop_stale(table, alarms);
+    }
+}
+
+/// Drops the alarms of connections that are no more, or have another one by now.
+fn drop_stale(table: &Table<Connection>, alarms: &mut BinaryHeap<Reverse<(i64, Id)>>) {
+    let mut kept = std::mem::take(alarms).into_vec();
+    kept.retain(|&Reverse((due, id))| table.get(id).is_some_and(|connection| connection.armed == due));
+    kept.sort_unstable();
+    kept.dedup();
+    *alarms = kept.into();
 }
 
 /// Counts a packet that is no TCP segment.
