@@ -264,9 +264,9 @@ impl Connection {
     }
 }
 
-/// Whether `ack` acknowledges more than was seen. One more is what a FIN takes.
+/// Whether `ack` acknowledges more than was seen.
 fn is_ahead(ack: Seq, seen: Option<Seq>) -> bool {
-    seen.is_some_and(|seen| ack - seen > 1)
+    seen.is_some_and(|seen| ack.is_after(seen))
 }
 
 /// Where an assembler's events go: to the dialogue, or into the waiting line.

@@ -292,6 +292,8 @@ impl Dialogue {
     /// may have been missed, a request is passed over when the next one already
     /// acknowledged everything before this response.
     fn answered(&mut self, seq: Seq) -> Option<Pending> {
+        // An answer to nothing: its request may come to light yet.
+        self.is_disturbed |= self.pending.is_empty();
         if self.pending.front()?.ack.is_after(seq) {
             return None;
         }

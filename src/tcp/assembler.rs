@@ -114,9 +114,11 @@ impl Assembler {
         self.isn.is_none()
     }
 
-    /// The sequence number of the next byte to deliver; none before anything was seen.
+    /// The sequence number of the next byte to deliver, after a delivered FIN the one after it; none before
+    /// anything was seen.
     pub fn next_seq(&self) -> Option<Seq> {
-        (self.stage > Stage::Unseen).then_some(self.next_seq)
+        let fin = u32::from(self.stage == Stage::Finished);
+        (self.stage > Stage::Unseen).then_some(self.next_seq + fin)
     }
 
     /// Memory held back, [`PIECE_OVERHEAD`] for each piece included.

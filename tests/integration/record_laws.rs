@@ -171,3 +171,18 @@ fn gaps_that_never_fill_are_given_up() {
         assert!(ledger.requests.recorded > 10_000, "{ledger:?}");
     }
 }
+
+/// A segment of one byte is as good as a long one: what acknowledges it waits for it.
+#[test]
+fn any_two_neighbours_may_change_places() {
+    let packets = conversation(&[0, 1, 3], &[7, 13]).close().packets;
+    let (mut expected, _) = recorded(&packets, with_responses());
+    expected.sort();
+    for at in 3..packets.len() - 1 {
+        let mut swapped = packets.clone();
+        swapped.swap(at, at + 1);
+        let (mut told, _) = recorded(&swapped, with_responses());
+        told.sort();
+        assert_eq!(told, expected, "packets {at} and {}", at + 1);
+    }
+}
