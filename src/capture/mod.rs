@@ -55,7 +55,8 @@ pub struct Options {
     pub allows_incomplete: bool,
     /// Name of the field that gets the client's address in recorded requests.
     pub real_ip_header: Option<String>,
-    /// Connections remembered at once; the idlest is forgotten first.
+    /// Connections remembered at once; the idlest is forgotten first. One that
+    /// is between messages loses nothing by it: it is met anew.
     pub max_connections: usize,
 }
 
@@ -69,7 +70,7 @@ impl Default for Options {
             max_message: 5 << 20,
             allows_incomplete: false,
             real_ip_header: None,
-            max_connections: 1 << 15,
+            max_connections: 1 << 14,
         }
     }
 }
