@@ -14,6 +14,7 @@
 mod address;
 mod binary;
 mod connection;
+mod decide;
 mod dialogue;
 mod edit;
 mod ledger;

@@ -100,7 +100,7 @@ impl<I: Iterator<Item = Tap>> record::Source for Source<I> {
                 self.recorder.finish(block);
             }
         }
-        block.origin_after(self.intake);
+        block.continue_after(self.intake.records, self.intake.bytes);
         self.intake.records += block.len() as u64;
         self.intake.bytes += block.bytes().len() as u64;
         Ok(true)

@@ -5,7 +5,6 @@ use std::ops::Range;
 use memchr::memmem;
 
 use super::header::{Header, Kind, Mark, SEPARATOR};
-use super::source::Intake;
 use crate::Position;
 
 /// One record of a [`Block`], its bytes borrowed from there.
@@ -161,9 +160,9 @@ impl Block {
         })
     }
 
-    /// Numbers the records as those that follow what was taken in before.
-    pub fn origin_after(&mut self, intake: Intake) {
-        self.origin = Position { record: intake.records + 1, byte: intake.bytes };
+    /// Numbers the records as those that follow so many records and bytes.
+    pub fn continue_after(&mut self, records: u64, bytes: u64) {
+        self.origin = Position { record: records + 1, byte: bytes };
     }
 
     /// Adds a record.
