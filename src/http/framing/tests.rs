@@ -508,3 +508,29 @@ fn the_framer_and_the_view_agree_on_the_head() {
         assert_eq!(Framer::request().advance(bytes).ok(), length);
     }
 }
+
+#[test]
+fn bytes_that_are_missing_count_as_body_where_the_length_is_known() {
+    let within = |message: &[u8], mut framer: Framer| {
+        assert_eq!(framer.advance(message), Ok(Step::Head(message.len())));
+        framer
+    };
+    let fixed = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n";
+    let mut framer = within(fixed, Framer::response(RequestContext::default()));
+    assert!(framer.pass_over(4));
+    assert!(!framer.pass_over(7), "the message may have ended in there");
+    assert_eq!(framer.advance(b"123456next"), Ok(Step::Body(6)));
+    assert_eq!(framer.advance(b"next"), Ok(Step::Done));
+
+    let mut framer = within(fixed, Framer::response(RequestContext::default()));
+    assert!(framer.pass_over(10));
+    assert_eq!(framer.advance(b"next"), Ok(Step::Done));
+
+    let until_close = b"HTTP/1.1 200 OK\r\n\r\n";
+    let mut framer = within(until_close, Framer::response(RequestContext::default()));
+    assert!(framer.pass_over(1_000_000) && framer.close());
+
+    let chunked = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
+    assert!(!within(chunked, Framer::request()).pass_over(1));
+    assert!(!Framer::request().pass_over(1), "nothing of the head is known");
+}
