@@ -114,11 +114,7 @@ fn requests_come_when_they_were_recorded_to_come() {
         for (request, due) in origin.received().iter().zip(due) {
             let at = (request.at - began).as_millis();
             // Never early. How late is measured where the machine is quiet: benches/replay.sh.
-            assert!(
-                at >= due && at <= due + 2000,
-                "{args:?}: {} at {at} ms, due at {due} ms",
-                request.line()
-            );
+            assert!(at >= due, "{args:?}: {} at {at} ms, due at {due} ms", request.line());
         }
     }
 }
@@ -130,12 +126,13 @@ fn every_round_of_a_loop_comes_after_the_one_before() {
     let path = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(path.path(), gets(&[(0, "/0"), (60, "/1")])).expect("a recording");
     let input = path.path().to_str().expect("a path");
+    let began = Instant::now();
     let said = assert_exit(&replay(&["--loop", "3", "-i", input, &target], b""), 0);
     assert_eq!(lines(&origin), ["GET /0", "GET /1"].repeat(3));
     assert_says(&said, "6 requests, 0 responses, in 3 rounds");
-    let received = origin.received();
-    let length = received[5].at - received[0].at;
-    assert!(length >= Duration::from_millis(290), "{length:?}");
+    // From before the first was sent, which may have been late: the last one is never early.
+    let last = origin.received()[5].at - began;
+    assert!(last >= Duration::from_millis(300), "{last:?}");
 }
 
 #[test]
@@ -203,7 +200,8 @@ fn a_target_that_misbehaves_is_counted_by_reason_and_never_hung_on() {
         let target = origin.address().to_string();
         let began = Instant::now();
         let output = replay(&["--timeout", "700ms", &target], &gets(&[(0, "/bad"), (20, "/good")]));
-        assert!(began.elapsed() < Duration::from_secs(4), "{shown}: {:?}", began.elapsed());
+        // It ends: how soon depends on the machine, that it does must not.
+        assert!(began.elapsed() < Duration::from_secs(60), "{shown}: {:?}", began.elapsed());
         let said = assert_exit(&output, 1);
         assert!(said.contains(&format!("  1         {reason}\n")), "{shown}:\n{said}");
         assert_says(&said, "first: GET /bad (record 000000000000000000000000)");
@@ -344,12 +342,13 @@ fn a_slow_target_does_not_hold_up_another() {
     let (fast, stuck) = (Origin::start(good), Origin::start(|_| Answer::Never));
     let (one, two) = (fast.address().to_string(), stuck.address().to_string());
     let requests: Vec<(i64, &str)> = (0..40).map(|number| (number * 5, "/")).collect();
-    let output = replay(&["--timeout", "500ms", "--connections", "4", &two, &one], &gets(&requests));
+    let output = replay(&["--timeout", "2s", "--connections", "4", &two, &one], &gets(&requests));
     let said = assert_exit(&output, 1);
     assert_eq!(fast.received().len(), 40);
     let received = fast.received();
     let length = received[39].at - received[0].at;
-    assert!(length < Duration::from_millis(450), "{length:?}");
+    // Held up by the other, the fifth request would have waited for its timeout.
+    assert!(length < Duration::from_secs(2), "{length:?}");
     assert_says(&said, "no whole answer within the timeout");
     assert_says(&said, "no free connection within the timeout");
 }
@@ -374,7 +373,7 @@ fn a_record_from_a_live_pipe_is_sent_at_once() {
         stdin.write_all(&gets(&[(count, "/live")])).expect("gor-replay reads");
         let written = Instant::now();
         while origin.received().len() < count as usize {
-            assert!(written.elapsed() < Duration::from_secs(5), "request {count} does not come");
+            assert!(written.elapsed() < Duration::from_secs(60), "request {count} does not come");
             std::thread::yield_now();
         }
     }
