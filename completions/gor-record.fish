@@ -9,7 +9,7 @@ complete -c gor-record -l stats-json -d 'Write the same as JSON to this file' -r
 complete -c gor-record -l responses -d 'Record responses too, with the id of their request'
 complete -c gor-record -l allow-incomplete -d 'Write what there is of messages that are not whole, marked as `gap`'
 complete -c gor-record -l force -d 'Overwrite existing files'
-complete -c gor-record -l stats -d 'Print what became of every packet, byte and message at the end'
+complete -c gor-record -l stats -d 'Print what became of every packet, byte and message at the end. So does -v'
 complete -c gor-record -s v -l verbose -d 'Say more; twice for everything'
 complete -c gor-record -s q -l quiet -d 'Say only what went wrong'
 complete -c gor-record -s h -l help -d 'Print help (see more with \'--help\')'

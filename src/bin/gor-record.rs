@@ -61,9 +61,8 @@ fn record(args: &Args) -> anyhow::Result<Exit> {
 
 /// Tells what became of everything, as far as that was asked for or is a loss.
 fn tell(args: &Args, ledger: &Ledger) -> anyhow::Result<()> {
-    if args.stats {
-        // Standard error may be closed or full; there is nobody to tell.
-        let _ = write!(std::io::stderr(), "{ledger}");
+    if args.stats || args.verbosity.verbose > 0 {
+        cli::report(ledger);
     }
     if let Some(path) = &args.stats_json {
         let write = || -> anyhow::Result<()> {
@@ -75,9 +74,7 @@ fn tell(args: &Args, ledger: &Ledger) -> anyhow::Result<()> {
         };
         write().with_context(|| path.display().to_string())?;
     }
-    if let Some(losses) = ledger.losses()
-        && !args.verbosity.quiet
-    {
+    if let Some(losses) = ledger.losses(args.verbosity.quiet) {
         cli::note(losses);
     }
     Ok(())

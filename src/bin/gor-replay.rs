@@ -44,7 +44,7 @@ fn run(args: &Args) -> Result<Exit> {
     let reading = args.reading.read_options();
     if args.dry_run {
         let mut source = endpoint::open(&args.input, &reading)?;
-        eprint!("{}", DryRun::read(&mut *source, places.len(), pace, args.read_depth)?);
+        cli::report(DryRun::read(&mut *source, places.len(), pace, args.read_depth)?);
         return Ok(Exit::Done);
     }
     let rounds = args.rounds.map_or(1, NonZeroU64::get);
@@ -62,8 +62,8 @@ fn run(args: &Args) -> Result<Exit> {
         workers: None,
     };
     let outcome = replay(&settings, args, reading)?;
-    if !args.verbosity.quiet || outcome.has_failures() {
-        eprint!("{}", Summary(&outcome));
+    if !args.quiet || outcome.has_failures() {
+        cli::report(Summary(&outcome));
     }
     let has_failures = outcome.has_failures();
     match outcome.failure {
@@ -85,7 +85,7 @@ fn replay(settings: &Settings, args: &Args, reading: ReadOptions) -> Result<Outc
     };
     let stop = cli::signals::stop()?;
     replay::raise_descriptor_limit();
-    let progress = observe::Progress::new(args.verbosity.quiet);
+    let progress = observe::Progress::new(args.quiet);
     let outcome = replay::run(settings, args.targets.clone(), open, out, &stop, |now| {
         let Progress { sent, answered, failed } = now;
         let rate = answered as f64 / progress.elapsed().as_secs_f64();

@@ -261,8 +261,9 @@ impl Ledger {
     }
 
     /// One line about what the recording lacks though nobody asked for that;
-    /// none when nothing is lacking.
-    pub fn losses(&self) -> Option<String> {
+    /// none when nothing is lacking. Unless `is_quiet`, connections of other
+    /// protocols are named too, though they were never to be recorded.
+    pub fn losses(&self, is_quiet: bool) -> Option<String> {
         let mut parts = Vec::new();
         for (messages, one, many) in
             [(&self.requests, "request", "requests"), (&self.responses, "response", "responses")]
@@ -294,7 +295,7 @@ impl Ledger {
             parts.push(format!("{} not readable", count(lost, "packet", "packets")));
         }
         let unseen: u64 = self.connections.other.values().sum();
-        if unseen > 0 {
+        if unseen > 0 && !is_quiet {
             let what = count(unseen, "connection", "connections");
             parts.push(format!("{what} seen and not decoded ({})", by_name(&self.connections.other)));
         }

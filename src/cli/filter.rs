@@ -194,7 +194,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     }
     let ledger = ledger(&tally, &intake);
     if args.stats || args.verbosity.verbose > 0 {
-        eprint!("{ledger}");
+        super::report(&ledger);
     }
     if let Some(path) = &args.stats_json {
         write_json(path, &ledger).with_context(|| path.display().to_string())?;

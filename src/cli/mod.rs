@@ -9,4 +9,4 @@ pub mod signals;
 pub mod values;
 
 pub use options::{InputOptions, OutputOptions, Verbosity};
-pub use run::{Exit, note, run};
+pub use run::{Exit, note, report, run};

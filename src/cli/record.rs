@@ -77,7 +77,7 @@ pub struct Args {
     #[allow(missing_docs)]
     pub output: OutputOptions,
 
-    /// Print what became of every packet, byte and message at the end.
+    /// Print what became of every packet, byte and message at the end. So does -v.
     #[arg(long, help_heading = "Messages")]
     pub stats: bool,
 

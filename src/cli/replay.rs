@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use super::{InputOptions, OutputOptions, Verbosity, values};
+use super::{InputOptions, OutputOptions, values};
 use crate::pace::Speed;
 use crate::replay::Target;
 
@@ -93,7 +93,7 @@ pub struct Args {
     /// Write the input to the output too.
     #[arg(long, requires = "output", help_heading = "Output")]
     pub echo: bool,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub verbosity: Verbosity,
+    /// Say only what went wrong.
+    #[arg(short, long, help_heading = "Messages")]
+    pub quiet: bool,
 }

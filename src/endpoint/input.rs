@@ -225,7 +225,7 @@ impl Input {
             (how.tell)(&Notice::Unfinished { place, intake });
         }
         if let Records::Capture(capture) = &self.records
-            && let Some(losses) = &capture.ledger().losses()
+            && let Some(losses) = &capture.ledger().losses(false)
         {
             (how.tell)(&Notice::Lost { place, losses });
         }
