@@ -69,6 +69,47 @@ pub enum Error {
     },
 }
 
+/// A text of the user's that does not parse: a rule, a pattern, a template.
+/// It prints as the reason, then the text with a caret under the fault.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub struct BadRule {
+    /// The text as it was given.
+    pub text: String,
+    /// Offset of the byte that is at fault; the text's length where something
+    /// is missing at the end.
+    pub at: usize,
+    /// What is wrong there, and what was expected.
+    pub reason: String,
+}
+
+impl BadRule {
+    /// Says what is wrong with the byte at `at`.
+    pub fn new(text: &str, at: usize, reason: impl Into<String>) -> Self {
+        BadRule { text: text.to_owned(), at, reason: reason.into() }
+    }
+
+    /// A regular expression that does not parse, and that begins at `start`
+    /// in the text.
+    pub fn pattern(text: &str, start: usize, error: &regex::Error) -> Self {
+        let said = error.to_string();
+        // The library draws the pattern, a caret below it, then `error: …`.
+        let reason = said.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        let caret = said.lines().find(|line| line.trim() == "^" || line.trim().starts_with("^^"));
+        let column = caret.map_or(0, |line| line.find('^').unwrap_or(0).saturating_sub(4));
+        let pattern = text.get(start..).unwrap_or_default();
+        let within = pattern.char_indices().nth(column).map_or(pattern.len(), |(at, _)| at);
+        BadRule::new(text, start + within, reason)
+    }
+}
+
+impl fmt::Display for BadRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let before = self.text.get(..self.at).unwrap_or(&self.text);
+        let column = before.chars().count();
+        write!(f, "{}\n    {}\n    {:column$}^", self.reason, self.text, "")
+    }
+}
+
 /// An operating system error without Rust's `(os error 2)`, in lower case.
 fn plain(error: &io::Error) -> String {
     let text = error.to_string();
@@ -100,5 +141,20 @@ impl Error {
             Error::At { error, .. } => error.is_usage(),
             _ => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::BadRule;
+
+    #[test]
+    fn the_caret_stands_under_the_fault() {
+        let text = "Höst:(a[".to_owned();
+        let pattern = regex::Regex::new(&text[6..]).unwrap_err();
+        let shown = BadRule::pattern(&text, 6, &pattern).to_string();
+        assert_eq!(shown, "unclosed character class\n    Höst:(a[\n           ^", "{pattern}");
+        let shown = BadRule::new("ab", 2, "a colon is missing").to_string();
+        assert_eq!(shown, "a colon is missing\n    ab\n      ^");
     }
 }

@@ -26,4 +26,4 @@ pub mod replay;
 pub mod tcp;
 pub mod transform;
 
-pub use error::{Error, Position, Result};
+pub use error::{BadRule, Error, Position, Result};

@@ -209,7 +209,7 @@ fn copy(stream: &Stream, selection: &mut Selection, sink: &mut dyn Sink, intake:
         *intake = batch.intake;
         selection.select(&batch.notes, &mut keep);
         for run in batch.block.runs(|index| keep.get(index) == Some(&true)) {
-            sink.write(run)?;
+            sink.write(&run)?;
         }
         // The reading thread may be done.
         let _ = stream.used.send(batch);

@@ -51,7 +51,7 @@ fn record(args: &Args) -> anyhow::Result<Exit> {
                 continue;
             }
         }
-        sink.write(block.bytes())?;
+        sink.write_block(&block)?;
         sink.flush()?;
     }
     sink.finish()?;

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::place::{Place, expand, refuse_services};
-use crate::record::Sink;
+use crate::record::{Run, Sink};
 use crate::{Error, Result};
 
 /// Bytes gathered before they are written. Longer slices are written as they are.
@@ -105,7 +105,7 @@ fn refuse_input(output: &File, place: &str, how: &WriteOptions<'_>) -> Result<()
 struct Null;
 
 impl Sink for Null {
-    fn write(&mut self, _: &[u8]) -> Result<()> {
+    fn write(&mut self, _: &Run<'_>) -> Result<()> {
         Ok(())
     }
 
@@ -136,7 +136,8 @@ impl<W: Write> Stream<W> {
 }
 
 impl<W: Write> Sink for Stream<W> {
-    fn write(&mut self, records: &[u8]) -> Result<()> {
+    fn write(&mut self, records: &Run<'_>) -> Result<()> {
+        let records = records.bytes();
         if self.buffer.len() + records.len() > BUFFER {
             self.flush()?;
         }
@@ -184,7 +185,7 @@ impl Copies {
 }
 
 impl Sink for Copies {
-    fn write(&mut self, records: &[u8]) -> Result<()> {
+    fn write(&mut self, records: &Run<'_>) -> Result<()> {
         self.each(|sink| sink.write(records))
     }
 

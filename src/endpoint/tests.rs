@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use flate2::write::GzEncoder;
 
 use super::*;
-use crate::record::{Record, Records};
+use crate::record::{Block, Options, Reader, Record, Records, Source};
 
 const ONE: &str = "1 a 1 2\none\n🐵🙈🙉\n";
 const TWO: &str = "1 b 1 2\ntwo\n🐵🙈🙉\n";
@@ -266,10 +266,17 @@ fn thousands_of_places_are_read_with_one_descriptor_at_a_time() {
     assert_eq!(read(&names, ReadOptions::default()).0.len(), 3000);
 }
 
+/// The records of a text.
+fn block(text: &str) -> Block {
+    let mut block = Block::new();
+    Reader::new(text.as_bytes(), Options::default()).read_block(&mut block).unwrap();
+    block
+}
+
 fn write(path: &str, how: &WriteOptions<'_>) -> Result<(), crate::Error> {
     let mut sink = create(&[path.to_owned()], how)?;
-    sink.write(ONE.as_bytes())?;
-    sink.write(TWO.as_bytes())?;
+    sink.write_block(&block(ONE))?;
+    sink.write_block(&block(TWO))?;
     sink.finish()
 }
 
@@ -332,7 +339,11 @@ fn copies_are_alike() {
     let mut sink = create(&names, &WriteOptions::default()).unwrap();
     let large = TWO.repeat(30_000);
     for text in [ONE, &large, TWO] {
-        sink.write(text.as_bytes()).unwrap();
+        let mut reader = Reader::new(text.as_bytes(), Options::default());
+        let mut block = Block::new();
+        while reader.read_block(&mut block).unwrap() {
+            sink.write_block(&block).unwrap();
+        }
     }
     sink.finish().unwrap();
     for name in &names[..2] {

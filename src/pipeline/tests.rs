@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicUsize;
 use proptest::prelude::*;
 
 use super::*;
-use crate::record::{Header, Kind, Options, Reader};
+use crate::record::{Header, Kind, Options, Reader, Run};
 use crate::transform::{Choice, Rules};
 
 /// Keeps what it gets, and tells of each flush.
@@ -18,8 +18,8 @@ struct Memory {
 }
 
 impl Sink for Memory {
-    fn write(&mut self, records: &[u8]) -> Result<()> {
-        self.text.extend_from_slice(records);
+    fn write(&mut self, records: &Run<'_>) -> Result<()> {
+        self.text.extend_from_slice(records.bytes());
         Ok(())
     }
 
@@ -40,7 +40,7 @@ impl Sink for Memory {
 struct Full;
 
 impl Sink for Full {
-    fn write(&mut self, _: &[u8]) -> Result<()> {
+    fn write(&mut self, _: &Run<'_>) -> Result<()> {
         Err(io::Error::from(io::ErrorKind::StorageFull).into())
     }
 
@@ -261,7 +261,7 @@ fn giants_go_round_one_at_a_time() {
     struct Counting(Arc<AtomicUsize>);
 
     impl Sink for Counting {
-        fn write(&mut self, _: &[u8]) -> Result<()> {
+        fn write(&mut self, _: &Run<'_>) -> Result<()> {
             self.0.fetch_add(1, Ordering::SeqCst);
             Ok(())
         }

@@ -20,7 +20,7 @@ pub struct View<'a> {
     pub position: Position,
 }
 
-/// A run of whole records, as gor text in one buffer.
+/// Whole records, as gor text in one buffer.
 ///
 /// Records may have unused bytes between them (what was malformed there),
 /// so neighbours are not always adjacent; [`Block::runs`] knows.
@@ -135,19 +135,19 @@ impl Block {
         (0..self.spans.len()).map(|index| self.get(index))
     }
 
-    /// The text of the records that `keep` says yes to, in as few slices as
-    /// possible: neighbours come as one.
+    /// The records that `keep` says yes to, in as few runs as possible:
+    /// neighbours come as one.
     pub fn runs<'a>(
         &'a self,
         mut keep: impl FnMut(usize) -> bool + 'a,
-    ) -> impl Iterator<Item = &'a [u8]> + 'a {
+    ) -> impl Iterator<Item = Run<'a>> + 'a {
         let mut index = 0;
         std::iter::from_fn(move || {
             while index < self.spans.len() && !keep(index) {
                 index += 1;
             }
-            let first = self.spans.get(index)?;
-            let mut end = first.end;
+            let first = index;
+            let mut end = self.spans.get(first)?.end;
             index += 1;
             while let Some(next) = self.spans.get(index)
                 && next.start == end
@@ -156,7 +156,7 @@ impl Block {
                 end = next.end;
                 index += 1;
             }
-            Some(&self.buffer[first.start as usize..end as usize])
+            Some(Run { block: self, records: first..index })
         })
     }
 
@@ -189,6 +189,48 @@ impl Block {
         let mut span = Span::new(&header, start, payload_start..payload_end, self.filled);
         span.number = self.spans.len() as u32;
         self.spans.push(span);
+    }
+}
+
+/// Records of a block whose text lies together, so that it can be written as
+/// one piece. There is at least one.
+#[derive(Clone, Debug)]
+pub struct Run<'a> {
+    block: &'a Block,
+    records: Range<usize>,
+}
+
+impl<'a> Run<'a> {
+    /// The text of all of them.
+    pub fn bytes(&self) -> &'a [u8] {
+        let spans = &self.block.spans[self.records.clone()];
+        let (Some(first), Some(last)) = (spans.first(), spans.last()) else { return &[] };
+        &self.block.buffer[first.start as usize..last.end as usize]
+    }
+
+    /// Number of records.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether there is no record, which never is.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// The records one by one.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = View<'a>> + use<'a> {
+        let block = self.block;
+        self.records.clone().map(|index| block.get(index))
+    }
+
+    /// A part of the run: the records from the `range.start`th of it up to
+    /// the `range.end`th, which is left out.
+    #[must_use]
+    pub fn part(&self, range: Range<usize>) -> Run<'a> {
+        let first = self.records.start;
+        let end = (first + range.end).min(self.records.end);
+        Run { block: self.block, records: (first + range.start).min(end)..end }
     }
 }
 

@@ -9,7 +9,7 @@
 //! LF 🐵🙈🙉 LF
 //! ```
 //!
-//! Everything is read in [`Block`]s: runs of whole records in one buffer, each
+//! Everything is read in [`Block`]s: whole records in one buffer, each
 //! record a [`View`] into it. [`Records`] is the plain loop on top.
 
 mod block;
@@ -18,7 +18,7 @@ mod reader;
 mod sink;
 mod source;
 
-pub use block::{Block, View};
+pub use block::{Block, Run, View};
 pub use header::{Header, Kind, Malformed, Mark, SEPARATOR};
 pub use reader::{DEFAULT_MAX_RECORD, MAX_MAX_RECORD, Options, Reader};
 pub use sink::Sink;

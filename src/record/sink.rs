@@ -1,11 +1,18 @@
 //! Where records go, whatever it is.
 
+use super::block::{Block, Run};
 use crate::Result;
 
-/// Something that takes records as gor text.
+/// Something that takes records, as neighbours in a block: a run's text goes
+/// out in one piece where the output is gor text.
 pub trait Sink {
-    /// Takes the text of whole records. It may wait in a buffer.
-    fn write(&mut self, records: &[u8]) -> Result<()>;
+    /// Takes records. They may wait in a buffer.
+    fn write(&mut self, records: &Run<'_>) -> Result<()>;
+
+    /// Takes all records of a block.
+    fn write_block(&mut self, block: &Block) -> Result<()> {
+        block.runs(|_| true).try_for_each(|run| self.write(&run))
+    }
 
     /// Hands on what waits in the buffer.
     fn flush(&mut self) -> Result<()>;
@@ -15,7 +22,7 @@ pub trait Sink {
 }
 
 impl<S: Sink + ?Sized> Sink for Box<S> {
-    fn write(&mut self, records: &[u8]) -> Result<()> {
+    fn write(&mut self, records: &Run<'_>) -> Result<()> {
         (**self).write(records)
     }
 

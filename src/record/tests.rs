@@ -137,7 +137,7 @@ proptest! {
         let mut reader = Reader::new(&text[..], options());
         let (mut block, mut again, mut records) = (Block::new(), Vec::new(), Vec::new());
         while reader.read_block(&mut block).unwrap() {
-            block.runs(|_| true).for_each(|run| again.extend_from_slice(run));
+            block.runs(|_| true).for_each(|run| again.extend_from_slice(run.bytes()));
             for view in block.iter() {
                 let mut record = Record::default();
                 record.assign(&view);
@@ -257,7 +257,7 @@ fn windows_line_ends_and_blank_lines_are_accepted_and_made_regular() {
     let mut block = Block::new();
     let mut out = Vec::new();
     while reader.read_block(&mut block).unwrap() {
-        block.runs(|_| true).for_each(|run| out.extend_from_slice(run));
+        block.runs(|_| true).for_each(|run| out.extend_from_slice(run.bytes()));
     }
     assert_eq!(String::from_utf8(out).unwrap(), "1 a 1 2\nGET\r\n\r\n\n🐵🙈🙉\n1 b 1 2\nPUT\n🐵🙈🙉\n");
 }

@@ -25,8 +25,8 @@ pub(super) fn write(pieces: &Receiver<Piece>, mut out: impl Sink) -> Result<()> 
     while let Ok(mut piece) = pieces.recv() {
         loop {
             match &piece {
-                Piece::Echo(block) => write_block(block, &mut out),
-                Piece::Answers(block) => write_block(block, &mut out),
+                Piece::Echo(block) => out.write_block(block),
+                Piece::Answers(block) => out.write_block(block),
                 Piece::End => return out.finish(),
             }?;
             match pieces.try_recv() {
@@ -37,11 +37,4 @@ pub(super) fn write(pieces: &Receiver<Piece>, mut out: impl Sink) -> Result<()> 
         out.flush()?;
     }
     out.finish()
-}
-
-fn write_block(block: &Block, out: &mut impl Sink) -> Result<()> {
-    for run in block.runs(|_| true) {
-        out.write(run)?;
-    }
-    Ok(())
 }
