@@ -1,14 +1,15 @@
-//! Source, transforms, sink: the one copy loop, and its parallel form.
+//! Source, transform, sink: the one copy loop, and its parallel form.
 //!
 //! ```text
-//! reading thread ─► a judge per core ─► this thread: select in order, write
-//!        ▲                                        │
-//!        └─────────────── used blocks ────────────┘
+//! reading thread: read, prepare ─► workers, one per core ─► this thread: emit in order
+//!        ▲                                                          │
+//!        └──────────────────────── used blocks ─────────────────────┘
 //! ```
 //!
-//! A fixed set of blocks goes round, which bounds the memory. Blocks are
-//! judged in any order and taken up in the order they were read, so that the
-//! output does not depend on the number of threads.
+//! What is done to the blocks is a [`Stage`]. A fixed set of blocks goes
+//! round, which bounds the memory (but for what a stage keeps). Blocks are
+//! worked on in any order and taken up in the order they were read, so that
+//! the output does not depend on the number of threads.
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,10 +19,10 @@ use std::thread;
 use std::time::Duration;
 
 use crate::record::{Block, Intake, Sink, Source};
-use crate::transform::{Filter, Note, Selection};
+use crate::transform::{Scout, Stage, Worker};
 use crate::{Error, Result};
 
-/// Blocks on their way besides one for each judge.
+/// Blocks on their way besides one for each worker.
 const BLOCKS_AHEAD: usize = 4;
 
 /// A block longer than this goes round alone: several giant records must not
@@ -33,58 +34,57 @@ const STOP_CHECK: Duration = Duration::from_millis(100);
 
 /// A block and what is found out about it.
 #[derive(Default)]
-struct Batch {
+struct Batch<N> {
     block: Block,
-    notes: Vec<Note>,
+    notes: N,
     /// What was read up to the end of this block.
     intake: Intake,
 }
 
 /// What the reading thread hands on, in order.
-enum Item {
-    /// A block, which comes as soon as it is judged.
-    Batch(Receiver<Batch>),
+enum Item<N> {
+    /// A block, which comes as soon as it is worked on.
+    Batch(Receiver<Batch<N>>),
     /// The end of the source, or what went wrong there.
     End(Intake, Result<()>),
 }
 
-/// Copies what is selected from `source` to `sink`, and finishes the sink.
+/// Copies `source` through `stage` to `sink`, and finishes both.
 ///
-/// Returns what was read: all of it, or the blocks up to the one that reached
-/// the selection's limit. When the source fails, the records before that are
+/// Returns what was read: all of it, or the blocks up to the one after which
+/// the stage was over. When the source fails, the records before that are
 /// written first.
 ///
-/// What there is goes on at once: nothing is held back while the source has
+/// What there is goes on at once: the sink is flushed whenever the source has
 /// to be waited for. A source that still waits for its next record when the
-/// limit is reached or the sink fails is left behind on its own thread.
+/// stage is over or the sink fails is left behind on its own thread.
 ///
 /// When `is_stopping` turns true, what was read is still written, and no more
 /// is read.
-pub fn run(
+pub fn run<S: Stage>(
     source: impl Source + Send + 'static,
-    filter: &Filter,
-    selection: &mut Selection,
+    stage: &mut S,
     sink: &mut dyn Sink,
     threads: NonZeroUsize,
     is_stopping: &Arc<AtomicBool>,
 ) -> (Intake, Result<()>) {
     let mut intake = Intake::default();
-    let result = start(source, filter, threads, is_stopping)
-        .and_then(|stream| copy(&stream, selection, sink, &mut intake));
+    let result =
+        start(source, stage, threads, is_stopping).and_then(|stream| copy(&stream, stage, sink, &mut intake));
     (intake, result)
 }
 
 /// The consumer's ends of the two channels.
-struct Stream {
-    items: Receiver<Item>,
-    used: Sender<Batch>,
+struct Stream<N> {
+    items: Receiver<Item<N>>,
+    used: Sender<Batch<N>>,
     is_stopping: Arc<AtomicBool>,
 }
 
-impl Stream {
+impl<N> Stream<N> {
     /// Waits for the next item. `Ok(None)`: it was asked to stop, and the
     /// source has nothing.
-    fn wait(&self) -> Result<Option<Item>> {
+    fn wait(&self) -> Result<Option<Item<N>>> {
         loop {
             // Asked before the wait: what was read by then comes within it.
             let is_stopping = self.is_stopping.load(Ordering::Relaxed);
@@ -98,20 +98,20 @@ impl Stream {
     }
 }
 
-/// Starts the threads that read and judge.
-fn start(
+/// Starts the threads that read and work.
+fn start<S: Stage>(
     source: impl Source + Send + 'static,
-    filter: &Filter,
+    stage: &mut S,
     threads: NonZeroUsize,
     is_stopping: &Arc<AtomicBool>,
-) -> Result<Stream> {
+) -> Result<Stream<S::Notes>> {
     let (hand_on, items) = channel();
     let (used, free) = channel();
-    let (to_judges, jobs) = channel();
+    let (to_workers, jobs) = channel();
     let jobs = Arc::new(Mutex::new(jobs));
     for _ in 0..threads.get() {
-        let (filter, jobs) = (filter.clone(), Arc::clone(&jobs));
-        thread::Builder::new().name("judge".to_owned()).spawn(move || judge(&filter, &jobs))?;
+        let (worker, jobs) = (stage.worker(), Arc::clone(&jobs));
+        thread::Builder::new().name("worker".to_owned()).spawn(move || work(worker, &jobs))?;
     }
     let blocks = threads.get() + BLOCKS_AHEAD;
     for _ in 0..blocks {
@@ -119,42 +119,43 @@ fn start(
         let _ = used.send(Batch::default());
     }
     let free = Free { batches: free, number: blocks };
-    let stop = Arc::clone(is_stopping);
+    let (scout, stop) = (stage.scout(), Arc::clone(is_stopping));
     thread::Builder::new()
         .name("reader".to_owned())
-        .spawn(move || read_ahead(source, &free, &to_judges, &hand_on, &stop))?;
+        .spawn(move || read_ahead(source, scout, &free, &to_workers, &hand_on, &stop))?;
     Ok(Stream { items, used, is_stopping: Arc::clone(is_stopping) })
 }
 
-/// A batch to judge, and where it is to go then.
-type Job = (Batch, SyncSender<Batch>);
+/// A batch to work on, and where it is to go then.
+type Job<N> = (Batch<N>, SyncSender<Batch<N>>);
 
-/// Judges until there is nothing more to come.
-fn judge(filter: &Filter, jobs: &Mutex<Receiver<Job>>) {
+/// Works until there is nothing more to come.
+fn work<N>(mut worker: impl Worker<N>, jobs: &Mutex<Receiver<Job<N>>>) {
     loop {
         let job = jobs.lock().map(|jobs| jobs.recv());
         let Ok(Ok((mut batch, done))) = job else { return };
-        filter.judge_block(&batch.block, &mut batch.notes);
-        // Nobody waits for it after the limit or a failed output.
+        worker.work(&mut batch.block, &mut batch.notes);
+        // Nobody waits for it when the stage is over or the output failed.
         let _ = done.send(batch);
     }
 }
 
 /// The batches that have come back, and how many there are in all.
-struct Free {
-    batches: Receiver<Batch>,
+struct Free<N> {
+    batches: Receiver<Batch<N>>,
     number: usize,
 }
 
 /// Reads to the end, or until nobody wants more.
-fn read_ahead(
+fn read_ahead<N>(
     mut source: impl Source,
-    free: &Free,
-    to_judges: &Sender<Job>,
-    hand_on: &Sender<Item>,
+    mut scout: impl Scout<N>,
+    free: &Free<N>,
+    to_workers: &Sender<Job<N>>,
+    hand_on: &Sender<Item<N>>,
     is_stopping: &AtomicBool,
 ) {
-    let mut spare: Vec<Batch> = Vec::new();
+    let mut spare: Vec<Batch<N>> = Vec::new();
     while let Some(mut batch) = spare.pop().or_else(|| free.batches.recv().ok()) {
         let end = if is_stopping.load(Ordering::Relaxed) {
             Some(Ok(()))
@@ -166,17 +167,18 @@ fn read_ahead(
             }
         };
         if let Some(end) = end {
-            // Nobody asks how it ended after the limit or a failed output.
+            // Nobody asks how it ended when the stage is over or the output failed.
             let _ = hand_on.send(Item::End(source.intake(), end));
             return;
         }
         batch.intake = source.intake();
+        scout.prepare(&batch.block, &mut batch.notes);
         let is_giant = batch.block.bytes().len() > GIANT;
         let (done, result) = sync_channel(1);
         if hand_on.send(Item::Batch(result)).is_err() {
             return;
         }
-        if to_judges.send((batch, done)).is_err() {
+        if to_workers.send((batch, done)).is_err() {
             return;
         }
         if is_giant {
@@ -185,10 +187,14 @@ fn read_ahead(
     }
 }
 
-/// Takes the blocks in order, selects, writes.
-fn copy(stream: &Stream, selection: &mut Selection, sink: &mut dyn Sink, intake: &mut Intake) -> Result<()> {
-    let mut keep = Vec::new();
-    while !selection.is_over() {
+/// Takes the blocks in order and lets the stage write them.
+fn copy<S: Stage>(
+    stream: &Stream<S::Notes>,
+    stage: &mut S,
+    sink: &mut dyn Sink,
+    intake: &mut Intake,
+) -> Result<()> {
+    while !stage.is_over() {
         let item = match stream.items.try_recv() {
             Ok(item) => item,
             Err(TryRecvError::Disconnected) => return Err(thread_lost()),
@@ -198,22 +204,25 @@ fn copy(stream: &Stream, selection: &mut Selection, sink: &mut dyn Sink, intake:
                 item
             }
         };
-        let batch = match item {
-            Item::Batch(judged) => judged.recv().map_err(|_| thread_lost())?,
+        let mut batch = match item {
+            Item::Batch(ready) => ready.recv().map_err(|_| thread_lost())?,
             Item::End(all, end) => {
                 *intake = all;
-                let finished = sink.finish();
+                let finished = finish(stage, sink);
                 return end.and(finished);
             }
         };
         *intake = batch.intake;
-        selection.select(&batch.notes, &mut keep);
-        for run in batch.block.runs(|index| keep.get(index) == Some(&true)) {
-            sink.write(&run)?;
-        }
+        stage.emit(&mut batch.block, &mut batch.notes, sink)?;
         // The reading thread may be done.
         let _ = stream.used.send(batch);
     }
+    finish(stage, sink)
+}
+
+/// Writes what the stage held back, and ends the output.
+fn finish(stage: &mut impl Stage, sink: &mut dyn Sink) -> Result<()> {
+    stage.finish(sink)?;
     sink.finish()
 }
 

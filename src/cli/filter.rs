@@ -14,7 +14,7 @@ use crate::endpoint::{self, WriteOptions};
 use crate::observe::Ledger;
 use crate::pipeline;
 use crate::record::{Intake, Kind};
-use crate::transform::{Choice, Filter, HeaderPattern, Rule, Rules, Selection, Share, Tally};
+use crate::transform::{Choice, Filter, Filtering, HeaderPattern, Rule, Rules, Selection, Share, Tally};
 
 /// More threads than this are a slip of the finger.
 const MAX_THREADS: usize = 256;
@@ -174,7 +174,7 @@ impl Args {
 /// Filters as the command line says.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let filter = Filter::new(args.rules()).context("the patterns cannot be used together")?;
-    let mut selection = Selection::new(args.choice());
+    let mut filtering = Filtering::new(filter, Selection::new(args.choice()));
     let is_stopping = signals::stop()?;
     let source = endpoint::open(&args.inputs, &args.input.read_options())?;
     let to = WriteOptions { is_forced: args.output.force, inputs: &args.inputs };
@@ -182,9 +182,9 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 
     let threads = args.threads.or_else(|| std::thread::available_parallelism().ok());
     let threads = threads.unwrap_or(NonZeroUsize::MIN);
-    let (intake, result) = pipeline::run(source, &filter, &mut selection, &mut *sink, threads, &is_stopping);
+    let (intake, result) = pipeline::run(source, &mut filtering, &mut *sink, threads, &is_stopping);
 
-    let tally = selection.tally();
+    let tally = filtering.tally();
     if tally.doubtful > 0 {
         note(format_args!(
             "{} requests that failed a rule were forgotten before a response came: \

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::record::{Header, Kind, Options, Reader, Run};
-use crate::transform::{Choice, Rules};
+use crate::transform::{Choice, Filter, Filtering, Rules, Selection};
 
 /// Keeps what it gets, and tells of each flush.
 #[derive(Default)]
@@ -107,10 +107,10 @@ fn text(are_gets: &[bool]) -> Vec<u8> {
 
 fn filtered(input: impl Read + Send + 'static, choice: Choice, threads: usize) -> (Vec<u8>, Result<()>) {
     let mut sink = Memory::default();
-    let mut selection = Selection::new(choice);
+    let mut stage = Filtering::new(gets(), Selection::new(choice));
     let source = Reader::new(input, Options::default());
     let threads = NonZeroUsize::new(threads).unwrap();
-    let (_, result) = run(source, &gets(), &mut selection, &mut sink, threads, &running());
+    let (_, result) = run(source, &mut stage, &mut sink, threads, &running());
     assert!(sink.is_finished);
     (sink.text, result)
 }
@@ -161,8 +161,8 @@ fn a_source_that_fails_gives_what_came_before() {
 #[test]
 fn a_sink_that_fails_ends_it() {
     let source = Reader::new(io::Cursor::new(text(&[true])), Options::default());
-    let mut selection = Selection::new(Choice::default());
-    let (_, result) = run(source, &gets(), &mut selection, &mut Full, NonZeroUsize::MIN, &running());
+    let mut stage = Filtering::new(gets(), Selection::new(Choice::default()));
+    let (_, result) = run(source, &mut stage, &mut Full, NonZeroUsize::MIN, &running());
     assert_eq!(result.unwrap_err().to_string(), "no storage space");
 }
 
@@ -191,10 +191,10 @@ fn nothing_is_held_back_while_the_source_waits() {
     let (flushed, seen) = channel();
     let source = Reader::new(UntilWritten { bytes: input, flushed: seen }, Options::default());
     let mut sink = Memory { flushed: Some(flushed), ..Memory::default() };
-    let mut selection = Selection::new(Choice::default());
-    let (intake, result) = run(source, &gets(), &mut selection, &mut sink, NonZeroUsize::MIN, &running());
+    let mut stage = Filtering::new(gets(), Selection::new(Choice::default()));
+    let (intake, result) = run(source, &mut stage, &mut sink, NonZeroUsize::MIN, &running());
     result.unwrap();
-    assert_eq!((selection.tally().written, intake.malformed), (2, 1));
+    assert_eq!((stage.tally().written, intake.malformed), (2, 1));
 }
 
 #[test]
@@ -225,9 +225,9 @@ fn a_stop_ends_the_wait_for_a_source_that_has_nothing() {
         stop.store(true, Ordering::SeqCst);
     });
     let source = Reader::new(Silent(input, silence), Options::default());
-    let mut selection = Selection::new(Choice::default());
+    let mut stage = Filtering::new(gets(), Selection::new(Choice::default()));
     let mut sink = Memory { flushed: Some(flushed), ..Memory::default() };
-    let (_, result) = run(source, &gets(), &mut selection, &mut sink, NonZeroUsize::MIN, &is_stopping);
+    let (_, result) = run(source, &mut stage, &mut sink, NonZeroUsize::MIN, &is_stopping);
     result.unwrap();
     assert_eq!((sink.is_finished, sink.text), (true, text(&[true])));
     stopper.join().unwrap();
@@ -278,9 +278,9 @@ fn giants_go_round_one_at_a_time() {
     let written = Arc::new(AtomicUsize::new(0));
     let source = Giants { given: 0, written: Arc::clone(&written) };
     let filter = Filter::new(Rules::default()).unwrap();
-    let mut selection = Selection::new(Choice::default());
+    let mut stage = Filtering::new(filter, Selection::new(Choice::default()));
     let mut sink = Counting(written);
-    let (_, result) = run(source, &filter, &mut selection, &mut sink, NonZeroUsize::MIN, &running());
+    let (_, result) = run(source, &mut stage, &mut sink, NonZeroUsize::MIN, &running());
     result.unwrap();
-    assert_eq!(selection.tally().written, 5);
+    assert_eq!(stage.tally().written, 5);
 }

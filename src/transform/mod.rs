@@ -6,14 +6,18 @@
 //! inversion and the limit are applied.
 
 mod filter;
+mod filtering;
 mod pattern;
 mod refused;
 mod selection;
+mod stage;
 
 pub use filter::{Filter, Note, Rule, Rules, Verdict};
+pub use filtering::Filtering;
 pub use pattern::{HeaderPattern, Share};
 pub use refused::MAX_REMEMBERED;
 pub use selection::{Choice, Selection, Tally};
+pub use stage::{Scout, Stage, Worker};
 
 #[cfg(test)]
 mod tests;
