@@ -17,6 +17,7 @@ pub mod cli;
 pub mod endpoint;
 pub mod error;
 pub mod http;
+pub mod middleware;
 pub mod observe;
 pub mod pace;
 pub mod packet;

@@ -18,6 +18,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("capture", &["packet", "tcp", "http", "record", "observe"]),
     ("endpoint", &["record", "packet", "capture", "http"]),
     ("pipeline", &["record", "transform"]),
+    ("middleware", &["record"]),
     ("replay", &["record", "http", "pace", "observe"]),
     (
         "cli",
@@ -31,6 +32,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "transform",
             "capture",
             "endpoint",
+            "middleware",
             "pipeline",
             "replay",
         ],
