@@ -85,8 +85,10 @@ fn running() -> Arc<AtomicBool> {
     Arc::default()
 }
 
-fn gets() -> Filter {
-    Filter::new(Rules { methods: vec!["GET".to_owned()], ..Rules::default() }).unwrap()
+/// Lets GET requests pass, and their responses.
+fn gets(choice: Choice) -> Filtering {
+    let rules = Rules { methods: vec!["GET".to_owned()], ..Rules::default() };
+    Filtering::new(Filter::new(rules.clone()).unwrap(), Selection::new(choice, &rules))
 }
 
 /// A request and its response.
@@ -107,7 +109,7 @@ fn text(are_gets: &[bool]) -> Vec<u8> {
 
 fn filtered(input: impl Read + Send + 'static, choice: Choice, threads: usize) -> (Vec<u8>, Result<()>) {
     let mut sink = Memory::default();
-    let mut stage = Filtering::new(gets(), Selection::new(choice));
+    let mut stage = gets(choice);
     let source = Reader::new(input, Options::default());
     let threads = NonZeroUsize::new(threads).unwrap();
     let (_, result) = run(source, &mut stage, &mut sink, threads, &running());
@@ -161,7 +163,7 @@ fn a_source_that_fails_gives_what_came_before() {
 #[test]
 fn a_sink_that_fails_ends_it() {
     let source = Reader::new(io::Cursor::new(text(&[true])), Options::default());
-    let mut stage = Filtering::new(gets(), Selection::new(Choice::default()));
+    let mut stage = gets(Choice::default());
     let (_, result) = run(source, &mut stage, &mut Full, NonZeroUsize::MIN, &running());
     assert_eq!(result.unwrap_err().to_string(), "no storage space");
 }
@@ -191,7 +193,7 @@ fn nothing_is_held_back_while_the_source_waits() {
     let (flushed, seen) = channel();
     let source = Reader::new(UntilWritten { bytes: input, flushed: seen }, Options::default());
     let mut sink = Memory { flushed: Some(flushed), ..Memory::default() };
-    let mut stage = Filtering::new(gets(), Selection::new(Choice::default()));
+    let mut stage = gets(Choice::default());
     let (intake, result) = run(source, &mut stage, &mut sink, NonZeroUsize::MIN, &running());
     result.unwrap();
     assert_eq!((stage.tally().written, intake.malformed), (2, 1));
@@ -225,7 +227,7 @@ fn a_stop_ends_the_wait_for_a_source_that_has_nothing() {
         stop.store(true, Ordering::SeqCst);
     });
     let source = Reader::new(Silent(input, silence), Options::default());
-    let mut stage = Filtering::new(gets(), Selection::new(Choice::default()));
+    let mut stage = gets(Choice::default());
     let mut sink = Memory { flushed: Some(flushed), ..Memory::default() };
     let (_, result) = run(source, &mut stage, &mut sink, NonZeroUsize::MIN, &is_stopping);
     result.unwrap();
@@ -277,8 +279,9 @@ fn giants_go_round_one_at_a_time() {
 
     let written = Arc::new(AtomicUsize::new(0));
     let source = Giants { given: 0, written: Arc::clone(&written) };
-    let filter = Filter::new(Rules::default()).unwrap();
-    let mut stage = Filtering::new(filter, Selection::new(Choice::default()));
+    let rules = Rules::default();
+    let filter = Filter::new(rules.clone()).unwrap();
+    let mut stage = Filtering::new(filter, Selection::new(Choice::default(), &rules));
     let mut sink = Counting(written);
     let (_, result) = run(source, &mut stage, &mut sink, NonZeroUsize::MIN, &running());
     result.unwrap();

@@ -192,6 +192,36 @@ impl Block {
     }
 }
 
+impl Block {
+    /// Adds a copy of records as they stand in another block. They keep their
+    /// numbers; where they stood in bytes is known of the first only.
+    pub fn append(&mut self, run: &Run<'_>) {
+        let from = run.block;
+        let spans = &from.spans[run.records.clone()];
+        let Some(first) = spans.first() else { return };
+        if self.is_empty() {
+            self.filled = 0;
+            self.origin = Position {
+                record: from.origin.record + u64::from(first.number),
+                byte: from.origin.byte + u64::from(first.start),
+            };
+        }
+        self.buffer.truncate(self.filled);
+        self.buffer.extend_from_slice(run.bytes());
+        let (start, filled) = (first.start, self.filled as u32);
+        let number_of = |number: u32| from.origin.record + u64::from(number);
+        self.spans.extend(spans.iter().map(|span| Span {
+            start: span.start - start + filled,
+            payload: span.payload - start + filled,
+            payload_end: span.payload_end - start + filled,
+            end: span.end - start + filled,
+            number: number_of(span.number).saturating_sub(self.origin.record) as u32,
+            ..*span
+        }));
+        self.filled = self.buffer.len();
+    }
+}
+
 /// Records of a block whose text lies together, so that it can be written as
 /// one piece. There is at least one.
 #[derive(Clone, Debug)]

@@ -1,99 +1,32 @@
-//! Rules about one request, and the verdict they come to.
+//! What one message says about the rules, and the verdict it comes to.
 
 use std::hash::BuildHasher;
 
 use foldhash::quality::RandomState;
 use regex::bytes::{Regex, RegexSet, RegexSetBuilder};
 
-use super::pattern::{HeaderPattern, Share};
+use super::message;
+use super::pattern::{HeaderPattern, Sample, Share};
+use super::rules::{Rule, Rules};
 use crate::http::{Head, RequestLine, auth, query, request_line};
-use crate::record::{Block, Kind};
+use crate::record::{Block, Header, Kind, View};
 
 /// What memory one compiled pattern may take; so many patterns may take that
 /// many times as much.
 const PATTERN_SIZE: usize = 10 << 20;
 
-/// The rules a request must pass, as they were given.
-///
-/// Those about the first line or a header never match a payload that has no
-/// such thing, be it binary or garbage.
-#[derive(Clone, Debug, Default)]
-pub struct Rules {
-    /// The method is one of these. Compared byte for byte.
-    pub methods: Vec<String>,
-    /// Path and query match one of these.
-    pub urls: Vec<Regex>,
-    /// Path and query match none of these.
-    pub not_urls: Vec<Regex>,
-    /// Each of these matches the value of some field line of its name.
-    pub headers: Vec<HeaderPattern>,
-    /// None of these matches any field line.
-    pub not_headers: Vec<HeaderPattern>,
-    /// The decoded `user:password` matches one of these.
-    pub basic_auth: Vec<Regex>,
-    /// Where a header of that name is there, its first value is in the share.
-    pub header_limits: Vec<Share>,
-    /// Where a query parameter of that name is there, its first value, as it
-    /// stands there, is in the share.
-    pub param_limits: Vec<Share>,
-}
-
-/// A rule by the option that sets it, in the order of judging.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Rule {
-    /// `--method`
-    Method,
-    /// `--url`
-    Url,
-    /// `--not-url`
-    NotUrl,
-    /// `--param-limit`
-    ParamLimit,
-    /// `--header`
-    Header,
-    /// `--not-header`
-    NotHeader,
-    /// `--basic-auth`
-    BasicAuth,
-    /// `--header-limit`
-    HeaderLimit,
-}
-
-impl Rule {
-    /// All of them, in the order of judging.
-    pub const ALL: [Rule; 8] = [
-        Rule::Method,
-        Rule::Url,
-        Rule::NotUrl,
-        Rule::ParamLimit,
-        Rule::Header,
-        Rule::NotHeader,
-        Rule::BasicAuth,
-        Rule::HeaderLimit,
-    ];
-
-    /// What its losses are called in the ledger.
-    pub fn ledger_name(self) -> &'static str {
-        match self {
-            Rule::Method => "dropped by --method",
-            Rule::Url => "dropped by --url",
-            Rule::NotUrl => "dropped by --not-url",
-            Rule::ParamLimit => "dropped by --param-limit",
-            Rule::Header => "dropped by --header",
-            Rule::NotHeader => "dropped by --not-header",
-            Rule::BasicAuth => "dropped by --basic-auth",
-            Rule::HeaderLimit => "dropped by --header-limit",
-        }
-    }
-}
-
-/// What becomes of a request.
+/// What becomes of a message, as far as it can tell itself.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Verdict {
     /// It passes every rule.
     Keep,
     /// It fails this rule, and none before it.
     Drop(Rule),
+    /// It is a request that fails no rule, and the response is to be asked.
+    Await {
+        /// Whether a body must match yet: that of the request does not.
+        body: bool,
+    },
 }
 
 /// What judging leaves about one record for the [`Selection`](super::Selection).
@@ -101,28 +34,52 @@ pub enum Verdict {
 pub struct Note {
     /// What the record holds.
     pub kind: Kind,
-    /// About a request. Of a response it says nothing.
+    /// Of a response, only rules about responses are in it, latency not.
     pub verdict: Verdict,
+    /// What a response fails beyond that where its request is not known.
+    pub alone: Option<Rule>,
+    /// Whether it is a response that must be whole, and is not.
+    pub is_incomplete: bool,
+    /// Bytes of the record; a longer one than 4 GiB cannot be.
+    pub length: u32,
     /// A hash of the record's id.
     pub id: u64,
+    /// In nanoseconds: of a request when it began, of a response when it
+    /// ended; of a replayed one how long it took, or [`NO_TIME`].
+    pub time: i64,
 }
+
+/// The time that is not known.
+pub(super) const NO_TIME: i64 = i64::MIN;
 
 /// Rules made ready.
 ///
 /// A clone has its own scratch space: threads that judge at the same time
 /// should each have one.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each says what of a message has to be looked at")]
 pub struct Filter {
+    since: Option<i64>,
+    until: Option<i64>,
+    sample: Option<Sample>,
     methods: Vec<Vec<u8>>,
     urls: Option<RegexSet>,
     not_urls: Option<RegexSet>,
     param_limits: Vec<Share>,
+    hosts: Option<RegexSet>,
     headers: Vec<HeaderPattern>,
     not_headers: Vec<HeaderPattern>,
     basic_auth: Option<RegexSet>,
     header_limits: Vec<Share>,
+    is_complete: bool,
+    statuses: Option<RegexSet>,
+    not_statuses: Option<RegexSet>,
+    bodies: Option<RegexSet>,
+    is_empty: bool,
     reads_line: bool,
     reads_head: bool,
+    /// Whether every exchange's response has a say, whatever the request's body is.
+    asks_always: bool,
     hasher: RandomState,
 }
 
@@ -130,57 +87,132 @@ impl Filter {
     /// Makes rules ready. Fails only where patterns that are right one by one
     /// take too much memory together.
     pub fn new(rules: Rules) -> Result<Filter, regex::Error> {
-        let Rules { methods, urls, not_urls, headers, not_headers, basic_auth, header_limits, param_limits } =
-            rules;
+        let has_any = |wanted: &[Rule]| wanted.iter().any(|&rule| rules.has(rule));
         Ok(Filter {
-            reads_line: !(methods.is_empty()
-                && urls.is_empty()
-                && not_urls.is_empty()
-                && param_limits.is_empty()),
-            reads_head: !(headers.is_empty()
-                && not_headers.is_empty()
-                && basic_auth.is_empty()
-                && header_limits.is_empty()),
-            methods: methods.into_iter().map(String::into_bytes).collect(),
-            urls: any_of(&urls)?,
-            not_urls: any_of(&not_urls)?,
-            param_limits,
-            headers,
-            not_headers,
-            basic_auth: any_of(&basic_auth)?,
-            header_limits,
+            is_empty: !has_any(&Rule::ALL),
+            reads_line: has_any(&[Rule::Method, Rule::Url, Rule::NotUrl, Rule::ParamLimit]),
+            reads_head: has_any(&[
+                Rule::Host,
+                Rule::Header,
+                Rule::NotHeader,
+                Rule::BasicAuth,
+                Rule::HeaderLimit,
+            ]),
+            asks_always: has_any(&[Rule::Status, Rule::NotStatus, Rule::MinLatency, Rule::MaxLatency]),
+            since: rules.since,
+            until: rules.until,
+            sample: rules.sample,
+            methods: rules.methods.into_iter().map(String::into_bytes).collect(),
+            urls: any_of(&rules.urls, false)?,
+            not_urls: any_of(&rules.not_urls, false)?,
+            param_limits: rules.param_limits,
+            hosts: any_of(&rules.hosts, true)?,
+            headers: rules.headers,
+            not_headers: rules.not_headers,
+            basic_auth: any_of(&rules.basic_auth, false)?,
+            header_limits: rules.header_limits,
+            is_complete: rules.is_complete,
+            statuses: any_of(&rules.statuses, false)?,
+            not_statuses: any_of(&rules.not_statuses, false)?,
+            bodies: any_of(&rules.bodies, false)?,
             hasher: RandomState::default(),
         })
     }
 
     /// Whether there is no rule, so that every request passes.
     pub fn is_empty(&self) -> bool {
-        !self.reads_line && !self.reads_head
+        self.is_empty
     }
 
-    /// Judges a request.
+    /// Judges what a request says, without its header line.
     pub fn judge(&self, request: &[u8]) -> Verdict {
         let failed = self.reads_line.then(|| self.failed_by_line(request)).flatten();
         let failed = failed.or_else(|| self.reads_head.then(|| self.failed_by_head(request)).flatten());
-        failed.map_or(Verdict::Keep, Verdict::Drop)
+        if let Some(rule) = failed {
+            return Verdict::Drop(rule);
+        }
+        if self.is_complete && !message::is_whole(Kind::Request, request) {
+            return Verdict::Drop(Rule::Complete);
+        }
+        let body = !self.body_matches(request);
+        if body || self.asks_always { Verdict::Await { body } } else { Verdict::Keep }
+    }
+
+    /// Judges what a response says, without its header line. Its wholeness is
+    /// a matter of its own.
+    pub fn judge_response(&self, response: &[u8]) -> Verdict {
+        if self.statuses.is_some() || self.not_statuses.is_some() {
+            let matches = |patterns: &RegexSet| {
+                message::status(response).is_some_and(|digits| patterns.is_match(digits))
+            };
+            if self.statuses.as_ref().is_some_and(|statuses| !matches(statuses)) {
+                return Verdict::Drop(Rule::Status);
+            }
+            if self.not_statuses.as_ref().is_some_and(matches) {
+                return Verdict::Drop(Rule::NotStatus);
+            }
+        }
+        if self.body_matches(response) { Verdict::Keep } else { Verdict::Drop(Rule::Body) }
     }
 
     /// Judges every record of a block; `notes` is replaced.
     pub fn judge_block(&self, block: &Block, notes: &mut Vec<Note>) {
         notes.clear();
-        if self.is_empty() {
-            notes.extend(block.iter().map(|view| Note {
-                kind: view.header.kind,
+        notes.extend(block.iter().map(|view| {
+            let header = &view.header;
+            let mut note = Note {
+                kind: header.kind,
                 verdict: Verdict::Keep,
+                alone: None,
+                is_incomplete: false,
+                length: view.raw.len() as u32,
                 id: 0,
-            }));
+                time: header.timestamp,
+            };
+            if !self.is_empty {
+                self.fill_in(&mut note, &view);
+            }
+            note
+        }));
+    }
+
+    fn fill_in(&self, note: &mut Note, view: &View<'_>) {
+        let header = &view.header;
+        note.id = self.hasher.hash_one(header.id);
+        let by_header = self.failed_by_header(header);
+        if note.kind == Kind::Request {
+            note.verdict = match by_header {
+                Some(rule) => Verdict::Drop(rule),
+                None if self.is_complete && header.mark.is_some() => Verdict::Drop(Rule::Complete),
+                None => self.judge(view.payload),
+            };
             return;
         }
-        notes.extend(block.iter().map(|view| {
-            let kind = view.header.kind;
-            let verdict = if kind == Kind::Request { self.judge(view.payload) } else { Verdict::Keep };
-            Note { kind, verdict, id: self.hasher.hash_one(view.header.id) }
-        }));
+        note.alone = by_header;
+        note.verdict = self.judge_response(view.payload);
+        note.is_incomplete =
+            self.is_complete && (header.mark.is_some() || !message::is_whole(header.kind, view.payload));
+        let latency = header.latency.filter(|&latency| latency >= 0);
+        note.time = match header.kind {
+            Kind::Replayed => latency.unwrap_or(NO_TIME),
+            _ => header.timestamp.saturating_add(latency.unwrap_or(0)),
+        };
+    }
+
+    /// The first rule about the header line that the record fails.
+    fn failed_by_header(&self, header: &Header<'_>) -> Option<Rule> {
+        if self.since.is_some_and(|since| header.timestamp < since) {
+            return Some(Rule::Since);
+        }
+        if self.until.is_some_and(|until| header.timestamp >= until) {
+            return Some(Rule::Until);
+        }
+        self.sample.is_some_and(|sample| !sample.contains(header.id)).then_some(Rule::Sample)
+    }
+
+    /// Whether a pattern for bodies matches, or there is none.
+    fn body_matches(&self, message: &[u8]) -> bool {
+        self.bodies.as_ref().is_none_or(|bodies| bodies.is_match(&message::content(message)))
     }
 
     /// The first rule about the first line that the request fails.
@@ -211,9 +243,14 @@ impl Filter {
         self.param_limits.iter().any(is_out).then_some(Rule::ParamLimit)
     }
 
-    /// The first rule about headers that the request fails.
+    /// The first rule about the head that the request fails.
     fn failed_by_head(&self, request: &[u8]) -> Option<Rule> {
         let head = Head::of(request);
+        if let Some(hosts) = &self.hosts
+            && !head.and_then(|head| message::host(&head)).is_some_and(|host| hosts.is_match(host))
+        {
+            return Some(Rule::Host);
+        }
         let matches = |rule: &HeaderPattern| values(head, &rule.name).any(|value| rule.value.is_match(value));
         if !self.headers.iter().all(matches) {
             return Some(Rule::Header);
@@ -240,11 +277,12 @@ fn values<'a>(head: Option<Head<'a>>, name: &str) -> impl Iterator<Item = &'a [u
 }
 
 /// One matcher for all the patterns, so that many cost about as much as one.
-fn any_of(patterns: &[Regex]) -> Result<Option<RegexSet>, regex::Error> {
+fn any_of(patterns: &[Regex], ignores_case: bool) -> Result<Option<RegexSet>, regex::Error> {
     if patterns.is_empty() {
         return Ok(None);
     }
     RegexSetBuilder::new(patterns.iter().map(Regex::as_str))
+        .case_insensitive(ignores_case)
         .size_limit(PATTERN_SIZE.saturating_mul(patterns.len()))
         .build()
         .map(Some)

@@ -1,7 +1,8 @@
 //! The filter as a stage of the copy loop: judged on any thread, selected in order.
 
 use super::filter::{Filter, Note};
-use super::selection::{Selection, Tally};
+use super::held::Held;
+use super::selection::{Selection, State, Tally};
 use super::stage::{Stage, Worker};
 use crate::Result;
 use crate::record::{Block, Sink};
@@ -11,18 +12,26 @@ use crate::record::{Block, Sink};
 pub struct Filtering {
     filter: Filter,
     selection: Selection,
-    keep: Vec<bool>,
+    held: Held,
+    states: Vec<State>,
+    decided: Vec<(u64, bool)>,
 }
 
 impl Filtering {
-    /// Puts the two together. Nothing is seen so far.
+    /// Puts the two together, which are of the same rules. Nothing is seen so far.
     pub fn new(filter: Filter, selection: Selection) -> Self {
-        Filtering { filter, selection, keep: Vec::new() }
+        let held = Held::new(selection.limit());
+        Filtering { filter, selection, held, states: Vec::new(), decided: Vec::new() }
     }
 
     /// What became of the records so far.
     pub fn tally(&self) -> Tally {
-        self.selection.tally()
+        let mut tally = self.selection.tally();
+        if self.selection.asks_responses() {
+            tally.written = self.held.written;
+            tally.dropped_by_limit = tally.records - tally.settled();
+        }
+        tally
     }
 }
 
@@ -38,13 +47,22 @@ impl Stage for Filtering {
     }
 
     fn emit(&mut self, block: &mut Block, notes: &mut Vec<Note>, sink: &mut dyn Sink) -> Result<()> {
-        self.selection.select(notes, &mut self.keep);
-        let keep = &self.keep;
-        block.runs(|index| keep.get(index) == Some(&true)).try_for_each(|run| sink.write(&run))
+        self.selection.select(notes, &mut self.states, &mut self.decided);
+        let states = &self.states;
+        if self.selection.asks_responses() {
+            self.held.decide(&self.decided, sink)?;
+            return self.held.take(block, states, sink);
+        }
+        block.runs(|index| states.get(index) == Some(&State::Write)).try_for_each(|run| sink.write(&run))
     }
 
     fn is_over(&self) -> bool {
-        self.selection.is_over()
+        self.selection.is_over() || self.held.is_over()
+    }
+
+    fn finish(&mut self, sink: &mut dyn Sink) -> Result<()> {
+        self.selection.finish(&mut self.decided);
+        self.held.decide(&self.decided, sink)
     }
 }
 

@@ -1,22 +1,28 @@
 //! What decides on a record: filters and sampling.
 //!
-//! A decision has two parts. [`Filter`] looks at one request alone; it is
+//! A decision has two parts. [`Filter`] looks at one message alone; it is
 //! pure, so blocks are judged on all cores. [`Selection`] then goes over the
-//! records in their order: responses follow their request there, and kinds,
-//! inversion and the limit are applied.
+//! records in their order: responses follow their request there, requests
+//! wait for their response where a rule asks it, and kinds, inversion and the
+//! limit are applied. [`Filtering`] is both as a [`Stage`] of the copy loop.
 
+mod fates;
 mod filter;
 mod filtering;
+mod held;
+mod message;
 mod pattern;
-mod refused;
+mod pending;
+mod rules;
 mod selection;
 mod stage;
 
-pub use filter::{Filter, Note, Rule, Rules, Verdict};
+pub use fates::MAX_REMEMBERED;
+pub use filter::{Filter, Note, Verdict};
 pub use filtering::Filtering;
-pub use pattern::{HeaderPattern, Share};
-pub use refused::MAX_REMEMBERED;
-pub use selection::{Choice, Selection, Tally};
+pub use pattern::{HeaderPattern, Sample, Share, pattern};
+pub use rules::{Rule, Rules};
+pub use selection::{Choice, DEFAULT_WINDOW, Selection, State, Tally};
 pub use stage::{Scout, Stage, Worker};
 
 #[cfg(test)]

@@ -1,8 +1,15 @@
-//! Rules as they are typed: `name:regex` and `name:25%`.
+//! Rules as they are typed: `name:regex`, `name:25%` and `10%`.
 
 use std::str::FromStr;
 
 use regex::bytes::Regex;
+
+use crate::error::BadRule;
+
+/// A pattern as it is typed.
+pub fn pattern(text: &str) -> Result<Regex, BadRule> {
+    Regex::new(text).map_err(|error| BadRule::pattern(text, 0, &error))
+}
 
 /// A header's name and what one of its values must match, typed `name:regex`.
 #[derive(Clone, Debug)]
@@ -14,12 +21,12 @@ pub struct HeaderPattern {
 }
 
 impl FromStr for HeaderPattern {
-    type Err = String;
+    type Err = BadRule;
 
     /// The first colon splits; white space around it is not part of either.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (name, pattern) = split(text, "name:regex")?;
-        let value = Regex::new(pattern).map_err(|error| error.to_string())?;
+    fn from_str(text: &str) -> Result<Self, BadRule> {
+        let (name, start) = split(text, "name:regex")?;
+        let value = Regex::new(&text[start..]).map_err(|error| BadRule::pattern(text, start, &error))?;
         Ok(HeaderPattern { name: name.to_owned(), value })
     }
 }
@@ -45,36 +52,90 @@ impl Share {
 }
 
 impl FromStr for Share {
-    type Err = String;
+    type Err = BadRule;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, BadRule> {
         const FORM: &str = "name:25% or name:1/4";
-        let (name, share) = split(text, FORM)?;
+        let (name, start) = split(text, FORM)?;
+        let share = &text[start..];
         let percent = match (share.strip_suffix('%'), share.split_once('/')) {
             (Some(number), _) => number.trim_end().parse::<u32>().ok(),
-            (None, Some((part, whole))) => {
-                let part = part.trim_end().parse::<u32>().ok();
-                let whole = whole.trim_start().parse::<u32>().ok().filter(|&whole| whole > 0);
-                // A third is 33 percent.
-                part.zip(whole)
-                    .and_then(|(part, whole)| u32::try_from(u64::from(part) * 100 / u64::from(whole)).ok())
+            // A third is 33 percent.
+            (None, Some(_)) => {
+                fraction(share).and_then(|(part, whole)| u32::try_from(part * 100 / whole).ok())
             }
             (None, None) => None,
         };
-        match percent {
-            Some(percent @ 0..=100) => Ok(Share { name: name.to_owned(), percent }),
-            _ => Err(format!("'{share}' is not a share; expected {FORM}, whole percents from 0% to 100%")),
-        }
+        let percent = percent.filter(|&percent| percent <= 100);
+        percent.map(|percent| Share { name: name.to_owned(), percent }).ok_or_else(|| {
+            let reason = format!("this is no share; expected {FORM}, whole percents from 0% to 100%");
+            BadRule::new(text, start, reason)
+        })
     }
 }
 
-/// The name before the first colon and what follows it.
-fn split<'a>(text: &'a str, form: &str) -> Result<(&'a str, &'a str), String> {
-    match text.split_once(':') {
-        Some((name, rest)) if !name.trim().is_empty() => Ok((name.trim(), rest.trim_start())),
-        Some(_) => Err(format!("the name before the colon is missing; expected {form}")),
-        None => Err(format!("there is no colon; expected {form}")),
+/// How much of the exchanges to keep, typed `10%`, `0.5%` or `1/4`.
+///
+/// An id is always in or always out, so that an exchange stays whole and the
+/// same sample is taken again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Sample {
+    /// Hashes below this are in, out of 2⁶⁴.
+    below: u128,
+}
+
+impl Sample {
+    /// Whether the exchange with this id is in the sample: the FNV-1a hash of
+    /// 64 bits of the id, its bits mixed once more, is below that share of 2⁶⁴.
+    pub fn contains(&self, id: &[u8]) -> bool {
+        let hash = id.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        // The finaliser of MurmurHash3: FNV's upper bits hardly depend on the last bytes.
+        let hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        let hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+        u128::from(hash ^ (hash >> 33)) < self.below
     }
+}
+
+impl FromStr for Sample {
+    type Err = BadRule;
+
+    fn from_str(text: &str) -> Result<Self, BadRule> {
+        const ALL: f64 = 18_446_744_073_709_551_616.0;
+        let below = match (text.strip_suffix('%'), fraction(text)) {
+            (Some(number), _) => {
+                let percent = number.trim_end().parse::<f64>().ok();
+                percent.filter(|percent| (0.0..=100.0).contains(percent)).map(|p| (p / 100.0 * ALL) as u128)
+            }
+            (None, Some((part, whole))) if part <= whole => {
+                Some((u128::from(part) << 64) / u128::from(whole))
+            }
+            (None, _) => None,
+        };
+        let reason = "this is no share; expected 10%, 0.5% or 1/4, from 0% to 100%";
+        below.map(|below| Sample { below }).ok_or_else(|| BadRule::new(text, 0, reason))
+    }
+}
+
+/// `1/4` as its two numbers, of which the second is not 0.
+fn fraction(text: &str) -> Option<(u64, u64)> {
+    let (part, whole) = text.split_once('/')?;
+    let part = part.trim_end().parse::<u32>().ok()?;
+    let whole = whole.trim_start().parse::<u32>().ok().filter(|&whole| whole > 0)?;
+    Some((part.into(), whole.into()))
+}
+
+/// The name before the first colon, and where what follows it begins.
+fn split<'a>(text: &'a str, form: &str) -> Result<(&'a str, usize), BadRule> {
+    let Some(colon) = text.find(':') else {
+        return Err(BadRule::new(text, text.len(), format!("there is no colon; expected {form}")));
+    };
+    let name = text[..colon].trim();
+    if name.is_empty() {
+        return Err(BadRule::new(text, 0, format!("the name before the colon is missing; expected {form}")));
+    }
+    Ok((name, text.len() - text[colon + 1..].trim_start().len()))
 }
 
 /// The FNV-1a hash of 32 bits.
@@ -133,5 +194,46 @@ mod tests {
             let pattern = text.parse::<HeaderPattern>().ok();
             assert_eq!(pattern.as_ref().map(|p| (&*p.name, p.value.as_str())), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn samples_are_percents_or_fractions_and_take_about_that_much() {
+        let ids: Vec<String> = (0..20_000).map(|id| format!("{id:024x}")).collect();
+        for (text, expected) in [
+            ("10%", Some(2000)),
+            ("0.5%", Some(100)),
+            ("1/4", Some(5000)),
+            (" 1 / 4", None),
+            ("1 / 4", Some(5000)),
+            ("0%", Some(0)),
+            ("100%", Some(20_000)),
+            ("1/1", Some(20_000)),
+            ("101%", None),
+            ("5/4", None),
+            ("1/0", None),
+            ("-1%", None),
+            ("NaN%", None),
+            ("10", None),
+            ("", None),
+        ] {
+            let sample = text.parse::<Sample>().ok();
+            let taken = sample.map(|sample| ids.iter().filter(|id| sample.contains(id.as_bytes())).count());
+            match (taken, expected) {
+                (Some(taken), Some(expected)) => {
+                    let slack = if expected % 20_000 == 0 { 0 } else { 20 + expected / 20 };
+                    assert!(taken.abs_diff(expected) <= slack, "{text:?}: {taken}");
+                }
+                _ => assert_eq!(taken, expected, "{text:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_parse_has_a_caret_under_the_fault() {
+        let header = |text: &str| text.parse::<HeaderPattern>().unwrap_err().at;
+        let share = |text: &str| text.parse::<Share>().unwrap_err().at;
+        assert_eq!((header("Host"), header(":a"), header("Host: a(")), (4, 0, 7));
+        assert_eq!((share("user"), share("user: 101%"), share(" :5%")), (4, 6, 0));
+        assert_eq!(pattern("^/a[").unwrap_err().at, 3);
     }
 }

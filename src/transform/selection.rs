@@ -1,11 +1,13 @@
 //! Which records go on: what needs their order, and the tally of it.
 
-use super::filter::{Note, Rule, Verdict};
-use super::refused::{MAX_REMEMBERED, Refused};
+use super::fates::{Fate, Fates};
+use super::filter::{Note, Verdict};
+use super::pending::{Pending, Request};
+use super::rules::{Rule, Rules};
 use crate::record::Kind;
 
 /// What is asked for besides the rules.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Choice {
     /// The kinds that are written; empty means all.
     pub kinds: Vec<Kind>,
@@ -13,26 +15,60 @@ pub struct Choice {
     pub limit: Option<u64>,
     /// Whether the records that pass are dropped, and the others written.
     pub is_inverted: bool,
+    /// How many bytes of records after a request its response may begin, where
+    /// a rule asks it.
+    pub window: u64,
+}
+
+/// The window unless the user says otherwise: 16 MiB. What waits is kept in
+/// memory.
+pub const DEFAULT_WINDOW: u64 = 16 << 20;
+
+impl Default for Choice {
+    fn default() -> Self {
+        Choice { kinds: Vec::new(), limit: None, is_inverted: false, window: DEFAULT_WINDOW }
+    }
+}
+
+/// What becomes of a record.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum State {
+    /// It is not written.
+    Drop,
+    /// It is written.
+    Write,
+    /// Its response decides.
+    Wait,
 }
 
 /// Chooses among the records of a stream.
 ///
-/// A request passes or fails by the rules. A response passes or fails with
-/// the latest request of its id before it; where there was none, it passes.
-/// Inversion exchanges what passes and what fails. Of what then passes, the
-/// records of the kinds asked for are written, up to the limit.
+/// A request passes or fails by the rules. Where a rule asks the response,
+/// the first one of the request's id within the window decides, original or
+/// replayed; a request that gets none there fails. A response passes or fails
+/// with the latest request of its id before it; where there was none, by what
+/// it says itself. Inversion exchanges what passes and what fails. Of what then
+/// passes, the records of the kinds asked for are written, up to the limit.
 #[derive(Debug)]
 pub struct Selection {
     choice: Choice,
     limit: u64,
+    /// Whether requests wait for their responses.
+    asks_responses: bool,
     /// Whether responses can be written at all.
     writes_responses: bool,
-    refused: Refused,
+    /// Whether a response without a request may be judged by its own time, so
+    /// that a request must be remembered although it passed.
+    judges_time: bool,
+    min_latency: Option<i64>,
+    max_latency: Option<i64>,
+    fates: Fates,
+    pending: Pending,
     tally: Tally,
 }
 
 /// What became of the records. Each is counted in `written` or in one of the
-/// fields that begin with `dropped`.
+/// fields that begin with `dropped`, once nothing waits any more.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Tally {
     /// Records looked at. Those after the limit are not.
@@ -41,102 +77,327 @@ pub struct Tally {
     pub written: u64,
     /// Not of the kinds asked for, whatever the rules say.
     pub dropped_by_kind: u64,
-    /// Requests that failed a rule, by the first they failed, as
+    /// Records that failed a rule, by the first they failed, as
     /// [`Rule::ALL`] has them.
     pub dropped_by_rule: [u64; Rule::ALL.len()],
+    /// Requests whose response was asked for and did not come in time.
+    pub dropped_unanswered: u64,
     /// Responses whose request was refused.
     pub dropped_with_request: u64,
     /// Records that pass, where those are dropped.
     pub dropped_by_inversion: u64,
-    /// Refused requests that had to be forgotten before a response came.
+    /// Records that passed or waited when the limit was reached.
+    pub dropped_by_limit: u64,
+    /// Requests whose fate had to be forgotten before a response came.
     pub forgotten: u64,
     /// Responses that passed, but might have been refused with a request that
     /// was forgotten.
     pub doubtful: u64,
+    /// Responses that came after the window.
+    pub late: u64,
+    /// Requests in all.
+    pub requests: u64,
+    /// Requests by the first rule they failed, whatever was chosen besides.
+    pub failed: [u64; Rule::ALL.len()],
+    /// Requests that passed every rule about themselves.
+    pub asked: u64,
+    /// Those of them whose response passed or failed a rule too.
+    pub answered: u64,
+}
+
+impl Tally {
+    /// Records that are counted as written or dropped.
+    pub(super) fn settled(&self) -> u64 {
+        self.written
+            + self.dropped_by_kind
+            + self.dropped_by_rule.iter().sum::<u64>()
+            + self.dropped_unanswered
+            + self.dropped_with_request
+            + self.dropped_by_inversion
+            + self.dropped_by_limit
+    }
+}
+
+/// Why a record passes or not.
+#[derive(Clone, Copy)]
+enum Reason {
+    Passes,
+    Fails(Rule),
+    Unanswered,
+    WithRequest,
 }
 
 impl Selection {
-    /// Nothing seen so far.
-    pub fn new(choice: Choice) -> Self {
-        Selection::with_memory(choice, MAX_REMEMBERED)
+    /// Nothing seen so far. `rules` are those of the filter.
+    pub fn new(choice: Choice, rules: &Rules) -> Self {
+        Selection::with_memory(choice, rules, Fates::new())
     }
 
-    /// As [`Selection::new`], remembering `bound` refused requests.
-    pub(super) fn with_memory(choice: Choice, bound: usize) -> Self {
+    /// As [`Selection::new`], with a memory of its own size.
+    pub(super) fn with_memory(choice: Choice, rules: &Rules, fates: Fates) -> Self {
         Selection {
             limit: choice.limit.unwrap_or(u64::MAX),
+            asks_responses: rules.ask_the_response(),
             writes_responses: choice.kinds.is_empty()
                 || choice.kinds.iter().any(|&kind| kind != Kind::Request),
+            judges_time: rules.since.is_some() || rules.until.is_some(),
+            min_latency: rules.min_latency,
+            max_latency: rules.max_latency,
+            pending: Pending::new(choice.window),
             choice,
-            refused: Refused::new(bound),
+            fates,
             tally: Tally::default(),
         }
     }
 
-    /// Goes on with the records that `notes` are about, and replaces `keep`
-    /// with whether each is written. Records after the limit have no place in
-    /// it.
-    pub fn select(&mut self, notes: &[Note], keep: &mut Vec<bool>) {
-        keep.clear();
+    /// Goes on with the records that `notes` are about, and replaces `states`
+    /// with what becomes of each. Records after the limit have no place in it.
+    ///
+    /// `decided` is replaced with the records of earlier blocks that wait no
+    /// longer, by their numbers over all blocks from 0, and whether each is
+    /// written. Where responses are asked, the limit is for the caller to keep.
+    pub fn select(&mut self, notes: &[Note], states: &mut Vec<State>, decided: &mut Vec<(u64, bool)>) {
+        states.clear();
+        decided.clear();
+        if self.asks_responses {
+            self.pending.begin_block();
+            for note in notes {
+                self.expire(self.pending.position(), states, decided);
+                let state = self.ask(note, states, decided);
+                states.push(state);
+                self.pending.step(u64::from(note.length));
+            }
+            // A response in the next block begins there at the earliest.
+            self.expire(self.pending.position(), states, decided);
+            return;
+        }
         for note in notes {
             if self.is_over() {
                 return;
             }
-            keep.push(self.is_kept(note));
+            let (kind, reason) = (note.kind, self.reason(note));
+            self.tally.records += 1;
+            self.count_request(kind, reason);
+            let is_written = self.settle(kind, reason);
+            states.push(if is_written { State::Write } else { State::Drop });
         }
+    }
+
+    /// Decides on what still waits: there are no more records.
+    pub fn finish(&mut self, decided: &mut Vec<(u64, bool)>) {
+        decided.clear();
+        self.pending.begin_block();
+        while let Some(request) = self.pending.take_oldest() {
+            self.decide(&request, Reason::Unanswered, &mut Vec::new(), decided);
+        }
+    }
+
+    /// Whether requests wait for their responses.
+    pub fn asks_responses(&self) -> bool {
+        self.asks_responses
+    }
+
+    /// How many records are to be written at most.
+    pub fn limit(&self) -> u64 {
+        self.limit
     }
 
     /// Whether the limit is reached, so that no later record can be written.
     pub fn is_over(&self) -> bool {
-        self.tally.written >= self.limit
+        !self.asks_responses && self.tally.written >= self.limit
     }
 
     /// What became of the records so far.
     pub fn tally(&self) -> Tally {
-        Tally { forgotten: self.refused.forgotten(), ..self.tally }
+        Tally { forgotten: self.fates.forgotten(), ..self.tally }
     }
 
-    fn is_kept(&mut self, note: &Note) -> bool {
+    /// Why a record passes or not where no response is asked.
+    fn reason(&mut self, note: &Note) -> Reason {
+        let by_itself = match note.verdict {
+            Verdict::Drop(rule) => Reason::Fails(rule),
+            _ => Reason::Passes,
+        };
+        if !self.writes_responses {
+            return by_itself;
+        }
+        match (note.kind, by_itself) {
+            (Kind::Request, Reason::Passes) if self.judges_time => self.fates.insert(note.id, Fate::Kept),
+            (Kind::Request, Reason::Passes) => self.fates.remove(note.id),
+            (Kind::Request, _) => self.fates.insert(note.id, Fate::Refused),
+            (Kind::Response | Kind::Replayed, _) => return self.follow(note),
+        }
+        by_itself
+    }
+
+    /// What becomes of a record where responses are asked.
+    fn ask(&mut self, note: &Note, states: &mut [State], decided: &mut Vec<(u64, bool)>) -> State {
         self.tally.records += 1;
-        let passes = self.passes(note);
+        let before = self.pending.take(note.id);
+        if note.kind != Kind::Request {
+            if let Some(request) = before {
+                let reason = self.answer(&request, note);
+                self.decide(&request, reason, states, decided);
+            }
+            let reason = self.follow(note);
+            return if self.settle(note.kind, reason) { State::Write } else { State::Drop };
+        }
+        if let Some(request) = before {
+            // Another request of the same id: a response will be this one's.
+            self.decide(&request, Reason::Unanswered, states, decided);
+        }
+        let reason = match note.verdict {
+            Verdict::Await { body } => {
+                self.fates.remove(note.id);
+                let is_held = self.wants(Kind::Request);
+                self.pending.push(note, body, is_held);
+                return if is_held {
+                    State::Wait
+                } else {
+                    self.tally.dropped_by_kind += 1;
+                    State::Drop
+                };
+            }
+            Verdict::Keep => {
+                self.fates.insert(note.id, Fate::Kept);
+                Reason::Passes
+            }
+            Verdict::Drop(rule) => {
+                self.fates.insert(note.id, Fate::Refused);
+                Reason::Fails(rule)
+            }
+        };
+        self.count_request(Kind::Request, reason);
+        if self.settle(Kind::Request, reason) { State::Write } else { State::Drop }
+    }
+
+    /// Gives up the requests whose response cannot begin within the window
+    /// any more when the next record begins at `position`.
+    fn expire(&mut self, position: u64, states: &mut [State], decided: &mut Vec<(u64, bool)>) {
+        while let Some(request) = self.pending.take_expired(position) {
+            self.decide(&request, Reason::Unanswered, states, decided);
+            self.fates.insert(request.id, Fate::GivenUp);
+        }
+    }
+
+    /// What the response to a request that waits says.
+    fn answer(&self, request: &Request, response: &Note) -> Reason {
+        if let Verdict::Drop(rule @ (Rule::Status | Rule::NotStatus)) = response.verdict {
+            return Reason::Fails(rule);
+        }
+        if let Some(rule) = self.failed_by_latency(response, Some(request.time)) {
+            return Reason::Fails(rule);
+        }
+        match response.verdict {
+            Verdict::Drop(rule) if request.needs_body => Reason::Fails(rule),
+            _ => Reason::Passes,
+        }
+    }
+
+    /// The first rule about latency that an exchange fails. One that is not
+    /// known fails them all.
+    fn failed_by_latency(&self, response: &Note, began: Option<i64>) -> Option<Rule> {
+        let took = match response.kind {
+            Kind::Replayed => Some(response.time).filter(|&took| took != super::filter::NO_TIME),
+            _ => began.map(|began| response.time.saturating_sub(began)),
+        };
+        if self.min_latency.is_some_and(|min| took.is_none_or(|took| took < min)) {
+            return Some(Rule::MinLatency);
+        }
+        self.max_latency.is_some_and(|max| took.is_none_or(|took| took > max)).then_some(Rule::MaxLatency)
+    }
+
+    /// Settles a request that waited.
+    fn decide(
+        &mut self,
+        request: &Request,
+        reason: Reason,
+        states: &mut [State],
+        decided: &mut Vec<(u64, bool)>,
+    ) {
+        let fate = if matches!(reason, Reason::Passes) { Fate::Kept } else { Fate::Refused };
+        self.fates.insert(request.id, fate);
+        self.count_request(Kind::Request, reason);
+        if !request.is_held {
+            return;
+        }
+        let is_written = self.settle(Kind::Request, reason);
+        match self.pending.index_in_block(request) {
+            Some(index) => states[index] = if is_written { State::Write } else { State::Drop },
+            None => decided.push((request.record, is_written)),
+        }
+    }
+
+    /// Why a response passes or not: with its request, or by itself.
+    fn follow(&mut self, note: &Note) -> Reason {
+        let reason = match self.fates.answer(note.id) {
+            Some(Fate::Kept) => Reason::Passes,
+            Some(Fate::Refused) => return Reason::WithRequest,
+            Some(Fate::GivenUp) => {
+                self.tally.late += 1;
+                return Reason::WithRequest;
+            }
+            None => {
+                let by_itself = match note.verdict {
+                    Verdict::Drop(rule @ (Rule::Status | Rule::NotStatus)) => Some(rule),
+                    Verdict::Drop(rule) => self.failed_by_latency(note, None).or(Some(rule)),
+                    _ => self.failed_by_latency(note, None),
+                };
+                if let Some(rule) = note.alone.or(by_itself) {
+                    return Reason::Fails(rule);
+                }
+                self.tally.doubtful += u64::from(self.fates.forgotten() > 0);
+                Reason::Passes
+            }
+        };
+        if note.is_incomplete { Reason::Fails(Rule::Complete) } else { reason }
+    }
+
+    fn wants(&self, kind: Kind) -> bool {
+        self.choice.kinds.is_empty() || self.choice.kinds.contains(&kind)
+    }
+
+    /// Counts a record, and says whether it is written.
+    fn settle(&mut self, kind: Kind, reason: Reason) -> bool {
+        let passes = matches!(reason, Reason::Passes);
+        let is_wanted = self.wants(kind);
         let tally = &mut self.tally;
-        let is_wanted = self.choice.kinds.is_empty() || self.choice.kinds.contains(&note.kind);
-        let dropped = if !is_wanted {
+        let counted = if !is_wanted {
             &mut tally.dropped_by_kind
         } else if passes != self.choice.is_inverted {
             tally.written += 1;
             return true;
-        } else if passes {
-            &mut tally.dropped_by_inversion
-        } else if let Verdict::Drop(rule) = note.verdict {
-            &mut tally.dropped_by_rule[rule as usize]
         } else {
-            &mut tally.dropped_with_request
+            match reason {
+                Reason::Passes => &mut tally.dropped_by_inversion,
+                Reason::Fails(rule) => &mut tally.dropped_by_rule[rule as usize],
+                Reason::Unanswered => &mut tally.dropped_unanswered,
+                Reason::WithRequest => &mut tally.dropped_with_request,
+            }
         };
-        *dropped += 1;
+        *counted += 1;
         false
     }
 
-    /// Whether a record passes the rules, itself or with its request.
-    fn passes(&mut self, note: &Note) -> bool {
-        let passes = note.verdict == Verdict::Keep;
-        if !self.writes_responses {
-            return passes;
+    /// Counts what the rules said about a request.
+    fn count_request(&mut self, kind: Kind, reason: Reason) {
+        if kind != Kind::Request {
+            return;
         }
-        match (note.kind, passes) {
-            (Kind::Request, true) => {
-                self.refused.remove(note.id);
-                true
+        let tally = &mut self.tally;
+        tally.requests += 1;
+        match reason {
+            Reason::Fails(rule) => {
+                tally.failed[rule as usize] += 1;
+                let is_answer = rule.is_about_the_response();
+                tally.asked += u64::from(is_answer);
+                tally.answered += u64::from(is_answer);
             }
-            (Kind::Request, false) => {
-                self.refused.insert(note.id);
-                false
+            Reason::Passes => {
+                tally.asked += 1;
+                tally.answered += 1;
             }
-            (Kind::Response | Kind::Replayed, _) => {
-                let passes = !self.refused.answer(note.id);
-                self.tally.doubtful += u64::from(passes && self.refused.forgotten() > 0);
-                passes
-            }
+            Reason::Unanswered | Reason::WithRequest => tally.asked += 1,
         }
     }
 }

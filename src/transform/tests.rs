@@ -12,7 +12,7 @@ fn patterns(texts: &[&str]) -> Vec<Regex> {
     texts.iter().map(|text| Regex::new(text).expect(text)).collect()
 }
 
-fn parsed<T: std::str::FromStr<Err = String>>(texts: &[&str]) -> Vec<T> {
+fn parsed<T: std::str::FromStr<Err = crate::error::BadRule>>(texts: &[&str]) -> Vec<T> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
@@ -176,9 +176,13 @@ fn a_share_keeps_about_that_much() {
 /// A record in short: kind, id, and whether its request passes the rules.
 type Short = (Kind, u8, bool);
 
-/// Rules that pass `GET` only.
+/// Lets GET only pass.
 fn filter() -> Filter {
     Filter::new(methods(&["GET"])).unwrap()
+}
+
+fn selection(choice: &Choice) -> Selection {
+    Selection::new(choice.clone(), &methods(&["GET"]))
 }
 
 fn block(records: &[Short]) -> Block {
@@ -196,15 +200,15 @@ fn block(records: &[Short]) -> Block {
 
 /// Which of the records are written, when they come in one block.
 fn select(selection: &mut Selection, filter: &Filter, records: &[Short]) -> Vec<bool> {
-    let (mut notes, mut keep) = (Vec::new(), Vec::new());
+    let (mut notes, mut states) = (Vec::new(), Vec::new());
     filter.judge_block(&block(records), &mut notes);
-    selection.select(&notes, &mut keep);
-    keep.resize(records.len(), false);
-    keep
+    selection.select(&notes, &mut states, &mut Vec::new());
+    states.resize(records.len(), State::Drop);
+    states.into_iter().map(|state| state == State::Write).collect()
 }
 
 fn select_all(choice: &Choice, records: &[Short]) -> (Vec<bool>, Tally) {
-    let mut selection = Selection::new(choice.clone());
+    let mut selection = selection(choice);
     let keep = select(&mut selection, &filter(), records);
     (keep, selection.tally())
 }
@@ -219,7 +223,7 @@ fn shorts(ids: u8) -> impl Strategy<Value = Vec<Short>> {
 
 fn choice() -> impl Strategy<Value = Choice> {
     (prop::collection::vec(kind(), 0..3), prop::option::of(0_u64..30), any::<bool>())
-        .prop_map(|(kinds, limit, is_inverted)| Choice { kinds, limit, is_inverted })
+        .prop_map(|(kinds, limit, is_inverted)| Choice { kinds, limit, is_inverted, ..Choice::default() })
 }
 
 proptest! {
@@ -272,7 +276,7 @@ proptest! {
     #[test]
     fn blocks_do_not_matter(records in shorts(6), choice in choice(), cut in 0_usize..40) {
         let cut = cut.min(records.len());
-        let (filter, mut selection) = (filter(), Selection::new(choice.clone()));
+        let (filter, mut selection) = (filter(), selection(&choice));
         let mut keep = select(&mut selection, &filter, &records[..cut]);
         keep.extend(select(&mut selection, &filter, &records[cut..]));
         prop_assert_eq!(keep, select_all(&choice, &records).0);
@@ -292,14 +296,15 @@ proptest! {
 fn requests_forgotten_for_want_of_room_are_counted() {
     let refused = |id| (Kind::Request, id, false);
     let answer = |id| (Kind::Response, id, true);
-    let mut selection = Selection::with_memory(Choice::default(), 2);
-    let keep = select(
-        &mut selection,
-        &filter(),
-        // The third refusal pushes an answered request out, the fourth one without an answer.
-        &[refused(0), answer(0), refused(1), refused(2), refused(3), answer(2), answer(1)],
-    );
-    assert_eq!(keep, [false, false, false, false, false, false, true]);
+    let rules = methods(&["GET"]);
+    let mut selection = Selection::with_memory(Choice::default(), &rules, fates::Fates::with_buckets(1));
+    // There is room for eight. The ninth refusal pushes an answered request
+    // out, the tenth one without an answer.
+    let mut records = vec![refused(0), answer(0)];
+    records.extend((1..10).map(refused));
+    records.extend([answer(2), answer(1)]);
+    let keep = select(&mut selection, &filter(), &records);
+    assert_eq!(keep.iter().position(|&kept| kept), Some(records.len() - 1));
     assert_eq!((selection.tally().forgotten, selection.tally().doubtful), (1, 1));
 }
 
@@ -317,3 +322,5 @@ fn a_response_follows_the_latest_request_of_its_id() {
     assert_eq!(keep, [true, false, false, true, true, true]);
     assert_eq!((tally.dropped_by_rule[Rule::Method as usize], tally.dropped_with_request), (1, 1));
 }
+
+mod exchanges;

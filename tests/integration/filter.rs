@@ -156,12 +156,24 @@ fn a_record_beyond_the_limit_is_an_error_after_the_others() {
 
 #[test]
 fn a_command_line_that_is_wrong_shows_where() {
-    let caret = "    ^/api(\n         ^\nerror: unclosed group";
     let cases: &[(&[&str], &str)] = &[
-        (&["--url", "^/api("], caret),
-        (&["--not-url", "^/api("], caret),
-        (&["--header", "Host: ^/api("], caret),
-        (&["--basic-auth", "^/api("], caret),
+        (&["--url", "^/api("], "unclosed group\n    ^/api(\n         ^\n"),
+        (&["--not-url", "^/api("], "    ^/api(\n         ^\n"),
+        (&["--host", "^/api("], "    ^/api(\n         ^\n"),
+        (&["--body", "^/api("], "    ^/api(\n         ^\n"),
+        (&["--status", "5[0"], "    5[0\n     ^\n"),
+        (&["--not-status", "5[0"], "    5[0\n     ^\n"),
+        (&["--header", "Host: ^/api("], "    Host: ^/api(\n               ^\n"),
+        (&["--not-header", "Host: ^/api("], "    Host: ^/api(\n               ^\n"),
+        (&["--basic-auth", "^/api("], "    ^/api(\n         ^\n"),
+        (&["--header", "Host"], "there is no colon; expected name:regex\n    Host\n        ^\n"),
+        (&["--sample", "110%"], "expected 10%, 0.5% or 1/4, from 0% to 100%\n    110%\n    ^\n"),
+        (&["--since", "yesterday"], "2026-11-23T09:00:00Z, -2h"),
+        (&["--until", "-2 moons"], "    -2 moons\n     ^\n"),
+        (&["--min-latency", "long"], "500ms, 2s"),
+        (&["--window", "1mb", "--url", "a"], "--status"),
+        (&["--window", "wide", "--status", "5"], "32mb"),
+        (&["--count", "-o", "out.gor"], "--output"),
         (&["--header", "Host"], "name:regex"),
         (&["--header-limit", "Host:many"], "name:25%"),
         (&["--param-limit", "user:101%"], "'user:101%'"),
@@ -306,4 +318,135 @@ fn a_signal_ends_it_while_the_input_is_open_and_nothing_is_lost() {
     assert!(std::process::Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     assert!(child.wait().unwrap().success());
     drop(stdin);
+}
+
+/// A record with its times, in milliseconds after the recordings' beginning.
+fn timed(kind: u8, id: &str, began: u64, took: u64, payload: &str) -> String {
+    let began = 1_763_900_000_000 + began;
+    format!("{kind} {id} {began}000000 {took}000000\n{payload}{SEPARATOR}")
+}
+
+/// Requests and responses that overlap: of each the id, status, times and bodies.
+fn mixed() -> String {
+    let post = "POST /b HTTP/1.1\r\nHost: Files.example.com:81\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nneedl\r\n1\r\ne\r\n0\r\n\r\n";
+    [
+        timed(1, "a1", 0, 0, "GET /a HTTP/1.1\r\nHost: shop.example.com\r\n\r\n"),
+        timed(1, "b2", 1000, 0, post),
+        timed(2, "b2", 1100, 50, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"),
+        timed(1, "c3", 2000, 0, "GET http://proxied/c HTTP/1.1\r\nHost: x\r\n\r\n"),
+        timed(2, "a1", 3000, 500, "HTTP/1.1 500 Oh\r\nContent-Length: 3\r\n\r\nred"),
+        timed(2, "c3", 3100, 0, "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nneedle"),
+        timed(3, "a1", 9000, 7, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+        timed(1, "d4", 4000, 0, "GET /no-response HTTP/1.1\r\n\r\n"),
+    ]
+    .concat()
+}
+
+#[test]
+fn a_rule_about_the_response_chooses_the_whole_exchange() {
+    let cases: &[(&[&str], &str)] = &[
+        (&["--status", "^5"], "1a1 2a1 3a1"),
+        (&["--status", "5.."], "1a1 2a1 3a1"),
+        (&["--status", "404", "--status", "200"], "1b2 2b2 1c3 2c3"),
+        (&["--not-status", "^5"], "1b2 2b2 1c3 2c3"),
+        (&["--not-status", "^5", "--not-status", "404"], "1c3 2c3"),
+        (&["--min-latency", "3s"], "1a1 2a1 3a1"),
+        (&["--max-latency", "150ms"], "1b2 2b2"),
+        (&["--min-latency", "1s", "--max-latency", "3499ms"], "1c3 2c3"),
+        (&["--body", "needle"], "1b2 2b2 1c3 2c3"),
+        (&["--body", "^red$"], "1a1 2a1 3a1"),
+        (&["--body", "^red$", "--status", "200"], ""),
+        (&["--status", "^5", "--method", "POST"], ""),
+        (&["--status", "^5", "--invert"], "1b2 2b2 1c3 2c3 1d4"),
+        (&["--status", "^5", "--kind", "request"], "1a1"),
+        (&["--status", "^5", "--kind", "response"], "2a1"),
+        (&["--status", "^[245]", "--limit", "3"], "1a1 1b2 2b2"),
+        (&["--status", "^5", "--limit", "2"], "1a1 2a1"),
+    ];
+    for (args, expected) in cases {
+        for threads in ["1", "2", "4"] {
+            let ran = run("gor-filter", &[args, &["--threads", threads][..]].concat(), mixed().as_bytes());
+            ran.ends_with(0).is_silent();
+            assert_eq!(ids(&ran.stdout), *expected, "{ran}");
+        }
+    }
+}
+
+#[test]
+fn rules_about_time_host_sample_and_wholeness() {
+    let cases: &[(&[&str], &str)] = &[
+        (&["--since", "1763900001"], "1b2 2b2 1c3 2c3 1d4"),
+        (&["--until", "1763900001"], "1a1 2a1 3a1"),
+        (&["--since", "2025-11-23T12:13:21Z", "--until", "1763900002000"], "1b2 2b2"),
+        (&["--since", "1763900002000000000", "--until", "1763900004000000"], "1c3 2c3"),
+        (&["--since", "-1s"], ""),
+        (&["--host", "^shop\\.EXAMPLE\\.com$"], "1a1 2a1 3a1"),
+        (&["--host", "^files.example.com$", "--host", "^proxied$"], "1b2 2b2 1c3 2c3"),
+        (&["--host", "81|^x$"], ""),
+        (&["--complete"], "1a1 1b2 2b2 1c3 2a1 3a1 1d4"),
+        (&["--sample", "0%"], ""),
+        (&["--sample", "100%"], "1a1 1b2 2b2 1c3 2a1 2c3 3a1 1d4"),
+    ];
+    for (args, expected) in cases {
+        let ran = run("gor-filter", args, mixed().as_bytes());
+        ran.ends_with(0).is_silent();
+        assert_eq!(ids(&ran.stdout), *expected, "{ran}");
+    }
+    let sampled = |share| run("gor-filter", &["--sample", share], mixed().as_bytes()).stdout;
+    assert_eq!(sampled("50%"), sampled("1/2"));
+    let cut = "1 a1 1763900000000000000 0 18 cut\nGET / HTTP/1.1\r\n\r\n".to_owned() + SEPARATOR;
+    run("gor-filter", &["--complete"], cut.as_bytes()).ends_with(0).is_silent().writes(b"");
+}
+
+#[test]
+fn counting_prints_a_number_only() {
+    let cases: &[(&[&str], &str)] = &[
+        (&[], "8\n"),
+        (&["--status", "^5"], "3\n"),
+        (&["--method", "PUT"], "0\n"),
+        (&["--limit", "2"], "2\n"),
+    ];
+    for (args, expected) in cases {
+        let args = [args, &["--count"][..]].concat();
+        run("gor-filter", &args, mixed().as_bytes()).ends_with(0).is_silent().writes(expected.as_bytes());
+    }
+}
+
+#[test]
+fn statistics_have_a_row_for_each_rule_in_the_order_of_judging() {
+    let directory = tempfile::tempdir().unwrap();
+    let json = directory.path().join("stats.json");
+    let args = ["--status", "^5", "--not-url", "b", "--stats", "--stats-json", json.to_str().unwrap()];
+    run("gor-filter", &args, mixed().as_bytes())
+        .ends_with(0)
+        .says(" 1    dropped for want of a response\n")
+        .says("requests by rule       matched     dropped\n")
+        .says("  --not-url                  3           1\n  --status                   1           1\n");
+    let stats: serde_json::Value = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
+    assert_eq!(stats["requests_by_rule"]["--status"]["matched"], 1);
+    assert_eq!(stats["requests_by_rule"]["--not-url"]["dropped"], 1);
+}
+
+#[test]
+fn a_response_beyond_the_window_is_told() {
+    let ran = run("gor-filter", &["--status", "^5", "--window", "100"], mixed().as_bytes());
+    ran.ends_with(0).says("responses came too late").says("--window");
+    assert_eq!(ids(&ran.stdout), "", "{ran}");
+}
+
+#[test]
+fn a_response_lets_what_waits_go_on_while_the_input_is_open() {
+    let mut child = command("gor-filter", &["--status", "200"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let text = exchange("a1", "GET / HTTP/1.1\r\n\r\n");
+    stdin.write_all(text.as_bytes()).unwrap();
+    let mut seen = vec![0; text.len()];
+    stdout.read_exact(&mut seen).unwrap();
+    assert_eq!(seen, text.as_bytes());
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
 }
