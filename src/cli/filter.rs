@@ -177,7 +177,11 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let mut selection = Selection::new(args.choice());
     let is_stopping = signals::stop()?;
     let source = endpoint::open(&args.inputs, &args.input.read_options())?;
-    let to = WriteOptions { is_forced: args.output.force, inputs: &args.inputs };
+    let to = WriteOptions {
+        is_forced: args.output.force,
+        inputs: &args.inputs,
+        tell: Some(|text| super::note(text)),
+    };
     let mut sink = endpoint::create(&args.output.output, &to)?;
 
     let threads = args.threads.or_else(|| std::thread::available_parallelism().ok());

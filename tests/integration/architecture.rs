@@ -16,7 +16,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("observe", &[]),
     ("transform", &["record", "http"]),
     ("capture", &["packet", "tcp", "http", "record", "observe"]),
-    ("endpoint", &["record", "packet", "capture", "http"]),
+    ("conversation", &["packet", "tcp", "http", "record"]),
+    ("endpoint", &["record", "packet", "capture", "conversation", "http"]),
     ("pipeline", &["record", "transform"]),
     ("replay", &["record", "http", "pace", "observe"]),
     (
@@ -30,6 +31,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "observe",
             "transform",
             "capture",
+            "conversation",
             "endpoint",
             "pipeline",
             "replay",
