@@ -23,7 +23,7 @@ _gor__filter() {
 
     case "${cmd}" in
         gor__filter)
-            opts="-o -v -q -h -V --threads --method --url --not-url --header --not-header --basic-auth --header-limit --param-limit --invert --kind --limit --strict --max-record --output --force --stats --stats-json --verbose --quiet --help --version"
+            opts="-o -v -q -h -V --threads --method --url --not-url --header --not-header --basic-auth --header-limit --param-limit --host --body --status --not-status --min-latency --max-latency --since --until --sample --complete --window --invert --kind --limit --count --strict --max-record --output --force --stats --stats-json --verbose --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -62,6 +62,46 @@ _gor__filter() {
                     return 0
                     ;;
                 --param-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --body)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --status)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --not-status)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --min-latency)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-latency)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --until)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sample)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --window)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

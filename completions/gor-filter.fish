@@ -7,6 +7,16 @@ complete -c gor-filter -l not-header -d 'No value of a header of this name match
 complete -c gor-filter -l basic-auth -d 'The decoded user:password of basic authentication is there and matches; any of those given' -r
 complete -c gor-filter -l header-limit -d 'The header\'s value belongs to this share of all values, by its hash, or it has none; all of those given' -r
 complete -c gor-filter -l param-limit -d 'The same for a parameter of the query, its value taken as recorded' -r
+complete -c gor-filter -l host -d 'The host matches; any of those given' -r
+complete -c gor-filter -l body -d 'The body of the request or that of the response matches; any of those given' -r
+complete -c gor-filter -l status -d 'The response\'s status matches; any of those given. `^5` and `5..` are all server errors' -r
+complete -c gor-filter -l not-status -d 'The response\'s status matches none of those given. There must be a response' -r
+complete -c gor-filter -l min-latency -d 'The exchange took this long or longer, from the request\'s beginning to the response\'s end' -r
+complete -c gor-filter -l max-latency -d 'The exchange took this long at most' -r
+complete -c gor-filter -l since -d 'The request began at this time or later: 2026-11-23T09:00:00Z, -2h, now, or a number since the epoch' -r
+complete -c gor-filter -l until -d 'The request began before this time' -r
+complete -c gor-filter -l sample -d 'The exchange belongs to a sample of this size: 10%, 0.5%, 1/4' -r
+complete -c gor-filter -l window -d 'How many bytes after its request a response may begin, where a rule asks it. They are kept in memory' -r
 complete -c gor-filter -l kind -d 'Write records of this kind; any of those given' -r -f -a "request\t'What the client sent'
 response\t'What the server answered when it was recorded'
 replayed\t'What a replay of the request was answered'"
@@ -14,7 +24,9 @@ complete -c gor-filter -l limit -d 'Write this many records and stop' -r
 complete -c gor-filter -l max-record -d 'Longest record accepted, up to 3gb' -r
 complete -c gor-filter -s o -l output -d 'Write records to this file; `-` is standard output, `null:` discards. May be repeated' -r
 complete -c gor-filter -l stats-json -d 'Write the ledger to this file, as JSON' -r -F
+complete -c gor-filter -l complete -d 'The message is whole: not marked as cut or with gaps, and as long as its HTTP framing says'
 complete -c gor-filter -l invert -d 'Write exactly the records that the rules drop, and drop those that they let pass'
+complete -c gor-filter -l count -d 'Print the number of records that would be written instead of them'
 complete -c gor-filter -l strict -d 'Fail at the first malformed record instead of skipping it'
 complete -c gor-filter -l force -d 'Overwrite existing files'
 complete -c gor-filter -l stats -d 'Print the ledger at the end, on standard error: what became of each record. So does -v'

@@ -14,6 +14,7 @@
 
 pub mod capture;
 pub mod cli;
+pub mod conversation;
 pub mod endpoint;
 pub mod error;
 pub mod http;

@@ -26,7 +26,8 @@ fn record(args: &Args) -> anyhow::Result<Exit> {
     let stop = signals::stop()?;
     let is_stopping = Arc::clone(&stop);
     let places = endpoint::expand(&args.read)?;
-    let write = WriteOptions { is_forced: args.output.force, inputs: &args.read };
+    let write =
+        WriteOptions { is_forced: args.output.force, inputs: &args.read, tell: Some(|text| cli::note(text)) };
     let mut sink = endpoint::create(&args.output.output, &write)?;
     let taps = places.into_iter().map(move |place| -> capture::Tap {
         let is_stopping = Arc::clone(&is_stopping);

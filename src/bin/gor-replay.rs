@@ -78,7 +78,11 @@ fn replay(settings: &Settings, args: &Args, reading: ReadOptions) -> Result<Outc
     // What is missing is told before anything is sent.
     let mut first = Some(endpoint::open(&inputs, &reading)?);
     let open = Box::new(move || first.take().map_or_else(|| endpoint::open(&inputs, &reading), Ok));
-    let writing = WriteOptions { is_forced: args.writing.force, inputs: &args.input };
+    let writing = WriteOptions {
+        is_forced: args.writing.force,
+        inputs: &args.input,
+        tell: Some(|text| cli::note(text)),
+    };
     let out = match &args.writing.output[..] {
         [] => None,
         names => Some(endpoint::create(names, &writing)?),

@@ -254,7 +254,11 @@ impl Args {
         if self.count {
             return Ok(Box::new(Discard));
         }
-        let to = WriteOptions { is_forced: self.output.force, inputs: &self.inputs };
+        let to = WriteOptions {
+            is_forced: self.output.force,
+            inputs: &self.inputs,
+            tell: Some(|text| super::note(text)),
+        };
         endpoint::create(&self.output.output, &to)
     }
 }

@@ -1,5 +1,6 @@
 //! Places that records are written to.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd;
@@ -7,14 +8,19 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::place::{Place, expand, refuse_services};
+use crate::conversation::PacketSink;
+use crate::packet::FileFormat;
 use crate::record::{Run, Sink};
 use crate::{Error, Result};
 
 /// Bytes gathered before they are written. Longer slices are written as they are.
 const BUFFER: usize = 1 << 18;
 
-/// Ends of names that promise something else than gor text.
-const OTHER_FORMATS: [&str; 4] = [".gz", ".zst", ".pcap", ".pcapng"];
+/// Ends of names that promise something that cannot be written.
+const OTHER_FORMATS: [&str; 2] = [".gz", ".zst"];
+
+/// Ends of names that are captures'.
+const CAPTURES: [(&str, FileFormat); 2] = [(".pcap", FileFormat::Pcap), (".pcapng", FileFormat::Pcapng)];
 
 /// How to write places.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,12 +29,14 @@ pub struct WriteOptions<'a> {
     pub is_forced: bool,
     /// What is read meanwhile, and must not be written to.
     pub inputs: &'a [String],
+    /// Is told what a format could not hold.
+    pub tell: Option<fn(&dyn fmt::Display)>,
 }
 
 /// Opens places for writing. Each of them gets every record.
 ///
 /// No name, or `-`, means standard output, `null:` discards, anything else is
-/// a file. An existing one is refused unless forced, and one that is also an
+/// a file: a capture if it is named so, else gor text. An existing one is refused unless forced, and one that is also an
 /// input always; pipes and devices are written to as they are.
 pub fn create(names: &[String], how: &WriteOptions<'_>) -> Result<Box<dyn Sink + Send>> {
     let mut sinks = Vec::with_capacity(names.len());
@@ -53,14 +61,23 @@ fn create_one(name: &str, how: &WriteOptions<'_>) -> Result<Box<dyn Sink + Send>
             refuse_input(&output, place, how)?;
             Ok(Box::new(Stream::new(output, place)))
         }
-        path => Ok(Box::new(Stream::new(create_file(path, how)?, path))),
+        path => {
+            let file = create_file(path, how)?;
+            match CAPTURES.into_iter().find(|(end, _)| path.ends_with(end)) {
+                Some((_, format)) => {
+                    let sink = PacketSink::new(file, format, how.tell);
+                    Ok(Box::new(Placed { sink, place: path.to_owned() }))
+                }
+                None => Ok(Box::new(Stream::new(file, path))),
+            }
+        }
     }
 }
 
 fn create_file(path: &str, how: &WriteOptions<'_>) -> Result<File> {
     if let Some(end) = OTHER_FORMATS.iter().find(|end| path.ends_with(**end)) {
         return Err(Error::Usage(format!(
-            "{path}: only gor text can be written, and not with the name {end}"
+            "{path}: a file named {end} cannot be written; pipe gor text into a compressor"
         )));
     }
     let failed = |error: io::Error| Error::from(error).at(path);
@@ -158,6 +175,26 @@ impl<W: Write> Sink for Stream<W> {
 
     fn finish(&mut self) -> Result<()> {
         self.flush()
+    }
+}
+
+/// A sink whose errors name its place.
+struct Placed<S> {
+    sink: S,
+    place: String,
+}
+
+impl<S: Sink> Sink for Placed<S> {
+    fn write(&mut self, records: &Run<'_>) -> Result<()> {
+        self.sink.write(records).map_err(|error| error.at(self.place.as_str()))
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.sink.flush().map_err(|error| error.at(self.place.as_str()))
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.sink.finish().map_err(|error| error.at(self.place.as_str()))
     }
 }
 

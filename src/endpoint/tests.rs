@@ -302,7 +302,9 @@ fn an_input_is_never_overwritten() {
     std::os::unix::fs::symlink(&path, &link).unwrap();
     let inputs = [folder.path("*n")];
     for output in [&path, &link] {
-        let error = write(output, &WriteOptions { is_forced: true, inputs: &inputs }).unwrap_err();
+        let error =
+            write(output, &WriteOptions { is_forced: true, inputs: &inputs, ..WriteOptions::default() })
+                .unwrap_err();
         assert!(error.is_usage(), "{error}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), ONE);
     }
@@ -321,7 +323,7 @@ fn devices_are_written_as_they_are_and_a_full_one_is_named() {
 #[test]
 fn what_cannot_be_written_is_refused_before_anything_is() {
     let folder = Folder::new();
-    for (name, usage) in [("x.gor.gz", true), ("x.pcap", true), ("no/such/folder", false), (".", false)] {
+    for (name, usage) in [("x.gor.gz", true), ("x.pcap.gz", true), ("no/such/folder", false), (".", false)] {
         let error = write(&folder.path(name), &WriteOptions::default()).unwrap_err();
         assert_eq!(error.is_usage(), usage, "{error}");
     }

@@ -22,6 +22,7 @@ mod pcapng;
 mod tcp;
 mod tunnel;
 mod wifi;
+mod write;
 
 pub use capture_file::{CaptureFile, Damage, MAX_PACKET, Packet, Position, is_capture};
 pub use decode::{Decoded, Decoder, Segment};
@@ -33,6 +34,7 @@ pub use link::{LinkType, MAX_LABELS, MAX_TAGS};
 pub use pcapng::{MAX_BLOCK, MAX_INTERFACES};
 pub use tcp::Flags;
 pub use tunnel::MAX_GTP_EXTENSIONS;
+pub use write::FileFormat;
 
 #[cfg(test)]
 mod tests;

@@ -43,7 +43,8 @@ pub enum Mark {
 }
 
 impl Mark {
-    fn as_str(self) -> &'static str {
+    /// The word in the header line.
+    pub fn as_str(self) -> &'static str {
         match self {
             Mark::Cut => "cut",
             Mark::Gap => "gap",

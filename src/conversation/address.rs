@@ -1,0 +1,108 @@
+//! Who talked to whom, read out of a record's id, or made from it.
+
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+
+/// The server's address, which no id tells (RFC 5737, TEST-NET-1).
+pub const SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+
+/// The server's address where [`SERVER`] is the client's.
+pub const OTHER_SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
+
+/// Hex digits of an id that tells addresses.
+const ID_DIGITS: usize = 24;
+
+/// Client and server of an exchange, and its number.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Origin {
+    pub(super) client: SocketAddrV4,
+    pub(super) server: SocketAddrV4,
+    /// The acknowledgement number at the request's first segment.
+    pub(super) exchange: u32,
+}
+
+impl Origin {
+    /// Of an id of 24 hex digits: ports, client address and number as they
+    /// are in it. Of another id: port and address (RFC 2544, 198.18.0.0/15) by
+    /// its hash, server port 80.
+    pub(super) fn of(id: &[u8]) -> Self {
+        digits(id).map_or_else(|| Self::hashed(id), |bytes| Self::told(&bytes))
+    }
+
+    fn told(bytes: &[u8; ID_DIGITS / 2]) -> Self {
+        let half = |at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
+        let word = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        let client = Ipv4Addr::from_bits(word(4));
+        let server = if client == SERVER { OTHER_SERVER } else { SERVER };
+        Origin {
+            client: SocketAddrV4::new(client, half(0)),
+            server: SocketAddrV4::new(server, half(2)),
+            exchange: word(8),
+        }
+    }
+
+    fn hashed(id: &[u8]) -> Self {
+        // FNV-1a, then mixed: close ids must not be close addresses.
+        let hash = id.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+        let hash = mixed(hash);
+        let client = Ipv4Addr::from_bits(0xc612_0000 | (hash as u32 & 0x0001_ffff));
+        // Above the ports that are services'.
+        let port = 1024 + ((hash >> 17) % (65_536 - 1024)) as u16;
+        Origin {
+            client: SocketAddrV4::new(client, port),
+            server: SocketAddrV4::new(SERVER, 80),
+            exchange: (hash >> 32) as u32,
+        }
+    }
+
+    /// Both ends as sockets.
+    pub(super) fn ends(&self) -> (SocketAddr, SocketAddr) {
+        (SocketAddr::V4(self.client), SocketAddr::V4(self.server))
+    }
+}
+
+/// Spreads the bits of a number over all of it (the finalizer of `SplitMix64`).
+pub(super) fn mixed(number: u64) -> u64 {
+    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ (number >> 31)
+}
+
+/// The bytes that an id's digits are, if it has the usual form.
+fn digits(id: &[u8]) -> Option<[u8; ID_DIGITS / 2]> {
+    let id: &[u8; ID_DIGITS] = id.try_into().ok()?;
+    let mut bytes = [0; ID_DIGITS / 2];
+    for (byte, pair) in bytes.iter_mut().zip(id.as_chunks::<2>().0) {
+        let [high, low] = pair.map(|digit| char::from(digit).to_digit(16));
+        *byte = (high? << 4 | low?) as u8;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Origin;
+
+    #[test]
+    fn an_id_tells_its_ends_and_any_other_has_some() {
+        let cases = [
+            ("0fa000500a0000020007a121", Some(("10.0.0.2:4000", "192.0.2.1:80", 500_001))),
+            ("0FA000500A0000020007A121", Some(("10.0.0.2:4000", "192.0.2.1:80", 500_001))),
+            ("ffff1f90c000020100000000", Some(("192.0.2.1:65535", "192.0.2.2:8080", 0))),
+            ("0fa000500a0000020007a12", None),
+            ("0fa000500a0000020007a12x", None),
+            ("932079936fa4306fc308d67588178d17d823647c", None),
+        ];
+        for (id, expected) in cases {
+            let origin = Origin::of(id.as_bytes());
+            if let Some((client, server, exchange)) = expected {
+                let found = (origin.client.to_string(), origin.server.to_string(), origin.exchange);
+                assert_eq!(found, (client.to_owned(), server.to_owned(), exchange), "{id}");
+            } else {
+                assert!(origin.client.to_string().starts_with("198.1"), "{id}: {origin:?}");
+                assert_eq!(origin, Origin::of(id.as_bytes()), "{id}");
+            }
+        }
+    }
+}

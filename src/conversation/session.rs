@@ -1,0 +1,266 @@
+//! What goes on between two ends: exchanges in order, on one connection after the other.
+
+use std::collections::VecDeque;
+
+use super::address::Origin;
+use super::line::{Ends, File, Line, STEP, Side};
+use super::message::{Message, Sending, Shape};
+use crate::http::RequestContext;
+use crate::record::Kind;
+
+/// Requests of one connection that wait for their responses.
+const MAX_ASKED: usize = 1024;
+
+/// How long before a request the connection for it is opened, the one before it being closed.
+const LEAD: i64 = 6 * STEP;
+
+/// A request, its response, or both.
+#[derive(Debug)]
+struct Exchange {
+    number: u32,
+    request: Option<Message>,
+    response: Option<Message>,
+    /// Known once the request was begun.
+    context: RequestContext,
+    /// The id of both.
+    id: Box<[u8]>,
+}
+
+impl Exchange {
+    fn start(&self) -> i64 {
+        self.request.as_ref().or(self.response.as_ref()).map_or(i64::MIN, |message| message.start)
+    }
+}
+
+/// What is to be done next.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Act {
+    /// The next segment of the message that this side is sending.
+    Segment(Side),
+    /// The first request that was not begun, on the open connection.
+    Ask { acknowledged: u32 },
+    /// The response to the first request that was.
+    Answer,
+    /// What has no place on the open connection gets another.
+    Reopen,
+    /// Requests that are not answered are given up, as a later one is.
+    HangUp,
+}
+
+/// All that happens between two ends.
+///
+/// A reader gets the ids back because the numbers of each connection are made
+/// to fit: where the next request's number is not where the server's sequence
+/// has come to, the connection is closed and another opened whose first
+/// sequence number is right. That waits until everything before was answered.
+#[derive(Debug)]
+pub(super) struct Session {
+    ends: Ends,
+    line: Option<Line>,
+    /// In order; the first `asked` were begun on the open connection.
+    exchanges: VecDeque<Exchange>,
+    asked: usize,
+    /// When it is to be woken.
+    pub(super) armed: i64,
+}
+
+impl Session {
+    pub(super) fn new(origin: Origin) -> Self {
+        Session { ends: Ends::of(origin), line: None, exchanges: VecDeque::new(), asked: 0, armed: i64::MAX }
+    }
+
+    /// Takes a request or response.
+    pub(super) fn add(&mut self, kind: Kind, number: u32, message: Message) {
+        if kind == Kind::Request {
+            let mut exchange = self.orphan(&message).unwrap_or_else(|| Exchange::new(number, &message));
+            exchange.request = Some(message);
+            return self.insert(exchange);
+        }
+        let waiting = self.exchanges.iter_mut().enumerate().find(|(place, exchange)| {
+            let has_request = *place < self.asked || exchange.request.is_some();
+            has_request && exchange.response.is_none() && *exchange.id == *message.id()
+        });
+        if let Some((_, exchange)) = waiting {
+            exchange.response = Some(message);
+            return;
+        }
+        let mut exchange = Exchange::new(number, &message);
+        exchange.response = Some(message);
+        self.insert(exchange);
+    }
+
+    /// Takes out a response that came before its request.
+    fn orphan(&mut self, request: &Message) -> Option<Exchange> {
+        let mut waiting = self.exchanges.iter().skip(self.asked);
+        let place =
+            waiting.position(|exchange| exchange.request.is_none() && *exchange.id == *request.id())?;
+        self.exchanges.remove(self.asked + place)
+    }
+
+    /// Puts an exchange among those not begun, by its start; of two that start
+    /// alike the later one behind.
+    fn insert(&mut self, exchange: Exchange) {
+        let start = exchange.start();
+        let mut place = self.exchanges.len();
+        while place > self.asked && self.exchanges[place - 1].start() > start {
+            place -= 1;
+        }
+        self.exchanges.insert(place, exchange);
+    }
+
+    /// When there is something to do; the end of time if nothing is.
+    pub(super) fn due(&self) -> i64 {
+        self.next().map_or(i64::MAX, |(due, _)| due)
+    }
+
+    /// The earliest thing to do.
+    fn next(&self) -> Option<(i64, Act)> {
+        let choices =
+            [self.segment_of(Side::Client), self.segment_of(Side::Server), self.answer(), self.request()];
+        choices.into_iter().flatten().min_by_key(|(due, _)| *due)
+    }
+
+    fn sending(&self, side: Side) -> Option<&Sending> {
+        self.line.as_ref()?.sending[side as usize].as_ref()
+    }
+
+    fn segment_of(&self, side: Side) -> Option<(i64, Act)> {
+        Some((self.sending(side)?.due(), Act::Segment(side)))
+    }
+
+    /// Responses, in the order of the requests.
+    fn answer(&self) -> Option<(i64, Act)> {
+        let is_over = self.line.as_ref().is_none_or(|line| line.is_over);
+        if self.asked == 0 || is_over || self.sending(Side::Server).is_some() {
+            return None;
+        }
+        if let Some(response) = &self.exchanges[0].response {
+            let is_ahead =
+                self.asked == 1 && self.sending(Side::Client).is_some_and(|asking| !asking.has_head());
+            return (!is_ahead).then_some((response.start, Act::Answer));
+        }
+        // The first is not answered; is a later one?
+        let later = self.exchanges.iter().take(self.asked).find_map(|exchange| exchange.response.as_ref())?;
+        self.sending(Side::Client).is_none().then_some((later.start, Act::HangUp))
+    }
+
+    /// The first exchange that was not begun.
+    fn request(&self) -> Option<(i64, Act)> {
+        let exchange = self.exchanges.get(self.asked)?;
+        let start = exchange.start();
+        let reopened = (start.saturating_sub(LEAD), Act::Reopen);
+        let Some(line) = &self.line else { return Some(reopened) };
+        if line.sending[Side::Client as usize].is_some() {
+            return None;
+        }
+        if exchange.request.is_some()
+            && !line.is_last
+            && self.asked < MAX_ASKED
+            && let Some(acknowledged) = line.fits(exchange.number)
+        {
+            return Some((start, Act::Ask { acknowledged }));
+        }
+        let is_answered = self.exchanges.iter().take(self.asked).all(|exchange| exchange.response.is_none());
+        (is_answered && line.sending[Side::Server as usize].is_none()).then_some(reopened)
+    }
+
+    /// Does the earliest thing there is to do. Returns what of the memory
+    /// charged is free again.
+    pub(super) fn act(&mut self, file: &mut File) -> usize {
+        let Some((due, act)) = self.next() else { return 0 };
+        match act {
+            Act::Segment(side) => return self.segment(side, file),
+            Act::Ask { acknowledged } => {
+                self.ask(acknowledged);
+                // At once, lest something be acknowledged before it.
+                return self.segment(Side::Client, file);
+            }
+            Act::Answer => self.begin_answer(),
+            Act::Reopen => self.reopen(due, file),
+            Act::HangUp => self.hang_up(due, file),
+        }
+        0
+    }
+
+    fn segment(&mut self, side: Side, file: &mut File) -> usize {
+        let Some(line) = &mut self.line else { return 0 };
+        let Some(sent) = line.segment(&mut self.ends, side, file) else { return 0 };
+        let is_over = line.is_over || line.is_last && self.asked == 0;
+        if is_over && line.sending.iter().all(Option::is_none) {
+            // Whoever reads it waits for the end of the connection, so it comes at once.
+            self.hang_up(i64::MIN, file);
+        }
+        sent.message.cost()
+    }
+
+    fn ask(&mut self, acknowledged: u32) {
+        let (Some(line), Some(exchange)) = (&mut self.line, self.exchanges.get_mut(self.asked)) else {
+            return;
+        };
+        let Some(request) = exchange.request.take() else { return };
+        let shape = Shape::of_request(&request);
+        exchange.context = shape.context;
+        line.ask(Sending::new(request, shape), exchange.number, acknowledged);
+        self.asked += 1;
+    }
+
+    fn begin_answer(&mut self) {
+        let (Some(line), Some(mut exchange)) = (&mut self.line, self.exchanges.pop_front()) else { return };
+        self.asked -= 1;
+        let Some(response) = exchange.response.take() else { return };
+        let shape = Shape::of_response(&response, exchange.context);
+        line.answer(Sending::new(response, shape));
+    }
+
+    /// Closes the connection if one is open, and opens the next one, as the
+    /// first exchange that was not begun needs it.
+    fn reopen(&mut self, due: i64, file: &mut File) {
+        self.hang_up(due, file);
+        let Some(first) = self.exchanges.front_mut() else { return };
+        let mut line = Line::open(&mut self.ends, first.number, due.saturating_add(LEAD), file);
+        if first.request.is_none()
+            && let Some(response) = first.response.take()
+        {
+            // Numbered by where it begins, as it answers nothing.
+            let shape = Shape::of_response(&response, RequestContext::default());
+            line.answer(Sending::new(response, Shape { is_last: true, ..shape }));
+            self.exchanges.pop_front();
+        }
+        self.line = Some(line);
+    }
+
+    /// Closes the connection. Requests on it that have no response get none;
+    /// responses on it that were not sent are sent later, by themselves.
+    fn hang_up(&mut self, at: i64, file: &mut File) {
+        if let Some(line) = self.line.take() {
+            line.close(&mut self.ends, at, file);
+        }
+        let mut place = 0;
+        for _ in 0..self.asked {
+            if self.exchanges[place].response.is_some() {
+                place += 1;
+            } else {
+                self.exchanges.remove(place);
+            }
+        }
+        self.asked = 0;
+    }
+
+    /// Sends all that is left, and closes the connection not before `at`.
+    /// Returns what of the memory charged is free again.
+    pub(super) fn finish(&mut self, at: i64, file: &mut File) -> usize {
+        let mut freed = 0;
+        while self.next().is_some() {
+            freed += self.act(file);
+        }
+        self.hang_up(at, file);
+        freed
+    }
+}
+
+impl Exchange {
+    fn new(number: u32, message: &Message) -> Self {
+        let id = message.id().into();
+        Exchange { number, request: None, response: None, context: RequestContext::default(), id }
+    }
+}
