@@ -24,6 +24,9 @@ pub struct Choice {
 /// memory.
 pub const DEFAULT_WINDOW: u64 = 16 << 20;
 
+/// Records whose ids are looked for in memory at the same time.
+const AHEAD: usize = 32;
+
 impl Default for Choice {
     fn default() -> Self {
         Choice { kinds: Vec::new(), limit: None, is_inverted: false, window: DEFAULT_WINDOW }
@@ -161,16 +164,27 @@ impl Selection {
         decided.clear();
         if self.asks_responses {
             self.pending.begin_block();
-            for note in notes {
-                self.expire(self.pending.position(), states, decided);
-                let state = self.ask(note, states, decided);
-                states.push(state);
-                self.pending.step(u64::from(note.length));
+        }
+        for group in notes.chunks(AHEAD) {
+            if self.is_over() {
+                return;
             }
+            if self.asks_responses || self.writes_responses {
+                self.fates.warm(group.iter().map(|note| note.id));
+            }
+            if self.asks_responses {
+                self.ask_group(group, states, decided);
+            } else {
+                self.judge_group(group, states);
+            }
+        }
+        if self.asks_responses {
             // A response in the next block begins there at the earliest.
             self.expire(self.pending.position(), states, decided);
-            return;
         }
+    }
+
+    fn judge_group(&mut self, notes: &[Note], states: &mut Vec<State>) {
         for note in notes {
             if self.is_over() {
                 return;
@@ -180,6 +194,15 @@ impl Selection {
             self.count_request(kind, reason);
             let is_written = self.settle(kind, reason);
             states.push(if is_written { State::Write } else { State::Drop });
+        }
+    }
+
+    fn ask_group(&mut self, notes: &[Note], states: &mut Vec<State>, decided: &mut Vec<(u64, bool)>) {
+        for note in notes {
+            self.expire(self.pending.position(), states, decided);
+            let state = self.ask(note, states, decided);
+            states.push(state);
+            self.pending.step(u64::from(note.length));
         }
     }
 
