@@ -160,7 +160,7 @@ impl<'a> Header<'a> {
         let (timestamp, rest) = rest.split_first_chunk::<19>()?;
         let (&[b' '], latency) = rest.split_first_chunk()? else { return None };
         // Without leaving early, so that all bytes are compared at once.
-        if id.iter().fold(false, |has, &byte| has | (byte == b' ')) {
+        if id.iter().map(|&byte| u8::from(byte == b' ')).sum::<u8>() > 0 {
             return None;
         }
         let timestamp = integer(timestamp)?;
