@@ -12,6 +12,8 @@ cd "$(dirname "$0")/.."
 exchanges=${1:-1800000}
 data=bench-data/recording-$exchanges.gor
 results=bench-data/filter.json
+copy=bench-data/filter-copy.gor
+trap 'rm -f "$copy"' EXIT
 
 cargo build --release --quiet --bin gor-filter --example make_recording
 if [ ! -f "$data" ]; then
@@ -35,6 +37,16 @@ commands=(
     "$filter --header X-User:77 $data"
     "$filter --url /none/ $data"
     "$filter $many $data"
+    "$filter --host ^shop $data"
+    "$filter --status ^5 $data"
+    "$filter --min-latency 1s $data"
+    "$filter --body 1234567 $data"
+    "$filter --complete $data"
+    "$filter --sample 10% $data"
+    "sh -c 'cat $data | cat > /dev/null'"
+    "sh -c '$filter $data | cat > /dev/null'"
+    "sh -c 'cat $data > $copy'"
+    "sh -c '$filter $data > $copy'"
 )
 
 cat "$data" > /dev/null
@@ -55,7 +67,7 @@ for result in results:
 PYTHON
 
 echo "most memory resident:"
-for rules in "" "--method POST --url ^/api"; do
+for rules in "" "--method POST --url ^/api" "--status ^5"; do
     # shellcheck disable=SC2086 # the rules are words of their own
     /usr/bin/time -f "%M kB  gor-filter $rules" "$filter" $rules "$data" > /dev/null
 done

@@ -134,7 +134,7 @@ pub struct Args {
     #[arg(long, group = "rule", help_heading = "Rules")]
     pub complete: bool,
     /// How many bytes after its request a response may begin, where a rule asks it. They are kept in memory.
-    #[arg(long, value_name = "SIZE", default_value = "16mb", value_parser = values::size, requires = "asking", help_heading = "Rules")]
+    #[arg(long, value_name = "SIZE", default_value = "8mb", value_parser = values::size, requires = "asking", help_heading = "Rules")]
     pub window: u64,
 
     /// Write exactly the records that the rules drop, and drop those that they let pass.

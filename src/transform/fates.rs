@@ -52,6 +52,19 @@ impl Fates {
         Fates { buckets: Vec::new(), number, forgotten: 0 }
     }
 
+    /// Brings the buckets of these ids near, all at once: one after the other,
+    /// each would be waited for.
+    pub(super) fn warm(&self, ids: impl Iterator<Item = u64>) {
+        if self.buckets.is_empty() {
+            return;
+        }
+        // A bucket may lie across two cache lines.
+        let ends = |id: u64| {
+            self.buckets.get(place(own(id), self.number)).map_or(0, |bucket| bucket[0] ^ bucket[WAYS - 1])
+        };
+        std::hint::black_box(ids.fold(0, |sum, id| sum ^ ends(id)));
+    }
+
     /// Remembers what became of the latest request with this id.
     pub(super) fn insert(&mut self, id: u64, fate: Fate) {
         if self.buckets.is_empty() {

@@ -12,7 +12,7 @@ use crate::record::{Block, Sink};
 const CHUNK: usize = 1 << 20;
 
 /// Emptied blocks kept for later.
-const SPARE: usize = 4;
+const SPARE: usize = 2;
 
 /// Writes records in their order, and holds those that cannot be written yet.
 ///
@@ -21,8 +21,8 @@ const SPARE: usize = 4;
 #[derive(Debug)]
 pub(super) struct Held {
     chunks: VecDeque<Chunk>,
-    /// Number of the front chunk, counted from the first ever.
-    first_chunk: u64,
+    /// Number of the front chunk, counted from the first ever. Wraps.
+    first_chunk: u32,
     /// The records that waited when they were taken, in order.
     waits: VecDeque<Wait>,
     /// Number of the next record, counted over all blocks.
@@ -45,8 +45,9 @@ struct Chunk {
 #[derive(Clone, Copy, Debug)]
 struct Wait {
     record: u64,
-    chunk: u64,
-    index: usize,
+    /// The lower bits of the chunk's number: far fewer chunks are held.
+    chunk: u32,
+    index: u32,
 }
 
 impl Held {
@@ -74,8 +75,8 @@ impl Held {
         for &(record, is_written) in decided {
             let at = self.waits.partition_point(|wait| wait.record < record);
             let Some(wait) = self.waits.get(at).filter(|wait| wait.record == record) else { continue };
-            if let Some(chunk) = self.chunks.get_mut((wait.chunk - self.first_chunk) as usize) {
-                chunk.states[wait.index] = if is_written { State::Write } else { State::Drop };
+            if let Some(chunk) = self.chunks.get_mut(wait.chunk.wrapping_sub(self.first_chunk) as usize) {
+                chunk.states[wait.index as usize] = if is_written { State::Write } else { State::Drop };
             }
         }
         self.write_free(sink)
@@ -90,12 +91,13 @@ impl Held {
         let mut held = (first..states.len()).filter(|&index| states[index] != State::Drop);
         for run in block.runs(|index| index >= first && states[index] != State::Drop) {
             let last = self.make_room(run.bytes().len());
-            let (number, chunk) = (self.first_chunk + last as u64, &mut self.chunks[last]);
+            let (number, chunk) = (self.first_chunk.wrapping_add(last as u32), &mut self.chunks[last]);
             chunk.block.append(&run);
             for index in held.by_ref().take(run.len()) {
                 if states[index] == State::Wait {
                     let record = self.next + index as u64;
-                    self.waits.push_back(Wait { record, chunk: number, index: chunk.states.len() });
+                    let index = chunk.states.len() as u32;
+                    self.waits.push_back(Wait { record, chunk: number, index });
                 }
                 chunk.states.push(states[index]);
             }
@@ -126,13 +128,14 @@ impl Held {
                 return Ok(());
             }
             let Some(Chunk { mut block, .. }) = self.chunks.pop_front() else { return Ok(()) };
-            self.first_chunk += 1;
+            while self.waits.front().is_some_and(|wait| wait.chunk == self.first_chunk) {
+                self.waits.pop_front();
+            }
+            self.first_chunk = self.first_chunk.wrapping_add(1);
             if self.spare.len() < SPARE && block.bytes().len() <= CHUNK {
                 block.clear();
                 self.spare.push(block);
             }
-            let gone = self.waits.partition_point(|wait| wait.chunk < self.first_chunk);
-            self.waits.drain(..gone);
         }
         Ok(())
     }

@@ -9,8 +9,6 @@ use super::filter::Note;
 /// A request that waits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Request {
-    /// A hash of its id.
-    pub(super) id: u64,
     /// When it began, in nanoseconds.
     pub(super) time: i64,
     /// Whether the response's body must match.
@@ -68,7 +66,7 @@ impl Pending {
 
     /// The record at hand begins to wait.
     pub(super) fn push(&mut self, note: &Note, needs_body: bool, is_held: bool) {
-        let request = Request { id: note.id, time: note.time, needs_body, record: self.record, is_held };
+        let request = Request { time: note.time, needs_body, record: self.record, is_held };
         self.requests.insert(note.id, request);
         self.order.push_back((self.position, note.id, self.record));
     }
@@ -78,9 +76,9 @@ impl Pending {
         self.requests.remove(&id)
     }
 
-    /// The oldest request, if no response that begins at `position` or later
+    /// The oldest request and its id, if no response that begins at `position` or later
     /// is within its window.
-    pub(super) fn take_expired(&mut self, position: u64) -> Option<Request> {
+    pub(super) fn take_expired(&mut self, position: u64) -> Option<(u64, Request)> {
         while let Some(&(began, ..)) = self.order.front()
             && position - began > self.window
         {
@@ -91,8 +89,8 @@ impl Pending {
         None
     }
 
-    /// The oldest request, whatever its age.
-    pub(super) fn take_oldest(&mut self) -> Option<Request> {
+    /// The oldest request and its id, whatever its age.
+    pub(super) fn take_oldest(&mut self) -> Option<(u64, Request)> {
         while !self.order.is_empty() {
             if let Some(request) = self.pop() {
                 return Some(request);
@@ -107,10 +105,10 @@ impl Pending {
     }
 
     /// Takes the front of the order, and its request if that still waits.
-    fn pop(&mut self) -> Option<Request> {
+    fn pop(&mut self) -> Option<(u64, Request)> {
         let (_, id, record) = self.order.pop_front()?;
         let request = *self.requests.get(&id).filter(|request| request.record == record)?;
         self.requests.remove(&id);
-        Some(request)
+        Some((id, request))
     }
 }

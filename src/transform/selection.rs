@@ -20,9 +20,12 @@ pub struct Choice {
     pub window: u64,
 }
 
-/// The window unless the user says otherwise: 16 MiB. What waits is kept in
-/// memory.
-pub const DEFAULT_WINDOW: u64 = 16 << 20;
+/// The window unless the user says otherwise: 8 MiB. What waits is kept in
+/// memory, small records with as much again for what is known of them.
+pub const DEFAULT_WINDOW: u64 = 8 << 20;
+
+/// Records whose ids are looked for in memory at the same time.
+const AHEAD: usize = 32;
 
 impl Default for Choice {
     fn default() -> Self {
@@ -161,16 +164,27 @@ impl Selection {
         decided.clear();
         if self.asks_responses {
             self.pending.begin_block();
-            for note in notes {
-                self.expire(self.pending.position(), states, decided);
-                let state = self.ask(note, states, decided);
-                states.push(state);
-                self.pending.step(u64::from(note.length));
+        }
+        for group in notes.chunks(AHEAD) {
+            if self.is_over() {
+                return;
             }
+            if self.asks_responses || self.writes_responses {
+                self.fates.warm(group.iter().map(|note| note.id));
+            }
+            if self.asks_responses {
+                self.ask_group(group, states, decided);
+            } else {
+                self.judge_group(group, states);
+            }
+        }
+        if self.asks_responses {
             // A response in the next block begins there at the earliest.
             self.expire(self.pending.position(), states, decided);
-            return;
         }
+    }
+
+    fn judge_group(&mut self, notes: &[Note], states: &mut Vec<State>) {
         for note in notes {
             if self.is_over() {
                 return;
@@ -183,12 +197,21 @@ impl Selection {
         }
     }
 
+    fn ask_group(&mut self, notes: &[Note], states: &mut Vec<State>, decided: &mut Vec<(u64, bool)>) {
+        for note in notes {
+            self.expire(self.pending.position(), states, decided);
+            let state = self.ask(note, states, decided);
+            states.push(state);
+            self.pending.step(u64::from(note.length));
+        }
+    }
+
     /// Decides on what still waits: there are no more records.
     pub fn finish(&mut self, decided: &mut Vec<(u64, bool)>) {
         decided.clear();
         self.pending.begin_block();
-        while let Some(request) = self.pending.take_oldest() {
-            self.decide(&request, Reason::Unanswered, &mut Vec::new(), decided);
+        while let Some((id, request)) = self.pending.take_oldest() {
+            self.decide(id, &request, Reason::Unanswered, &mut Vec::new(), decided);
         }
     }
 
@@ -237,14 +260,14 @@ impl Selection {
         if note.kind != Kind::Request {
             if let Some(request) = before {
                 let reason = self.answer(&request, note);
-                self.decide(&request, reason, states, decided);
+                self.decide(note.id, &request, reason, states, decided);
             }
             let reason = self.follow(note);
             return if self.settle(note.kind, reason) { State::Write } else { State::Drop };
         }
         if let Some(request) = before {
             // Another request of the same id: a response will be this one's.
-            self.decide(&request, Reason::Unanswered, states, decided);
+            self.decide(note.id, &request, Reason::Unanswered, states, decided);
         }
         let reason = match note.verdict {
             Verdict::Await { body } => {
@@ -274,9 +297,9 @@ impl Selection {
     /// Gives up the requests whose response cannot begin within the window
     /// any more when the next record begins at `position`.
     fn expire(&mut self, position: u64, states: &mut [State], decided: &mut Vec<(u64, bool)>) {
-        while let Some(request) = self.pending.take_expired(position) {
-            self.decide(&request, Reason::Unanswered, states, decided);
-            self.fates.insert(request.id, Fate::GivenUp);
+        while let Some((id, request)) = self.pending.take_expired(position) {
+            self.decide(id, &request, Reason::Unanswered, states, decided);
+            self.fates.insert(id, Fate::GivenUp);
         }
     }
 
@@ -310,13 +333,14 @@ impl Selection {
     /// Settles a request that waited.
     fn decide(
         &mut self,
+        id: u64,
         request: &Request,
         reason: Reason,
         states: &mut [State],
         decided: &mut Vec<(u64, bool)>,
     ) {
         let fate = if matches!(reason, Reason::Passes) { Fate::Kept } else { Fate::Refused };
-        self.fates.insert(request.id, fate);
+        self.fates.insert(id, fate);
         self.count_request(Kind::Request, reason);
         if !request.is_held {
             return;
