@@ -74,7 +74,7 @@ impl Headers {
         tcp[2..4].copy_from_slice(&segment.destination.port().to_be_bytes());
         tcp[4..8].copy_from_slice(&segment.seq.to_be_bytes());
         tcp[8..12].copy_from_slice(&segment.ack.to_be_bytes());
-        tcp[12] = ((TCP + option) / 4 << 4) as u8;
+        tcp[12] = (((TCP + option) / 4) << 4) as u8;
         tcp[13] = segment.flags;
         tcp[14..16].copy_from_slice(&WINDOW.to_be_bytes());
         if option > 0 {

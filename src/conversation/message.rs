@@ -97,6 +97,12 @@ fn framed(mut framer: Framer, payload: &[u8]) -> (usize, bool, Framer) {
     }
 }
 
+/// Longest pause within a message, in nanoseconds: readers take a longer one for its end.
+const PAUSE: i64 = 1_000_000_000;
+
+/// Segments made for the sake of shorter pauses, at most.
+const MAX_PAUSES: usize = 4096;
+
 /// A message being sent: segment by segment, the first at its start, the last
 /// after its latency, those between evenly between.
 #[derive(Debug)]
@@ -106,23 +112,27 @@ pub(super) struct Sending {
     pub(super) sent: usize,
     segment: usize,
     segments: usize,
-    /// Length of the first segment.
+    /// Length of the first segment, and of the others but the last.
     first: usize,
+    length: usize,
 }
 
 impl Sending {
     pub(super) fn new(message: Message, shape: Shape) -> Self {
         let payload = message.payload();
-        let mut segments = payload.len().div_ceil(MSS);
-        let mut first = payload.len().min(MSS);
-        if segments == 1 && message.latency > 0 && payload.len() > 1 {
-            // A time between first and last needs two: head and body, or the start line and the rest.
+        let pauses =
+            usize::try_from(message.latency / PAUSE).map_or(MAX_PAUSES, |whole| whole.min(MAX_PAUSES));
+        let pauses = pauses + usize::from(message.latency % PAUSE != 0);
+        let (mut first, mut length) = (payload.len().min(MSS), MSS);
+        if payload.len().div_ceil(MSS) <= pauses && payload.len() > 1 {
+            // Time passes, so there must be a segment after the first, which is the head or the start line.
             let line = memchr::memchr(b'\n', payload).map_or(0, |end| end + 1);
-            let is_within = |at: &usize| (1..payload.len()).contains(at);
-            first = [shape.head, line].into_iter().find(is_within).unwrap_or(payload.len() / 2);
-            segments = 2;
+            let is_apt = |at: &usize| (1..payload.len().min(MSS + 1)).contains(at);
+            first = [shape.head, line].into_iter().find(is_apt).unwrap_or(first.min(payload.len() / 2));
+            length = (payload.len() - first).div_ceil(pauses).clamp(1, MSS);
         }
-        Sending { message, shape, sent: 0, segment: 0, segments, first }
+        let segments = 1 + (payload.len() - first).div_ceil(length);
+        Sending { message, shape, sent: 0, segment: 0, segments, first, length }
     }
 
     /// When its next segment is sent.
@@ -135,7 +145,7 @@ impl Sending {
 
     /// Where the next segment lies in the payload.
     pub(super) fn next(&self) -> std::ops::Range<usize> {
-        let length = if self.segment == 0 { self.first } else { MSS };
+        let length = if self.segment == 0 { self.first } else { self.length };
         self.sent..self.message.payload().len().min(self.sent + length)
     }
 

@@ -9,7 +9,7 @@ use crate::http::RequestContext;
 use crate::record::Kind;
 
 /// Requests of one connection that wait for their responses.
-const MAX_ASKED: usize = 1024;
+const MAX_ASKED: usize = 256;
 
 /// How long before a request the connection for it is opened, the one before it being closed.
 const LEAD: i64 = 6 * STEP;

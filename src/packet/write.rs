@@ -58,14 +58,16 @@ impl FileFormat {
             FileFormat::Pcap => {
                 let seconds = u32::try_from(time / 1_000_000_000).unwrap_or(u32::MAX);
                 words(file, &[seconds, (time % 1_000_000_000) as u32, length, length]);
-                parts.iter().for_each(|part| file.extend_from_slice(part));
+                file.extend_from_slice(parts[0]);
+                file.extend_from_slice(parts[1]);
             }
             FileFormat::Pcapng => {
                 let start = file.len();
                 // The block's length is known before its bytes unless there are options.
                 let whole = PACKET_BLOCK as u32 + length.next_multiple_of(4);
                 words(file, &[ENHANCED_PACKET, whole, 0, (time >> 32) as u32, time as u32, length, length]);
-                parts.iter().for_each(|part| file.extend_from_slice(part));
+                file.extend_from_slice(parts[0]);
+                file.extend_from_slice(parts[1]);
                 pad(file, length as usize);
                 if comment.is_empty() {
                     return words(file, &[whole]);

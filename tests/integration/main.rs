@@ -3,6 +3,7 @@
 mod architecture;
 mod filter;
 mod habits;
+mod packets_out;
 mod pages;
 mod record;
 mod record_cases;
