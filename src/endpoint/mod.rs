@@ -6,9 +6,11 @@
 
 mod bytes;
 mod format;
+mod index;
 mod input;
 mod output;
 mod place;
+mod recent;
 
 pub use bytes::{open_bytes, open_bytes_until};
 pub use input::{Notice, ReadOptions, open};

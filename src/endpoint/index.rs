@@ -1,0 +1,367 @@
+//! The index beside a file: what stands where, and when that was.
+//!
+//! `FILE.idx` is text of one line a fact:
+//!
+//! ```text
+//! gor-index 1
+//! file LENGTH DIGEST
+//! total RECORDS REQUESTS RESPONSES REPLAYED EARLIEST LATEST
+//! until RECORD BYTE
+//! at OFFSET RECORD BYTE REQUESTS RESPONSES REPLAYED EARLIEST LATEST RELATED
+//! end
+//! ```
+//!
+//! An `at` line stands for some neighbouring records. OFFSET is where they
+//! begin in the file as it is stored; in a compressed file that is the
+//! beginning of a gzip member or a zstd frame. RECORD (from 1) and BYTE (from
+//! 0) are the same in the stream of records, decompressed. EARLIEST and LATEST
+//! are timestamps: records need not be in order. RELATED is the number of the
+//! first record that shares an exchange with one of these. `until` is where the
+//! stream ends: the number after its last record's, and its length.
+//!
+//! The digest covers the file's beginning, its end and places between, so that
+//! an index is told from that of another file, or of the same before it changed.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use super::recent::{Recent, hash};
+use crate::Position;
+use crate::record::{Kind, View};
+
+/// Records of one line, unless the file becomes very long.
+pub(super) const GROUP_RECORDS: u64 = 4096;
+
+/// Most lines: when there would be more, each two become one.
+const MAX_GROUPS: usize = 1 << 16;
+
+/// Requests remembered, to know which groups their responses tie together.
+const MAX_OPEN: usize = 1 << 17;
+
+/// Longest sidecar that is read: more than [`MAX_GROUPS`] of the longest lines.
+const MAX_SIDECAR: u64 = 32 << 20;
+
+const MAGIC: &str = "gor-index 1\n";
+
+/// Records that follow each other, and when they were.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Group {
+    /// Where the first of them begins in the file.
+    offset: u64,
+    /// The number of the first one, and where it begins in the stream.
+    start: Position,
+    /// How many of each kind: requests, responses, replayed responses.
+    kinds: [u64; 3],
+    earliest: i64,
+    latest: i64,
+    related: u64,
+}
+
+impl Group {
+    fn at(start: Position) -> Self {
+        Group {
+            offset: 0,
+            start,
+            kinds: [0; 3],
+            earliest: i64::MAX,
+            latest: i64::MIN,
+            related: start.record,
+        }
+    }
+
+    fn records(&self) -> u64 {
+        self.kinds.iter().sum()
+    }
+
+    /// Adds the group that follows.
+    fn extend(&mut self, next: &Group) {
+        for (count, more) in self.kinds.iter_mut().zip(next.kinds) {
+            *count += more;
+        }
+        self.earliest = self.earliest.min(next.earliest);
+        self.latest = self.latest.max(next.latest);
+        self.related = self.related.min(next.related);
+    }
+}
+
+/// The sidecar's path: the file's with `.idx` after it.
+pub(super) fn sidecar(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".idx");
+    name.into()
+}
+
+/// The index of a file that did not change since.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Index {
+    groups: Vec<Group>,
+    /// The length of the file.
+    length: u64,
+    /// Where the stream ends: the number after the last record's, and the
+    /// decompressed length.
+    end: Position,
+}
+
+/// A part of a file, of whole groups of records.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Part {
+    /// Where it begins in the file as it is stored.
+    pub(super) offset: u64,
+    /// Where it ends there: the first byte that is not part of it.
+    pub(super) end: u64,
+    /// The number of its first record, and where that begins in the stream.
+    pub(super) start: Position,
+    /// How many records it has.
+    pub(super) records: u64,
+}
+
+impl Index {
+    /// The index beside a file; none where there is none, or where it is not
+    /// that of the file as it is now.
+    pub(super) fn load(path: &Path) -> Option<Index> {
+        let sidecar = File::open(sidecar(path)).ok()?;
+        let mut text = String::new();
+        sidecar.take(MAX_SIDECAR).read_to_string(&mut text).ok()?;
+        let (index, digest) = Index::parse(&text)?;
+        let (length, found) = seal(path).ok()?;
+        (length == index.length && found == digest).then_some(index)
+    }
+
+    /// Reads the sidecar's text: the index, and the digest of its file.
+    fn parse(text: &str) -> Option<(Index, String)> {
+        let mut lines = text.strip_prefix(MAGIC)?.strip_suffix("end\n")?.lines();
+        let mut file = lines.next()?.strip_prefix("file ")?.split(' ');
+        let (length, digest) = (file.next()?.parse().ok()?, file.next()?.to_owned());
+        // The totals are for people.
+        lines.next()?.strip_prefix("total ")?;
+        let mut end = lines.next()?.strip_prefix("until ")?.split(' ');
+        let end = Position { record: end.next()?.parse().ok()?, byte: end.next()?.parse().ok()? };
+        let groups = lines.map(parse_group).collect::<Option<Vec<_>>>()?;
+        let records = groups.iter().map(Group::records).fold(1, u64::saturating_add);
+        let is_ordered = groups.windows(2).all(|pair| {
+            let (one, next) = (&pair[0], &pair[1]);
+            one.offset < next.offset
+                && one.start.byte < next.start.byte
+                && one.start.record.checked_add(one.records()) == Some(next.start.record)
+        });
+        let begins = groups.first().is_none_or(|first| first.start.record == 1);
+        (is_ordered && begins && records == end.record).then_some((Index { groups, length, end }, digest))
+    }
+
+    /// Where the records stand whose own timestamps are from `since` to
+    /// `until`, both inclusive and in nanoseconds; none where there are none.
+    ///
+    /// The part holds more: the groups of records that they are in, what lies
+    /// between these, and every group that shares an exchange with one of
+    /// them. Thus a rule that judges exchanges by their request comes to the
+    /// same whether it reads the part or the whole, unless request and
+    /// response are more than 131072 requests apart.
+    pub(super) fn range(&self, since: Option<i64>, until: Option<i64>) -> Option<Part> {
+        let (since, until) = (since.unwrap_or(i64::MIN), until.unwrap_or(i64::MAX));
+        let is_within = |group: &Group| group.earliest <= until && since <= group.latest;
+        let mut first = self.groups.iter().position(is_within)?;
+        let mut end = self.groups.iter().rposition(is_within)? + 1;
+        loop {
+            let before = (first, end);
+            let last_record = self.groups[end - 1].start.record + self.groups[end - 1].records() - 1;
+            if let Some(later) = self.groups[end..].iter().rposition(|group| group.related <= last_record) {
+                end += later + 1;
+            }
+            let related = self.groups[first..end].iter().map(|group| group.related).min()?;
+            first = first.min(self.groups.partition_point(|group| group.start.record <= related) - 1);
+            if (first, end) == before {
+                break;
+            }
+        }
+        let records = self.groups[first..end].iter().map(Group::records).sum();
+        let (offset, start) = (self.groups[first].offset, self.groups[first].start);
+        let end = self.groups.get(end).map_or(self.length, |next| next.offset);
+        Some(Part { offset, end, start, records })
+    }
+}
+
+fn parse_group(line: &str) -> Option<Group> {
+    let mut fields = line.strip_prefix("at ")?.split(' ');
+    let mut number = || fields.next()?.parse::<u64>().ok();
+    let (offset, record, byte) = (number()?, number()?, number()?);
+    let kinds = [number()?, number()?, number()?];
+    let start = Position { record, byte };
+    let earliest = fields.next()?.parse().ok()?;
+    let latest = fields.next()?.parse().ok()?;
+    let related = fields.next()?.parse().ok()?;
+    let is_sound = (1..=record).contains(&related) && kinds.iter().any(|count| *count > 0);
+    is_sound.then_some(Group { offset, start, kinds, earliest, latest, related })
+}
+
+/// Gathers the index of a file while that is written.
+///
+/// Records are noted as they are taken, and placed when it is known where
+/// they begin in the file.
+#[derive(Debug)]
+pub(super) struct Builder {
+    groups: Vec<Group>,
+    /// How many groups of [`GROUP_RECORDS`] one line stands for.
+    joined: u64,
+    /// Groups that the last line stands for already.
+    in_last: u64,
+    /// What was noted since the last cut.
+    current: Group,
+    /// Where the next record stands in the stream.
+    next: Position,
+    requests: Recent<u64>,
+}
+
+/// Records that were noted and not placed yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Noted(Group);
+
+impl Builder {
+    /// Begins the index of a file that is empty.
+    pub(super) fn new() -> Self {
+        Builder::after(Vec::new(), Position { record: 1, byte: 0 })
+    }
+
+    /// Goes on with a file that is appended to, where its index is known.
+    pub(super) fn resume(index: Index) -> Self {
+        Builder::after(index.groups, index.end)
+    }
+
+    fn after(groups: Vec<Group>, next: Position) -> Self {
+        let in_last = u64::from(!groups.is_empty());
+        Builder { groups, joined: 1, in_last, current: Group::at(next), next, requests: Recent::new(MAX_OPEN) }
+    }
+
+    /// Takes a record into the index.
+    pub(super) fn note(&mut self, record: &View<'_>) {
+        let group = &mut self.current;
+        let header = &record.header;
+        group.earliest = group.earliest.min(header.timestamp);
+        group.latest = group.latest.max(header.timestamp);
+        group.kinds[usize::from(header.kind.digit() - b'1')] += 1;
+        let id = hash(header.id);
+        match self.requests.get(id) {
+            Some(first) => group.related = group.related.min(first),
+            None if header.kind == Kind::Request => self.requests.insert(id, self.next.record),
+            None => {}
+        }
+        self.next.record += 1;
+        self.next.byte += record.raw.len() as u64;
+    }
+
+    /// How many records were noted since the last cut.
+    pub(super) fn noted(&self) -> u64 {
+        self.current.records()
+    }
+
+    /// Takes what was noted since the last cut, if anything.
+    pub(super) fn cut(&mut self) -> Option<Noted> {
+        if self.noted() == 0 {
+            return None;
+        }
+        Some(Noted(std::mem::replace(&mut self.current, Group::at(self.next))))
+    }
+
+    /// Says where the noted records begin in the file. They are placed in
+    /// their order.
+    pub(super) fn place(&mut self, noted: Noted, offset: u64) {
+        let group = Group { offset, ..noted.0 };
+        match self.groups.last_mut() {
+            Some(last) if self.in_last < self.joined => {
+                last.extend(&group);
+                self.in_last += 1;
+                return;
+            }
+            _ => {}
+        }
+        if self.groups.len() == MAX_GROUPS {
+            self.groups = self.groups.chunks(2).map(join).collect();
+            self.joined *= 2;
+        }
+        self.groups.push(group);
+        self.in_last = 1;
+    }
+
+    /// Counts bytes of the stream that belong to no record of ours.
+    pub(super) fn skip(&mut self, bytes: u64) {
+        self.next.byte += bytes;
+        self.current.start.byte += bytes;
+    }
+
+    /// Writes the sidecar of the file, which is complete.
+    pub(super) fn write(&self, path: &Path) -> io::Result<()> {
+        let (length, digest) = seal(path)?;
+        std::fs::write(sidecar(path), self.text(length, &digest))
+    }
+
+    fn text(&self, length: u64, digest: &str) -> String {
+        let mut total = Group::at(Position { record: 1, byte: 0 });
+        for group in &self.groups {
+            total.extend(group);
+        }
+        let [requests, responses, replayed] = total.kinds;
+        let (earliest, latest) = (total.earliest, total.latest);
+        // Writing into a string cannot fail.
+        let mut text = format!("{MAGIC}file {length} {digest}\n");
+        let times = if total.records() == 0 { String::new() } else { format!(" {earliest} {latest}") };
+        let _ = writeln!(text, "total {} {requests} {responses} {replayed}{times}", total.records());
+        let _ = writeln!(text, "until {} {}", self.next.record, self.next.byte);
+        for Group { offset, start, kinds: [requests, responses, replayed], earliest, latest, related } in
+            &self.groups
+        {
+            let Position { record, byte } = start;
+            let _ = writeln!(
+                text,
+                "at {offset} {record} {byte} {requests} {responses} {replayed} {earliest} {latest} {related}"
+            );
+        }
+        text.push_str("end\n");
+        text
+    }
+}
+
+/// One group of two.
+fn join(pair: &[Group]) -> Group {
+    let mut joined = pair[0];
+    pair[1..].iter().for_each(|next| joined.extend(next));
+    joined
+}
+
+/// Bytes of the beginning and of the end that the digest covers.
+const EDGE: u64 = 1 << 16;
+
+/// Places between beginning and end that it covers, and bytes of each.
+const SAMPLES: u64 = 16;
+const SAMPLE: u64 = 1 << 12;
+
+/// The length of a file, and a digest by which it is known again.
+fn seal(path: &Path) -> io::Result<(u64, String)> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    let mut digest = Sha256::new();
+    let mut take = |from: u64, bytes: u64| -> io::Result<()> {
+        let mut sample = Vec::new();
+        file.seek(SeekFrom::Start(from))?;
+        (&file).take(bytes).read_to_end(&mut sample)?;
+        digest.update(&sample);
+        Ok(())
+    };
+    take(0, EDGE)?;
+    if length > 2 * EDGE {
+        for sample in 1..=SAMPLES {
+            take(length / (SAMPLES + 1) * sample, SAMPLE)?;
+        }
+    }
+    take(length.saturating_sub(EDGE), EDGE)?;
+    let digest = digest.finalize().iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    });
+    Ok((length, digest))
+}
+
+#[cfg(test)]
+mod tests;
