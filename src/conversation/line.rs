@@ -1,5 +1,7 @@
 //! One TCP connection as its packets are written: handshake, segments, the end.
 
+use std::borrow::Cow;
+
 use super::address::{Origin, mixed};
 use super::frame::{ACK, FIN, Headers, PSH, RST, SYN, Segment};
 use super::message::Sending;
@@ -153,7 +155,7 @@ impl Line {
         sending.advance();
         let flags = if sending.is_over() { PSH | ACK } else { ACK };
         let payload = &sending.message.payload()[range];
-        let comment = if is_first { comment(&sending) } else { Vec::new() };
+        let comment = if is_first { comment(&sending) } else { Cow::Borrowed(&[][..]) };
         self.write(ends, side, flags, at, payload, &comment, file);
         self.speaker = side;
         self.next[side as usize] = self.next[side as usize].wrapping_add(payload.len() as u32);
@@ -217,11 +219,10 @@ impl Line {
 }
 
 /// The comment of a message's first packet: its id, and its mark if it has one.
-fn comment(sending: &Sending) -> Vec<u8> {
-    let mut comment = sending.message.id().to_vec();
-    if let Some(mark) = sending.message.mark {
-        comment.push(b' ');
-        comment.extend_from_slice(mark.as_str().as_bytes());
+fn comment(sending: &Sending) -> Cow<'_, [u8]> {
+    let id = sending.message.id();
+    match sending.message.mark {
+        None => Cow::Borrowed(id),
+        Some(mark) => Cow::Owned([id, b" ", mark.as_str().as_bytes()].concat()),
     }
-    comment
 }

@@ -165,12 +165,11 @@ impl Conversations {
                 continue;
             };
             let next = self.alarms.peek().map_or(i64::MAX, |Reverse((next, _))| *next);
-            // As long as nobody else is due before.
-            while session.due() < i64::MAX {
-                self.held -= session.act(&mut self.file);
-                if session.due() > next.min(until) {
-                    break;
-                }
+            // One thing, and more as long as nobody else is due before.
+            let mut limit = i64::MAX;
+            while let Some(next_act) = session.next().filter(|(due, _)| *due <= limit) {
+                self.held -= session.act(next_act, &mut self.file);
+                limit = next.min(until);
             }
             session.armed = i64::MAX;
             self.arm(id);

@@ -34,7 +34,7 @@ impl Exchange {
 
 /// What is to be done next.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Act {
+pub(super) enum Act {
     /// The next segment of the message that this side is sending.
     Segment(Side),
     /// The first request that was not begun, on the open connection.
@@ -113,8 +113,8 @@ impl Session {
         self.next().map_or(i64::MAX, |(due, _)| due)
     }
 
-    /// The earliest thing to do.
-    fn next(&self) -> Option<(i64, Act)> {
+    /// The earliest thing to do, and when it is due.
+    pub(super) fn next(&self) -> Option<(i64, Act)> {
         let choices =
             [self.segment_of(Side::Client), self.segment_of(Side::Server), self.answer(), self.request()];
         choices.into_iter().flatten().min_by_key(|(due, _)| *due)
@@ -164,10 +164,9 @@ impl Session {
         (is_answered && line.sending[Side::Server as usize].is_none()).then_some(reopened)
     }
 
-    /// Does the earliest thing there is to do. Returns what of the memory
-    /// charged is free again.
-    pub(super) fn act(&mut self, file: &mut File) -> usize {
-        let Some((due, act)) = self.next() else { return 0 };
+    /// Does what [`Session::next`] said. Returns what of the memory charged is
+    /// free again.
+    pub(super) fn act(&mut self, (due, act): (i64, Act), file: &mut File) -> usize {
         match act {
             Act::Segment(side) => return self.segment(side, file),
             Act::Ask { acknowledged } => {
@@ -250,8 +249,8 @@ impl Session {
     /// Returns what of the memory charged is free again.
     pub(super) fn finish(&mut self, at: i64, file: &mut File) -> usize {
         let mut freed = 0;
-        while self.next().is_some() {
-            freed += self.act(file);
+        while let Some(next) = self.next() {
+            freed += self.act(next, file);
         }
         self.hang_up(at, file);
         freed

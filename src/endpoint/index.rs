@@ -63,14 +63,7 @@ struct Group {
 
 impl Group {
     fn at(start: Position) -> Self {
-        Group {
-            offset: 0,
-            start,
-            kinds: [0; 3],
-            earliest: i64::MAX,
-            latest: i64::MIN,
-            related: start.record,
-        }
+        Group { offset: 0, start, kinds: [0; 3], earliest: i64::MAX, latest: i64::MIN, related: start.record }
     }
 
     fn records(&self) -> u64 {
@@ -232,7 +225,14 @@ impl Builder {
 
     fn after(groups: Vec<Group>, next: Position) -> Self {
         let in_last = u64::from(!groups.is_empty());
-        Builder { groups, joined: 1, in_last, current: Group::at(next), next, requests: Recent::new(MAX_OPEN) }
+        Builder {
+            groups,
+            joined: 1,
+            in_last,
+            current: Group::at(next),
+            next,
+            requests: Recent::new(MAX_OPEN),
+        }
     }
 
     /// Takes a record into the index.

@@ -93,7 +93,9 @@ fn an_index_is_that_of_its_file_as_it_is() {
     assert_eq!(index.range(None, None).map(|part| part.records), Some(9000));
 
     let middle = block.bytes().len() / 34 * 2;
-    for (what, at) in [("the first byte", 0), ("the last byte", block.bytes().len() - 1), ("a sample", middle)] {
+    for (what, at) in
+        [("the first byte", 0), ("the last byte", block.bytes().len() - 1), ("a sample", middle)]
+    {
         let mut changed = block.bytes().to_vec();
         changed[at] ^= 1;
         std::fs::write(&path, changed).unwrap();
