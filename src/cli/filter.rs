@@ -211,7 +211,7 @@ impl From<KindName> for Kind {
     }
 }
 
-fn threads(text: &str) -> Result<NonZeroUsize, String> {
+pub(super) fn threads(text: &str) -> Result<NonZeroUsize, String> {
     let number = text.parse::<NonZeroUsize>().ok();
     number
         .filter(|number| number.get() <= MAX_THREADS)

@@ -4,6 +4,7 @@ pub mod filter;
 mod options;
 pub mod record;
 pub mod replay;
+pub mod rewrite;
 mod run;
 pub mod signals;
 pub mod values;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ChildStdin, ChildStdout, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -24,6 +24,11 @@ const BLOCK: usize = 1 << 20;
 /// Bytes written to the child at once.
 const WRITE: usize = 1 << 16;
 
+/// A child whose input ended, that has sent back as many records as it was
+/// given, and is silent for this long, is done: clients that keep a timer
+/// running, as GoReplay's for Node does, never end by themselves.
+const QUIET: Duration = Duration::from_millis(500);
+
 /// How much of a line that is no record is shown.
 const SHOWN: usize = 60;
 
@@ -33,7 +38,7 @@ pub struct Traffic {
     fed: AtomicU64,
     returned: AtomicU64,
     garbage: AtomicU64,
-    is_input_over: std::sync::atomic::AtomicBool,
+    is_input_over: AtomicBool,
     intake: Mutex<Intake>,
     failure: Mutex<Option<Error>>,
     first_garbage: Mutex<Option<(u64, String, Garbage)>>,
@@ -48,6 +53,11 @@ impl Traffic {
     /// Records the child wrote.
     pub fn returned(&self) -> u64 {
         self.returned.load(Ordering::Relaxed)
+    }
+
+    /// How the source failed, if it did.
+    fn failure(&self) -> Option<Error> {
+        self.failure.lock().ok().and_then(|mut failure| failure.take())
     }
 
     /// Lines the child wrote that are no records.
@@ -68,18 +78,22 @@ pub struct Middleware {
     blocks: Receiver<Block>,
     traffic: Arc<Traffic>,
     patience: Duration,
+    /// All records came back, and the child waits for nothing that could come.
+    is_idle: bool,
     is_over: bool,
 }
 
 impl Middleware {
     /// Starts the child and feeds it from `source`. After the end of its
     /// input it may be silent for `patience` before it is killed, which is an
-    /// error. `max_record` bounds what it may answer, in bytes.
+    /// error unless all records came back. `max_record` bounds what it may answer, in bytes. When
+    /// `is_stopping` turns true no more is read, and the child's input ends.
     pub fn start(
         command: &Command,
         source: impl Source + Send + 'static,
         patience: Duration,
         max_record: u64,
+        is_stopping: &Arc<AtomicBool>,
     ) -> Result<Middleware> {
         let text = command.text().to_owned();
         let failed = |error: io::Error| Error::from(error).at(format!("the middleware {text:?}"));
@@ -93,10 +107,10 @@ impl Middleware {
         let traffic = Arc::new(Traffic::default());
         let (hand_on, blocks) = sync_channel(WAITING);
         if let Some(input) = child.stdin.take() {
-            let traffic = Arc::clone(&traffic);
+            let (traffic, is_stopping) = (Arc::clone(&traffic), Arc::clone(is_stopping));
             thread::Builder::new()
                 .name("feeder".to_owned())
-                .spawn(move || feed(source, input, &traffic))
+                .spawn(move || feed(source, input, &traffic, &is_stopping))
                 .map_err(failed)?;
         }
         if let Some(output) = child.stdout.take() {
@@ -106,7 +120,7 @@ impl Middleware {
                 .spawn(move || read(output, &hand_on, &traffic, max_record))
                 .map_err(failed)?;
         }
-        Ok(Middleware { text, child, blocks, traffic, patience, is_over: false })
+        Ok(Middleware { text, child, blocks, traffic, patience, is_idle: false, is_over: false })
     }
 
     /// What went to the child and came back, also while it goes on.
@@ -114,21 +128,34 @@ impl Middleware {
         Arc::clone(&self.traffic)
     }
 
-    /// The next block, or none when the child closed its output.
+    /// The next block, or none when the child wrote all it will.
     fn next(&mut self) -> Result<Option<Block>> {
+        let mut silent = Duration::ZERO;
         loop {
-            let returned = self.traffic.returned();
+            let before = self.traffic.returned();
             let is_input_over = self.traffic.is_input_over.load(Ordering::Acquire);
-            match self.blocks.recv_timeout(self.patience) {
+            let wait = QUIET.min(self.patience);
+            match self.blocks.recv_timeout(wait) {
                 Ok(block) => return Ok(Some(block)),
                 Err(RecvTimeoutError::Disconnected) => return Ok(None),
-                Err(RecvTimeoutError::Timeout) => {
-                    if is_input_over && returned == self.traffic.returned() {
-                        return Err(self.hangs("wrote nothing more and did not end"));
-                    }
+                Err(RecvTimeoutError::Timeout) if !is_input_over || before != self.traffic.returned() => {
+                    silent = Duration::ZERO;
                 }
+                Err(RecvTimeoutError::Timeout) => silent += wait,
+            }
+            if silent >= wait && self.traffic.returned() >= self.traffic.fed() && self.has_read_whole() {
+                self.is_idle = true;
+                return Ok(None);
+            }
+            if silent >= self.patience {
+                return Err(self.hangs("wrote nothing more and did not end"));
             }
         }
+    }
+
+    /// Whether nothing the child wrote was garbage or failed.
+    fn has_read_whole(&self) -> bool {
+        self.traffic.garbage() == 0
     }
 
     fn hangs(&mut self, what: &str) -> Error {
@@ -142,8 +169,14 @@ impl Middleware {
     /// How it ended, after its output was closed.
     fn end(&mut self) -> Result<()> {
         self.is_over = true;
+        if self.is_idle {
+            // It may have ended by itself this very moment.
+            let _ = self.child.kill();
+            self.child.wait()?;
+            return self.traffic.failure().map_or(Ok(()), Err);
+        }
         let status = self.wait()?;
-        if let Some(failure) = self.traffic.failure.lock().ok().and_then(|mut failure| failure.take()) {
+        if let Some(failure) = self.traffic.failure() {
             return Err(failure);
         }
         let is_input_over = self.traffic.is_input_over.load(Ordering::Acquire);
@@ -231,11 +264,12 @@ impl fmt::Display for Status {
 }
 
 /// Feeds the child until the source ends, fails, or the child reads no more.
-fn feed(mut source: impl Source, input: ChildStdin, traffic: &Traffic) {
+fn feed(mut source: impl Source, input: ChildStdin, traffic: &Traffic, is_stopping: &AtomicBool) {
     let mut out = io::BufWriter::with_capacity(WRITE, input);
     let (mut block, mut scratch) = (Block::new(), Vec::new());
     let end = loop {
-        let more = source.read_block(&mut block);
+        let is_over = is_stopping.load(Ordering::Relaxed);
+        let more = if is_over { Ok(false) } else { source.read_block(&mut block) };
         if let Ok(mut intake) = traffic.intake.lock() {
             *intake = source.intake();
         }

@@ -1,5 +1,6 @@
 //! The ledger: what came in, and where each of it went. Its sums must reconcile.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde_json::{Map, Value, json};
@@ -14,7 +15,7 @@ pub struct Ledger {
 /// no parts.
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Sum {
-    name: &'static str,
+    name: Cow<'static, str>,
     total: u64,
     parts: Vec<(&'static str, u64)>,
 }
@@ -27,8 +28,8 @@ impl Ledger {
 
     /// Adds a total. Parts given next are its own.
     #[must_use]
-    pub fn total(mut self, name: &'static str, total: u64) -> Self {
-        self.sums.push(Sum { name, total, parts: Vec::new() });
+    pub fn total(mut self, name: impl Into<Cow<'static, str>>, total: u64) -> Self {
+        self.sums.push(Sum { name: name.into(), total, parts: Vec::new() });
         self
     }
 
@@ -49,11 +50,11 @@ impl Ledger {
 
     /// The first total that is not the sum of its parts, by name. There is
     /// none unless something was lost in counting.
-    pub fn discrepancy(&self) -> Option<&'static str> {
+    pub fn discrepancy(&self) -> Option<&str> {
         let is_wrong = |sum: &&Sum| {
             !sum.parts.is_empty() && sum.parts.iter().map(|(_, count)| count).sum::<u64>() != sum.total
         };
-        self.sums.iter().find(is_wrong).map(|sum| sum.name)
+        self.sums.iter().find(is_wrong).map(|sum| &*sum.name)
     }
 
     /// The ledger for programs: an object with a number for each lone count,
@@ -65,7 +66,7 @@ impl Ledger {
             Value::Object(std::iter::once(("total".to_owned(), sum.total.into())).chain(parts).collect())
         };
         let value = |sum: &Sum| if sum.parts.is_empty() { json!(sum.total) } else { object(sum) };
-        Value::Object(self.sums.iter().map(|sum| (key(sum.name), value(sum))).collect::<Map<_, _>>())
+        Value::Object(self.sums.iter().map(|sum| (key(&sum.name), value(sum))).collect::<Map<_, _>>())
     }
 }
 

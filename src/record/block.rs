@@ -160,6 +160,22 @@ impl Block {
         })
     }
 
+    /// The records of a range, in as few runs as possible.
+    pub fn runs_in(&self, range: Range<usize>) -> impl Iterator<Item = Run<'_>> {
+        let end = range.end.min(self.spans.len());
+        let mut index = range.start;
+        std::iter::from_fn(move || {
+            let first = index;
+            let mut text_end = self.spans.get(first).filter(|_| first < end)?.end;
+            index += 1;
+            while index < end && self.spans[index].start == text_end {
+                text_end = self.spans[index].end;
+                index += 1;
+            }
+            Some(Run { block: self, records: first..index })
+        })
+    }
+
     /// Numbers the records as those that follow so many records and bytes.
     pub fn continue_after(&mut self, records: u64, bytes: u64) {
         self.origin = Position { record: records + 1, byte: bytes };

@@ -13,6 +13,7 @@ mod held;
 mod message;
 mod pattern;
 mod pending;
+pub mod rewrite;
 mod rules;
 mod selection;
 mod stage;

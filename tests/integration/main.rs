@@ -10,4 +10,5 @@ mod record_cases;
 mod record_damage;
 mod record_laws;
 mod replay;
+mod rewrite;
 mod support;

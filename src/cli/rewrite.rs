@@ -1,0 +1,253 @@
+//! The command line of `gor-rewrite`.
+
+use std::fs::File;
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
+
+use super::{Exit, InputOptions, OutputOptions, Verbosity, filter, signals, values};
+use crate::BadRule;
+use crate::endpoint::{self, WriteOptions};
+use crate::middleware::{Command, Middleware};
+use crate::observe::Ledger;
+use crate::pipeline;
+use crate::record::Intake;
+use crate::transform::rewrite::{self, Rewriting, Rule, Tally};
+
+/// Change requests by rules, or by a program of yours.
+///
+/// The rules are applied in the order of the command line, each to what the one before it made. They change
+/// requests; responses, bodies, and whatever no rule changes go on byte for byte. A rule that has nothing to
+/// change (no such header, no match) is passed over.
+///
+/// With --middleware records go through that program first, then through the rules.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "gor-rewrite", version, after_help = EXAMPLES)]
+pub struct Args {
+    /// Recordings to read one after the other: files, globs, `-`. Standard input when there is none.
+    ///
+    /// Compression (gzip, zstd) and packet captures (pcap, pcapng) are recognised by their first bytes.
+    #[arg(value_name = "INPUT")]
+    pub inputs: Vec<String>,
+
+    /// Rewrite on this many threads; one for each core unless given. The output is the same.
+    #[arg(long, value_name = "NUMBER", value_parser = filter::threads)]
+    pub threads: Option<NonZeroUsize>,
+
+    /// Set a header: all lines of that name become this one, or it comes directly under the request line.
+    #[arg(long, value_name = "NAME: VALUE", value_parser = set_header, help_heading = "Rules")]
+    pub set_header: Vec<Rule>,
+    /// Delete all lines of a header.
+    #[arg(long, value_name = "NAME", value_parser = delete_header, help_heading = "Rules")]
+    pub delete_header: Vec<Rule>,
+    /// Replace what matches in a header's values: `Host: (.*).example.com,$1.beta.example.com`.
+    ///
+    /// The last comma ends the pattern. $1 and ${1}x stand for groups, $$ for a dollar sign.
+    #[arg(long, value_name = "NAME: REGEX,TEXT", value_parser = rewrite_header, help_heading = "Rules")]
+    pub rewrite_header: Vec<Rule>,
+    /// Replace what matches in path and query: `/v1/user/([^/]+)/ping:/v2/user/$1/ping`.
+    ///
+    /// The first colon that no backslash precedes ends the pattern, and every match is replaced. sed's form
+    /// takes any delimiter, `s#a:b#c#`, and the flags g (all matches, not the first) and i (any case). Of
+    /// several such rules the first that matches a request ends the others; see --all.
+    #[arg(long, value_name = "REGEX:TEXT", value_parser = rewrite_url, help_heading = "Rules")]
+    pub rewrite_url: Vec<Rule>,
+    /// Apply every --rewrite-url that matches, not the first alone.
+    #[arg(long, requires = "rewrite_url", help_heading = "Rules")]
+    pub all: bool,
+    /// Set a parameter of the query: it takes the place of the first of that name, or comes last.
+    ///
+    /// What has no place in a query is percent-encoded; escapes like %41 stay.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = set_param, help_heading = "Rules")]
+    pub set_param: Vec<Rule>,
+    /// Delete the parameters of that name from the query.
+    #[arg(long, value_name = "NAME", value_parser = delete_param, help_heading = "Rules")]
+    pub delete_param: Vec<Rule>,
+    /// Set the host: the Host header, and that of a target with scheme and host, as proxies get it.
+    #[arg(long, value_name = "HOST[:PORT]", value_parser = set_host, help_heading = "Rules")]
+    pub set_host: Vec<Rule>,
+
+    /// Send records through this program, by GoReplay's protocol.
+    ///
+    /// It gets each record as a line of hex on its standard input, and writes those that go on to its
+    /// standard output; see the README. Quotes and backslashes work as in a shell, but no
+    /// shell is run. That the program fails, or writes what is no record, is an error at the end.
+    #[arg(long, value_name = "COMMAND", help_heading = "Middleware")]
+    pub middleware: Option<Command>,
+    /// How long the program may be silent after its input ended, before it is killed.
+    #[arg(
+        long, value_name = "DURATION", default_value = "10s", value_parser = values::duration,
+        requires = "middleware", help_heading = "Middleware"
+    )]
+    pub middleware_timeout: Duration,
+
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the group has its own")]
+    pub input: InputOptions,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the group has its own")]
+    pub output: OutputOptions,
+
+    /// Print the ledger at the end, on standard error: what became of each record, how many each rule
+    /// changed. So does -v.
+    #[arg(long, help_heading = "Messages")]
+    pub stats: bool,
+    /// Write the ledger to this file, as JSON.
+    #[arg(long, value_name = "FILE", help_heading = "Messages")]
+    pub stats_json: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the group has its own")]
+    pub verbosity: Verbosity,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  Send a recording to another host, with a key of its own:
+    gor-rewrite --set-host staging.example.com --set-param api_key=1 monday.gor > staging.gor
+  Leave secrets out, then look at what is left:
+    gor-record -r testdata/shop.pcapng | gor-rewrite --delete-header Cookie --delete-header Authorization
+  The paths of version 2:
+    gor-rewrite --rewrite-url '/v1/user/([^/]+)/ping:/v2/user/$1/ping' -o v2.gor monday.gor
+  What a program of yours makes of it:
+    gor-rewrite --middleware 'node rewrite.js' -o rewritten.gor monday.gor
+
+Exit status: 0 done, 1 something failed or was lost, 2 the command line is wrong.";
+
+fn set_header(text: &str) -> Result<Rule, BadRule> {
+    text.parse().map(Rule::SetHeader)
+}
+
+fn delete_header(text: &str) -> Result<Rule, BadRule> {
+    rewrite::name(text).map(Rule::DeleteHeader)
+}
+
+fn rewrite_header(text: &str) -> Result<Rule, BadRule> {
+    text.parse().map(Rule::RewriteHeader)
+}
+
+fn rewrite_url(text: &str) -> Result<Rule, BadRule> {
+    text.parse().map(Rule::RewriteUrl)
+}
+
+fn set_param(text: &str) -> Result<Rule, BadRule> {
+    text.parse().map(Rule::SetParam)
+}
+
+fn delete_param(text: &str) -> Result<Rule, BadRule> {
+    if text.is_empty() {
+        return Err(BadRule::new(text, 0, "the parameter's name is missing"));
+    }
+    Ok(Rule::DeleteParam(text.to_owned()))
+}
+
+fn set_host(text: &str) -> Result<Rule, BadRule> {
+    rewrite::host(text).map(Rule::SetHost)
+}
+
+/// The options that are rules.
+const RULES: [&str; 7] =
+    ["set_header", "delete_header", "rewrite_header", "rewrite_url", "set_param", "delete_param", "set_host"];
+
+/// What was typed, and the rules in the order they were typed in.
+#[derive(Clone, Debug)]
+pub struct CommandLine {
+    args: Args,
+    /// Each with its option.
+    rules: Vec<(&'static str, Rule)>,
+}
+
+impl CommandLine {
+    /// Reads this process's command line; leaves where it asks for help or is wrong.
+    pub fn parse() -> Self {
+        let matches = Args::command().get_matches();
+        Args::from_arg_matches(&matches)
+            .map(|args| CommandLine { rules: in_order(&matches), args })
+            .unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// The rules of all options, in the order of the command line.
+fn in_order(matches: &ArgMatches) -> Vec<(&'static str, Rule)> {
+    let mut rules = Vec::new();
+    for option in RULES {
+        let values = matches.get_many::<Rule>(option).into_iter().flatten();
+        let places = matches.indices_of(option).into_iter().flatten();
+        rules.extend(places.zip(values).map(|(place, rule)| (place, option, rule.clone())));
+    }
+    rules.sort_by_key(|(place, ..)| *place);
+    rules.into_iter().map(|(_, option, rule)| (option, rule)).collect()
+}
+
+/// Rewrites as the command line says.
+pub fn run(command: &CommandLine) -> anyhow::Result<Exit> {
+    let args = &command.args;
+    let rules = command.rules.iter().map(|(_, rule)| rule.clone()).collect();
+    let mut rewriting = Rewriting::new(rules, args.all);
+    let is_stopping = signals::stop()?;
+    let mut source = endpoint::open(&args.inputs, &args.input.read_options())?;
+    let to = WriteOptions {
+        is_forced: args.output.force,
+        inputs: &args.inputs,
+        tell: Some(|text| super::note(text)),
+    };
+    let mut sink = endpoint::create(&args.output.output, &to)?;
+    // Where there is a middleware, its input is what ends; what it still answers is taken.
+    let mut pipeline_stop = Arc::clone(&is_stopping);
+    let mut traffic = None;
+    if let Some(program) = &args.middleware {
+        let max_record = args.input.max_record;
+        let child = Middleware::start(program, source, args.middleware_timeout, max_record, &is_stopping)?;
+        traffic = Some(child.traffic());
+        source = Box::new(child);
+        pipeline_stop = Arc::new(AtomicBool::new(false));
+    }
+
+    let threads = args.threads.or_else(|| std::thread::available_parallelism().ok());
+    let threads = threads.unwrap_or(NonZeroUsize::MIN);
+    let (intake, result) = pipeline::run(source, &mut rewriting, &mut *sink, threads, &pipeline_stop);
+
+    let mut ledger = ledger(rewriting.tally(), &command.rules, &intake);
+    if let Some(traffic) = traffic {
+        ledger = ledger
+            .total("records sent to the middleware", traffic.fed())
+            .total("records it sent back", traffic.returned())
+            .total("lines of it that are no records", traffic.garbage());
+    }
+    if args.stats || args.verbosity.verbose > 0 {
+        super::report(&ledger);
+    }
+    if let Some(path) = &args.stats_json {
+        write_json(path, &ledger).with_context(|| path.display().to_string())?;
+    }
+    result?;
+    Ok(Exit::Done)
+}
+
+/// What became of the records, and how many each rule changed.
+fn ledger(tally: &Tally, rules: &[(&'static str, Rule)], intake: &Intake) -> Ledger {
+    let mut ledger = Ledger::new()
+        .total("records", tally.records)
+        .part("changed", tally.changed)
+        .part("as they were", tally.records - tally.changed)
+        .total("requests without an HTTP head, which no rule changes", tally.headless);
+    for (number, ((option, _), changed)) in rules.iter().zip(&tally.by_rule).enumerate() {
+        let option = option.replace('_', "-");
+        ledger = ledger.total(format!("changed by rule {} (--{option})", number + 1), *changed);
+    }
+    ledger
+        .total("malformed records skipped", intake.malformed)
+        .total("records larger than --max-record skipped", intake.too_large)
+        .total("unfinished last records", u64::from(intake.unfinished.is_some()))
+        .total("bytes read", intake.bytes)
+}
+
+fn write_json(path: &Path, ledger: &Ledger) -> std::io::Result<()> {
+    let mut file = File::create(path)?;
+    writeln!(file, "{:#}", ledger.to_json())
+}

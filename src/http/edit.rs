@@ -1,0 +1,138 @@
+//! Edits of a message's head: each writes the head anew, all but what it changes byte for byte.
+
+use super::head::Head;
+
+/// Writes `head` with one field line of that name and value.
+///
+/// The first line of that name, in any case, becomes `name: value`, the others
+/// go. Where there is none, the line comes directly under the start line. It
+/// ends as the start line does.
+pub fn set_field(head: &Head<'_>, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    let bytes = head.bytes();
+    let line = |out: &mut Vec<u8>| {
+        out.extend_from_slice(name);
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value);
+        out.extend_from_slice(line_end(head));
+    };
+    let mut lines = head.fields_named(name).map(|field| field.line);
+    let Some(first) = lines.next() else {
+        let under = under_start_line(head);
+        out.extend_from_slice(&bytes[..under]);
+        line(out);
+        out.extend_from_slice(&bytes[under..]);
+        return;
+    };
+    out.extend_from_slice(&bytes[..first.start]);
+    line(out);
+    let mut copied = first.end;
+    for other in lines {
+        out.extend_from_slice(&bytes[copied..other.start]);
+        copied = other.end;
+    }
+    out.extend_from_slice(&bytes[copied..]);
+}
+
+/// Writes `head` without the field lines of that name, in any case. `false`:
+/// there are none, and nothing is written.
+pub fn remove_field(head: &Head<'_>, name: &[u8], out: &mut Vec<u8>) -> bool {
+    if head.values(name).next().is_none() {
+        return false;
+    }
+    head.without(name).for_each(|piece| out.extend_from_slice(piece));
+    true
+}
+
+/// Writes a request's `head` with another target. Nothing is written of what
+/// is no request.
+pub fn set_target(head: &Head<'_>, target: &[u8], out: &mut Vec<u8>) {
+    let Some(line) = head.request_line() else { return };
+    let bytes = head.bytes();
+    let at = line.target.as_ptr() as usize - bytes.as_ptr() as usize;
+    out.extend_from_slice(&bytes[..at]);
+    out.extend_from_slice(target);
+    out.extend_from_slice(&bytes[at + line.target.len()..]);
+}
+
+/// Where the first line after the start line begins.
+fn under_start_line(head: &Head<'_>) -> usize {
+    let bytes = head.bytes();
+    let line = head.start_line();
+    let end = line.as_ptr() as usize - bytes.as_ptr() as usize + line.len();
+    memchr::memchr(b'\n', &bytes[end..]).map_or(bytes.len(), |feed| end + feed + 1)
+}
+
+/// How the start line ends.
+fn line_end(head: &Head<'_>) -> &'static [u8] {
+    let before = under_start_line(head);
+    if head.bytes()[..before].ends_with(b"\r\n") { b"\r\n" } else { b"\n" }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn edited(message: &str, edit: impl Fn(&Head<'_>, &mut Vec<u8>)) -> String {
+        let head = Head::of(message.as_bytes()).unwrap();
+        let mut out = Vec::new();
+        edit(&head, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_field_is_set_in_place_or_under_the_start_line() {
+        for (head, expected) in [
+            ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.1\r\nX-A: 1\r\nHost: a\r\n\r\n"),
+            ("GET / HTTP/1.1\nHost: a\n\n", "GET / HTTP/1.1\nX-A: 1\nHost: a\n\n"),
+            ("\r\nGET / HTTP/1.1\r\n\r\n", "\r\nGET / HTTP/1.1\r\nX-A: 1\r\n\r\n"),
+            (
+                "GET / HTTP/1.1\r\nx-a:  2\r\nHost: a\r\nX-A: 3\r\nB: c\r\nx-A:4\r\n\r\n",
+                "GET / HTTP/1.1\r\nX-A: 1\r\nHost: a\r\nB: c\r\n\r\n",
+            ),
+        ] {
+            assert_eq!(edited(head, |head, out| set_field(head, b"X-A", b"1", out)), expected, "{head:?}");
+        }
+    }
+
+    #[test]
+    fn a_field_is_removed_with_all_its_lines_or_nothing_is_written() {
+        let head = "GET / HTTP/1.1\r\nA: 1\r\nB: 2\r\na: 3\r\n\r\n";
+        let removed = edited(head, |head, out| assert!(remove_field(head, b"a", out)));
+        assert_eq!(removed, "GET / HTTP/1.1\r\nB: 2\r\n\r\n");
+        assert_eq!(edited(head, |head, out| assert!(!remove_field(head, b"c", out))), "");
+    }
+
+    #[test]
+    fn a_target_is_changed_alone() {
+        let changed = edited("GET  / HTTP/1.1\r\nA: /\r\n\r\n", |head, out| set_target(head, b"/b?c", out));
+        assert_eq!(changed, "GET  /b?c HTTP/1.1\r\nA: /\r\n\r\n");
+    }
+
+    proptest! {
+        #[test]
+        fn a_field_that_was_set_is_there_once_and_the_others_as_before(
+            lines in proptest::collection::vec(("[A-Da-d]{1,2}", "[ -~]{0,8}"), 0..6),
+            name in "[A-Da-d]{1,2}",
+            value in "[!-~]{1,8}",
+        ) {
+            let mut message = b"GET / HTTP/1.1\r\n".to_vec();
+            for (name, value) in &lines {
+                message.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+            }
+            message.extend_from_slice(b"\r\n");
+            let before = Head::of(&message).unwrap();
+            let mut out = Vec::new();
+            set_field(&before, name.as_bytes(), value.as_bytes(), &mut out);
+            let after = Head::of(&out).unwrap();
+            prop_assert_eq!(after.len(), out.len());
+            prop_assert_eq!(after.values(name.as_bytes()).collect::<Vec<_>>(), [value.as_bytes()]);
+            let others = |head: &Head<'_>| {
+                let fields = head.fields().filter(|field| !field.name.eq_ignore_ascii_case(name.as_bytes()));
+                fields.map(|field| (field.name.to_vec(), field.value.to_vec())).collect::<Vec<_>>()
+            };
+            prop_assert_eq!(others(&after), others(&before));
+        }
+    }
+}

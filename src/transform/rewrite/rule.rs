@@ -1,0 +1,309 @@
+//! One rule: how it is typed, and what it makes of a request's head.
+
+use std::str::FromStr;
+
+use memchr::{memchr, memmem};
+use regex::bytes::Regex;
+
+use super::template::{Template, replace};
+use super::url::UrlPattern;
+use crate::BadRule;
+use crate::http::{Head, edit, query};
+
+/// A change to requests.
+#[derive(Clone, Debug)]
+pub enum Rule {
+    /// `--set-header`
+    SetHeader(Field),
+    /// `--delete-header`
+    DeleteHeader(String),
+    /// `--rewrite-header`
+    RewriteHeader(FieldPattern),
+    /// `--set-param`
+    SetParam(Parameter),
+    /// `--delete-param`
+    DeleteParam(String),
+    /// `--rewrite-url`
+    RewriteUrl(UrlPattern),
+    /// `--set-host`
+    SetHost(String),
+}
+
+/// What a rule does to a head.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Effect {
+    /// It has nothing to do with it.
+    None,
+    /// It applies, and the head is as before.
+    Same,
+    /// It changes the head.
+    Changed,
+}
+
+impl Rule {
+    /// Writes the head as this rule makes it; what was written counts only
+    /// where the head has changed.
+    pub(super) fn apply(&self, head: &Head<'_>, out: &mut Vec<u8>) -> Effect {
+        let applies = match self {
+            Rule::SetHeader(field) => {
+                edit::set_field(head, field.name.as_bytes(), field.value.as_bytes(), out);
+                true
+            }
+            Rule::DeleteHeader(name) => edit::remove_field(head, name.as_bytes(), out),
+            Rule::RewriteHeader(pattern) => pattern.apply(head, out),
+            Rule::SetParam(parameter) => retarget(head, out, |target, out| parameter.set(target, out)),
+            Rule::DeleteParam(name) => {
+                retarget(head, out, |target, out| delete(target, name.as_bytes(), out))
+            }
+            Rule::RewriteUrl(pattern) => retarget(head, out, |target, out| {
+                let url = query::path_and_query(target);
+                out.extend_from_slice(&target[..target.len() - url.len()]);
+                pattern.apply(url, out)
+            }),
+            Rule::SetHost(host) => {
+                edit::set_field(head, b"Host", host.as_bytes(), out);
+                set_authority(out, host);
+                true
+            }
+        };
+        match applies {
+            false => Effect::None,
+            true if out.as_slice() == head.bytes() => Effect::Same,
+            true => Effect::Changed,
+        }
+    }
+}
+
+/// Writes the head with the target that `change` makes, as it was where there
+/// would be none left. `false`: nothing to change.
+fn retarget(head: &Head<'_>, out: &mut Vec<u8>, change: impl FnOnce(&[u8], &mut Vec<u8>) -> bool) -> bool {
+    let Some(line) = head.request_line() else { return false };
+    let mut target = Vec::with_capacity(line.target.len() + 64);
+    if !change(line.target, &mut target) {
+        return false;
+    }
+    edit::set_target(head, if target.is_empty() { line.target } else { &target }, out);
+    true
+}
+
+/// Puts the host into a target of absolute form, which overrules the field
+/// (RFC 9112 §3.2.2).
+fn set_authority(message: &mut Vec<u8>, host: &str) {
+    let Some(head) = Head::of(message) else { return };
+    let Some(line) = head.request_line() else { return };
+    let url = query::path_and_query(line.target);
+    let before = &line.target[..line.target.len() - url.len()];
+    let Some(scheme) = memmem::find(before, b"://") else { return };
+    let target = [&before[..scheme + 3], host.as_bytes(), url].concat();
+    let mut changed = Vec::with_capacity(message.len() + host.len());
+    edit::set_target(&head, &target, &mut changed);
+    *message = changed;
+}
+
+/// A header field to set, typed `Name: value`.
+#[derive(Clone, Debug)]
+pub struct Field {
+    name: String,
+    value: String,
+}
+
+impl FromStr for Field {
+    type Err = BadRule;
+
+    /// The first colon splits; white space around both is not part of them.
+    fn from_str(text: &str) -> Result<Self, BadRule> {
+        let (name, start) = named(text, "Name: value")?;
+        let value = text[start..].trim_end();
+        if let Some(at) = value.find(breaks_line) {
+            return Err(BadRule::new(text, start + at, "a header's value is one line"));
+        }
+        Ok(Field { name, value: value.to_owned() })
+    }
+}
+
+/// What would end a field line.
+fn breaks_line(c: char) -> bool {
+    matches!(c, '\r' | '\n' | '\0')
+}
+
+/// A header's name (RFC 9110 §5.1), and where what follows its colon begins.
+fn named(text: &str, form: &str) -> Result<(String, usize), BadRule> {
+    let missing = || BadRule::new(text, text.len(), format!("a colon is missing; expected {form}"));
+    let colon = text.find(':').ok_or_else(missing)?;
+    let name = header_name(text, text[..colon].trim())?;
+    let value = text[colon + 1..].trim_start();
+    Ok((name, text.len() - value.len()))
+}
+
+fn header_name(text: &str, name: &str) -> Result<String, BadRule> {
+    let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    if name.is_empty() {
+        return Err(BadRule::new(text, 0, "the header's name is missing"));
+    }
+    match name.char_indices().find(|&(_, c)| !is_token(c)) {
+        Some((at, _)) => {
+            let start = text.find(name).unwrap_or(0);
+            Err(BadRule::new(text, start + at, "this character cannot stand in a header's name"))
+        }
+        None => Ok(name.to_owned()),
+    }
+}
+
+/// A header's name by itself.
+pub fn name(text: &str) -> Result<String, BadRule> {
+    header_name(text, text.trim())
+}
+
+/// A host to set: `name`, `name:port`, `[::1]:port`.
+pub fn host(text: &str) -> Result<String, BadRule> {
+    let breaks = |c: char| c.is_whitespace() || c.is_control() || "/?#@".contains(c);
+    match text.find(breaks) {
+        Some(at) => Err(BadRule::new(text, at, "a host is a name or an address, with :port if it has one")),
+        None if text.is_empty() => Err(BadRule::new(text, 0, "the host is missing")),
+        None => Ok(text.to_owned()),
+    }
+}
+
+/// A pattern for the values of a header, and what stands in place of its
+/// matches, typed `Name: pattern,replacement`.
+#[derive(Clone, Debug)]
+pub struct FieldPattern {
+    name: String,
+    pattern: Regex,
+    template: Template,
+}
+
+impl FieldPattern {
+    /// Writes the head with every match in every line of that name replaced.
+    /// `false`: there is no such line.
+    fn apply(&self, head: &Head<'_>, out: &mut Vec<u8>) -> bool {
+        let bytes = head.bytes();
+        let mut copied = 0;
+        for field in head.fields_named(self.name.as_bytes()) {
+            out.extend_from_slice(&bytes[copied..field.value_range.start]);
+            if !replace(&self.pattern, &self.template, true, field.value, out) {
+                out.extend_from_slice(field.value);
+            }
+            copied = field.value_range.end;
+        }
+        if copied == 0 {
+            return false;
+        }
+        out.extend_from_slice(&bytes[copied..]);
+        true
+    }
+}
+
+impl FromStr for FieldPattern {
+    type Err = BadRule;
+
+    /// The first colon ends the name, the last comma the pattern, so that
+    /// `{1,3}` may stand in it.
+    fn from_str(text: &str) -> Result<Self, BadRule> {
+        const FORM: &str = "Name: pattern,replacement";
+        let (name, start) = named(text, FORM)?;
+        let missing = || BadRule::new(text, text.len(), format!("a comma is missing; expected {FORM}"));
+        let comma = start + text[start..].rfind(',').ok_or_else(missing)?;
+        let pattern =
+            Regex::new(&text[start..comma]).map_err(|error| BadRule::pattern(text, start, &error))?;
+        let template = Template::new(text, comma + 1, &text[comma + 1..], &pattern, breaks_line)?;
+        Ok(FieldPattern { name, pattern, template })
+    }
+}
+
+/// A query parameter to set, typed `name=value`.
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    name: String,
+    /// As it is written: what has no place in a query is percent-encoded.
+    pair: Vec<u8>,
+}
+
+impl Parameter {
+    /// Writes the target with this parameter: in place of the first of that
+    /// name, whose others go, or at the end of the query.
+    fn set(&self, target: &[u8], out: &mut Vec<u8>) -> bool {
+        let is_there = query::parameter(target, self.name.as_bytes()).is_some();
+        if !is_there {
+            let sign = if memchr(b'?', target).is_some() { b'&' } else { b'?' };
+            out.extend_from_slice(target);
+            if !matches!(out.last(), Some(b'?' | b'&')) {
+                out.push(sign);
+            }
+            out.extend_from_slice(&self.pair);
+            return true;
+        }
+        let mut pair = Some(self.pair.as_slice());
+        each_parameter(target, out, |part| match is_named(part, self.name.as_bytes()) {
+            true => pair.take(),
+            false => Some(part),
+        });
+        true
+    }
+}
+
+impl FromStr for Parameter {
+    type Err = BadRule;
+
+    /// The first `=` splits; both sides are taken as plain text, but `%41`
+    /// that is a valid escape already stays.
+    fn from_str(text: &str) -> Result<Self, BadRule> {
+        let missing = || BadRule::new(text, text.len(), "expected name=value");
+        let (name, value) = text.split_once('=').ok_or_else(missing)?;
+        if name.is_empty() {
+            return Err(BadRule::new(text, 0, "the parameter's name is missing"));
+        }
+        let mut pair = Vec::new();
+        encode(name.as_bytes(), &mut pair);
+        pair.push(b'=');
+        encode(value.as_bytes(), &mut pair);
+        let name = query::form_decoded(name.as_bytes());
+        Ok(Parameter { name: String::from_utf8_lossy(&name).into_owned(), pair })
+    }
+}
+
+/// Writes the target without the parameters of that name. `false`: there are none.
+fn delete(target: &[u8], name: &[u8], out: &mut Vec<u8>) -> bool {
+    if query::parameter(target, name).is_none() {
+        return false;
+    }
+    each_parameter(target, out, |part| (!is_named(part, name)).then_some(part));
+    true
+}
+
+/// Writes the target with each part of its query as `choose` makes it, or
+/// without it. A query of which nothing is left goes with its `?`.
+fn each_parameter<'a>(
+    target: &'a [u8],
+    out: &mut Vec<u8>,
+    mut choose: impl FnMut(&'a [u8]) -> Option<&'a [u8]>,
+) {
+    let Some(mark) = memchr(b'?', target) else { return out.extend_from_slice(target) };
+    out.extend_from_slice(&target[..mark]);
+    let mut sign = b'?';
+    for part in target[mark + 1..].split(|&byte| byte == b'&').filter_map(&mut choose) {
+        out.push(sign);
+        out.extend_from_slice(part);
+        sign = b'&';
+    }
+}
+
+/// Whether a part of a query is a parameter of that (decoded) name.
+fn is_named(part: &[u8], name: &[u8]) -> bool {
+    let end = memchr(b'=', part).unwrap_or(part.len());
+    !part.is_empty() && *query::form_decoded(&part[..end]) == *name
+}
+
+/// Percent-encodes what cannot stand in a parameter (RFC 3986 §3.4).
+fn encode(plain: &[u8], out: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    for (at, &byte) in plain.iter().enumerate() {
+        let is_escape = byte == b'%'
+            && plain.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+        if byte.is_ascii_alphanumeric() || b"-._~!$'()*,;:@/?".contains(&byte) || is_escape {
+            out.push(byte);
+        } else {
+            out.extend_from_slice(&[b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Laws and cases of the rules about heads.
+
+use proptest::prelude::*;
+
+use super::rule::{Effect, host, name};
+use super::*;
+use crate::http::{Head, request_line};
+use crate::record::{Block, Header, Kind};
+use crate::transform::{Stage, Worker};
+
+/// What a rule makes of a request's head.
+fn applied(rule: &Rule, request: &str) -> String {
+    let mut out = Vec::new();
+    let effect = rule.apply(&Head::of(request.as_bytes()).unwrap(), &mut out);
+    if effect == Effect::Changed { String::from_utf8(out).unwrap() } else { request.to_owned() }
+}
+
+fn get(target: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")
+}
+
+#[test]
+fn a_url_is_rewritten_in_either_form() {
+    for (rule, before, after) in [
+        (r"/v1/user/([^\/]+)/ping:/v2/user/$1/ping", "/v1/user/joe/ping", "/v2/user/joe/ping"),
+        ("a:b", "/aXa?a", "/bXb?b"),
+        ("^/x:/y", "http://h:1/x/1", "http://h:1/y/1"),
+        (r"a\:b:c", "/a:b", "/c"),
+        ("s#a:b#c#", "/a:b/a:b", "/c/a:b"),
+        ("s#a:b#c#g", "/a:b/a:b", "/c/c"),
+        ("s,API,v,gi", "/api/Api", "/v/v"),
+        (r"s/\/(\w+)\/(\w+)/\/$2\/$1/", "/a/b", "/b/a"),
+        ("s|(?<p>x)|${p}1$$|", "/x", "/x1$"),
+        ("shop:store", "/shop", "/store"),
+        ("nothing:x", "/a", "/a"),
+    ] {
+        let rule = Rule::RewriteUrl(rule.parse().unwrap_or_else(|error| panic!("{rule}: {error}")));
+        assert_eq!(applied(&rule, &get(before)), get(after), "{rule:?}");
+    }
+}
+
+#[test]
+fn a_parameter_is_set_or_deleted_and_the_query_stays_valid() {
+    for (rule, before, after) in [
+        ("k=v", "/", "/?k=v"),
+        ("k=v", "/?", "/?k=v"),
+        ("k=v", "/?a=1&", "/?a=1&k=v"),
+        ("k=v", "/?k=1&a=2&k=3&kk=4", "/?k=v&a=2&kk=4"),
+        ("k=a b&c=d%41+", "/?%6b=1", "/?k=a%20b%26c%3Dd%41%2B"),
+        ("ü=", "/", "/?%C3%BC="),
+        ("k=v", "/?k", "/?k=v"),
+    ] {
+        let rule = Rule::SetParam(rule.parse().unwrap());
+        assert_eq!(applied(&rule, &get(before)), get(after), "{rule:?} on {before}");
+    }
+    for (before, after) in [
+        ("/?k=1", "/"),
+        ("/?a&k&b", "/?a&b"),
+        ("/?%6B=1&a=k", "/?a=k"),
+        ("/k=1", "/k=1"),
+        ("/?kk=1", "/?kk=1"),
+    ] {
+        assert_eq!(applied(&Rule::DeleteParam("k".into()), &get(before)), get(after));
+    }
+}
+
+#[test]
+fn headers_are_set_deleted_and_rewritten() {
+    let rewrite = |text: &str| Rule::RewriteHeader(text.parse().unwrap());
+    let request = |fields: &str| format!("GET / HTTP/1.1\r\n{fields}\r\n");
+    for (rule, before, after) in [
+        (Rule::SetHeader("User-Agent : Gor ".parse().unwrap()), "A: b\r\n", "User-Agent: Gor\r\nA: b\r\n"),
+        (Rule::SetHeader("a:b:c".parse().unwrap()), "A: b\r\n", "a: b:c\r\n"),
+        (Rule::DeleteHeader("cookie".into()), "Cookie: 1\r\nA: b\r\nCOOKIE: 2\r\n", "A: b\r\n"),
+        (
+            rewrite("Host: (.*).example.com,$1.beta.example.com"),
+            "host:  shop.example.com \r\n",
+            "host:  shop.beta.example.com \r\n",
+        ),
+        (rewrite("A: x{1,2},y"), "A: xxx\r\nB: x\r\na: x\r\n", "A: yy\r\nB: x\r\na: y\r\n"),
+        (rewrite("C: x,y"), "A: x\r\n", "A: x\r\n"),
+        (Rule::SetHost("new:81".into()), "Host: old\r\nA: b\r\n", "Host: new:81\r\nA: b\r\n"),
+    ] {
+        assert_eq!(applied(&rule, &request(before)), request(after), "{rule:?}");
+    }
+    let absolute = "GET http://u@old:1/x?y HTTP/1.1\r\nHost: old:1\r\n\r\n";
+    let expected = "GET http://new/x?y HTTP/1.1\r\nHost: new\r\n\r\n";
+    assert_eq!(applied(&Rule::SetHost("new".into()), absolute), expected);
+}
+
+#[test]
+fn a_rule_that_does_not_parse_says_where() {
+    let cases = [
+        ("a", "a".parse::<UrlPattern>().map(|_| ()), 1),
+        ("(a:b", "(a:b".parse::<UrlPattern>().map(|_| ()), 0),
+        ("(a):$2", "(a):$2".parse::<UrlPattern>().map(|_| ()), 4),
+        ("(a):$1x", "(a):$1x".parse::<UrlPattern>().map(|_| ()), 4),
+        ("a:b c", "a:b c".parse::<UrlPattern>().map(|_| ()), 3),
+        ("s#a#b#q", "s#a#b#q".parse::<UrlPattern>().map(|_| ()), 6),
+        ("Host", "Host".parse::<Field>().map(|_| ()), 4),
+        ("Ho st: a", "Ho st: a".parse::<Field>().map(|_| ()), 2),
+        ("A: b\nC: d", "A: b\nC: d".parse::<Field>().map(|_| ()), 4),
+        ("A: x", "A: x".parse::<FieldPattern>().map(|_| ()), 4),
+        ("A: [,y", "A: [,y".parse::<FieldPattern>().map(|_| ()), 3),
+        ("k", "k".parse::<Parameter>().map(|_| ()), 1),
+        ("a b", name("a b").map(|_| ()), 1),
+        ("a/b", host("a/b").map(|_| ()), 1),
+    ];
+    for (text, result, at) in cases {
+        assert_eq!(result.unwrap_err().at, at, "{text:?}");
+    }
+}
+
+fn rewrite(rules: Vec<Rule>, applies_all: bool, block: &mut Block) -> Tally {
+    let mut tally = Tally::default();
+    Rewriting::new(rules, applies_all).worker().work(block, &mut tally);
+    tally
+}
+
+#[test]
+fn the_first_url_rule_that_matches_wins_unless_all_are_asked_for() {
+    let rules = || -> Vec<Rule> {
+        ["^/a:/a", "^/(.):/b$1", "b:c"].iter().map(|rule| Rule::RewriteUrl(rule.parse().unwrap())).collect()
+    };
+    for (applies_all, before, after, by_rule) in
+        [(false, "/x", "/bx", [0, 1, 0]), (false, "/ab", "/ab", [0, 0, 0]), (true, "/ab", "/cac", [0, 1, 1])]
+    {
+        let mut block = Block::new();
+        block.push(&Header { id: b"1", ..Header::default() }, get(before).as_bytes());
+        let tally = rewrite(rules(), applies_all, &mut block);
+        assert_eq!(block.get(0).payload, get(after).as_bytes());
+        assert_eq!(tally.by_rule, by_rule);
+    }
+}
+
+proptest! {
+    #[test]
+    fn only_what_a_rule_changes_is_changed(
+        records in proptest::collection::vec((any::<bool>(), "(GET|X) /[ab]{0,3} HTTP/1.1\r\n(Host: a\r\n)?\r\n.{0,9}|[a-z]{0,9}"), 0..12),
+    ) {
+        let mut block = Block::new();
+        for (number, (is_request, payload)) in records.iter().enumerate() {
+            let kind = if *is_request { Kind::Request } else { Kind::Response };
+            let id = number.to_string();
+            block.push(&Header { kind, id: id.as_bytes(), timestamp: number as i64, ..Header::default() }, payload.as_bytes());
+        }
+        let before: Vec<_> = block.iter().map(|view| view.raw.to_vec()).collect();
+        let rules = vec![Rule::RewriteUrl("a:zz".parse().unwrap()), Rule::SetHeader("Host: q".parse().unwrap())];
+        let tally = rewrite(rules, false, &mut block);
+        prop_assert_eq!(block.len(), before.len());
+        let mut changed = 0;
+        for ((view, before), (is_request, payload)) in block.iter().zip(&before).zip(&records) {
+            match Head::of(payload.as_bytes()) {
+                Some(head) if *is_request => {
+                    let after = Head::of(view.payload).unwrap();
+                    let target = request_line(payload.as_bytes()).unwrap().target;
+                    let expected = String::from_utf8_lossy(target).replace('a', "zz");
+                    prop_assert_eq!(request_line(view.payload).unwrap().target, expected.as_bytes());
+                    prop_assert_eq!(after.values(b"host").collect::<Vec<_>>(), [b"q"]);
+                    prop_assert_eq!(&view.payload[after.len()..], &payload.as_bytes()[head.len()..]);
+                    changed += 1;
+                }
+                _ => prop_assert_eq!(view.raw, before.as_slice()),
+            }
+        }
+        prop_assert_eq!(tally.changed, changed);
+    }
+}

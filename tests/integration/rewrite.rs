@@ -1,0 +1,154 @@
+//! `gor-rewrite` as a program: its rules, and programs of others that records go through.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::support::program::run;
+
+const SEPARATOR: &str = "\n🐵🙈🙉\n";
+
+fn record(kind: u8, id: &str, payload: &str) -> String {
+    format!("{kind} {id} 1763900000000000000 1000\n{payload}{SEPARATOR}")
+}
+
+const REQUEST: &str =
+    "GET /v1/user/joe/ping?key=old&q=1 HTTP/1.1\r\nHost: shop.example.com\r\nCookie: a=b\r\n\r\n";
+const RESPONSE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nCookie: a=b\r\n\r\nok";
+
+fn exchange() -> String {
+    record(1, "a1", REQUEST) + &record(2, "a1", RESPONSE)
+}
+
+/// Rewrites the exchange: what becomes of the request.
+fn rewritten(args: &[&str]) -> String {
+    let ran = run("gor-rewrite", args, exchange().as_bytes());
+    ran.ends_with(0).is_silent();
+    let text = String::from_utf8(ran.stdout.clone()).expect("it is text");
+    let response = record(2, "a1", RESPONSE);
+    let request = text.strip_suffix(&response).unwrap_or_else(|| panic!("the response changed: {ran}"));
+    let payload = request.strip_suffix(SEPARATOR).expect("a record ends with the separator");
+    payload.strip_prefix("1 a1 1763900000000000000 1000\n").expect("the header line stays").to_owned()
+}
+
+#[test]
+fn each_rule_changes_what_it_says() {
+    for (args, from, to) in [
+        (&["--set-host", "new:8"][..], "shop.example.com", "new:8"),
+        (&["--set-header", "cookie: c"], "Cookie: a=b", "cookie: c"),
+        (&["--set-header", "A: c"], "Host:", "A: c\r\nHost:"),
+        (&["--delete-header", "COOKIE"], "Cookie: a=b\r\n", ""),
+        (&["--rewrite-header", "Host: (.*).example.com,$1.beta.example.com"], "shop.", "shop.beta."),
+        (&["--rewrite-url", r"/v1/user/([^\/]+)/ping:/v2/user/$1/ping"], "/v1/", "/v2/"),
+        (&["--rewrite-url", "s#/V1#/v3#i"], "/v1/", "/v3/"),
+        (&["--set-param", "key=n w"], "key=old", "key=n%20w"),
+        (&["--delete-param", "key"], "key=old&", ""),
+        (&["--rewrite-url", "a:b", "--rewrite-url", "v1:v2", "--rewrite-url", "v2:v3"], "v1", "v2"),
+        (&["--all", "--rewrite-url", "v1:v2", "--rewrite-url", "v2:v3"], "v1", "v3"),
+    ] {
+        assert_eq!(rewritten(args), REQUEST.replace(from, to), "{args:?}");
+    }
+}
+
+#[test]
+fn rules_apply_in_the_order_of_the_command_line() {
+    let set = ["--set-param", "q=2"];
+    let delete = ["--delete-param", "q"];
+    assert_eq!(rewritten(&[set, delete].concat()), REQUEST.replace("&q=1", ""));
+    assert_eq!(rewritten(&[delete, set].concat()), REQUEST.replace("q=1", "q=2"));
+}
+
+#[test]
+fn a_rule_that_does_not_parse_is_shown_with_a_caret() {
+    for (args, said) in [
+        (["--rewrite-url", "(a:b"], "unclosed group"),
+        (["--rewrite-url", "(a):$2"], "the pattern has no group \"2\""),
+        (["--rewrite-header", "Host: a"], "a comma is missing"),
+        (["--set-header", "Host"], "a colon is missing"),
+        (["--set-param", "k"], "expected name=value"),
+        (["--delete-header", "a b"], "cannot stand in a header's name"),
+        (["--set-host", "a/b"], "a host is a name"),
+        (["--middleware", "node 'x"], "a quote is open"),
+    ] {
+        run("gor-rewrite", &args, b"").ends_with(2).says(said).says("^\n").says(args[1]);
+    }
+}
+
+#[test]
+fn the_output_is_the_same_on_any_number_of_threads_and_the_ledger_reconciles() {
+    let input: String = (0..20_000_u32)
+        .map(|n| record(1 + (n % 2) as u8, &format!("{n:x}"), if n % 2 == 0 { REQUEST } else { RESPONSE }))
+        .collect();
+    let outputs = ["1", "2", "4"].map(|threads| {
+        let args = ["--threads", threads, "--rewrite-url", "ping:pong", "--set-header", "A: b", "--stats"];
+        let ran = run("gor-rewrite", &args, input.as_bytes());
+        ran.ends_with(0).says("20000  records\n").says("10000    changed\n").says("10000    as they were\n");
+        ran.says("10000  changed by rule 1 (--rewrite-url)");
+        ran.stdout.clone()
+    });
+    assert!(outputs[0] == outputs[1] && outputs[1] == outputs[2]);
+}
+
+#[test]
+fn records_go_through_a_program_and_then_through_the_rules() {
+    let args = ["--set-param", "q=2", "--middleware", "sed -n p"];
+    assert_eq!(rewritten(&args), REQUEST.replace("q=1", "q=2"));
+    let dropped = run("gor-rewrite", &["--middleware", "sed 2d"], exchange().as_bytes());
+    dropped.ends_with(0).is_silent().writes(record(1, "a1", REQUEST).as_bytes());
+}
+
+#[test]
+fn a_program_that_fails_is_told_and_what_it_sent_back_is_written() {
+    let args = ["--middleware", "sh -c 'head -n 1; cat >/dev/null; echo why >&2; exit 4'"];
+    let ran = run("gor-rewrite", &args, exchange().as_bytes());
+    ran.ends_with(1).says("why\n").says("exit status 4 (2 records were sent to it, 1 came back)");
+    ran.writes(record(1, "a1", REQUEST).as_bytes());
+    let ran = run("gor-rewrite", &["--middleware", "no-such-program"], exchange().as_bytes());
+    ran.ends_with(1).says("the middleware \"no-such-program\": no such file");
+}
+
+/// Runs an installer; whether it could do its work.
+fn installs(program: &str, args: &[&str], folder: &Path) -> bool {
+    let run = Command::new(program).args(args).current_dir(folder).stdin(Stdio::null()).output();
+    let is_done = run.as_ref().is_ok_and(|output| output.status.success());
+    if !is_done {
+        eprintln!("skipped: {program} {} did not work here: {run:?}", args.join(" "));
+    }
+    is_done
+}
+
+/// What a client makes of the exchange.
+fn through_client(middleware: &str) -> String {
+    let ran = run("gor-rewrite", &["--middleware", middleware], exchange().as_bytes());
+    ran.ends_with(0);
+    let text = String::from_utf8(ran.stdout.clone()).expect("it is text");
+    assert!(text.ends_with(&record(2, "a1", RESPONSE)), "{ran}");
+    text
+}
+
+#[test]
+fn goreplays_client_for_node_works_unchanged() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    if !installs("npm", &["install", "--no-audit", "--no-fund", "goreplay_middleware@1.0.0"], folder.path()) {
+        return;
+    }
+    let script = folder.path().join("middleware.js");
+    std::fs::write(&script, include_str!("middleware/node.js")).expect("the folder is writable");
+    let text = through_client(&format!("node {}", script.display()));
+    assert!(text.contains("GET /node/v1/user/joe/ping?key=old&q=1 HTTP/1.1\r\n"), "{text}");
+    assert!(text.contains("X-Client: node\r\n"), "{text}");
+}
+
+#[test]
+fn goreplays_client_for_python_works_unchanged() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    if !installs("python3", &["-m", "venv", "venv"], folder.path())
+        || !installs("venv/bin/pip", &["install", "--quiet", "gor==0.2.3"], folder.path())
+    {
+        return;
+    }
+    let script = folder.path().join("middleware.py");
+    std::fs::write(&script, include_str!("middleware/python.py")).expect("the folder is writable");
+    let python = folder.path().join("venv/bin/python");
+    let text = through_client(&format!("{} {}", python.display(), script.display()));
+    assert!(text.contains("GET /python/v1/user/joe/ping?key=old&q=1 HTTP/1.1\r\n"), "{text}");
+}
