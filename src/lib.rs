@@ -19,6 +19,7 @@ pub mod endpoint;
 pub mod error;
 pub mod http;
 pub mod middleware;
+pub mod merge;
 pub mod observe;
 pub mod pace;
 pub mod packet;

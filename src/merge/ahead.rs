@@ -117,11 +117,8 @@ fn read(
 ) {
     let mut newest = i64::MIN;
     while let Ok(mut batch) = free.recv() {
-        let result = if is_stopping.load(Ordering::Relaxed) {
-            Ok(false)
-        } else {
-            source.read_block(&mut batch.block)
-        };
+        let result =
+            if is_stopping.load(Ordering::Relaxed) { Ok(false) } else { source.read_block(&mut batch.block) };
         let item = match result {
             Ok(true) => {
                 batch.intake = source.intake();

@@ -1,11 +1,11 @@
 //! Records that were there already are left out.
 
-use std::collections::VecDeque;
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::collections::{HashSet, VecDeque};
+use std::hash::BuildHasher;
 
 use foldhash::quality::RandomState;
-use hashbrown::HashSet;
 
+use super::counts::{Counted, Counts};
 use crate::Result;
 use crate::record::{Block, Intake, Source, View};
 
@@ -48,28 +48,10 @@ impl<S: Source> Dedup<S> {
         }
     }
 
-    /// The source itself.
-    pub fn source(&self) -> &S {
-        &self.source
-    }
-
-    /// Records left out.
-    pub fn dropped(&self) -> u64 {
-        self.dropped
-    }
-
-    /// Records that would no longer be known again.
-    pub fn forgotten(&self) -> u64 {
-        self.forgotten
-    }
-
     /// Whether this record was not there before. It is remembered.
     fn is_new(&mut self, view: &View<'_>) -> bool {
-        let hash = [0, 1].map(|which| {
-            let mut hasher = self.hashers[which].build_hasher();
-            (view.header.kind, view.header.id, view.payload).hash(&mut hasher);
-            hasher.finish()
-        });
+        let hash = [0, 1]
+            .map(|which| self.hashers[which].hash_one((view.header.kind, view.header.id, view.payload)));
         if !self.seen.insert(hash) {
             self.dropped += 1;
             return false;
@@ -99,7 +81,7 @@ impl<S: Source> Source for Dedup<S> {
             std::mem::swap(block, &mut self.read);
             block.clear();
             let first = self.read.get(0).position;
-            block.continue_after(first.record - 1, first.byte);
+            block.continue_after(first.record.saturating_sub(1), first.byte);
             self.read.runs(|index| keep[index]).for_each(|run| block.append(&run));
             if !block.is_empty() {
                 return Ok(true);
@@ -109,5 +91,13 @@ impl<S: Source> Source for Dedup<S> {
 
     fn intake(&self) -> Intake {
         self.source.intake()
+    }
+}
+
+impl<S: Counted> Counted for Dedup<S> {
+    fn count(&self, counts: &mut Counts) {
+        self.source.count(counts);
+        counts.duplicates += self.dropped;
+        counts.forgotten += self.forgotten;
     }
 }

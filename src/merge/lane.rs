@@ -56,6 +56,8 @@ pub(super) struct Lane {
     pub(super) batch: Batch,
     /// The first record of the batch that was not taken.
     pub(super) next: usize,
+    /// Whether the batch is one to be given back.
+    is_lent: bool,
     feed: Feed,
     /// Whether it counts as an open file.
     pub(super) is_file: bool,
@@ -69,11 +71,16 @@ enum Feed {
 
 impl Lane {
     pub(super) fn ahead(ahead: Ahead, is_file: bool) -> Self {
-        Lane { batch: Batch::default(), next: 0, feed: Feed::Ahead(ahead), is_file }
+        Lane { batch: Batch::default(), next: 0, is_lent: false, feed: Feed::Ahead(ahead), is_file }
     }
 
     pub(super) fn run(run: RunReader) -> Self {
-        Lane { batch: Batch::default(), next: 0, feed: Feed::Run(run), is_file: false }
+        Lane { batch: Batch::default(), next: 0, is_lent: false, feed: Feed::Run(run), is_file: false }
+    }
+
+    /// Whether its records may be of several inputs.
+    pub(super) fn is_run(&self) -> bool {
+        matches!(self.feed, Feed::Run(_))
     }
 
     /// Where the first record that was not taken stands.
@@ -88,12 +95,13 @@ impl Lane {
         match &mut self.feed {
             Feed::Run(run) => Some(run.read(&mut self.batch)),
             Feed::Ahead(ahead) => {
-                if !self.batch.block.is_empty() {
+                if std::mem::take(&mut self.is_lent) {
                     ahead.give_back(std::mem::take(&mut self.batch));
                 }
                 match ahead.next(may_wait) {
                     Next::Batch(batch) => {
                         self.batch = batch;
+                        self.is_lent = true;
                         Some(Ok(true))
                     }
                     Next::NotYet => None,

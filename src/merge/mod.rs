@@ -12,6 +12,7 @@
 //! ```
 
 mod ahead;
+mod counts;
 mod dedup;
 mod failures;
 mod lane;
@@ -22,7 +23,8 @@ mod spill;
 mod ties;
 mod window;
 
-pub use dedup::Dedup;
+pub use counts::{Counted, Counts};
+pub use dedup::{Dedup, REMEMBERED};
 pub use failures::Failures;
 pub use lane::{Input, Opener};
 pub use merger::{Merge, Options};

@@ -1,5 +1,6 @@
 //! Other timestamps: moved, or made to begin at a given time. All else stays byte for byte.
 
+use super::counts::{Counted, Counts};
 use crate::Result;
 use crate::record::{Block, Intake, Source};
 
@@ -27,11 +28,6 @@ impl<S: Source> Retimed<S> {
     pub fn new(source: S, retime: Retime) -> Self {
         Retimed { source, retime, read: Block::new() }
     }
-
-    /// The source itself.
-    pub fn source(&self) -> &S {
-        &self.source
-    }
 }
 
 impl<S: Source> Source for Retimed<S> {
@@ -46,7 +42,7 @@ impl<S: Source> Source for Retimed<S> {
             Retime::StartAt(start) => start.saturating_sub(first.header.timestamp),
         };
         self.retime = Retime::By(by);
-        block.continue_after(first.position.record - 1, first.position.byte);
+        block.continue_after(first.position.record.saturating_sub(1), first.position.byte);
         for view in self.read.iter() {
             block.push_at(&view, view.header.timestamp.saturating_add(by));
         }
@@ -55,5 +51,11 @@ impl<S: Source> Source for Retimed<S> {
 
     fn intake(&self) -> Intake {
         self.source.intake()
+    }
+}
+
+impl<S: Counted> Counted for Retimed<S> {
+    fn count(&self, counts: &mut Counts) {
+        self.source.count(counts);
     }
 }

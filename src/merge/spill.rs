@@ -39,12 +39,24 @@ impl Spill {
     /// text, or a single record.
     pub(super) fn run(&mut self, chunk: usize) -> RunWriter<'_> {
         let start = self.end;
-        RunWriter { spill: self, start, chunk, entries: Vec::new(), count: 0, text: Vec::with_capacity(chunk) }
+        RunWriter {
+            spill: self,
+            start,
+            chunk,
+            entries: Vec::new(),
+            count: 0,
+            text: Vec::with_capacity(chunk),
+        }
     }
 
     /// Reads a run.
     pub(super) fn read(&self, run: Run) -> RunReader {
-        RunReader { file: Arc::clone(&self.file), place: Arc::clone(&self.place), rest: run, lengths: Vec::new() }
+        RunReader {
+            file: Arc::clone(&self.file),
+            place: Arc::clone(&self.place),
+            rest: run,
+            lengths: Vec::new(),
+        }
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {

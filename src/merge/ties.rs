@@ -1,7 +1,7 @@
 //! Records of one time: they keep their order, but that a response comes after its request.
 
-use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use crate::record::{Block, Kind};
 
@@ -27,11 +27,7 @@ pub(super) fn settle(ties: &Block) -> Option<Vec<usize>> {
     let place = |index: usize| {
         let header = ties.get(index).header;
         let request = requests.get(header.id).copied().unwrap_or(0);
-        if header.kind == Kind::Request || request < index {
-            (index, 0)
-        } else {
-            (request, index + 1)
-        }
+        if header.kind == Kind::Request || request < index { (index, 0) } else { (request, index + 1) }
     };
     let mut order: Vec<usize> = (0..ties.len()).collect();
     order.sort_by_key(|&index| place(index));

@@ -263,7 +263,8 @@ impl Block {
             let raw = &self.buffer[start..end];
             let line = raw.split(|&byte| byte == b'\n').next().unwrap_or_default();
             let payload = start + line.len() + 1..end.saturating_sub(SEPARATOR.len());
-            let header = Header::parse(line).ok().filter(|_| raw.ends_with(SEPARATOR) && payload.start <= payload.end);
+            let header =
+                Header::parse(line).ok().filter(|_| raw.ends_with(SEPARATOR) && payload.start <= payload.end);
             let header = header.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::InvalidData))?;
             let mut span = Span::new(&header, start, payload, end);
             span.number = number;

@@ -4,6 +4,7 @@ mod architecture;
 mod filter;
 mod habits;
 mod packets_out;
+mod merge;
 mod pages;
 mod record;
 mod record_cases;

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
-use gor_tools::cli::{filter, record, replay};
+use gor_tools::cli::{filter, merge, record, replay};
 
 /// The tools, each with its command line.
 fn tools() -> Vec<Command> {
-    vec![record::Args::command(), filter::Args::command(), replay::Args::command()]
+    vec![record::Args::command(), filter::Args::command(), merge::Args::command(), replay::Args::command()]
 }
 
 /// Each file that is made, and what belongs into it.
