@@ -14,7 +14,7 @@ struct Given {
     records: std::vec::IntoIter<Record>,
     sizes: Vec<usize>,
     turn: usize,
-    given: u64,
+    handed_out: u64,
     end: Option<Error>,
 }
 
@@ -25,18 +25,24 @@ impl Source for Given {
         self.turn += 1;
         for record in self.records.by_ref().take(size) {
             block.push(&record.header(), &record.payload);
-            self.given += 1;
+            self.handed_out += 1;
         }
         if block.is_empty() { self.end.take().map_or(Ok(false), Err) } else { Ok(true) }
     }
 
     fn intake(&self) -> Intake {
-        Intake { records: self.given, ..Intake::default() }
+        Intake { records: self.handed_out, ..Intake::default() }
     }
 }
 
 fn given(records: &[Record], sizes: &[usize]) -> Given {
-    Given { records: records.to_vec().into_iter(), sizes: sizes.to_vec(), turn: 0, given: 0, end: None }
+    Given {
+        records: Vec::from(records).into_iter(),
+        sizes: sizes.to_vec(),
+        turn: 0,
+        handed_out: 0,
+        end: None,
+    }
 }
 
 fn inputs(lists: &[Vec<Record>], sizes: &[usize], are_known: bool) -> Vec<Input> {
@@ -97,7 +103,9 @@ fn records(most: usize) -> impl Strategy<Value = Vec<Record>> {
 /// Lists in order, in which responses follow their requests.
 fn ordered(lists: usize, most: usize) -> impl Strategy<Value = Vec<Vec<Record>>> {
     prop::collection::vec(records(most), 1..lists).prop_map(|mut lists| {
-        lists.iter_mut().for_each(|list| list.sort_by_key(|record| record.timestamp));
+        for list in &mut lists {
+            list.sort_by_key(|record| record.timestamp);
+        }
         lists
     })
 }
@@ -303,7 +311,8 @@ fn what_is_too_late_for_the_window_is_written_and_counted() {
 fn a_sort_of_many_runs_takes_several_passes() {
     let list: Vec<_> =
         (0..4000).map(|time| request((time * 7919) % 4001, "some payload of a record")).collect();
-    let mut sort = Sort::new(inputs(&[list.clone()], &[100], false), 12_000, options(64), failures(1));
+    let mut sort =
+        Sort::new(inputs(std::slice::from_ref(&list), &[100], false), 12_000, options(64), failures(1));
     assert_eq!(all(&mut sort), sorted(&[list]));
     let mut counts = Counts::default();
     sort.count(&mut counts);

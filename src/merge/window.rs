@@ -28,6 +28,8 @@ pub struct Window<S> {
     held: BTreeMap<Spot, (usize, usize)>,
     blocks: Vec<(Block, usize)>,
     bytes: usize,
+    /// The block that was read last, and its first record that was not taken in.
+    coming: Option<(usize, usize)>,
     number: u64,
     newest: i64,
     /// The time of the latest record that came out.
@@ -57,6 +59,7 @@ impl<S: Source> Window<S> {
             held: BTreeMap::new(),
             blocks: Vec::new(),
             bytes: 0,
+            coming: None,
             number: 0,
             newest: i64::MIN,
             latest: i64::MIN,
@@ -74,8 +77,23 @@ impl<S: Source> Window<S> {
         self.held.is_empty() && self.exchanges.is_empty() && self.bytes == 0
     }
 
-    /// Reads the next block and takes its records in.
-    fn take_in(&mut self) {
+    /// Takes in the next record of the block that was read last. `false`:
+    /// there is none. What is due is let out before the next, so that it does
+    /// not matter what came in one block.
+    fn take_in(&mut self) -> bool {
+        let Some((at, index)) = self.coming else { return false };
+        let (block, _) = &mut self.blocks[at];
+        self.coming = (index + 1 < block.len()).then_some((at, index + 1));
+        let block = std::mem::take(block);
+        let header = block.get(index).header;
+        let spot = self.place(header.kind, header.id, header.timestamp);
+        self.held.insert(spot, (at, index));
+        self.blocks[at].0 = block;
+        true
+    }
+
+    /// Reads the next block.
+    fn read(&mut self) {
         let free = self.blocks.iter().position(|(_, held)| *held == 0);
         let at = free.unwrap_or(self.blocks.len());
         if at == self.blocks.len() {
@@ -87,10 +105,7 @@ impl<S: Source> Window<S> {
             Ok(false) => return self.end = Some(Ok(())),
             Err(error) => return self.end = Some(Err(error)),
         }
-        for (index, view) in block.iter().enumerate() {
-            let spot = self.place(view.header.kind, view.header.id, view.header.timestamp);
-            self.held.insert(spot, (at, index));
-        }
+        self.coming = Some((at, 0));
         self.bytes += block.bytes().len();
         self.blocks[at].1 = block.len();
         self.blocks[at].0 = block;
@@ -167,6 +182,9 @@ impl<S: Source> Source for Window<S> {
         block.clear();
         loop {
             self.let_out(block);
+            if block.bytes().len() < FULL && self.take_in() {
+                continue;
+            }
             if !block.is_empty() {
                 let (records, bytes) = self.written;
                 block.continue_after(records, bytes);
@@ -176,7 +194,7 @@ impl<S: Source> Source for Window<S> {
             if let Some(end) = &mut self.end {
                 return std::mem::replace(end, Ok(())).map(|()| false);
             }
-            self.take_in();
+            self.read();
         }
     }
 

@@ -169,7 +169,7 @@ fn the_ledger_says_what_became_of_each_record() {
 #[test]
 fn thousands_of_inputs_need_few_descriptors() {
     let files = Files::new(&[]);
-    let mut expected = Vec::new();
+    let mut expected: Vec<i64> = Vec::new();
     for file in 0..2000_i64 {
         let times: Vec<i64> = (0..3).map(|turn| file * 100 + turn * 5000).collect();
         expected.extend(&times);
