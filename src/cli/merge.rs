@@ -138,7 +138,8 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let fan_in = fan_in(&places);
     let options = Options { fan_in, directory, is_stopping };
     let source = source(args, places, options)?;
-    let to = WriteOptions { is_forced: args.output.force, inputs: &args.inputs };
+    let to =
+        WriteOptions { is_forced: args.output.force, inputs: &args.inputs, tell: Some(|text| note(text)) };
     let mut sink = endpoint::create(&args.output.output, &to)?;
 
     let mut end = End::default();

@@ -82,7 +82,7 @@ impl<S: Source> Source for Dedup<S> {
             block.clear();
             let first = self.read.get(0).position;
             block.continue_after(first.record.saturating_sub(1), first.byte);
-            self.read.runs(|index| keep[index]).for_each(|run| block.append(&run));
+            self.read.runs(|index| keep[index]).for_each(|run| block.append_renumbered(&run));
             if !block.is_empty() {
                 return Ok(true);
             }

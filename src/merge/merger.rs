@@ -306,7 +306,7 @@ impl Merge {
             keys.clear();
         } else {
             self.keys.extend_from_slice(&keys[first..end]);
-            block.runs_in(first..end).for_each(|run| out.append(&run));
+            block.runs_in(first..end).for_each(|run| out.append_renumbered(&run));
         }
         self.advance(slot);
     }
@@ -339,7 +339,7 @@ impl Merge {
                 end += 1;
             }
             lane.next = end;
-            lane.batch.block.runs_in(first..end).for_each(|run| self.tied.append(&run));
+            lane.batch.block.runs_in(first..end).for_each(|run| self.tied.append_renumbered(&run));
         }
         self.advance(slot);
         true
@@ -348,10 +348,10 @@ impl Merge {
     /// Hands on the records of one time, responses after their requests.
     fn settle_tied(&mut self, out: &mut Block) {
         match settle(&self.tied) {
-            None => self.tied.runs_in(0..self.tied.len()).for_each(|run| out.append(&run)),
+            None => self.tied.runs_in(0..self.tied.len()).for_each(|run| out.append_renumbered(&run)),
             Some(order) => {
                 for index in order {
-                    self.tied.runs_in(index..index + 1).for_each(|run| out.append(&run));
+                    self.tied.runs_in(index..index + 1).for_each(|run| out.append_renumbered(&run));
                 }
             }
         }

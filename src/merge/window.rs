@@ -157,7 +157,7 @@ impl<S: Source> Window<S> {
             let Some((slot, first)) = self.held.remove(&spot) else { return };
             self.latest = self.latest.max(spot.0);
             let (block, held) = &mut self.blocks[slot];
-            block.runs_in(first..first + 1).for_each(|run| out.append(&run));
+            block.runs_in(first..first + 1).for_each(|run| out.append_renumbered(&run));
             forget(&mut self.exchanges, block.get(first).header.id, spot);
             *held -= 1;
             if *held == 0 {

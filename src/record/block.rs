@@ -210,8 +210,9 @@ impl Block {
         self.spans.push(span);
     }
 
-    /// Adds records of another block, their text as it stands.
-    pub fn append(&mut self, records: &Run<'_>) {
+    /// Adds a copy of records of another block, of any input: they are numbered
+    /// on from those before them, unlike by [`Block::append`].
+    pub fn append_renumbered(&mut self, records: &Run<'_>) {
         let start = self.make_room(records.bytes());
         let spans = &records.block.spans[records.records.clone()];
         let Some(first) = spans.first().map(|span| span.start) else { return };

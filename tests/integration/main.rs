@@ -3,8 +3,8 @@
 mod architecture;
 mod filter;
 mod habits;
-mod packets_out;
 mod merge;
+mod packets_out;
 mod pages;
 mod record;
 mod record_cases;
