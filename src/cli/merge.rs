@@ -7,13 +7,13 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, channel, sync_channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use clap::Parser;
 
-use self::values::{Shift, memory, rebase};
-use super::values::duration;
+use self::values::{Shift, memory};
+use super::values::{Moment, duration, time};
 use super::{Exit, InputOptions, OutputOptions, Verbosity, note, signals};
 use crate::endpoint::{self, Place, ReadOptions, WriteOptions};
 use crate::merge::{
@@ -89,15 +89,15 @@ pub struct Args {
     pub shifts: Vec<Shift>,
     /// Make this the time of the first record written; the others keep their distance from it.
     ///
-    /// An RFC 3339 time (2026-11-24T09:00:00Z), seconds, milliseconds or nanoseconds since 1970, or `now`.
+    /// An RFC 3339 time (2026-11-24T09:00:00Z), seconds, milli-, micro- or nanoseconds since 1970, `-2h`, or `now`.
     #[arg(
         long,
         value_name = "TIME",
-        value_parser = rebase,
+        value_parser = time,
         allow_hyphen_values = true,
         help_heading = "Records"
     )]
-    pub rebase: Option<i64>,
+    pub rebase: Option<Moment>,
 
     #[command(flatten)]
     #[allow(missing_docs, reason = "the group has its own")]
@@ -249,7 +249,9 @@ fn source(args: &Args, places: Vec<Named>, options: Options) -> Result<Box<dyn C
     if args.dedup {
         source = Box::new(Dedup::new(source));
     }
-    if let Some(start) = args.rebase {
+    if let Some(moment) = args.rebase {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let start = moment.resolve(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX));
         source = Box::new(Retimed::new(source, Retime::StartAt(start)));
     }
     Ok(source)

@@ -1,9 +1,6 @@
-//! Values that only `gor-merge` takes: shifts, a time to begin at, an amount of memory.
+//! Values that only `gor-merge` takes: shifts, an amount of memory.
 
 use std::str::FromStr;
-use std::time::SystemTime;
-
-use jiff::Timestamp;
 
 use crate::BadRule;
 
@@ -40,28 +37,6 @@ impl FromStr for Shift {
     }
 }
 
-/// A time: RFC 3339, `now`, or a number since 1970 of seconds, milliseconds or
-/// nanoseconds, whichever it is by its size. In nanoseconds.
-pub(super) fn rebase(text: &str) -> Result<i64, BadRule> {
-    let wanted = "a time looks like 2026-11-24T09:00:00Z, 1763974800 (seconds), or now";
-    let bad = || BadRule::new(text, 0, wanted);
-    if text == "now" {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(|_| bad())?;
-        return i64::try_from(since.as_nanos()).map_err(|_| bad());
-    }
-    if let Ok(number) = text.parse::<i64>() {
-        // Seconds up to the year 5138, milliseconds up to the same.
-        let unit = match number.unsigned_abs() {
-            0..100_000_000_000 => 1_000_000_000,
-            100_000_000_000..100_000_000_000_000 => 1_000_000,
-            _ => 1,
-        };
-        return number.checked_mul(unit).ok_or_else(bad);
-    }
-    let time: Timestamp = text.parse().map_err(|_| bad())?;
-    i64::try_from(time.as_nanosecond()).map_err(|_| BadRule::new(text, 0, "times end in the year 2262"))
-}
-
 /// Bytes of memory to sort with.
 pub(super) fn memory(text: &str) -> Result<usize, String> {
     let size = crate::cli::values::size(text)?;
@@ -91,25 +66,6 @@ mod tests {
             let shift = text.parse::<Shift>();
             let shift = shift.as_ref().map(|shift| (shift.file.as_str(), shift.by)).map_err(|bad| bad.at);
             assert_eq!(shift, expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn times() {
-        for (text, expected) in [
-            ("2026-11-24T09:00:00Z", Some(1_795_510_800_000_000_000)),
-            ("2026-11-24T10:00:00+01:00", Some(1_795_510_800_000_000_000)),
-            ("1795510800", Some(1_795_510_800_000_000_000)),
-            ("1795510800123", Some(1_795_510_800_123_000_000)),
-            ("1795510800123456789", Some(1_795_510_800_123_456_789)),
-            ("0", Some(0)),
-            ("soon", None),
-            ("", None),
-            ("2026-11-24", None),
-            ("9999-01-01T00:00:00Z", None),
-            ("99999999999999999999", None),
-        ] {
-            assert_eq!(rebase(text).ok(), expected, "{text}");
         }
     }
 }
