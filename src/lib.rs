@@ -18,6 +18,7 @@ pub mod conversation;
 pub mod endpoint;
 pub mod error;
 pub mod http;
+pub mod merge;
 pub mod middleware;
 pub mod observe;
 pub mod pace;

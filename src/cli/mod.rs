@@ -1,6 +1,7 @@
 //! What the binaries share: exit codes, value parsers, option groups.
 
 pub mod filter;
+pub mod merge;
 mod options;
 pub mod record;
 pub mod replay;

@@ -23,6 +23,7 @@ impl InputOptions {
             max_record: self.max_record,
             is_strict: self.strict,
             tell: |notice: &Notice<'_>| super::note(notice),
+            ..ReadOptions::default()
         }
     }
 }

@@ -7,7 +7,7 @@ use super::format::{Format, resembles};
 use super::place::{Place, expand};
 use crate::capture::{self, Tap};
 use crate::http::{Framer, RequestContext, Step};
-use crate::record::{Block, DEFAULT_MAX_RECORD, Intake, Kind, Options, Reader, Source};
+use crate::record::{Block, Intake, Kind, Options, Reader, Source};
 use crate::{Error, Result};
 
 /// How much of an input's beginning is kept to say what it looks like.
@@ -23,13 +23,17 @@ pub struct ReadOptions {
     pub max_record: u64,
     /// Whether the first malformed record is an error.
     pub is_strict: bool,
+    /// Most bytes read at once, which is what blocks are as large as; see
+    /// [`Options::most_read`].
+    pub most_read: usize,
     /// Hears what a person should know before the end.
     pub tell: fn(&Notice<'_>),
 }
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        ReadOptions { max_record: DEFAULT_MAX_RECORD, is_strict: false, tell: |_| {} }
+        let Options { max_record, is_strict, most_read, .. } = Options::default();
+        ReadOptions { max_record, is_strict, most_read, tell: |_| {} }
     }
 }
 
@@ -169,7 +173,8 @@ impl Input {
                 if beginning.starts_with(BYTE_ORDER_MARK) {
                     bytes.skip(BYTE_ORDER_MARK.len());
                 }
-                let options = Options { max_record: how.max_record, is_strict: how.is_strict, is_whole };
+                let ReadOptions { max_record, is_strict, most_read, .. } = *how;
+                let options = Options { max_record, is_strict, most_read, is_whole };
                 Records::Gor(Box::new(Reader::new(bytes, options)))
             }
         };

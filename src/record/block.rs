@@ -1,5 +1,6 @@
 //! Whole records in one buffer, and views of them.
 
+use std::io::{Read, Write};
 use std::ops::Range;
 
 use memchr::memmem;
@@ -160,16 +161,18 @@ impl Block {
         })
     }
 
-    /// The records of a range, in as few runs as possible.
-    pub fn runs_in(&self, range: Range<usize>) -> impl Iterator<Item = Run<'_>> {
-        let end = range.end.min(self.spans.len());
-        let mut index = range.start;
+    /// These records, in as few runs as possible: what is malformed between
+    /// two of them parts them. A range that goes beyond the end ends there.
+    pub fn runs_in(&self, records: Range<usize>) -> impl Iterator<Item = Run<'_>> {
+        let mut index = records.start;
+        let last = records.end.min(self.spans.len());
         std::iter::from_fn(move || {
+            if index >= last {
+                return None;
+            }
             let first = index;
-            let mut text_end = self.spans.get(first).filter(|_| first < end)?.end;
             index += 1;
-            while index < end && self.spans[index].start == text_end {
-                text_end = self.spans[index].end;
+            while index < last && self.spans[index].start == self.spans[index - 1].end {
                 index += 1;
             }
             Some(Run { block: self, records: first..index })
@@ -205,6 +208,81 @@ impl Block {
         let mut span = Span::new(&header, start, payload_start..payload_end, self.filled);
         span.number = self.spans.len() as u32;
         self.spans.push(span);
+    }
+
+    /// Adds a copy of records of another block, of any input: they are numbered
+    /// on from those before them, unlike by [`Block::append`].
+    pub fn append_renumbered(&mut self, records: &Run<'_>) {
+        let start = self.make_room(records.bytes());
+        let spans = &records.block.spans[records.records.clone()];
+        let Some(first) = spans.first().map(|span| span.start) else { return };
+        let number = self.spans.len() as u32;
+        self.spans.extend(spans.iter().zip(number..).map(|(span, number)| {
+            let moved = |at: u32| at - first + start as u32;
+            Span {
+                start: moved(span.start),
+                payload: moved(span.payload),
+                payload_end: moved(span.payload_end),
+                end: moved(span.end),
+                number,
+                ..*span
+            }
+        }));
+    }
+
+    /// Adds a record with another timestamp. Nothing else of its text changes.
+    pub fn push_at(&mut self, record: &View<'_>, timestamp: i64) {
+        // The kind's digit, a space, the id, a space.
+        let time = 2 + record.header.id.len() + 1;
+        let after = record.raw[time..].iter().position(|byte| matches!(byte, b' ' | b'\n'));
+        let rest = time + after.unwrap_or_default();
+        let start = self.make_room(&record.raw[..time]);
+        // Writing into a vector cannot fail.
+        let _ = write!(self.buffer, "{timestamp}");
+        self.buffer.extend_from_slice(&record.raw[rest..]);
+        self.filled = self.buffer.len();
+        let end = self.filled - SEPARATOR.len();
+        let header = Header { timestamp, ..record.header };
+        let mut span = Span::new(&header, start, end - record.payload.len()..end, self.filled);
+        span.number = self.spans.len() as u32;
+        self.spans.push(span);
+    }
+
+    /// Replaces what the block holds with records that were written down as
+    /// blocks have them ([`Run::bytes`]), one after the other: `lengths` are
+    /// those of each record's text.
+    pub fn load(&mut self, input: &mut impl Read, lengths: &[u32]) -> crate::Result<()> {
+        self.clear();
+        let total: usize = lengths.iter().map(|&length| length as usize).sum();
+        if self.buffer.len() < total {
+            self.buffer.resize(total, 0);
+        }
+        input.read_exact(&mut self.buffer[..total])?;
+        let mut start = 0;
+        for (&length, number) in lengths.iter().zip(0..) {
+            let end = start + length as usize;
+            let raw = &self.buffer[start..end];
+            let line = raw.split(|&byte| byte == b'\n').next().unwrap_or_default();
+            let payload = start + line.len() + 1..end.saturating_sub(SEPARATOR.len());
+            let header =
+                Header::parse(line).ok().filter(|_| raw.ends_with(SEPARATOR) && payload.start <= payload.end);
+            let header = header.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::InvalidData))?;
+            let mut span = Span::new(&header, start, payload, end);
+            span.number = number;
+            self.spans.push(span);
+            start = end;
+        }
+        self.filled = total;
+        Ok(())
+    }
+
+    /// Appends text and returns where it begins.
+    fn make_room(&mut self, text: &[u8]) -> usize {
+        self.buffer.truncate(self.filled);
+        self.buffer.extend_from_slice(text);
+        let start = self.filled;
+        self.filled = self.buffer.len();
+        start
     }
 }
 

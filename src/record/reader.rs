@@ -13,7 +13,7 @@ use crate::{Error, Position, Result};
 /// Bytes asked of the input at first. A read that gives all of them doubles it.
 const FIRST_READ: usize = 1 << 14;
 
-/// Most bytes asked of the input at once.
+/// Most bytes ever asked of the input at once, and asked unless told otherwise.
 const READ_SIZE: usize = 1 << 20;
 
 /// A buffer that a giant record made larger than this is given back.
@@ -32,6 +32,9 @@ pub struct Options {
     pub max_record: u64,
     /// Whether the first malformed record is an error.
     pub is_strict: bool,
+    /// Most bytes asked of the input at once, from 16 KiB to a megabyte. A
+    /// block is about as large.
+    pub most_read: usize,
     /// Tells whether a payload is a whole message beyond doubt. Asked where a
     /// separator is followed by no header, and at the end of the input.
     pub is_whole: fn(Kind, &[u8]) -> bool,
@@ -39,7 +42,12 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { max_record: DEFAULT_MAX_RECORD, is_strict: false, is_whole: |_, _| false }
+        Options {
+            max_record: DEFAULT_MAX_RECORD,
+            is_strict: false,
+            most_read: READ_SIZE,
+            is_whole: |_, _| false,
+        }
     }
 }
 
@@ -117,7 +125,11 @@ impl<R: Read> Reader<R> {
     pub fn new(input: R, options: Options) -> Self {
         Reader {
             input,
-            options: Options { max_record: options.max_record.min(MAX_MAX_RECORD), ..options },
+            options: Options {
+                max_record: options.max_record.min(MAX_MAX_RECORD),
+                most_read: options.most_read.clamp(FIRST_READ, READ_SIZE),
+                ..options
+            },
             read_size: FIRST_READ,
             tail: Vec::new(),
             position: Position { record: 1, byte: 0 },
@@ -151,7 +163,7 @@ impl<R: Read> Reader<R> {
         self.is_at_end = read == 0;
         block.filled += read;
         if read >= self.read_size {
-            self.read_size = READ_SIZE.min(self.read_size * 2);
+            self.read_size = self.options.most_read.min(self.read_size * 2);
         }
         self.intake.bytes += read as u64;
     }

@@ -21,6 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("pipeline", &["record", "transform"]),
     ("middleware", &["record"]),
     ("replay", &["record", "http", "pace", "observe"]),
+    ("merge", &["record"]),
     (
         "cli",
         &[
@@ -37,6 +38,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "middleware",
             "pipeline",
             "replay",
+            "merge",
         ],
     ),
 ];

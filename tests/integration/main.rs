@@ -3,6 +3,7 @@
 mod architecture;
 mod filter;
 mod habits;
+mod merge;
 mod packets_out;
 mod pages;
 mod record;

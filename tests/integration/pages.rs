@@ -5,11 +5,17 @@ use std::path::Path;
 
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
-use gor_tools::cli::{filter, record, replay, rewrite};
+use gor_tools::cli::{filter, merge, record, replay, rewrite};
 
 /// The tools, each with its command line.
 fn tools() -> Vec<Command> {
-    vec![record::Args::command(), filter::Args::command(), rewrite::Args::command(), replay::Args::command()]
+    vec![
+        record::Args::command(),
+        filter::Args::command(),
+        rewrite::Args::command(),
+        merge::Args::command(),
+        replay::Args::command(),
+    ]
 }
 
 /// Each file that is made, and what belongs into it.

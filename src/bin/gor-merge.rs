@@ -1,0 +1,11 @@
+//! `gor-merge`: puts recordings together, ordered by time.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use gor_tools::cli::{self, merge};
+
+fn main() -> ExitCode {
+    let args = merge::Args::parse();
+    cli::run("gor-merge", || merge::run(&args))
+}

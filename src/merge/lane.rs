@@ -1,0 +1,134 @@
+//! One of the inputs that are merged: its records, and each record's place in the order.
+
+use super::ahead::{Ahead, Next};
+use super::spill::RunReader;
+use crate::Result;
+use crate::record::{Block, Intake, Source};
+
+/// Opens an input. What it returns may well open its file at the first read.
+pub type Opener = Box<dyn FnOnce() -> Result<Box<dyn Source + Send>> + Send>;
+
+/// An input that is to be merged.
+pub struct Input {
+    /// Opens it.
+    pub open: Opener,
+    /// The first record's timestamp, where the input can wait to be opened
+    /// until the merge has come so far. `None`: it is opened at once.
+    pub first: Option<i64>,
+}
+
+/// A record's place in the order: by time, and at equal times by input.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct Key {
+    /// The latest timestamp of this input up to the record.
+    pub(super) time: i64,
+    /// The input's number, or that of a run.
+    pub(super) order: u32,
+}
+
+/// Records and their keys.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) block: Block,
+    pub(super) keys: Vec<Key>,
+    /// Records that are earlier than one before them in their input.
+    pub(super) disordered: u64,
+    /// What was read up to the end of this block.
+    pub(super) intake: Intake,
+}
+
+impl Batch {
+    /// Finds the keys of the records, which follow those up to `newest`.
+    pub(super) fn number(&mut self, order: u32, newest: &mut i64) {
+        self.keys.clear();
+        self.disordered = 0;
+        for view in self.block.iter() {
+            let timestamp = view.header.timestamp;
+            self.disordered += u64::from(timestamp < *newest);
+            *newest = timestamp.max(*newest);
+            self.keys.push(Key { time: *newest, order });
+        }
+    }
+}
+
+/// An open input.
+pub(super) struct Lane {
+    pub(super) batch: Batch,
+    /// The first record of the batch that was not taken.
+    pub(super) next: usize,
+    /// Whether the batch is one to be given back.
+    is_lent: bool,
+    feed: Feed,
+    /// Whether it counts as an open file.
+    pub(super) is_file: bool,
+}
+
+/// Where a lane's records come from.
+enum Feed {
+    Ahead(Ahead),
+    Run(RunReader),
+}
+
+impl Lane {
+    pub(super) fn ahead(ahead: Ahead, is_file: bool) -> Self {
+        Lane { batch: Batch::default(), next: 0, is_lent: false, feed: Feed::Ahead(ahead), is_file }
+    }
+
+    pub(super) fn run(run: RunReader) -> Self {
+        Lane { batch: Batch::default(), next: 0, is_lent: false, feed: Feed::Run(run), is_file: false }
+    }
+
+    /// Whether its records may be of several inputs.
+    pub(super) fn is_run(&self) -> bool {
+        matches!(self.feed, Feed::Run(_))
+    }
+
+    /// Where the first record that was not taken stands.
+    pub(super) fn head(&self) -> Option<Key> {
+        self.batch.keys.get(self.next).copied()
+    }
+
+    /// Gets the next batch, after all of this one was taken. `None`: there is
+    /// none yet.
+    pub(super) fn refill(&mut self, may_wait: bool) -> Option<Result<bool>> {
+        self.next = 0;
+        match &mut self.feed {
+            Feed::Run(run) => Some(run.read(&mut self.batch)),
+            Feed::Ahead(ahead) => {
+                if std::mem::take(&mut self.is_lent) {
+                    ahead.give_back(std::mem::take(&mut self.batch));
+                }
+                match ahead.next(may_wait) {
+                    Next::Batch(batch) => {
+                        self.batch = batch;
+                        self.is_lent = true;
+                        Some(Ok(true))
+                    }
+                    Next::NotYet => None,
+                    Next::End(result) => Some(result.map(|()| false)),
+                }
+            }
+        }
+    }
+
+    /// What was read from it.
+    pub(super) fn intake(&self) -> Intake {
+        match &self.feed {
+            Feed::Ahead(ahead) => ahead.intake(),
+            Feed::Run(_) => Intake::default(),
+        }
+    }
+}
+
+/// What was read from two sources.
+pub(super) fn both(one: &Intake, other: &Intake) -> Intake {
+    Intake {
+        records: one.records + other.records,
+        bytes: one.bytes + other.bytes,
+        malformed: one.malformed + other.malformed,
+        first_malformed: one.first_malformed.or(other.first_malformed),
+        too_large: one.too_large + other.too_large,
+        first_too_large: one.first_too_large.or(other.first_too_large),
+        unfinished: one.unfinished.or(other.unfinished),
+    }
+}

@@ -1,0 +1,403 @@
+//! Inputs that are in order, merged by time.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::ahead::Ahead;
+use super::counts::{Counted, Counts};
+use super::failures::Failures;
+use super::lane::{Batch, Input, Key, Lane, both};
+use super::spill::{RunReader, Spill};
+use super::ties::settle;
+use crate::record::{Block, Intake, Source};
+use crate::{Error, Result};
+
+/// A block with so much text is handed on.
+const FULL: usize = 512 << 10;
+
+/// Most text of records of one time that is searched for requests that must
+/// come before a response.
+const MOST_TIED: usize = 1 << 20;
+
+/// Text in a chunk of a run that is merged in advance.
+const CHUNK: usize = 64 << 10;
+
+/// Stands in the heap for the first of the inputs that are not open yet.
+const PENDING: usize = usize::MAX;
+
+/// How to merge.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Most inputs with a known first timestamp that are open at once. Where
+    /// more of them overlap in time, they are merged in passes.
+    pub fan_in: usize,
+    /// Where temporary files are made.
+    pub directory: PathBuf,
+    /// What was read is still merged when this turns true, and no more is read.
+    pub is_stopping: Arc<AtomicBool>,
+}
+
+/// Which records of one time are looked at for a response before its request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Ties {
+    /// None: they stay as they are.
+    Stay,
+    /// Those where inputs meet. What an input holds stays as it is.
+    BetweenInputs,
+    /// All.
+    All,
+}
+
+/// Inputs merged by time, as one source.
+///
+/// Records stamped alike keep the order of their inputs, but that a response
+/// never comes before its request. An input that is not in order itself is
+/// not put in order: its early records go where it has them, as if they were
+/// as late as the latest before them, and are counted.
+///
+/// What order permits goes on at once; an input that is silent holds the
+/// others. One that fails ends there, and the others go on.
+pub struct Merge {
+    lanes: Vec<Option<Lane>>,
+    heads: BinaryHeap<Reverse<(Key, usize)>>,
+    /// Lanes whose next batch must come before anything else can be decided.
+    starved: Vec<usize>,
+    /// Inputs that wait to be opened, in the order of their first timestamps.
+    pending: VecDeque<(Key, Input)>,
+    open_files: usize,
+    options: Options,
+    ties: Ties,
+    /// Records of the time `tied_at`, up to where they were gathered.
+    tied: Block,
+    tied_at: Option<i64>,
+    keys: Vec<Key>,
+    spill: Option<Spill>,
+    /// Runs in it.
+    runs: u64,
+    failures: Failures,
+    fatal: Option<Error>,
+    /// What was read from inputs that are over.
+    before: Intake,
+    disordered: u64,
+    unsettled: u64,
+    written: (u64, u64),
+}
+
+impl Merge {
+    /// Opens the inputs that are to be opened at once, and merges all of them.
+    pub fn new(inputs: Vec<Input>, options: Options, failures: Failures) -> Result<Self> {
+        let ties = if inputs.len() > 1 { Ties::BetweenInputs } else { Ties::Stay };
+        let mut merge = Merge::empty(options, failures, ties);
+        let mut pending = Vec::new();
+        for (input, order) in inputs.into_iter().zip(0..) {
+            match input.first {
+                Some(time) => pending.push((Key { time, order }, input)),
+                None => merge.open(input, order, false)?,
+            }
+        }
+        pending.sort_by_key(|(key, _)| *key);
+        merge.pending = pending.into();
+        merge.announce_pending();
+        Ok(merge)
+    }
+
+    /// Merges runs.
+    pub(super) fn of_runs(
+        runs: impl IntoIterator<Item = RunReader>,
+        options: Options,
+        failures: Failures,
+        ties: Ties,
+    ) -> Self {
+        let mut merge = Merge::empty(options, failures, ties);
+        runs.into_iter().for_each(|run| merge.add(Lane::run(run)));
+        merge
+    }
+
+    fn empty(options: Options, failures: Failures, ties: Ties) -> Self {
+        Merge {
+            lanes: Vec::new(),
+            heads: BinaryHeap::new(),
+            starved: Vec::new(),
+            pending: VecDeque::new(),
+            open_files: 0,
+            options,
+            ties,
+            tied: Block::new(),
+            tied_at: None,
+            keys: Vec::new(),
+            spill: None,
+            runs: 0,
+            failures,
+            fatal: None,
+            before: Intake::default(),
+            disordered: 0,
+            unsettled: 0,
+            written: (0, 0),
+        }
+    }
+
+    /// The keys of the records that came last; not known for those of one time
+    /// that were settled.
+    pub(super) fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+
+    fn add(&mut self, lane: Lane) {
+        self.open_files += usize::from(lane.is_file);
+        let slot = self.lanes.iter().position(Option::is_none).unwrap_or(self.lanes.len());
+        if slot == self.lanes.len() {
+            self.lanes.push(None);
+        }
+        self.lanes[slot] = Some(lane);
+        self.starved.push(slot);
+    }
+
+    fn open(&mut self, input: Input, order: u32, is_file: bool) -> Result<()> {
+        let opened = (input.open)().and_then(|source| Ahead::start(source, order, &self.options.is_stopping));
+        match opened {
+            Ok(ahead) => self.add(Lane::ahead(ahead, is_file)),
+            Err(error) => self.failures.take(error)?,
+        }
+        Ok(())
+    }
+
+    /// Puts the next input that waits among the heads.
+    fn announce_pending(&mut self) {
+        if let Some((key, _)) = self.pending.front() {
+            self.heads.push(Reverse((*key, PENDING)));
+        }
+    }
+
+    /// Opens the next input that waits; where too many are open, merges it
+    /// and those after it into a run first.
+    fn open_pending(&mut self) -> Result<()> {
+        if self.open_files < self.options.fan_in {
+            if let Some((key, input)) = self.pending.pop_front() {
+                self.open(input, key.order, true)?;
+            }
+        } else {
+            let group = self.pending.len().min(self.options.fan_in.max(2));
+            let group: VecDeque<_> = self.pending.drain(..group).collect();
+            let run = self.merge_ahead(group)?;
+            self.add(Lane::run(run));
+        }
+        self.announce_pending();
+        Ok(())
+    }
+
+    /// Merges some inputs into a temporary file.
+    fn merge_ahead(&mut self, group: VecDeque<(Key, Input)>) -> Result<RunReader> {
+        let mut part = Merge::empty(self.options.clone(), self.failures.part(), Ties::Stay);
+        part.pending = group;
+        part.announce_pending();
+        let spill = match &mut self.spill {
+            Some(spill) => spill,
+            none => none.insert(Spill::new(&self.options.directory)?),
+        };
+        let mut writer = spill.run(CHUNK);
+        let mut block = Block::new();
+        while part.fill(&mut block)? {
+            for (view, key) in block.iter().zip(&part.keys) {
+                writer.push(*key, view.raw)?;
+            }
+        }
+        let run = writer.finish()?;
+        self.runs += 1;
+        self.before = both(&self.before, &part.intake());
+        self.disordered += part.disordered;
+        self.failures.add(&part.failures);
+        Ok(spill.read(run))
+    }
+
+    /// The next records in order, with their keys. `false`: there are none.
+    pub(super) fn fill(&mut self, out: &mut Block) -> Result<bool> {
+        out.clear();
+        self.keys.clear();
+        while out.bytes().len() < FULL && self.fatal.is_none() {
+            if !self.refill(out.is_empty()) {
+                break;
+            }
+            if let Some(time) = self.tied_at {
+                if !self.gather(time) {
+                    self.settle_tied(out);
+                }
+                continue;
+            }
+            let Some(Reverse((key, slot))) = self.heads.pop() else { break };
+            if slot != PENDING {
+                self.take(key, slot, out);
+            } else if let Err(error) = self.open_pending() {
+                self.fatal = Some(error);
+            }
+        }
+        if !out.is_empty() {
+            let (records, bytes) = self.written;
+            out.continue_after(records, bytes);
+            self.written = (records + out.len() as u64, bytes + out.bytes().len() as u64);
+            return Ok(true);
+        }
+        self.fatal.take().map_or(Ok(false), Err)
+    }
+
+    /// Gets the batches without which nothing can be decided. `false`: one is
+    /// not there, and must not be waited for.
+    fn refill(&mut self, may_wait: bool) -> bool {
+        while let Some(&slot) = self.starved.last() {
+            let Some(lane) = &mut self.lanes[slot] else { break };
+            let end = match lane.refill(may_wait) {
+                None => return false,
+                Some(Ok(true)) => {
+                    self.disordered += lane.batch.disordered;
+                    self.heads.extend(lane.head().map(|key| Reverse((key, slot))));
+                    self.starved.pop();
+                    continue;
+                }
+                Some(end) => end,
+            };
+            self.starved.pop();
+            self.before = both(&self.before, &lane.intake());
+            self.open_files -= usize::from(lane.is_file);
+            self.lanes[slot] = None;
+            if let Err(error) = end.map(|_| ()).or_else(|error| self.failures.take(error)) {
+                self.fatal = Some(error);
+            }
+        }
+        true
+    }
+
+    /// Takes records of the lane that has the first of all, up to where
+    /// another lane's, or records of one time, come.
+    fn take(&mut self, head: Key, slot: usize, out: &mut Block) {
+        let bound = self.heads.peek().map(|Reverse((key, _))| *key);
+        let Some(lane) = &mut self.lanes[slot] else { return };
+        let keys = &lane.batch.keys;
+        let is_tied = |index: usize| {
+            let time = keys[index].time;
+            let is_between = bound.is_some_and(|bound| bound.time == time);
+            match self.ties {
+                Ties::Stay => false,
+                Ties::BetweenInputs if !lane.is_run() => is_between,
+                // A run is of several inputs; what comes after its batch is not known yet.
+                Ties::BetweenInputs | Ties::All => {
+                    is_between || keys.get(index + 1).is_none_or(|next| next.time == time)
+                }
+            }
+        };
+        let is_before = |index: usize| bound.is_none_or(|bound| keys[index] < bound);
+        if is_tied(lane.next) {
+            self.tied_at = Some(head.time);
+            self.heads.push(Reverse((head, slot)));
+            return;
+        }
+        let first = lane.next;
+        let mut end = first + 1;
+        while end < keys.len() && is_before(end) && !is_tied(end) {
+            end += 1;
+        }
+        lane.next = end;
+        let is_over = end == keys.len();
+        let Batch { block, keys, .. } = &mut lane.batch;
+        if out.is_empty() && first == 0 && is_over {
+            std::mem::swap(out, block);
+            std::mem::swap(&mut self.keys, keys);
+            keys.clear();
+        } else {
+            self.keys.extend_from_slice(&keys[first..end]);
+            block.runs_in(first..end).for_each(|run| out.append_renumbered(&run));
+        }
+        self.advance(slot);
+    }
+
+    /// Takes more records of this time, if there are any, to be settled.
+    fn gather(&mut self, time: i64) -> bool {
+        if self.tied.bytes().len() > MOST_TIED {
+            self.unsettled += 1;
+            return false;
+        }
+        let Some(Reverse((key, slot))) = self.heads.pop_if_first(time) else { return false };
+        if slot == PENDING {
+            if let Err(error) = self.open_pending() {
+                self.fatal = Some(error);
+            }
+            return true;
+        }
+        let bound = self.heads.peek().map(|Reverse((key, _))| *key);
+        if let Some(lane) = &mut self.lanes[slot] {
+            let keys = &lane.batch.keys;
+            let first = lane.next;
+            let mut end = first + 1;
+            let mut length = lane.batch.block.get(first).raw.len();
+            while end < keys.len()
+                && keys[end].time == key.time
+                && bound.is_none_or(|bound| keys[end] < bound)
+                && length <= MOST_TIED
+            {
+                length += lane.batch.block.get(end).raw.len();
+                end += 1;
+            }
+            lane.next = end;
+            lane.batch.block.runs_in(first..end).for_each(|run| self.tied.append_renumbered(&run));
+        }
+        self.advance(slot);
+        true
+    }
+
+    /// Hands on the records of one time, responses after their requests.
+    fn settle_tied(&mut self, out: &mut Block) {
+        match settle(&self.tied) {
+            None => self.tied.runs_in(0..self.tied.len()).for_each(|run| out.append_renumbered(&run)),
+            Some(order) => {
+                for index in order {
+                    self.tied.runs_in(index..index + 1).for_each(|run| out.append_renumbered(&run));
+                }
+            }
+        }
+        self.tied.clear();
+        self.tied_at = None;
+    }
+
+    /// Puts the lane's next record among the heads, or waits for it.
+    fn advance(&mut self, slot: usize) {
+        match self.lanes[slot].as_ref().and_then(Lane::head) {
+            Some(key) => self.heads.push(Reverse((key, slot))),
+            None => self.starved.push(slot),
+        }
+    }
+}
+
+/// What a heap of heads is asked.
+trait Heads {
+    /// Takes the first if it has this time.
+    fn pop_if_first(&mut self, time: i64) -> Option<Reverse<(Key, usize)>>;
+}
+
+impl Heads for BinaryHeap<Reverse<(Key, usize)>> {
+    fn pop_if_first(&mut self, time: i64) -> Option<Reverse<(Key, usize)>> {
+        let Reverse((key, _)) = self.peek()?;
+        if key.time == time { self.pop() } else { None }
+    }
+}
+
+impl Source for Merge {
+    fn read_block(&mut self, block: &mut Block) -> Result<bool> {
+        if self.fill(block)? {
+            return Ok(true);
+        }
+        self.failures.end().map(|()| false)
+    }
+
+    fn intake(&self) -> Intake {
+        self.lanes.iter().flatten().fold(self.before, |sum, lane| both(&sum, &lane.intake()))
+    }
+}
+
+impl Counted for Merge {
+    fn count(&self, counts: &mut Counts) {
+        counts.disordered += self.disordered;
+        counts.unsettled += self.unsettled;
+        counts.runs += self.runs;
+    }
+}

@@ -1,0 +1,36 @@
+//! Several sources as one, ordered by time, in bounded memory.
+//!
+//! Everything here is a [`Source`](crate::record::Source) over sources, so
+//! that the parts can be put together as they are needed:
+//!
+//! ```text
+//! Merge     several sources that are in order, into one
+//! Sort      sources in any order, into one, through temporary files
+//! Window    puts right what is out of order by so much time at most
+//! Dedup     leaves out what was there already
+//! Retimed   other timestamps, all else as it was
+//! ```
+
+mod ahead;
+mod counts;
+mod dedup;
+mod failures;
+mod lane;
+mod merger;
+mod retime;
+mod sort;
+mod spill;
+mod ties;
+mod window;
+
+pub use counts::{Counted, Counts};
+pub use dedup::{Dedup, REMEMBERED};
+pub use failures::Failures;
+pub use lane::{Input, Opener};
+pub use merger::{Merge, Options};
+pub use retime::{Retime, Retimed};
+pub use sort::Sort;
+pub use window::Window;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,214 @@
+//! What is out of order by a little is put right: records wait for so much record time.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::counts::{Counted, Counts};
+use crate::record::{Block, Intake, Kind, Source};
+use crate::{Error, Result};
+
+/// A block with so much text is handed on.
+const FULL: usize = 512 << 10;
+
+/// Where a record is to come out: time, number, and after which of that
+/// number; a response that waits for its request has the request's time and
+/// number.
+type Spot = (i64, u64, u64);
+
+/// A source that orders what is out of order by a span of time at most.
+///
+/// A record comes out when one comes that is younger by more than the span.
+/// A response comes out behind its request, whatever its own time, if both
+/// are there at once. A record that is too late even so comes out at once,
+/// and is counted. At equal times order is kept.
+#[derive(Debug)]
+pub struct Window<S> {
+    source: S,
+    span: i64,
+    most: usize,
+    held: BTreeMap<Spot, (usize, usize)>,
+    blocks: Vec<(Block, usize)>,
+    bytes: usize,
+    /// The block that was read last, and its first record that was not taken in.
+    coming: Option<(usize, usize)>,
+    number: u64,
+    newest: i64,
+    /// The time of the latest record that came out.
+    latest: i64,
+    exchanges: HashMap<Vec<u8>, Exchange>,
+    end: Option<Result<(), Error>>,
+    pub(super) late: u64,
+    hurried: u64,
+    written: (u64, u64),
+}
+
+/// What is held of one id.
+#[derive(Debug, Default)]
+struct Exchange {
+    request: Option<Spot>,
+    responses: Vec<Spot>,
+}
+
+impl<S: Source> Window<S> {
+    /// Orders what `source` yields within so many nanoseconds, as long as
+    /// what is held is about `most` bytes.
+    pub fn new(source: S, span: i64, most: usize) -> Self {
+        Window {
+            source,
+            span,
+            most,
+            held: BTreeMap::new(),
+            blocks: Vec::new(),
+            bytes: 0,
+            coming: None,
+            number: 0,
+            newest: i64::MIN,
+            latest: i64::MIN,
+            exchanges: HashMap::new(),
+            end: None,
+            late: 0,
+            hurried: 0,
+            written: (0, 0),
+        }
+    }
+
+    /// Whether nothing is held, of nothing.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.held.is_empty() && self.exchanges.is_empty() && self.bytes == 0
+    }
+
+    /// Takes in the next record of the block that was read last. `false`:
+    /// there is none. What is due is let out before the next, so that it does
+    /// not matter what came in one block.
+    fn take_in(&mut self) -> bool {
+        let Some((at, index)) = self.coming else { return false };
+        let (block, _) = &mut self.blocks[at];
+        self.coming = (index + 1 < block.len()).then_some((at, index + 1));
+        let block = std::mem::take(block);
+        let header = block.get(index).header;
+        let spot = self.place(header.kind, header.id, header.timestamp);
+        self.held.insert(spot, (at, index));
+        self.blocks[at].0 = block;
+        true
+    }
+
+    /// Reads the next block.
+    fn read(&mut self) {
+        let free = self.blocks.iter().position(|(_, held)| *held == 0);
+        let at = free.unwrap_or(self.blocks.len());
+        if at == self.blocks.len() {
+            self.blocks.push((Block::new(), 0));
+        }
+        let mut block = std::mem::take(&mut self.blocks[at].0);
+        match self.source.read_block(&mut block) {
+            Ok(true) => {}
+            Ok(false) => return self.end = Some(Ok(())),
+            Err(error) => return self.end = Some(Err(error)),
+        }
+        self.coming = Some((at, 0));
+        self.bytes += block.bytes().len();
+        self.blocks[at].1 = block.len();
+        self.blocks[at].0 = block;
+    }
+
+    /// Finds where a record is to come out. Responses that were to come out
+    /// before their request move behind it.
+    fn place(&mut self, kind: Kind, id: &[u8], time: i64) -> Spot {
+        self.late += u64::from(time < self.latest);
+        self.newest = self.newest.max(time);
+        self.number += 1;
+        let mut spot = (time, self.number, 0);
+        let exchange = match self.exchanges.get_mut(id) {
+            Some(exchange) => exchange,
+            None => self.exchanges.entry(id.to_vec()).or_default(),
+        };
+        if kind != Kind::Request {
+            if let Some(request) = exchange.request.filter(|request| spot < *request) {
+                spot = (request.0, request.1, self.number);
+            }
+            exchange.responses.push(spot);
+        } else if exchange.request.is_none() {
+            exchange.request = Some(spot);
+            for response in exchange.responses.iter_mut().filter(|response| **response < spot) {
+                let behind = (spot.0, spot.1, response.1);
+                if let Some(place) = self.held.remove(response) {
+                    self.held.insert(behind, place);
+                }
+                *response = behind;
+            }
+        }
+        spot
+    }
+
+    /// The first record that is held, if it is to come out now.
+    fn due(&self) -> Option<Spot> {
+        let (&spot, _) = self.held.first_key_value()?;
+        let is_due = spot.0 < self.newest.saturating_sub(self.span);
+        (is_due || self.bytes > self.most || self.end.is_some()).then_some(spot)
+    }
+
+    /// Lets go of what is due.
+    fn let_out(&mut self, out: &mut Block) {
+        while out.bytes().len() < FULL
+            && let Some(spot) = self.due()
+        {
+            let is_hurried = spot.0 >= self.newest.saturating_sub(self.span) && self.end.is_none();
+            self.hurried += u64::from(is_hurried);
+            let Some((slot, first)) = self.held.remove(&spot) else { return };
+            self.latest = self.latest.max(spot.0);
+            let (block, held) = &mut self.blocks[slot];
+            block.runs_in(first..first + 1).for_each(|run| out.append_renumbered(&run));
+            forget(&mut self.exchanges, block.get(first).header.id, spot);
+            *held -= 1;
+            if *held == 0 {
+                self.bytes -= block.bytes().len();
+            }
+        }
+    }
+}
+
+/// Forgets a record that came out.
+fn forget(exchanges: &mut HashMap<Vec<u8>, Exchange>, id: &[u8], spot: Spot) {
+    let Some(exchange) = exchanges.get_mut(id) else { return };
+    exchange.request.take_if(|request| *request == spot);
+    exchange.responses.retain(|response| *response != spot);
+    if exchange.request.is_none() && exchange.responses.is_empty() {
+        exchanges.remove(id);
+    }
+}
+
+impl<S: Source> Source for Window<S> {
+    fn read_block(&mut self, block: &mut Block) -> Result<bool> {
+        block.clear();
+        loop {
+            self.let_out(block);
+            if block.bytes().len() < FULL && self.take_in() {
+                continue;
+            }
+            if !block.is_empty() {
+                let (records, bytes) = self.written;
+                block.continue_after(records, bytes);
+                self.written = (records + block.len() as u64, bytes + block.bytes().len() as u64);
+                return Ok(true);
+            }
+            if let Some(end) = &mut self.end {
+                return std::mem::replace(end, Ok(())).map(|()| false);
+            }
+            self.read();
+        }
+    }
+
+    fn intake(&self) -> Intake {
+        self.source.intake()
+    }
+}
+
+impl<S: Counted> Counted for Window<S> {
+    fn count(&self, counts: &mut Counts) {
+        self.source.count(counts);
+        // What the merge found out of order is what this put right.
+        counts.disordered = 0;
+        counts.late += self.late;
+        counts.hurried += self.hurried;
+    }
+}
