@@ -47,7 +47,7 @@ const MAX_THREADS: usize = 256;
     group(ArgGroup::new("asking").multiple(true)),
 )]
 pub struct Args {
-    /// Recordings to read one after the other: files, globs, `-`. Standard input when there is none.
+    /// Recordings to read one after the other: files, directories, globs, `-`. Standard input when there is none.
     ///
     /// Compression (gzip, zstd) and packet captures (pcap, pcapng) are recognised by their first bytes.
     #[arg(value_name = "INPUT")]
@@ -287,7 +287,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let filter = Filter::new(rules.clone()).context("the patterns cannot be used together")?;
     let mut filtering = Filtering::new(filter, Selection::new(args.choice(), &rules));
     let is_stopping = signals::stop()?;
-    let source = endpoint::open(&args.inputs, &args.input.read_options())?;
+    let source = endpoint::open(&args.inputs, &args.input.reading(args.verbosity, &is_stopping))?;
     let mut sink = args.sink()?;
 
     let threads = args.threads.or_else(|| std::thread::available_parallelism().ok());

@@ -2,8 +2,10 @@
 
 mod durations;
 mod ledger;
+mod meter;
 mod progress;
 
 pub use durations::{Durations, Span};
 pub use ledger::Ledger;
+pub use meter::Meter;
 pub use progress::Progress;
