@@ -29,6 +29,9 @@ fn record(args: &Args) -> anyhow::Result<Exit> {
     let write =
         WriteOptions { is_forced: args.output.force, inputs: &args.read, tell: Some(|text| cli::note(text)) };
     let mut sink = endpoint::create(&args.output.output, &write)?;
+    reading.meter.set_total(endpoint::total_size(&places));
+    let meter = Arc::clone(&reading.meter);
+    let drawn = cli::progress(&meter, &args.output.output, args.verbosity.quiet);
     let taps = places.into_iter().map(move |place| -> capture::Tap {
         let reading = reading.clone();
         (place.to_string(), Box::new(move || endpoint::open_bytes(&place, &reading)))
@@ -42,7 +45,7 @@ fn record(args: &Args) -> anyhow::Result<Exit> {
             source.stop();
         }
         match source.read_block(&mut block) {
-            Ok(true) => {}
+            Ok(true) => meter.add_records(block.len() as u64),
             Ok(false) => break,
             // The input was ended in the middle of a packet, as it was told to.
             Err(_) if stop.load(Ordering::Relaxed) => continue,
@@ -56,6 +59,7 @@ fn record(args: &Args) -> anyhow::Result<Exit> {
         sink.flush()?;
     }
     sink.finish()?;
+    drop(drawn);
     tell(args, &source.ledger())?;
     Ok(exit)
 }

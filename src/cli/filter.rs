@@ -287,12 +287,15 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let filter = Filter::new(rules.clone()).context("the patterns cannot be used together")?;
     let mut filtering = Filtering::new(filter, Selection::new(args.choice(), &rules));
     let is_stopping = signals::stop()?;
-    let source = endpoint::open(&args.inputs, &args.input.reading(args.verbosity, &is_stopping))?;
+    let reading = args.input.reading(args.verbosity, &is_stopping);
+    let source = endpoint::open(&args.inputs, &reading)?;
     let mut sink = args.sink()?;
 
     let threads = args.threads.or_else(|| std::thread::available_parallelism().ok());
     let threads = threads.unwrap_or(NonZeroUsize::MIN);
+    let drawn = super::progress(&reading.meter, &args.output.output, args.verbosity.quiet);
     let (intake, result) = pipeline::run(source, &mut filtering, &mut *sink, threads, &is_stopping);
+    drop(drawn);
 
     let tally = filtering.tally();
     tell_losses(&tally);

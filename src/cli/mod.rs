@@ -2,6 +2,7 @@
 
 pub mod filter;
 mod options;
+mod progress;
 pub mod record;
 pub mod replay;
 mod run;
@@ -9,4 +10,5 @@ pub mod signals;
 pub mod values;
 
 pub use options::{InputOptions, OutputOptions, Verbosity};
+pub use progress::{Drawn, progress};
 pub use run::{Exit, note, report, run};

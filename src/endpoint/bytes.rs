@@ -124,8 +124,13 @@ fn open_file(place: &Place) -> Result<File> {
     Ok(file)
 }
 
+/// Size of all places together, if each of them is a file.
+pub fn total_size<'a>(places: impl IntoIterator<Item = &'a Place>) -> Option<u64> {
+    places.into_iter().map(size).sum()
+}
+
 /// Size of a place that is a file.
-pub(super) fn size(place: &Place) -> Option<u64> {
+fn size(place: &Place) -> Option<u64> {
     let found = match place {
         Place::Standard => {
             io::stdin().as_fd().try_clone_to_owned().and_then(|file| File::from(file).metadata())

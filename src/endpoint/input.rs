@@ -1,7 +1,7 @@
 //! Several places read one after the other, as one source of records.
 
 use super::ahead::Ahead;
-use super::bytes::{Bytes, Peeked, size};
+use super::bytes::{Bytes, Peeked, total_size};
 use super::follow::Followed;
 use super::format::{Format, resembles};
 use super::place::{Found, Place, find};
@@ -45,7 +45,7 @@ pub fn open(names: &[String], how: &ReadOptions) -> Result<Box<dyn Source + Send
             Err(error) => failed.add(error)?,
         }
     }
-    how.meter.set_total(readable.iter().map(|found| size(&found.place)).sum());
+    how.meter.set_total(total_size(readable.iter().map(|found| &found.place)));
     let rest = Ahead::new(readable, how);
     Ok(Box::new(Inputs { rest, current: None, before: Intake::default(), failed, how: how.clone() }))
 }

@@ -16,7 +16,7 @@ mod place;
 mod reading;
 mod recent;
 
-pub use bytes::open_bytes;
+pub use bytes::{open_bytes, total_size};
 pub use input::open;
 pub use output::{WriteOptions, create};
 pub use place::{Place, expand};

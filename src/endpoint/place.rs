@@ -95,7 +95,7 @@ fn expand_pattern(pattern: &str, places: &mut Vec<Found>) -> Result<()> {
             Error::from(std::io::Error::from(error)).at(place)
         })?;
         // `x.gor*` means the recordings, not the index beside each.
-        if !is_beside(&path) || pattern.ends_with(".idx") {
+        if !is_beside(&path) || is_beside(Path::new(pattern)) {
             add(path, places)?;
         }
     }

@@ -1,5 +1,6 @@
 //! What a run tells of itself: counters that reconcile, progress, histograms.
 
+mod advance;
 mod durations;
 mod ledger;
 mod meter;

@@ -240,3 +240,50 @@ fn too_many_files_to_follow_are_a_wrong_command_line() {
     }
     run("gor-filter", &["--follow", &folder.name("")], b"").ends_with(2).says("too many to follow");
 }
+
+/// What a tool says on a terminal while its input, a named pipe, is open.
+/// None: there is no `script` here to make a terminal.
+fn on_a_terminal(folder: &Folder, tool: &str, records: &[u8], until: &str) -> Option<String> {
+    let fifo = folder.name("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let tool = tool.replace("FIFO", &fifo);
+    let beside = PathBuf::from(env!("CARGO_BIN_EXE_gor-filter"));
+    let line = format!("{}/{tool}", beside.parent().unwrap().display());
+    let mut script = std::process::Command::new("script");
+    script.args(["-qec", &line, "/dev/null"]).stdin(Stdio::null()).stdout(Stdio::piped());
+    let Ok(mut script) = script.spawn() else {
+        eprintln!("skipped: there is no `script` to make a terminal");
+        return None;
+    };
+    let mut input = OpenOptions::new().write(true).open(&fifo).unwrap();
+    input.write_all(records).unwrap();
+    let (mut said, mut byte) = (Vec::new(), [0]);
+    let mut terminal = script.stdout.take().unwrap();
+    while !String::from_utf8_lossy(&said).contains(until) && terminal.read(&mut byte).unwrap() > 0 {
+        said.extend(byte);
+    }
+    drop(input);
+    terminal.read_to_end(&mut said).unwrap();
+    assert!(script.wait().unwrap().success());
+    Some(String::from_utf8_lossy(&said).into_owned())
+}
+
+#[test]
+fn progress_is_drawn_on_a_terminal_and_taken_away() {
+    let folder = Folder::new();
+    let text = record("a") + &record("b");
+    let tool = format!("gor-filter FIFO -o {}", folder.name("out"));
+    let Some(said) = on_a_terminal(&folder, &tool, text.as_bytes(), "/s") else { return };
+    assert!(said.contains(&format!("{} B read, 2 records", text.len())), "{said:?}");
+    assert!(said.ends_with("\u{1b}[2K"), "{said:?}");
+    assert_eq!(std::fs::read_to_string(folder.path("out")).unwrap(), text);
+}
+
+#[test]
+fn progress_is_drawn_of_captures_too() {
+    let folder = Folder::new();
+    let capture = std::fs::read("testdata/shop.pcapng").unwrap();
+    let tool = "gor-record -r FIFO -o null:";
+    let Some(said) = on_a_terminal(&folder, tool, &capture, "/s") else { return };
+    assert!(said.contains("KiB read"), "{said:?}");
+}
