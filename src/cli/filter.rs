@@ -12,7 +12,7 @@ use regex::bytes::Regex;
 
 use super::values::{self, Moment};
 use super::{Exit, InputOptions, OutputOptions, Verbosity, note, signals};
-use crate::endpoint::{self, WriteOptions};
+use crate::endpoint::{self, Window, WriteOptions};
 use crate::observe::Ledger;
 use crate::pipeline;
 use crate::record::{Intake, Kind, Run, Sink};
@@ -287,7 +287,10 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let filter = Filter::new(rules.clone()).context("the patterns cannot be used together")?;
     let mut filtering = Filtering::new(filter, Selection::new(args.choice(), &rules));
     let is_stopping = signals::stop()?;
-    let reading = args.input.reading(args.verbosity, &is_stopping);
+    let mut reading = args.input.reading(args.verbosity, &is_stopping);
+    if !args.invert && (rules.since.is_some() || rules.until.is_some()) {
+        reading.window = Some(Window { since: rules.since, until: rules.until });
+    }
     let source = endpoint::open(&args.inputs, &reading)?;
     let mut sink = args.sink()?;
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::bytes::{Bytes, Coded, open_coded};
 use super::place::Found;
 use super::reading::ReadOptions;
-use crate::Result;
+use crate::{Position, Result};
 
 /// Places open at a time: the one that is read, and those after it.
 const PLACES_OPEN: usize = 4;
@@ -31,7 +31,7 @@ const STOP_CHECK: Duration = Duration::from_millis(100);
 /// Places in their order, opened ahead.
 pub(super) struct Ahead {
     rest: std::vec::IntoIter<Found>,
-    opening: VecDeque<(Found, Receiver<Result<Bytes>>)>,
+    opening: VecDeque<(Found, Receiver<Result<Opened>>)>,
     to_workers: Sender<Job>,
     jobs: Arc<Mutex<Receiver<Job>>>,
     workers: usize,
@@ -39,7 +39,10 @@ pub(super) struct Ahead {
 }
 
 /// A place to open, and where its bytes are to go.
-type Job = (super::Place, SyncSender<Result<Bytes>>);
+type Job = (super::Place, SyncSender<Result<Opened>>);
+
+/// The bytes of a place, and where in the stream of its records they begin.
+type Opened = (Bytes, Position);
 
 impl Ahead {
     /// Opens nothing yet.
@@ -63,7 +66,7 @@ impl Ahead {
 
     /// The next place and its bytes, or why it has none. None: that was the
     /// last, or reading is to end.
-    pub(super) fn next(&mut self) -> Option<(Found, Result<Bytes>)> {
+    pub(super) fn next(&mut self) -> Option<(Found, Result<Opened>)> {
         while self.opening.len() < PLACES_OPEN
             && let Some(found) = self.rest.next()
         {
@@ -105,10 +108,10 @@ fn work(jobs: &Mutex<Receiver<Job>>, how: &ReadOptions) {
         let job = jobs.lock().map(|jobs| jobs.recv());
         let Ok(Ok((place, reply))) = job else { return };
         let (bytes, work) = match open_coded(&place, how) {
-            Ok(Coded::Plain(bytes)) => (Ok(bytes), None),
-            Ok(Coded::Compressed(decoder)) => {
+            Ok((Coded::Plain(bytes), start)) => (Ok((bytes, start)), None),
+            Ok((Coded::Compressed(decoder), start)) => {
                 let (pieces, writer) = Pieces::new();
-                (Ok(Box::new(pieces) as Bytes), Some((decoder, writer)))
+                (Ok((Box::new(pieces) as Bytes, start)), Some((decoder, writer)))
             }
             Err(error) => (Err(error), None),
         };

@@ -1,7 +1,7 @@
 //! The bytes of a place, decompressed.
 
 use std::fs::File;
-use std::io::{self, BufReader, ErrorKind, Read};
+use std::io::{self, BufReader, ErrorKind, Read, Seek as _, SeekFrom};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,10 +12,11 @@ use rustix::io::Errno;
 use super::ahead::pump;
 use super::decode::{Gunzip, Unzstd};
 use super::format::{Compression, MAGIC};
+use super::index::{Index, sidecar};
 use super::place::Place;
-use super::reading::ReadOptions;
-use crate::Result;
+use super::reading::{Notice, ReadOptions, Window};
 use crate::observe::Meter;
+use crate::{Position, Result};
 
 /// Bytes looked at before it is decided what an input is.
 const FIRST_READ: usize = 1 << 16;
@@ -34,7 +35,7 @@ pub(super) type Bytes = Box<dyn Read + Send>;
 /// reading do not. The bytes end when [`ReadOptions::is_stopping`] turns true,
 /// even while a silent pipe is waited for.
 pub fn open_bytes(place: &Place, how: &ReadOptions) -> Result<Box<dyn Read + Send>> {
-    match open_coded(place, how)? {
+    match open_coded(place, how)?.0 {
         Coded::Plain(bytes) => Ok(bytes),
         Coded::Compressed(decoder) => Ok(pump(decoder)?),
     }
@@ -46,10 +47,35 @@ pub(super) enum Coded {
     Compressed(Bytes),
 }
 
-/// Opens a place. Nothing is decompressed before it is read.
-pub(super) fn open_coded(place: &Place, how: &ReadOptions) -> Result<Coded> {
-    let open = || -> Result<Coded> { Ok(decoded(Feed::new(open_file(place)?, how)?)?) };
+/// Opens a place, and says where in the stream of its records the bytes begin:
+/// only a part of it is read where its index tells which. Nothing is
+/// decompressed before it is read.
+pub(super) fn open_coded(place: &Place, how: &ReadOptions) -> Result<(Coded, Position)> {
+    let open = || -> Result<(Coded, Position)> {
+        let mut feed = Feed::new(open_file(place)?, how)?;
+        let mut start = Position { record: 1, byte: 0 };
+        if let Some(index) = index(place, how) {
+            let Window { since, until } = how.window.unwrap_or_default();
+            feed.left = 0;
+            if let Some(part) = index.range(since, until) {
+                feed.file.seek(SeekFrom::Start(part.offset))?;
+                feed.left = part.end - part.offset;
+                start = part.start;
+            }
+        }
+        Ok((decoded(feed)?, start))
+    };
     open().map_err(|error| error.at(place.to_string()))
+}
+
+/// The index of a file, where it is of use.
+fn index(place: &Place, how: &ReadOptions) -> Option<Index> {
+    let (Place::File(path), Some(_)) = (place, how.window) else { return None };
+    let index = Index::load(path);
+    if index.is_none() && sidecar(path).exists() {
+        (how.tell)(&Notice::StaleIndex(&place.to_string()));
+    }
+    index
 }
 
 /// Looks how a stream is compressed.
@@ -71,6 +97,8 @@ struct Feed {
     file: File,
     /// Whether its next bytes may have to be waited for.
     may_wait: bool,
+    /// How much of it is still to be read, at most.
+    left: u64,
     is_stopping: Arc<AtomicBool>,
     meter: Arc<Meter>,
 }
@@ -79,7 +107,7 @@ impl Feed {
     fn new(file: File, how: &ReadOptions) -> io::Result<Self> {
         let may_wait = !file.metadata()?.is_file();
         let (is_stopping, meter) = (Arc::clone(&how.is_stopping), Arc::clone(&how.meter));
-        Ok(Feed { file, may_wait, is_stopping, meter })
+        Ok(Feed { file, may_wait, left: u64::MAX, is_stopping, meter })
     }
 
     /// Waits for bytes, or for the end. False: it is to end.
@@ -106,7 +134,9 @@ impl Read for Feed {
         if !self.wait()? {
             return Ok(0);
         }
-        let read = self.file.read(out)?;
+        let most = out.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let read = self.file.read(&mut out[..most])?;
+        self.left -= read as u64;
         self.meter.add_bytes(read as u64);
         Ok(read)
     }

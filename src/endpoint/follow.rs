@@ -13,7 +13,7 @@ use super::input::{Failed, Input, join};
 use super::place::{Found, Place};
 use super::reading::{Notice, ReadOptions};
 use crate::record::{Block, Intake, Source};
-use crate::{Error, Result};
+use crate::{Error, Position, Result};
 
 /// Files followed at once: each has a thread and a buffer of its own.
 const MAX_FOLLOWED: usize = 64;
@@ -57,6 +57,7 @@ impl Followed {
         let (sender, events) = sync_channel(1);
         for (number, found) in places.into_iter().enumerate() {
             let (sender, how) = (sender.clone(), how.clone());
+            let how = ReadOptions { window: None, ..how };
             let follower = Follower { number, found, sender, how, before: Intake::default() };
             thread::Builder::new().name("follower".to_owned()).spawn(move || follower.run())?;
         }
@@ -158,7 +159,7 @@ impl Follower {
 
     /// Reads what does not grow: a stream, a device.
     fn read_other(&mut self) {
-        let read = open_coded(&self.found.place, &self.how).and_then(|bytes| self.read(bytes));
+        let read = open_coded(&self.found.place, &self.how).and_then(|(bytes, _)| self.read(bytes));
         if let Err(error) = read {
             self.fail(error);
         }
@@ -167,7 +168,7 @@ impl Follower {
     /// Reads one file to its end. False: nobody wants more.
     fn read(&mut self, bytes: Coded) -> Result<bool> {
         let (Coded::Plain(bytes) | Coded::Compressed(bytes)) = bytes;
-        let mut input = Input::new(&self.found, bytes, &self.how)?;
+        let mut input = Input::new(&self.found, bytes, Position { record: 1, byte: 0 }, &self.how)?;
         loop {
             let mut block = Block::new();
             match input.read_block(&mut block, &self.how) {

@@ -9,7 +9,7 @@ use super::reading::{Notice, ReadOptions};
 use crate::capture::{self, Tap};
 use crate::http::{Framer, RequestContext, Step};
 use crate::record::{Block, Intake, Kind, Options, Reader, Source};
-use crate::{Error, Result};
+use crate::{Error, Position, Result};
 
 /// How much of an input's beginning is kept to say what it looks like.
 const BEGINNING: usize = 512;
@@ -101,7 +101,7 @@ enum Records {
 
 impl Input {
     /// A place from its first byte on. An error names it.
-    pub(super) fn new(found: &Found, bytes: Bytes, how: &ReadOptions) -> Result<Self> {
+    pub(super) fn new(found: &Found, bytes: Bytes, start: Position, how: &ReadOptions) -> Result<Self> {
         let name = found.place.to_string();
         let mut bytes = Peeked::new(bytes).map_err(|error| Error::from(error).at(name.as_str()))?;
         let beginning = bytes.first()[..bytes.first().len().min(BEGINNING)].to_vec();
@@ -116,7 +116,7 @@ impl Input {
                     bytes.skip(BYTE_ORDER_MARK.len());
                 }
                 let options = Options { max_record: how.max_record, is_strict: how.is_strict, is_whole };
-                Records::Gor(Box::new(Reader::new(bytes, options)))
+                Records::Gor(Box::new(Reader::new(bytes, options).starting_at(start)))
             }
         };
         Ok(Input { name, is_below: found.is_below, left_out: 0, beginning, records, failure: None })
@@ -308,7 +308,7 @@ impl Source for Inputs {
                     }
                 }
             } else if let Some((found, bytes)) = self.rest.next() {
-                match bytes.and_then(|bytes| Input::new(&found, bytes, &self.how)) {
+                match bytes.and_then(|(bytes, start)| Input::new(&found, bytes, start, &self.how)) {
                     Ok(input) => self.current = Some(input),
                     Err(error) => self.fail(error)?,
                 }

@@ -20,7 +20,7 @@ pub use bytes::{open_bytes, total_size};
 pub use input::open;
 pub use output::{WriteOptions, create};
 pub use place::{Place, expand};
-pub use reading::{Notice, ReadOptions};
+pub use reading::{Notice, ReadOptions, Window};
 
 #[cfg(test)]
 mod tests;

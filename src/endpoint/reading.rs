@@ -17,6 +17,10 @@ pub struct ReadOptions {
     pub is_strict: bool,
     /// Whether files are read on as they grow, and through their rotation.
     pub is_followed: bool,
+    /// Which records are wanted at all, if that is known. Of a file with an
+    /// index beside it no more is read than may hold them, and the exchanges
+    /// they belong to; other records come all the same.
+    pub window: Option<Window>,
     /// When it turns true, every input ends where it is, a silent pipe too. A
     /// record that was not read whole by then is left out.
     pub is_stopping: Arc<AtomicBool>,
@@ -24,6 +28,15 @@ pub struct ReadOptions {
     pub meter: Arc<Meter>,
     /// Hears what a person should know before the end.
     pub tell: fn(&Notice<'_>),
+}
+
+/// Times of records: nanoseconds since the Unix epoch, both inclusive.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Window {
+    /// The earliest.
+    pub since: Option<i64>,
+    /// The latest.
+    pub until: Option<i64>,
 }
 
 impl ReadOptions {
@@ -39,6 +52,7 @@ impl Default for ReadOptions {
             max_record: DEFAULT_MAX_RECORD,
             is_strict: false,
             is_followed: false,
+            window: None,
             is_stopping: Arc::default(),
             meter: Arc::default(),
             tell: |_| {},
@@ -75,6 +89,8 @@ pub enum Notice<'a> {
         /// What was lost, and why.
         losses: &'a str,
     },
+    /// The index beside it is not its own, or not any more. It is not used.
+    StaleIndex(&'a str),
     /// It is followed, and not there yet.
     Awaited(&'a str),
     /// It is followed, and was cut: it is read from its beginning again.
@@ -92,7 +108,7 @@ impl Notice<'_> {
 
     /// Whether it is the usual course of things.
     pub fn is_detail(&self) -> bool {
-        matches!(self, Notice::Replaced(_))
+        matches!(self, Notice::Replaced(_) | Notice::StaleIndex(_))
     }
 }
 
@@ -115,6 +131,9 @@ impl fmt::Display for Notice<'_> {
                 write!(f, "{place}: {position}: the input ends inside this record")
             }
             Notice::Lost { place, losses } => write!(f, "{place}: {losses}"),
+            Notice::StaleIndex(place) => {
+                write!(f, "{place}: the index beside it does not match it and is not used")
+            }
             Notice::Awaited(place) => write!(f, "{place}: waiting for this file to appear"),
             Notice::Truncated(place) => {
                 write!(f, "{place}: the file was truncated; it is read from its beginning again")

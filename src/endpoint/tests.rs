@@ -330,6 +330,56 @@ proptest::proptest! {
     }
 }
 
+/// Writes gzip members of one record each, and an index that says where.
+fn indexed(folder: &Folder, texts: &[String]) -> String {
+    let (mut content, mut builder) = (Vec::new(), index::Builder::new());
+    for text in texts {
+        for view in block(text).iter() {
+            builder.note(&view);
+        }
+        let noted = builder.cut().unwrap();
+        builder.place(noted, content.len() as u64);
+        content.extend(gzip(text.as_bytes()));
+    }
+    let path = folder.file("indexed", content);
+    builder.write(Path::new(&path)).unwrap();
+    path
+}
+
+#[test]
+fn of_a_file_with_an_index_only_the_wanted_time_is_read() {
+    let folder = Folder::new();
+    let texts: Vec<String> = (0..10).map(|at| format!("1 {at:x} {at}00 2\npayload {at}\n🐵🙈🙉\n")).collect();
+    let path = indexed(&folder, &texts);
+    let within = |since, until| {
+        let meter = std::sync::Arc::default();
+        let window = Some(Window { since, until });
+        let how = ReadOptions { window, meter: std::sync::Arc::clone(&meter), ..ReadOptions::default() };
+        let (payloads, told, error) = read(&[&path], how);
+        assert_eq!((told, error), (vec![], None));
+        (payloads.iter().map(|payload| payload[8..].to_owned()).collect::<String>(), meter.bytes())
+    };
+    assert_eq!(within(Some(250), Some(500)).0, "345");
+    assert_eq!(within(None, Some(100)).0, "01");
+    assert_eq!(within(Some(901), None), (String::new(), 0));
+    assert!(within(Some(900), None).1 < 100);
+    assert_eq!(within(None, None).0, "0123456789");
+}
+
+#[test]
+fn an_index_that_lies_is_told_and_not_used() {
+    let folder = Folder::new();
+    let path = indexed(&folder, &[ONE.to_owned(), TWO.to_owned()]);
+    folder.file("indexed", format!("{TWO}{ONE}"));
+    let window = Some(Window { since: Some(1000), until: None });
+    let (payloads, told, error) = read(&[&path], ReadOptions { window, ..ReadOptions::default() });
+    assert_eq!((payloads, error), (vec!["two".to_owned(), "one".to_owned()], None));
+    assert_eq!(
+        folder.plain(&told.concat()),
+        "indexed: the index beside it does not match it and is not used"
+    );
+}
+
 #[test]
 fn thousands_of_places_are_read_with_few_descriptors_at_a_time() {
     let folder = Folder::new();
