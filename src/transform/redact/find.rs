@@ -21,9 +21,8 @@ const JWT_HEAD: &str = "eyJhbGciOiJub25lIiwidHlwIjoicmVkYWN0ZWQifQ";
 /// escape like `\n`.
 pub(super) fn begins_word(text: &[u8], at: usize) -> bool {
     match &text[..at] {
-        [.., b'\\', b'n' | b'r' | b't' | b'b' | b'f'] => true,
+        [] | [.., b'\\', b'n' | b'r' | b't' | b'b' | b'f'] => true,
         [.., before] => !before.is_ascii_alphanumeric(),
-        [] => true,
     }
 }
 

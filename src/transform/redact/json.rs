@@ -113,14 +113,12 @@ pub(super) fn redact(key: &Key, path: &Path, text: &[u8]) -> Edits {
                 if stack.pop().is_none() {
                     break;
                 }
-                continue;
             }
             (Token::Sign(b','), _) => {
                 if let Some(frame) = stack.last_mut() {
                     frame.key = None;
                     frame.index = frame.index.map(|index| index + 1);
                 }
-                continue;
             }
             (Token::Sign(open @ (b'{' | b'[')), Some(states)) if stack.len() < MAX_DEPTH => {
                 stack.push(Frame { states, index: (open == b'[').then_some(0), key: None });

@@ -12,7 +12,7 @@
 //! | a card | as many digits in the same groups, from 9999, Luhn-valid |
 //! | a JWT | a JWT whose `typ` is `redacted` and whose `sub` is the hash |
 //! | an IPv4 address | one of 240.0.0.0/4, reserved |
-//! | an IPv6 address | one of 2001:db8::/32, for documentation |
+//! | an IPv6 address | one of `2001:db8::/32`, for documentation |
 //! | a telephone number | other digits in the same places, +999 in front |
 //!
 //! Looked through are percent-encoding (three layers), JSON's escapes and multipart bodies, each part by its
@@ -20,6 +20,7 @@
 //! Content-Type or by a NUL in it, and parts of forms whose name holds a `;`. All of it takes time linear in
 //! the message, whatever its bytes.
 
+mod credentials;
 mod find;
 mod json;
 mod key;
@@ -27,8 +28,6 @@ mod numbers;
 mod path;
 mod places;
 mod view;
-
-mod credentials;
 
 pub use key::Key;
 

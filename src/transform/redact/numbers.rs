@@ -133,6 +133,7 @@ pub(super) fn phone(key: &Key, text: &[u8]) -> Edits {
             _ => american(text, &run, before == Some(b'(')),
         };
         let Some(range) = range else { continue };
+        done = range.end;
         let number = digits_of(&text[range.clone()]);
         let is_international = before == Some(b'+');
         if is_international && number.starts_with(b"999") {
@@ -141,7 +142,6 @@ pub(super) fn phone(key: &Key, text: &[u8]) -> Edits {
         let whole = if is_international { number.clone() } else { [b"1", &number[..]].concat() };
         let mut fake = key.digits("phone", &whole, number.len());
         fake[..if is_international { 3 } else { 1 }].fill(if is_international { b'9' } else { b'0' });
-        done = range.end;
         put_digits(text, range, &fake, &mut edits);
     }
     edits
@@ -191,15 +191,13 @@ fn american(text: &[u8], area: &Range<usize>, in_brackets: bool) -> Option<Range
     let is_number = number[3] == sign
         && area.len() == 3
         && (b'2'..=b'9').contains(&text[area.start])
-        && (b'2'..=b'9').contains(&exchange[0])
         && exchange.iter().chain(line).all(u8::is_ascii_digit);
     let end = area.end + skip + 8;
     // Part of a longer chain of numbers it is something else, unless the chain begins with the country.
     let before = &text[..area.start];
     let is_free = match before {
         [b'1', b'-' | b'.'] => true,
-        [.., first, b'1', b'-' | b'.'] => !first.is_ascii_alphanumeric(),
-        [.., first, b'-' | b'.'] => !first.is_ascii_alphanumeric(),
+        [.., first, b'1', b'-' | b'.'] | [.., first, b'-' | b'.'] => !first.is_ascii_alphanumeric(),
         _ => begins_word(text, area.start),
     };
     let follows = matches!(&text[end..], [b'-' | b'.', digit, ..] if digit.is_ascii_digit());
@@ -243,7 +241,7 @@ fn other_ipv4(key: &Key, address: Ipv4Addr) -> Option<Ipv4Addr> {
 }
 
 /// IPv6 addresses in every form that has a digit in it (`a::b` alone is more often code). Becomes an address
-/// of 2001:db8::/32 (RFC 3849: documentation); one that stands for an IPv4 address stands for that one's
+/// of `2001:db8::/32` (RFC 3849: documentation); one that stands for an IPv4 address stands for that one's
 /// replacement.
 pub(super) fn ipv6(key: &Key, text: &[u8]) -> Edits {
     let (mut edits, mut done) = (Edits::new(), 0);
