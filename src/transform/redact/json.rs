@@ -79,8 +79,8 @@ struct Frame {
 impl Frame {
     fn child(&self, path: &Path) -> Option<States> {
         match (self.index, &self.key) {
-            (Some(index), _) => Some(path.element(&self.states, index)),
-            (None, Some(key)) => Some(path.member(&self.states, key)),
+            (Some(index), _) => Some(path.element(self.states, index)),
+            (None, Some(key)) => Some(path.member(self.states, key)),
             (None, None) => None,
         }
     }
@@ -123,12 +123,12 @@ pub(super) fn redact(key: &Key, path: &Path, text: &[u8]) -> Edits {
             (Token::Sign(open @ (b'{' | b'[')), Some(states)) if stack.len() < MAX_DEPTH => {
                 stack.push(Frame { states, index: (open == b'[').then_some(0), key: None });
             }
-            (Token::String(range), Some(states)) if path.selects(&states) => {
+            (Token::String(range), Some(states)) if path.selects(states) => {
                 if let Some(new) = key.opaque(&View::json(&text[range.clone()]).text) {
                     edits.push((range, new.into_bytes()));
                 }
             }
-            (Token::Bare(range), Some(states)) if path.selects(&states) => {
+            (Token::Bare(range), Some(states)) if path.selects(states) => {
                 edits.extend(bare(key, &text[range.clone()]).map(|new| (range, new)));
             }
             (Token::String(_) | Token::Bare(_), Some(_)) => {}

@@ -137,13 +137,11 @@ impl Redaction {
 
     /// A preset, by its name.
     pub fn preset(name: &str) -> Result<Self, BadRule> {
-        match PRESETS.iter().find(|(known, _)| *known == name) {
-            Some((_, rule)) => Ok(Redaction(rule.clone())),
-            None => {
-                let known = Self::presets().collect::<Vec<_>>().join(", ");
-                Err(BadRule::new(name, 0, format!("there is no such preset; there are {known}")))
-            }
-        }
+        let rule = PRESETS.iter().find(|(known, _)| *known == name).map(|(_, rule)| rule.clone());
+        rule.map(Redaction).ok_or_else(|| {
+            let known = Self::presets().collect::<Vec<_>>().join(", ");
+            BadRule::new(name, 0, format!("there is no such preset; there are {known}"))
+        })
     }
 
     /// What a path selects in JSON bodies, and all that is below: `$`, then `.name`, `['name']`, `[0]`,

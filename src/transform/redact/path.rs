@@ -1,4 +1,4 @@
-//! Paths into JSON: a part of JSONPath (RFC 9535).
+//! Paths into JSON: a part of `JSONPath` (RFC 9535).
 
 use crate::error::BadRule;
 
@@ -54,17 +54,17 @@ impl Path {
     }
 
     /// The states below an object's member.
-    pub(super) fn member(&self, states: &States, key: &[u8]) -> States {
-        self.child(*states, |step| matches!(step, Step::Name(name) if name == key))
+    pub(super) fn member(&self, states: States, key: &[u8]) -> States {
+        self.child(states, |step| matches!(step, Step::Name(name) if name == key))
     }
 
     /// The states below an array's element, counted from 0.
-    pub(super) fn element(&self, states: &States, index: usize) -> States {
-        self.child(*states, |step| *step == Step::Index(index))
+    pub(super) fn element(&self, states: States, index: usize) -> States {
+        self.child(states, |step| *step == Step::Index(index))
     }
 
     /// Whether the path ends here or above.
-    pub(super) fn selects(&self, states: &States) -> bool {
+    pub(super) fn selects(&self, states: States) -> bool {
         states >> self.0.len() & 1 == 1
     }
 
@@ -96,9 +96,10 @@ impl Path {
 fn name(text: &str, at: usize) -> Result<(Step, usize), BadRule> {
     let rest = &text[at..];
     let is_name = |character: char| character.is_alphanumeric() || matches!(character, '_' | '-');
-    let length = match rest.starts_with('*') {
-        true => 1,
-        false => rest.find(|character| !is_name(character)).unwrap_or(rest.len()),
+    let length = if rest.starts_with('*') {
+        1
+    } else {
+        rest.find(|character| !is_name(character)).unwrap_or(rest.len())
     };
     match &rest[..length] {
         "" => Err(BadRule::new(text, at, "a name is missing; one with other signs is written ['the name']")),

@@ -30,9 +30,8 @@ fn percent_encoded(secret: &str, choices: &[bool]) -> String {
 /// The secret with some of its characters as JSON escapes.
 fn json_escaped(secret: &str, choices: &[bool]) -> String {
     let choices = choices.iter().cycle();
-    let spelled = secret.chars().zip(choices).map(|(character, &choice)| match choice {
-        true => format!("\\u{:04x}", u32::from(character)),
-        false => character.to_string(),
+    let spelled = secret.chars().zip(choices).map(|(character, &choice)| {
+        if choice { format!("\\u{:04x}", u32::from(character)) } else { character.to_string() }
     });
     spelled.collect()
 }
