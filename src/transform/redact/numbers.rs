@@ -30,10 +30,13 @@ fn runs(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// Replaces the digits within `range` in place, each by the next of `digits`.
-fn put_digits(text: &[u8], range: Range<usize>, digits: &[u8], edits: &mut Edits) {
-    let places = range.filter(|&at| text[at].is_ascii_digit());
-    edits.extend(places.zip(digits).map(|(at, &digit)| (at..at + 1, vec![digit])));
+/// Replaces the digits within `range` where they stand, each by the next of `digits`.
+fn put_digits(text: &[u8], range: Range<usize>, mut digits: &[u8], edits: &mut Edits) {
+    for run in runs(&text[range.clone()]) {
+        let (new, rest) = digits.split_at(run.len().min(digits.len()));
+        digits = rest;
+        edits.push((range.start + run.start..range.start + run.end, new.to_vec()));
+    }
 }
 
 fn digits_of(text: &[u8]) -> Vec<u8> {
