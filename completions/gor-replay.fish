@@ -8,6 +8,7 @@ complete -c gor-replay -l connections -d 'Most connections to each target. [defa
 complete -c gor-replay -l timeout -d 'Longest time from when a request is due to the last byte of its answer' -r
 complete -c gor-replay -s o -l output -d 'Write records to this file; `-` is standard output, `null:` discards. May be repeated' -r
 complete -c gor-replay -l strict -d 'Fail at the first malformed record instead of skipping it'
+complete -c gor-replay -l follow -d 'Read files on as they grow, until interrupted, as `tail -F` does'
 complete -c gor-replay -l no-wait -d 'Send as fast as the target answers, on all connections'
 complete -c gor-replay -l original-host -d 'Leave Host as it was recorded'
 complete -c gor-replay -l dry-run -d 'Send nothing; tell what is recorded, and how long a replay takes'

@@ -13,6 +13,7 @@ complete -c gor-rewrite -s o -l output -d 'Write records to this file; `-` is st
 complete -c gor-rewrite -l stats-json -d 'Write the ledger to this file, as JSON' -r -F
 complete -c gor-rewrite -l all -d 'Apply every --rewrite-url that matches, not the first alone'
 complete -c gor-rewrite -l strict -d 'Fail at the first malformed record instead of skipping it'
+complete -c gor-rewrite -l follow -d 'Read files on as they grow, until interrupted, as `tail -F` does'
 complete -c gor-rewrite -l force -d 'Overwrite existing files'
 complete -c gor-rewrite -l stats -d 'Print the ledger at the end, on standard error: what became of each record, how many each rule changed. So does -v'
 complete -c gor-rewrite -s v -l verbose -d 'Say more; twice for everything'

@@ -167,8 +167,7 @@ impl CommandLine {
     pub fn parse() -> Self {
         let matches = Args::command().get_matches();
         Args::from_arg_matches(&matches)
-            .map(|args| CommandLine { rules: in_order(&matches), args })
-            .unwrap_or_else(|error| error.exit())
+            .map_or_else(|error| error.exit(), |args| CommandLine { rules: in_order(&matches), args })
     }
 }
 

@@ -58,9 +58,10 @@ fn a_damaged_file_gives_what_is_whole_and_does_not_hide_the_next() {
 #[test]
 fn what_cannot_be_read_is_told_by_name() {
     let (_folder, path) = folder(&[("good", &capture("/a"))]);
+    let (_empty, empty) = folder(&[]);
     for (place, words) in [
         (path("missing"), "missing"),
-        (path(""), "irectory"),
+        (empty(""), "director"),
         ("/proc/self/mem".to_owned(), "/proc/self/mem"),
     ] {
         let ran = run("gor-record", &["-r", &place], b"");

@@ -234,9 +234,8 @@ impl Parameter {
             return true;
         }
         let mut pair = Some(self.pair.as_slice());
-        each_parameter(target, out, |part| match is_named(part, self.name.as_bytes()) {
-            true => pair.take(),
-            false => Some(part),
+        each_parameter(target, out, |part| {
+            if is_named(part, self.name.as_bytes()) { pair.take() } else { Some(part) }
         });
         true
     }
