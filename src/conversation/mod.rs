@@ -2,7 +2,7 @@
 //!
 //! Ports, client address and exchange number are read out of the record's id
 //! (24 hex digits), the server's address is invented ([`SERVER`]). Each pair
-//! of ends is a [`session`]: handshake, requests and responses in segments of
+//! of ends is a session (`session.rs`): handshake, requests and responses in segments of
 //! [`MSS`], acknowledgements, FINs. Sequence numbers are such that
 //! whoever records the file again gives every message the id it had; a
 //! connection whose numbers no longer fit is closed, and another opened

@@ -19,7 +19,7 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Opens places for reading, one after the other as one source.
 ///
-/// No name means standard input; see [`expand`] for the others. Compression
+/// No name means standard input; see [`expand`](super::expand) for the others. Compression
 /// and format are told by the first bytes. A few files are opened, and
 /// decompressed, ahead of their turn on other threads; their number has no
 /// bound.

@@ -45,7 +45,7 @@ pub struct Note {
     /// A hash of the record's id.
     pub id: u64,
     /// In nanoseconds: of a request when it began, of a response when it
-    /// ended; of a replayed one how long it took, or [`NO_TIME`].
+    /// ended; of a replayed one how long it took, or `i64::MIN`.
     pub time: i64,
 }
 
