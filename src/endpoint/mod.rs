@@ -14,7 +14,7 @@ mod recent;
 
 pub use bytes::{open_bytes, open_bytes_until};
 pub use input::{Notice, ReadOptions, open};
-pub use output::{WriteOptions, create};
+pub use output::{FLUSH_INTERVAL, WriteOptions, create};
 pub use place::{Place, expand};
 
 #[cfg(test)]
