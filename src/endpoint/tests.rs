@@ -326,7 +326,7 @@ fn devices_are_written_as_they_are_and_a_full_one_is_named() {
 #[test]
 fn what_cannot_be_written_is_refused_before_anything_is() {
     let folder = Folder::new();
-    for (name, usage) in [("x%q.gor", true), ("x.pcap.gz", true), ("no/such/folder", false), (".", false)] {
+    for (name, usage) in [("x%q.gor", true), ("no/such/folder", false), (".", false)] {
         let error = write(&folder.path(name), &WriteOptions::default()).unwrap_err();
         assert_eq!(error.is_usage(), usage, "{error}");
     }

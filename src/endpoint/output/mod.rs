@@ -112,7 +112,7 @@ struct Plan {
     tell: Option<fn(&dyn fmt::Display)>,
     clock: fn() -> Timestamp,
     pool: Arc<Pool>,
-    ticker: Ticker,
+    ticker: Arc<Ticker>,
 }
 
 impl Plan {
@@ -168,7 +168,7 @@ fn plan(targets: &[Target], how: &WriteOptions<'_>) -> Arc<Plan> {
         tell: how.tell,
         clock: how.clock,
         pool: Arc::new(Pool::new(threads)),
-        ticker: Ticker::new(how.flush_interval),
+        ticker: Arc::new(Ticker::new(how.flush_interval)),
     })
 }
 

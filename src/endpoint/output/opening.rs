@@ -48,7 +48,10 @@ pub(super) fn file(plan: &Plan, path: &str, existing: Existing) -> Result<FileSi
     };
     let mut end = &[][..];
     if opened.is_regular {
-        refuse_input(&opened.file, path, plan)?;
+        // A file that was just created is no input, whatever a pattern finds now.
+        if !is_new {
+            refuse_input(&opened.file, path, plan)?;
+        }
         if existing == Existing::AsTold && !plan.appends && !is_new {
             opened.file.set_len(0).map_err(failed)?;
             opened.at = 0;
@@ -87,7 +90,7 @@ fn sink(plan: &Plan, output: Output, format: naming::Format, place: &str) -> Res
         plan.ticker.watch(&output).map_err(|error| Error::from(error).at(place))?;
     }
     let waits = is_regular && !plan.ticker.is_immediate();
-    Ok(FileSink::new(output, format, plan.tell, waits))
+    Ok(FileSink::new(output, format, plan.tell, waits.then(|| Arc::clone(&plan.ticker))))
 }
 
 fn pieces(plan: &Plan, compression: Compression) -> Option<Pieces> {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::file::Output;
 use super::naming::{Format, Tell};
+use super::ticker::Ticker;
 use crate::Result;
 use crate::record::{Run, Sink};
 
@@ -17,14 +18,19 @@ pub(super) struct FileSink {
     /// What makes another format of them.
     format: Option<Box<dyn Sink + Send>>,
     output: Arc<Mutex<Output>>,
-    /// Whether what is written may wait for the flush interval.
-    waits: bool,
+    /// Writes out what waits when the flush interval is over. None: nothing waits.
+    ticker: Option<Arc<Ticker>>,
 }
 
 impl FileSink {
-    pub(super) fn new(output: Arc<Mutex<Output>>, format: Format, tell: Option<Tell>, waits: bool) -> Self {
+    pub(super) fn new(
+        output: Arc<Mutex<Output>>,
+        format: Format,
+        tell: Option<Tell>,
+        ticker: Option<Arc<Ticker>>,
+    ) -> Self {
         let bytes = Box::new(Bytes(Arc::clone(&output)));
-        FileSink { format: format.sink(bytes, tell), output, waits }
+        FileSink { format: format.sink(bytes, tell), output, ticker }
     }
 }
 
@@ -37,7 +43,7 @@ impl Sink for FileSink {
     }
 
     fn flush(&mut self) -> Result<()> {
-        if self.waits {
+        if self.ticker.is_some() {
             return Ok(());
         }
         if let Some(format) = &mut self.format {
