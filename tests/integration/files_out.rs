@@ -10,11 +10,10 @@ const SEPARATOR: &str = "\n🐵🙈🙉\n";
 
 /// Requests numbered from `from` to before `to`.
 fn requests(from: u32, to: u32) -> String {
-    (from..to)
-        .map(|number| {
-            format!("1 {number:024x} 17639{number:014} 10\nGET /{number} HTTP/1.1\r\n\r\n{SEPARATOR}")
-        })
-        .collect()
+    let request = |number: u32| {
+        format!("1 {number:024x} 17639{number:014} 10\nGET /{number} HTTP/1.1\r\n\r\n{SEPARATOR}")
+    };
+    (from..to).map(request).collect::<Vec<_>>().concat()
 }
 
 struct Folder(tempfile::TempDir);
@@ -45,10 +44,9 @@ fn content(path: &str) -> Vec<u8> {
         _ => return std::fs::read(path).unwrap(),
     };
     let output = Command::new(program).args(["-dc", path]).output();
-    let output = match output {
-        Ok(output) => output,
+    let Ok(output) = output else {
         // Without the program our own reader must do.
-        Err(_) => return run("gor-filter", &[path], b"").stdout,
+        return run("gor-filter", &[path], b"").stdout;
     };
     assert!(output.status.success(), "{program} -dc {path}: {output:?}");
     output.stdout
@@ -95,7 +93,7 @@ fn what_is_added_to_half_a_record_does_not_become_part_of_it() {
     let path = folder.path("x.gor");
     let whole = requests(0, 3);
     for cut in [1, 5, SEPARATOR.len(), SEPARATOR.len() + 3] {
-        std::fs::write(&path, &whole[..whole.len()].as_bytes()[..whole.len() - cut]).unwrap();
+        std::fs::write(&path, &whole.as_bytes()[..whole.len() - cut]).unwrap();
         run("gor-filter", &["-o", &path, "--append"], requests(3, 5).as_bytes()).ends_with(0);
         let ran = run("gor-filter", &[&path], b"");
         ran.ends_with(0);

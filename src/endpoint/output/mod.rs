@@ -43,6 +43,7 @@ pub const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How to write places.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct WriteOptions<'a> {
     /// Whether an existing file is overwritten.
     pub is_forced: bool,
@@ -99,6 +100,7 @@ impl Default for WriteOptions<'_> {
 }
 
 /// What all files of one output have in common.
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 struct Plan {
     is_forced: bool,
     appends: bool,

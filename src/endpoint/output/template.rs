@@ -1,5 +1,7 @@
 //! Names of files with fields in them: `%Y-%m-%d/%r.gor`.
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 
 use crate::BadRule;
@@ -40,8 +42,7 @@ impl Template {
             text.push_str(&rest[..at]);
             let field = &rest[at + 1..];
             let (part, length) = match field.as_bytes() {
-                [b'%', ..] => (None, 1),
-                [b'i', ..] => (None, 1),
+                [b'%' | b'i', ..] => (None, 1),
                 [b'Y', ..] => (Some(Part::Time("%Y")), 1),
                 [b'm', ..] => (Some(Part::Time("%m")), 1),
                 [b'd', ..] => (Some(Part::Time("%d")), 1),
@@ -103,8 +104,9 @@ impl Template {
                 Part::Text(text) => name.push_str(text),
                 Part::Time(field) => name.push_str(&now.strftime(field).to_string()),
                 Part::Nanoseconds => {
+                    // Writing into a string cannot fail.
                     if let Some(nanoseconds) = nanoseconds {
-                        name.push_str(&format!("{nanoseconds:09}"));
+                        let _ = write!(name, "{nanoseconds:09}");
                     }
                 }
                 Part::Id => push_id(record.id, name),
@@ -126,11 +128,11 @@ fn push_id(id: &[u8], name: &mut String) {
         if is_safe || (byte == b'.' && name.len() > start) {
             name.push(char::from(byte));
         } else {
-            name.push_str(&format!("%{byte:02X}"));
+            let _ = write!(name, "%{byte:02X}");
         }
         if name.len() - start > MAX_ID {
             name.truncate(start + MAX_ID - 18);
-            name.push_str(&format!("%~{:016x}", hash(id)));
+            let _ = write!(name, "%~{:016x}", hash(id));
             return;
         }
     }

@@ -98,10 +98,10 @@ proptest! {
         let names = [folder.path().join(format!("out{end}")).display().to_string()];
         let flush_interval = if is_immediate { Duration::ZERO } else { FLUSH_INTERVAL };
         let compress_threads = NonZeroUsize::new(threads);
-        let how = WriteOptions { compress_threads, flush_interval, has_index, ..WriteOptions::default() };
+        let how = WriteOptions { has_index, flush_interval, compress_threads, ..WriteOptions::default() };
         let mut expected = records(&blocks);
         let is_whole = chunk_records.is_none() && chunk_size.is_none();
-        write(&names, &WriteOptions { chunk_records, chunk_size, ..how.clone() }, &blocks).unwrap();
+        write(&names, &WriteOptions { chunk_size, chunk_records, ..how.clone() }, &blocks).unwrap();
         if is_whole {
             write(&names, &WriteOptions { appends: true, ..how }, &more).unwrap();
             expected.extend(records(&more));
