@@ -247,13 +247,12 @@ fn a_full_disk_keeps_whole_records_and_says_which_was_the_last() {
     for name in ["x.gor", "x.gor.gz", "x.gor.zst"] {
         let path = folder.path(name);
         // Ids that do not compress well.
-        let input: String = (0..400_000_u64)
-            .map(|number| {
-                let id = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-                let noise = id.rotate_left(17).wrapping_mul(0xd6e8_feb8_6659_fd93);
-                format!("1 {id:016x} {number} 10\nGET /{noise:x} HTTP/1.1\r\n\r\n{SEPARATOR}")
-            })
-            .collect();
+        let record = |number: u64| {
+            let id = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let noise = id.rotate_left(17).wrapping_mul(0xd6e8_feb8_6659_fd93);
+            format!("1 {id:016x} {number} 10\nGET /{noise:x} HTTP/1.1\r\n\r\n{SEPARATOR}")
+        };
+        let input = (0..400_000).map(record).collect::<Vec<_>>().concat();
         let ran = run("gor-filter", &["-o", &path], input.as_bytes());
         ran.ends_with(1).says(&format!("{name}: no space left on device; its last whole record is number "));
         let said = ran.stderr.split("number ").nth(1).unwrap();
