@@ -23,7 +23,7 @@ _gor__filter() {
 
     case "${cmd}" in
         gor__filter)
-            opts="-o -v -q -h -V --threads --method --url --not-url --header --not-header --basic-auth --header-limit --param-limit --host --body --status --not-status --min-latency --max-latency --since --until --sample --complete --window --invert --kind --limit --count --strict --max-record --output --force --append --chunk-size --chunk-records --max-size --flush-interval --compress-level --compress-threads --index --split --sessions --instance --stats --stats-json --verbose --quiet --help --version"
+            opts="-o -v -q -h -V --threads --method --url --not-url --header --not-header --basic-auth --header-limit --param-limit --host --body --status --not-status --min-latency --max-latency --since --until --sample --complete --window --invert --kind --limit --count --strict --max-record --follow --output --force --append --chunk-size --chunk-records --max-size --flush-interval --compress-level --compress-threads --index --split --sessions --instance --stats --stats-json --verbose --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -35,6 +35,7 @@ complete -c gor-filter -l complete -d 'The message is whole: not marked as cut o
 complete -c gor-filter -l invert -d 'Write exactly the records that the rules drop, and drop those that they let pass'
 complete -c gor-filter -l count -d 'Print the number of records that would be written instead of them'
 complete -c gor-filter -l strict -d 'Fail at the first malformed record instead of skipping it'
+complete -c gor-filter -l follow -d 'Read files on as they grow, until interrupted, as `tail -F` does'
 complete -c gor-filter -l force -d 'Overwrite existing files'
 complete -c gor-filter -l append -d 'Add to existing files; to compressed ones a new gzip member or zstd frame'
 complete -c gor-filter -l index -d 'Write beside each file an index, FILE.idx: which times and kinds stand where'

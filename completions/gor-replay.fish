@@ -15,6 +15,7 @@ complete -c gor-replay -l compress-level -d 'Compress so much: 1 to 9 for gzip (
 complete -c gor-replay -l compress-threads -d 'Compress on so many threads; up to four of the cores unless given' -r
 complete -c gor-replay -l instance -d 'What %i in a name stands for; host name and process id unless given' -r
 complete -c gor-replay -l strict -d 'Fail at the first malformed record instead of skipping it'
+complete -c gor-replay -l follow -d 'Read files on as they grow, until interrupted, as `tail -F` does'
 complete -c gor-replay -l no-wait -d 'Send as fast as the target answers, on all connections'
 complete -c gor-replay -l original-host -d 'Leave Host as it was recorded'
 complete -c gor-replay -l dry-run -d 'Send nothing; tell what is recorded, and how long a replay takes'

@@ -20,6 +20,7 @@ complete -c gor-rewrite -l instance -d 'What %i in a name stands for; host name 
 complete -c gor-rewrite -l stats-json -d 'Write the ledger to this file, as JSON' -r -F
 complete -c gor-rewrite -l all -d 'Apply every --rewrite-url that matches, not the first alone'
 complete -c gor-rewrite -l strict -d 'Fail at the first malformed record instead of skipping it'
+complete -c gor-rewrite -l follow -d 'Read files on as they grow, until interrupted, as `tail -F` does'
 complete -c gor-rewrite -l force -d 'Overwrite existing files'
 complete -c gor-rewrite -l append -d 'Add to existing files; to compressed ones a new gzip member or zstd frame'
 complete -c gor-rewrite -l index -d 'Write beside each file an index, FILE.idx: which times and kinds stand where'

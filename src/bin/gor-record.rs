@@ -11,7 +11,7 @@ use clap::Parser;
 use gor_tools::capture::{self, Ledger};
 use gor_tools::cli::record::Args;
 use gor_tools::cli::{self, Exit, signals};
-use gor_tools::endpoint;
+use gor_tools::endpoint::{self, ReadOptions};
 use gor_tools::record::{Block, Sink as _, Source as _};
 
 #[global_allocator]
@@ -24,13 +24,16 @@ fn main() -> ExitCode {
 
 fn record(args: &Args) -> anyhow::Result<Exit> {
     let stop = signals::stop()?;
-    let is_stopping = Arc::clone(&stop);
+    let reading = ReadOptions { is_stopping: Arc::clone(&stop), ..ReadOptions::default() };
     let places = endpoint::expand(&args.read)?;
     let write = args.output.write_options(&args.read);
     let mut sink = endpoint::create(&args.output.output, &write)?;
+    reading.meter.set_total(endpoint::total_size(&places));
+    let meter = Arc::clone(&reading.meter);
+    let drawn = cli::progress(&meter, &args.output.output, args.verbosity.quiet);
     let taps = places.into_iter().map(move |place| -> capture::Tap {
-        let is_stopping = Arc::clone(&is_stopping);
-        (place.to_string(), Box::new(move || endpoint::open_bytes_until(&place, &is_stopping)))
+        let reading = reading.clone();
+        (place.to_string(), Box::new(move || endpoint::open_bytes(&place, &reading)))
     });
     let mut source = capture::Source::new(taps, args.capture_options());
 
@@ -42,7 +45,7 @@ fn record(args: &Args) -> anyhow::Result<Exit> {
             source.stop();
         }
         match source.read_block(&mut block) {
-            Ok(true) => {}
+            Ok(true) => meter.add_records(block.len() as u64),
             Ok(false) => break,
             // The input was ended in the middle of a packet, as it was told to.
             Err(_) if stop.load(Ordering::Relaxed) => continue,
@@ -61,6 +64,7 @@ fn record(args: &Args) -> anyhow::Result<Exit> {
         sink.finish()?;
     }
     drop(sink);
+    drop(drawn);
     tell(args, &source.ledger())?;
     Ok(exit)
 }

@@ -3,10 +3,12 @@
 use std::ffi::OsString;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use clap::Parser;
 use gor_tools::cli::replay::Args;
-use gor_tools::cli::{self, Exit};
+use gor_tools::cli::{self, Exit, Verbosity};
 use gor_tools::endpoint::{self, Place, ReadOptions};
 use gor_tools::observe;
 use gor_tools::pace::Pace;
@@ -41,7 +43,8 @@ fn join_loop(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
 fn run(args: &Args) -> Result<Exit> {
     let places = endpoint::expand(&args.input)?;
     let pace = Pace { speed: args.speed, max_wait: args.max_wait, no_wait: args.no_wait };
-    let reading = args.reading.read_options();
+    let stop = cli::signals::stop()?;
+    let reading = args.reading.reading(Verbosity { quiet: args.quiet, verbose: 0 }, &stop);
     if args.dry_run {
         let mut source = endpoint::open(&args.input, &reading)?;
         cli::report(DryRun::read(&mut *source, places.len(), pace, args.read_depth)?);
@@ -50,6 +53,9 @@ fn run(args: &Args) -> Result<Exit> {
     let rounds = args.rounds.map_or(1, NonZeroU64::get);
     if rounds > 1 && places.contains(&Place::Standard) {
         return Err(Error::Usage("--loop needs an input that can be read again; name files with -i".into()));
+    }
+    if rounds > 1 && args.reading.follow {
+        return Err(Error::Usage("--loop reads its input to the end, and with --follow it has none".into()));
     }
     let settings = Settings {
         pace,
@@ -61,7 +67,7 @@ fn run(args: &Args) -> Result<Exit> {
         echo: args.echo,
         workers: None,
     };
-    let outcome = replay(&settings, args, reading)?;
+    let outcome = replay(&settings, args, reading, &stop)?;
     if !args.quiet || outcome.has_failures() {
         cli::report(Summary(&outcome));
     }
@@ -73,7 +79,7 @@ fn run(args: &Args) -> Result<Exit> {
     }
 }
 
-fn replay(settings: &Settings, args: &Args, reading: ReadOptions) -> Result<Outcome> {
+fn replay(settings: &Settings, args: &Args, reading: ReadOptions, stop: &Arc<AtomicBool>) -> Result<Outcome> {
     let inputs = args.input.clone();
     // What is missing is told before anything is sent.
     let mut first = Some(endpoint::open(&inputs, &reading)?);
@@ -83,10 +89,9 @@ fn replay(settings: &Settings, args: &Args, reading: ReadOptions) -> Result<Outc
         [] => None,
         names => Some(endpoint::create(names, &writing)?),
     };
-    let stop = cli::signals::stop()?;
     replay::raise_descriptor_limit();
     let progress = observe::Progress::new(args.quiet);
-    let outcome = replay::run(settings, args.targets.clone(), open, out, &stop, |now| {
+    let outcome = replay::run(settings, args.targets.clone(), open, out, stop, |now| {
         let Progress { sent, answered, failed } = now;
         let rate = answered as f64 / progress.elapsed().as_secs_f64();
         progress.say(format!("{sent} sent, {answered} answered ({rate:.0}/s), {failed} failed"));

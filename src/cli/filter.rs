@@ -12,7 +12,7 @@ use regex::bytes::Regex;
 
 use super::values::{self, Moment};
 use super::{Exit, InputOptions, OutputOptions, Verbosity, note, signals};
-use crate::endpoint;
+use crate::endpoint::{self, Window};
 use crate::observe::Ledger;
 use crate::pipeline;
 use crate::record::{Intake, Kind, Run, Sink};
@@ -47,7 +47,7 @@ const MAX_THREADS: usize = 256;
     group(ArgGroup::new("asking").multiple(true)),
 )]
 pub struct Args {
-    /// Recordings to read one after the other: files, globs, `-`. Standard input when there is none.
+    /// Recordings to read one after the other: files, directories, globs, `-`. Standard input when there is none.
     ///
     /// Compression (gzip, zstd) and packet captures (pcap, pcapng) are recognised by their first bytes.
     #[arg(value_name = "INPUT")]
@@ -283,12 +283,18 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let filter = Filter::new(rules.clone()).context("the patterns cannot be used together")?;
     let mut filtering = Filtering::new(filter, Selection::new(args.choice(), &rules));
     let is_stopping = signals::stop()?;
-    let source = endpoint::open(&args.inputs, &args.input.read_options())?;
+    let mut reading = args.input.reading(args.verbosity, &is_stopping);
+    if !args.invert && (rules.since.is_some() || rules.until.is_some()) {
+        reading.window = Some(Window { since: rules.since, until: rules.until });
+    }
+    let source = endpoint::open(&args.inputs, &reading)?;
     let mut sink = args.sink()?;
 
     let threads = args.threads.or_else(|| std::thread::available_parallelism().ok());
     let threads = threads.unwrap_or(NonZeroUsize::MIN);
+    let drawn = super::progress(&reading.meter, &args.output.output, args.verbosity.quiet);
     let (intake, result) = pipeline::run(source, &mut filtering, &mut *sink, threads, &is_stopping);
+    drop(drawn);
 
     let tally = filtering.tally();
     tell_losses(&tally);

@@ -233,7 +233,7 @@ fn source(args: &Args, places: Vec<Named>, options: Options) -> Result<Box<dyn C
     let are_many = places.len() > options.fan_in;
     let inputs = places.into_iter().map(|named| {
         let first = (are_many && !args.sort && is_file(&named.place)).then(|| first_time(&named, &how));
-        Input { open: opener(named.name, named.shift, how), first }
+        Input { open: opener(named.name, named.shift, how.clone()), first }
     });
     let inputs = inputs.collect();
     let mut source: Box<dyn Counted + Send> = if args.sort {
@@ -269,7 +269,7 @@ fn opener(name: String, shift: Option<i64>, how: ReadOptions) -> Opener {
 /// The first record's time. An input that has none, or cannot be read, is
 /// opened before the others, and says so itself then.
 fn first_time(named: &Named, how: &ReadOptions) -> i64 {
-    let how = ReadOptions { most_read: 0, tell: |_| {}, ..*how };
+    let how = ReadOptions { most_read: 0, tell: |_| {}, ..how.clone() };
     let mut block = Block::new();
     let read =
         opener(named.name.clone(), named.shift, how)().and_then(|mut source| source.read_block(&mut block));

@@ -3,6 +3,7 @@
 pub mod filter;
 pub mod merge;
 mod options;
+mod progress;
 pub mod record;
 pub mod replay;
 pub mod rewrite;
@@ -11,4 +12,5 @@ pub mod signals;
 pub mod values;
 
 pub use options::{InputOptions, OutputOptions, Verbosity};
+pub use progress::{Drawn, progress};
 pub use run::{Exit, note, report, run};

@@ -1,6 +1,8 @@
 //! Groups of options that several tools share. Each is flattened into a tool's own.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::endpoint::{Notice, ReadOptions, WriteOptions};
@@ -19,6 +21,14 @@ pub struct InputOptions {
     /// Longest record accepted, up to 3gb.
     #[arg(long, value_name = "SIZE", default_value = "1gb", value_parser = max_record)]
     pub max_record: u64,
+    /// Read files on as they grow, until interrupted, as `tail -F` does.
+    ///
+    /// Files are read from their beginning, all at once, and records come as they are written; half a record
+    /// waits for its rest. A file that is renamed is read to its end, then the new one of its name; one that is
+    /// truncated is read from its beginning again; one that is not there is waited for. Compressed files may
+    /// grow too, by whole members or frames. Patterns and directories are looked up once.
+    #[arg(long)]
+    pub follow: bool,
 }
 
 impl InputOptions {
@@ -28,9 +38,31 @@ impl InputOptions {
         ReadOptions {
             max_record: self.max_record,
             is_strict: self.strict,
-            tell: |notice: &Notice<'_>| super::note(notice),
+            is_followed: self.follow,
+            tell: |notice: &Notice<'_>| {
+                if !notice.is_detail() {
+                    super::note(notice);
+                }
+            },
             ..ReadOptions::default()
         }
+    }
+
+    /// The same for a tool that ends when `is_stopping` turns true, and says
+    /// as much as the user wants to hear.
+    pub fn reading(&self, verbosity: Verbosity, is_stopping: &Arc<AtomicBool>) -> ReadOptions {
+        let mut options = self.read_options();
+        options.is_stopping = Arc::clone(is_stopping);
+        if verbosity.quiet {
+            options.tell = |notice| {
+                if notice.is_error() {
+                    super::note(notice);
+                }
+            };
+        } else if verbosity.verbose > 0 {
+            options.tell = |notice| super::note(notice);
+        }
+        options
     }
 }
 

@@ -190,9 +190,11 @@ pub fn run(command: &CommandLine) -> anyhow::Result<Exit> {
     let rules = command.rules.iter().map(|(_, rule)| rule.clone()).collect();
     let mut rewriting = Rewriting::new(rules, args.all);
     let is_stopping = signals::stop()?;
-    let mut source = endpoint::open(&args.inputs, &args.input.read_options())?;
+    let reading = args.input.reading(args.verbosity, &is_stopping);
+    let mut source = endpoint::open(&args.inputs, &reading)?;
     let to = args.output.write_options(&args.inputs);
     let mut sink = endpoint::create(&args.output.output, &to)?;
+    let drawn = super::progress(&reading.meter, &args.output.output, args.verbosity.quiet);
     // Where there is a middleware, its input is what ends; what it still answers is taken.
     let mut pipeline_stop = Arc::clone(&is_stopping);
     let mut traffic = None;
@@ -207,6 +209,7 @@ pub fn run(command: &CommandLine) -> anyhow::Result<Exit> {
     let threads = args.threads.or_else(|| std::thread::available_parallelism().ok());
     let threads = threads.unwrap_or(NonZeroUsize::MIN);
     let (intake, result) = pipeline::run(source, &mut rewriting, &mut *sink, threads, &pipeline_stop);
+    drop(drawn);
 
     let mut ledger = ledger(rewriting.tally(), &command.rules, &intake);
     if let Some(traffic) = traffic {

@@ -44,14 +44,18 @@ pub fn run(name: &str, tool: impl FnOnce() -> anyhow::Result<Exit>) -> ExitCode 
 /// Prints a report to a person, on standard error. Where that is closed or full
 /// there is nobody left to tell.
 pub fn report(text: impl std::fmt::Display) {
-    let _ = write!(std::io::stderr(), "{text}");
+    super::progress::aside(|| {
+        let _ = write!(std::io::stderr(), "{text}");
+    });
 }
 
 /// Says one line to a person, on standard error, with the tool's name in front.
 pub fn note(line: impl std::fmt::Display) {
     let name = NAME.get().map_or("gor-tools", String::as_str);
     // Where even this cannot be said, the exit status must do.
-    let _ = writeln!(std::io::stderr(), "{name}: {line}");
+    super::progress::aside(|| {
+        let _ = writeln!(std::io::stderr(), "{name}: {line}");
+    });
 }
 
 fn exit_for(error: &anyhow::Error) -> Exit {

@@ -1,18 +1,22 @@
 //! The bytes of a place, decompressed.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, ErrorKind, Read};
+use std::io::{self, BufReader, ErrorKind, Read, Seek as _, SeekFrom};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use flate2::bufread::GzDecoder;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use super::ahead::pump;
+use super::decode::{Gunzip, Unzstd};
 use super::format::{Compression, MAGIC};
+use super::index::{Index, sidecar};
 use super::place::Place;
-use crate::{Error, Result};
+use super::reading::{Notice, ReadOptions, Window};
+use crate::observe::Meter;
+use crate::{Position, Result};
 
 /// Bytes looked at before it is decided what an input is.
 const FIRST_READ: usize = 1 << 16;
@@ -20,57 +24,121 @@ const FIRST_READ: usize = 1 << 16;
 /// Compressed bytes read at once.
 const COMPRESSED_READ: usize = 1 << 18;
 
-/// Largest zstd window accepted: 128 MiB, as the `zstd` program does. Only
-/// `--long` and `--ultra` ever use more than 8 MiB.
-const MAX_WINDOW_LOG: u32 = 27;
-
 /// Any stream of bytes.
 pub(super) type Bytes = Box<dyn Read + Send>;
 
-/// Opens a place and decompresses what it holds.
+/// Opens a place and decompresses what it holds, on a thread of its own.
 ///
 /// gzip members and zstd frames may follow each other, and zero bytes the last
 /// gzip member. Where compressed data is cut or damaged, what decodes is
 /// delivered before the error. Errors on opening name the place, those on
-/// reading do not.
-pub fn open_bytes(place: &Place) -> Result<Box<dyn Read + Send>> {
-    open(place, |file| file)
+/// reading do not. The bytes end when [`ReadOptions::is_stopping`] turns true,
+/// even while a silent pipe is waited for.
+pub fn open_bytes(place: &Place, how: &ReadOptions) -> Result<Box<dyn Read + Send>> {
+    match open_coded(place, how)?.0 {
+        Coded::Plain(bytes) => Ok(bytes),
+        Coded::Compressed(decoder) => Ok(pump(decoder)?),
+    }
 }
 
-/// The same, but the bytes end when `is_stopping` turns true, even while a
-/// silent pipe is waited for.
-pub fn open_bytes_until(place: &Place, is_stopping: &Arc<AtomicBool>) -> Result<Box<dyn Read + Send>> {
-    open(place, |file| Stoppable { file, is_stopping: Arc::clone(is_stopping) })
+/// What a place gives: its own bytes, or those that must be worked for.
+pub(super) enum Coded {
+    Plain(Bytes),
+    Compressed(Bytes),
 }
 
-fn open<R: Read + Send + 'static>(place: &Place, wrap: impl FnOnce(File) -> R) -> Result<Bytes> {
-    let name = || place.to_string();
-    let file = open_file(place).map_err(|error| error.at(name()))?;
-    Ok(decompress(Peeked::new(wrap(file)).map_err(|error| Error::from(error).at(name()))?)?)
+/// Opens a place, and says where in the stream of its records the bytes begin:
+/// only a part of it is read where its index tells which. Nothing is
+/// decompressed before it is read.
+pub(super) fn open_coded(place: &Place, how: &ReadOptions) -> Result<(Coded, Position)> {
+    let open = || -> Result<(Coded, Position)> {
+        let mut feed = Feed::new(open_file(place)?, how)?;
+        let mut start = Position { record: 1, byte: 0 };
+        if let Some(index) = index(place, how) {
+            let Window { since, until } = how.window.unwrap_or_default();
+            feed.left = 0;
+            if let Some(part) = index.range(since, until) {
+                feed.file.seek(SeekFrom::Start(part.offset))?;
+                feed.left = part.end - part.offset;
+                start = part.start;
+            }
+        }
+        Ok((decoded(feed)?, start))
+    };
+    open().map_err(|error| error.at(place.to_string()))
+}
+
+/// The index of a file, where it is of use.
+fn index(place: &Place, how: &ReadOptions) -> Option<Index> {
+    let (Place::File(path), Some(_)) = (place, how.window) else { return None };
+    let index = Index::load(path);
+    if index.is_none() && sidecar(path).exists() {
+        (how.tell)(&Notice::StaleIndex(&place.to_string()));
+    }
+    index
+}
+
+/// Looks how a stream is compressed.
+pub(super) fn decoded(input: impl Read + Send + 'static) -> io::Result<Coded> {
+    let input = Peeked::new(input)?;
+    let buffered = |input| BufReader::with_capacity(COMPRESSED_READ, input);
+    Ok(match Compression::of(input.first()) {
+        Compression::None => Coded::Plain(Box::new(input)),
+        Compression::Gzip => Coded::Compressed(Box::new(Gunzip::new(buffered(input)))),
+        Compression::Zstd => Coded::Compressed(Box::new(Unzstd::new(buffered(input))?)),
+    })
 }
 
 /// How often a wait for input looks whether it is to end.
 const STOP_CHECK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
-/// A file that ends when it is told to.
-struct Stoppable {
+/// A file that ends when it is told to, and counts what is read of it.
+struct Feed {
     file: File,
+    /// Whether its next bytes may have to be waited for.
+    may_wait: bool,
+    /// How much of it is still to be read, at most.
+    left: u64,
     is_stopping: Arc<AtomicBool>,
+    meter: Arc<Meter>,
 }
 
-impl Read for Stoppable {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+impl Feed {
+    fn new(file: File, how: &ReadOptions) -> io::Result<Self> {
+        let may_wait = !file.metadata()?.is_file();
+        let (is_stopping, meter) = (Arc::clone(&how.is_stopping), Arc::clone(&how.meter));
+        Ok(Feed { file, may_wait, left: u64::MAX, is_stopping, meter })
+    }
+
+    /// Waits for bytes, or for the end. False: it is to end.
+    fn wait(&self) -> io::Result<bool> {
         loop {
             if self.is_stopping.load(Ordering::Relaxed) {
-                return Ok(0);
+                return Ok(false);
+            }
+            if !self.may_wait {
+                return Ok(true);
             }
             let mut waiting = [PollFd::new(&self.file, PollFlags::IN)];
             match poll(&mut waiting, Some(&STOP_CHECK)) {
                 Ok(0) | Err(Errno::INTR) => {}
-                Ok(_) => return self.file.read(out),
+                Ok(_) => return Ok(true),
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+}
+
+impl Read for Feed {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if !self.wait()? {
+            return Ok(0);
+        }
+        let most = out.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let read = self.file.read(&mut out[..most])?;
+        self.left -= read as u64;
+        self.meter.add_bytes(read as u64);
+        Ok(read)
     }
 }
 
@@ -86,17 +154,20 @@ fn open_file(place: &Place) -> Result<File> {
     Ok(file)
 }
 
-fn decompress(input: Peeked<impl Read + Send + 'static>) -> io::Result<Bytes> {
-    match Compression::of(input.first()) {
-        Compression::None => Ok(Box::new(input)),
-        Compression::Gzip => Ok(Box::new(Gunzip::new(BufReader::with_capacity(COMPRESSED_READ, input)))),
-        Compression::Zstd => {
-            let input = BufReader::with_capacity(COMPRESSED_READ, input);
-            let mut decoder = zstd::stream::read::Decoder::with_buffer(input)?;
-            decoder.window_log_max(MAX_WINDOW_LOG)?;
-            Ok(Box::new(Unzstd(decoder)))
+/// Size of all places together, if each of them is a file.
+pub fn total_size<'a>(places: impl IntoIterator<Item = &'a Place>) -> Option<u64> {
+    places.into_iter().map(size).sum()
+}
+
+/// Size of a place that is a file.
+fn size(place: &Place) -> Option<u64> {
+    let found = match place {
+        Place::Standard => {
+            io::stdin().as_fd().try_clone_to_owned().and_then(|file| File::from(file).metadata())
         }
-    }
+        Place::File(path) => std::fs::metadata(path),
+    };
+    found.ok().filter(std::fs::Metadata::is_file).map(|found| found.len())
 }
 
 /// A stream whose beginning was read already, and is read again.
@@ -150,81 +221,5 @@ impl<R: Read> Read for Peeked<R> {
             self.given = 0;
         }
         Ok(length)
-    }
-}
-
-/// gzip members one after the other.
-struct Gunzip<R> {
-    /// None after the last one, or after damage.
-    member: Option<GzDecoder<R>>,
-}
-
-impl<R: BufRead> Gunzip<R> {
-    fn new(input: R) -> Self {
-        Gunzip { member: Some(GzDecoder::new(input)) }
-    }
-}
-
-impl<R: BufRead> Read for Gunzip<R> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        while let Some(member) = &mut self.member {
-            match member.read(out) {
-                Ok(0) if !out.is_empty() => {}
-                Err(error) if error.kind() != ErrorKind::Interrupted => {
-                    self.member = None;
-                    return Err(damage("gzip", &error));
-                }
-                result => return result,
-            }
-            let Some(mut input) = self.member.take().map(GzDecoder::into_inner) else { break };
-            if has_next_member(&mut input)? {
-                *self = Gunzip::new(input);
-            }
-        }
-        Ok(0)
-    }
-}
-
-/// Whether another gzip member follows. Zero bytes up to the end are padding,
-/// as tapes and block devices have it.
-fn has_next_member(input: &mut impl BufRead) -> io::Result<bool> {
-    let mut is_padded = false;
-    loop {
-        let bytes = input.fill_buf()?;
-        let Some(&first) = bytes.first() else { return Ok(false) };
-        if first == 0x1f && !is_padded {
-            return Ok(true);
-        }
-        let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
-        if zeros == 0 {
-            return Err(io::Error::new(ErrorKind::InvalidData, "what follows the gzip data is no gzip data"));
-        }
-        is_padded = true;
-        input.consume(zeros);
-    }
-}
-
-/// zstd frames one after the other, with errors that say so.
-struct Unzstd<R: BufRead>(zstd::stream::read::Decoder<'static, R>);
-
-impl<R: BufRead> Read for Unzstd<R> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        self.0.read(out).map_err(|error| damage("zstd", &error))
-    }
-}
-
-/// What a decoder's error means to a person.
-fn damage(name: &str, error: &io::Error) -> io::Error {
-    match error.kind() {
-        ErrorKind::Interrupted => io::Error::from(ErrorKind::Interrupted),
-        ErrorKind::UnexpectedEof => {
-            let text = format!("the {name} data ends early: the file was cut");
-            io::Error::new(ErrorKind::UnexpectedEof, text)
-        }
-        ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::Other => {
-            io::Error::new(ErrorKind::InvalidData, format!("the {name} data is damaged: {error}"))
-        }
-        // The file below could not be read: its own words are best.
-        kind => error.raw_os_error().map_or_else(|| io::Error::from(kind), io::Error::from_raw_os_error),
     }
 }

@@ -98,8 +98,6 @@ pub(super) struct Index {
     /// decompressed length.
     end: Position,
 }
-
-#[cfg_attr(not(test), allow(dead_code, reason = "the input will look times up here; until then the laws do"))]
 /// A part of a file, of whole groups of records.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Part {
@@ -154,10 +152,6 @@ impl Index {
     /// them. Thus a rule that judges exchanges by their request comes to the
     /// same whether it reads the part or the whole, unless request and
     /// response are more than 131072 requests apart.
-    #[cfg_attr(
-        not(test),
-        allow(dead_code, reason = "the input will look times up here; until then the laws do")
-    )]
     pub(super) fn range(&self, since: Option<i64>, until: Option<i64>) -> Option<Part> {
         let (since, until) = (since.unwrap_or(i64::MIN), until.unwrap_or(i64::MAX));
         let is_within = |group: &Group| group.earliest <= until && since <= group.latest;

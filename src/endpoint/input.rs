@@ -1,14 +1,15 @@
 //! Several places read one after the other, as one source of records.
 
-use std::fmt;
-
-use super::bytes::{Bytes, Peeked, open_bytes};
+use super::ahead::Ahead;
+use super::bytes::{Bytes, Peeked, total_size};
+use super::follow::Followed;
 use super::format::{Format, resembles};
-use super::place::{Place, expand};
+use super::place::{Found, Place, find};
+use super::reading::{Notice, ReadOptions};
 use crate::capture::{self, Tap};
 use crate::http::{Framer, RequestContext, Step};
 use crate::record::{Block, Intake, Kind, Options, Reader, Source};
-use crate::{Error, Result};
+use crate::{Error, Position, Result};
 
 /// How much of an input's beginning is kept to say what it looks like.
 const BEGINNING: usize = 512;
@@ -16,114 +17,45 @@ const BEGINNING: usize = 512;
 /// UTF-8's mark at the beginning of a file, which some editors write.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// How to read places.
-#[derive(Clone, Copy, Debug)]
-pub struct ReadOptions {
-    /// Longest record accepted, in bytes.
-    pub max_record: u64,
-    /// Whether the first malformed record is an error.
-    pub is_strict: bool,
-    /// Most bytes read at once, which is what blocks are as large as; see
-    /// [`Options::most_read`].
-    pub most_read: usize,
-    /// Hears what a person should know before the end.
-    pub tell: fn(&Notice<'_>),
-}
-
-impl Default for ReadOptions {
-    fn default() -> Self {
-        let Options { max_record, is_strict, most_read, .. } = Options::default();
-        ReadOptions { max_record, is_strict, most_read, tell: |_| {} }
-    }
-}
-
-/// Something about one of the places that is read. Its text is one line.
-#[derive(Debug)]
-pub enum Notice<'a> {
-    /// It could not be read, or not to its end. The other places are read all
-    /// the same, and the source ends with an error.
-    Failed(&'a Error),
-    /// Records of it are malformed and were skipped.
-    Malformed {
-        /// The place's name.
-        place: &'a str,
-        /// What was read from this place alone.
-        intake: &'a Intake,
-    },
-    /// Its last record is not whole.
-    Unfinished {
-        /// The place's name.
-        place: &'a str,
-        /// What was read from this place alone.
-        intake: &'a Intake,
-    },
-    /// It is a capture, and not all of its traffic became records.
-    Lost {
-        /// The place's name.
-        place: &'a str,
-        /// What was lost, and why.
-        losses: &'a str,
-    },
-}
-
-impl fmt::Display for Notice<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Notice::Failed(error) => error.fmt(f),
-            Notice::Malformed { place, intake } => {
-                if let Some((position, rule)) = &intake.first_malformed {
-                    write!(f, "{place}: {position}: {rule}")?;
-                }
-                match intake.malformed {
-                    1 => f.write_str("; it is skipped"),
-                    count => write!(f, "; {count} such malformed records are skipped"),
-                }
-            }
-            Notice::Unfinished { place, intake } => {
-                let position = intake.unfinished.unwrap_or_default();
-                write!(f, "{place}: {position}: the input ends inside this record")
-            }
-            Notice::Lost { place, losses } => write!(f, "{place}: {losses}"),
-        }
-    }
-}
-
 /// Opens places for reading, one after the other as one source.
 ///
 /// No name means standard input; see [`expand`] for the others. Compression
-/// and format are told by the first bytes. Files are opened when their turn
-/// comes, so that their number has no bound.
+/// and format are told by the first bytes. A few files are opened, and
+/// decompressed, ahead of their turn on other threads; their number has no
+/// bound.
 ///
 /// A place that cannot be read, or whose data is cut or damaged, does not hide
 /// the others: with a single place its error is the result, with several it
 /// goes to [`ReadOptions::tell`], and after the last place comes an error that
 /// counts them. Files that are missing are told here, before anything is read.
+/// A file that was only found in a directory may hold no record; it is told.
+///
+/// Files that are followed have no turns: see [`ReadOptions::is_followed`].
 pub fn open(names: &[String], how: &ReadOptions) -> Result<Box<dyn Source + Send>> {
-    let places = expand(names)?;
-    let mut inputs = Inputs {
-        total: places.len(),
-        failed: 0,
-        rest: Vec::new().into_iter(),
-        current: None,
-        before: Intake::default(),
-        how: *how,
-    };
-    let mut readable = Vec::with_capacity(places.len());
-    for place in places {
-        match look(&place) {
-            Ok(()) => readable.push(place),
-            Err(error) => inputs.fail(error)?,
+    let places = find(names)?;
+    if how.is_followed {
+        return Ok(Box::new(Followed::start(places, how)?));
+    }
+    let total = places.len();
+    let mut failed = Failed { count: 0, total, how: how.clone() };
+    let mut readable = Vec::with_capacity(total);
+    for found in places {
+        match look(&found.place) {
+            Ok(()) => readable.push(found),
+            Err(error) => failed.add(error)?,
         }
     }
-    inputs.rest = readable.into_iter();
-    Ok(Box::new(inputs))
+    how.meter.set_total(total_size(readable.iter().map(|found| &found.place)));
+    let rest = Ahead::new(readable, how);
+    Ok(Box::new(Inputs { rest, current: None, before: Intake::default(), failed, how: how.clone() }))
 }
 
 /// Whether a place is there, and is no directory.
 fn look(place: &Place) -> Result<()> {
     let Place::File(path) = place else { return Ok(()) };
     match std::fs::metadata(path) {
-        Ok(found) if found.is_dir() => Err(std::io::Error::from(std::io::ErrorKind::IsADirectory)),
+        // Only one that cannot be listed is left of those that were named.
+        Ok(found) if found.is_dir() => std::fs::read_dir(path).map(|_| ()),
         Ok(_) => Ok(()),
         Err(error) => Err(error),
     }
@@ -132,18 +64,28 @@ fn look(place: &Place) -> Result<()> {
 
 /// The places, those that wait and the one that is read.
 struct Inputs {
-    total: usize,
-    failed: usize,
-    rest: std::vec::IntoIter<Place>,
+    rest: Ahead,
     current: Option<Input>,
     /// What was read from the places before the current one.
     before: Intake,
+    failed: Failed,
     how: ReadOptions,
 }
 
+/// The places that could not be read.
+pub(super) struct Failed {
+    pub(super) count: usize,
+    pub(super) total: usize,
+    pub(super) how: ReadOptions,
+}
+
 /// One open place.
-struct Input {
+pub(super) struct Input {
     name: String,
+    /// Whether it may hold no record: nobody named it.
+    is_below: bool,
+    /// Half a record that reading was stopped in.
+    left_out: u64,
     /// The first bytes, decompressed.
     beginning: Vec<u8>,
     records: Records,
@@ -158,10 +100,10 @@ enum Records {
 }
 
 impl Input {
-    fn open(place: &Place, how: &ReadOptions) -> Result<Self> {
-        let name = place.to_string();
-        let mut bytes =
-            Peeked::new(open_bytes(place)?).map_err(|error| Error::from(error).at(name.as_str()))?;
+    /// A place from its first byte on. An error names it.
+    pub(super) fn new(found: &Found, bytes: Bytes, start: Position, how: &ReadOptions) -> Result<Self> {
+        let name = found.place.to_string();
+        let mut bytes = Peeked::new(bytes).map_err(|error| Error::from(error).at(name.as_str()))?;
         let beginning = bytes.first()[..bytes.first().len().min(BEGINNING)].to_vec();
         let records = match Format::of(&beginning) {
             Format::Capture => {
@@ -175,10 +117,10 @@ impl Input {
                 }
                 let ReadOptions { max_record, is_strict, most_read, .. } = *how;
                 let options = Options { max_record, is_strict, most_read, is_whole };
-                Records::Gor(Box::new(Reader::new(bytes, options)))
+                Records::Gor(Box::new(Reader::new(bytes, options).starting_at(start)))
             }
         };
-        Ok(Input { name, beginning, records, failure: None })
+        Ok(Input { name, is_below: found.is_below, left_out: 0, beginning, records, failure: None })
     }
 
     fn source(&mut self) -> &mut dyn Source {
@@ -188,18 +130,34 @@ impl Input {
         }
     }
 
-    fn intake(&self) -> Intake {
-        match &self.records {
+    pub(super) fn intake(&self) -> Intake {
+        let mut intake = match &self.records {
             Records::Gor(reader) => reader.intake(),
             Records::Capture(capture) => capture.intake(),
+        };
+        if self.left_out > 0 {
+            intake.records -= self.left_out;
+            intake.unfinished = None;
         }
+        intake
     }
 
     /// The next records, or how this place ended: its error names it.
-    fn read_block(&mut self, block: &mut Block, how: &ReadOptions) -> Result<bool> {
+    pub(super) fn read_block(&mut self, block: &mut Block, how: &ReadOptions) -> Result<bool> {
         loop {
             match self.source().read_block(block) {
-                Ok(true) => return Ok(true),
+                Ok(true) => {
+                    if how.is_over() && self.left_out == 0 && self.intake().unfinished.is_some() {
+                        // The rest of the last record is there; it was not waited for.
+                        self.left_out = 1;
+                        block.pop();
+                        if block.is_empty() {
+                            return Ok(false);
+                        }
+                    }
+                    how.meter.add_records(block.len() as u64);
+                    return Ok(true);
+                }
                 Ok(false) => break,
                 Err(error) => {
                     let error = match self.records {
@@ -211,6 +169,10 @@ impl Input {
                     self.failure.get_or_insert(error);
                 }
             }
+        }
+        if how.is_over() {
+            // Data that was not read to its end may well look cut.
+            return Ok(false);
         }
         self.tell_flaws(how);
         match self.failure.take() {
@@ -244,7 +206,11 @@ impl Input {
         }
         if intake.records == 0 && intake.bytes > 0 {
             let text = format!("no record in it; it looks like {}", resembles(&self.beginning));
-            return Err(Error::Invalid(text));
+            let error = Error::Invalid(text);
+            if !self.is_below {
+                return Err(error);
+            }
+            (how.tell)(&Notice::PassedOver(&error.at(self.name.as_str())));
         }
         Ok(())
     }
@@ -267,37 +233,54 @@ fn is_whole(kind: Kind, payload: &[u8]) -> bool {
     }
 }
 
-impl Inputs {
+impl Failed {
     /// Takes note of a place that could not be read. The only one is the
     /// whole input; so is one that breaks a rule the user made strict.
-    fn fail(&mut self, error: Error) -> Result<()> {
-        self.failed += 1;
+    pub(super) fn add(&mut self, error: Error) -> Result<()> {
+        self.count += 1;
         if self.total == 1 || (self.how.is_strict && breaks_rule(&error)) {
-            self.rest = Vec::new().into_iter();
-            self.failed = 0;
+            self.count = 0;
             return Err(error);
         }
         (self.how.tell)(&Notice::Failed(&error));
         Ok(())
     }
 
+    /// How reading ends. Told once.
+    pub(super) fn end(&mut self) -> Result<bool> {
+        match std::mem::take(&mut self.count) {
+            0 => Ok(false),
+            count => {
+                let text = format!("{count} of {} inputs could not be read whole", self.total);
+                Err(Error::Invalid(text))
+            }
+        }
+    }
+}
+
+impl Inputs {
     fn close(&mut self) {
         if let Some(input) = self.current.take() {
-            self.before = self.intake_with(&input.intake());
+            self.before = join(&self.before, &input.intake());
         }
     }
 
-    fn intake_with(&self, now: &Intake) -> Intake {
-        let before = &self.before;
-        Intake {
-            records: before.records + now.records,
-            bytes: before.bytes + now.bytes,
-            malformed: before.malformed + now.malformed,
-            first_malformed: before.first_malformed.or(now.first_malformed),
-            too_large: before.too_large + now.too_large,
-            first_too_large: before.first_too_large.or(now.first_too_large),
-            unfinished: now.unfinished.or(before.unfinished),
-        }
+    /// After an error that ends everything nothing more is read.
+    fn fail(&mut self, error: Error) -> Result<()> {
+        self.failed.add(error).inspect_err(|_| self.rest.stop())
+    }
+}
+
+/// What was read from one place and then from another.
+pub(super) fn join(before: &Intake, now: &Intake) -> Intake {
+    Intake {
+        records: before.records + now.records,
+        bytes: before.bytes + now.bytes,
+        malformed: before.malformed + now.malformed,
+        first_malformed: before.first_malformed.or(now.first_malformed),
+        too_large: before.too_large + now.too_large,
+        first_too_large: before.first_too_large.or(now.first_too_large),
+        unfinished: now.unfinished.or(before.unfinished),
     }
 }
 
@@ -313,6 +296,9 @@ fn breaks_rule(error: &Error) -> bool {
 impl Source for Inputs {
     fn read_block(&mut self, block: &mut Block) -> Result<bool> {
         loop {
+            if self.how.is_over() && self.current.is_none() {
+                self.rest.stop();
+            }
             if let Some(input) = &mut self.current {
                 match input.read_block(block, &self.how) {
                     Ok(true) => return Ok(true),
@@ -322,26 +308,20 @@ impl Source for Inputs {
                         self.fail(error)?;
                     }
                 }
-            } else if let Some(place) = self.rest.next() {
-                match Input::open(&place, &self.how) {
+            } else if let Some((found, bytes)) = self.rest.next() {
+                match bytes.and_then(|(bytes, start)| Input::new(&found, bytes, start, &self.how)) {
                     Ok(input) => self.current = Some(input),
                     Err(error) => self.fail(error)?,
                 }
             } else {
                 block.clear();
-                return match std::mem::take(&mut self.failed) {
-                    0 => Ok(false),
-                    failed => {
-                        let text = format!("{failed} of {} inputs could not be read whole", self.total);
-                        Err(Error::Invalid(text))
-                    }
-                };
+                return self.failed.end();
             }
         }
     }
 
     fn intake(&self) -> Intake {
         let now = self.current.as_ref().map(Input::intake).unwrap_or_default();
-        self.intake_with(&now)
+        join(&self.before, &now)
     }
 }

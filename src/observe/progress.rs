@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::Meter;
+use super::advance::describe;
+
 /// How often the line is drawn anew, a second.
 const DRAWS: u8 = 5;
 
 /// A line at the bottom of the terminal. Where standard error is none, nothing is ever drawn.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Progress(ProgressBar);
 
 impl Progress {
@@ -28,6 +31,16 @@ impl Progress {
     pub fn say(&self, text: String) {
         self.0.set_message(text);
         self.0.tick();
+    }
+
+    /// Shows how far reading has come.
+    pub fn say_advance(&self, meter: &Meter) {
+        self.say(describe(meter, self.elapsed()));
+    }
+
+    /// Takes the line out of the way while something is printed.
+    pub fn aside(&self, print: impl FnOnce()) {
+        self.0.suspend(print);
     }
 
     /// How long this has been going on.

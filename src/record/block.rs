@@ -179,6 +179,13 @@ impl Block {
         })
     }
 
+    /// Takes the last record away.
+    pub fn pop(&mut self) {
+        if let Some(span) = self.spans.pop() {
+            self.filled = span.start as usize;
+        }
+    }
+
     /// Numbers the records as those that follow so many records and bytes.
     pub fn continue_after(&mut self, records: u64, bytes: u64) {
         self.origin = Position { record: records + 1, byte: bytes };

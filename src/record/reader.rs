@@ -143,6 +143,12 @@ impl<R: Read> Reader<R> {
         }
     }
 
+    /// The same for an input that is the rest of a stream from here on.
+    #[must_use]
+    pub fn starting_at(self, position: Position) -> Self {
+        Reader { position, ..self }
+    }
+
     /// Reads once, into the room after what is filled.
     fn fill(&mut self, block: &mut Block) {
         let wanted = block.filled + self.read_size;

@@ -6,6 +6,8 @@
 //! wait for their response where a rule asks it, and kinds, inversion and the
 //! limit are applied. [`Filtering`] is both as a [`Stage`] of the copy loop.
 
+pub mod redact;
+
 mod fates;
 mod filter;
 mod filtering;

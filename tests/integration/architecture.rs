@@ -17,7 +17,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("transform", &["record", "http"]),
     ("capture", &["packet", "tcp", "http", "record", "observe"]),
     ("conversation", &["packet", "tcp", "http", "record"]),
-    ("endpoint", &["record", "packet", "capture", "conversation", "http"]),
+    ("endpoint", &["record", "packet", "capture", "conversation", "http", "observe"]),
     ("pipeline", &["record", "transform"]),
     ("middleware", &["record"]),
     ("replay", &["record", "http", "pace", "observe"]),

@@ -33,7 +33,7 @@ fn exit_statuses_and_what_is_said() {
         ("gor-record -r $SHOP --responses >&-", 0, ""),
         ("gor-record -r missing -o null:", 1, "gor-record: missing: no such file or directory\n"),
         ("gor-record -r 'missing*' -o null:", 1, "gor-record: missing*: no file matches this pattern\n"),
-        ("gor-record -r . -o null:", 1, "gor-record: .: is a directory\n"),
+        ("mkdir dir; gor-record -r dir -o null:", 1, "gor-record: dir: no file in this directory\n"),
         ("gor-record -r $SHOP >/dev/full", 1, "gor-record: standard output: no space left on device\n"),
         ("gor-record -r $SHOP -o /dev/full", 1, "gor-record: /dev/full: no space left on device\n"),
         ("gor-record -r missing -o null: 2>/dev/full", 1, ""),

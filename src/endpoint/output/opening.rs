@@ -16,6 +16,7 @@ use crate::endpoint::bytes::open_bytes;
 use crate::endpoint::format::Compression;
 use crate::endpoint::index::{Builder, Index, sidecar};
 use crate::endpoint::place::{Place, expand};
+use crate::endpoint::reading::ReadOptions;
 use crate::record::SEPARATOR;
 use crate::{Error, Result};
 
@@ -177,7 +178,7 @@ fn missing_end(path: &str) -> Result<&'static [u8]> {
         file.read_to_end(&mut last)?;
         keep(&last);
     } else {
-        let mut bytes = open_bytes(&Place::File(path.into()))?;
+        let mut bytes = open_bytes(&Place::File(path.into()), &ReadOptions::default())?;
         let mut buffer = vec![0; 1 << 16];
         loop {
             match bytes.read(&mut buffer) {

@@ -1,0 +1,263 @@
+//! Files that grow, read on as `tail -F` does: through rotation and truncation.
+
+use std::fs::{File, Metadata};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use super::bytes::{Coded, decoded, open_coded};
+use super::input::{Failed, Input, join};
+use super::place::{Found, Place};
+use super::reading::{Notice, ReadOptions};
+use crate::record::{Block, Intake, Source};
+use crate::{Error, Position, Result};
+
+/// Files followed at once: each has a thread and a buffer of its own.
+const MAX_FOLLOWED: usize = 64;
+
+/// How often it is looked whether a file has grown. Unlike notifications from
+/// the kernel this works on network file systems too.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// Bytes read at once, which bounds the buffers.
+const READ: usize = 1 << 16;
+
+/// Several places followed at once. Records come in the order of their place,
+/// but between places as they are found.
+pub(super) struct Followed {
+    events: Receiver<Event>,
+    /// What was read from each place.
+    intakes: Vec<Intake>,
+    failed: Failed,
+    how: ReadOptions,
+}
+
+/// What the thread of a place hands on: its number, and what it has.
+type Event = (usize, Finding);
+
+enum Finding {
+    /// Records, and all that was read from this place.
+    Block(Block, Intake),
+    /// It could not be read any further; it is waited for another file of its name.
+    Failed(Error),
+}
+
+impl Followed {
+    /// Starts a thread for each place.
+    pub(super) fn start(places: Vec<Found>, how: &ReadOptions) -> Result<Self> {
+        let total = places.len();
+        if total > MAX_FOLLOWED {
+            let text = format!("{total} files are too many to follow; {MAX_FOLLOWED} at once are the most");
+            return Err(Error::Usage(text));
+        }
+        how.meter.set_total(None);
+        let (sender, events) = sync_channel(1);
+        for (number, found) in places.into_iter().enumerate() {
+            let (sender, how) = (sender.clone(), how.clone());
+            let how = ReadOptions { window: None, ..how };
+            let follower = Follower { number, found, sender, how, before: Intake::default() };
+            thread::Builder::new().name("follower".to_owned()).spawn(move || follower.run())?;
+        }
+        let failed = Failed { count: 0, total, how: how.clone() };
+        Ok(Followed { events, intakes: vec![Intake::default(); total], failed, how: how.clone() })
+    }
+}
+
+impl Source for Followed {
+    fn read_block(&mut self, block: &mut Block) -> Result<bool> {
+        block.clear();
+        loop {
+            match self.events.recv_timeout(INTERVAL) {
+                Ok((number, Finding::Block(found, intake))) => {
+                    self.intakes[number] = intake;
+                    *block = found;
+                    return Ok(true);
+                }
+                Ok((_, Finding::Failed(error))) => {
+                    // The only place is waited for as well, unless a rule was made strict.
+                    self.failed.total = self.failed.total.max(2);
+                    self.failed.add(error)?;
+                }
+                // One thread may sit in an output of /proc or a device that never answers.
+                Err(RecvTimeoutError::Timeout) if self.how.is_over() => return self.failed.end(),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.failed.end(),
+            }
+        }
+    }
+
+    fn intake(&self) -> Intake {
+        self.intakes.iter().fold(Intake::default(), |all, one| join(&all, one))
+    }
+}
+
+/// Reads one place, and whatever comes under its name after it.
+struct Follower {
+    number: usize,
+    found: Found,
+    sender: SyncSender<Event>,
+    how: ReadOptions,
+    before: Intake,
+}
+
+impl Follower {
+    fn run(mut self) {
+        let Place::File(path) = self.found.place.clone() else {
+            return self.read_other();
+        };
+        let name = self.found.place.to_string();
+        let mut last: Option<Identity> = None;
+        let mut is_awaited = false;
+        while !self.how.is_over() {
+            let opened = File::open(&path).and_then(|file| Ok((file.metadata()?, file)));
+            let (found, file) = match opened {
+                Ok(opened) => opened,
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    if !is_awaited && last.is_none() {
+                        (self.how.tell)(&Notice::Awaited(&name));
+                    }
+                    is_awaited = true;
+                    thread::sleep(INTERVAL);
+                    continue;
+                }
+                Err(error) => {
+                    self.fail(Error::from(error).at(name));
+                    return;
+                }
+            };
+            if !found.is_file() {
+                return self.read_other();
+            }
+            let identity = Identity::of(&found);
+            match last {
+                Some(last) if last == identity => (self.how.tell)(&Notice::Truncated(&name)),
+                Some(_) => (self.how.tell)(&Notice::Replaced(&name)),
+                None => {}
+            }
+            last = Some(identity);
+            let growing = Growing { file, path: path.clone(), identity, position: 0, how: self.how.clone() };
+            let mut rest = growing.again();
+            let bytes = decoded(growing).map_err(|error| Error::from(error).at(name.as_str()));
+            let read = bytes.and_then(|bytes| self.read(bytes));
+            match read {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) if self.how.is_strict => return self.fail(error),
+                Err(error) => {
+                    self.fail(error);
+                    // What was written so far is no use; what comes under the name next may be.
+                    if let Ok(rest) = &mut rest {
+                        rest.pass_over();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads what does not grow: a stream, a device.
+    fn read_other(&mut self) {
+        let read = open_coded(&self.found.place, &self.how).and_then(|(bytes, _)| self.read(bytes));
+        if let Err(error) = read {
+            self.fail(error);
+        }
+    }
+
+    /// Reads one file to its end. False: nobody wants more.
+    fn read(&mut self, bytes: Coded) -> Result<bool> {
+        let (Coded::Plain(bytes) | Coded::Compressed(bytes)) = bytes;
+        let mut input = Input::new(&self.found, bytes, Position { record: 1, byte: 0 }, &self.how)?;
+        loop {
+            let mut block = Block::new();
+            match input.read_block(&mut block, &self.how) {
+                Ok(true) => {
+                    let intake = join(&self.before, &input.intake());
+                    if self.sender.send((self.number, Finding::Block(block, intake))).is_err() {
+                        return Ok(false);
+                    }
+                }
+                ended => {
+                    self.before = join(&self.before, &input.intake());
+                    return ended.map(|_| true);
+                }
+            }
+        }
+    }
+
+    fn fail(&self, error: Error) {
+        // Nobody is left to be told when reading has ended.
+        let _ = self.sender.send((self.number, Finding::Failed(error)));
+    }
+}
+
+/// Which file a name means.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    fn of(found: &Metadata) -> Self {
+        Identity { device: found.dev(), inode: found.ino() }
+    }
+}
+
+/// A file whose end is waited at. It ends when it was cut, or when its name
+/// means another file and nothing more is in it.
+struct Growing {
+    file: File,
+    path: PathBuf,
+    identity: Identity,
+    position: u64,
+    how: ReadOptions,
+}
+
+impl Growing {
+    /// The same file from its end on.
+    fn again(&self) -> io::Result<Self> {
+        let (file, position) = (self.file.try_clone()?, self.file.metadata()?.len());
+        let (path, how) = (self.path.clone(), self.how.clone());
+        Ok(Growing { file, path, identity: self.identity, position, how })
+    }
+
+    /// Waits until the file has ended.
+    fn pass_over(&mut self) {
+        while !self.how.is_over() && matches!(self.has_ended(), Ok(false)) {
+            self.position =
+                self.file.metadata().map_or(self.position, |found| found.len().max(self.position));
+            thread::sleep(INTERVAL);
+        }
+    }
+
+    /// Whether nothing more will come, asked where nothing more was there.
+    fn has_ended(&self) -> io::Result<bool> {
+        Ok(self.file.metadata()?.len() < self.position || is_replaced(&self.path, self.identity))
+    }
+}
+
+/// Whether a name means another file now. While it means none, its writer may
+/// still write to the old one.
+fn is_replaced(path: &Path, identity: Identity) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| Identity::of(&found) != identity)
+}
+
+impl Read for Growing {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let most = out.len().min(READ);
+        while !self.how.is_over() {
+            // Asked first: what was written before the name changed is still read.
+            let has_ended = self.has_ended()?;
+            let read = self.file.read(&mut out[..most])?;
+            if read > 0 || has_ended {
+                self.position += read as u64;
+                self.how.meter.add_bytes(read as u64);
+                return Ok(read);
+            }
+            thread::sleep(INTERVAL);
+        }
+        Ok(0)
+    }
+}

@@ -1,0 +1,148 @@
+//! How places are read, and what is told meanwhile.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::Error;
+use crate::observe::Meter;
+use crate::record::{DEFAULT_MAX_RECORD, Intake, Options};
+
+/// How to read places.
+#[derive(Clone, Debug)]
+pub struct ReadOptions {
+    /// Longest record accepted, in bytes.
+    pub max_record: u64,
+    /// Whether the first malformed record is an error.
+    pub is_strict: bool,
+    /// Most bytes read at once, which is what blocks are as large as; see
+    /// [`Options::most_read`](crate::record::Options::most_read).
+    pub most_read: usize,
+    /// Whether files are read on as they grow, and through their rotation.
+    pub is_followed: bool,
+    /// Which records are wanted at all, if that is known. Of a file with an
+    /// index beside it no more is read than may hold them, and the exchanges
+    /// they belong to; other records come all the same.
+    pub window: Option<Window>,
+    /// When it turns true, every input ends where it is, a silent pipe too. A
+    /// record that was not read whole by then is left out.
+    pub is_stopping: Arc<AtomicBool>,
+    /// Counts what is read.
+    pub meter: Arc<Meter>,
+    /// Hears what a person should know before the end.
+    pub tell: fn(&Notice<'_>),
+}
+
+/// Times of records: nanoseconds since the Unix epoch, both inclusive.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Window {
+    /// The earliest.
+    pub since: Option<i64>,
+    /// The latest.
+    pub until: Option<i64>,
+}
+
+impl ReadOptions {
+    /// Whether reading is to end.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
+    }
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        ReadOptions {
+            max_record: DEFAULT_MAX_RECORD,
+            is_strict: false,
+            most_read: Options::default().most_read,
+            is_followed: false,
+            window: None,
+            is_stopping: Arc::default(),
+            meter: Arc::default(),
+            tell: |_| {},
+        }
+    }
+}
+
+/// Something about one of the places that is read. Its text is one line.
+#[derive(Debug)]
+pub enum Notice<'a> {
+    /// It could not be read, or not to its end. The other places are read all
+    /// the same, and the source ends with an error.
+    Failed(&'a Error),
+    /// It was found in a directory, and holds no record.
+    PassedOver(&'a Error),
+    /// Records of it are malformed and were skipped.
+    Malformed {
+        /// The place's name.
+        place: &'a str,
+        /// What was read from this place alone.
+        intake: &'a Intake,
+    },
+    /// Its last record is not whole.
+    Unfinished {
+        /// The place's name.
+        place: &'a str,
+        /// What was read from this place alone.
+        intake: &'a Intake,
+    },
+    /// It is a capture, and not all of its traffic became records.
+    Lost {
+        /// The place's name.
+        place: &'a str,
+        /// What was lost, and why.
+        losses: &'a str,
+    },
+    /// The index beside it is not its own, or not any more. It is not used.
+    StaleIndex(&'a str),
+    /// It is followed, and not there yet.
+    Awaited(&'a str),
+    /// It is followed, and was cut: it is read from its beginning again.
+    Truncated(&'a str),
+    /// It is followed, and its name is now another file's, which is read from
+    /// its beginning.
+    Replaced(&'a str),
+}
+
+impl Notice<'_> {
+    /// Whether something failed. The others are worth knowing, no more.
+    pub fn is_error(&self) -> bool {
+        matches!(self, Notice::Failed(_))
+    }
+
+    /// Whether it is the usual course of things.
+    pub fn is_detail(&self) -> bool {
+        matches!(self, Notice::Replaced(_) | Notice::StaleIndex(_))
+    }
+}
+
+impl fmt::Display for Notice<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Notice::Failed(error) => error.fmt(f),
+            Notice::PassedOver(error) => write!(f, "{error}; it is passed over"),
+            Notice::Malformed { place, intake } => {
+                if let Some((position, rule)) = &intake.first_malformed {
+                    write!(f, "{place}: {position}: {rule}")?;
+                }
+                match intake.malformed {
+                    1 => f.write_str("; it is skipped"),
+                    count => write!(f, "; {count} such malformed records are skipped"),
+                }
+            }
+            Notice::Unfinished { place, intake } => {
+                let position = intake.unfinished.unwrap_or_default();
+                write!(f, "{place}: {position}: the input ends inside this record")
+            }
+            Notice::Lost { place, losses } => write!(f, "{place}: {losses}"),
+            Notice::StaleIndex(place) => {
+                write!(f, "{place}: the index beside it does not match it and is not used")
+            }
+            Notice::Awaited(place) => write!(f, "{place}: waiting for this file to appear"),
+            Notice::Truncated(place) => {
+                write!(f, "{place}: the file was truncated; it is read from its beginning again")
+            }
+            Notice::Replaced(place) => write!(f, "{place}: the file was replaced; the new one is read"),
+        }
+    }
+}

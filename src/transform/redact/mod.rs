@@ -1,0 +1,274 @@
+//! Redaction: which values of a message are nobody's business, and what stands in their place.
+//!
+//! A value is replaced by a keyed hash of itself, so that under one [`Key`] equal values stay equal wherever
+//! they are and however they are spelled: percent-encoded in a query, escaped in a JSON string, plain in a
+//! header. What is replaced is never replaced again, neither by the same redaction nor by another, except for
+//! numbers in JSON. All else keeps its bytes: spacing, the order of keys, the spelling of numbers.
+//!
+//! | what | becomes |
+//! | --- | --- |
+//! | a credential, a cookie, a parameter, a header, a JSON string | `redacted-` and 16 letters |
+//! | an email address | `u-<16 letters>@example.invalid` |
+//! | a card | as many digits in the same groups, from 9999, Luhn-valid |
+//! | a JWT | a JWT whose `typ` is `redacted` and whose `sub` is the hash |
+//! | an IPv4 address | one of 240.0.0.0/4, reserved |
+//! | an IPv6 address | one of `2001:db8::/32`, for documentation |
+//! | a telephone number | other digits in the same places, +999 in front |
+//!
+//! Looked through are percent-encoding (three layers), JSON's escapes and multipart bodies, each part by its
+//! own type. Not reached: base64 other than Basic's, HTML's `&#64;`, UTF-16, what is binary by its
+//! Content-Type or by a NUL in it, and parts of forms whose name holds a `;`. All of it takes time linear in
+//! the message, whatever its bytes.
+
+mod credentials;
+mod find;
+mod json;
+mod key;
+mod numbers;
+mod path;
+mod places;
+mod view;
+
+pub use key::Key;
+
+use crate::error::BadRule;
+use memchr::{memchr, memmem};
+use path::Path;
+use places::{Finder, Kind};
+use view::{Edits, edited, may_be_escaped};
+
+/// How deeply multipart bodies may be nested.
+const MAX_NESTING: usize = 4;
+
+/// Headers whose value is a URL, the parameters of which are redacted as the target's are.
+const URL_HEADERS: &[&str] = &["referer", "location", "content-location"];
+
+/// Headers that name products with versions, which look like IPv4 addresses.
+const PRODUCT_HEADERS: &[&str] =
+    &["user-agent", "server", "sec-ch-ua-full-version", "sec-ch-ua-full-version-list"];
+
+/// One thing to redact.
+#[derive(Clone, Debug)]
+pub struct Redaction(Rule);
+
+#[derive(Clone, Debug)]
+enum Rule {
+    Authorization,
+    Cookie,
+    SetCookie,
+    Text(Class),
+    Json(Path),
+    Param(Vec<u8>),
+    Header(String),
+}
+
+/// What is found in text wherever text is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Class {
+    Email,
+    Card,
+    Jwt,
+    Ipv4,
+    Ipv6,
+    Ip,
+    Phone,
+}
+
+/// The presets by the names they have on the command line.
+const PRESETS: &[(&str, Rule)] = &[
+    ("authorization", Rule::Authorization),
+    ("cookie", Rule::Cookie),
+    ("set-cookie", Rule::SetCookie),
+    ("email", Rule::Text(Class::Email)),
+    ("card", Rule::Text(Class::Card)),
+    ("jwt", Rule::Text(Class::Jwt)),
+    ("ipv4", Rule::Text(Class::Ipv4)),
+    ("ipv6", Rule::Text(Class::Ipv6)),
+    ("ip", Rule::Text(Class::Ip)),
+    ("phone", Rule::Text(Class::Phone)),
+];
+
+impl Class {
+    /// Whether a look at the bytes does not rule it out that there is something to find.
+    fn may_be_in(self, bytes: &[u8]) -> bool {
+        let has = |byte| memchr(byte, bytes).is_some();
+        may_be_escaped(bytes)
+            || match self {
+                Class::Email => has(b'@'),
+                Class::Jwt => memmem::find(bytes, b"eyJ").is_some(),
+                Class::Ipv4 => has(b'.'),
+                Class::Ipv6 => has(b':'),
+                Class::Ip => has(b'.') || has(b':'),
+                Class::Phone => has(b'+') || has(b'-') || has(b'.') || has(b'('),
+                Class::Card => bytes.len() >= 13,
+            }
+    }
+
+    fn find(self, key: &Key, text: &[u8]) -> Edits {
+        match self {
+            Class::Email => find::email(key, text),
+            Class::Card => numbers::card(key, text),
+            Class::Jwt => find::jwt(key, text),
+            Class::Ipv4 => numbers::ipv4(key, text),
+            Class::Ipv6 => numbers::ipv6(key, text),
+            Class::Phone => numbers::phone(key, text),
+            Class::Ip => {
+                let mut edits = numbers::ipv6(key, text);
+                let longer = edits.len();
+                for (range, new) in numbers::ipv4(key, text) {
+                    // An address at the end of a longer one was seen to with it. Both lists are in order.
+                    let next = edits[..longer].partition_point(|(found, _)| found.end <= range.start);
+                    if edits[..longer].get(next).is_none_or(|(found, _)| range.end <= found.start) {
+                        edits.push((range, new));
+                    }
+                }
+                edits.sort_by_key(|(range, _)| range.start);
+                edits
+            }
+        }
+    }
+}
+
+impl Redaction {
+    /// The names that [`Redaction::preset`] knows.
+    pub fn presets() -> impl Iterator<Item = &'static str> {
+        PRESETS.iter().map(|(name, _)| *name)
+    }
+
+    /// A preset, by its name.
+    pub fn preset(name: &str) -> Result<Self, BadRule> {
+        let rule = PRESETS.iter().find(|(known, _)| *known == name).map(|(_, rule)| rule.clone());
+        rule.map(Redaction).ok_or_else(|| {
+            let known = Self::presets().collect::<Vec<_>>().join(", ");
+            BadRule::new(name, 0, format!("there is no such preset; there are {known}"))
+        })
+    }
+
+    /// What a path selects in JSON bodies, and all that is below: `$`, then `.name`, `['name']`, `[0]`,
+    /// `[*]`, `.*` or `..name`. Strings become strings, numbers numbers of as many digits, `true` becomes
+    /// `false`, and `null` stays. Of several values in a row (NDJSON) each has the path.
+    pub fn json(path: &str) -> Result<Self, BadRule> {
+        Path::parse(path).map(|path| Redaction(Rule::Json(path)))
+    }
+
+    /// The values of a parameter in queries and forms, multipart ones too, and in the URL of a Referer or a
+    /// Location. Its name is compared decoded and in its case.
+    pub fn param(name: &str) -> Result<Self, BadRule> {
+        match name {
+            "" => Err(BadRule::new(name, 0, "the name of a parameter is missing")),
+            name => Ok(Redaction(Rule::Param(name.as_bytes().to_vec()))),
+        }
+    }
+
+    /// The whole value of a header, whose name is compared without regard to case.
+    pub fn header(name: &str) -> Result<Self, BadRule> {
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        match name.bytes().position(|byte| !is_token(byte)) {
+            None if name.is_empty() => Err(BadRule::new(name, 0, "the name of a header is missing")),
+            None => Ok(Redaction(Rule::Header(name.to_owned()))),
+            Some(at) => Err(BadRule::new(name, at, "this sign cannot be in a header's name")),
+        }
+    }
+
+    /// Whether headers can change.
+    pub fn reads_headers(&self) -> bool {
+        !matches!(self.0, Rule::Json(_))
+    }
+
+    /// Whether request targets can change.
+    pub fn reads_target(&self) -> bool {
+        matches!(self.0, Rule::Text(_) | Rule::Param(_))
+    }
+
+    /// Whether bodies can change.
+    pub fn reads_body(&self) -> bool {
+        matches!(self.0, Rule::Text(_) | Rule::Param(_) | Rule::Json(_))
+    }
+
+    /// The new value of the header `name`; `None` when it stays.
+    pub fn header_value(&self, key: &Key, name: &[u8], value: &[u8]) -> Option<Vec<u8>> {
+        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        match &self.0 {
+            Rule::Authorization if is("authorization") || is("proxy-authorization") => {
+                credentials::authorization(key, value)
+            }
+            Rule::Cookie if is("cookie") => credentials::cookie(key, value),
+            Rule::SetCookie if is("set-cookie") => credentials::set_cookie(key, value),
+            Rule::Header(known) if is(known) => key.opaque(value.trim_ascii()).map(String::into_bytes),
+            Rule::Param(param) if URL_HEADERS.iter().any(|known| is(known)) => {
+                places::in_query(value, |query| places::parameters(key, param, query))
+            }
+            Rule::Text(class) if !class.may_be_in(value) || is("content-length") => None,
+            Rule::Text(Class::Ipv4 | Class::Ip) if PRODUCT_HEADERS.iter().any(|known| is(known)) => None,
+            Rule::Text(class) => edited(value, places::in_text(value, &|text| class.find(key, text))),
+            _ => None,
+        }
+    }
+
+    /// The new request target, scheme and authority included where it has them; `None` when it stays.
+    pub fn target(&self, key: &Key, target: &[u8]) -> Option<Vec<u8>> {
+        match &self.0 {
+            Rule::Param(name) => places::in_query(target, |query| places::parameters(key, name, query)),
+            Rule::Text(class) if class.may_be_in(target) => {
+                let find: Finder = &|text| class.find(key, text);
+                let query = memchr(b'?', target).map_or(target.len(), |mark| mark + 1);
+                let mut edits = places::in_text(&target[..query], find);
+                let in_query = places::in_form(&target[query..], find).into_iter();
+                edits.extend(in_query.map(|(range, new)| (query + range.start..query + range.end, new)));
+                edited(target, edits)
+            }
+            _ => None,
+        }
+    }
+
+    /// The new body, of one that is neither chunked nor compressed; `None` when it stays. JSON stays JSON of
+    /// the same structure, a form keeps its names, or as many of them where a preset finds something in one.
+    pub fn body(&self, key: &Key, content_type: Option<&[u8]>, body: &[u8]) -> Option<Vec<u8>> {
+        let may_change = match &self.0 {
+            Rule::Text(class) => class.may_be_in(body),
+            _ => self.reads_body() && !body.is_empty(),
+        };
+        may_change.then(|| self.nested_body(key, content_type, body, 0)).flatten()
+    }
+
+    fn nested_body(
+        &self,
+        key: &Key,
+        content_type: Option<&[u8]>,
+        body: &[u8],
+        depth: usize,
+    ) -> Option<Vec<u8>> {
+        let edits = match (&self.0, Kind::of(content_type, body)) {
+            (_, Kind::Multipart(boundary)) if depth < MAX_NESTING => {
+                let mut edits = Edits::new();
+                for part in places::parts(boundary, body) {
+                    let content = &body[part.content.clone()];
+                    let new = match &self.0 {
+                        Rule::Param(name) if part.name() == Some(name) => {
+                            key.opaque(content).map(String::into_bytes)
+                        }
+                        _ => self.nested_body(key, Some(part.content_type()), content, depth + 1),
+                    };
+                    edits.extend(new.map(|new| (part.content, new)));
+                }
+                edits
+            }
+            (Rule::Param(name), Kind::Form) => return places::parameters(key, name, body),
+            (Rule::Json(path), Kind::Json) => json::redact(key, path, body),
+            (Rule::Text(class), kind) => {
+                let find: Finder = &|text| class.find(key, text);
+                match kind {
+                    Kind::Json => places::in_json(body, find),
+                    Kind::Form => places::in_form(body, find),
+                    Kind::Text => places::in_text(body, find),
+                    Kind::Multipart(_) | Kind::Binary => return None,
+                }
+            }
+            _ => return None,
+        };
+        edited(body, edits)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,220 @@
+//! Where values are in a target and in a body: parameters, parts of a form, JSON strings, text.
+
+use std::ops::Range;
+
+use memchr::{memchr, memmem};
+
+use super::json;
+use super::key::Key;
+use super::view::{Edits, View, edited};
+use crate::http::query::form_decoded;
+
+/// How many bytes of a boundary are looked for (RFC 2046 §5.1.1).
+const MAX_BOUNDARY: usize = 70;
+
+/// What a decoded body is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Kind<'a> {
+    Json,
+    Form,
+    /// A form in parts, and what is between them without its dashes.
+    Multipart(&'a [u8]),
+    Text,
+    Binary,
+}
+
+/// Media types that are not text whatever their bytes look like, by their beginnings.
+const BINARY: &[&str] = &[
+    "audio/",
+    "font/",
+    "image/",
+    "video/",
+    "application/gzip",
+    "application/grpc",
+    "application/msgpack",
+    "application/pdf",
+    "application/protobuf",
+    "application/vnd.msgpack",
+    "application/wasm",
+    "application/x-gzip",
+    "application/x-protobuf",
+    "application/zip",
+];
+
+impl<'a> Kind<'a> {
+    /// By the Content-Type, and by a look at the bytes: JSON in another coat is JSON, and what has a NUL is
+    /// binary. Without a type what is spelled like a form is one.
+    pub(super) fn of(content_type: Option<&'a [u8]>, body: &[u8]) -> Self {
+        let value = content_type.unwrap_or_default();
+        let media = value.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
+        let media = String::from_utf8_lossy(media).to_ascii_lowercase();
+        if media.starts_with("multipart/")
+            && let Some(boundary) = boundary(value)
+        {
+            return Kind::Multipart(boundary);
+        }
+        let is_binary = BINARY.iter().any(|start| media.starts_with(start)) && !media.ends_with("+xml");
+        if is_binary || memchr(0, body).is_some() {
+            return Kind::Binary;
+        }
+        match &*media {
+            "application/x-www-form-urlencoded" => Kind::Form,
+            _ if media.ends_with("json") || media.ends_with("jsonl") || media.ends_with("json-seq") => {
+                Kind::Json
+            }
+            _ if json::is_json(body) => Kind::Json,
+            "" if is_form(body) => Kind::Form,
+            "" | "application/octet-stream" if std::str::from_utf8(body).is_err() => Kind::Binary,
+            _ => Kind::Text,
+        }
+    }
+}
+
+fn is_form(body: &[u8]) -> bool {
+    let is_spelled = |byte: &u8| byte.is_ascii_alphanumeric() || b"%&=+-._~*[]!'()@:,/".contains(byte);
+    memchr(b'=', body).is_some_and(|sign| sign > 0) && body.iter().all(is_spelled)
+}
+
+fn boundary(content_type: &[u8]) -> Option<&[u8]> {
+    let lower = content_type.to_ascii_lowercase();
+    let start = memmem::find(&lower, b"boundary=")? + b"boundary=".len();
+    let value = &content_type[start..];
+    let value = match value.strip_prefix(b"\"") {
+        Some(quoted) => quoted.split(|&byte| byte == b'"').next(),
+        None => value.split(|&byte| byte == b';').next(),
+    };
+    value.map(<[u8]>::trim_ascii).filter(|boundary| (1..=MAX_BOUNDARY).contains(&boundary.len()))
+}
+
+/// The names and values in `form`, a query or a form's body, as they stand there; a part without `=` is a
+/// name.
+pub(super) fn pairs(form: &[u8]) -> impl Iterator<Item = (Range<usize>, Range<usize>)> {
+    let mut at = 0;
+    form.split(|&byte| byte == b'&').map(move |part| {
+        let (start, end) = (at, at + part.len());
+        at = end + 1;
+        let sign = memchr(b'=', part);
+        let name_end = sign.map_or(end, |sign| start + sign);
+        (start..name_end, sign.map_or(end, |sign| start + sign + 1)..end)
+    })
+}
+
+/// Replaces the values of the parameters called `name`, which is compared decoded and in its case.
+pub(super) fn parameters(key: &Key, name: &[u8], form: &[u8]) -> Option<Vec<u8>> {
+    let mut edits = Edits::new();
+    for (found, value) in pairs(form) {
+        if *form_decoded(&form[found]) == *name
+            && let Some(new) = key.opaque(&form_decoded(&form[value.clone()]))
+        {
+            edits.push((value, new.into_bytes()));
+        }
+    }
+    edited(form, edits)
+}
+
+/// `target`, or a URL, with what `change` makes of its query and of its fragment.
+pub(super) fn in_query(target: &[u8], change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Option<Vec<u8>> {
+    let fragment = memchr(b'#', target).unwrap_or(target.len());
+    let query = memchr(b'?', &target[..fragment]).unwrap_or(fragment);
+    let mut edits = Edits::new();
+    for range in [query..fragment, fragment..target.len()] {
+        if range.len() > 1
+            && let Some(new) = change(&target[range.start + 1..range.end])
+        {
+            edits.push((range.start + 1..range.end, new));
+        }
+    }
+    edited(target, edits)
+}
+
+/// What finds and replaces in decoded text.
+pub(super) type Finder<'a> = &'a dyn Fn(&[u8]) -> Edits;
+
+fn in_view(view: &View, at: usize, find: Finder, edits: &mut Edits) {
+    edits.extend(find(&view.text).into_iter().map(|(range, new)| {
+        let range = view.spelling(&range);
+        (at + range.start..at + range.end, new)
+    }));
+}
+
+/// In text, percent-encoding looked through.
+pub(super) fn in_text(text: &[u8], find: Finder) -> Edits {
+    let mut edits = Edits::new();
+    in_view(&View::plain(text).percent(false), 0, find, &mut edits);
+    edits
+}
+
+/// In the names and the values of a form or a query.
+pub(super) fn in_form(form: &[u8], find: Finder) -> Edits {
+    let mut edits = Edits::new();
+    for (name, value) in pairs(form) {
+        for range in [name, value] {
+            in_view(&View::plain(&form[range.clone()]).percent(true), range.start, find, &mut edits);
+        }
+    }
+    edits
+}
+
+/// In the strings of JSON, keys too, and in its numbers.
+pub(super) fn in_json(text: &[u8], find: Finder) -> Edits {
+    let mut edits = Edits::new();
+    for token in json::tokens(text) {
+        match token {
+            json::Token::String(range) => {
+                in_view(&View::json(&text[range.clone()]).percent(false), range.start, find, &mut edits);
+            }
+            json::Token::Bare(range) => {
+                in_view(&View::plain(&text[range.clone()]), range.start, find, &mut edits);
+            }
+            json::Token::Sign(_) => {}
+        }
+    }
+    edits
+}
+
+/// A part of a multipart body: the value of one of its headers, and where its content is.
+pub(super) struct Part<'a> {
+    head: &'a [u8],
+    pub(super) content: Range<usize>,
+}
+
+impl<'a> Part<'a> {
+    fn header(&self, name: &str) -> Option<&'a [u8]> {
+        self.head.split(|&byte| byte == b'\n').find_map(|line| {
+            let colon = memchr(b':', line)?;
+            line[..colon]
+                .trim_ascii()
+                .eq_ignore_ascii_case(name.as_bytes())
+                .then(|| line[colon + 1..].trim_ascii())
+        })
+    }
+
+    pub(super) fn content_type(&self) -> &'a [u8] {
+        self.header("content-type").unwrap_or(b"text/plain")
+    }
+
+    /// The name of the field, of the form `name="…"` (RFC 7578 §4.2).
+    pub(super) fn name(&self) -> Option<&'a [u8]> {
+        let value = self.header("content-disposition")?;
+        value
+            .split(|&byte| byte == b';')
+            .find_map(|parameter| parameter.trim_ascii().strip_prefix(b"name=\"")?.strip_suffix(b"\""))
+    }
+}
+
+/// The parts of a multipart body. The last one of a body that is cut off ends with it.
+pub(super) fn parts<'a>(boundary: &[u8], body: &'a [u8]) -> Vec<Part<'a>> {
+    let delimiter = [b"--", boundary].concat();
+    let mut marks: Vec<_> = memmem::find_iter(body, &delimiter).collect();
+    marks.push(body.len());
+    let mut parts = Vec::new();
+    for pair in marks.windows(2) {
+        let (start, end) = (pair[0] + delimiter.len(), pair[1]);
+        let Some(head) = memmem::find(&body[start..end], b"\r\n\r\n") else { continue };
+        let content = start + head + 4;
+        let is_delimited = end < body.len() && body[content..end].ends_with(b"\r\n");
+        let content = content..if is_delimited { end - 2 } else { end };
+        parts.push(Part { head: &body[start..start + head], content });
+    }
+    parts
+}
