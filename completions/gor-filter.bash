@@ -23,7 +23,7 @@ _gor__filter() {
 
     case "${cmd}" in
         gor__filter)
-            opts="-o -v -q -h -V --threads --method --url --not-url --header --not-header --basic-auth --header-limit --param-limit --host --body --status --not-status --min-latency --max-latency --since --until --sample --complete --window --invert --kind --limit --count --strict --max-record --follow --output --force --stats --stats-json --verbose --quiet --help --version"
+            opts="-o -v -q -h -V --threads --method --url --not-url --header --not-header --basic-auth --header-limit --param-limit --host --body --status --not-status --min-latency --max-latency --since --until --sample --complete --window --invert --kind --limit --count --strict --max-record --follow --output --force --append --chunk-size --chunk-records --max-size --flush-interval --compress-level --compress-threads --index --split --sessions --instance --stats --stats-json --verbose --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -122,6 +122,34 @@ _gor__filter() {
                     return 0
                     ;;
                 -o)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --chunk-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --chunk-records)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --flush-interval)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --compress-level)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --compress-threads)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --instance)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

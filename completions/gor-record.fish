@@ -5,10 +5,21 @@ complete -c gor-record -l real-ip-header -d 'Put the client\'s address into this
 complete -c gor-record -l expire -d 'Give up an unfinished message, or a missing packet, after so long' -r
 complete -c gor-record -l max-message -d 'Keep so much of a message; what is longer is cut and marked as `cut`' -r
 complete -c gor-record -s o -l output -d 'Write records to this file; `-` is standard output, `null:` discards. May be repeated' -r
+complete -c gor-record -l chunk-size -d 'Begin the next chunk before a file has more than so many bytes of records, counted before compression' -r
+complete -c gor-record -l chunk-records -d 'Begin the next chunk when a file has so many records' -r
+complete -c gor-record -l max-size -d 'Write so many bytes of records in all, counted before compression, then stop with status 1' -r
+complete -c gor-record -l flush-interval -d 'Write at least so often what has come: a kill loses no more. Pipes get everything at once' -r
+complete -c gor-record -l compress-level -d 'Compress so much: 1 to 9 for gzip (6 unless given), 1 to 22 for zstd (3)' -r
+complete -c gor-record -l compress-threads -d 'Compress on so many threads; up to four of the cores unless given' -r
+complete -c gor-record -l instance -d 'What %i in a name stands for; host name and process id unless given' -r
 complete -c gor-record -l stats-json -d 'Write the same as JSON to this file' -r -F
 complete -c gor-record -l responses -d 'Record responses too, with the id of their request'
 complete -c gor-record -l allow-incomplete -d 'Write what there is of messages that are not whole, marked as `gap`'
 complete -c gor-record -l force -d 'Overwrite existing files'
+complete -c gor-record -l append -d 'Add to existing files; to compressed ones a new gzip member or zstd frame'
+complete -c gor-record -l index -d 'Write beside each file an index, FILE.idx: which times and kinds stand where'
+complete -c gor-record -l split -d 'Share between the outputs, exchange by exchange in turn, instead of writing all to each'
+complete -c gor-record -l sessions -d 'With --split, all exchanges of a TCP session go to one output'
 complete -c gor-record -l stats -d 'Print what became of every packet, byte and message at the end. So does -v'
 complete -c gor-record -s v -l verbose -d 'Say more; twice for everything'
 complete -c gor-record -s q -l quiet -d 'Say only what went wrong'

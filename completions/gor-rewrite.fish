@@ -10,11 +10,22 @@ complete -c gor-rewrite -l middleware -d 'Send records through this program, by 
 complete -c gor-rewrite -l middleware-timeout -d 'How long the program may be silent after its input ended, before it is killed' -r
 complete -c gor-rewrite -l max-record -d 'Longest record accepted, up to 3gb' -r
 complete -c gor-rewrite -s o -l output -d 'Write records to this file; `-` is standard output, `null:` discards. May be repeated' -r
+complete -c gor-rewrite -l chunk-size -d 'Begin the next chunk before a file has more than so many bytes of records, counted before compression' -r
+complete -c gor-rewrite -l chunk-records -d 'Begin the next chunk when a file has so many records' -r
+complete -c gor-rewrite -l max-size -d 'Write so many bytes of records in all, counted before compression, then stop with status 1' -r
+complete -c gor-rewrite -l flush-interval -d 'Write at least so often what has come: a kill loses no more. Pipes get everything at once' -r
+complete -c gor-rewrite -l compress-level -d 'Compress so much: 1 to 9 for gzip (6 unless given), 1 to 22 for zstd (3)' -r
+complete -c gor-rewrite -l compress-threads -d 'Compress on so many threads; up to four of the cores unless given' -r
+complete -c gor-rewrite -l instance -d 'What %i in a name stands for; host name and process id unless given' -r
 complete -c gor-rewrite -l stats-json -d 'Write the ledger to this file, as JSON' -r -F
 complete -c gor-rewrite -l all -d 'Apply every --rewrite-url that matches, not the first alone'
 complete -c gor-rewrite -l strict -d 'Fail at the first malformed record instead of skipping it'
 complete -c gor-rewrite -l follow -d 'Read files on as they grow, until interrupted, as `tail -F` does'
 complete -c gor-rewrite -l force -d 'Overwrite existing files'
+complete -c gor-rewrite -l append -d 'Add to existing files; to compressed ones a new gzip member or zstd frame'
+complete -c gor-rewrite -l index -d 'Write beside each file an index, FILE.idx: which times and kinds stand where'
+complete -c gor-rewrite -l split -d 'Share between the outputs, exchange by exchange in turn, instead of writing all to each'
+complete -c gor-rewrite -l sessions -d 'With --split, all exchanges of a TCP session go to one output'
 complete -c gor-rewrite -l stats -d 'Print the ledger at the end, on standard error: what became of each record, how many each rule changed. So does -v'
 complete -c gor-rewrite -s v -l verbose -d 'Say more; twice for everything'
 complete -c gor-rewrite -s q -l quiet -d 'Say only what went wrong'

@@ -11,7 +11,7 @@ use clap::Parser;
 use gor_tools::capture::{self, Ledger};
 use gor_tools::cli::record::Args;
 use gor_tools::cli::{self, Exit, signals};
-use gor_tools::endpoint::{self, ReadOptions, WriteOptions};
+use gor_tools::endpoint::{self, ReadOptions};
 use gor_tools::record::{Block, Sink as _, Source as _};
 
 #[global_allocator]
@@ -26,8 +26,7 @@ fn record(args: &Args) -> anyhow::Result<Exit> {
     let stop = signals::stop()?;
     let reading = ReadOptions { is_stopping: Arc::clone(&stop), ..ReadOptions::default() };
     let places = endpoint::expand(&args.read)?;
-    let write =
-        WriteOptions { is_forced: args.output.force, inputs: &args.read, tell: Some(|text| cli::note(text)) };
+    let write = args.output.write_options(&args.read);
     let mut sink = endpoint::create(&args.output.output, &write)?;
     reading.meter.set_total(endpoint::total_size(&places));
     let meter = Arc::clone(&reading.meter);
@@ -40,6 +39,7 @@ fn record(args: &Args) -> anyhow::Result<Exit> {
 
     let mut exit = Exit::Done;
     let mut block = Block::new();
+    let mut has_records = false;
     loop {
         if stop.load(Ordering::Relaxed) {
             source.stop();
@@ -55,10 +55,15 @@ fn record(args: &Args) -> anyhow::Result<Exit> {
                 continue;
             }
         }
+        has_records = true;
         sink.write_block(&block)?;
         sink.flush()?;
     }
-    sink.finish()?;
+    // An input that cannot even be opened leaves no empty output behind.
+    if exit == Exit::Done || has_records {
+        sink.finish()?;
+    }
+    drop(sink);
     drop(drawn);
     tell(args, &source.ledger())?;
     Ok(exit)

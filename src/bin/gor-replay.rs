@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use clap::Parser;
 use gor_tools::cli::replay::Args;
 use gor_tools::cli::{self, Exit, Verbosity};
-use gor_tools::endpoint::{self, Place, ReadOptions, WriteOptions};
+use gor_tools::endpoint::{self, Place, ReadOptions};
 use gor_tools::observe;
 use gor_tools::pace::Pace;
 use gor_tools::replay::{self, DryRun, Outcome, Progress, Settings, Summary};
@@ -84,11 +84,7 @@ fn replay(settings: &Settings, args: &Args, reading: ReadOptions, stop: &Arc<Ato
     // What is missing is told before anything is sent.
     let mut first = Some(endpoint::open(&inputs, &reading)?);
     let open = Box::new(move || first.take().map_or_else(|| endpoint::open(&inputs, &reading), Ok));
-    let writing = WriteOptions {
-        is_forced: args.writing.force,
-        inputs: &args.input,
-        tell: Some(|text| cli::note(text)),
-    };
+    let writing = args.writing.write_options(&args.input);
     let out = match &args.writing.output[..] {
         [] => None,
         names => Some(endpoint::create(names, &writing)?),

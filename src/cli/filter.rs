@@ -12,7 +12,7 @@ use regex::bytes::Regex;
 
 use super::values::{self, Moment};
 use super::{Exit, InputOptions, OutputOptions, Verbosity, note, signals};
-use crate::endpoint::{self, Window, WriteOptions};
+use crate::endpoint::{self, Window};
 use crate::observe::Ledger;
 use crate::pipeline;
 use crate::record::{Intake, Kind, Run, Sink};
@@ -254,11 +254,7 @@ impl Args {
         if self.count {
             return Ok(Box::new(Discard));
         }
-        let to = WriteOptions {
-            is_forced: self.output.force,
-            inputs: &self.inputs,
-            tell: Some(|text| super::note(text)),
-        };
+        let to = self.output.write_options(&self.inputs);
         endpoint::create(&self.output.output, &to)
     }
 }

@@ -15,7 +15,7 @@ use clap::Parser;
 use self::values::{Shift, memory};
 use super::values::{Moment, duration, time};
 use super::{Exit, InputOptions, OutputOptions, Verbosity, note, signals};
-use crate::endpoint::{self, Place, ReadOptions, WriteOptions};
+use crate::endpoint::{self, Place, ReadOptions};
 use crate::merge::{
     Counted, Counts, Dedup, Failures, Input, Merge, Opener, Options, REMEMBERED, Retime, Retimed, Sort,
     Window,
@@ -138,8 +138,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let fan_in = fan_in(&places);
     let options = Options { fan_in, directory, is_stopping };
     let source = source(args, places, options)?;
-    let to =
-        WriteOptions { is_forced: args.output.force, inputs: &args.inputs, tell: Some(|text| note(text)) };
+    let to = args.output.write_options(&args.inputs);
     let mut sink = endpoint::create(&args.output.output, &to)?;
 
     let mut end = End::default();

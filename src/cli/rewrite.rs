@@ -13,7 +13,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
 
 use super::{Exit, InputOptions, OutputOptions, Verbosity, filter, signals, values};
 use crate::BadRule;
-use crate::endpoint::{self, WriteOptions};
+use crate::endpoint;
 use crate::middleware::{Command, Middleware};
 use crate::observe::Ledger;
 use crate::pipeline;
@@ -191,11 +191,7 @@ pub fn run(command: &CommandLine) -> anyhow::Result<Exit> {
     let is_stopping = signals::stop()?;
     let reading = args.input.reading(args.verbosity, &is_stopping);
     let mut source = endpoint::open(&args.inputs, &reading)?;
-    let to = WriteOptions {
-        is_forced: args.output.force,
-        inputs: &args.inputs,
-        tell: Some(|text| super::note(text)),
-    };
+    let to = args.output.write_options(&args.inputs);
     let mut sink = endpoint::create(&args.output.output, &to)?;
     let drawn = super::progress(&reading.meter, &args.output.output, args.verbosity.quiet);
     // Where there is a middleware, its input is what ends; what it still answers is taken.

@@ -98,7 +98,6 @@ pub(super) struct Index {
     /// decompressed length.
     end: Position,
 }
-
 /// A part of a file, of whole groups of records.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Part {
@@ -203,6 +202,8 @@ pub(super) struct Builder {
     in_last: u64,
     /// What was noted since the last cut.
     current: Group,
+    /// Where in the file the noted records begin, where that is known.
+    pub(super) begins_at: Option<u64>,
     /// Where the next record stands in the stream.
     next: Position,
     requests: Recent<u64>,
@@ -225,14 +226,8 @@ impl Builder {
 
     fn after(groups: Vec<Group>, next: Position) -> Self {
         let in_last = u64::from(!groups.is_empty());
-        Builder {
-            groups,
-            joined: 1,
-            in_last,
-            current: Group::at(next),
-            next,
-            requests: Recent::new(MAX_OPEN),
-        }
+        let requests = Recent::new(MAX_OPEN);
+        Builder { groups, joined: 1, in_last, current: Group::at(next), begins_at: None, next, requests }
     }
 
     /// Takes a record into the index.
@@ -285,10 +280,13 @@ impl Builder {
         self.in_last = 1;
     }
 
-    /// Counts bytes of the stream that belong to no record of ours.
-    pub(super) fn skip(&mut self, bytes: u64) {
-        self.next.byte += bytes;
-        self.current.start.byte += bytes;
+    /// Places what was noted where it is known to begin, if it is.
+    pub(super) fn place_here(&mut self) {
+        if let Some(offset) = self.begins_at.take()
+            && let Some(noted) = self.cut()
+        {
+            self.place(noted, offset);
+        }
     }
 
     /// Writes the sidecar of the file, which is complete.

@@ -20,7 +20,7 @@ mod recent;
 
 pub use bytes::{open_bytes, total_size};
 pub use input::open;
-pub use output::{WriteOptions, create};
+pub use output::{FLUSH_INTERVAL, WriteOptions, create};
 pub use place::{Place, expand};
 pub use reading::{Notice, ReadOptions, Window};
 

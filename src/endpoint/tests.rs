@@ -411,7 +411,10 @@ fn an_existing_file_is_overwritten_only_by_force() {
     folder.file("out", "precious".repeat(100));
     let error = write(&path, &WriteOptions::default()).unwrap_err();
     assert!(error.is_usage());
-    assert_eq!(folder.plain(&error.to_string()), "out: the file exists; --force overwrites it");
+    assert_eq!(
+        folder.plain(&error.to_string()),
+        "out: the file exists; --force overwrites it, --append adds to it"
+    );
     assert!(std::fs::read_to_string(&path).unwrap().starts_with("precious"));
     write(&path, &WriteOptions { is_forced: true, ..WriteOptions::default() }).unwrap();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{ONE}{TWO}"));
@@ -445,7 +448,7 @@ fn devices_are_written_as_they_are_and_a_full_one_is_named() {
 #[test]
 fn what_cannot_be_written_is_refused_before_anything_is() {
     let folder = Folder::new();
-    for (name, usage) in [("x.gor.gz", true), ("x.pcap.gz", true), ("no/such/folder", false), (".", false)] {
+    for (name, usage) in [("x%q.gor", true), ("no/such/folder", false), (".", false)] {
         let error = write(&folder.path(name), &WriteOptions::default()).unwrap_err();
         assert_eq!(error.is_usage(), usage, "{error}");
     }

@@ -37,7 +37,11 @@ fn exit_statuses_and_what_is_said() {
         ("gor-record -r $SHOP >/dev/full", 1, "gor-record: standard output: no space left on device\n"),
         ("gor-record -r $SHOP -o /dev/full", 1, "gor-record: /dev/full: no space left on device\n"),
         ("gor-record -r missing -o null: 2>/dev/full", 1, ""),
-        ("gor-record -r $SHOP -o there", 2, "gor-record: there: the file exists; --force overwrites it\n"),
+        (
+            "gor-record -r $SHOP -o there",
+            2,
+            "gor-record: there: the file exists; --force overwrites it, --append adds to it\n",
+        ),
         ("cp $SHOP in; gor-record -r in -o in --force", 2, "gor-record: in: it is also an input (in)\n"),
         (
             "cp $SHOP in; gor-record -r - <in >>in",

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod files_in;
+mod files_out;
 mod filter;
 mod habits;
 mod merge;

@@ -1,0 +1,81 @@
+//! One place in chunks: `x_0.gor`, `x_1.gor`…
+
+use std::sync::Arc;
+
+use super::Plan;
+use super::naming::{chunk, next_chunk};
+use super::opening::{Existing, file};
+use super::sink::FileSink;
+use crate::record::{Run, Sink};
+use crate::{Error, Result};
+
+/// A file that goes on in the next chunk when one is full.
+pub(super) struct Chunks {
+    plan: Arc<Plan>,
+    path: String,
+    current: Option<FileSink>,
+    /// What is in the current one: bytes of text, and records.
+    bytes: u64,
+    records: u64,
+}
+
+impl Chunks {
+    pub(super) fn new(plan: &Arc<Plan>, path: &str) -> Self {
+        Chunks { plan: Arc::clone(plan), path: path.to_owned(), current: None, bytes: 0, records: 0 }
+    }
+
+    /// Whether as much more still fits into the current chunk. Into an empty
+    /// one any record does.
+    fn has_room(&self, records: u64, bytes: u64) -> bool {
+        self.plan.chunk_records.is_none_or(|most| self.records + records <= most)
+            && self.plan.chunk_size.is_none_or(|most| self.bytes + bytes <= most)
+    }
+
+    fn put(&mut self, records: &Run<'_>) -> Result<()> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        self.records += records.len() as u64;
+        self.bytes += records.bytes().len() as u64;
+        let current = match &mut self.current {
+            Some(current) => current,
+            none => {
+                let next =
+                    next_chunk(&self.path).map_err(|error| Error::from(error).at(self.path.as_str()))?;
+                none.insert(file(&self.plan, &chunk(&self.path, next), Existing::Refuse)?)
+            }
+        };
+        current.write(records)
+    }
+}
+
+impl Sink for Chunks {
+    fn write(&mut self, records: &Run<'_>) -> Result<()> {
+        if self.has_room(records.len() as u64, records.bytes().len() as u64) {
+            return self.put(records);
+        }
+        let (mut first, mut bytes) = (0, 0);
+        for (number, view) in records.iter().enumerate() {
+            let length = view.raw.len() as u64;
+            let more = (number - first) as u64;
+            if self.records + more > 0 && !self.has_room(more + 1, bytes + length) {
+                self.put(&records.part(first..number))?;
+                if let Some(mut full) = self.current.take() {
+                    full.finish()?;
+                }
+                (self.bytes, self.records, bytes) = (0, 0, 0);
+                first = number;
+            }
+            bytes += length;
+        }
+        self.put(&records.part(first..records.len()))
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.current.as_mut().map_or(Ok(()), Sink::flush)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.current.as_mut().map_or(Ok(()), Sink::finish)
+    }
+}

@@ -1,0 +1,150 @@
+//! Compression in pieces: each is a whole gzip member or zstd frame.
+//!
+//! Pieces are compressed independently of each other, on several threads, and
+//! hold whole records. So a file that ends anywhere between two of them is
+//! good, and one that ends within a piece is good up to there.
+
+use std::io::{self, Write};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use flate2::write::GzEncoder;
+
+use crate::endpoint::format::Compression;
+
+/// Text of a piece: enough that its beginning costs nothing in size.
+pub(super) const GZIP_PIECE: usize = 1 << 20;
+pub(super) const ZSTD_PIECE: usize = 4 << 20;
+
+/// Text of a piece where many files are open at once.
+pub(super) const SMALL_PIECE: usize = 1 << 19;
+
+/// How to compress.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Coding {
+    pub(super) compression: Compression,
+    pub(super) level: u8,
+}
+
+impl Coding {
+    /// One whole piece.
+    fn compress(self, text: &[u8]) -> io::Result<Vec<u8>> {
+        if self.compression == Compression::Zstd {
+            let mut compressor = zstd::bulk::Compressor::new(i32::from(self.level))?;
+            compressor.include_checksum(true)?;
+            return compressor.compress(text);
+        }
+        let mut stream = Stream::new(self)?;
+        stream.write(text)?;
+        stream.finish()
+    }
+}
+
+/// A piece that is written bit by bit.
+pub(super) enum Stream {
+    Gzip(GzEncoder<Vec<u8>>),
+    Zstd(zstd::stream::write::Encoder<'static, Vec<u8>>),
+}
+
+impl Stream {
+    /// Begins a piece.
+    pub(super) fn new(coding: Coding) -> io::Result<Self> {
+        if coding.compression == Compression::Zstd {
+            let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), i32::from(coding.level))?;
+            encoder.include_checksum(true)?;
+            return Ok(Stream::Zstd(encoder));
+        }
+        let level = flate2::Compression::new(u32::from(coding.level));
+        Ok(Stream::Gzip(GzEncoder::new(Vec::new(), level)))
+    }
+
+    /// Takes text.
+    pub(super) fn write(&mut self, text: &[u8]) -> io::Result<()> {
+        match self {
+            Stream::Gzip(encoder) => encoder.write_all(text),
+            Stream::Zstd(encoder) => encoder.write_all(text),
+        }
+    }
+
+    /// Gives everything from which all text so far can be read back.
+    pub(super) fn sync(&mut self) -> io::Result<Vec<u8>> {
+        match self {
+            Stream::Gzip(encoder) => encoder.flush().map(|()| std::mem::take(encoder.get_mut())),
+            Stream::Zstd(encoder) => encoder.flush().map(|()| std::mem::take(encoder.get_mut())),
+        }
+    }
+
+    /// Ends the piece and gives the rest.
+    pub(super) fn finish(self) -> io::Result<Vec<u8>> {
+        match self {
+            Stream::Gzip(encoder) => encoder.finish(),
+            Stream::Zstd(encoder) => encoder.finish(),
+        }
+    }
+}
+
+/// A piece to compress, and where it is to go then.
+struct Job {
+    text: Vec<u8>,
+    coding: Coding,
+    done: SyncSender<Done>,
+}
+
+/// A compressed piece, and the text's memory to use again.
+pub(super) type Done = (io::Result<Vec<u8>>, Vec<u8>);
+
+/// Threads that compress. They start with the first piece.
+#[derive(Debug)]
+pub(super) struct Pool {
+    jobs: Mutex<Option<Sender<Job>>>,
+    threads: usize,
+}
+
+impl Pool {
+    /// Compresses on so many threads.
+    pub(super) fn new(threads: usize) -> Self {
+        Pool { jobs: Mutex::new(None), threads }
+    }
+
+    /// How many pieces may be on their way at once.
+    pub(super) fn room(&self) -> usize {
+        self.threads + 1
+    }
+
+    /// Has a piece compressed.
+    pub(super) fn compress(&self, text: Vec<u8>, coding: Coding) -> io::Result<Receiver<Done>> {
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let sender = match &mut *jobs {
+            Some(sender) => sender,
+            none => none.insert(start(self.threads)?),
+        };
+        let (done, result) = sync_channel(1);
+        sender.send(Job { text, coding, done }).map_err(|_| thread_lost())?;
+        Ok(result)
+    }
+}
+
+/// A thread that ends early has panicked, and said so itself.
+pub(super) fn thread_lost() -> io::Error {
+    io::Error::other("a thread that compresses ended before its work was done")
+}
+
+fn start(threads: usize) -> io::Result<Sender<Job>> {
+    let (sender, jobs) = channel::<Job>();
+    let jobs = Arc::new(Mutex::new(jobs));
+    for _ in 0..threads {
+        let jobs = Arc::clone(&jobs);
+        thread::Builder::new().name("compressor".to_owned()).spawn(move || {
+            loop {
+                let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                let Ok(Job { mut text, coding, done }) = job else { return };
+                let result = coding.compress(&text);
+                text.clear();
+                // Nobody waits for it after an output failed.
+                let _ = done.send((result, text));
+            }
+        })?;
+    }
+    Ok(sender)
+}

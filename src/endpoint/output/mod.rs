@@ -1,0 +1,281 @@
+//! Places that records are written to.
+//!
+//! ```text
+//! size limit ─► copies or shares ─► names made from records ─► chunks ─► a file, plain or compressed
+//! ```
+
+mod chunks;
+mod coding;
+mod file;
+mod many;
+mod naming;
+mod opening;
+mod several;
+mod sink;
+mod template;
+mod ticker;
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use self::chunks::Chunks;
+use self::coding::Pool;
+use self::many::Many;
+use self::naming::Format;
+use self::opening::Existing;
+use self::several::{Copies, Limited, Split};
+use self::template::Template;
+use self::ticker::Ticker;
+use super::format::Compression;
+use super::place::refuse_services;
+use crate::record::{Run, Sink};
+use crate::{Error, Result};
+
+/// Most threads that compress unless more are asked for: each takes memory.
+const COMPRESS_THREADS: usize = 4;
+
+/// How long text waits in a file that is written, unless told otherwise.
+pub const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How to write places.
+#[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub struct WriteOptions<'a> {
+    /// Whether an existing file is overwritten.
+    pub is_forced: bool,
+    /// Whether an existing file is added to. Goes before `is_forced`.
+    pub appends: bool,
+    /// What is read meanwhile, and must not be written to.
+    pub inputs: &'a [String],
+    /// Whether each file gets an index beside it.
+    pub has_index: bool,
+    /// Bytes of records, before compression, after which the next chunk begins.
+    pub chunk_size: Option<u64>,
+    /// Records after which the next chunk begins.
+    pub chunk_records: Option<u64>,
+    /// Bytes of records, before compression, after which writing ends with an error.
+    pub max_size: Option<u64>,
+    /// How long text may wait before it can be read back from a file.
+    pub flush_interval: Duration,
+    /// Level of compression; the program's own default where there is none.
+    pub compress_level: Option<u8>,
+    /// Threads that compress.
+    pub compress_threads: Option<NonZeroUsize>,
+    /// Whether several outputs share the exchanges instead of getting all.
+    pub splits: bool,
+    /// Whether what shares them keeps sessions together.
+    pub keeps_sessions: bool,
+    /// What `%i` stands for; host name and process id where there is none.
+    pub instance: Option<&'a str>,
+    /// Is told what a format could not hold, and what was not kept together.
+    pub tell: Option<fn(&dyn fmt::Display)>,
+    /// The time of writing.
+    pub clock: fn() -> Timestamp,
+}
+
+impl Default for WriteOptions<'_> {
+    fn default() -> Self {
+        WriteOptions {
+            is_forced: false,
+            appends: false,
+            inputs: &[],
+            has_index: false,
+            chunk_size: None,
+            chunk_records: None,
+            max_size: None,
+            flush_interval: FLUSH_INTERVAL,
+            compress_level: None,
+            compress_threads: None,
+            splits: false,
+            keeps_sessions: false,
+            instance: None,
+            tell: None,
+            clock: Timestamp::now,
+        }
+    }
+}
+
+/// What all files of one output have in common.
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+struct Plan {
+    is_forced: bool,
+    appends: bool,
+    inputs: Vec<String>,
+    has_index: bool,
+    chunk_size: Option<u64>,
+    chunk_records: Option<u64>,
+    compress_level: Option<u8>,
+    /// Whether files are made from a template.
+    has_many: bool,
+    tell: Option<fn(&dyn fmt::Display)>,
+    clock: fn() -> Timestamp,
+    pool: Arc<Pool>,
+    ticker: Arc<Ticker>,
+}
+
+impl Plan {
+    fn has_chunks(&self) -> bool {
+        self.chunk_size.is_some() || self.chunk_records.is_some()
+    }
+}
+
+/// Opens places for writing. Each of them gets every record, or its share.
+///
+/// No name, or `-`, means standard output, `null:` discards, anything else is
+/// a file, or many where the name has fields (`%Y`, `%r`…). An existing one is
+/// refused unless forced or added to, and one that is also an input always;
+/// pipes and devices are written to as they are. Names that end in `.gz` or
+/// `.zst` are compressed.
+pub fn create(names: &[String], how: &WriteOptions<'_>) -> Result<Box<dyn Sink + Send>> {
+    let standard = ["-".to_owned()];
+    let names = if names.is_empty() { &standard } else { names };
+    let instance = how.instance.map_or_else(this_instance, ToOwned::to_owned);
+    let mut targets = Vec::with_capacity(names.len());
+    for name in names {
+        targets.push(Target::parse(name, &instance)?);
+    }
+    refuse_useless(&targets, how)?;
+    let plan = plan(&targets, how);
+    let mut sinks = Vec::with_capacity(names.len());
+    for target in targets {
+        sinks.push(target.open(&plan)?);
+    }
+    let sink: Box<dyn Sink + Send> = match sinks.len() {
+        1 => sinks.remove(0),
+        _ if how.splits => Box::new(Split::new(sinks, how.keeps_sessions, how.tell)),
+        _ => Box::new(Copies(sinks)),
+    };
+    Ok(match how.max_size {
+        Some(limit) => Box::new(Limited::new(sink, limit)),
+        None => sink,
+    })
+}
+
+fn plan(targets: &[Target], how: &WriteOptions<'_>) -> Arc<Plan> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let threads = how.compress_threads.map_or(cores.min(COMPRESS_THREADS), NonZeroUsize::get);
+    Arc::new(Plan {
+        is_forced: how.is_forced,
+        appends: how.appends,
+        inputs: how.inputs.to_vec(),
+        has_index: how.has_index,
+        chunk_size: how.chunk_size,
+        chunk_records: how.chunk_records,
+        compress_level: how.compress_level,
+        has_many: targets.iter().any(|target| matches!(target, Target::Many(..))),
+        tell: how.tell,
+        clock: how.clock,
+        pool: Arc::new(Pool::new(threads)),
+        ticker: Arc::new(Ticker::new(how.flush_interval)),
+    })
+}
+
+/// What a name means.
+enum Target {
+    Null,
+    Standard,
+    File(String, (Format, Compression)),
+    Many(Template, (Format, Compression)),
+}
+
+impl Target {
+    fn parse(name: &str, instance: &str) -> Result<Self> {
+        refuse_services(name)?;
+        match name {
+            "null:" => return Ok(Target::Null),
+            "-" => return Ok(Target::Standard),
+            _ => {}
+        }
+        let (format, compression) = naming::of_name(name);
+        let template = Template::parse(name, instance).map_err(|error| Error::Usage(error.to_string()))?;
+        Ok(match template.fixed() {
+            Some(path) => Target::File(path.to_owned(), (format, compression)),
+            None => Target::Many(template, (format, compression)),
+        })
+    }
+
+    fn open(self, plan: &Arc<Plan>) -> Result<Box<dyn Sink + Send>> {
+        Ok(match self {
+            Target::Null => Box::new(Null),
+            Target::Standard => Box::new(opening::standard(plan)?),
+            Target::File(path, _) if plan.has_chunks() => Box::new(Chunks::new(plan, &path)),
+            Target::File(path, _) => Box::new(opening::file(plan, &path, Existing::AsTold)?),
+            Target::Many(template, _) => Box::new(Many::new(plan, template)),
+        })
+    }
+
+    /// What a file is to hold, and how it is compressed.
+    fn of_file(&self) -> Option<(Format, Compression)> {
+        match self {
+            Target::Null | Target::Standard => None,
+            Target::File(_, of_file) | Target::Many(_, of_file) => Some(*of_file),
+        }
+    }
+}
+
+/// Refuses what would have no effect, and levels that there are not.
+fn refuse_useless(targets: &[Target], how: &WriteOptions<'_>) -> Result<()> {
+    let usage = |text: &str| Err(Error::Usage(text.to_owned()));
+    let of_files: Vec<_> = targets.iter().filter_map(Target::of_file).collect();
+    let needs_file = [
+        (how.appends, "--append"),
+        (how.has_index, "--index"),
+        (how.chunk_size.is_some(), "--chunk-size"),
+        (how.chunk_records.is_some(), "--chunk-records"),
+    ];
+    if let Some((_, option)) = needs_file.iter().find(|(is_given, _)| *is_given && of_files.is_empty()) {
+        return Err(Error::Usage(format!("{option} is about files; name one with -o")));
+    }
+    let has_other = of_files.iter().any(|(format, _)| *format != Format::Gor);
+    if has_other && how.appends {
+        return usage("--append adds to gor text; captures cannot be added to");
+    }
+    if has_other && how.has_index {
+        return usage("--index is made beside gor text, not beside captures");
+    }
+    if how.splits && targets.len() < 2 {
+        return usage("--split shares between several outputs; name them with -o");
+    }
+    let Some(level) = how.compress_level else { return Ok(()) };
+    let compressions: Vec<_> = of_files.iter().map(|(_, compression)| *compression).collect();
+    if compressions.contains(&Compression::Gzip) && !(1..=9).contains(&level) {
+        return usage("--compress-level of gzip is from 1 to 9");
+    }
+    if compressions.contains(&Compression::Zstd) && !(1..=22).contains(&level) {
+        return usage("--compress-level of zstd is from 1 to 22");
+    }
+    if compressions.iter().all(|compression| *compression == Compression::None) {
+        return usage("--compress-level is about files whose names end in .gz or .zst; there is none");
+    }
+    Ok(())
+}
+
+/// What tells this process from others: host name and process id.
+fn this_instance() -> String {
+    let host = rustix::system::uname();
+    format!("{}-{}", host.nodename().to_string_lossy().replace('/', "_"), std::process::id())
+}
+
+/// Discards everything.
+struct Null;
+
+impl Sink for Null {
+    fn write(&mut self, _: &Run<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! What the end of a file's name says, and how chunks are named.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::conversation::PacketSink;
+use crate::endpoint::format::Compression;
+use crate::packet::FileFormat;
+use crate::record::Sink;
+
+/// What a file that is written holds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Format {
+    /// Records as text; also what no name's end says otherwise.
+    Gor,
+    /// Captured packets.
+    Capture(FileFormat),
+}
+
+/// Ends of names, before that of a compression, that ask for another format.
+const FORMATS: [(&str, Format); 2] =
+    [(".pcap", Format::Capture(FileFormat::Pcap)), (".pcapng", Format::Capture(FileFormat::Pcapng))];
+
+/// The ends that ask for compression.
+const COMPRESSIONS: [(&str, Compression); 2] = [(".gz", Compression::Gzip), (".zst", Compression::Zstd)];
+
+/// Says a line to a person.
+pub(super) type Tell = fn(&dyn fmt::Display);
+
+/// What a name asks for. `x.gor`, `x.gz`, `x.gor.zst`, and any other name,
+/// which is gor text.
+pub(super) fn of_name(name: &str) -> (Format, Compression) {
+    let (name, compression) = compression(name);
+    let format =
+        FORMATS.iter().find(|(end, _)| name.ends_with(end)).map_or(Format::Gor, |(_, format)| *format);
+    (format, compression)
+}
+
+/// A name without the end that asks for compression, and that.
+fn compression(name: &str) -> (&str, Compression) {
+    let found =
+        COMPRESSIONS.iter().find_map(|(end, compression)| Some((name.strip_suffix(end)?, *compression)));
+    found.unwrap_or((name, Compression::None))
+}
+
+impl Format {
+    /// What turns records into this format; none where their text is it.
+    /// `tell` hears what the format could not hold.
+    pub(super) fn sink(
+        self,
+        output: Box<dyn Write + Send>,
+        tell: Option<Tell>,
+    ) -> Option<Box<dyn Sink + Send>> {
+        match self {
+            Format::Gor => None,
+            Format::Capture(format) => Some(Box::new(PacketSink::new(output, format, tell))),
+        }
+    }
+}
+
+/// A path before and after the place where a chunk's number goes: before the
+/// extension, and before that of the compression. `a.b/x.gor.gz` is `a.b/x`
+/// and `.gor.gz`.
+fn cut(path: &str) -> (&str, &str) {
+    let (bare, _) = compression(path);
+    let name = bare.rfind('/').map_or(0, |slash| slash + 1);
+    // A name that begins with its only dot has no extension.
+    let at = match bare[name..].rfind('.') {
+        Some(dot) if dot > 0 => name + dot,
+        _ => bare.len(),
+    };
+    path.split_at(at)
+}
+
+/// The path of a chunk: `x.gor` gives `x_0.gor`, `x_1.gor`…
+pub(super) fn chunk(path: &str, number: u64) -> String {
+    let (before, after) = cut(path);
+    format!("{before}_{number}{after}")
+}
+
+/// The number after the highest chunk of exactly this path that there is.
+pub(super) fn next_chunk(path: &str) -> io::Result<u64> {
+    let (before, after) = cut(path);
+    let (folder, stem) = before.rsplit_once('/').map_or((".", before), |(folder, stem)| (folder, stem));
+    let folder = if before.starts_with('/') && folder.is_empty() { "/" } else { folder };
+    let entries = match Path::new(folder).read_dir() {
+        // It is created with the first chunk, or told then.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        entries => entries?,
+    };
+    let mut next = 0;
+    for entry in entries {
+        let name = entry?.file_name();
+        let number =
+            name.to_str().and_then(|name| name.strip_prefix(stem)?.strip_prefix('_')?.strip_suffix(after));
+        let number = number.filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
+        if let Some(number) = number.and_then(|number| number.parse::<u64>().ok()) {
+            next = next.max(number.saturating_add(1));
+        }
+    }
+    Ok(next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chunks_number_stands_before_the_extensions() {
+        for (path, expected) in [
+            ("x.gor", "x_3.gor"),
+            ("x.gor.gz", "x_3.gor.gz"),
+            ("x.gz", "x_3.gz"),
+            ("x", "x_3"),
+            ("a.b/x", "a.b/x_3"),
+            ("a.b/2026-11-24.gor.zst", "a.b/2026-11-24_3.gor.zst"),
+            (".hidden", ".hidden_3"),
+        ] {
+            assert_eq!(chunk(path, 3), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn chunks_go_on_after_the_highest_of_exactly_that_stem() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("requests.gor").display().to_string();
+        assert_eq!(next_chunk(&path).unwrap(), 0);
+        for name in
+            ["requests-old_9.gor", "requests_x.gor", "requests_7.gor.gz", "requests.gor", "requests_+8.gor"]
+        {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        assert_eq!(next_chunk(&path).unwrap(), 0);
+        for name in ["requests_2.gor", "requests_10.gor"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        assert_eq!(next_chunk(&path).unwrap(), 11);
+    }
+}

@@ -1,0 +1,78 @@
+//! Records on their way into one file, in the format of its name.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::file::Output;
+use super::naming::{Format, Tell};
+use super::ticker::Ticker;
+use crate::Result;
+use crate::record::{Run, Sink};
+
+fn lock(output: &Mutex<Output>) -> MutexGuard<'_, Output> {
+    output.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One file that takes records.
+pub(super) struct FileSink {
+    /// What makes another format of them.
+    format: Option<Box<dyn Sink + Send>>,
+    output: Arc<Mutex<Output>>,
+    /// Writes out what waits when the flush interval is over. None: nothing waits.
+    ticker: Option<Arc<Ticker>>,
+}
+
+impl FileSink {
+    pub(super) fn new(
+        output: Arc<Mutex<Output>>,
+        format: Format,
+        tell: Option<Tell>,
+        ticker: Option<Arc<Ticker>>,
+    ) -> Self {
+        let bytes = Box::new(Bytes(Arc::clone(&output)));
+        FileSink { format: format.sink(bytes, tell), output, ticker }
+    }
+}
+
+impl Sink for FileSink {
+    fn write(&mut self, records: &Run<'_>) -> Result<()> {
+        match &mut self.format {
+            None => lock(&self.output).take(records),
+            Some(format) => format.write(records),
+        }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if self.ticker.is_some() {
+            return Ok(());
+        }
+        if let Some(format) = &mut self.format {
+            format.flush()?;
+        }
+        lock(&self.output).sync()
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        if let Some(format) = &mut self.format {
+            format.finish()?;
+        }
+        lock(&self.output).finish()
+    }
+}
+
+/// The file as a format sees it: bytes.
+struct Bytes(Arc<Mutex<Output>>);
+
+impl Write for Bytes {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match lock(&self.0).write_foreign(bytes) {
+            Ok(()) => Ok(bytes.len()),
+            Err(error) if error.is_broken_pipe() => Err(io::ErrorKind::BrokenPipe.into()),
+            Err(error) => Err(io::Error::other(error)),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
