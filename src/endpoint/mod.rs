@@ -9,13 +9,11 @@ mod bytes;
 mod decode;
 mod follow;
 mod format;
-#[allow(dead_code, reason = "it is read, and what writes it comes with the output")]
 mod index;
 mod input;
 mod output;
 mod place;
 mod reading;
-#[allow(dead_code, reason = "outputs that keep exchanges together come next")]
 mod recent;
 
 pub use bytes::{open_bytes, total_size};
