@@ -176,6 +176,7 @@ fn count(decoded: &Decoded<'_>, ledger: &mut Ledger) {
 /// if the addresses tell. None: it is at no address to record at.
 fn sides(segment: &packet::Segment<'_>, options: &Options) -> Option<(Key, Side, Option<Side>)> {
     let (key, side) = Key::of(segment.source, segment.destination);
+    let key = key.within(segment.network.0);
     if options.addresses.is_empty() {
         return Some((key, side, None));
     }

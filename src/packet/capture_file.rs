@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, Read};
 
 use super::input::Input;
-use super::link::LinkType;
+use super::link_type::LinkType;
 use super::pcap::{self, Pcap};
 use super::pcapng::{self, Pcapng};
 use crate::error::{Error, Result};

@@ -6,9 +6,11 @@ use super::capture_file::Packet;
 use super::fault::{Fault, Layer, Stop};
 use super::fragment::{Added, Fragment, FragmentLimits, FragmentTally, Fragments};
 use super::ip;
-use super::link::{self, LinkType};
+use super::link_type::LinkType;
+use super::network::Network;
 use super::part::Part;
-use super::tcp::Flags;
+use super::tcp::{Flags, TcpView};
+use super::walk::{Found, Next, Walk};
 
 /// A TCP segment as a packet carried it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -17,6 +19,8 @@ pub struct Segment<'a> {
     pub source: SocketAddr,
     /// Whom it went to.
     pub destination: SocketAddr,
+    /// The VLAN or overlay that both are in.
+    pub network: Network,
     /// Sequence number of the first payload byte, or of the SYN.
     pub seq: u32,
     /// Acknowledgement number; it counts only with the ACK flag.
@@ -68,20 +72,6 @@ impl From<Stop> for Decoded<'_> {
     }
 }
 
-/// What looking through headers comes to when nothing is wrong.
-pub(super) enum Found<'a> {
-    Segment(Segment<'a>),
-    Fragment(Fragment<'a>),
-}
-
-/// What holds for all of a packet while its headers are gone through.
-#[derive(Clone, Copy)]
-pub(super) struct Context {
-    pub(super) time: i64,
-    /// IP headers so far.
-    pub(super) depth: usize,
-}
-
 /// Decodes packets. Holds only the IP fragments that wait for others.
 pub struct Decoder {
     fragments: Fragments,
@@ -99,10 +89,10 @@ impl Decoder {
     #[inline]
     pub fn decode<'a>(&'a mut self, packet: &Packet<'a>) -> Decoded<'a> {
         let cut = packet.wire_length.saturating_sub(packet.bytes.len() as u32);
-        let context = Context { time: packet.time, depth: 0 };
-        match link::packet(packet.link, Part { bytes: packet.bytes, cut }, context) {
-            Ok(Found::Segment(segment)) => Decoded::Tcp(segment),
-            Ok(Found::Fragment(fragment)) => self.put_together(&fragment, context),
+        let mut walk = Walk::new(Part { bytes: packet.bytes, cut });
+        match walk.run(Next::Link(packet.link)) {
+            Ok(Found::Tcp(tcp)) => Decoded::Tcp(segment(&walk, &tcp, packet.time)),
+            Ok(Found::Fragment(fragment)) => self.put_together(&fragment, packet.time),
             Err(stop) => stop.into(),
         }
     }
@@ -112,9 +102,9 @@ impl Decoder {
         self.fragments.tally()
     }
 
-    fn put_together(&mut self, fragment: &Fragment<'_>, mut context: Context) -> Decoded<'_> {
-        context.depth = fragment.depth;
-        let mut added = self.fragments.add(fragment, context.time);
+    fn put_together(&mut self, fragment: &Fragment<'_>, time: i64) -> Decoded<'_> {
+        let (mut depth, mut network) = (fragment.depth, fragment.network);
+        let mut added = self.fragments.add(fragment, time);
         // A datagram put together may be a tunnel with a fragment inside, which may complete another. Each round
         // uses up fragments that waited in the table, so this ends.
         loop {
@@ -126,19 +116,42 @@ impl Decoder {
             };
             self.whole = datagram.bytes;
             let part = Part { bytes: &self.whole, cut: 0 };
-            if let Ok(Found::Fragment(inner)) = ip::payload(datagram.protocol, datagram.ends, part, context) {
-                context.depth = inner.depth;
-                added = self.fragments.add(&inner, context.time);
+            let mut walk = Walk { ends: datagram.ends, network, depth, ..Walk::new(part) };
+            if let Ok(Found::Fragment(inner)) = payload(datagram.protocol, &mut walk) {
+                (depth, network) = (inner.depth, inner.network);
+                added = self.fragments.add(&inner, time);
                 continue;
             }
             // Looked at once more, since the borrow that is returned may not begin inside the loop's question.
             let part = Part { bytes: &self.whole, cut: 0 };
-            return match ip::payload(datagram.protocol, datagram.ends, part, context) {
-                Ok(Found::Segment(segment)) => Decoded::Tcp(segment),
+            let mut walk = Walk { ends: datagram.ends, network, depth, ..Walk::new(part) };
+            return match payload(datagram.protocol, &mut walk) {
+                Ok(Found::Tcp(tcp)) => Decoded::Tcp(segment(&walk, &tcp, time)),
                 Ok(Found::Fragment(_)) => Decoded::FragmentHeld,
                 Err(stop) => stop.into(),
             };
         }
+    }
+}
+
+/// Goes on with what an IP header carries.
+fn payload<'a>(protocol: u8, walk: &mut Walk<'a>) -> Result<Found<'a>, Stop> {
+    let next = ip::payload(protocol, walk)?;
+    walk.run(next)
+}
+
+#[inline]
+fn segment<'a>(walk: &Walk<'_>, tcp: &TcpView<'a>, time: i64) -> Segment<'a> {
+    Segment {
+        source: SocketAddr::new(walk.ends.source, tcp.source_port()),
+        destination: SocketAddr::new(walk.ends.destination, tcp.destination_port()),
+        network: walk.network,
+        seq: tcp.seq(),
+        ack: tcp.ack(),
+        flags: tcp.flags(),
+        payload: tcp.payload.bytes,
+        missing: tcp.payload.cut,
+        time,
     }
 }
 

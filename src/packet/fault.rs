@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-use super::link::LinkType;
+use super::link_type::LinkType;
 
 /// A protocol that is looked into.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[allow(missing_docs, reason = "each is the name of the protocol")]
 pub enum Layer {
+    Packet,
     Ethernet,
     Vlan,
     LinuxCooked,
@@ -16,8 +17,14 @@ pub enum Layer {
     Pppoe,
     Mpls,
     Llc,
+    FrameRelay,
     Wifi,
     Radiotap,
+    Prism,
+    Enc,
+    Pflog,
+    Nflog,
+    Pktap,
     Ipv4,
     Ipv6,
     Ipv6Extension,
@@ -28,12 +35,14 @@ pub enum Layer {
     Erspan,
     Geneve,
     GtpU,
+    Tzsp,
     Tcp,
 }
 
 impl fmt::Display for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Layer::Packet => "packet",
             Layer::Ethernet => "ethernet",
             Layer::Vlan => "vlan",
             Layer::LinuxCooked => "linux cooked",
@@ -42,8 +51,14 @@ impl fmt::Display for Layer {
             Layer::Pppoe => "pppoe",
             Layer::Mpls => "mpls",
             Layer::Llc => "llc",
+            Layer::FrameRelay => "frame relay",
             Layer::Wifi => "802.11",
             Layer::Radiotap => "radiotap",
+            Layer::Prism => "prism",
+            Layer::Enc => "enc",
+            Layer::Pflog => "pflog",
+            Layer::Nflog => "nflog",
+            Layer::Pktap => "pktap",
             Layer::Ipv4 => "ipv4",
             Layer::Ipv6 => "ipv6",
             Layer::Ipv6Extension => "ipv6 extension",
@@ -54,6 +69,7 @@ impl fmt::Display for Layer {
             Layer::Erspan => "erspan",
             Layer::Geneve => "geneve",
             Layer::GtpU => "gtp-u",
+            Layer::Tzsp => "tzsp",
             Layer::Tcp => "tcp",
         })
     }

@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 
 use super::fault::{Layer, Rule, Stop};
 use super::ip::Ends;
+use super::network::Network;
 use super::part::Part;
 
 /// The most bytes a datagram put together has.
@@ -56,6 +57,7 @@ pub struct FragmentTally {
 #[derive(Clone, Copy)]
 pub(super) struct Fragment<'a> {
     pub(super) ends: Ends,
+    pub(super) network: Network,
     pub(super) id: u32,
     /// What the datagram carries. In IPv6 only the first fragment knows.
     pub(super) protocol: u8,
@@ -84,6 +86,7 @@ pub(super) enum Added {
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
 struct Key {
     ends: Ends,
+    network: Network,
     id: u32,
     /// 0 in IPv6, where the protocol does not tell datagrams apart.
     protocol: u8,
@@ -171,7 +174,7 @@ impl Fragments {
 
     fn serial_of(&mut self, fragment: &Fragment<'_>, now: i64) -> u64 {
         let protocol = if fragment.ends.is_ipv6() { 0 } else { fragment.protocol };
-        let key = Key { ends: fragment.ends, id: fragment.id, protocol };
+        let key = Key { ends: fragment.ends, network: fragment.network, id: fragment.id, protocol };
         let Self { by_key, partials, next, .. } = self;
         *by_key.entry(key).or_insert_with(|| {
             *next += 1;

@@ -1,13 +1,10 @@
 //! IPv4 (RFC 791) and IPv6 (RFC 8200), and what they carry.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::decode::{Context, Found, Segment};
 use super::fault::{Layer, Rule, Stop};
-use super::fragment::Fragment;
 use super::part::Part;
-use super::tcp::TcpView;
-use super::tunnel;
+use super::walk::{Next, Walk};
 
 /// The most IP headers inside each other.
 pub const MAX_NESTING: usize = 8;
@@ -65,7 +62,7 @@ impl<'a> Ipv4View<'a> {
         if total < length {
             return fault(Rule::TotalLength);
         }
-        let payload = part.limit(total, Layer::Ipv4)?.skip(length, Layer::Ipv4)?;
+        let payload = part.clip(total).skip(length, Layer::Ipv4)?;
         Ok(Self { header, payload })
     }
 
@@ -89,8 +86,8 @@ impl<'a> Ipv4View<'a> {
         self.header[6] & 0x20 != 0
     }
 
-    fn fragment_offset(&self) -> usize {
-        usize::from(u16::from_be_bytes([self.header[6] & 0x1f, self.header[7]])) * 8
+    fn fragment_offset(&self) -> u16 {
+        u16::from_be_bytes([self.header[6] & 0x1f, self.header[7]]) * 8
     }
 }
 
@@ -116,7 +113,7 @@ impl<'a> Ipv6View<'a> {
             0 if matches!(header[6], TCP | HOP_BY_HOP) => rest.wire_length(),
             length => usize::from(length),
         };
-        Ok(Self { header, source, destination, payload: rest.limit(length, Layer::Ipv6)? })
+        Ok(Self { header, source, destination, payload: rest.clip(length) })
     }
 
     fn ends(&self) -> Ends {
@@ -132,117 +129,86 @@ impl<'a> Ipv6View<'a> {
 }
 
 /// Whatever version the first four bits say; other bits are `NotIp`.
-pub(super) fn any(part: Part<'_>, context: Context) -> Result<Found<'_>, Stop> {
-    match part.bytes.first().map(|first| first >> 4) {
-        Some(4) => ipv4(part, context),
-        Some(6) => ipv6(part, context),
-        Some(_) => Err(Stop::NotIp),
-        None => Err(part.header::<1>(Layer::Ipv4).err().unwrap_or(Stop::NotIp)),
+pub(super) fn any(walk: &mut Walk<'_>) -> Result<Next, Stop> {
+    let (&[first], _) = walk.part.header::<1>(Layer::Ipv4)?;
+    match first >> 4 {
+        4 => Ok(Next::Ipv4),
+        6 => Ok(Next::Ipv6),
+        _ => Err(Stop::NotIp),
     }
 }
 
 /// One header deeper.
-fn deeper(context: Context, layer: Layer) -> Result<Context, Stop> {
-    if context.depth == MAX_NESTING {
+#[inline]
+fn deeper(layer: Layer, walk: &mut Walk<'_>) -> Result<(), Stop> {
+    if walk.depth == MAX_NESTING {
         return Err(Stop::malformed(layer, Rule::TooDeep));
     }
-    Ok(Context { depth: context.depth + 1, ..context })
+    walk.depth += 1;
+    Ok(())
 }
 
 #[inline]
-pub(super) fn ipv4(part: Part<'_>, context: Context) -> Result<Found<'_>, Stop> {
-    let context = deeper(context, Layer::Ipv4)?;
-    let view = Ipv4View::of(part)?;
-    let (offset, more) = (view.fragment_offset(), view.has_more_fragments());
+pub(super) fn ipv4(walk: &mut Walk<'_>) -> Result<Next, Stop> {
+    deeper(Layer::Ipv4, walk)?;
+    let view = Ipv4View::of(walk.part)?;
+    (walk.ends, walk.part) = (view.ends(), view.payload);
+    let (offset, more, protocol) = (view.fragment_offset(), view.has_more_fragments(), view.protocol());
     if offset == 0 && !more {
-        return payload(view.protocol(), view.ends(), view.payload, context);
+        return payload(protocol, walk);
     }
-    Ok(Found::Fragment(Fragment {
-        ends: view.ends(),
-        id: view.id(),
-        protocol: view.protocol(),
-        offset,
-        more,
-        part: view.payload,
-        depth: context.depth,
-    }))
+    Ok(Next::Fragment { id: view.id(), protocol, offset, more })
 }
 
 #[inline]
-pub(super) fn ipv6(part: Part<'_>, context: Context) -> Result<Found<'_>, Stop> {
-    let context = deeper(context, Layer::Ipv6)?;
-    let view = Ipv6View::of(part)?;
-    payload(view.next_header(), view.ends(), view.payload, context)
+pub(super) fn ipv6(walk: &mut Walk<'_>) -> Result<Next, Stop> {
+    deeper(Layer::Ipv6, walk)?;
+    let view = Ipv6View::of(walk.part)?;
+    (walk.ends, walk.part) = (view.ends(), view.payload);
+    payload(view.next_header(), walk)
 }
 
 /// What an IP header carries, extension headers first.
 #[inline]
-pub(super) fn payload(protocol: u8, ends: Ends, part: Part<'_>, context: Context) -> Result<Found<'_>, Stop> {
+pub(super) fn payload(protocol: u8, walk: &mut Walk<'_>) -> Result<Next, Stop> {
     match protocol {
-        TCP => tcp(ends, part, context),
-        UDP => tunnel::udp(part, context),
-        GRE => tunnel::gre(part, context),
-        IPV4 => ipv4(part, context),
-        IPV6 => ipv6(part, context),
-        AUTHENTICATION => extensions(protocol, ends, part, context),
-        HOP_BY_HOP | ROUTING | DESTINATION | FRAGMENT if ends.is_ipv6() => {
-            extensions(protocol, ends, part, context)
-        }
+        TCP => Ok(Next::Tcp),
+        UDP => Ok(Next::Udp),
+        GRE => Ok(Next::Gre),
+        IPV4 => Ok(Next::Ipv4),
+        IPV6 => Ok(Next::Ipv6),
+        AUTHENTICATION => extensions(protocol, walk),
+        HOP_BY_HOP | ROUTING | DESTINATION | FRAGMENT if walk.ends.is_ipv6() => extensions(protocol, walk),
         other => Err(Stop::NotTcp(other)),
     }
 }
 
-fn extensions(mut protocol: u8, ends: Ends, mut part: Part<'_>, context: Context) -> Result<Found<'_>, Stop> {
+fn extensions(mut protocol: u8, walk: &mut Walk<'_>) -> Result<Next, Stop> {
     for _ in 0..MAX_EXTENSIONS {
         let layer = if protocol == AUTHENTICATION { Layer::Authentication } else { Layer::Ipv6Extension };
         match protocol {
-            HOP_BY_HOP | ROUTING | DESTINATION if ends.is_ipv6() => {
-                let (&[next, length], _) = part.header::<2>(layer)?;
-                part = part.skip((usize::from(length) + 1) * 8, layer)?;
+            HOP_BY_HOP | ROUTING | DESTINATION if walk.ends.is_ipv6() => {
+                let (&[next, length], _) = walk.part.header::<2>(layer)?;
+                walk.skip((usize::from(length) + 1) * 8, layer)?;
                 protocol = next;
             }
             AUTHENTICATION => {
-                let (&[next, length], _) = part.header::<2>(layer)?;
-                part = part.skip((usize::from(length) + 2) * 4, layer)?;
+                let (&[next, length], _) = walk.part.header::<2>(layer)?;
+                walk.skip((usize::from(length) + 2) * 4, layer)?;
                 protocol = next;
             }
-            FRAGMENT if ends.is_ipv6() => {
-                let (&[next, _, offset_1, offset_2, ref id @ ..], rest) = part.header::<8>(layer)?;
-                let (offset, more) =
-                    (usize::from(u16::from_be_bytes([offset_1, offset_2 & 0xf8])), offset_2 & 1 != 0);
+            FRAGMENT if walk.ends.is_ipv6() => {
+                let &[next, _, offset_1, offset_2, ref id @ ..] = walk.header::<8>(layer)?;
+                let (offset, more) = (u16::from_be_bytes([offset_1, offset_2 & 0xf8]), offset_2 & 1 != 0);
                 if offset > 0 || more {
                     let id = u32::from_be_bytes(*id);
-                    let depth = context.depth;
-                    return Ok(Found::Fragment(Fragment {
-                        ends,
-                        id,
-                        protocol: next,
-                        offset,
-                        more,
-                        part: rest,
-                        depth,
-                    }));
+                    return Ok(Next::Fragment { id, protocol: next, offset, more });
                 }
-                (protocol, part) = (next, rest);
+                protocol = next;
             }
             // An upper layer at last: none of the above, so this does not come back here.
-            _ => return payload(protocol, ends, part, context),
+            _ => return payload(protocol, walk),
         }
     }
     Err(Stop::malformed(Layer::Ipv6Extension, Rule::TooDeep))
-}
-
-#[inline]
-fn tcp(ends: Ends, part: Part<'_>, context: Context) -> Result<Found<'_>, Stop> {
-    let view = TcpView::of(part)?;
-    Ok(Found::Segment(Segment {
-        source: SocketAddr::new(ends.source, view.source_port()),
-        destination: SocketAddr::new(ends.destination, view.destination_port()),
-        seq: view.seq(),
-        ack: view.ack(),
-        flags: view.flags(),
-        payload: view.payload.bytes,
-        missing: view.payload.cut,
-        time: context.time,
-    }))
 }

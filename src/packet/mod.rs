@@ -16,11 +16,16 @@ mod fragment;
 mod input;
 mod ip;
 mod link;
+mod link_type;
+mod mpls;
+mod network;
 mod part;
 mod pcap;
 mod pcapng;
+mod pseudo;
 mod tcp;
 mod tunnel;
+mod walk;
 mod wifi;
 mod write;
 
@@ -30,10 +35,15 @@ pub use fault::{Fault, Layer, Rule};
 pub use fragment::{FragmentLimits, FragmentTally, MAX_DATAGRAM, MAX_ISLANDS};
 pub use input::BUFFER;
 pub use ip::{MAX_EXTENSIONS, MAX_NESTING};
-pub use link::{LinkType, MAX_LABELS, MAX_TAGS};
+pub use link::MAX_TAGS;
+pub use link_type::LinkType;
+pub use mpls::MAX_LABELS;
+pub use network::Network;
 pub use pcapng::{MAX_BLOCK, MAX_INTERFACES};
+pub use pseudo::MAX_ATTRIBUTES;
 pub use tcp::Flags;
-pub use tunnel::MAX_GTP_EXTENSIONS;
+pub use tunnel::{MAX_GTP_EXTENSIONS, MAX_TZSP_FIELDS};
+pub use walk::MAX_HEADERS;
 pub use write::FileFormat;
 
 #[cfg(test)]

@@ -49,4 +49,15 @@ impl<'a> Part<'a> {
             None => Err(Stop::malformed(layer, Rule::PastEnd)),
         }
     }
+
+    /// The first `length` bytes, or all when that is more: a network card that
+    /// cuts or joins segments leaves lengths that no packet had, and of what was
+    /// captured nothing is lost by them.
+    #[inline]
+    pub(super) fn clip(self, length: usize) -> Part<'a> {
+        match self.bytes.get(..length) {
+            Some(bytes) => Part { bytes, cut: 0 },
+            None => Part { cut: self.cut.min((length - self.bytes.len()) as u32), ..self },
+        }
+    }
 }

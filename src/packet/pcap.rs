@@ -4,7 +4,7 @@ use std::io::Read;
 
 use super::capture_file::{Damage, MAX_PACKET, Packet, Trouble};
 use super::input::Input;
-use super::link::LinkType;
+use super::link_type::LinkType;
 
 /// Microseconds.
 const MICROSECONDS: u32 = 0xa1b2_c3d4;

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use super::capture_file::{Damage, MAX_PACKET, Packet, Trouble};
 use super::input::Input;
-use super::link::LinkType;
+use super::link_type::LinkType;
 
 /// The longest block that is held whole: packets, interfaces and section
 /// headers. Blocks of other types are passed over, whatever their length.

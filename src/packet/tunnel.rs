@@ -3,127 +3,206 @@
 //! UDP tunnels are known by their ports, so what lies there may be anything
 //! else: a header that is not the tunnel's makes the packet plain UDP, not malformed.
 
-use super::decode::{Context, Found};
 use super::fault::{Layer, Rule, Stop};
+use super::ip;
+use super::link;
+use super::link_type::LinkType;
+use super::network::Network;
 use super::part::Part;
-use super::{ip, link};
+use super::walk::{Next, Walk};
 
 /// The most extension headers of one GTP-U packet.
 pub const MAX_GTP_EXTENSIONS: usize = 16;
 
-/// IANA's, and the one that Linux had before (flannel still does).
-const VXLAN: [u16; 2] = [4789, 8472];
+/// The most tagged fields of one TZSP packet.
+pub const MAX_TZSP_FIELDS: usize = 64;
+
+const VXLAN: u16 = 4789;
+/// What Linux had before IANA's (flannel still does).
+const VXLAN_LINUX: u16 = 8472;
+const VXLAN_GPE: u16 = 4790;
 const GENEVE: u16 = 6081;
 const GTP_U: u16 = 2152;
+const MPLS: u16 = 6635;
 const TEREDO: u16 = 3544;
+const TZSP: u16 = 37008;
 
 const PLAIN: Stop = Stop::NotTcp(ip::UDP);
 
-pub(super) fn udp(part: Part<'_>, context: Context) -> Result<Found<'_>, Stop> {
-    let (header, rest) = part.header::<8>(Layer::Udp)?;
+pub(super) fn udp(walk: &mut Walk<'_>) -> Result<Next, Stop> {
+    let header = walk.header::<8>(Layer::Udp)?;
     let source = u16::from_be_bytes([header[0], header[1]]);
     let destination = u16::from_be_bytes([header[2], header[3]]);
-    let is_tunnel = VXLAN.contains(&destination)
-        || [GENEVE, GTP_U, TEREDO].contains(&destination)
-        || [GTP_U, TEREDO].contains(&source);
-    if !is_tunnel {
-        return Err(PLAIN);
-    }
-    let rest = match u16::from_be_bytes([header[4], header[5]]) {
+    let header_of = match (source, destination) {
+        (_, VXLAN | VXLAN_LINUX) => vxlan,
+        (_, VXLAN_GPE) => vxlan_gpe,
+        (_, GENEVE) => geneve,
+        (_, MPLS) => mpls,
+        (_, TZSP) => tzsp,
+        (_, GTP_U) => gtp,
+        (_, TEREDO) => teredo,
+        // These two answer from their port.
+        (GTP_U, _) => gtp,
+        (TEREDO, _) => teredo,
+        _ => return Err(PLAIN),
+    };
+    walk.part = match u16::from_be_bytes([header[4], header[5]]) {
         // The network card was to cut it into datagrams.
-        0 => rest,
+        0 => walk.part,
         length => {
             let length = usize::from(length).checked_sub(8);
-            rest.limit(length.ok_or(Stop::malformed(Layer::Udp, Rule::TotalLength))?, Layer::Udp)?
+            walk.part.clip(length.ok_or(Stop::malformed(Layer::Udp, Rule::TotalLength))?)
         }
     };
-    let found = match destination {
-        _ if VXLAN.contains(&destination) => vxlan(rest, context),
-        GENEVE => geneve(rest, context),
-        GTP_U => gtp(rest, context),
-        TEREDO => teredo(rest, context),
-        _ if source == GTP_U => gtp(rest, context),
-        _ => teredo(rest, context),
-    };
-    carried(found, ip::UDP)
+    walk.tunnel = Some(ip::UDP);
+    header_of(walk)
 }
 
 /// VXLAN (RFC 7348 §5): flags with the bit that says the network's number counts.
-fn vxlan(part: Part<'_>, context: Context) -> Result<Found<'_>, Stop> {
-    let Ok((header, rest)) = part.header::<8>(Layer::Udp) else { return Err(PLAIN) };
-    if header[0] & 0x08 == 0 { Err(PLAIN) } else { link::ethernet(rest, context) }
+fn vxlan(walk: &mut Walk<'_>) -> Result<Next, Stop> {
+    let Ok(&[flags, _, _, _, number @ .., _]) = walk.header::<8>(Layer::Udp) else { return Err(PLAIN) };
+    if flags & 0x08 == 0 {
+        return Err(PLAIN);
+    }
+    walk.network = Network::overlay(number);
+    Ok(Next::Ethernet)
+}
+
+/// VXLAN with the protocol told (draft-ietf-nvo3-vxlan-gpe §3).
+fn vxlan_gpe(walk: &mut Walk<'_>) -> Result<Next, Stop> {
+    const VERSION: u8 = 0x30;
+    const HAS_NUMBER: u8 = 0x08;
+    const HAS_PROTOCOL: u8 = 0x04;
+    const MAINTENANCE: u8 = 0x01;
+    let Ok(&[flags, _, _, protocol, number @ .., _]) = walk.header::<8>(Layer::Udp) else {
+        return Err(PLAIN);
+    };
+    if flags & (VERSION | MAINTENANCE) != 0 || flags & (HAS_NUMBER | HAS_PROTOCOL) == 0 {
+        return Err(PLAIN);
+    }
+    if flags & HAS_NUMBER != 0 {
+        walk.network = Network::overlay(number);
+    }
+    match protocol {
+        _ if flags & HAS_PROTOCOL == 0 => Ok(Next::Ethernet),
+        1 => Ok(Next::Ipv4),
+        2 => Ok(Next::Ipv6),
+        3 => Ok(Next::Ethernet),
+        5 => Ok(Next::Mpls),
+        _ => Err(PLAIN),
+    }
 }
 
 /// Geneve (RFC 8926 §3.4).
-fn geneve(part: Part<'_>, context: Context) -> Result<Found<'_>, Stop> {
-    let Ok((header, rest)) = part.header::<8>(Layer::Geneve) else { return Err(PLAIN) };
-    if header[0] >> 6 != 0 {
+fn geneve(walk: &mut Walk<'_>) -> Result<Next, Stop> {
+    let Ok(&[flags, _, kind_1, kind_2, number @ .., _]) = walk.header::<8>(Layer::Geneve) else {
+        return Err(PLAIN);
+    };
+    if flags >> 6 != 0 {
         return Err(PLAIN);
     }
-    let rest = rest.skip(usize::from(header[0] & 0x3f) * 4, Layer::Geneve)?;
-    link::bridged(u16::from_be_bytes([header[2], header[3]]), rest, context)
+    walk.skip(usize::from(flags & 0x3f) * 4, Layer::Geneve)?;
+    walk.network = Network::overlay(number);
+    Ok(link::bridged(u16::from_be_bytes([kind_1, kind_2])))
+}
+
+/// MPLS in UDP (RFC 7510): the labels begin at once.
+fn mpls(walk: &mut Walk<'_>) -> Result<Next, Stop> {
+    if walk.part.wire_length() < 4 { Err(PLAIN) } else { Ok(Next::Mpls) }
+}
+
+/// TZSP, in which access points and switches send what they captured.
+fn tzsp(walk: &mut Walk<'_>) -> Result<Next, Stop> {
+    const PADDING: u8 = 0;
+    const END: u8 = 1;
+    let Ok(&[version, kind, protocol_1, protocol_2]) = walk.header::<4>(Layer::Tzsp) else {
+        return Err(PLAIN);
+    };
+    // Received, or to be sent; the others are between the devices themselves.
+    if version != 1 || kind > 1 {
+        return Err(PLAIN);
+    }
+    let link = match u16::from_be_bytes([protocol_1, protocol_2]) {
+        1 => LinkType::ETHERNET,
+        18 => LinkType::IEEE802_11,
+        119 => LinkType::IEEE802_11_PRISM,
+        127 => LinkType::IEEE802_11_AVS,
+        _ => return Err(PLAIN),
+    };
+    for _ in 0..MAX_TZSP_FIELDS {
+        match walk.header::<1>(Layer::Tzsp)? {
+            [PADDING] => {}
+            [END] => {
+                // Where the frame was captured, not where it was sent from.
+                walk.network = Network::NONE;
+                return Ok(Next::Link(link));
+            }
+            _ => {
+                let &[length] = walk.header::<1>(Layer::Tzsp)?;
+                walk.skip(usize::from(length), Layer::Tzsp)?;
+            }
+        }
+    }
+    Err(Stop::malformed(Layer::Tzsp, Rule::TooDeep))
 }
 
 /// GTP-U (3GPP TS 29.281 §5): user data, with optional fields and extension headers.
-fn gtp(part: Part<'_>, context: Context) -> Result<Found<'_>, Stop> {
+fn gtp(walk: &mut Walk<'_>) -> Result<Next, Stop> {
     const VERSION_1: u8 = 0x30;
     const OPTIONAL_FIELDS: u8 = 0x07;
     const EXTENSION: u8 = 0x04;
     const USER_DATA: u8 = 255;
-    let Ok((&[flags, message, length_1, length_2, _, _, _, _], rest)) = part.header::<8>(Layer::GtpU) else {
+    let Ok(&[flags, message, length_1, length_2, _, _, _, _]) = walk.header::<8>(Layer::GtpU) else {
         return Err(PLAIN);
     };
     if flags & 0xf0 != VERSION_1 || message != USER_DATA {
         return Err(PLAIN);
     }
-    let mut rest = rest.limit(usize::from(u16::from_be_bytes([length_1, length_2])), Layer::GtpU)?;
+    let length = usize::from(u16::from_be_bytes([length_1, length_2]));
+    walk.part = walk.part.limit(length, Layer::GtpU)?;
     if flags & OPTIONAL_FIELDS != 0 {
-        let (&[_, _, _, next], after) = rest.header::<4>(Layer::GtpU)?;
-        rest = after;
+        let &[_, _, _, next] = walk.header::<4>(Layer::GtpU)?;
         if flags & EXTENSION != 0 {
-            rest = after_gtp_extensions(next, rest)?;
+            gtp_extensions(next, walk)?;
         }
     }
-    ip::any(rest, context)
+    Ok(Next::Ip)
 }
 
-fn after_gtp_extensions(mut next: u8, mut rest: Part<'_>) -> Result<Part<'_>, Stop> {
+fn gtp_extensions(mut next: u8, walk: &mut Walk<'_>) -> Result<(), Stop> {
     for _ in 0..MAX_GTP_EXTENSIONS {
         if next == 0 {
-            return Ok(rest);
+            return Ok(());
         }
-        let (&[words], _) = rest.header::<1>(Layer::GtpU)?;
+        let (&[words], _) = walk.part.header::<1>(Layer::GtpU)?;
         let Some(before_next) = (usize::from(words) * 4).checked_sub(1) else {
             return Err(Stop::malformed(Layer::GtpU, Rule::HeaderLength));
         };
-        let (&[following], after) = rest.skip(before_next, Layer::GtpU)?.header::<1>(Layer::GtpU)?;
-        (next, rest) = (following, after);
+        walk.skip(before_next, Layer::GtpU)?;
+        next = walk.header::<1>(Layer::GtpU)?[0];
     }
     Err(Stop::malformed(Layer::GtpU, Rule::TooDeep))
 }
 
 /// Teredo (RFC 4380 §5.1.1): authentication and origin may come before IPv6.
-fn teredo(mut part: Part<'_>, context: Context) -> Result<Found<'_>, Stop> {
-    if part.bytes.starts_with(&[0, 1]) {
-        let Ok((&[_, _, id, value], rest)) = part.header::<4>(Layer::Udp) else { return Err(PLAIN) };
+fn teredo(walk: &mut Walk<'_>) -> Result<Next, Stop> {
+    let skip = |walk: &mut Walk<'_>, count| walk.skip(count, Layer::Udp).map_err(|_| PLAIN);
+    if walk.part.bytes.starts_with(&[0, 1]) {
+        let Ok(&[_, _, id, value]) = walk.header::<4>(Layer::Udp) else { return Err(PLAIN) };
         // A nonce of eight bytes and a confirmation byte end it.
-        let Ok(rest) = rest.skip(usize::from(id) + usize::from(value) + 9, Layer::Udp) else {
-            return Err(PLAIN);
-        };
-        part = rest;
+        skip(walk, usize::from(id) + usize::from(value) + 9)?;
     }
-    if part.bytes.starts_with(&[0, 0]) {
-        let Ok(rest) = part.skip(8, Layer::Udp) else { return Err(PLAIN) };
-        part = rest;
+    if walk.part.bytes.starts_with(&[0, 0]) {
+        skip(walk, 8)?;
     }
-    match part.bytes.first() {
-        Some(first) if first >> 4 == 6 => ip::ipv6(part, context),
+    match walk.part.bytes.first() {
+        Some(first) if first >> 4 == 6 => Ok(Next::Ipv6),
         _ => Err(PLAIN),
     }
 }
 
 /// GRE (RFC 2784, 2890), and version 1 as PPTP has it (RFC 2637 §4.1).
-pub(super) fn gre(part: Part<'_>, context: Context) -> Result<Found<'_>, Stop> {
+pub(super) fn gre(walk: &mut Walk<'_>) -> Result<Next, Stop> {
     const CHECKSUM: u8 = 0x80;
     const ROUTING: u8 = 0x40;
     const KEY: u8 = 0x20;
@@ -132,7 +211,8 @@ pub(super) fn gre(part: Part<'_>, context: Context) -> Result<Found<'_>, Stop> {
     const PPP: u16 = 0x880b;
     const ERSPAN: u16 = 0x88be;
     const ERSPAN_3: u16 = 0x22eb;
-    let (&[flags, more_flags, kind_1, kind_2], rest) = part.header::<4>(Layer::Gre)?;
+    walk.tunnel = Some(ip::GRE);
+    let &[flags, more_flags, kind_1, kind_2] = walk.header::<4>(Layer::Gre)?;
     let version = more_flags & 0x07;
     if version > 1 || flags & ROUTING != 0 {
         return Err(Stop::NotTcp(ip::GRE));
@@ -142,45 +222,46 @@ pub(super) fn gre(part: Part<'_>, context: Context) -> Result<Found<'_>, Stop> {
         + usize::from(flags & KEY != 0)
         + usize::from(has_sequence)
         + usize::from(version == 1 && more_flags & ACKNOWLEDGEMENT != 0);
-    let rest = rest.skip(fields * 4, Layer::Gre)?;
-    let found = match (version, u16::from_be_bytes([kind_1, kind_2])) {
-        (1, PPP) => link::ppp(rest, context),
-        (0, ERSPAN) if has_sequence => erspan_2(rest, context),
+    walk.skip(fields * 4, Layer::Gre)?;
+    match (version, u16::from_be_bytes([kind_1, kind_2])) {
+        (1, PPP) => Ok(Next::Ppp),
+        (0, ERSPAN) if has_sequence => erspan_2(walk),
         // The first ERSPAN had no header of its own.
-        (0, ERSPAN) => link::ethernet(rest, context),
-        (0, ERSPAN_3) => erspan_3(rest, context),
-        (0, kind) => link::bridged(kind, rest, context),
+        (0, ERSPAN) => {
+            walk.network = Network::NONE;
+            Ok(Next::Ethernet)
+        }
+        (0, ERSPAN_3) => erspan_3(walk),
+        (0, kind) => Ok(link::bridged(kind)),
         _ => Err(Stop::NotIp),
-    };
-    carried(found, ip::GRE)
-}
-
-/// What has no IP inside a tunnel is still IP outside: it is counted as the tunnel's protocol.
-fn carried(found: Result<Found<'_>, Stop>, protocol: u8) -> Result<Found<'_>, Stop> {
-    match found {
-        Err(Stop::NotIp) => Err(Stop::NotTcp(protocol)),
-        found => found,
     }
 }
 
 /// ERSPAN's flag for a mirrored frame that was cut.
 const TRUNCATED: u8 = 0x04;
 
-/// A mirrored frame, of which nobody knows how much is missing when it was cut.
-fn mirrored(part: Part<'_>, flags: u8) -> Part<'_> {
-    if flags & TRUNCATED == 0 { part } else { Part { cut: part.cut.max(u32::from(u16::MAX)), ..part } }
+/// Goes on with a mirrored frame, whose network is its own. How much of it is
+/// missing when it was cut is told nowhere.
+fn mirrored(flags: u8, walk: &mut Walk<'_>) {
+    walk.network = Network::NONE;
+    if flags & TRUNCATED != 0 {
+        walk.part = Part { cut: walk.part.cut.max(u32::from(u16::MAX)), ..walk.part };
+    }
 }
 
-fn erspan_2(part: Part<'_>, context: Context) -> Result<Found<'_>, Stop> {
-    let (header, rest) = part.header::<8>(Layer::Erspan)?;
-    link::ethernet(mirrored(rest, header[2]), context)
+fn erspan_2(walk: &mut Walk<'_>) -> Result<Next, Stop> {
+    let header = walk.header::<8>(Layer::Erspan)?;
+    mirrored(header[2], walk);
+    Ok(Next::Ethernet)
 }
 
-fn erspan_3(part: Part<'_>, context: Context) -> Result<Found<'_>, Stop> {
+fn erspan_3(walk: &mut Walk<'_>) -> Result<Next, Stop> {
     const SUBHEADER: u8 = 0x01;
     const FRAME_IP: u8 = 2;
-    let (header, rest) = part.header::<12>(Layer::Erspan)?;
-    let rest = if header[11] & SUBHEADER != 0 { rest.skip(8, Layer::Erspan)? } else { rest };
-    let rest = mirrored(rest, header[2]);
-    if header[10] >> 2 & 0x1f == FRAME_IP { ip::any(rest, context) } else { link::ethernet(rest, context) }
+    let header = walk.header::<12>(Layer::Erspan)?;
+    if header[11] & SUBHEADER != 0 {
+        walk.skip(8, Layer::Erspan)?;
+    }
+    mirrored(header[2], walk);
+    Ok(if header[10] >> 2 & 0x1f == FRAME_IP { Next::Ip } else { Next::Ethernet })
 }

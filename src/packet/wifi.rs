@@ -1,12 +1,11 @@
-//! 802.11 data frames in the clear, with and without a radiotap header.
+//! 802.11 data frames in the clear, and the headers that cards put before them.
 
-use super::decode::{Context, Found};
 use super::fault::{Layer, Rule, Stop};
-use super::link;
-use super::part::Part;
+use super::walk::{Next, Walk};
 
 /// Radiotap (radiotap.org): of its fields only the padding flag matters.
-pub(super) fn radiotap(part: Part<'_>, context: Context) -> Result<Found<'_>, Stop> {
+pub(super) fn radiotap(walk: &mut Walk<'_>) -> Result<Next, Stop> {
+    let part = walk.part;
     let (&[version, _, length_1, length_2, present @ ..], _) = part.header::<8>(Layer::Radiotap)?;
     if version != 0 {
         return Err(Stop::malformed(Layer::Radiotap, Rule::Version));
@@ -15,9 +14,33 @@ pub(super) fn radiotap(part: Part<'_>, context: Context) -> Result<Found<'_>, St
     if length < 8 {
         return Err(Stop::malformed(Layer::Radiotap, Rule::HeaderLength));
     }
-    let rest = part.skip(length, Layer::Radiotap)?;
+    walk.skip(length, Layer::Radiotap)?;
     let header = part.bytes.get(..length).unwrap_or_default();
-    frame(rest, is_padded(header, u32::from_le_bytes(present)), context)
+    Ok(Next::Wifi { is_padded: is_padded(header, u32::from_le_bytes(present)) })
+}
+
+/// Prism's header, which has one length, or the one by AVS that cards of the
+/// same drivers put in its place.
+pub(super) fn prism(walk: &mut Walk<'_>) -> Result<Next, Stop> {
+    const LENGTH: usize = 144;
+    let (&magic, _) = walk.part.header::<4>(Layer::Prism)?;
+    // The low bits are the version.
+    if u32::from_be_bytes(magic) & 0xffff_f000 == 0x8021_1000 {
+        return avs(walk);
+    }
+    walk.skip(LENGTH, Layer::Prism)?;
+    Ok(Next::Wifi { is_padded: false })
+}
+
+/// AVS: a magic number and the length.
+pub(super) fn avs(walk: &mut Walk<'_>) -> Result<Next, Stop> {
+    let (&[_, _, _, _, length @ ..], _) = walk.part.header::<8>(Layer::Prism)?;
+    let length = u32::from_be_bytes(length) as usize;
+    if length < 8 {
+        return Err(Stop::malformed(Layer::Prism, Rule::HeaderLength));
+    }
+    walk.skip(length, Layer::Prism)?;
+    Ok(Next::Wifi { is_padded: false })
 }
 
 /// Whether the 802.11 header is padded to a multiple of four bytes.
@@ -39,7 +62,7 @@ fn is_padded(header: &[u8], present: u32) -> bool {
 }
 
 /// An 802.11 frame. Only data frames that are not encrypted hold IP for us.
-pub(super) fn frame(part: Part<'_>, is_padded: bool, context: Context) -> Result<Found<'_>, Stop> {
+pub(super) fn frame(is_padded: bool, walk: &mut Walk<'_>) -> Result<Next, Stop> {
     const QOS: u8 = 0x80;
     const NO_DATA: u8 = 0x40;
     const BOTH_DISTRIBUTION: u8 = 0x03;
@@ -47,34 +70,33 @@ pub(super) fn frame(part: Part<'_>, is_padded: bool, context: Context) -> Result
     const PROTECTED: u8 = 0x40;
     const ORDER: u8 = 0x80;
     const AGGREGATED: u8 = 0x80;
-    let (&[kind, flags], _) = part.header::<2>(Layer::Wifi)?;
+    let (&[kind, flags], _) = walk.part.header::<2>(Layer::Wifi)?;
     let is_data = kind & 0x0f == 0x08;
     if !is_data || kind & NO_DATA != 0 || flags & PROTECTED != 0 {
         return Err(Stop::NotIp);
     }
-    let (header, mut rest) = part.header::<24>(Layer::Wifi)?;
+    let header = walk.header::<24>(Layer::Wifi)?;
     let mut length = 24;
     if flags & BOTH_DISTRIBUTION == BOTH_DISTRIBUTION {
-        rest = rest.skip(6, Layer::Wifi)?;
+        walk.skip(6, Layer::Wifi)?;
         length += 6;
     }
     let mut is_aggregated = false;
     if kind & QOS != 0 {
-        let (qos, after) = rest.header::<2>(Layer::Wifi)?;
+        let qos = walk.header::<2>(Layer::Wifi)?;
         is_aggregated = qos[0] & AGGREGATED != 0;
-        rest = after;
         length += 2;
         if flags & ORDER != 0 {
-            rest = rest.skip(4, Layer::Wifi)?;
+            walk.skip(4, Layer::Wifi)?;
             length += 4;
         }
     }
     if is_padded {
-        rest = rest.skip(usize::next_multiple_of(length, 4) - length, Layer::Wifi)?;
+        walk.skip(usize::next_multiple_of(length, 4) - length, Layer::Wifi)?;
     }
     let is_fragment = flags & MORE_FRAGMENTS != 0 || header[22] & 0x0f != 0;
     if is_aggregated || is_fragment {
         return Err(Stop::malformed(Layer::Wifi, Rule::Unsupported));
     }
-    link::llc(rest, context)
+    Ok(Next::Llc)
 }

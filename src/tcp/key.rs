@@ -1,4 +1,4 @@
-//! What identifies a connection: its two endpoints, whichever of them sent.
+//! What identifies a connection: its two endpoints, whichever of them sent, and the network they are in.
 
 use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -23,7 +23,7 @@ impl Side {
     }
 }
 
-/// Two endpoints, in one order for both directions.
+/// Two endpoints, in one order for both directions, and the virtual network they are in.
 ///
 /// An IPv4 address and the same one mapped into IPv6 are one endpoint, told as IPv4; flow labels and scopes are not
 /// part of it.
@@ -32,12 +32,14 @@ pub struct Key {
     /// Halves of the addresses, so that the key is aligned to 8 bytes and not to 16.
     addresses: [[u64; 2]; 2],
     ports: [u16; 2],
+    /// 0: none is known.
+    network: u64,
 }
 
 impl Key {
     /// The key of a segment's connection, and which of its sides sent the segment.
     ///
-    /// An endpoint that talks to itself is `Low` in both directions.
+    /// An endpoint that talks to itself is `Low` in both directions. The network is not known.
     pub fn of(source: SocketAddr, destination: SocketAddr) -> (Self, Side) {
         let (source, destination) = (endpoint(source), endpoint(destination));
         let (low, high, side) = if source <= destination {
@@ -45,7 +47,26 @@ impl Key {
         } else {
             (destination, source, Side::High)
         };
-        (Self { addresses: [low.0, high.0], ports: [low.1, high.1] }, side)
+        (Self { addresses: [low.0, high.0], ports: [low.1, high.1], network: 0 }, side)
+    }
+
+    /// The same endpoints in the network of this number; 0 is none.
+    #[must_use]
+    pub fn within(self, network: u64) -> Self {
+        Self { network, ..self }
+    }
+
+    /// The number of the network; 0 if none is known.
+    pub fn network(&self) -> u64 {
+        self.network
+    }
+
+    /// Whether segments of both keys may be of one connection: the same endpoints in one network, or in one that is
+    /// known of one of them only. A packet seen inside a VLAN and outside it is still one packet.
+    pub fn joins(&self, other: &Self) -> bool {
+        self.addresses == other.addresses
+            && self.ports == other.ports
+            && (self.network == other.network || self.network == 0 || other.network == 0)
     }
 
     /// The address and port of one side.
@@ -64,6 +85,7 @@ fn endpoint(address: SocketAddr) -> ([u64; 2], u16) {
     ([(bits >> 64) as u64, bits as u64], address.port())
 }
 
+/// Keys that join hash alike: the network is left out.
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
         for [high, low] in self.addresses {

@@ -79,20 +79,43 @@ impl<C> Table<C> {
         self.bytes
     }
 
-    /// Finds a connection without touching it.
+    /// Finds the connection that a key joins, without touching it.
+    ///
+    /// Where the key has no network and there are connections in several, it is the one touched last: a packet seen
+    /// twice is seen twice in a row.
     pub fn find(&self, key: &Key) -> Option<Id> {
         let hash = self.hasher.hash_one(key);
-        self.index.find(hash, |&slot| self.slots[slot as usize].key == *key).copied().map(Id)
+        let found = *self.index.find(hash, |&slot| self.slots[slot as usize].key.joins(key))?;
+        // An entry without network is the only one of its endpoints, so that only a key without one has a choice.
+        if key.network() == 0 && self.slots[found as usize].key.network() != 0 {
+            return self.find_latest(hash, key);
+        }
+        Some(Id(found))
     }
 
-    /// Finds a connection and makes it the least idle one.
+    #[cold]
+    fn find_latest(&self, hash: u64, key: &Key) -> Option<Id> {
+        let joining = self.index.iter_hash(hash).filter(|slot| self.slots[**slot as usize].key.joins(key));
+        let latest = joining.max_by_key(|slot| {
+            let slot = &self.slots[**slot as usize];
+            (slot.touched, slot.key.network())
+        });
+        latest.copied().map(Id)
+    }
+
+    /// Finds the connection that a key joins and makes it the least idle one. It is in the key's network from now on,
+    /// if none was known.
     pub fn touch(&mut self, key: &Key, now: i64) -> Option<Id> {
         let id = self.find(key)?;
+        let slot = &mut self.slots[id.0 as usize];
+        if slot.key.network() == 0 {
+            slot.key = *key;
+        }
         self.refresh(id.0, now);
         Some(id)
     }
 
-    /// Adds a connection as the least idle one, charged with nothing, and returns what was there under its key.
+    /// Adds a connection as the least idle one, charged with nothing, and returns what was there that its key joins.
     ///
     /// May put the table over its limit: call [`Table::evict_over_limit`] until it has nothing more.
     pub fn insert(&mut self, key: Key, content: C, now: i64) -> (Id, Option<C>) {
