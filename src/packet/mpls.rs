@@ -46,7 +46,8 @@ fn under(walk: &mut Walk<'_>) -> Result<Next, Stop> {
     Ok(Next::Ip)
 }
 
-/// Whether this is an IP header whose lengths can be true.
+/// Whether this is an IP header whose lengths can be true. Of IPv6 the length is
+/// to be exact: hardware addresses that begin with 6 are common, with 45 they are not.
 fn is_ip(bytes: &[u8], wire_length: usize) -> bool {
     match *bytes {
         [0x45..=0x4f, _, length_1, length_2, ..] => {
@@ -54,7 +55,7 @@ fn is_ip(bytes: &[u8], wire_length: usize) -> bool {
             length == 0 || (20..=wire_length).contains(&length)
         }
         [0x60..=0x6f, _, _, _, length_1, length_2, ..] => {
-            usize::from(u16::from_be_bytes([length_1, length_2])) + 40 <= wire_length
+            usize::from(u16::from_be_bytes([length_1, length_2])) + 40 == wire_length
         }
         _ => false,
     }

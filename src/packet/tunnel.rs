@@ -39,11 +39,9 @@ pub(super) fn udp(walk: &mut Walk<'_>) -> Result<Next, Stop> {
         (_, GENEVE) => geneve,
         (_, MPLS) => mpls,
         (_, TZSP) => tzsp,
-        (_, GTP_U) => gtp,
-        (_, TEREDO) => teredo,
         // These two answer from their port.
-        (GTP_U, _) => gtp,
-        (TEREDO, _) => teredo,
+        (_, GTP_U) | (GTP_U, _) => gtp,
+        (_, TEREDO) | (TEREDO, _) => teredo,
         _ => return Err(PLAIN),
     };
     walk.part = match u16::from_be_bytes([header[4], header[5]]) {

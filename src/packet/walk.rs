@@ -93,7 +93,7 @@ impl<'a> Walk<'a> {
     #[inline]
     pub(super) fn run(&mut self, mut next: Next) -> Result<Found<'a>, Stop> {
         for _ in 0..MAX_HEADERS {
-            let step = match next {
+            let result = match next {
                 Next::Link(link) => self.link(link),
                 Next::Ethernet => link::ethernet(self),
                 Next::Ether(kind) => link::ether_type(kind, self),
@@ -120,7 +120,7 @@ impl<'a> Walk<'a> {
                     }));
                 }
             };
-            next = match (step, self.tunnel) {
+            next = match (result, self.tunnel) {
                 (Ok(next), _) => next,
                 // What has no IP inside a tunnel is still IP outside: it is counted as the tunnel's protocol.
                 (Err(Stop::NotIp), Some(protocol)) => return Err(Stop::NotTcp(protocol)),

@@ -167,15 +167,14 @@ fn what_is_no_segment_says_what_it_is() {
         ("ipv4 header too short", LinkType::IPV4, with(0, 0x44), fault(Layer::Ipv4, Rule::HeaderLength)),
         ("ipv4 header too long", LinkType::IPV4, with(0, 0x4f), fault(Layer::Ipv4, Rule::TotalLength)),
         ("ipv4 total too short", LinkType::IPV4, with(3, 19), fault(Layer::Ipv4, Rule::TotalLength)),
-        ("ipv4 total too long", LinkType::IPV4, with(3, 45), fault(Layer::Ipv4, Rule::PastEnd)),
         ("tcp offset too small", LinkType::IPV4, with(32, 0x40), fault(Layer::Tcp, Rule::HeaderLength)),
         ("tcp offset too large", LinkType::IPV4, with(32, 0x70), fault(Layer::Tcp, Rule::HeaderLength)),
         ("tcp too short", LinkType::RAW, ipv4_of(6, &[0; 19]), fault(Layer::Tcp, Rule::TooShort)),
         (
-            "ipv6 payload too long",
+            "ipv6 payload that ends in the TCP header",
             LinkType::RAW,
             ipv6_of(6, &tcp(b""))[..60].to_vec(),
-            fault(Layer::Ipv6, Rule::PastEnd),
+            fault(Layer::Tcp, Rule::HeaderLength),
         ),
         (
             "ipv6 extension too long",

@@ -4,8 +4,10 @@ use super::Table;
 use crate::tcp::Key;
 use proptest::prelude::*;
 
+/// Three keys have the same endpoints: in no network that is known, and in two.
 fn key(number: u16) -> Key {
-    Key::of(([10, 0, 0, 1], 80).into(), ([10, 0, 1, (number >> 8) as u8], 1000 + number).into()).0
+    let client = ([10, 0, 1, (number >> 8) as u8], 1000 + number / 3).into();
+    Key::of(([10, 0, 0, 1], 80).into(), client).0.within(u64::from(number % 3))
 }
 
 /// Keys, contents, times and charges, the idlest first.
@@ -16,11 +18,18 @@ struct Twin {
 }
 
 impl Twin {
+    /// The entry that a key joins: of several, the one touched last.
+    fn find(&self, key: Key) -> Option<usize> {
+        let joining = self.entries.iter().enumerate().filter(|(_, entry)| entry.0.joins(&key));
+        joining.max_by_key(|(_, entry)| (entry.2, entry.0.network())).map(|(at, _)| at)
+    }
+
     fn touch(&mut self, key: Key, now: i64) -> bool {
         self.clock = self.clock.max(now);
-        let Some(at) = self.entries.iter().position(|entry| entry.0 == key) else { return false };
+        let Some(at) = self.find(key) else { return false };
         let entry = self.entries.remove(at);
-        self.entries.push((entry.0, entry.1, self.clock, entry.3));
+        let known = if entry.0.network() == 0 { key } else { entry.0 };
+        self.entries.push((known, entry.1, self.clock, entry.3));
         true
     }
 
@@ -70,10 +79,10 @@ proptest! {
                     let (id, old) = table.insert(key(number), content, now);
                     table.charge(id, bytes);
                     prop_assert_eq!(old.is_some(), known);
-                    if known {
-                        prop_assert_eq!(old, twin.entries.pop().map(|entry| entry.1));
-                    }
-                    twin.entries.push((key(number), content, twin.clock, bytes));
+                    let replaced = if known { twin.entries.pop() } else { None };
+                    prop_assert_eq!(old, replaced.map(|entry| entry.1));
+                    let kept = replaced.map_or(key(number), |entry| entry.0);
+                    twin.entries.push((kept, content, twin.clock, bytes));
                 }
                 Deed::Touch(number) => {
                     let known = table.touch(&key(number), now);
@@ -89,11 +98,13 @@ proptest! {
                     if let Some(id) = table.find(&key(number)) {
                         table.charge(id, bytes);
                     }
-                    twin.entries.iter_mut().filter(|entry| entry.0 == key(number)).for_each(|entry| entry.3 = bytes);
+                    if let Some(at) = twin.find(key(number)) {
+                        twin.entries[at].3 = bytes;
+                    }
                 }
                 Deed::Remove(number) => {
                     let removed = table.find(&key(number)).and_then(|id| table.remove(id));
-                    let at = twin.entries.iter().position(|entry| entry.0 == key(number));
+                    let at = twin.find(key(number));
                     prop_assert_eq!(removed, at.map(|at| twin.entries.remove(at)).map(|entry| (entry.0, entry.1)));
                 }
                 Deed::Expire(idle) => {
@@ -133,7 +144,24 @@ fn a_million_connections_are_cheap() {
     }
     assert_eq!(table.len(), LIMIT);
     assert_eq!(table.slots.len(), LIMIT + 1, "slots are used again");
-    assert!(size_of::<super::Slot<()>>() <= 72, "{}", size_of::<super::Slot<()>>());
+    assert!(size_of::<super::Slot<()>>() <= 80, "{}", size_of::<super::Slot<()>>());
+}
+
+#[test]
+fn a_connection_is_told_apart_by_its_network_once_that_is_known() {
+    let [plain, one, two] = [key(0), key(1), key(2)];
+    let mut table = Table::new(4, 4);
+    let (first, _) = table.insert(plain, 'a', 0);
+    assert_eq!(table.touch(&one, 1), Some(first), "a tag seen later");
+    assert_eq!(table.find(&plain), Some(first), "and without it again");
+    assert_eq!(table.find(&two), None, "another tag");
+    let (second, _) = table.insert(two, 'b', 2);
+    assert_eq!(table.touch(&plain, 3), Some(second), "without a tag, the one seen last");
+    table.touch(&one, 4);
+    assert_eq!(table.touch(&plain, 5), Some(first));
+    table.remove(first);
+    assert_eq!(table.touch(&plain, 6), Some(second), "and the only one that is left");
+    assert_eq!(table.find(&one), None);
 }
 
 #[test]
