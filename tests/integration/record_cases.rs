@@ -531,6 +531,47 @@ fn expect_is_removed_and_the_real_ip_put_in_place_of_a_forged_one() {
     }
 }
 
+/// The packets with a VLAN tag.
+fn tagged(id: u8, talk: &Talk) -> Vec<Packet> {
+    let tag = |packet: &Packet| {
+        let (addresses, rest) = packet.bytes.split_at(12);
+        Packet { pause: packet.pause, bytes: [addresses, &[0x81, 0, 0, id], rest].concat() }
+    };
+    talk.packets.iter().map(tag).collect()
+}
+
+/// The first packet of each, then the second of each.
+fn in_turns(captures: &[Vec<Packet>]) -> Vec<Packet> {
+    let longest = captures.iter().map(Vec::len).max().unwrap_or(0);
+    (0..longest).flat_map(|at| captures.iter().filter_map(move |capture| capture.get(at).cloned())).collect()
+}
+
+#[test]
+fn the_same_endpoints_in_two_vlans_are_two_connections() {
+    let one = Talk::open().client(get("/a")).server(OK).client(get("/b")).server(OK).close();
+    let two = Talk::open().from(9_000_000, 77).handshake();
+    let two = two.client(get("/c")).server(status("404", "no")).close();
+    let capture = in_turns(&[tagged(5, &one), tagged(6, &two)]);
+    let recording = record(&["-r", "-", "--responses"], &pcap(&capture));
+    assert_reconciles(&recording, "two vlans");
+    let expected = ["1 a GET /a", "1 b GET /c", "2 a 200", "2 b 404", "1 c GET /b", "2 c 200"];
+    assert_eq!(recording.summary(), expected);
+    assert_eq!(number(&recording.stats, "/connections/seen"), 2);
+    assert_eq!(recording.ran.stderr, "", "nothing is lost");
+}
+
+#[test]
+fn a_packet_seen_with_and_without_its_tag_is_one() {
+    let talk = Talk::open().client(get("/a")).server(OK).client(get("/b")).server(OK).close();
+    let (plain, vlan) = (talk.packets.clone(), tagged(5, &talk));
+    for order in [[plain.clone(), vlan.clone()], [vlan, plain]] {
+        let recording = record(&["-r", "-", "--responses"], &pcap(&in_turns(&order)));
+        assert_reconciles(&recording, "seen twice");
+        assert_eq!(recording.summary(), TWO_PAIRS);
+        assert_eq!(number(&recording.stats, "/connections/seen"), 1);
+    }
+}
+
 #[test]
 fn a_body_that_holds_the_separator_comes_back_whole() {
     let body = "one\n🐵🙈🙉\n1 deadbeef 1 1\nGET /forged HTTP/1.1\r\n\r\n\n🐵🙈🙉\n";

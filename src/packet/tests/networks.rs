@@ -114,13 +114,13 @@ fn network(name: &str, bytes: &[u8]) -> Network {
 fn networks_are_told_apart_by_tags_and_overlays() {
     let v4 = ipv4_of(6, &tcp(b"GET"));
     let frame = ethernet(0x0800, &v4);
-    let vlan = |id| ethernet(0x8100, &tagged(id, &join(&[&[8, 0], &v4])));
-    let vxlan = |number: u8| in_udp(4789, &[&[8, 0, 0, 0, 0, 0, number, 0], &frame[..]].concat());
+    let in_vlan = |id| ethernet(0x8100, &tagged(id, &join(&[&[8, 0], &v4])));
+    let in_overlay = |number: u8| in_udp(4789, &[&[8, 0, 0, 0, 0, 0, number, 0], &frame[..]].concat());
     let outside = |bytes: Vec<u8>| ethernet(0x0800, &bytes);
     let different = [
         ("none", frame.clone()),
-        ("vlan 5", vlan(5)),
-        ("vlan 6", vlan(6)),
+        ("vlan 5", in_vlan(5)),
+        ("vlan 6", in_vlan(6)),
         (
             "vlan 5 in vlan 6",
             ethernet(0x88a8, &tagged(6, &join(&[&[0x81, 0], &tagged(5, &join(&[&[8, 0], &v4]))]))),
@@ -129,10 +129,10 @@ fn networks_are_told_apart_by_tags_and_overlays() {
             "vlan 6 in vlan 5",
             ethernet(0x88a8, &tagged(5, &join(&[&[0x81, 0], &tagged(6, &join(&[&[8, 0], &v4]))]))),
         ),
-        ("vxlan 0", outside(vxlan(0))),
-        ("vxlan 5", outside(vxlan(5))),
-        ("vxlan 6", outside(vxlan(6))),
-        ("vlan 6 in vxlan 5", { outside(in_udp(4789, &join(&[&[8, 0, 0, 0, 0, 0, 5, 0], &vlan(6)]))) }),
+        ("vxlan 0", outside(in_overlay(0))),
+        ("vxlan 5", outside(in_overlay(5))),
+        ("vxlan 6", outside(in_overlay(6))),
+        ("vlan 6 in vxlan 5", { outside(in_udp(4789, &join(&[&[8, 0, 0, 0, 0, 0, 5, 0], &in_vlan(6)]))) }),
     ];
     for (at, (name, bytes)) in different.iter().enumerate() {
         for (other, others) in &different[..at] {
@@ -140,26 +140,26 @@ fn networks_are_told_apart_by_tags_and_overlays() {
         }
     }
     let same = [
-        ("a priority is no vlan", vlan(0), frame.clone()),
+        ("a priority is no vlan", in_vlan(0), frame.clone()),
         (
             "the network that carries an overlay is not its own",
-            { ethernet(0x8100, &tagged(9, &join(&[&[8, 0], &vxlan(5)]))) },
-            outside(vxlan(5)),
+            { ethernet(0x8100, &tagged(9, &join(&[&[8, 0], &in_overlay(5)]))) },
+            outside(in_overlay(5)),
         ),
         (
             "vxlan and its extension",
             { outside(in_udp(4790, &join(&[&[0x0c, 0, 0, 3, 0, 0, 5, 0], &frame]))) },
-            outside(vxlan(5)),
+            outside(in_overlay(5)),
         ),
         (
             "a mirrored frame is in its own network",
             {
                 ethernet(
                     0x8100,
-                    &tagged(9, &join(&[&[8, 0], &ipv4_of(47, &join(&[&[0, 0, 0x88, 0xbe], &vlan(5)]))])),
+                    &tagged(9, &join(&[&[8, 0], &ipv4_of(47, &join(&[&[0, 0, 0x88, 0xbe], &in_vlan(5)]))])),
                 )
             },
-            vlan(5),
+            in_vlan(5),
         ),
         ("labels are of no network", { ethernet(0x8847, &join(&[&[0, 1, 1, 64], &v4])) }, frame.clone()),
     ];
