@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
 /// An address to record at, as given on a command line.
+///
+/// Displayed in the form in which it is given.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Address {
     /// None: any.
@@ -74,9 +76,32 @@ impl Address {
     }
 }
 
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.ip {
+            None => {}
+            Some(IpAddr::V4(ip)) => write!(f, "{ip}")?,
+            Some(IpAddr::V6(ip)) => write!(f, "[{ip}]")?,
+        }
+        f.write_str(":")?;
+        for (at, port) in self.ports.iter().enumerate() {
+            write!(f, "{}{port}", if at == 0 { "" } else { "," })?;
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_is_displayed_as_it_is_given() {
+        for text in [":", ":80", ":80,8080", "10.0.0.1:80", "10.0.0.1:", "[::1]:80", "[2001:db8::1]:"] {
+            let address: Address = text.parse().expect(text);
+            assert_eq!(address.to_string(), text);
+        }
+    }
 
     #[test]
     fn an_address_matches_its_endpoints_and_no_others() {

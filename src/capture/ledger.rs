@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::packet::LinkType;
 use crate::tcp::Counters;
 
 /// Why a message is not in the recording, or not whole there.
@@ -45,12 +46,12 @@ impl fmt::Display for Loss {
 }
 
 /// Packets read, each in one of the other counts.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Packets {
     /// All of them.
     pub read: u64,
-    /// A link type that is not looked into.
-    pub unknown_link: u64,
+    /// Of link types that are not looked into, by type.
+    pub unknown_link: BTreeMap<LinkType, u64>,
     /// No IP in them.
     pub not_ip: u64,
     /// IP, but not TCP.
@@ -67,6 +68,13 @@ pub struct Packets {
     pub other_ports: u64,
     /// TCP segments taken in.
     pub segments: u64,
+}
+
+impl Packets {
+    /// Of link types that are not looked into.
+    pub fn unknown_link(&self) -> u64 {
+        self.unknown_link.values().sum()
+    }
 }
 
 /// Bytes of TCP streams, put in order, each in one of the other counts.
@@ -128,7 +136,7 @@ impl Messages {
     }
 }
 
-/// Connections seen, each in one of the other counts but `forgotten`.
+/// Connections seen, each in one of the other counts but the last two.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Connections {
     /// All of them; one that takes the endpoints of another counts for itself.
@@ -145,6 +153,8 @@ pub struct Connections {
     pub other: BTreeMap<&'static str, u64>,
     /// Of all, those that were forgotten while they lasted, as there were too many.
     pub forgotten: u64,
+    /// How many were met at each address to record at.
+    pub at: BTreeMap<String, u64>,
 }
 
 /// The books of one capture.
@@ -166,6 +176,8 @@ pub struct Ledger {
     pub without_request: u64,
     /// Requests to which no response was seen, both directions being in the capture.
     pub without_response: u64,
+    /// IP fragments whose datagram did not become whole, whatever it carried.
+    pub incomplete_fragments: u64,
 }
 
 /// What became of the payload bytes before they were a stream.
@@ -213,7 +225,7 @@ impl Ledger {
             (
                 "packets",
                 packets.read
-                    == packets.unknown_link
+                    == packets.unknown_link()
                         + packets.not_ip
                         + packets.not_tcp
                         + packets.fragments
@@ -259,59 +271,6 @@ impl Ledger {
         ];
         sums.into_iter().filter(|(_, is_even)| !is_even).map(|(name, _)| name).collect()
     }
-
-    /// One line about what the recording lacks though nobody asked for that;
-    /// none when nothing is lacking. Unless `is_quiet`, connections of other
-    /// protocols are named too, though they were never to be recorded.
-    pub fn losses(&self, is_quiet: bool) -> Option<String> {
-        let mut parts = Vec::new();
-        for (messages, one, many) in
-            [(&self.requests, "request", "requests"), (&self.responses, "response", "responses")]
-        {
-            if messages.lost() > 0 {
-                parts.push(format!(
-                    "{} lost ({})",
-                    count(messages.lost(), one, many),
-                    by_name(&messages.lost)
-                ));
-            }
-            if messages.cut > 0 {
-                parts.push(format!("{} cut at --max-message", count(messages.cut, one, many)));
-            }
-            if messages.incomplete > 0 {
-                parts.push(format!("{} recorded with parts missing", count(messages.incomplete, one, many)));
-            }
-        }
-        if self.segments.missing > 0 {
-            let what = count(self.segments.missing, "byte", "bytes");
-            parts.push(format!("{what} of TCP streams missing from the capture"));
-        }
-        if self.without_request > 0 {
-            let what = count(self.without_request, "response", "responses");
-            parts.push(format!("{what} without a request"));
-        }
-        if self.packets.fragments_lost + self.packets.snapped + self.packets.malformed > 0 {
-            let lost = self.packets.fragments_lost + self.packets.snapped + self.packets.malformed;
-            parts.push(format!("{} not readable", count(lost, "packet", "packets")));
-        }
-        let unseen: u64 = self.connections.other.values().sum();
-        if unseen > 0 && !is_quiet {
-            let what = count(unseen, "connection", "connections");
-            parts.push(format!("{what} seen and not decoded ({})", by_name(&self.connections.other)));
-        }
-        (!parts.is_empty()).then(|| parts.join("; "))
-    }
-}
-
-/// `1 request`, `2 requests`.
-fn count(number: u64, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
-}
-
-/// `TLS 3, SSH 1`.
-fn by_name<K: fmt::Display>(counts: &BTreeMap<K, u64>) -> String {
-    let parts: Vec<_> = counts.iter().map(|(name, number)| format!("{name} {number}")).collect();
-    parts.join(", ")
 }
 
 /// A table of everything that is not zero, sums first.
@@ -331,7 +290,7 @@ impl fmt::Display for Ledger {
                 ("IP fragments lost", packets.fragments_lost),
                 ("cut within headers", packets.snapped),
                 ("malformed", packets.malformed),
-                ("unknown link type", packets.unknown_link),
+                ("unknown link type", packets.unknown_link()),
             ],
         )?;
         section(
@@ -396,6 +355,7 @@ impl fmt::Display for Ledger {
                 ("responses without request", self.without_request),
                 ("requests without response", self.without_response),
                 ("connections forgotten", connections.forgotten),
+                ("fragments of incomplete IP", self.incomplete_fragments),
             ],
         )
     }

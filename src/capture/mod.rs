@@ -18,6 +18,7 @@ mod decide;
 mod dialogue;
 mod edit;
 mod ledger;
+mod losses;
 mod recorder;
 mod source;
 mod stream;

@@ -38,6 +38,8 @@ pub struct Recorder {
     limits: Limits,
     counters: Counters,
     ledger: Ledger,
+    /// Connections met at each of the addresses to record at.
+    met: Vec<u64>,
     scratch: Vec<u8>,
 }
 
@@ -52,6 +54,7 @@ impl Recorder {
             limits: Limits { patience: options.expire, bytes: MAX_OUT_OF_ORDER, pieces: MAX_PIECES },
             counters: Counters::default(),
             ledger: Ledger::default(),
+            met: vec![0; options.addresses.len()],
             scratch: Vec::new(),
             options,
         }
@@ -59,7 +62,7 @@ impl Recorder {
 
     /// Takes the next packet, and adds the records it completes to `block`.
     pub fn packet(&mut self, packet: &Packet<'_>, block: &mut Block) {
-        let Recorder { options, decoder, table, alarms, limits, counters, ledger, scratch } = self;
+        let Recorder { options, decoder, table, alarms, limits, counters, ledger, met, scratch } = self;
         ledger.packets.read += 1;
         let mut context = Context { counters, limits, out: Out { block, ledger, options, scratch } };
         ring(packet.time, table, alarms, &mut context);
@@ -75,6 +78,9 @@ impl Recorder {
         context.out.ledger.packets.segments += 1;
         let id = table.touch(&key, segment.time).unwrap_or_else(|| {
             context.out.ledger.connections.seen += 1;
+            for (address, met) in context.out.options.addresses.iter().zip(met) {
+                *met += u64::from(address.matches(segment.source) || address.matches(segment.destination));
+            }
             let connection = Connection::new(key, client, context.out.options);
             table.insert(key, connection, segment.time).0
         });
@@ -101,6 +107,10 @@ impl Recorder {
     pub fn ledger(&self) -> Ledger {
         let mut ledger = self.ledger.clone();
         ledger.segments = Segments::from(&self.counters);
+        let fragments = self.decoder.fragments();
+        ledger.incomplete_fragments = fragments.lost + fragments.waiting;
+        let met = self.options.addresses.iter().zip(&self.met);
+        ledger.connections.at = met.map(|(address, met)| (address.to_string(), *met)).collect();
         ledger
     }
 }
@@ -161,7 +171,7 @@ fn count(decoded: &Decoded<'_>, ledger: &mut Ledger) {
     let packets = &mut ledger.packets;
     let counter = match decoded {
         Decoded::Tcp(_) => return,
-        Decoded::UnknownLink(_) => &mut packets.unknown_link,
+        Decoded::UnknownLink(link) => packets.unknown_link.entry(*link).or_default(),
         Decoded::NotIp => &mut packets.not_ip,
         Decoded::NotTcp(_) => &mut packets.not_tcp,
         Decoded::FragmentHeld => &mut packets.fragments,
