@@ -65,7 +65,11 @@ fn record(args: &Args) -> anyhow::Result<Exit> {
     }
     drop(sink);
     drop(drawn);
-    tell(args, &source.ledger())?;
+    let ledger = source.ledger();
+    tell(args, &ledger)?;
+    if exit == Exit::Done && ledger.packets.read == 0 && !args.verbosity.quiet {
+        cli::note("no packets to read");
+    }
     Ok(exit)
 }
 

@@ -117,13 +117,11 @@ impl Ledger {
     fn emptiness(&self) -> Option<String> {
         let recorded = |messages: &Messages| messages.recorded + messages.cut + messages.incomplete;
         let packets = &self.packets;
-        if recorded(&self.requests) + recorded(&self.responses) > 0 {
+        if packets.read == 0 || recorded(&self.requests) + recorded(&self.responses) > 0 {
             return None;
         }
         let read = count(packets.read, "packet", "packets");
-        Some(if packets.read == 0 {
-            "no packets".to_owned()
-        } else if packets.not_ip == packets.read {
+        Some(if packets.not_ip == packets.read {
             format!("no IP in {read}")
         } else if packets.segments == 0 {
             format!("no TCP in {read}")
@@ -142,4 +140,111 @@ fn count(number: u64, one: &str, many: &str) -> String {
 fn by_name<K: fmt::Display>(counts: &BTreeMap<K, u64>) -> String {
     let parts: Vec<_> = counts.iter().map(|(name, number)| format!("{name} {number}")).collect();
     parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::LinkType;
+
+    fn ledger(fill: impl FnOnce(&mut Ledger)) -> Ledger {
+        let mut ledger = Ledger::default();
+        fill(&mut ledger);
+        ledger
+    }
+
+    #[test]
+    fn what_is_lacking_is_said_in_one_line() {
+        let cases: Vec<(Ledger, Option<&str>, Option<&str>)> = vec![
+            (ledger(|_| ()), None, None),
+            (
+                ledger(|all| {
+                    (all.packets.read, all.packets.segments, all.requests.recorded) = (9, 9, 1);
+                }),
+                None,
+                None,
+            ),
+            (ledger(|all| (all.packets.read, all.packets.not_ip) = (2, 2)), Some("no IP in 2 packets"), None),
+            (
+                ledger(|all| (all.packets.read, all.packets.not_ip, all.packets.not_tcp) = (2, 1, 1)),
+                Some("no TCP in 2 packets"),
+                None,
+            ),
+            (
+                ledger(|all| {
+                    (all.packets.read, all.packets.segments, all.connections.seen) = (3, 3, 1);
+                }),
+                Some("no message to record in 1 connection"),
+                None,
+            ),
+            (
+                ledger(|all| all.packets.unknown_link = [(LinkType(249), 13), (LinkType(999), 1)].into()),
+                Some(
+                    "13 packets of link type 249 (USBPCAP), which is not supported; \
+                     1 packet of link type 999, which is not supported",
+                ),
+                Some(
+                    "13 packets of link type 249 (USBPCAP), which is not supported; \
+                     1 packet of link type 999, which is not supported",
+                ),
+            ),
+            (
+                ledger(|all| {
+                    all.packets.other_ports = 928;
+                    all.connections.at = [(":9999".to_owned(), 0), (":80".to_owned(), 3)].into();
+                }),
+                Some("no connection at :9999; 928 TCP segments at other addresses or ports"),
+                None,
+            ),
+            (
+                ledger(|all| {
+                    all.requests.recorded = 1;
+                    all.packets.other_ports = 928;
+                    all.connections.at = [(":80".to_owned(), 3)].into();
+                }),
+                None,
+                None,
+            ),
+            (
+                ledger(|all| {
+                    all.requests.recorded = 1;
+                    (all.segments.repeated, all.segments.no_data) = (500, 1);
+                    (all.segments.misplaced, all.bytes.skipped) = (1460, 31);
+                }),
+                Some(
+                    "1460 payload bytes ignored, being outside the TCP streams; \
+                     31 bytes passed over up to the start of a message",
+                ),
+                Some(
+                    "1460 payload bytes ignored, being outside the TCP streams; \
+                     31 bytes passed over up to the start of a message",
+                ),
+            ),
+            (
+                ledger(|all| (all.segments.missing, all.segments.late) = (60, 40)),
+                Some("60 bytes of TCP streams missing from the capture or too late (40 came after all)"),
+                Some("60 bytes of TCP streams missing from the capture or too late (40 came after all)"),
+            ),
+            (
+                ledger(|all| all.incomplete_fragments = 1),
+                Some("1 IP fragment whose datagram is incomplete"),
+                Some("1 IP fragment whose datagram is incomplete"),
+            ),
+        ];
+        for (ledger, told, quietly) in cases {
+            assert_eq!(ledger.losses(false).as_deref(), told, "{ledger:?}");
+            assert_eq!(ledger.losses(true).as_deref(), quietly, "quiet: {ledger:?}");
+        }
+    }
+
+    #[test]
+    fn only_so_many_link_types_and_addresses_are_named() {
+        let many = ledger(|all| {
+            all.packets.unknown_link = (1000..1100).map(|link| (LinkType(link), 2)).collect();
+            all.connections.at = (1..=20).map(|port| (format!(":{port:02}"), 0)).collect();
+        });
+        let line = many.losses(false).expect("something is lacking");
+        assert!(line.contains("184 packets of other link types"), "{line}");
+        assert!(line.contains(":07, :08 and 12 more"), "{line}");
+    }
 }

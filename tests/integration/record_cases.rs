@@ -572,6 +572,73 @@ fn a_packet_seen_with_and_without_its_tag_is_one() {
     }
 }
 
+/// The same file, its link type another one.
+fn of_link_type(mut file: Vec<u8>, link: u32) -> Vec<u8> {
+    file[20..24].copy_from_slice(&link.to_le_bytes());
+    file
+}
+
+#[test]
+fn what_a_capture_lacks_is_said_without_a_flag() {
+    let talk = Talk::open().client(get("/a")).server(OK).close();
+    let whole = pcap(&talk.packets);
+    let arp = Packet { pause: 0, bytes: [&[0xff; 12][..], &[8, 6], &[0; 28]].concat() };
+    let middle = Talk::joined().client("of a body\nits end\n").client(get("/a")).server(OK);
+    let before = Talk::joined().from(10_000, 500_000).client(get("/a")).unseen(Server, "x").server(OK);
+    let late = Talk::joined().from(10_000 - 1460, 499_000).client([b'x'; 1460]);
+    let ended = Talk::open().client(get("/a")).server(OK).fin(Client).client("more");
+    let cases: Vec<(&str, Vec<u8>, &[&str], &str)> = vec![
+        ("all is well", whole.clone(), &[], ""),
+        ("all is well at the address", whole.clone(), &[":80"], ""),
+        (
+            "unknown link type",
+            of_link_type(whole.clone(), 249),
+            &[],
+            "7 packets of link type 249 (USBPCAP), which is not supported",
+        ),
+        (
+            "without name",
+            of_link_type(whole.clone(), 999),
+            &[],
+            "7 packets of link type 999, which is not supported",
+        ),
+        ("no ip", pcap(&[arp.clone(), arp]), &[], "no IP in 2 packets"),
+        ("nothing", pcap(&[]), &[], "no packets to read"),
+        ("no message", pcap(&Talk::open().close().packets), &[], "no message to record in 1 connection"),
+        (
+            "another port",
+            whole.clone(),
+            &[":9999"],
+            "no connection at :9999; 7 TCP segments at other addresses or ports",
+        ),
+        ("one of two addresses", whole.clone(), &[":80", "10.9.9.9:"], "no connection at 10.9.9.9:"),
+        ("quiet about addresses", whole, &["-q", ":9999"], ""),
+        ("joined in a body", pcap(&middle.packets), &[], "18 bytes passed over up to the start of a message"),
+        (
+            "before the first byte",
+            pcap(&[before.packets, late.packets].concat()),
+            &[],
+            "1460 payload bytes ignored, being outside the TCP streams",
+        ),
+        (
+            "after the end",
+            pcap(&ended.packets),
+            &[],
+            "4 payload bytes ignored, being outside the TCP streams",
+        ),
+    ];
+    let mut faults = Vec::new();
+    for (name, file, args, says) in cases {
+        let recording = record(&[&["-r", "-", "--responses"], args].concat(), &file);
+        assert_reconciles(&recording, name);
+        let expected = if says.is_empty() { String::new() } else { format!("gor-record: {says}\n") };
+        if recording.ran.stderr != expected {
+            faults.push(format!("{name}: {:?}, expected {expected:?}", recording.ran.stderr));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
 #[test]
 fn a_body_that_holds_the_separator_comes_back_whole() {
     let body = "one\n🐵🙈🙉\n1 deadbeef 1 1\nGET /forged HTTP/1.1\r\n\r\n\n🐵🙈🙉\n";
