@@ -572,6 +572,21 @@ fn a_packet_seen_with_and_without_its_tag_is_one() {
     }
 }
 
+#[test]
+fn whichever_packets_have_a_tag_the_same_records_come_out() {
+    let talk = Talk::open().client(get("/a")).server(OK).client(get("/b")).server(OK).close();
+    let vlan = tagged(5, &talk);
+    let plain = record(&["-r", "-", "--responses"], &pcap(&talk.packets));
+    assert_eq!(plain.summary(), TWO_PAIRS);
+    for mask in [0xffff, 0x5555, 0xaaaa, 0x0007, 0x0ff0, 0x1248] {
+        let both = talk.packets.iter().zip(&vlan).enumerate();
+        let chosen = both.map(|(at, (plain, vlan))| if mask >> at & 1 == 1 { vlan } else { plain }.clone());
+        let recording = record(&["-r", "-", "--responses"], &pcap(&chosen.collect::<Vec<_>>()));
+        assert_reconciles(&recording, "some tagged");
+        assert!(recording.ran.stdout == plain.ran.stdout, "{mask:#x}: {:?}", recording.summary());
+    }
+}
+
 /// The same file, its link type another one.
 fn of_link_type(mut file: Vec<u8>, link: u32) -> Vec<u8> {
     file[20..24].copy_from_slice(&link.to_le_bytes());
@@ -587,7 +602,14 @@ fn what_a_capture_lacks_is_said_without_a_flag() {
     let before = Talk::joined().from(10_000, 500_000).client(get("/a")).unseen(Server, "x").server(OK);
     let late = Talk::joined().from(10_000 - 1460, 499_000).client([b'x'; 1460]);
     let ended = Talk::open().client(get("/a")).server(OK).fin(Client).client("more");
+    // The first of two fragments, and only that.
+    let mut fragment = talk.packets[3].clone();
+    fragment.bytes[20] |= 0x20;
+    fragment.bytes.truncate(14 + 40);
+    fragment.bytes[16..18].copy_from_slice(&36u16.to_be_bytes());
+    let fragment = [talk.packets.clone(), vec![fragment]].concat();
     let cases: Vec<(&str, Vec<u8>, &[&str], &str)> = vec![
+        ("fragment", pcap(&fragment), &[], "1 IP fragment whose datagram is incomplete"),
         ("all is well", whole.clone(), &[], ""),
         ("all is well at the address", whole.clone(), &[":80"], ""),
         (

@@ -1,5 +1,7 @@
 //! Frames inside frames, and which network they are in.
 
+use proptest::prelude::*;
+
 use super::super::{Decoded, Fault, Layer, LinkType, MAX_LABELS, MAX_TZSP_FIELDS, Network, Rule};
 use super::support::{assert_payload, decode, ethernet, ipv4_of, ipv6_of, join, tcp, udp};
 
@@ -165,5 +167,32 @@ fn networks_are_told_apart_by_tags_and_overlays() {
     ];
     for (name, one, other) in &same {
         assert_eq!(network(name, one), network(name, other), "{name}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_damaged_in_a_tunnel_decodes_to_something(
+        which in 0..5usize,
+        damage in prop::collection::vec((0..120usize, any::<u8>()), 0..4),
+        length in 0..160usize,
+    ) {
+        let v4 = ipv4_of(6, &tcp(b"GET"));
+        let frame = ethernet(0x0800, &v4);
+        let tunnel = match which {
+            0 => in_udp(37008, &join(&[&[1, 0, 0, 1, 10, 2, 9, 9, 1], &frame])),
+            1 => in_udp(4790, &join(&[&[0x0c, 0, 0, 5, 0, 0, 1, 0, 0, 1, 1, 64], &v4])),
+            2 => in_udp(6635, &join(&[&[0, 1, 1, 64, 0, 0, 0, 0], &frame])),
+            3 => in_udp(4789, &join(&[&[8, 0, 0, 0, 0, 0, 1, 0], &ethernet(0x88e7, &join(&[&[0; 4], &frame]))])),
+            _ => ipv6_of(47, &join(&[&[0, 0, 0x88, 0x47, 0, 0, 0, 64, 0, 1, 1, 64], &v4])),
+        };
+        let mut bytes = ethernet(if which == 4 { 0x86dd } else { 0x0800 }, &tunnel);
+        for (at, value) in damage {
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte = value;
+            }
+        }
+        bytes.truncate(length);
+        decode(LinkType::ETHERNET, &bytes, |_| ());
     }
 }
