@@ -33,18 +33,10 @@ fn large(criterion: &mut Criterion) {
         chunked.extend_from_slice(b"\r\n");
     }
     chunked.extend_from_slice(b"0\r\n\r\n");
-    let lines = b"a line of a body that goes on, GET or not\r\n".repeat(24 << 10);
     let mut group = criterion.benchmark_group("large");
     group.throughput(Throughput::Bytes(chunked.len() as u64));
     group.bench_function("frame chunks of 1 KiB", |bench| {
         bench.iter(|| Framer::response(RequestContext::default()).measure(black_box(&chunked)));
-    });
-    group.throughput(Throughput::Bytes(lines.len() as u64));
-    group.bench_function("find a request in lines", |bench| {
-        bench.iter(|| resync::find_request(black_box(&lines)));
-    });
-    group.bench_function("find a response in lines", |bench| {
-        bench.iter(|| resync::find_response(black_box(&lines)));
     });
     group.finish();
 }

@@ -15,7 +15,7 @@ fn assemble(order: &[u32]) {
     let (mut assembler, mut counters, limits) = (Assembler::new(), Counters::default(), Limits::default());
     for &number in order {
         let seq = Seq(u32::MAX - LENGTH) + number * LENGTH;
-        let (ack, flags) = (Seq(1), Flags(0x10));
+        let (ack, flags) = (Some(Seq(1)), Flags(0x10));
         let segment = Segment { seq, ack, flags, payload: &payload, missing: 0, time: i64::from(number) };
         assembler.push(&segment, &limits, &mut counters, &mut |event| {
             if let Event::Data(chunk) = event {

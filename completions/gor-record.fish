@@ -1,8 +1,8 @@
 complete -c gor-record -s r -l read -d 'Capture to read: a file, a quoted glob, or `-`. May be repeated; several are one capture continued' -r
-complete -c gor-record -l protocol -d 'What the connections speak. `binary`: a message is what one side says until the other answers, or until it is quiet for the time of --expire' -r -f -a "http\t'HTTP/1.0 and HTTP/1.1'
+complete -c gor-record -l protocol -d 'What the connections speak. `binary`: a message is what one side says until the other answers, or until it is quiet for the time of --expire (2s without it)' -r -f -a "http\t'HTTP/1.0 and HTTP/1.1'
 binary\t'Any bytes'"
 complete -c gor-record -l real-ip-header -d 'Put the client\'s address into this field of recorded requests, in place of any that the client sent under that name' -r
-complete -c gor-record -l expire -d 'Give up an unfinished message, or a missing packet, after so long' -r
+complete -c gor-record -l expire -d 'Give up an unfinished message, or a missing packet, after TIME of the capture\'s time without progress' -r
 complete -c gor-record -l max-message -d 'Keep so much of a message; what is longer is cut and marked as `cut`' -r
 complete -c gor-record -s o -l output -d 'Write records to this file; `-` is standard output, `null:` discards. May be repeated' -r
 complete -c gor-record -l chunk-size -d 'Begin the next chunk before a file has more than so many bytes of records, counted before compression' -r

@@ -15,7 +15,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let (mut assembler, mut counters) = (Assembler::new(), Counters::default());
     let (mut twin, mut items) = (Twin::new(first), Vec::new());
     let mut deliver = |event: Event<'_>| itemise(event, &mut items);
-    let syn = Segment { seq: Seq(first.wrapping_sub(1)), ack: Seq(0), flags: Flags::SYN, payload: b"", missing: 0, time: 0 };
+    let syn = Segment { seq: Seq(first.wrapping_sub(1)), ack: Some(Seq(0)), flags: Flags::SYN, payload: b"", missing: 0, time: 0 };
     assembler.push(&syn, &limits, &mut counters, &mut deliver);
     let mut time = 0;
     for row in rest.chunks_exact(5) {
@@ -27,7 +27,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         let placed = Placed { at: i64::from(at) - 10, payload, missing, is_fin, ack: u32::from(salt), time };
         let seq = Seq(first.wrapping_add(placed.at as u32));
         let flags = if is_fin { Flags::FIN } else { Flags::default() };
-        let segment = Segment { seq, ack: Seq(placed.ack), flags, payload: &placed.payload, missing, time };
+        let segment = Segment { seq, ack: Some(Seq(placed.ack)), flags, payload: &placed.payload, missing, time };
         assembler.push(&segment, &limits, &mut counters, &mut deliver);
         assert_eq!(counters.payload_bytes, counters.accounted_bytes() + assembler.held_bytes() as u64);
         assert!(assembler.buffered() <= limits.bytes);

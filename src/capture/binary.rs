@@ -1,7 +1,8 @@
 //! Connections of any protocol: a message is what one side says until the other answers.
 
-use super::dialogue::{Dialogue, Out, Pending};
+use super::dialogue::{Dialogue, Out};
 use super::ledger::Loss;
+use super::pairing::{Answer, Request};
 use crate::http::RequestContext;
 use crate::record::Mark;
 use crate::tcp::{Chunk, Key, Side};
@@ -37,12 +38,17 @@ impl Dialogue {
             return;
         }
         if self.client == Some(side) {
-            let exchange = self.next_exchange(message.ack);
+            let exchange = self.next_exchange(message.ack.unwrap_or_default());
             self.begin_exchange(exchange);
-            self.pending.clear();
-            self.pending.push_back(Pending::new(exchange, message.ack, RequestContext::default()));
+            self.asked = Some(Request::new(
+                exchange,
+                message.ack,
+                message.seq,
+                message.seq,
+                RequestContext::default(),
+            ));
         } else {
-            self.current = self.pending.front().copied();
+            self.answer = Some(self.asked.map_or(Answer::Unknown, Answer::To));
         }
         let is_cut = self.streams[side as usize].is_cut();
         match (message.has_gap, is_cut) {

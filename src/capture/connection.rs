@@ -2,20 +2,23 @@
 
 use std::collections::VecDeque;
 
-use super::Options;
 use super::dialogue::{Dialogue, Out};
 use super::ledger::Loss;
-use crate::tcp::{Assembler, Chunk, Counters, Event, Key, Limits, Segment, Seq, Side};
+use super::{Options, Protocol};
+use crate::tcp::{Assembler, Chunk, Counters, Event, Flags, Key, Limits, Segment, Seq, Side};
 
 /// Bytes of one connection that may wait for the other direction.
 const MAX_HELD: usize = 1 << 20;
+
+/// Nanoseconds of quiet that end a message of plain bytes, unless another time is given.
+const BINARY_QUIET: i64 = 2_000_000_000;
 
 const SIDES: [Side; 2] = [Side::Low, Side::High];
 
 /// What is told of one direction, waiting until the other has caught up.
 #[derive(Debug)]
 enum Waiting {
-    Data { bytes: Vec<u8>, seq: Seq, ack: Seq, time: i64 },
+    Data { bytes: Vec<u8>, seq: Seq, ack: Option<Seq>, time: i64, is_segment_start: bool },
     Gap { bytes: u64, is_snapped: bool },
     Fin,
 }
@@ -43,6 +46,12 @@ pub(super) struct Connection {
     given_up: [Option<Seq>; 2],
     /// Packet time of each direction's last segment with payload.
     heard: [i64; 2],
+    /// Whether the segment at hand is a SYN, so that the first byte it brings is its stream's.
+    is_syn: bool,
+    /// Which directions any segment was seen of.
+    is_heard: [bool; 2],
+    /// Who reset the connection and when, as long as the other may not have obeyed.
+    reset: Option<(Side, i64)>,
     /// The earliest time at which [`Connection::wake`] is sure to be called.
     pub(super) armed: i64,
 }
@@ -64,6 +73,9 @@ impl Connection {
             held: None,
             given_up: [None; 2],
             heard: [0; 2],
+            is_syn: false,
+            is_heard: [false; 2],
+            reset: None,
             armed: i64::MAX,
         }
     }
@@ -73,9 +85,28 @@ impl Connection {
         if !segment.payload.is_empty() || segment.missing > 0 {
             self.heard[side as usize] = segment.time;
         }
+        self.is_heard[side as usize] = true;
+        if !segment.flags.has(Flags::RST) {
+            if let Some(ack) = segment.ack {
+                self.assemblers[side.other() as usize].acknowledged(ack, segment.flags, segment.time);
+            }
+            if self.reset.is_some_and(|(by, _)| by == side) && !segment.payload.is_empty() {
+                // Who resets a connection says nothing more on it: this reset was somebody else's.
+                self.reset = None;
+            }
+        }
+        self.is_syn = segment.flags.has(Flags::SYN);
         self.assemble(side, context, |assembler, limits, counters, deliver| {
             assembler.push(segment, limits, counters, &mut |event| deliver(event));
         });
+        if self.is_syn {
+            self.dialogue.first[side as usize] = Some(segment.first_byte());
+        }
+        if let (Some(_), Some(ack)) = (self.dialogue.first[side as usize], segment.ack) {
+            // A server says nothing before it was asked.
+            self.dialogue.first[side.other() as usize].get_or_insert(ack);
+        }
+        self.is_syn = false;
         self.release(segment.time, context);
     }
 
@@ -87,7 +118,8 @@ impl Connection {
         work: impl FnOnce(&mut Assembler, &Limits, &mut Counters, &mut dyn FnMut(Event<'_>)),
     ) {
         let seen = self.position(side.other());
-        let joined = SIDES.map(|side| self.assemblers[side as usize].is_joined());
+        let mut joined = SIDES.map(|side| self.assemblers[side as usize].is_joined());
+        joined[side as usize] &= !self.is_syn;
         let mut inbox = Inbox {
             key: &self.key,
             side,
@@ -96,13 +128,22 @@ impl Connection {
             dialogue: &mut self.dialogue,
             held: &mut self.held,
             given_up: &mut self.given_up,
+            is_reset: self.reset.is_some(),
+            reset: None,
             has_restarted: false,
         };
         let out = &mut context.out;
         work(&mut self.assemblers[side as usize], context.limits, context.counters, &mut |event| {
             inbox.take(event, out);
         });
-        if inbox.has_restarted {
+        let (reset, has_restarted) = (inbox.reset, inbox.has_restarted);
+        if has_restarted {
+            self.reset = None;
+        }
+        if let Some(time) = reset {
+            self.reset.get_or_insert((side, time));
+        }
+        if has_restarted {
             self.restart(side.other(), context);
         }
     }
@@ -123,6 +164,9 @@ impl Connection {
     /// Up to where a direction was told to the dialogue, or need not be waited
     /// for; none before anything was seen.
     fn position(&self, side: Side) -> Option<Seq> {
+        if !self.is_heard[side as usize] {
+            return None;
+        }
         let held = self.held.as_ref().map(|held| &held[side as usize].events);
         let first = held.and_then(|events| {
             events.iter().find_map(|event| match event {
@@ -156,7 +200,7 @@ impl Connection {
                 continue;
             }
             let Some((since, side, ack)) = self.first_waiting() else { return };
-            if !is_full && since.saturating_add(context.limits.patience) > now {
+            if !is_full && since.saturating_add(context.limits.reordering) > now {
                 return;
             }
             let other = side.other();
@@ -181,7 +225,7 @@ impl Connection {
     fn first_waiting(&self) -> Option<(i64, Side, Seq)> {
         let held = self.held.as_ref()?;
         let first = |side: Side| match held[side as usize].events.front()? {
-            Waiting::Data { time, ack, .. } => Some((*time, side, *ack)),
+            Waiting::Data { time, ack: Some(ack), .. } => Some((*time, side, *ack)),
             _ => None,
         };
         SIDES.into_iter().filter_map(first).min_by_key(|(time, ..)| *time)
@@ -194,9 +238,9 @@ impl Connection {
         let held = &mut held[side as usize];
         let (key, out) = (&self.key, &mut context.out);
         match held.events.pop_front() {
-            Some(Waiting::Data { bytes, seq, ack, time }) => {
+            Some(Waiting::Data { bytes, seq, ack, time, is_segment_start }) => {
                 held.bytes -= bytes.len();
-                let chunk = Chunk { bytes: &bytes, seq, ack, time, offset: 0 };
+                let chunk = Chunk { bytes: &bytes, seq, ack, time, offset: 0, is_segment_start };
                 self.dialogue.data(key, side, &chunk, joined, out);
             }
             Some(Waiting::Gap { bytes, is_snapped }) => self.dialogue.gap(key, side, bytes, is_snapped, out),
@@ -212,10 +256,28 @@ impl Connection {
                 assembler.give_up_gaps(now, limits, counters, &mut |event| deliver(event));
             });
             self.release(now, context);
-            let is_due = self.heard[side as usize].saturating_add(context.out.options.expire) <= now;
-            if is_due && self.dialogue.is_unfinished(side) {
+            if self.expires(side, context).is_some_and(|due| due <= now) {
                 self.dialogue.expire(&self.key, side, &mut context.out);
             }
+        }
+        if self.reset.is_some_and(|(_, time)| time.saturating_add(context.limits.reordering) <= now) {
+            self.obey_reset(context);
+        }
+    }
+
+    /// When the message under way is given up, if nothing more of it comes.
+    fn expires(&self, side: Side, context: &Context<'_>) -> Option<i64> {
+        let options = context.out.options;
+        let default = (options.protocol == Protocol::Binary).then_some(BINARY_QUIET);
+        let expire = options.expire.or(default).filter(|_| self.dialogue.is_unfinished(side))?;
+        Some(self.heard[side as usize].saturating_add(expire))
+    }
+
+    /// The connection was reset: what is under way will not be whole.
+    fn obey_reset(&mut self, context: &mut Context<'_>) {
+        if self.reset.take().is_some() {
+            self.release(i64::MAX, context);
+            self.dialogue.reset(&self.key, &mut context.out);
         }
     }
 
@@ -226,13 +288,13 @@ impl Connection {
             if let Some(due) = self.assemblers[side as usize].deadline(context.limits) {
                 deadline = deadline.min(due);
             }
-            if self.dialogue.is_unfinished(side) {
-                let heard = self.heard[side as usize];
-                deadline = deadline.min(heard.saturating_add(context.out.options.expire));
+            if let Some(due) = self.expires(side, context) {
+                deadline = deadline.min(due);
             }
         }
-        if let Some((since, ..)) = self.first_waiting() {
-            deadline = deadline.min(since.saturating_add(context.limits.patience));
+        let waits = [self.first_waiting().map(|(since, ..)| since), self.reset.map(|(_, time)| time)];
+        for since in waits.into_iter().flatten() {
+            deadline = deadline.min(since.saturating_add(context.limits.reordering));
         }
         deadline
     }
@@ -245,6 +307,7 @@ impl Connection {
             });
         }
         self.release(i64::MAX, context);
+        self.obey_reset(context);
         self.dialogue.end(&self.key, loss, &mut context.out);
     }
 
@@ -252,7 +315,8 @@ impl Connection {
     pub(super) fn is_quiet(&self) -> bool {
         self.held.is_none()
             && self.assemblers.iter().all(|assembler| assembler.buffered() == 0)
-            && self.dialogue.pending.is_empty()
+            && self.dialogue.pairing.is_idle()
+            && self.dialogue.deferred.is_empty()
             && !SIDES.iter().any(|&side| self.dialogue.is_unfinished(side))
     }
 
@@ -265,8 +329,8 @@ impl Connection {
 }
 
 /// Whether `ack` acknowledges more than was seen.
-fn is_ahead(ack: Seq, seen: Option<Seq>) -> bool {
-    seen.is_some_and(|seen| ack.is_after(seen))
+fn is_ahead(ack: Option<Seq>, seen: Option<Seq>) -> bool {
+    ack.zip(seen).is_some_and(|(ack, seen)| ack.is_after(seen))
 }
 
 /// Where an assembler's events go: to the dialogue, or into the waiting line.
@@ -278,6 +342,10 @@ struct Inbox<'a> {
     dialogue: &'a mut Dialogue,
     held: &'a mut Option<Box<[Held; 2]>>,
     given_up: &'a mut [Option<Seq>; 2],
+    /// Whether a reset was seen before.
+    is_reset: bool,
+    /// When a reset was seen.
+    reset: Option<i64>,
     has_restarted: bool,
 }
 
@@ -287,8 +355,8 @@ impl Inbox<'_> {
         match event {
             Event::Data(chunk) => {
                 if is_waiting || is_ahead(chunk.ack, self.seen) {
-                    let (seq, ack, time) = (chunk.seq, chunk.ack, chunk.time);
-                    self.hold(Waiting::Data { bytes: chunk.bytes.to_vec(), seq, ack, time });
+                    let Chunk { bytes, seq, ack, time, is_segment_start, .. } = chunk;
+                    self.hold(Waiting::Data { bytes: bytes.to_vec(), seq, ack, time, is_segment_start });
                 } else {
                     self.dialogue.data(self.key, self.side, &chunk, self.joined, out);
                 }
@@ -302,12 +370,12 @@ impl Inbox<'_> {
             }
             Event::Fin { .. } if is_waiting => self.hold(Waiting::Fin),
             Event::Fin { .. } => self.dialogue.fin(self.key, self.side, out),
-            Event::Reset { .. } => {
-                self.tell_all(out);
-                self.dialogue.reset(self.key, out);
-            }
+            Event::Reset { time } => self.reset = Some(time),
             Event::Restart => {
                 self.tell_all(out);
+                if self.is_reset || self.reset.take().is_some() {
+                    self.dialogue.reset(self.key, out);
+                }
                 self.dialogue.end(self.key, Loss::Closed, out);
                 *self.dialogue = Dialogue::new(self.dialogue.known_client(out.options), out.options.protocol);
                 out.ledger.connections.seen += 1;
@@ -331,8 +399,8 @@ impl Inbox<'_> {
         for (side, held) in SIDES.into_iter().zip(*held) {
             for event in held.events {
                 match event {
-                    Waiting::Data { bytes, seq, ack, time } => {
-                        let chunk = Chunk { bytes: &bytes, seq, ack, time, offset: 0 };
+                    Waiting::Data { bytes, seq, ack, time, is_segment_start } => {
+                        let chunk = Chunk { bytes: &bytes, seq, ack, time, offset: 0, is_segment_start };
                         self.dialogue.data(self.key, side, &chunk, self.joined, out);
                     }
                     Waiting::Gap { bytes, is_snapped } => {

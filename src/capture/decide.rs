@@ -3,9 +3,12 @@
 use super::dialogue::{Dialogue, Mode, Out};
 use super::stream::Stream;
 use crate::http::recognise::{Recognised, recognise};
-use crate::http::resync::{MAX_START_LINE, find_request, find_response};
-use crate::http::{Finder, Framer};
+use crate::http::resync::MAX_START_LINE;
+use crate::http::{Framer, starts_request, starts_response};
 use crate::tcp::{Chunk, Key, Side};
+
+/// What a connection is called that speaks nothing known.
+pub(super) const UNKNOWN: &str = "unknown";
 
 impl Dialogue {
     /// Looks at the first bytes for what they are.
@@ -17,8 +20,18 @@ impl Dialogue {
         is_joined: [bool; 2],
         out: &mut Out<'_>,
     ) {
+        let is_joined = [0, 1].map(|side| is_joined[side] || self.has_gap[side]);
+        let may_begin = !is_joined[side as usize] || self.may_begin(side, chunk);
         let stream = &mut self.streams[side as usize];
+        if is_joined[side as usize] && may_begin {
+            out.ledger.bytes.skipped += stream.buffer.len() as u64;
+            stream.buffer.clear();
+        }
         if stream.buffer.is_empty() {
+            if !may_begin {
+                out.ledger.bytes.skipped += chunk.bytes.len() as u64;
+                return;
+            }
             stream.begin(Framer::request(), chunk, 0);
         }
         stream.buffer.extend_from_slice(chunk.bytes);
@@ -27,24 +40,45 @@ impl Dialogue {
             stream.buffer.drain(..length);
         }
         let is_client = self.client.map(|client| client == side);
-        match recognise(&stream.buffer) {
+        match self.recognise(side, is_joined[side as usize]) {
             Recognised::Request if is_client != Some(false) => {
-                self.speak_http(key, side, [side as usize, usize::MAX], is_joined, out);
+                self.speak_http(key, side, side, is_joined, out);
             }
             Recognised::Response if is_client != Some(true) => {
-                self.speak_http(key, side.other(), [side as usize, usize::MAX], is_joined, out);
+                self.speak_http(key, side.other(), side, is_joined, out);
             }
             Recognised::Tls => self.speak_other("TLS", out),
             Recognised::Http2 => self.speak_other("HTTP/2", out),
             Recognised::Other(name) => self.speak_other(name, out),
-            Recognised::NeedMore if stream.buffer.len() < MAX_START_LINE => {}
-            _ if is_joined[side as usize] => self.decide_joined(key, side, chunk, is_joined, out),
-            _ => self.speak_other("unknown", out),
+            Recognised::NeedMore if self.streams[side as usize].buffer.len() < MAX_START_LINE => {}
+            _ if is_joined[side as usize] => {
+                let stream = &mut self.streams[side as usize];
+                out.ledger.bytes.skipped += stream.buffer.len() as u64;
+                stream.leave(&mut &[][..]);
+            }
+            _ => self.speak_other(UNKNOWN, out),
         }
     }
 
-    /// The first bytes are in the middle of something: looks for a start in them.
-    fn decide_joined(
+    /// What the bytes of one side are so far. In a stream that may be in the middle of something, HTTP must show
+    /// more of itself.
+    fn recognise(&self, side: Side, is_joined: bool) -> Recognised {
+        let bytes = &self.streams[side as usize].buffer;
+        let starts = match recognise(bytes) {
+            Recognised::Request if is_joined => starts_request(bytes),
+            Recognised::Response if is_joined => starts_response(bytes),
+            recognised => return recognised,
+        };
+        match starts {
+            Some(true) => recognise(bytes),
+            Some(false) => Recognised::Unknown,
+            None => Recognised::NeedMore,
+        }
+    }
+
+    /// The other side's bytes are nothing that is known: a valid response to them shows that they were a request,
+    /// though not a valid one.
+    pub(super) fn decide_again(
         &mut self,
         key: &Key,
         side: Side,
@@ -52,47 +86,42 @@ impl Dialogue {
         is_joined: [bool; 2],
         out: &mut Out<'_>,
     ) {
-        let stream = &mut self.streams[side as usize];
-        let is_client = self.client.map(|client| client == side);
-        let request = find_request(&stream.buffer).filter(|_| is_client != Some(false));
-        let response = find_response(&stream.buffer).filter(|_| is_client != Some(true));
-        match (request, response) {
-            (Some(_), _) => self.speak_http(key, side, [usize::MAX; 2], is_joined, out),
-            (None, Some(_)) => self.speak_http(key, side.other(), [usize::MAX; 2], is_joined, out),
-            (None, None) => {
-                let passed = stream.buffer.len() - last_lines(&stream.buffer).len();
-                out.ledger.bytes.skipped += passed as u64;
-                stream.buffer.drain(..passed);
-                let seq = chunk.seq + chunk.bytes.len() as u32 + (stream.buffer.len() as u32).wrapping_neg();
-                stream.begin(Framer::request(), &Chunk { seq, ..*chunk }, 0);
-            }
+        if starts_response(chunk.bytes) != Some(true) || self.client == Some(side) {
+            out.ledger.bytes.other_protocols += chunk.bytes.len() as u64;
+            return;
         }
+        let stream = &mut self.streams[side as usize];
+        stream.begin(Framer::request(), chunk, 0);
+        stream.buffer.extend_from_slice(chunk.bytes);
+        self.has_gap[side.other() as usize] = true;
+        let is_joined = [0, 1].map(|side| is_joined[side] || self.has_gap[side]);
+        self.broken_at = Some(chunk.seq);
+        self.speak_http(key, side.other(), side, is_joined, out);
     }
 
     /// From here on it is HTTP, and what came so far is read again as such.
-    /// `known` names a side whose first byte begins a message for sure.
-    fn speak_http(
-        &mut self,
-        key: &Key,
-        client: Side,
-        known: [usize; 2],
-        is_joined: [bool; 2],
-        out: &mut Out<'_>,
-    ) {
+    /// The first byte of side `known` begins a message.
+    fn speak_http(&mut self, key: &Key, client: Side, known: Side, is_joined: [bool; 2], out: &mut Out<'_>) {
         self.mode = Mode::Http;
         self.client = Some(client);
+        self.is_unproven = is_joined[client as usize];
         for side in [client, client.other()] {
+            // A side that has said nothing yet may still show its beginning.
+            let is_joined = is_joined[side as usize] && self.has_spoken[side as usize];
+            if is_joined {
+                self.lose_count(key, side, out);
+            }
             let stream = &mut self.streams[side as usize];
             let first = stream.message;
             let bytes = std::mem::take(&mut stream.buffer);
-            if is_joined[side as usize] && !known.contains(&(side as usize)) {
-                stream.seek(if side == client { Finder::request() } else { Finder::response() });
+            if is_joined && side != known {
+                stream.seek();
             } else {
                 stream.leave(&mut &[][..]);
             }
             if !bytes.is_empty() {
-                let chunk =
-                    Chunk { bytes: &bytes, seq: first.seq, ack: first.ack, time: first.start, offset: 0 };
+                let (seq, ack, time) = (first.seq, first.ack, first.start);
+                let chunk = Chunk { bytes: &bytes, seq, ack, time, offset: 0, is_segment_start: true };
                 self.data_again(key, side, &chunk, out);
             }
         }
@@ -113,13 +142,4 @@ impl Dialogue {
             *stream = Stream::default();
         }
     }
-}
-
-/// The last line and the one before it, in which a message may begin that the
-/// next bytes confirm; the line end before them included, so that nobody takes
-/// them for the beginning of the stream.
-fn last_lines(bytes: &[u8]) -> &[u8] {
-    let start = memchr::memrchr_iter(b'\n', bytes).take(2).last().unwrap_or(bytes.len());
-    let lines = &bytes[start..];
-    if lines.len() < MAX_START_LINE { lines } else { &[] }
 }

@@ -1,24 +1,23 @@
 //! Who asks and who answers on one connection, and which answer is whose.
 
-use std::collections::VecDeque;
-use std::net::SocketAddr;
-
-use super::ledger::{Ledger, Loss, Messages};
+use super::decide::UNKNOWN;
+use super::ids::Ids;
+use super::ledger::{Ledger, Loss};
+use super::pairing::{Answer, Pairing, Request};
+use super::recording::Deferred;
 use super::stream::{Progress, State, Stream};
-use super::{Options, Protocol, edit};
-use crate::http::{Finder, Framer, RequestContext, request_line};
-use crate::record::{Block, Header, Kind, Mark};
+use super::{Options, Protocol};
+use crate::http::{Framer, RequestContext, request_line, starts_request, starts_response};
+use crate::record::{Block, Mark};
 use crate::tcp::{Chunk, Key, Seq, Side};
-
-/// Requests of one connection that wait for their responses. More than any
-/// client pipelines; a server that never answers must not cost memory for ever.
-const MAX_PENDING: usize = 4096;
 
 /// Where a dialogue's records and counts go.
 pub(super) struct Out<'a> {
     pub(super) block: &'a mut Block,
     pub(super) ledger: &'a mut Ledger,
     pub(super) options: &'a Options,
+    /// Which connection has which ids.
+    pub(super) ids: &'a mut Ids,
     /// Room to edit a request in.
     pub(super) scratch: &'a mut Vec<u8>,
 }
@@ -38,20 +37,6 @@ pub(super) enum Mode {
     Binary,
 }
 
-/// A request that waits for its response.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Pending {
-    pub(super) exchange: Seq,
-    ack: Seq,
-    context: RequestContext,
-}
-
-impl Pending {
-    pub(super) fn new(exchange: Seq, ack: Seq, context: RequestContext) -> Self {
-        Pending { exchange, ack, context }
-    }
-}
-
 /// Both directions of a connection, as messages.
 #[derive(Debug, Default)]
 pub(super) struct Dialogue {
@@ -59,16 +44,38 @@ pub(super) struct Dialogue {
     /// Who sends the requests, once that is known.
     pub(super) client: Option<Side>,
     pub(super) streams: [Stream; 2],
-    pub(super) pending: VecDeque<Pending>,
-    /// The request that the response under way answers.
-    pub(super) current: Option<Pending>,
+    pub(super) pairing: Pairing,
+    /// What the response under way answers, from its first byte, or that of a 1xx response before it.
+    pub(super) answer: Option<Answer>,
+    /// Whole responses whose ids are not known yet: those that the pairing has not settled.
+    pub(super) deferred: Vec<Option<Deferred>>,
+    pub(super) deferred_bytes: usize,
     /// The request under way, once its head is whole.
-    sending: Option<Seq>,
+    pub(super) sending: Option<Seq>,
     last_exchange: Option<Seq>,
-    /// Whether messages may have been missed, so that counting pairs is not enough.
-    is_disturbed: bool,
+    /// The latest request of plain bytes.
+    pub(super) asked: Option<Request>,
+    /// Added to the numbers of exchanges, so that ids differ from those of another connection.
+    pub(super) salt: Option<u32>,
+    /// Where the bytes told of each side end.
+    position: [Seq; 2],
+    /// What each side's latest bytes acknowledged.
+    last_ack: [Option<Seq>; 2],
+    /// Where the latest gap of each side begins.
+    gap_at: [Option<Seq>; 2],
+    /// The first byte of each side, if its SYN was seen.
+    pub(super) first: [Option<Seq>; 2],
+    /// Which sides lack bytes from before the protocol was known.
+    pub(super) has_gap: [bool; 2],
+    /// The end of the latest response that is no 1xx.
+    final_end: Option<Seq>,
+    /// Where the server's stream was when a request broke the framing: the client's bytes are no requests until a
+    /// response beyond this shows that the server went on.
+    pub(super) broken_at: Option<Seq>,
+    /// Whether the request under way may be text in the body of another.
+    pub(super) is_unproven: bool,
     /// Which sides any byte came from.
-    has_spoken: [bool; 2],
+    pub(super) has_spoken: [bool; 2],
 }
 
 impl Dialogue {
@@ -88,18 +95,57 @@ impl Dialogue {
         is_joined: [bool; 2],
         out: &mut Out<'_>,
     ) {
-        self.has_spoken[side as usize] = true;
+        let is_first = !std::mem::replace(&mut self.has_spoken[side as usize], true);
         out.ledger.bytes.delivered += chunk.bytes.len() as u64;
+        self.position[side as usize] = chunk.seq + chunk.bytes.len() as u32;
+        if is_first && self.mode == Mode::Http && is_joined[side as usize] {
+            self.seek(key, side, out);
+        }
         match self.mode {
             Mode::Http => self.http(key, side, chunk, out),
             Mode::Undecided => self.decide(key, side, chunk, is_joined, out),
             Mode::Binary => self.binary(key, side, chunk, out),
             Mode::Tunnel => out.ledger.bytes.tunnelled += chunk.bytes.len() as u64,
+            Mode::Other(UNKNOWN) if is_first => self.decide_again(key, side, chunk, is_joined, out),
             Mode::Other(_) => out.ledger.bytes.other_protocols += chunk.bytes.len() as u64,
         }
+        self.last_ack[side as usize] = chunk.ack;
+    }
+
+    /// Whether a message of `side` may begin with `chunk`, of whose stream bytes are missing.
+    ///
+    /// A message begins with a segment that acknowledges more than the one before it: within a message the other side
+    /// has no reason to say anything. A client, moreover, acknowledges a whole response then, if responses are seen.
+    /// In answer to a request of which the sender is not known to have understood the end, that is the only proof.
+    pub(super) fn may_begin(&self, side: Side, chunk: &Chunk<'_>) -> bool {
+        let has_moved = match (chunk.ack, self.last_ack[side as usize]) {
+            (Some(ack), Some(last)) => ack.is_after(last),
+            _ => true,
+        };
+        if !chunk.is_segment_start {
+            return false;
+        }
+        if self.client != Some(side) {
+            return has_moved || self.pairing.expects_response(chunk.seq);
+        }
+        let after_response = self.final_end.is_some() && self.final_end == chunk.ack;
+        if let Some(broken) = self.broken_at {
+            return after_response && self.final_end.is_some_and(|end| end.is_after(broken));
+        }
+        let server = side.other();
+        let sees_responses = self.has_spoken[server as usize]
+            && self.streams[server as usize].is_between()
+            && self.final_end.is_some();
+        has_moved && (after_response || !sees_responses)
     }
 
     pub(super) fn http(&mut self, key: &Key, side: Side, chunk: &Chunk<'_>, out: &mut Out<'_>) {
+        if self.client != Some(side)
+            && self.may_begin(side, chunk)
+            && starts_response(chunk.bytes) != Some(false)
+        {
+            self.end_bare_head(key, side, Some(chunk.seq), &mut &[][..], out);
+        }
         let mut rest = chunk.bytes;
         while !rest.is_empty() {
             if self.mode != Mode::Http {
@@ -108,14 +154,9 @@ impl Dialogue {
             }
             let stream = &mut self.streams[side as usize];
             if let State::Seeking(_) = stream.state {
-                let (passed, found) = stream.find(&mut rest);
-                out.ledger.bytes.skipped += passed as u64;
-                if let Some(unread) = found.filter(|unread| !unread.is_empty()) {
-                    let passed = (chunk.bytes.len() as u32).wrapping_sub(unread.len() as u32);
-                    let seq = chunk.seq + passed;
-                    self.http(key, side, &Chunk { bytes: &unread, seq, ..*chunk }, out);
-                }
-                continue;
+                let at_start = rest.len() == chunk.bytes.len();
+                self.find(key, side, &Chunk { bytes: rest, is_segment_start: at_start, ..*chunk }, out);
+                return;
             }
             if stream.is_between() {
                 let blank = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
@@ -125,26 +166,39 @@ impl Dialogue {
                     return;
                 }
                 let ahead = (chunk.bytes.len() - rest.len()) as u32;
-                self.begin(side, &Chunk { seq: chunk.seq + ahead, ..*chunk }, out);
+                let from = chunk.seq + (ahead - blank as u32);
+                self.begin(key, side, from, &Chunk { seq: chunk.seq + ahead, ..*chunk }, out);
             }
             self.message(key, side, chunk.time, &mut rest, out);
+        }
+    }
+
+    /// Looks for the start of a message, and goes on with it.
+    fn find(&mut self, key: &Key, side: Side, chunk: &Chunk<'_>, out: &mut Out<'_>) {
+        let may_begin = chunk.is_segment_start && self.may_begin(side, chunk);
+        let starts = if self.client == Some(side) { starts_request } else { starts_response };
+        let (passed, found) = self.streams[side as usize].find(chunk, may_begin, starts);
+        out.ledger.bytes.skipped += passed as u64;
+        if let Some((start, bytes)) = found {
+            if self.client == Some(side) {
+                self.broken_at = None;
+            }
+            let (seq, ack) = (start.seq, start.ack);
+            self.http(key, side, &Chunk { bytes: &bytes, seq, ack, time: start.time, ..*chunk }, out);
         }
     }
 
     /// Reads on in the message under way.
     fn message(&mut self, key: &Key, side: Side, time: i64, rest: &mut &[u8], out: &mut Out<'_>) {
         let stream = &mut self.streams[side as usize];
-        let answers_nothing = self.client != Some(side) && self.current.is_none();
-        if answers_nothing && stream.is_followed_by_status_line(rest) {
-            // Its request was not seen, so nobody could say that it was HEAD.
-            self.whole(key, side, rest, out);
-            return;
-        }
         stream.message.end = stream.message.end.max(time);
         match stream.advance(rest) {
             Ok(Progress::More) => {}
             Ok(Progress::Head) => {
                 self.head(side, rest, out);
+                if self.client != Some(side) {
+                    self.end_before_next(key, side, rest, out);
+                }
                 // A message that ends with its head is over without another byte.
                 if rest.is_empty() {
                     self.message(key, side, time, rest, out);
@@ -152,60 +206,67 @@ impl Dialogue {
             }
             Ok(Progress::Whole) => self.whole(key, side, rest, out),
             Err(_) => {
-                let has_head = stream.has_head();
-                let at_hand = *rest;
-                self.lose(key, side, Loss::Malformed, at_hand, out);
-                let stream = &mut self.streams[side as usize];
-                stream.leave(rest);
-                if !has_head {
-                    // Past the faulty line, lest the same message be found again.
-                    let line = memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
-                    out.ledger.bytes.lost += line as u64;
-                    *rest = &rest[line..];
+                self.lose(key, side, Loss::Malformed, rest, out);
+                let ack = self.streams[side as usize].message.ack;
+                self.streams[side as usize].leave(rest);
+                // Nobody can tell where it ends (RFC 9112 §6.3).
+                out.ledger.bytes.lost += rest.len() as u64;
+                *rest = &[];
+                if self.client == Some(side) {
+                    self.broken_at = ack.or(Some(self.position[side.other() as usize]));
                 }
-                self.seek(side);
+                self.seek(key, side, out);
             }
         }
     }
 
-    fn begin(&mut self, side: Side, chunk: &Chunk<'_>, out: &mut Out<'_>) {
+    /// A message begins with `chunk`, after empty lines that begin at `from`.
+    fn begin(&mut self, key: &Key, side: Side, from: Seq, chunk: &Chunk<'_>, out: &mut Out<'_>) {
         let options = out.options;
         let (framer, keep) = if self.client == Some(side) {
+            self.end_bare_head(key, side.other(), chunk.ack, &mut &[][..], out);
+            if let Some(requests) = self.pairing.begin_batch(chunk.ack) {
+                self.settle(key, &requests, out);
+            }
             self.sending = None;
             out.ledger.requests.begun += 1;
             (Framer::request(), options.max_message)
         } else {
             // After a 1xx the request stays the same.
-            self.current = self.current.take().or_else(|| self.answered(chunk.seq));
+            let pairing = &mut self.pairing;
+            let answer = *self.answer.get_or_insert_with(|| pairing.response(from, chunk.seq, chunk.ack));
             out.ledger.responses.begun += 1;
-            let context = self.current.map_or_else(RequestContext::default, |request| request.context);
+            let context =
+                if let Answer::To(request) = answer { request.context } else { RequestContext::default() };
             (Framer::response(context), if options.has_responses { options.max_message } else { 0 })
         };
         self.streams[side as usize].begin(framer, chunk, keep);
     }
 
-    /// The request that a response beginning at `seq` answers.
-    ///
-    /// In order, that is. But a response that begins before what the client had
-    /// acknowledged when it asked is none to that request. And once messages
-    /// may have been missed, a request is passed over when the next one already
-    /// acknowledged everything before this response.
-    fn answered(&mut self, seq: Seq) -> Option<Pending> {
-        // An answer to nothing: its request may come to light yet.
-        self.is_disturbed |= self.pending.is_empty();
-        if self.pending.front()?.ack.is_after(seq) {
-            return None;
+    /// A response to a request that is not known ends with its head if what came after it shows so: it may have
+    /// answered a HEAD. `end` is where it would end.
+    fn end_bare_head(
+        &mut self,
+        key: &Key,
+        side: Side,
+        end: Option<Seq>,
+        rest: &mut &[u8],
+        out: &mut Out<'_>,
+    ) {
+        let is_known = self.answer.is_none_or(|answer| matches!(answer, Answer::To(_)));
+        let stream = &self.streams[side as usize];
+        if !is_known && stream.is_only_a_head() && end == Some(stream.message.head_end()) {
+            self.whole(key, side, rest, out);
         }
-        while self.is_disturbed
-            && let [first, second, ..] = self.pending.make_contiguous()
-            && !second.ack.is_after(seq)
-            && first.ack != second.ack
-        {
-            self.pending.pop_front();
+    }
+
+    /// As [`Dialogue::end_bare_head`], when what follows the head in the same segment is another response.
+    fn end_before_next(&mut self, key: &Key, side: Side, rest: &mut &[u8], out: &mut Out<'_>) {
+        let stream = &self.streams[side as usize];
+        if starts_response(stream.rest_of(rest)) == Some(true) && self.pairing.may_answer_head() {
+            let end = Some(stream.message.head_end());
+            self.end_bare_head(key, side, end, rest, out);
         }
-        let pending = self.pending.pop_front();
-        self.is_disturbed &= !self.pending.is_empty();
-        pending
     }
 
     /// The head is whole.
@@ -218,14 +279,10 @@ impl Dialogue {
         }
         out.ledger.requests.suspicious += u64::from(is_suspicious);
         let method = request_line(stream.payload(at_hand)).map(|line| line.method).unwrap_or_default();
-        let (context, ack) = (RequestContext::of(method), stream.message.ack);
-        let exchange = self.next_exchange(ack);
+        let (context, message) = (RequestContext::of(method), stream.message);
+        let exchange = self.next_exchange(message.ack.unwrap_or_default());
         self.begin_exchange(exchange);
-        if self.pending.len() == MAX_PENDING {
-            self.pending.pop_front();
-            out.ledger.without_response += 1;
-        }
-        self.pending.push_back(Pending::new(exchange, ack, context));
+        self.pairing.request(Request::new(exchange, message.ack, message.seq, message.head_end(), context));
     }
 
     /// The request under way gets its number.
@@ -255,6 +312,30 @@ impl Dialogue {
             self.streams[side as usize].leave(rest);
             return;
         }
+        let end = if stream.is_only_a_head() {
+            stream.message.head_end()
+        } else {
+            self.position[side as usize] + (stream.rest_of(rest).len() as u32).wrapping_neg()
+        };
+        if is_response {
+            self.final_end = Some(end);
+            let request = if let Some(Answer::To(request)) = &self.answer { Some(request) } else { None };
+            self.pairing.response_end(request, stream.message.ack, end);
+        } else if let Some(exchange) = self.sending {
+            self.pairing.request_end(exchange, end);
+        }
+        let is_text = std::mem::take(&mut self.is_unproven)
+            && !is_response
+            && starts_request(stream.rest_of(rest)) == Some(false);
+        if is_text {
+            // What follows is no request, so this was not one either, but text in the body of one.
+            out.ledger.bytes.lost += stream.rest_of(rest).len() as u64;
+            self.lose(key, side, Loss::Malformed, rest, out);
+            self.streams[side as usize].leave(rest);
+            *rest = &[];
+            self.seek(key, side, out);
+            return;
+        }
         if stream.message.has_gap {
             let loss = if stream.message.is_snapped { Loss::Snapped } else { Loss::Gap };
             self.lose(key, side, loss, rest, out);
@@ -280,83 +361,7 @@ impl Dialogue {
             _ => out.ledger.bytes.skipped += stream.buffer.len() as u64,
         }
         stream.leave(&mut &[][..]);
-        self.pending.clear();
-    }
-
-    /// Writes what is kept of the message under way, whole or not, and counts it.
-    pub(super) fn write(
-        &mut self,
-        key: &Key,
-        side: Side,
-        mark: Option<Mark>,
-        at_hand: &[u8],
-        out: &mut Out<'_>,
-    ) {
-        let is_request = self.client == Some(side);
-        let message = self.streams[side as usize].message;
-        if !is_request && !out.options.has_responses {
-            self.current = None;
-            out.ledger.responses.not_asked_for += 1;
-            out.ledger.bytes.not_asked_for += message.length;
-            return;
-        }
-        let exchange = if is_request {
-            self.sending.take().unwrap_or_else(|| self.next_exchange(message.ack))
-        } else if let Some(request) = self.current.take() {
-            request.exchange
-        } else {
-            out.ledger.without_request += 1;
-            self.next_exchange(message.seq)
-        };
-        let client = self.client.unwrap_or(side);
-        let (client, server) = (key.endpoint(client), key.endpoint(client.other()));
-        let id = id_of(client, server, exchange);
-        let header = Header {
-            kind: if is_request { Kind::Request } else { Kind::Response },
-            id: &id,
-            timestamp: message.start,
-            latency: Some(message.end - message.start),
-            mark,
-            ..Header::default()
-        };
-        let stream = &self.streams[side as usize];
-        let mut payload = stream.payload(at_hand);
-        let expects = stream.framer().is_some_and(Framer::expects_continue);
-        let real_ip = out.options.real_ip_header.as_deref();
-        if is_request && self.mode == Mode::Http && (expects || real_ip.is_some()) {
-            edit::write_request(payload, expects, real_ip.map(|name| (name, client.ip())), out.scratch);
-            payload = &out.scratch[..];
-        }
-        out.block.push(&header, payload);
-
-        let kept = stream.payload(at_hand).len() as u64;
-        out.ledger.bytes.recorded += message.length;
-        out.ledger.bytes.cut += message.length - kept.min(message.length);
-        let messages = messages(out.ledger, is_request);
-        match mark {
-            None => messages.recorded += 1,
-            Some(Mark::Cut) => messages.cut += 1,
-            Some(Mark::Gap) => messages.incomplete += 1,
-        }
-    }
-
-    /// The message under way will not be whole: counts it, or writes what there is of it.
-    ///
-    /// It is not left yet; the caller knows how it goes on.
-    pub(super) fn lose(&mut self, key: &Key, side: Side, loss: Loss, at_hand: &[u8], out: &mut Out<'_>) {
-        let is_request = self.client == Some(side);
-        let is_wanted = is_request || out.options.has_responses;
-        if !is_wanted || (out.options.allows_incomplete && loss != Loss::Malformed) {
-            self.write(key, side, Some(Mark::Gap), at_hand, out);
-            return;
-        }
-        out.ledger.bytes.lost += self.streams[side as usize].message.length;
-        *messages(out.ledger, is_request).lost.entry(loss).or_default() += 1;
-        if is_request {
-            self.sending = None;
-        } else {
-            self.current = None;
-        }
+        self.pairing.clear();
     }
 
     /// Gives up the message under way, if there is one.
@@ -369,14 +374,30 @@ impl Dialogue {
         self.streams[side as usize].leave(&mut &[][..]);
     }
 
-    fn seek(&mut self, side: Side) {
-        self.is_disturbed = true;
-        let finder = if self.client == Some(side) { Finder::request() } else { Finder::response() };
-        self.streams[side as usize].seek(finder);
+    fn seek(&mut self, key: &Key, side: Side, out: &mut Out<'_>) {
+        self.lose_count(key, side, out);
+        self.streams[side as usize].seek();
+    }
+
+    /// Messages of `side` may be missing here.
+    pub(super) fn lose_count(&mut self, key: &Key, side: Side, out: &mut Out<'_>) {
+        if self.client == Some(side) {
+            let at = self.gap_at[side as usize].take().unwrap_or(self.position[side as usize]);
+            self.pairing.gap_in_requests(at, self.first[side.other() as usize]);
+        } else {
+            self.answer = None;
+            self.pairing.gap_in_responses();
+            self.settle_none(key, out);
+        }
     }
 
     /// Bytes of one side are missing.
     pub(super) fn gap(&mut self, key: &Key, side: Side, bytes: u64, is_snapped: bool, out: &mut Out<'_>) {
+        let at = self.position[side as usize];
+        self.position[side as usize] = at + bytes as u32;
+        if self.has_spoken[side as usize] {
+            self.gap_at[side as usize] = Some(at);
+        }
         let stream = &mut self.streams[side as usize];
         match self.mode {
             Mode::Http => {
@@ -384,10 +405,13 @@ impl Dialogue {
                     self.message(key, side, i64::MIN, &mut &[][..], out);
                 } else {
                     self.give_up(key, side, if is_snapped { Loss::Snapped } else { Loss::Gap }, out);
-                    self.seek(side);
+                    self.seek(key, side, out);
                 }
             }
-            Mode::Undecided => self.give_up(key, side, Loss::Gap, out),
+            Mode::Undecided => {
+                self.has_gap[side as usize] = true;
+                self.give_up(key, side, Loss::Gap, out);
+            }
             Mode::Binary => stream.message.has_gap = true,
             Mode::Tunnel | Mode::Other(_) => {}
         }
@@ -395,7 +419,8 @@ impl Dialogue {
 
     /// One side has no more to say. A body that lasts until then is whole.
     pub(super) fn fin(&mut self, key: &Key, side: Side, out: &mut Out<'_>) {
-        let answers_nothing = self.client != Some(side) && self.current.is_none();
+        let is_known = self.answer.is_none_or(|answer| matches!(answer, Answer::To(_)));
+        let answers_nothing = self.client != Some(side) && !is_known;
         let stream = &mut self.streams[side as usize];
         // A head and nothing more answers a HEAD request, as far as anyone can tell.
         let is_whole = stream.ends_with_connection() || (answers_nothing && stream.is_only_a_head());
@@ -405,6 +430,13 @@ impl Dialogue {
         if self.mode == Mode::Http || self.mode == Mode::Binary {
             self.give_up(key, side, Loss::Closed, out);
         }
+        self.settle_end(key, out);
+    }
+
+    /// No batch of requests will follow that could tell what the responses not paired yet answer.
+    fn settle_end(&mut self, key: &Key, out: &mut Out<'_>) {
+        let requests = self.pairing.end();
+        self.settle(key, &requests, out);
     }
 
     /// The connection was reset, by whichever side.
@@ -414,13 +446,15 @@ impl Dialogue {
                 self.give_up(key, side, Loss::Reset, out);
             }
         }
+        self.settle_end(key, out);
     }
 
     /// Nothing came for too long.
     pub(super) fn expire(&mut self, key: &Key, side: Side, out: &mut Out<'_>) {
         self.give_up(key, side, Loss::Expired, out);
         if self.mode == Mode::Http {
-            self.seek(side);
+            self.settle_end(key, out);
+            self.seek(key, side, out);
         }
     }
 
@@ -440,6 +474,10 @@ impl Dialogue {
         for side in [Side::Low, Side::High] {
             self.give_up(key, side, loss, out);
         }
+        self.settle_end(key, out);
+        if let (Some(_), Some(client)) = (self.salt, self.client) {
+            out.ids.release(key, key.endpoint(client), key.endpoint(client.other()));
+        }
         let connections = &mut out.ledger.connections;
         match self.mode {
             Mode::Http => connections.http += 1,
@@ -450,9 +488,9 @@ impl Dialogue {
             Mode::Undecided => connections.silent += 1,
         }
         if self.mode != Mode::Binary && self.has_spoken == [true, true] {
-            out.ledger.without_response += self.pending.len() as u64;
+            out.ledger.without_response += self.pairing.unanswered + self.pairing.clear();
         }
-        self.pending.clear();
+        self.pairing.clear();
     }
 
     /// Who the client is, as far as the addresses to record at tell.
@@ -462,31 +500,7 @@ impl Dialogue {
 
     /// Memory held.
     pub(super) fn held(&self) -> usize {
-        let pending = self.pending.capacity() * size_of::<Pending>();
-        self.streams.iter().map(|stream| stream.buffer.capacity()).sum::<usize>() + pending
+        let streams: usize = self.streams.iter().map(|stream| stream.buffer.capacity()).sum();
+        streams + self.pairing.held() + self.deferred_bytes
     }
-}
-
-fn messages(ledger: &mut Ledger, is_request: bool) -> &mut Messages {
-    if is_request { &mut ledger.requests } else { &mut ledger.responses }
-}
-
-/// The id of an exchange: client port, server port, the last four bytes of the
-/// client's address, and the number of the exchange, all in hex.
-fn id_of(client: SocketAddr, server: SocketAddr, exchange: Seq) -> [u8; 24] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut bytes = [0; 12];
-    bytes[..2].copy_from_slice(&client.port().to_be_bytes());
-    bytes[2..4].copy_from_slice(&server.port().to_be_bytes());
-    match client.ip() {
-        std::net::IpAddr::V4(ip) => bytes[4..8].copy_from_slice(&ip.octets()),
-        std::net::IpAddr::V6(ip) => bytes[4..8].copy_from_slice(&ip.octets()[12..]),
-    }
-    bytes[8..].copy_from_slice(&exchange.0.to_be_bytes());
-    let mut id = [0; 24];
-    for (byte, digits) in bytes.iter().zip(id.chunks_exact_mut(2)) {
-        digits[0] = DIGITS[usize::from(byte >> 4)];
-        digits[1] = DIGITS[usize::from(byte & 15)];
-    }
-    id
 }

@@ -17,9 +17,12 @@ mod connection;
 mod decide;
 mod dialogue;
 mod edit;
+mod ids;
 mod ledger;
 mod losses;
+mod pairing;
 mod recorder;
+mod recording;
 mod source;
 mod stream;
 
@@ -35,7 +38,7 @@ pub enum Protocol {
     #[default]
     Http,
     /// Anything: a message is what one side says until the other answers, or
-    /// until it is quiet for [`Options::expire`].
+    /// until it is quiet for [`Options::expire`], or two seconds.
     Binary,
 }
 
@@ -48,9 +51,10 @@ pub struct Options {
     pub protocol: Protocol,
     /// Whether responses are recorded too.
     pub has_responses: bool,
-    /// Nanoseconds of packet time without a segment after which an unfinished
-    /// message is given up, and for which a missing segment is waited for.
-    pub expire: i64,
+    /// Nanoseconds of packet time without progress after which an unfinished
+    /// message, or a missing segment, is given up. None: not while its
+    /// connection is open, as far as memory goes.
+    pub expire: Option<i64>,
     /// Bytes of a message that are kept; the rest is cut off, and the record marked.
     pub max_message: usize,
     /// Whether messages that are not whole are recorded, marked.
@@ -68,7 +72,7 @@ impl Default for Options {
             addresses: Vec::new(),
             protocol: Protocol::Http,
             has_responses: false,
-            expire: 2_000_000_000,
+            expire: None,
             max_message: 5 << 20,
             allows_incomplete: false,
             real_ip_header: None,

@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 
 use super::connection::{Connection, Context};
 use super::dialogue::Out;
+use super::ids::Ids;
 use super::ledger::{Ledger, Loss};
 use super::{Options, Segments};
 use crate::packet::{self, Decoded, Decoder, FragmentLimits, Packet};
@@ -20,6 +21,9 @@ const MAX_OUT_OF_ORDER: usize = 4 << 20;
 
 /// Out-of-order segments of one direction.
 const MAX_PIECES: usize = 16 << 10;
+
+/// Nanoseconds of packet time within which a capture may have put segments in another order than they had on the wire.
+const REORDERING: i64 = 2_000_000_000;
 
 /// Alarms for each connection that may be remembered. One each is in use; the
 /// others are of connections that were forgotten before it rang.
@@ -40,6 +44,7 @@ pub struct Recorder {
     ledger: Ledger,
     /// Connections met at each of the addresses to record at.
     met: Vec<u64>,
+    ids: Ids,
     scratch: Vec<u8>,
 }
 
@@ -51,10 +56,16 @@ impl Recorder {
             decoder: Decoder::new(FragmentLimits::default()),
             table: Table::new(options.max_connections, max_bytes),
             alarms: BinaryHeap::new(),
-            limits: Limits { patience: options.expire, bytes: MAX_OUT_OF_ORDER, pieces: MAX_PIECES },
+            limits: Limits {
+                patience: options.expire.unwrap_or(i64::MAX),
+                reordering: REORDERING.min(options.expire.unwrap_or(REORDERING)),
+                bytes: MAX_OUT_OF_ORDER,
+                pieces: MAX_PIECES,
+            },
             counters: Counters::default(),
             ledger: Ledger::default(),
             met: vec![0; options.addresses.len()],
+            ids: Ids::default(),
             scratch: Vec::new(),
             options,
         }
@@ -62,9 +73,9 @@ impl Recorder {
 
     /// Takes the next packet, and adds the records it completes to `block`.
     pub fn packet(&mut self, packet: &Packet<'_>, block: &mut Block) {
-        let Recorder { options, decoder, table, alarms, limits, counters, ledger, met, scratch } = self;
+        let Recorder { options, decoder, table, alarms, limits, counters, ledger, met, ids, scratch } = self;
         ledger.packets.read += 1;
-        let mut context = Context { counters, limits, out: Out { block, ledger, options, scratch } };
+        let mut context = Context { counters, limits, out: Out { block, ledger, options, ids, scratch } };
         ring(packet.time, table, alarms, &mut context);
         let decoded = decoder.decode(packet);
         let Decoded::Tcp(segment) = decoded else {
@@ -95,8 +106,8 @@ impl Recorder {
 
     /// The capture ends here: gives up what is not whole.
     pub fn finish(&mut self, block: &mut Block) {
-        let Recorder { options, table, limits, counters, ledger, scratch, alarms, .. } = self;
-        let mut context = Context { counters, limits, out: Out { block, ledger, options, scratch } };
+        let Recorder { options, table, limits, counters, ledger, ids, scratch, alarms, .. } = self;
+        let mut context = Context { counters, limits, out: Out { block, ledger, options, ids, scratch } };
         while let Some((_, mut connection)) = table.pop_idlest() {
             connection.end(Loss::CaptureEnd, &mut context);
         }
@@ -202,10 +213,11 @@ fn sides(segment: &packet::Segment<'_>, options: &Options) -> Option<(Key, Side,
 
 /// A packet's segment as the assembler takes it.
 fn tcp_segment<'a>(segment: &packet::Segment<'a>) -> crate::tcp::Segment<'a> {
+    let flags = Flags(segment.flags.0);
     crate::tcp::Segment {
         seq: Seq(segment.seq),
-        ack: Seq(segment.ack),
-        flags: Flags(segment.flags.0),
+        ack: flags.has(Flags::ACK).then_some(Seq(segment.ack)),
+        flags,
         payload: segment.payload,
         missing: segment.missing,
         time: segment.time,

@@ -1,6 +1,6 @@
 //! The messages in one direction of a connection: where each begins, ends, and what of it is kept.
 
-use crate::http::{Fault, Finder, Framer, Search, Step};
+use crate::http::{Fault, Framer, Step};
 use crate::tcp::{Chunk, Seq};
 
 /// One direction's messages.
@@ -26,8 +26,16 @@ pub(super) enum State {
     Between,
     /// Within a message.
     Within(Framer),
-    /// Looking for the next start of a message.
-    Seeking(Finder),
+    /// Looking for the next start of a message; where one may begin whose bytes so far are in the buffer.
+    Seeking(Option<Start>),
+}
+
+/// The segment that a message begins with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Start {
+    pub(super) seq: Seq,
+    pub(super) ack: Option<Seq>,
+    pub(super) time: i64,
 }
 
 /// The message that a stream is in.
@@ -38,7 +46,7 @@ pub(super) struct Message {
     pub(super) end: i64,
     /// Of its first segment.
     pub(super) seq: Seq,
-    pub(super) ack: Seq,
+    pub(super) ack: Option<Seq>,
     /// Bytes of it on the wire and at hand; those not kept included.
     pub(super) length: u64,
     /// Of these, the head's, once it is whole.
@@ -47,6 +55,13 @@ pub(super) struct Message {
     pub(super) keep: usize,
     pub(super) has_gap: bool,
     pub(super) is_snapped: bool,
+}
+
+impl Message {
+    /// The byte after its head.
+    pub(super) fn head_end(&self) -> Seq {
+        self.seq + self.head_length as u32
+    }
 }
 
 /// What the bytes at hand came to.
@@ -176,21 +191,15 @@ impl Stream {
         self.has_head && self.message.length == self.message.head_length
     }
 
-    /// Whether nothing but the head came, and what comes now is another
-    /// response's status line.
-    pub(super) fn is_followed_by_status_line(&self, rest: &[u8]) -> bool {
-        self.is_only_a_head() && rest.get(self.taken..).unwrap_or_default().starts_with(b"HTTP/1.")
-    }
-
     /// What is kept of the message: the buffer, or the front of what is at hand.
     pub(super) fn payload<'a>(&'a self, at_hand: &'a [u8]) -> &'a [u8] {
         let bytes = if self.is_buffered { &self.buffer } else { &at_hand[..self.taken] };
         &bytes[..bytes.len().min(self.message.keep)]
     }
 
-    /// Whether the head of the message is whole.
-    pub(super) fn has_head(&self) -> bool {
-        self.has_head
+    /// Of the bytes at hand, those that are not the message's.
+    pub(super) fn rest_of<'a>(&self, at_hand: &'a [u8]) -> &'a [u8] {
+        &at_hand[self.taken..]
     }
 
     /// Whether more of the message was on the wire than is kept.
@@ -230,42 +239,40 @@ impl Stream {
     }
 
     /// Starts to look for the next message. The one under way must have been left.
-    pub(super) fn seek(&mut self, finder: Finder) {
+    pub(super) fn seek(&mut self) {
         self.leave(&mut &[][..]);
-        self.state = State::Seeking(finder);
+        self.state = State::Seeking(None);
     }
 
-    /// Looks for a message in what is unread and `rest`. Returns how many bytes
-    /// were passed over, and whether a message begins after them; then `rest`
-    /// begins with it, the part of it that was unread given in `buffer`.
-    pub(super) fn find(&mut self, rest: &mut &[u8]) -> (usize, Option<Vec<u8>>) {
-        let State::Seeking(finder) = &mut self.state else { return (0, None) };
-        let before = self.buffer.len();
-        if before == 0 {
-            return match finder.advance(rest) {
-                Search::Found(at) => {
-                    *rest = &rest[at..];
-                    self.leave(&mut &[][..]);
-                    (at, Some(Vec::new()))
-                }
-                Search::Skipped(length) => {
-                    self.buffer.extend_from_slice(&rest[length..]);
-                    *rest = &[];
-                    (length, None)
-                }
-            };
+    /// Looks for the start of a message in `chunk`, which begins where one may begin if `may_begin`. Returns how many
+    /// bytes were passed over, and where a message has been found to start, its bytes so far.
+    pub(super) fn find(
+        &mut self,
+        chunk: &Chunk<'_>,
+        may_begin: bool,
+        starts: fn(&[u8]) -> Option<bool>,
+    ) -> (usize, Option<(Start, Vec<u8>)>) {
+        let State::Seeking(candidate) = &mut self.state else { return (0, None) };
+        let mut passed = 0;
+        if may_begin {
+            passed = self.buffer.len();
+            self.buffer.clear();
+            *candidate = Some(Start { seq: chunk.seq, ack: chunk.ack, time: chunk.time });
         }
-        self.buffer.extend_from_slice(rest);
-        *rest = &[];
-        match finder.advance(&self.buffer) {
-            Search::Found(at) => {
-                let found = self.buffer.split_off(at);
+        let Some(start) = *candidate else { return (chunk.bytes.len(), None) };
+        self.buffer.extend_from_slice(chunk.bytes);
+        match starts(&self.buffer) {
+            None => (passed, None),
+            Some(true) => {
+                let bytes = std::mem::take(&mut self.buffer);
                 self.leave(&mut &[][..]);
-                (at, Some(found))
+                (passed, Some((start, bytes)))
             }
-            Search::Skipped(length) => {
-                self.buffer.drain(..length);
-                (length, None)
+            Some(false) => {
+                passed += self.buffer.len();
+                self.buffer.clear();
+                *candidate = None;
+                (passed, None)
             }
         }
     }

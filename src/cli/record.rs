@@ -46,7 +46,7 @@ pub struct Args {
     pub responses: bool,
 
     /// What the connections speak. `binary`: a message is what one side says
-    /// until the other answers, or until it is quiet for the time of --expire.
+    /// until the other answers, or until it is quiet for the time of --expire (2s without it).
     #[arg(
         long,
         value_enum,
@@ -65,9 +65,12 @@ pub struct Args {
     #[arg(long, value_name = "NAME", value_parser = field_name, help_heading = "What to record")]
     pub real_ip_header: Option<String>,
 
-    /// Give up an unfinished message, or a missing packet, after so long.
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = values::duration, help_heading = "Limits")]
-    pub expire: Duration,
+    /// Give up an unfinished message, or a missing packet, after TIME of the capture's time without progress.
+    ///
+    /// Without it, a file is read with patience: nothing is given up as long as its connection is open and memory
+    /// has room (a message of --protocol binary ends after 2s of quiet).
+    #[arg(long, value_name = "TIME", value_parser = values::duration, help_heading = "Limits")]
+    pub expire: Option<Duration>,
 
     /// Keep so much of a message; what is longer is cut and marked as `cut`.
     #[arg(long, value_name = "SIZE", default_value = "5mb", value_parser = values::size, help_heading = "Limits")]
@@ -109,7 +112,7 @@ impl Args {
                 Protocol::Binary => capture::Protocol::Binary,
             },
             has_responses: self.responses,
-            expire: i64::try_from(self.expire.as_nanos()).unwrap_or(i64::MAX),
+            expire: self.expire.map(|expire| i64::try_from(expire.as_nanos()).unwrap_or(i64::MAX)),
             max_message: usize::try_from(self.max_message).unwrap_or(usize::MAX),
             allows_incomplete: self.allow_incomplete,
             real_ip_header: self.real_ip_header.clone(),

@@ -458,18 +458,23 @@ impl Facts {
 
     /// The codings in the order they were applied, over all field lines (RFC 9112 §6.1).
     fn transfer_encoding(&mut self, value: &[u8]) {
-        if self.coding == Coding::None {
-            self.coding = Coding::Other;
-        }
+        let mut is_empty = true;
         for element in token::list(value) {
-            self.suspicious |= self.coding == Coding::Chunked;
+            is_empty = false;
             let name = token::trim(element.split(|&byte| byte == b';').next().unwrap_or_default());
+            if name.eq_ignore_ascii_case(b"identity") {
+                continue; // No coding at all (RFC 2616 §3.6), as old clients and servers say.
+            }
+            self.suspicious |= self.coding == Coding::Chunked;
             self.coding = if name.eq_ignore_ascii_case(b"chunked") {
                 self.suspicious |= name.len() < element.len();
                 Coding::Chunked
             } else {
                 Coding::Other
             };
+        }
+        if is_empty && self.coding == Coding::None {
+            self.coding = Coding::Other;
         }
     }
 

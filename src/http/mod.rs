@@ -19,4 +19,4 @@ pub use fault::Fault;
 pub use framing::{BodyLength, Framer, RequestContext, Step};
 pub use head::{Field, Head, RequestLine, StatusLine, request_line, status_line};
 pub use recognise::{Recognised, recognise};
-pub use resync::{Finder, Search};
+pub use resync::{starts_request, starts_response};

@@ -11,15 +11,17 @@
 //!   earlier ones are ignored and counted; a late SYN no more than [`JOIN_SLACK`] before them is no restart.
 //! - **Keep-alive probes** (at most one byte, one before what comes next) never become data (RFC 9293 §3.8.4). A
 //!   stream is not joined on a lone zero byte, which is what probes carry.
-//! - **Holes** are waited for until the piece behind them is `patience` old or too much is buffered.
+//! - **Holes** are waited for until the piece behind them, or the latest byte that filled them, is `patience` old, or
+//!   too much is buffered. One whose bytes the other side acknowledged was lost by the capture alone, and is waited
+//!   for only as long as the capture may have reordered segments.
 //! - **Implausible segments** (further than [`WINDOW`] from what comes next, or before the start or after the end by
 //!   more than [`JOIN_SLACK`]) are ignored, unless a second one with payload follows on the first: then the stream has moved
 //!   there. Forwards that is a gap; backwards, or after its end, it is a restart whose SYN was missed.
 //! - **A SYN** with another number than the stream's is a restart.
 //! - **RST** counts if it is in the window. One ahead of what was seen waits for the bytes before it, and is dropped
-//!   when data passes it.
+//!   when data passes it. The stream goes on after it if its sender does (RFC 5961 §3: an RST may be ignored).
 
-use super::waiting::{Piece, Waiting};
+use super::waiting::{Origin, Piece, Waiting};
 use super::{Chunk, Counters, Event, Flags, Segment, Seq};
 
 /// How far from the next byte a segment may be, in bytes, to be believed.
@@ -41,8 +43,11 @@ const BASE: u64 = 1 << 40;
 /// How much and how long one direction may hold back.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Nanoseconds of packet time to wait for a missing byte.
+    /// Nanoseconds of packet time to wait for a missing byte while nothing fills the hole.
     pub patience: i64,
+    /// Nanoseconds of packet time within which a capture may have reordered segments: the wait for a byte that
+    /// the other side acknowledged.
+    pub reordering: i64,
     /// Bytes buffered, [`PIECE_OVERHEAD`] for each piece included.
     pub bytes: usize,
     /// Pieces buffered.
@@ -51,7 +56,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { patience: 5_000_000_000, bytes: 4 << 20, pieces: 16 << 10 }
+        Self { patience: 5_000_000_000, reordering: 2_000_000_000, bytes: 4 << 20, pieces: 16 << 10 }
     }
 }
 
@@ -65,7 +70,7 @@ enum Stage {
     Open,
     /// The FIN was delivered.
     Finished,
-    /// The RST was delivered.
+    /// An RST was delivered, and nothing after it.
     Reset,
 }
 
@@ -135,8 +140,28 @@ impl Assembler {
 
     /// The packet time at which [`Assembler::give_up_gaps`] has something to do, if nothing comes before.
     pub fn deadline(&self, limits: &Limits) -> Option<i64> {
-        let (_, since) = self.waiting.as_ref()?.first_hole()?;
-        Some(since.saturating_add(limits.patience))
+        let waiting = self.waiting.as_ref()?;
+        let (_, since) = waiting.first_hole()?;
+        let lost = since.max(waiting.filled.unwrap_or(since)).saturating_add(limits.patience);
+        let received =
+            waiting.received.map_or(i64::MAX, |(_, since)| since.saturating_add(limits.reordering));
+        Some(lost.min(received))
+    }
+
+    /// Takes notice that the other side acknowledged, at packet time `time`, all bytes before `ack`: those that are
+    /// missing will not be sent again. A stream of which nothing was seen begins there; for sure, as if its SYN had
+    /// been seen, if a SYN acknowledges it.
+    pub fn acknowledged(&mut self, ack: Seq, by: Flags, time: i64) {
+        if self.stage == Stage::Unseen {
+            self.anchor(ack, by.has(Flags::SYN).then_some(Seq(ack.0.wrapping_sub(1))));
+            return;
+        }
+        let distance = self.distance(ack);
+        if distance > 0 && distance <= WINDOW as i64 && self.stage < Stage::Finished {
+            let end = self.next + distance as u64;
+            self.waiting().acknowledged(end, time);
+            self.is_smooth = false;
+        }
     }
 
     /// Takes the next segment as captured and delivers what it completes.
@@ -159,7 +184,8 @@ impl Assembler {
             && !segment.flags.has(CONTROL)
         {
             if !segment.payload.is_empty() {
-                self.hand_over(segment.payload, segment.ack, segment.time, out);
+                let origin = Origin { ack: segment.ack, time: segment.time, is_segment_start: true };
+                self.hand_over(segment.payload, origin, out);
             }
             return;
         }
@@ -191,7 +217,7 @@ impl Assembler {
     }
 
     /// Gives up the gaps before `end`, and delivers what is behind them: those bytes are known to have arrived
-    /// at the other side, so they will not be sent again.
+    /// at the other side, so they will not be sent again. `end` need not be the end of a gap.
     pub fn give_up_before<D: FnMut(Event<'_>)>(
         &mut self,
         end: Seq,
@@ -199,14 +225,19 @@ impl Assembler {
         deliver: &mut D,
     ) {
         let out = &mut Out { counters, deliver };
-        while end.is_after(self.next_seq) && self.give_up_first(out) {}
+        while end.is_after(self.next_seq) {
+            let before = self.next + (end - self.next_seq) as u64;
+            if !self.give_up_first(before, out) {
+                break;
+            }
+        }
         self.tidy();
     }
 
     /// Gives up all gaps and delivers all that is held: nothing more will come.
     pub fn flush<D: FnMut(Event<'_>)>(&mut self, counters: &mut Counters, deliver: &mut D) {
         let out = &mut Out { counters, deliver };
-        while self.give_up_first(out) {}
+        while self.give_up_first(u64::MAX, out) {}
         self.tidy();
     }
 
@@ -233,7 +264,7 @@ impl Assembler {
     }
 
     fn restart<D: FnMut(Event<'_>)>(&mut self, seq: Seq, isn: Option<Seq>, out: &mut Out<'_, D>) {
-        while self.give_up_first(out) {}
+        while self.give_up_first(u64::MAX, out) {}
         out.counters.restarts += 1;
         (out.deliver)(Event::Restart);
         self.anchor(seq, isn);
@@ -321,7 +352,7 @@ impl Assembler {
         }
         let at_new = self.skip_known(at, payload.len() as u64, out);
         let payload = &payload[(at_new - at) as usize..];
-        let limit = if self.stage > Stage::Open {
+        let limit = if self.stage == Stage::Finished {
             self.next
         } else {
             self.waiting.as_ref().and_then(|waiting| waiting.fin).map_or(u64::MAX, |(offset, _)| offset)
@@ -329,6 +360,9 @@ impl Assembler {
         let room = limit.saturating_sub(at_new).min(payload.len() as u64) as usize;
         out.counters.after_end_bytes += (payload.len() - room) as u64;
         out.counters.reordered_segments += u64::from(room > 0 && at_new > self.next);
+        if room > 0 && self.stage == Stage::Reset {
+            self.stage = Stage::Open;
+        }
         self.fill(at_new, &payload[..room], segment, out);
         self.note_snapped(end - u64::from(missing), end.min(limit), segment, out);
         if segment.flags.has(Flags::FIN) {
@@ -357,6 +391,7 @@ impl Assembler {
         out: &mut Out<'_, D>,
     ) {
         while !bytes.is_empty() {
+            let is_segment_start = self.next_seq + (at - self.next) as u32 == segment.first_byte();
             let waiting = self.waiting.as_ref();
             let known = waiting.and_then(|waiting| waiting.covering(at));
             let taken = if let Some((start, end, piece)) = known {
@@ -375,11 +410,17 @@ impl Assembler {
             } else {
                 let next_start = waiting.and_then(|waiting| waiting.next_start(at)).unwrap_or(u64::MAX);
                 let new = &bytes[..bytes.len().min((next_start - at) as usize)];
+                let (ack, time) = (segment.ack, segment.time);
+                if let Some(waiting) = &mut self.waiting
+                    && (next_start != u64::MAX || waiting.fin.is_some())
+                {
+                    waiting.filled = waiting.filled.max(Some(time));
+                }
                 if at == self.next {
-                    self.hand_over(new, segment.ack, segment.time, out);
+                    self.hand_over(new, Origin { ack, time, is_segment_start }, out);
                 } else {
-                    let piece = Piece { bytes: new.into(), snapped: 0, ack: segment.ack, time: segment.time };
-                    self.waiting().insert(at, piece);
+                    let origin = Origin { ack, time, is_segment_start };
+                    self.waiting().insert(at, Piece { bytes: new.into(), snapped: 0, origin });
                 }
                 new.len()
             };
@@ -406,7 +447,8 @@ impl Assembler {
         if from == self.next {
             self.skip(u64::from(snapped), true, out);
         } else {
-            let piece = Piece { bytes: Box::default(), snapped, ack: segment.ack, time: segment.time };
+            let origin = Origin { ack: segment.ack, time: segment.time, is_segment_start: false };
+            let piece = Piece { bytes: Box::default(), snapped, origin };
             self.waiting().insert(from, piece);
         }
     }
@@ -432,7 +474,7 @@ impl Assembler {
         let distance = self.distance(segment.seq);
         if !self.is_plausible(distance, 0) {
             out.counters.out_of_window_segments += 1;
-        } else if self.stage < Stage::Reset {
+        } else if self.stage != Stage::Reset {
             let at = self.next.wrapping_add_signed(distance).max(self.next);
             let at = if self.stage == Stage::Finished { self.next } else { at };
             let waiting = self.waiting();
@@ -455,7 +497,7 @@ impl Assembler {
             }
             return;
         }
-        while self.give_up_first(out) {}
+        while self.give_up_first(u64::MAX, out) {}
         let distance = self.distance(first);
         if self.stage > Stage::Open || distance <= 0 {
             self.restart(first, None, out);
@@ -466,11 +508,12 @@ impl Assembler {
     }
 
     /// Delivers the next bytes.
-    fn hand_over<D: FnMut(Event<'_>)>(&mut self, bytes: &[u8], ack: Seq, time: i64, out: &mut Out<'_, D>) {
+    fn hand_over<D: FnMut(Event<'_>)>(&mut self, bytes: &[u8], origin: Origin, out: &mut Out<'_, D>) {
         let (seq, offset) = (self.next_seq, self.next - self.start);
         self.advance(bytes.len() as u64);
         out.counters.delivered_bytes += bytes.len() as u64;
-        (out.deliver)(Event::Data(Chunk { bytes, seq, ack, time, offset }));
+        let Origin { ack, time, is_segment_start } = origin;
+        (out.deliver)(Event::Data(Chunk { bytes, seq, ack, time, offset, is_segment_start }));
     }
 
     /// Delivers a gap.
@@ -490,6 +533,9 @@ impl Assembler {
     fn advance(&mut self, bytes: u64) {
         self.next += bytes;
         self.next_seq = self.next_seq + bytes as u32;
+        if let Some(waiting) = &mut self.waiting {
+            waiting.advance(self.next);
+        }
         if self.stage == Stage::Joined {
             self.stage = Stage::Open;
         }
@@ -503,7 +549,7 @@ impl Assembler {
         if piece.snapped > 0 {
             self.skip(u64::from(piece.snapped), true, out);
         } else {
-            self.hand_over(&piece.bytes, piece.ack, piece.time, out);
+            self.hand_over(&piece.bytes, piece.origin, out);
         }
         true
     }
@@ -517,14 +563,26 @@ impl Assembler {
             (out.deliver)(Event::Fin { time });
         }
         if let Some((_, time)) = waiting.reset.take_if(|(offset, _)| *offset <= self.next) {
-            self.stage = Stage::Reset;
+            if self.stage < Stage::Finished {
+                self.stage = Stage::Reset;
+            }
             (out.deliver)(Event::Reset { time });
+        }
+        if let Some(waiting) = &mut self.waiting
+            && waiting.is_empty()
+        {
+            waiting.filled = None;
         }
     }
 
     fn give_up_due<D: FnMut(Event<'_>)>(&mut self, now: i64, limits: &Limits, out: &mut Out<'_, D>) {
         while self.deadline(limits).is_some_and(|deadline| deadline <= now) {
-            self.give_up_first(out);
+            let received = self.waiting.as_ref().and_then(|waiting| waiting.received);
+            let before = match received {
+                Some((end, since)) if since.saturating_add(limits.reordering) <= now => end,
+                _ => u64::MAX,
+            };
+            self.give_up_first(before, out);
         }
     }
 
@@ -532,15 +590,22 @@ impl Assembler {
         let is_over = |waiting: &Waiting| waiting.piece_count() > limits.pieces;
         while self.buffered() > limits.bytes || self.waiting.as_deref().is_some_and(is_over) {
             out.counters.overflow_gaps += 1;
-            self.give_up_first(out);
+            self.give_up_first(u64::MAX, out);
         }
     }
 
-    /// Gives up the first hole; false if there is none.
-    fn give_up_first<D: FnMut(Event<'_>)>(&mut self, out: &mut Out<'_, D>) -> bool {
-        let Some((end, _)) = self.waiting.as_ref().and_then(|waiting| waiting.first_hole()) else {
+    /// Gives up the first hole as far as it lies before `end`; false if there is none.
+    fn give_up_first<D: FnMut(Event<'_>)>(&mut self, end: u64, out: &mut Out<'_, D>) -> bool {
+        let Some((hole_end, _)) = self.waiting.as_ref().and_then(|waiting| waiting.first_hole()) else {
             return false;
         };
+        let mut end = end.min(hole_end);
+        if let Some(waiting) = self.waiting.as_mut().filter(|waiting| waiting.holds_only_reset()) {
+            // An RST says nothing about bytes before it: missing are those that the other side has received.
+            let known = waiting.received_end().max(self.next);
+            waiting.reset = waiting.reset.map(|(offset, time)| (offset.min(known), time));
+            end = end.min(known);
+        }
         if end > self.next {
             self.skip(end - self.next, false, out);
         }
@@ -550,7 +615,8 @@ impl Assembler {
 
     /// Lets go of what is not needed while segments come in order.
     fn tidy(&mut self) {
-        let is_done = |waiting: &Waiting| waiting.is_empty() && waiting.stray.is_none();
+        let is_done =
+            |waiting: &Waiting| waiting.is_empty() && waiting.stray.is_none() && waiting.received.is_none();
         let is_quiet = self.waiting.as_deref().is_none_or(is_done);
         self.is_smooth = is_quiet && self.stage == Stage::Open;
         if is_quiet && self.waiting.as_ref().is_some_and(|waiting| waiting.late == (0, 0)) {

@@ -7,6 +7,8 @@ use super::Seq;
 pub struct Flags(pub u8);
 
 impl Flags {
+    /// The acknowledgement number means something.
+    pub const ACK: Self = Self(0x10);
     /// The sender has no more data.
     pub const FIN: Self = Self(0x01);
     /// Sequence numbers start here.
@@ -33,8 +35,8 @@ impl Flags {
 pub struct Segment<'a> {
     /// The header's sequence number: of the SYN if there is one, else of the first payload byte.
     pub seq: Seq,
-    /// The header's acknowledgement number, handed on with the bytes.
-    pub ack: Seq,
+    /// The header's acknowledgement number, handed on with the bytes; none without the ACK flag.
+    pub ack: Option<Seq>,
     /// The header's flags.
     pub flags: Flags,
     /// The payload bytes that the capture has.
@@ -47,7 +49,7 @@ pub struct Segment<'a> {
 
 impl Segment<'_> {
     /// The sequence number of the first payload byte; a SYN takes one number itself.
-    pub(super) fn first_byte(&self) -> Seq {
+    pub fn first_byte(&self) -> Seq {
         self.seq + u32::from(self.flags.has(Flags::SYN))
     }
 }
@@ -60,11 +62,13 @@ pub struct Chunk<'a> {
     /// The sequence number of the first of `bytes`, which is not the segment's when its head was known already.
     pub seq: Seq,
     /// The acknowledgement number of the segment.
-    pub ack: Seq,
+    pub ack: Option<Seq>,
     /// The segment's packet time in nanoseconds: after reordering, not the order of delivery.
     pub time: i64,
     /// Where `bytes` begin in the stream; gaps count, and a restart begins again at 0.
     pub offset: u64,
+    /// Whether the first of `bytes` is the first of the segment: only there can a message begin after a loss.
+    pub is_segment_start: bool,
 }
 
 /// What an assembler tells, in stream order.
@@ -86,7 +90,7 @@ pub enum Event<'a> {
         /// Packet time of the FIN, in nanoseconds.
         time: i64,
     },
-    /// The sender reset the connection. After this comes nothing but `Restart`.
+    /// The sender reset the connection. Whether both sides obeyed shows in what follows.
     Reset {
         /// Packet time of the RST, in nanoseconds.
         time: i64,

@@ -10,8 +10,16 @@ pub(super) struct Piece {
     pub(super) bytes: Box<[u8]>,
     /// How many bytes were snapped; 0 when there are `bytes`.
     pub(super) snapped: u32,
-    pub(super) ack: Seq,
+    pub(super) origin: Origin,
+}
+
+/// The segment that brought some bytes.
+#[derive(Clone, Copy)]
+pub(super) struct Origin {
+    pub(super) ack: Option<Seq>,
     pub(super) time: i64,
+    /// Whether the first of the bytes is the segment's first.
+    pub(super) is_segment_start: bool,
 }
 
 impl Piece {
@@ -33,6 +41,12 @@ pub(super) struct Waiting {
     pub(super) stray: Option<Seq>,
     /// The latest gap given up: its begin and end.
     pub(super) late: (u64, u64),
+    /// When bytes came last that lie before others held.
+    pub(super) filled: Option<i64>,
+    /// Up to where the other side is known to have received, and the packet time at which it said so first. Beyond
+    /// that, what it said latest.
+    pub(super) received: Option<(u64, i64)>,
+    latest_received: (u64, i64),
 }
 
 impl Waiting {
@@ -85,8 +99,33 @@ impl Waiting {
 
     /// Where the first hole ends and the packet time from which its bytes are waited for.
     pub(super) fn first_hole(&self) -> Option<(u64, i64)> {
-        let piece = self.pieces.first_key_value().map(|(&start, piece)| (start, piece.time));
+        let piece = self.pieces.first_key_value().map(|(&start, piece)| (start, piece.origin.time));
         piece.or(self.fin).or(self.reset)
+    }
+
+    /// Notes that the other side has received all before `end`.
+    pub(super) fn acknowledged(&mut self, end: u64, time: i64) {
+        if end > self.latest_received.0 || self.received.is_none() {
+            self.latest_received = (end, time);
+        }
+        self.received.get_or_insert((end, time));
+    }
+
+    /// Notes that all before `next` was delivered or given up.
+    pub(super) fn advance(&mut self, next: u64) {
+        if self.received.is_some_and(|(end, _)| end <= next) {
+            self.received = Some(self.latest_received).filter(|(end, _)| *end > next);
+        }
+    }
+
+    /// Up to where the other side is known to have received.
+    pub(super) fn received_end(&self) -> u64 {
+        self.latest_received.0
+    }
+
+    /// Whether all that is held back is a reset.
+    pub(super) fn holds_only_reset(&self) -> bool {
+        self.reset.is_some() && self.pieces.is_empty() && self.fin.is_none()
     }
 
     /// Whether anything is held back.

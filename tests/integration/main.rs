@@ -8,6 +8,7 @@ mod habits;
 mod merge;
 mod packets_out;
 mod pages;
+mod pairing;
 mod record;
 mod record_cases;
 mod record_damage;

@@ -66,8 +66,12 @@ fn capture(records: &[Record], format: FileFormat) -> Vec<u8> {
 
 /// What is recorded from a capture, with patience for pauses of any length.
 fn recorded(capture: &[u8]) -> Vec<Record> {
-    let options =
-        Options { has_responses: true, allows_incomplete: true, expire: i64::MAX / 4, ..Options::default() };
+    let options = Options {
+        has_responses: true,
+        allows_incomplete: true,
+        expire: Some(i64::MAX / 4),
+        ..Options::default()
+    };
     let mut recorder = Recorder::new(options);
     let (mut block, mut file) = (Block::new(), CaptureFile::new(capture).expect("a capture"));
     while let Some(packet) = file.next().expect("no damage") {
@@ -355,8 +359,8 @@ fn recorded_whole(capture: &[u8]) -> Vec<Told> {
 }
 
 /// Captures whose own times contradict each other (packets of two directions
-/// captured out of order), so that some messages come back later.
-const SKEWED: &str = "nginx-skewed.pcap";
+/// captured out of order, responses that are missing in a pipeline), so that some messages come back later.
+const SKEWED: [&str; 2] = ["nginx-skewed.pcap", "nginx-lossy.pcap"];
 
 #[test]
 fn a_recording_written_as_a_capture_is_the_same_recording() {
@@ -373,7 +377,7 @@ fn a_recording_written_as_a_capture_is_the_same_recording() {
         run("gor-filter", &["-o", &out, "--force"], &once.ran.stdout);
         let twice = recorder::record(&["-r", &out, "--responses"], b"");
         assert_eq!(told(&twice.records), told(&once.records), "{name}");
-        if !name.ends_with(SKEWED) {
+        if !SKEWED.iter().any(|skewed| name.ends_with(skewed)) {
             assert_eq!(timed(&twice.records), timed(&once.records), "{name}");
         }
         captures += 1;

@@ -10,7 +10,7 @@ const SYN: Flags = Flags::SYN;
 const FIN: Flags = Flags::FIN;
 const RST: Flags = Flags::RST;
 const ACK: Flags = Flags(0x10);
-const PATIENT: Limits = Limits { patience: 1000, bytes: 1 << 20, pieces: 1 << 10 };
+const PATIENT: Limits = Limits { patience: 1000, reordering: 500, bytes: 1 << 20, pieces: 1 << 10 };
 
 /// One direction with all that goes with it.
 struct Line {
@@ -32,7 +32,7 @@ impl Line {
     }
 
     fn send(&mut self, flags: Flags, seq: u32, payload: &[u8], time: i64) {
-        self.push(&Segment { seq: Seq(seq), ack: Seq(9), flags, payload, missing: 0, time });
+        self.push(&Segment { seq: Seq(seq), ack: Some(Seq(9)), flags, payload, missing: 0, time });
     }
 
     fn flush(&mut self) {
@@ -77,7 +77,7 @@ fn run(first: u32, rows: &[Row]) -> (String, Line) {
     let mut line = Line::new(PATIENT);
     for &(flags, seq, payload, missing, time) in rows {
         let seq = Seq(first) + seq;
-        line.push(&Segment { seq, ack: Seq(9), flags, payload: payload.as_bytes(), missing, time });
+        line.push(&Segment { seq, ack: Some(Seq(9)), flags, payload: payload.as_bytes(), missing, time });
     }
     let before = line.text();
     line.flush();
@@ -189,8 +189,8 @@ const CASES: &[(&str, &str, &[Row])] = &[
         &[(SYN, 0, "", 0, 0), (FIN, 2, "bc", 0, 1), (ACK, 4, "x", 0, 2), (ACK, 1, "a", 0, 2)],
     ),
     (
-        "RST",
-        "abc!",
+        "RST that the sender itself does not obey, twice",
+        "abc!d!",
         &[
             (SYN, 0, "", 0, 0),
             (ACK, 1, "abc", 0, 1),
@@ -203,7 +203,7 @@ const CASES: &[(&str, &str, &[Row])] = &[
     ("RST with a text", "abc!", &[(SYN, 0, "abc", 0, 0), (RST, 4, "go away", 0, 2)]),
     ("RST first", "!", &[(RST, 4, "", 0, 2)]),
     ("RST ahead of data", "abc!", &[(SYN, 0, "", 0, 0), (RST, 4, "", 0, 2), (ACK, 1, "abc", 0, 3)]),
-    ("RST ahead of lost data", "a then ...!", &[(SYN, 0, "a", 0, 0), (RST, 5, "", 0, 2)]),
+    ("RST ahead of lost data", "a then !", &[(SYN, 0, "a", 0, 0), (RST, 5, "", 0, 2)]),
     (
         "RST passed by data",
         "abcd",
@@ -341,7 +341,7 @@ fn the_stream_is_followed_over_a_long_hole() {
     let mut line = Line::new(PATIENT);
     let mut gaps = Vec::new();
     for (seq, payload) in [(1, b"ab"), (WINDOW as u32 * 3, b"cd"), (WINDOW as u32 * 3 + 2, b"ef")] {
-        let segment = Segment { seq: Seq(seq), ack: Seq(0), flags: ACK, payload, missing: 0, time: 0 };
+        let segment = Segment { seq: Seq(seq), ack: Some(Seq(0)), flags: ACK, payload, missing: 0, time: 0 };
         line.assembler.push(&segment, &PATIENT, &mut line.counters, &mut |event| match event {
             Event::Gap { bytes, offset, .. } => gaps.push((offset, bytes)),
             event => itemise(event, &mut line.items),
@@ -358,7 +358,7 @@ fn in_order_payload_is_the_very_slice() {
     let mut counters = Counters::default();
     let bytes = *b"abcdef";
     for (at, payload) in [(0, &bytes[..3]), (3, &bytes[3..])] {
-        let segment = Segment { seq: Seq(at), ack: Seq(0), flags: ACK, payload, missing: 0, time: 0 };
+        let segment = Segment { seq: Seq(at), ack: Some(Seq(0)), flags: ACK, payload, missing: 0, time: 0 };
         assembler.push(&segment, &PATIENT, &mut counters, &mut |event| {
             let Event::Data(chunk) = event else { panic!("{event:?}") };
             assert!(std::ptr::eq(chunk.bytes, payload));
@@ -384,6 +384,51 @@ fn a_gap_is_due_when_its_piece_has_waited() {
 }
 
 #[test]
+fn a_hole_that_is_being_filled_is_waited_for() {
+    let mut line = Line::new(PATIENT);
+    line.send(SYN, 0, b"", 0);
+    line.send(ACK, 6, b"f", 10);
+    for (seq, byte, time) in [(1, b"a", 900), (3, b"c", 1800), (2, b"b", 2700), (4, b"d", 3600)] {
+        line.send(ACK, seq, byte, time);
+        assert_eq!(line.assembler.deadline(&PATIENT), Some(time + 1000), "{time}");
+    }
+    line.send(ACK, 9, b"i", 4500);
+    assert_eq!(line.text(), "abcd");
+    line.send(ACK, 5, b"e", 4599);
+    assert_eq!(line.text(), "abcdef");
+}
+
+#[test]
+fn bytes_that_the_other_side_has_received_are_waited_for_no_longer_than_reordering_takes() {
+    let patient = Limits { patience: i64::MAX, ..PATIENT };
+    let mut line = Line::new(patient);
+    line.send(SYN, 0, b"", 0);
+    line.send(ACK, 6, b"f", 10);
+    assert_eq!(line.assembler.deadline(&patient), Some(i64::MAX));
+    line.assembler.acknowledged(Seq(4), ACK, 20);
+    line.assembler.acknowledged(Seq(7), ACK, 300);
+    assert_eq!(line.assembler.deadline(&patient), Some(520));
+    let Line { assembler, limits, counters, items } = &mut line;
+    assembler.give_up_gaps(520, limits, counters, &mut |event| itemise(event, items));
+    assert_eq!((line.text().as_str(), line.assembler.deadline(&patient)), ("...", Some(800)));
+    line.send(ACK, 4, b"de", 799);
+    assert_eq!((line.text().as_str(), line.assembler.deadline(&patient)), ("...def", None));
+}
+
+#[test]
+fn a_stream_begins_where_the_other_side_says() {
+    let mut line = Line::new(PATIENT);
+    line.assembler.acknowledged(Seq(4), ACK, 0);
+    line.send(ACK, 6, b"f", 1);
+    line.send(ACK, 4, b"de", 2);
+    assert_eq!(line.text(), "def");
+    let mut line = Line::new(PATIENT);
+    line.assembler.acknowledged(Seq(6), ACK, 0);
+    line.send(ACK, 4, b"de", 2);
+    assert_eq!(line.text(), "de");
+}
+
+#[test]
 fn too_much_behind_a_hole_gives_it_up() {
     let small = Limits { pieces: 2, ..PATIENT };
     let tight = Limits { bytes: 2 * PIECE_OVERHEAD + 4, ..PATIENT };
@@ -405,14 +450,14 @@ fn a_million_tiny_segments_in_reverse_order_stay_cheap() {
     for pieces in [100, 1 << 14, COUNT as usize] {
         let mut assembler = Assembler::new();
         let mut counters = Counters::default();
-        let limits = Limits { patience: i64::MAX, bytes: usize::MAX, pieces };
+        let limits = Limits { patience: i64::MAX, reordering: i64::MAX, bytes: usize::MAX, pieces };
         let mut delivered = 0;
         let mut deliver = |event: Event<'_>| {
             if let Event::Data(chunk) = event {
                 delivered += chunk.bytes.len();
             }
         };
-        let syn = Segment { seq: Seq(0), ack: Seq(0), flags: SYN, payload: b"", missing: 0, time: 0 };
+        let syn = Segment { seq: Seq(0), ack: Some(Seq(0)), flags: SYN, payload: b"", missing: 0, time: 0 };
         assembler.push(&syn, &limits, &mut counters, &mut deliver);
         for seq in (1..=COUNT).rev() {
             let segment = Segment { seq: Seq(seq), flags: ACK, payload: b"x", ..syn };
@@ -459,7 +504,7 @@ fn compare(
         let placed = Placed { at: placed.at + step * drift, time: placed.time + step * 4, ..placed.clone() };
         line.push(&Segment {
             seq: Seq(first.wrapping_add(placed.at as u32)),
-            ack: Seq(placed.ack),
+            ack: Some(Seq(placed.ack)),
             flags: if placed.is_fin { FIN } else { ACK },
             payload: &placed.payload,
             missing: placed.missing,
@@ -488,7 +533,7 @@ proptest! {
         bytes in prop_oneof![100..800usize, Just(1 << 20)],
         segments in prop::collection::vec(placed(), 1..60),
     ) {
-        compare(first, has_syn, drift, Limits { patience, bytes, pieces }, &segments)?;
+        compare(first, has_syn, drift, Limits { patience, reordering: 500, bytes, pieces }, &segments)?;
     }
 
     #[test]
@@ -533,13 +578,13 @@ proptest! {
             0..80,
         ),
     ) {
-        let limits = Limits { patience: 1 << 60, bytes: 500, pieces: 4 };
+        let limits = Limits { patience: 1 << 60, reordering: 1 << 60, bytes: 500, pieces: 4 };
         let mut line = Line::new(limits);
         let mut delivered = 0;
         for (seq, flags, payload, missing, time) in segments {
             // Few places, so that some follow on each other.
             let seq = Seq((seq & 0x8000_000f).wrapping_sub(5));
-            let segment = Segment { seq, ack: Seq(0), flags: Flags(flags), payload: &payload, missing: missing % 50, time };
+            let segment = Segment { seq, ack: Some(Seq(0)), flags: Flags(flags), payload: &payload, missing: missing % 50, time };
             line.assembler.push(&segment, &limits, &mut line.counters, &mut |event| if let Event::Data(chunk) = event {
                 delivered += chunk.bytes.len() as u64;
             });

@@ -19,7 +19,7 @@ pub(super) fn itemise(event: Event<'_>, items: &mut Vec<Item>) {
     match event {
         Event::Data(chunk) => {
             assert!(!chunk.bytes.is_empty());
-            let (seq, ack, time) = (chunk.seq.0, chunk.ack.0, chunk.time);
+            let (seq, ack, time) = (chunk.seq.0, chunk.ack.map_or(0, |ack| ack.0), chunk.time);
             items.extend((0u32..).zip(chunk.bytes).map(|(i, &byte)| {
                 let offset = chunk.offset + u64::from(i);
                 Item::Byte { offset, byte, seq: seq.wrapping_add(i), ack, time }
@@ -60,6 +60,8 @@ pub(super) struct Twin {
     next: u64,
     known: BTreeMap<u64, Known>,
     fin: Option<(u64, i64)>,
+    /// When bytes came last that lie before others.
+    filled: Option<i64>,
     is_finished: bool,
     segments: usize,
     pub(super) items: Vec<Item>,
@@ -72,6 +74,7 @@ impl Twin {
             next: 0,
             known: BTreeMap::new(),
             fin: None,
+            filled: None,
             is_finished: false,
             segments: 0,
             items: Vec::new(),
@@ -86,7 +89,8 @@ impl Twin {
             self.place(placed, length);
         }
         self.drain();
-        while self.hole().is_some_and(|(_, since)| since + limits.patience <= placed.time) {
+        let due = |since: i64, filled: Option<i64>| since.max(filled.unwrap_or(since)) + limits.patience;
+        while self.hole().is_some_and(|(_, since)| due(since, self.filled) <= placed.time) {
             self.give_up();
         }
         while self.pieces() > limits.pieces || self.buffered() > limits.bytes {
@@ -110,6 +114,10 @@ impl Twin {
         let mut at = placed.at;
         for &byte in &placed.payload {
             if at >= self.next as i64 && at < limit {
+                let has_later = self.fin.is_some() || self.known.range(at as u64 + 1..).next().is_some();
+                if has_later && !self.known.contains_key(&(at as u64)) {
+                    self.filled = self.filled.max(Some(placed.time));
+                }
                 self.known.entry(at as u64).or_insert(Known { byte: Some(byte), ..known.clone() });
             }
             at += 1;
@@ -143,6 +151,9 @@ impl Twin {
             self.fin = None;
             self.is_finished = true;
             self.items.push(Item::Fin(time));
+        }
+        if self.known.is_empty() && self.fin.is_none() {
+            self.filled = None;
         }
     }
 

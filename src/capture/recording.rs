@@ -1,0 +1,183 @@
+//! Messages as records: their ids, their marks, and the responses that wait for an id.
+
+use super::dialogue::{Dialogue, Mode, Out};
+use super::edit;
+use super::ids::id_of;
+use super::ledger::{Ledger, Loss, Messages};
+use super::pairing::{Answer, Request};
+use super::stream::Message;
+use crate::http::Framer;
+use crate::record::{Header, Kind, Mark};
+use crate::tcp::{Key, Seq, Side};
+
+/// Bytes of one connection's responses that may wait for their ids. When they are more, their requests remain unknown.
+const MAX_DEFERRED: usize = 1 << 20;
+
+/// A whole response that waits for its id.
+#[derive(Debug)]
+pub(super) struct Deferred {
+    message: Message,
+    mark: Option<Mark>,
+    payload: Vec<u8>,
+}
+
+impl Dialogue {
+    /// Writes what is kept of the message under way, whole or not, and counts it.
+    pub(super) fn write(
+        &mut self,
+        key: &Key,
+        side: Side,
+        mark: Option<Mark>,
+        at_hand: &[u8],
+        out: &mut Out<'_>,
+    ) {
+        let is_request = self.client == Some(side);
+        let message = self.streams[side as usize].message;
+        if is_request {
+            let exchange =
+                self.sending.take().unwrap_or_else(|| self.next_exchange(message.ack.unwrap_or_default()));
+            self.write_request(key, side, exchange, mark, at_hand, out);
+            return;
+        }
+        let answer = self.answer.take();
+        if !out.options.has_responses {
+            if matches!(answer, Some(Answer::Later)) {
+                self.deferred.push(None);
+            }
+            out.ledger.responses.not_asked_for += 1;
+            out.ledger.bytes.not_asked_for += message.length;
+            return;
+        }
+        if let Some(Answer::To(request)) = answer {
+            let id = self.id(key, request.exchange, out);
+            let payload = self.streams[side as usize].payload(at_hand);
+            record(Kind::Response, &id, &message, mark, payload, out);
+            return;
+        }
+        let payload = self.streams[side as usize].payload(at_hand).to_vec();
+        match answer {
+            Some(Answer::Later) => {
+                self.deferred_bytes += payload.len() + size_of::<Deferred>();
+                self.deferred.push(Some(Deferred { message, mark, payload }));
+                if self.deferred_bytes > MAX_DEFERRED {
+                    self.pairing.forget_unpaired();
+                    self.settle_none(key, out);
+                }
+            }
+            _ => self.write_orphan(key, &Deferred { message, mark, payload }, out),
+        }
+    }
+
+    fn write_request(
+        &mut self,
+        key: &Key,
+        side: Side,
+        exchange: Seq,
+        mark: Option<Mark>,
+        at_hand: &[u8],
+        out: &mut Out<'_>,
+    ) {
+        let id = self.id(key, exchange, out);
+        let stream = &self.streams[side as usize];
+        let mut payload = stream.payload(at_hand);
+        let kept = payload.len();
+        let expects = stream.framer().is_some_and(Framer::expects_continue);
+        let real_ip = out.options.real_ip_header.as_deref();
+        let mut edited = std::mem::take(out.scratch);
+        if self.mode == Mode::Http && (expects || real_ip.is_some()) {
+            let client = key.endpoint(side).ip();
+            edit::write_request(payload, expects, real_ip.map(|name| (name, client)), &mut edited);
+            payload = &edited;
+        }
+        record_edited(Kind::Request, &id, &stream.message, mark, payload, kept, out);
+        *out.scratch = edited;
+    }
+
+    /// The id of an exchange of this connection.
+    fn id(&mut self, key: &Key, exchange: Seq, out: &mut Out<'_>) -> [u8; 24] {
+        let client = self.client.unwrap_or(Side::Low);
+        let (client, server) = (key.endpoint(client), key.endpoint(client.other()));
+        let salt = *self.salt.get_or_insert_with(|| out.ids.salt(key, client, server));
+        id_of(client, server, exchange + salt)
+    }
+
+    /// Writes a response whose request is not known.
+    fn write_orphan(&mut self, key: &Key, response: &Deferred, out: &mut Out<'_>) {
+        out.ledger.without_request += 1;
+        let exchange = self.next_exchange(response.message.seq);
+        let id = self.id(key, exchange, out);
+        record(Kind::Response, &id, &response.message, response.mark, &response.payload, out);
+    }
+
+    /// Writes the responses that waited for their ids: their requests are known now, or never will be.
+    pub(super) fn settle(&mut self, key: &Key, requests: &[Option<Request>], out: &mut Out<'_>) {
+        self.deferred_bytes = 0;
+        let requests = requests.iter().copied().chain(std::iter::repeat(None));
+        for (response, request) in std::mem::take(&mut self.deferred).into_iter().zip(requests) {
+            match (response, request) {
+                (Some(response), Some(request)) => {
+                    let id = self.id(key, request.exchange, out);
+                    record(Kind::Response, &id, &response.message, response.mark, &response.payload, out);
+                }
+                (Some(response), None) => self.write_orphan(key, &response, out),
+                (None, _) => {}
+            }
+        }
+    }
+
+    /// Writes the responses that waited for their ids as answers to nothing known.
+    pub(super) fn settle_none(&mut self, key: &Key, out: &mut Out<'_>) {
+        self.settle(key, &[], out);
+    }
+
+    /// The message under way will not be whole: counts it, or writes what there is of it.
+    ///
+    /// It is not left yet; the caller knows how it goes on.
+    pub(super) fn lose(&mut self, key: &Key, side: Side, loss: Loss, at_hand: &[u8], out: &mut Out<'_>) {
+        let is_request = self.client == Some(side);
+        let is_wanted = is_request || out.options.has_responses;
+        if !is_wanted || (out.options.allows_incomplete && loss != Loss::Malformed) {
+            self.write(key, side, Some(Mark::Gap), at_hand, out);
+            return;
+        }
+        out.ledger.bytes.lost += self.streams[side as usize].message.length;
+        *messages(out.ledger, is_request).lost.entry(loss).or_default() += 1;
+        if is_request {
+            self.sending = None;
+        } else if let Some(Answer::Later) = self.answer.take() {
+            self.deferred.push(None);
+        }
+    }
+}
+
+/// Writes a record of a message.
+fn record(kind: Kind, id: &[u8], message: &Message, mark: Option<Mark>, payload: &[u8], out: &mut Out<'_>) {
+    record_edited(kind, id, message, mark, payload, payload.len(), out);
+}
+
+/// Writes a record of a message of which `kept` bytes were kept, before they were edited.
+fn record_edited(
+    kind: Kind,
+    id: &[u8],
+    message: &Message,
+    mark: Option<Mark>,
+    payload: &[u8],
+    kept: usize,
+    out: &mut Out<'_>,
+) {
+    let latency = Some(message.end - message.start);
+    let header = Header { kind, id, timestamp: message.start, latency, mark, ..Header::default() };
+    out.block.push(&header, payload);
+    out.ledger.bytes.recorded += message.length;
+    out.ledger.bytes.cut += message.length - (kept as u64).min(message.length);
+    let messages = messages(out.ledger, kind == Kind::Request);
+    match mark {
+        None => messages.recorded += 1,
+        Some(Mark::Cut) => messages.cut += 1,
+        Some(Mark::Gap) => messages.incomplete += 1,
+    }
+}
+
+fn messages(ledger: &mut Ledger, is_request: bool) -> &mut Messages {
+    if is_request { &mut ledger.requests } else { &mut ledger.responses }
+}
