@@ -121,6 +121,17 @@ struct Answered {
     end: Seq,
 }
 
+/// How a client was seen to send its requests.
+#[derive(Clone, Copy, Debug, Default)]
+struct Habits {
+    /// A batch of several requests.
+    has_batches: bool,
+    /// It waited for the responses to such a batch, all of them counted.
+    has_waited: bool,
+    /// A batch before the responses to the one before had ended.
+    has_overlaps: bool,
+}
+
 /// The pairing of one connection.
 #[derive(Debug)]
 pub(super) struct Pairing {
@@ -128,12 +139,7 @@ pub(super) struct Pairing {
     before: Before,
     /// Whether messages may be missing, so that counting proves nothing.
     is_disturbed: bool,
-    /// Whether a batch of several requests was seen.
-    has_batches: bool,
-    /// Whether the client was seen to wait for the responses to such a batch, all of them counted.
-    has_waited: bool,
-    /// Whether a batch was seen that began before the responses to the one before had ended.
-    has_overlaps: bool,
+    habits: Habits,
     /// Up to where the server had said all that it had to say when requests went missing, if that is known.
     said: Option<Seq>,
     /// The latest response, if what it answers is known and nothing is missing since.
@@ -159,9 +165,7 @@ impl Default for Pairing {
             pending: VecDeque::new(),
             before: Before::Start,
             is_disturbed: false,
-            has_batches: false,
-            has_waited: false,
-            has_overlaps: false,
+            habits: Habits::default(),
             said: None,
             answered: None,
             latest: None,
@@ -265,13 +269,13 @@ impl Pairing {
             requests_of_batch.map(|request| 1 + usize::from(request.place == Place::Within)).sum();
         if batch.is_some() && self.unpaired.first().map(|first| first.start) == batch {
             // If there are fewer, responses to the batch are still to come, or to none.
-            self.has_overlaps |= self.unpaired.len() < size;
-            self.has_waited |= size > 1 && self.unpaired.len() == size;
+            self.habits.has_overlaps |= self.unpaired.len() < size;
+            self.habits.has_waited |= size > 1 && self.unpaired.len() == size;
         } else if self.is_after_gap {
             // At least one response is missing.
-            self.has_waited |= size > 1 && self.unpaired.len() + 1 >= size;
+            self.habits.has_waited |= size > 1 && self.unpaired.len() + 1 >= size;
         }
-        if self.has_overlaps || self.is_doubtful() {
+        if self.habits.has_overlaps || self.is_doubtful() {
             return requests;
         }
         for ((index, response), request) in
@@ -299,8 +303,8 @@ impl Pairing {
     pub(super) fn end(&mut self) -> Vec<Option<Request>> {
         let mut requests = vec![None; self.unpaired.len()];
         if let ([response], Some(request)) = (&self.unpaired[..], self.pending.back())
-            && !self.has_batches
-            && !self.has_overlaps
+            && !self.habits.has_batches
+            && !self.habits.has_overlaps
             && response.end.is_some()
             && request.ack == Some(response.start)
             && request.end.is_some()
@@ -319,14 +323,13 @@ impl Pairing {
             Before::Gap if self.is_first(&request) => Place::First,
             Before::Gap if self.said.is_some() && self.said == request.ack => Place::Within,
             Before::Gap => Place::Unknown,
-            Before::Start => Place::First,
             Before::Request(ack) if ack == request.ack => Place::Later,
-            Before::Request(_) => Place::First,
+            Before::Start | Before::Request(_) => Place::First,
         };
-        self.has_batches |= request.place == Place::Later;
-        self.has_overlaps |= self.overlaps(&request);
+        self.habits.has_batches |= request.place == Place::Later;
+        self.habits.has_overlaps |= self.overlaps(&request);
         let is_answered = self.answered.is_some_and(|answered| request.ack == Some(answered.end));
-        self.has_waited |= self.has_batches && is_answered && self.pending.is_empty();
+        self.habits.has_waited |= self.habits.has_batches && is_answered && self.pending.is_empty();
         self.gap_at = None;
         self.before = Before::Request(request.ack);
         if self.pending.len() == MAX_PENDING {
@@ -380,7 +383,7 @@ impl Pairing {
     }
 
     fn disturbed_response(&mut self, from: Seq, start: Seq, ack: Option<Seq>) -> Answer {
-        if self.has_overlaps {
+        if self.habits.has_overlaps {
             self.unanswered += self.clear();
             return Answer::Unknown;
         }
@@ -413,19 +416,19 @@ impl Pairing {
 
     /// Whether the client sends requests ahead, and was not seen yet to wait for all responses to them.
     fn is_doubtful(&self) -> bool {
-        self.has_batches && !self.has_waited
+        self.habits.has_batches && !self.habits.has_waited
     }
 
     /// Drops the batches before the latest one that acknowledges no more than what comes before `start`: their
     /// responses have come before.
     fn drop_answered(&mut self, start: Seq) {
-        let batches = self.pending.iter().zip(self.pending.iter().skip(1)).enumerate();
-        let begun = batches.filter(|(_, (one, next))| {
-            one.ack != next.ack && next.ack.is_some_and(|ack| !ack.is_after(start))
-        });
-        if let Some((last, _)) = begun.last() {
-            self.pending.drain(..=last);
-            self.unanswered += last as u64 + 1;
+        let begins = |index: &usize| {
+            let (before, first) = (&self.pending[index - 1], &self.pending[*index]);
+            before.ack != first.ack && first.ack.is_some_and(|ack| !ack.is_after(start))
+        };
+        if let Some(first) = (1..self.pending.len()).rev().find(begins) {
+            self.pending.drain(..first);
+            self.unanswered += first as u64;
         }
     }
 
@@ -446,7 +449,7 @@ impl Pairing {
     fn look_for_overlap(&mut self) {
         if let (Some(answered), Some(next)) = (self.answered, self.pending.front()) {
             let is_before_end = next.ack.is_some_and(|ack| ack.is_before(answered.end));
-            self.has_overlaps |= next.ack != answered.batch && is_before_end;
+            self.habits.has_overlaps |= next.ack != answered.batch && is_before_end;
         }
     }
 }

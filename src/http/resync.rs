@@ -18,7 +18,7 @@ pub const KNOWN_METHODS: [&[u8]; 9] =
 
 /// Whether `bytes` start with a request; `None` when there are too few to tell.
 pub fn starts_request(bytes: &[u8]) -> Option<bool> {
-    starts(bytes, |byte| token::is_token_byte(byte), is_request_line)
+    starts(bytes, token::is_token_byte, is_request_line)
 }
 
 /// Whether `bytes` start with a response; `None` when there are too few to tell.

@@ -91,7 +91,9 @@ impl Dialogue {
             if let Habit::Batch(_) = habit {
                 dialogue.says(Client, &requests, 1460);
             } else {
-                requests.iter().for_each(|one| dialogue.says(Client, std::slice::from_ref(one), 1460));
+                for one in &requests {
+                    dialogue.says(Client, std::slice::from_ref(one), 1460);
+                }
             }
             dialogue.says(Server, &[response(answered)], 1460);
         }
