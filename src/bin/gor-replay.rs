@@ -3,16 +3,15 @@
 use std::ffi::OsString;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 
 use clap::Parser;
 use gor_tools::cli::replay::Args;
 use gor_tools::cli::{self, Exit, Verbosity};
 use gor_tools::endpoint::{self, Place, ReadOptions};
-use gor_tools::observe;
+use gor_tools::observe::{self, Span};
 use gor_tools::pace::Pace;
-use gor_tools::replay::{self, DryRun, Outcome, Progress, Settings, Summary};
+use gor_tools::replay::{self, DryRun, Outcome, Progress, Settings, Stop, Summary, WhenSlow};
 use gor_tools::{Error, Result};
 
 #[global_allocator]
@@ -43,8 +42,9 @@ fn join_loop(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
 fn run(args: &Args) -> Result<Exit> {
     let places = endpoint::expand(&args.input)?;
     let pace = Pace { speed: args.speed, max_wait: args.max_wait, no_wait: args.no_wait };
-    let stop = cli::signals::stop()?;
-    let reading = args.reading.reading(Verbosity { quiet: args.quiet, verbose: 0 }, &stop);
+    let (sending, waiting) = cli::signals::stop_in_two_steps()?;
+    let stop = Stop { sending, waiting };
+    let reading = args.reading.reading(Verbosity { quiet: args.quiet, verbose: 0 }, &stop.sending);
     if args.dry_run {
         let mut source = endpoint::open(&args.input, &reading)?;
         cli::report(DryRun::read(&mut *source, places.len(), pace, args.read_depth)?);
@@ -65,6 +65,11 @@ fn run(args: &Args) -> Result<Exit> {
         timeout: args.timeout,
         keeps_host: args.original_host,
         echo: args.echo,
+        when_slow: args.slow_output.map_or(
+            // Without a schedule there is nothing to be late for.
+            if args.no_wait { WhenSlow::Wait } else { WhenSlow::Drop },
+            WhenSlow::from,
+        ),
         workers: None,
     };
     let outcome = replay(&settings, args, reading, &stop)?;
@@ -79,7 +84,7 @@ fn run(args: &Args) -> Result<Exit> {
     }
 }
 
-fn replay(settings: &Settings, args: &Args, reading: ReadOptions, stop: &Arc<AtomicBool>) -> Result<Outcome> {
+fn replay(settings: &Settings, args: &Args, reading: ReadOptions, stop: &Stop) -> Result<Outcome> {
     let inputs = args.input.clone();
     // What is missing is told before anything is sent.
     let mut first = Some(endpoint::open(&inputs, &reading)?);
@@ -91,8 +96,17 @@ fn replay(settings: &Settings, args: &Args, reading: ReadOptions, stop: &Arc<Ato
     };
     replay::raise_descriptor_limit();
     let progress = observe::Progress::new(args.quiet);
+    let mut is_told = false;
     let outcome = replay::run(settings, args.targets.clone(), open, out, stop, |now| {
-        let Progress { sent, answered, failed } = now;
+        let Progress { sent, answered, failed, in_flight, unwritten } = now;
+        if stop.sending.load(Ordering::Relaxed) && !is_told {
+            is_told = true;
+            let output = if unwritten > 0 { format!(" and the output ({unwritten} records)") } else { String::new() };
+            let timeout = Span(args.timeout.as_nanos() as u64);
+            cli::note(format_args!(
+                "interrupted; waiting for {in_flight} answers (at most {timeout}){output}; interrupt again not to wait"
+            ));
+        }
         let rate = answered as f64 / progress.elapsed().as_secs_f64();
         progress.say(format!("{sent} sent, {answered} answered ({rate:.0}/s), {failed} failed"));
     });

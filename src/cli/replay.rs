@@ -3,11 +3,11 @@
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 
 use super::{InputOptions, OutputOptions, values};
 use crate::pace::Speed;
-use crate::replay::Target;
+use crate::replay::{Target, WhenSlow};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -21,8 +21,30 @@ Examples:
       tells what is recorded, and how long a replay takes
 
 Exit status:
-  0 every request was answered, whatever its status; 1 one was not, or the replay was interrupted; 2 the command line
-  is wrong. Records that are not one whole request are not sent and counted; they are no failure.";
+  0 every request was answered, whatever its status; 1 one was not, an answer is missing in the output, or the
+  replay was interrupted; 2 the command line is wrong. Records that are not one whole request are not sent and counted; they are no failure.
+
+Signals:
+  SIGINT and SIGTERM end the sending; answers under way are waited for until their timeout. A second one, and SIGHUP,
+  end the waiting: the summary and the output are still written.";
+
+/// A name for [`WhenSlow`] on the command line.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum SlowOutput {
+    /// Send on time; answers that the output has no room for are dropped from it and counted.
+    Drop,
+    /// Keep every answer; requests wait until the output has room.
+    Wait,
+}
+
+impl From<SlowOutput> for WhenSlow {
+    fn from(action: SlowOutput) -> Self {
+        match action {
+            SlowOutput::Drop => WhenSlow::Drop,
+            SlowOutput::Wait => WhenSlow::Wait,
+        }
+    }
+}
 
 /// Replay recorded HTTP requests, on time, against one or several servers.
 ///
@@ -93,6 +115,10 @@ pub struct Args {
     /// Write the input to the output too.
     #[arg(long, requires = "output", help_heading = "Output")]
     pub echo: bool,
+    /// What to do when the output is slower than the answers: drop answers from it, or wait and send late.
+    /// [default: drop, with --no-wait wait]
+    #[arg(long, value_name = "ACTION", requires = "output", help_heading = "Output")]
+    pub slow_output: Option<SlowOutput>,
     /// Say only what went wrong.
     #[arg(short, long, help_heading = "Messages")]
     pub quiet: bool,

@@ -1,11 +1,16 @@
 //! The first SIGINT or SIGTERM asks a tool to end, the second ends it.
+//!
+//! A tool that reports on work under way ends in two steps: it is asked to end, then not to wait.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
 
 /// Begins to listen. The value turns true at the first signal, and the tool
 /// then ends its input, flushes and leaves; a second signal kills at once, as
@@ -18,4 +23,25 @@ pub fn stop() -> io::Result<Arc<AtomicBool>> {
         flag::register(signal, Arc::clone(&is_stopping))?;
     }
     Ok(is_stopping)
+}
+
+/// Begins to listen. The first value turns true at the first signal, and the second one at the second signal,
+/// or at once at SIGHUP, as nobody watches any more. Another one kills, as if nobody listened.
+pub fn stop_in_two_steps() -> io::Result<(Arc<AtomicBool>, Arc<AtomicBool>)> {
+    let (is_stopping, is_leaving) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let (stopping, leaving) = (Arc::clone(&is_stopping), Arc::clone(&is_leaving));
+    thread::spawn(move || {
+        for signal in signals.forever() {
+            let is_second = stopping.load(Ordering::Relaxed);
+            if leaving.load(Ordering::Relaxed) && emulate_default_handler(signal).is_err() {
+                // The tool is about to end anyway.
+            }
+            if is_second || signal == SIGHUP {
+                leaving.store(true, Ordering::Relaxed);
+            }
+            stopping.store(true, Ordering::Relaxed);
+        }
+    });
+    Ok((is_stopping, is_leaving))
 }

@@ -118,6 +118,7 @@ struct Facts {
     is_connect: bool,
     content_length: Option<u64>,
     content_length_is_broken: bool,
+    content_lengths_differ: bool,
     coding: Coding,
     close: bool,
     keep_alive: bool,
@@ -260,6 +261,11 @@ impl Framer {
     /// colon of a framing field or before the first field line (RFC 9112 §2.2, §5.1, §6.1, §6.3, §7.1).
     pub fn is_suspicious(&self) -> bool {
         self.facts.suspicious
+    }
+
+    /// Whether the head gives more than one Content-Length, and not the same (RFC 9112 §6.3, rule 5).
+    pub fn has_differing_lengths(&self) -> bool {
+        self.facts.content_lengths_differ
     }
 
     /// Whether another HTTP message may follow this one on its connection (RFC 9112 §9.3).
@@ -451,7 +457,8 @@ impl Facts {
                 return;
             };
             is_broken = false;
-            self.suspicious |= *self.content_length.get_or_insert(length) != length;
+            self.content_lengths_differ |= *self.content_length.get_or_insert(length) != length;
+            self.suspicious |= self.content_lengths_differ;
         }
         self.content_length_is_broken |= is_broken;
     }

@@ -7,6 +7,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
 
+use super::addresses::Attempt;
 use super::exchange::Exchange;
 use super::tally::Reason;
 
@@ -43,11 +44,21 @@ pub(super) struct Connection {
     pub(super) exchange: Exchange,
     /// Whether an exchange before this one went over the socket.
     pub(super) is_reused: bool,
-    /// Whether an answer ever came over a socket of this place, since it was last vacant.
-    pub(super) is_proven: bool,
-    /// Which of the target's addresses comes next if this one cannot be connected to, and how many are left.
-    pub(super) next_address: usize,
-    pub(super) addresses_left: usize,
+    /// The address that it is connected to, or was last.
+    pub(super) address: Option<SocketAddr>,
+    /// Which of the target's addresses come next if this one cannot be connected to.
+    pub(super) attempt: Attempt,
+    /// When connecting to this address began.
+    pub(super) began_at: u64,
+    /// Events tell what is new, and only once. So what they tell is remembered until it was acted on: there
+    /// may be something to read,
+    pub(super) is_readable: bool,
+    /// and the other side has ended the connection, by a close or a reset, behind what is still to be read.
+    pub(super) has_ended: bool,
+    /// Whether more is to be read or written than its last turn allowed.
+    pub(super) is_postponed: bool,
+    /// The reset that a write met; reading tells only an end after it.
+    reset: Option<io::Error>,
     /// Where it stands among the idle ones, while it is idle.
     pub(super) idle_at: usize,
     stream: Option<TcpStream>,
@@ -59,9 +70,13 @@ impl Connection {
             phase: Phase::Vacant,
             exchange: Exchange::new(),
             is_reused: false,
-            is_proven: false,
-            next_address: 0,
-            addresses_left: 0,
+            address: None,
+            attempt: Attempt::default(),
+            began_at: 0,
+            is_readable: false,
+            has_ended: false,
+            is_postponed: false,
+            reset: None,
             idle_at: 0,
             stream: None,
         }
@@ -69,11 +84,17 @@ impl Connection {
 
     /// Begins to connect.
     pub(super) fn open(&mut self, address: SocketAddr, registry: &Registry, token: Token) -> io::Result<()> {
+        // The old socket goes first: the new one may need its descriptor.
+        self.stream = None;
+        self.address = Some(address);
         let mut stream = TcpStream::connect(address)?;
         registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
         self.stream = Some(stream);
         self.phase = Phase::Connecting;
         self.is_reused = false;
+        self.is_readable = false;
+        self.has_ended = false;
+        self.reset = None;
         Ok(())
     }
 
@@ -106,13 +127,33 @@ impl Connection {
         let Some(stream) = &mut self.stream else { return Moved::Nothing };
         loop {
             return match stream.read(buffer) {
-                Ok(0) => Moved::End,
-                Ok(length) => Moved::Bytes(length),
+                Ok(0) => {
+                    self.has_ended = true;
+                    self.reset.take().map_or(Moved::End, Moved::Broken)
+                }
+                Ok(length) => {
+                    // A read that did not fill the buffer took everything, unless the end comes after it.
+                    self.is_readable = length == buffer.len() || self.has_ended;
+                    Moved::Bytes(length)
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => Moved::Nothing,
-                Err(error) => Moved::Broken(error),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.is_readable = false;
+                    Moved::Nothing
+                }
+                Err(error) => {
+                    self.has_ended = true;
+                    Moved::Broken(error)
+                }
             };
         }
+    }
+
+    /// Whether nothing has come since the last exchange, not even an end. Asks the kernel: an event of it may
+    /// be on its way.
+    pub(super) fn is_quiet(&self) -> bool {
+        let Some(stream) = &self.stream else { return false };
+        matches!(stream.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
     }
 
     /// Writes what the kernel takes of the request.
@@ -130,7 +171,13 @@ impl Connection {
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => Moved::Nothing,
-                Err(error) => Moved::Broken(error),
+                Err(error) => {
+                    // An answer may have come before the end did: a refusal of a large body, say.
+                    self.is_readable = true;
+                    self.has_ended = true;
+                    self.reset.get_or_insert(error);
+                    Moved::End
+                }
             };
         }
     }
@@ -145,7 +192,7 @@ pub(super) fn is_out_of_descriptors(error: &io::Error) -> bool {
 pub(super) fn connect_reason(error: &io::Error) -> Reason {
     match error.kind() {
         ErrorKind::ConnectionRefused => Reason::Refused,
-        ErrorKind::ConnectionReset => Reason::Reset,
+        ErrorKind::ConnectionReset => Reason::ResetBeforeAnswer,
         ErrorKind::TimedOut => Reason::ConnectTimeout,
         _ if is_out_of_descriptors(error) => Reason::Descriptors,
         _ => Reason::Unreachable,

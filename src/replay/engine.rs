@@ -1,28 +1,27 @@
 //! The replay as a whole: its threads, and what they had to say in the end.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use mio::Waker;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
+use super::addresses::Addresses;
 use super::clock;
-use super::output::{self, Piece};
+use super::ending::{Ending, Stop};
+use super::crew::Crew;
+use super::output::{WhenSlow, Writer};
 use super::reading::{self, Open};
 use super::request::Editor;
-use super::scheduler::{Inbox, Scheduled, Scheduler};
+use super::scheduler::{Scheduled, Scheduler};
 use super::tally::{Reason, Tally};
 use super::target::Target;
-use super::worker::{Orders, Pulse, Worker};
+use super::worker::{Orders, Pulse};
 use crate::pace::Pace;
 use crate::record::{Intake, Sink};
 use crate::{Error, Result};
-
-/// Batches that may wait for a worker, besides those it has in hand.
-const BATCHES: usize = 1;
 
 /// How often whoever watches is told.
 const WATCH: Duration = Duration::from_millis(200);
@@ -32,6 +31,12 @@ pub const OPEN_LOOP_CONNECTIONS: usize = 1024;
 
 /// Most connections to a target while requests follow each other. All of them are kept busy.
 pub const CLOSED_LOOP_CONNECTIONS: usize = 64;
+
+/// Descriptors that are left to inputs, outputs and whatever else opens some.
+const SPARE_DESCRIPTORS: u64 = 24;
+
+/// Descriptors of a worker besides those of its connections.
+const WORKER_DESCRIPTORS: u64 = 3;
 
 /// How to replay.
 #[derive(Clone, Debug)]
@@ -50,6 +55,8 @@ pub struct Settings {
     pub keeps_host: bool,
     /// Whether the input goes to the output too.
     pub echo: bool,
+    /// What is done when the output is slower than the answers.
+    pub when_slow: WhenSlow,
     /// Threads for each target; by default one.
     pub workers: Option<usize>,
 }
@@ -71,6 +78,10 @@ pub struct Outcome {
     pub is_interrupted: bool,
     /// Whether requests followed each other, not their schedule.
     pub is_closed_loop: bool,
+    /// Records of the input that did not go to the output, as it was too slow.
+    pub echoes_dropped: u64,
+    /// Records that were on their way to the output when it was not waited for any more.
+    pub unwritten: usize,
     /// What ended the reading or the writing early.
     pub failure: Option<Error>,
 }
@@ -78,7 +89,10 @@ pub struct Outcome {
 impl Outcome {
     /// Whether anything went wrong: a request that could be sent was not, or was not answered.
     pub fn has_failures(&self) -> bool {
-        self.is_interrupted || self.targets.iter().any(|(_, tally)| tally.has_failures())
+        self.is_interrupted
+            || self.echoes_dropped > 0
+            || self.unwritten > 0
+            || self.targets.iter().any(|(_, tally)| tally.has_failures())
     }
 }
 
@@ -91,6 +105,10 @@ pub struct Progress {
     pub answered: u64,
     /// Requests not sent, or not answered.
     pub failed: u64,
+    /// Requests whose answers are waited for.
+    pub in_flight: u64,
+    /// Records that wait for the output.
+    pub unwritten: usize,
 }
 
 /// Lets this process open as many descriptors as it is allowed to. Where
@@ -103,41 +121,78 @@ pub fn raise_descriptor_limit() {
     }
 }
 
+/// The descriptors that this process may have; `None` where there is no limit.
+pub(super) fn descriptor_limit() -> Option<u64> {
+    getrlimit(Resource::Nofile).current
+}
+
+/// How many connections each target may have, and the limit on descriptors where that is why.
+///
+/// Each target has its share from the beginning, so that none takes what another one needs.
+fn share(wanted: usize, targets: usize, workers: usize) -> (usize, Option<u64>) {
+    let Some(limit) = descriptor_limit() else { return (wanted, None) };
+    // Where the open ones cannot be counted, a share that is too large is noticed when it is used up.
+    let open = std::fs::read_dir("/proc/self/fd").map_or(0, |open| open.count() as u64);
+    let own = open + SPARE_DESCRIPTORS + WORKER_DESCRIPTORS * (targets * workers) as u64;
+    let share = usize::try_from(limit.saturating_sub(own)).unwrap_or(usize::MAX) / targets.max(1);
+    if share >= wanted { (wanted, None) } else { (share.max(workers), Some(limit)) }
+}
+
 /// Replays what `open` opens against every target. Each gets every request.
 ///
-/// Setting `stop` ends the sending; what is in flight is waited for, no
-/// longer than the timeout. `watch` is called a few times a second.
+/// After `stop` what is in flight is waited for, no longer than the timeout, unless it says not to. `watch` is
+/// called a few times a second.
 pub fn run(
     settings: &Settings,
     targets: Vec<Target>,
     open: Open,
     out: Option<Box<dyn Sink + Send>>,
-    stop: &Arc<AtomicBool>,
+    stop: &Stop,
     mut watch: impl FnMut(Progress),
 ) -> Result<Outcome> {
     let addresses = targets.iter().map(Target::resolve).collect::<Result<Vec<_>>>()?;
-    let writer = out.map(|out| Writer::start(out, stop));
-    let pieces = writer.as_ref().map(|writer| writer.pieces.clone());
+    let ending = Ending { stop: stop.clone(), ..Ending::default() };
+    let writer = out.map(|out| Writer::start(out, settings.when_slow, &ending));
+    let outlet = writer.as_ref().map(|writer| writer.outlet.clone());
 
+    let default = if settings.pace.no_wait { CLOSED_LOOP_CONNECTIONS } else { OPEN_LOOP_CONNECTIONS };
+    let wanted = settings.connections.unwrap_or(default).max(1);
+    let workers = settings.workers.unwrap_or(1).clamp(1, wanted);
+    let (connections, descriptors) = share(wanted, targets.len(), workers);
     let mut inboxes = Vec::new();
     let mut crews = Vec::new();
     for (target, addresses) in targets.iter().zip(addresses) {
         let mut crew = Crew::default();
-        inboxes.push(crew.hire(settings, target, &addresses, pieces.as_ref(), stop)?);
+        let of_worker = |number: usize| Orders {
+            addresses: Addresses::new(&addresses, number),
+            editor: Editor::new(target, settings.keeps_host),
+            timeout: settings.timeout,
+            connections: connections / workers + usize::from(number < connections % workers),
+            descriptors,
+            is_closed_loop: settings.pace.no_wait,
+            output: outlet.clone(),
+            wall_offset: clock::wall() - clock::now() as i64,
+            ending: ending.clone(),
+            pulse: Arc::default(),
+        };
+        inboxes.push((0..workers).map(|number| crew.hire(of_worker(number))).collect::<Result<Vec<_>>>()?);
         crews.push(crew);
     }
-    let readings = reading::read_ahead(open, settings.rounds, pieces.filter(|_| settings.echo));
+    let echoes_dropped = Arc::new(AtomicU64::new(0));
+    let echo = outlet.filter(|_| settings.echo);
+    let readings = reading::read_ahead(open, settings.rounds, echo, Arc::clone(&echoes_dropped));
     let scheduler = Scheduler::new(settings.pace, settings.read_depth, inboxes);
-    let stopped = Arc::clone(stop);
-    let scheduling = thread::spawn(move || scheduler.run(&readings, &stopped));
+    let ends = ending.clone();
+    let scheduling = thread::spawn(move || scheduler.run(&readings, &ends));
 
-    let pulses: Vec<Arc<Pulse>> = crews.iter().flat_map(|crew| crew.pulses.iter().cloned()).collect();
-    let tallies = watching(&pulses, &mut watch, move || {
-        crews.into_iter().map(Crew::dismiss).collect::<Result<Vec<_>>>()
+    let pulses: Vec<Arc<Pulse>> = crews.iter().flat_map(Crew::pulses).collect();
+    let gauge = writer.as_ref().map(Writer::gauge);
+    let (tallies, scheduled, written) = watching(&pulses, gauge, &mut watch, move || {
+        let tallies = crews.into_iter().map(Crew::dismiss).collect::<Result<Vec<_>>>();
+        let scheduled = join(scheduling);
+        (tallies, scheduled, writer.map_or((Ok(()), 0), Writer::finish))
     })?;
-    let plan = join(scheduling);
-    let written = writer.map_or(Ok(()), Writer::finish);
-    Ok(outcome(settings, targets, tallies?, plan, written, stop))
+    Ok(outcome(settings, targets, tallies?, scheduled, written, &ending, echoes_dropped.load(Ordering::Relaxed)))
 }
 
 fn outcome(
@@ -145,21 +200,24 @@ fn outcome(
     targets: Vec<Target>,
     mut tallies: Vec<Tally>,
     scheduled: Scheduled,
-    written: Result<()>,
-    stop: &AtomicBool,
+    (written, unwritten): (Result<()>, usize),
+    ending: &Ending,
+    echoes_dropped: u64,
 ) -> Outcome {
+    let reason = ending.reason();
     for tally in &mut tallies {
-        tally.not_sent.add_many(Reason::Interrupted, scheduled.interrupted);
+        tally.not_sent.add_many(reason.unwrap_or(Reason::Interrupted), scheduled.unscheduled);
     }
-    let is_interrupted = stop.load(Ordering::Relaxed) && written.is_ok();
     Outcome {
         targets: targets.into_iter().zip(tallies).collect(),
         requests: scheduled.requests,
         responses: scheduled.responses,
         rounds: scheduled.rounds,
         intake: scheduled.intake,
-        is_interrupted,
+        is_interrupted: reason == Some(Reason::Interrupted),
         is_closed_loop: settings.pace.no_wait,
+        echoes_dropped,
+        unwritten,
         failure: written.err().or(scheduled.failure),
     }
 }
@@ -167,6 +225,7 @@ fn outcome(
 /// Does `work` on another thread and calls `watch` until it is done.
 fn watching<T: Send + 'static>(
     pulses: &[Arc<Pulse>],
+    gauge: Option<impl Fn() -> usize>,
     watch: &mut impl FnMut(Progress),
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T> {
@@ -183,11 +242,13 @@ fn watching<T: Send + 'static>(
                 return Err(Error::Invalid("a thread has failed".to_owned()));
             }
             Err(RecvTimeoutError::Timeout) => {
-                let mut progress = Progress::default();
+                let unwritten = gauge.as_ref().map_or(0, |gauge| gauge());
+                let mut progress = Progress { unwritten, ..Progress::default() };
                 for pulse in pulses {
                     progress.sent += pulse.sent.load(Ordering::Relaxed);
                     progress.answered += pulse.answered.load(Ordering::Relaxed);
                     progress.failed += pulse.failed.load(Ordering::Relaxed);
+                    progress.in_flight += pulse.in_flight.load(Ordering::Relaxed);
                 }
                 watch(progress);
             }
@@ -196,94 +257,6 @@ fn watching<T: Send + 'static>(
 }
 
 /// The value a thread ends with. A panic there goes on here.
-fn join<T>(thread: JoinHandle<T>) -> T {
+pub(super) fn join<T>(thread: JoinHandle<T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-}
-
-/// The workers of one target.
-#[derive(Debug, Default)]
-struct Crew {
-    workers: Vec<JoinHandle<std::io::Result<Tally>>>,
-    pulses: Vec<Arc<Pulse>>,
-    /// Kept until the workers have ended.
-    wakers: Vec<Arc<Waker>>,
-}
-
-impl Crew {
-    /// Starts the workers, and says where they take their batches from.
-    fn hire(
-        &mut self,
-        settings: &Settings,
-        target: &Target,
-        addresses: &[std::net::SocketAddr],
-        output: Option<&SyncSender<Piece>>,
-        stop: &Arc<AtomicBool>,
-    ) -> Result<Vec<Inbox>> {
-        let default = if settings.pace.no_wait { CLOSED_LOOP_CONNECTIONS } else { OPEN_LOOP_CONNECTIONS };
-        let connections = settings.connections.unwrap_or(default).max(1);
-        let workers = settings.workers.unwrap_or(1).clamp(1, connections);
-        let wall_offset = clock::wall() - clock::now() as i64;
-        let mut inboxes = Vec::new();
-        for number in 0..workers {
-            let pulse = Arc::new(Pulse::default());
-            let orders = Orders {
-                addresses: addresses.to_vec(),
-                first_address: number % addresses.len(),
-                editor: Editor::new(target, settings.keeps_host),
-                timeout: settings.timeout,
-                connections: connections / workers + usize::from(number < connections % workers),
-                is_closed_loop: settings.pace.no_wait,
-                output: output.cloned(),
-                wall_offset,
-                stop: Arc::clone(stop),
-                pulse: Arc::clone(&pulse),
-            };
-            let (batches, intake) = sync_channel(BATCHES);
-            let (worker, waker) = Worker::new(orders, intake)?;
-            let waker = Arc::new(waker);
-            self.wakers.push(Arc::clone(&waker));
-            inboxes.push(Inbox { batches, waker });
-            self.pulses.push(pulse);
-            self.workers.push(thread::spawn(move || worker.run()));
-        }
-        Ok(inboxes)
-    }
-
-    /// Waits for the workers, and adds up what they saw.
-    fn dismiss(self) -> Result<Tally> {
-        let mut tally = Tally::new();
-        for worker in self.workers {
-            tally.merge(&join(worker)?);
-        }
-        Ok(tally)
-    }
-}
-
-/// The thread that writes the output.
-#[derive(Debug)]
-struct Writer {
-    pieces: SyncSender<Piece>,
-    thread: JoinHandle<Result<()>>,
-}
-
-impl Writer {
-    fn start(out: Box<dyn Sink + Send>, stop: &Arc<AtomicBool>) -> Self {
-        let (pieces, receiver) = sync_channel(output::WAITING);
-        let stop = Arc::clone(stop);
-        let thread = thread::spawn(move || {
-            let written = output::write(&receiver, out);
-            if written.is_err() {
-                stop.store(true, Ordering::Relaxed);
-            }
-            written
-        });
-        Writer { pieces, thread }
-    }
-
-    fn finish(self) -> Result<()> {
-        if self.pieces.send(Piece::End).is_err() {
-            // It has ended by itself, and says why below.
-        }
-        join(self.thread)
-    }
 }

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::request::{Editor, Shape, Unsendable};
+use super::tally::Hold;
 use crate::http::{Fault, Framer, RequestContext, Step, request_line};
 use crate::record::Block;
 
@@ -19,6 +20,9 @@ const MAX_INTERIM: u32 = 100;
 /// Bytes of an answer that are kept for the output; the rest is dropped and the record marked as cut.
 pub(super) const MAX_KEPT: usize = 5 << 20;
 
+/// Bytes of a body written at once, so that other connections have a turn in between.
+const MAX_WRITE: usize = 256 << 10;
+
 /// A buffer that grew beyond this is given back when its exchange is over.
 const KEEP_BUFFER: usize = 64 << 10;
 
@@ -28,6 +32,8 @@ pub(super) enum AnswerFault {
     Http(Fault),
     /// More than [`MAX_INTERIM`] interim responses.
     TooManyInterim,
+    /// RFC 9112 §6.3, rule 5: more than one Content-Length, and not the same.
+    DifferingLengths,
 }
 
 impl fmt::Display for AnswerFault {
@@ -35,6 +41,7 @@ impl fmt::Display for AnswerFault {
         match self {
             AnswerFault::Http(fault) => fault.fmt(f),
             AnswerFault::TooManyInterim => write!(f, "more than {MAX_INTERIM} interim (1xx) responses"),
+            AnswerFault::DifferingLengths => f.write_str("two content-lengths that differ"),
         }
     }
 }
@@ -59,6 +66,10 @@ pub(super) struct Exchange {
     /// When the request is due, and when it is given up.
     pub(super) due: u64,
     pub(super) deadline: u64,
+    /// When it had a connection, or one was begun for it.
+    pub(super) taken_at: u64,
+    /// What it waited for until then, if that was long.
+    pub(super) hold: Option<Hold>,
     /// When its first byte was sent; 0 before.
     pub(super) sent_at: u64,
     /// Whether it is being sent for the second time.
@@ -87,6 +98,8 @@ impl Exchange {
         Exchange {
             due: 0,
             deadline: 0,
+            taken_at: 0,
+            hold: None,
             sent_at: 0,
             is_again: false,
             id: Vec::new(),
@@ -149,11 +162,12 @@ impl Exchange {
         }
     }
 
-    /// The bytes that are still to be sent, in up to two pieces.
+    /// The next bytes to be sent, in up to two pieces.
     pub(super) fn unsent(&self) -> [IoSlice<'_>; 2] {
         let body = self.body.as_ref().map_or(&[][..], Body::bytes);
         let head = &self.out[self.written.min(self.out.len())..];
         let body = &body[self.written.saturating_sub(self.out.len())..];
+        let body = &body[..body.len().min(MAX_WRITE)];
         [IoSlice::new(head), IoSlice::new(body)]
     }
 
@@ -219,6 +233,9 @@ impl Exchange {
                 Step::Skip(length) => {
                     at += length;
                     continue;
+                }
+                Step::Head(_) if self.framer.has_differing_lengths() => {
+                    return Err(AnswerFault::DifferingLengths);
                 }
                 Step::Head(length) | Step::Body(length) => length,
             };
@@ -331,6 +348,21 @@ mod tests {
         let mut exchange = exchange(b"GET / HTTP/1.1\r\n\r\n");
         let over = exchange.take(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 2", false);
         assert_eq!(over, Ok(Some(10)));
+    }
+
+    #[test]
+    fn lengths_that_differ_are_malformed_whatever_else_is_said() {
+        for (fields, is_malformed) in [
+            ("Content-Length: 2\r\nContent-Length: 3\r\n", true),
+            ("Content-Length: 2, 3\r\n", true),
+            ("Content-Length: 2\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n", true),
+            ("Content-Length: 2\r\nContent-Length: 2\r\n", false),
+            ("Content-Length: 2, 02\r\n", false),
+        ] {
+            let mut exchange = exchange(b"GET / HTTP/1.1\r\n\r\n");
+            let came = exchange.take(format!("HTTP/1.1 200 OK\r\n{fields}\r\n").as_bytes(), true);
+            assert_eq!(came == Err(AnswerFault::DifferingLengths), is_malformed, "{fields:?}: {came:?}");
+        }
     }
 
     #[test]

@@ -10,11 +10,15 @@
 //! recorded bytes are copied once, into a buffer of the connection, with Host
 //! edited on the way; answers are framed where they were read, and dropped.
 
+mod addresses;
 mod clock;
 mod connection;
+mod crew;
 mod dry_run;
+mod ending;
 mod engine;
 mod exchange;
+mod opening;
 mod output;
 mod queue;
 mod reading;
@@ -27,10 +31,12 @@ mod target;
 mod worker;
 
 pub use dry_run::{DryRun, Waits};
+pub use ending::Stop;
 pub use engine::{
     CLOSED_LOOP_CONNECTIONS, OPEN_LOOP_CONNECTIONS, Outcome, Progress, Settings, raise_descriptor_limit, run,
 };
+pub use output::WhenSlow;
 pub use reading::Open;
 pub use summary::Summary;
-pub use tally::{Count, Counts, Reason, Tally};
+pub use tally::{Count, Counts, Held, Hold, Reason, Tally};
 pub use target::Target;

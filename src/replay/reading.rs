@@ -1,10 +1,11 @@
 //! The input, read ahead on a thread of its own: blocks, and where a round of it ends.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use super::output::Piece;
+use super::output::{Outlet, Piece};
 use crate::record::{Block, Intake, Source};
 use crate::{Error, Result};
 
@@ -30,11 +31,11 @@ pub(super) enum Reading {
 /// Reads the input `rounds` times. An input without records is read once.
 ///
 /// The thread is not to be waited for: it may sit in a read that never ends.
-/// It ends by itself once nobody wants what it has read.
-pub(super) fn read_ahead(mut open: Open, rounds: u64, echo: Option<SyncSender<Piece>>) -> Receiver<Reading> {
+/// It ends by itself once nobody wants what it has read. `dropped` counts what did not go to the echo.
+pub(super) fn read_ahead(mut open: Open, rounds: u64, echo: Option<Outlet>, dropped: Arc<AtomicU64>) -> Receiver<Reading> {
     let (sender, receiver) = sync_channel(WAITING);
     thread::spawn(move || {
-        if let Err(error) = read(&mut open, rounds, echo.as_ref(), &sender)
+        if let Err(error) = read(&mut open, rounds, echo.as_ref(), &dropped, &sender)
             && sender.send(Reading::Failed(error)).is_err()
         {
             // The replay has ended before its input; nobody is left to be told.
@@ -46,7 +47,8 @@ pub(super) fn read_ahead(mut open: Open, rounds: u64, echo: Option<SyncSender<Pi
 fn read(
     open: &mut Open,
     rounds: u64,
-    echo: Option<&SyncSender<Piece>>,
+    echo: Option<&Outlet>,
+    dropped: &AtomicU64,
     sender: &SyncSender<Reading>,
 ) -> Result<()> {
     for round in 1..=rounds {
@@ -56,10 +58,9 @@ fn read(
         while source.read_block(&mut block)? {
             is_empty = false;
             let full = Arc::new(std::mem::take(&mut block));
-            if let Some(echo) = echo
-                && echo.send(Piece::Echo(Arc::clone(&full))).is_err()
-            {
-                return Ok(());
+            if let Some(echo) = echo {
+                echo.wait();
+                dropped.fetch_add(echo.put(Piece::Echo(Arc::clone(&full))) as u64, Ordering::Relaxed);
             }
             if sender.send(Reading::Block(full, source.intake())).is_err() {
                 return Ok(());

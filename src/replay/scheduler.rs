@@ -1,13 +1,13 @@
 //! The thread that decides when each request is due and which worker sends it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
 use mio::Waker;
 
 use super::clock;
+use super::ending::Ending;
 use super::reading::Reading;
 use super::schedule::{Batch, Request, Window};
 use crate::Error;
@@ -53,7 +53,7 @@ pub(super) struct Scheduled {
     /// Requests, those that were not handed over included.
     pub(super) requests: u64,
     /// Requests that were not handed over because the replay was ended, for each target.
-    pub(super) interrupted: u64,
+    pub(super) unscheduled: u64,
     /// Responses, which are not sent.
     pub(super) responses: u64,
     /// Times that the input was read.
@@ -96,10 +96,10 @@ impl Scheduler {
         }
     }
 
-    /// Schedules until the input has ended or `stop` is set. The workers
+    /// Schedules until the input has ended or the replay ends early. The workers
     /// learn of the end by their inboxes' being closed.
-    pub(super) fn run(mut self, readings: &Receiver<Reading>, stop: &AtomicBool) -> Scheduled {
-        while !stop.load(Ordering::Relaxed) {
+    pub(super) fn run(mut self, readings: &Receiver<Reading>, ending: &Ending) -> Scheduled {
+        while !ending.is_near() {
             match readings.recv_timeout(self.longest_wait()) {
                 Ok(Reading::Block(block, intake)) => {
                     self.scheduled.intake = intake;
@@ -125,7 +125,7 @@ impl Scheduler {
             }
             self.hand_over();
         }
-        self.scheduled.interrupted += self.window.len() as u64;
+        self.scheduled.unscheduled += self.window.len() as u64;
         self.close()
     }
 

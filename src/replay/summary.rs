@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::engine::Outcome;
-use super::tally::{Counts, Tally};
+use super::tally::{Counts, Hold, Tally};
 use super::target::Target;
 use crate::observe::{Durations, Span};
 
@@ -25,6 +25,12 @@ impl fmt::Display for Summary<'_> {
         for (target, tally) in &outcome.targets {
             write_target(f, target, tally, outcome.is_closed_loop)?;
         }
+        if outcome.echoes_dropped > 0 {
+            writeln!(f, "output      {} records of the input dropped, as it was too slow", outcome.echoes_dropped)?;
+        }
+        if outcome.unwritten > 0 {
+            writeln!(f, "output      not finished; {} records were not written", outcome.unwritten)?;
+        }
         Ok(())
     }
 }
@@ -35,8 +41,6 @@ fn write_target(
     tally: &Tally,
     is_closed_loop: bool,
 ) -> fmt::Result {
-    let seconds = tally.duration() as f64 / 1e9;
-    let rate = if seconds > 0.0 { tally.answered as f64 / seconds } else { 0.0 };
     writeln!(f, "target      {target}")?;
     write!(f, "sent        {}", tally.sent)?;
     if tally.sent_again > 0 {
@@ -49,7 +53,12 @@ fn write_target(
     write_statuses(f, &tally.statuses)?;
     let (sent, received) = (Bytes(tally.bytes_sent), Bytes(tally.bytes_received));
     writeln!(f, "bytes       {sent} sent, {received} received, over {} connections", tally.connections)?;
-    writeln!(f, "duration    {}, {rate:.1} answers/s", Span(tally.duration()))?;
+    write_duration(f, tally)?;
+    write_limits(f, tally, is_closed_loop)?;
+    if tally.answers_dropped > 0 {
+        let dropped = tally.answers_dropped;
+        writeln!(f, "output      {dropped} answers dropped, as it was too slow (--slow-output)")?;
+    }
     if tally.answers_cut > 0 {
         writeln!(f, "output      {} answers were too long and are marked as cut", tally.answers_cut)?;
     }
@@ -68,6 +77,43 @@ fn write_target(
     write_durations(f, "latency from due", &tally.latency_from_due)?;
     write_durations(f, "latency from send", &tally.latency_from_send)?;
     write_durations(f, "lateness", &tally.lateness)
+}
+
+/// Blank where nothing ended: no time was measured then.
+fn write_duration(f: &mut fmt::Formatter<'_>, tally: &Tally) -> fmt::Result {
+    let seconds = tally.duration() as f64 / 1e9;
+    if seconds == 0.0 {
+        return writeln!(f, "duration");
+    }
+    write!(f, "duration    {}", Span(tally.duration()))?;
+    if tally.answered > 0 {
+        write!(f, ", {:.1} answers/s", tally.answered as f64 / seconds)?;
+    }
+    writeln!(f)
+}
+
+/// The limits that were reached, and what that did.
+fn write_limits(f: &mut fmt::Formatter<'_>, tally: &Tally, is_closed_loop: bool) -> fmt::Result {
+    for hold in Hold::ALL {
+        let held = tally.held_by(hold);
+        // Without waiting, all connections are kept busy: that is meant.
+        if !held.is_reached || is_closed_loop && hold == Hold::Connections {
+            continue;
+        }
+        match hold {
+            Hold::Connections => write!(f, "limit       all {} connections were busy", tally.connections_allowed),
+            Hold::Descriptors => match tally.descriptors {
+                Some(limit) => write!(f, "limit       {limit} descriptors (ulimit -n) allow no more connections"),
+                None => write!(f, "limit       the system has no descriptors for more connections"),
+            },
+            Hold::Output => write!(f, "limit       the output was too slow"),
+        }?;
+        match held.requests {
+            0 => writeln!(f)?,
+            requests => writeln!(f, "; {requests} requests waited, up to {}", Span(held.longest))?,
+        }
+    }
+    Ok(())
 }
 
 /// A total and, below it, what it consists of. Nothing where the total is 0.
@@ -103,6 +149,9 @@ fn write_statuses(f: &mut fmt::Formatter<'_>, statuses: &[u64]) -> fmt::Result {
 }
 
 fn write_durations(f: &mut fmt::Formatter<'_>, name: &str, durations: &Durations) -> fmt::Result {
+    if durations.is_empty() {
+        return writeln!(f, "{name}");
+    }
     write!(f, "{name:<20}")?;
     for percent in [50.0, 90.0, 99.0, 99.9] {
         write!(f, "{:>9} ", Span(durations.percentile(percent)))?;

@@ -16,10 +16,18 @@ pub enum Reason {
     Broken,
     /// The user ended the replay.
     Interrupted,
+    /// The output failed, and the replay ended with it.
+    OutputFailed,
     /// More requests were due than the queue holds.
     QueueFull,
-    /// All connections were busy until the timeout.
-    NoConnection,
+    /// As many connections as are allowed were busy until the timeout.
+    HeldByConnections,
+    /// No more descriptors were allowed, and all connections were busy until the timeout.
+    HeldByDescriptors,
+    /// The output took no more answers, and it is to be waited for.
+    HeldByOutput,
+    /// It came from the input when its timeout was over.
+    ReadTooLate,
     /// Nothing listens there.
     Refused,
     /// The connection could not be made, for another reason.
@@ -28,20 +36,26 @@ pub enum Reason {
     ConnectTimeout,
     /// The process may not open more descriptors.
     Descriptors,
-    /// The other side reset the connection.
-    Reset,
+    /// The other side reset the connection before the first byte of an answer.
+    ResetBeforeAnswer,
+    /// The other side reset the connection inside the answer.
+    ResetInsideAnswer,
     /// The connection was closed before the first byte of an answer.
     ClosedBeforeAnswer,
     /// The connection was closed inside the answer.
     ClosedInsideAnswer,
+    /// The answer was not whole within the timeout, of which much had passed before the request was sent.
+    SentTooLate,
     /// The answer was not whole within the timeout.
     Timeout,
+    /// The user did not wait for the answer.
+    NotWaitedFor,
     /// The answer is not HTTP/1.
     MalformedAnswer,
 }
 
 /// How many reasons there are.
-const REASONS: usize = 14;
+const REASONS: usize = 21;
 
 impl Reason {
     /// All of them, in the order in which a summary has them.
@@ -49,16 +63,23 @@ impl Reason {
         Reason::Marked,
         Reason::Broken,
         Reason::Interrupted,
+        Reason::OutputFailed,
         Reason::QueueFull,
-        Reason::NoConnection,
+        Reason::HeldByConnections,
+        Reason::HeldByDescriptors,
+        Reason::HeldByOutput,
+        Reason::ReadTooLate,
         Reason::Refused,
         Reason::Unreachable,
         Reason::ConnectTimeout,
         Reason::Descriptors,
-        Reason::Reset,
+        Reason::ResetBeforeAnswer,
+        Reason::ResetInsideAnswer,
         Reason::ClosedBeforeAnswer,
         Reason::ClosedInsideAnswer,
+        Reason::SentTooLate,
         Reason::Timeout,
+        Reason::NotWaitedFor,
         Reason::MalformedAnswer,
     ];
 
@@ -74,18 +95,69 @@ impl fmt::Display for Reason {
             Reason::Marked => "recorded incompletely",
             Reason::Broken => "not one whole HTTP/1 request",
             Reason::Interrupted => "interrupted",
+            Reason::OutputFailed => "the output failed",
             Reason::QueueFull => "queue full",
-            Reason::NoConnection => "no free connection within the timeout",
+            Reason::HeldByConnections => "held back by the limit on connections",
+            Reason::HeldByDescriptors => "held back by the limit on descriptors",
+            Reason::HeldByOutput => "held back by the output",
+            Reason::ReadTooLate => "read from the input too late",
             Reason::Refused => "connection refused",
             Reason::Unreachable => "no connection",
             Reason::ConnectTimeout => "no connection within the timeout",
             Reason::Descriptors => "too many open files",
-            Reason::Reset => "connection reset",
+            Reason::ResetBeforeAnswer => "connection reset before an answer",
+            Reason::ResetInsideAnswer => "connection reset inside the answer",
             Reason::ClosedBeforeAnswer => "closed before an answer",
             Reason::ClosedInsideAnswer => "closed inside the answer",
+            Reason::SentTooLate => "sent too late to be answered",
+            Reason::NotWaitedFor => "not waited for: ended by a signal",
             Reason::Timeout => "no whole answer within the timeout",
             Reason::MalformedAnswer => "malformed answer",
         })
+    }
+}
+
+/// What requests that are due wait for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(usize)]
+pub enum Hold {
+    /// As many connections as are allowed are busy.
+    Connections,
+    /// No more descriptors are allowed, and all connections are busy.
+    Descriptors,
+    /// The output takes no more answers, and it is to be waited for.
+    Output,
+}
+
+impl Hold {
+    /// All of them, in the order in which a summary has them.
+    pub const ALL: [Hold; 3] = [Hold::Connections, Hold::Descriptors, Hold::Output];
+
+    /// Why a request is given up that waited for this until its timeout.
+    pub(super) fn reason(self) -> Reason {
+        match self {
+            Hold::Connections => Reason::HeldByConnections,
+            Hold::Descriptors => Reason::HeldByDescriptors,
+            Hold::Output => Reason::HeldByOutput,
+        }
+    }
+}
+
+/// How many requests had to wait, and how long.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Held {
+    /// Whether the bound was reached, be it for an instant.
+    pub is_reached: bool,
+    /// Requests, those that were given up included.
+    pub requests: u64,
+    /// The longest time that one waited, in nanoseconds.
+    pub longest: u64,
+}
+
+impl Held {
+    pub(super) fn add(&mut self, nanoseconds: u64) {
+        self.requests += 1;
+        self.longest = self.longest.max(nanoseconds);
     }
 }
 
@@ -171,6 +243,14 @@ pub struct Tally {
     pub connections: u64,
     /// Answers too long to be kept whole in the output.
     pub answers_cut: u64,
+    /// Answers that did not go to the output, as it was too slow.
+    pub answers_dropped: u64,
+    /// Requests that waited, by what they waited for; the index is a [`Hold`].
+    pub held: [Held; 3],
+    /// Most connections at a time that were allowed.
+    pub connections_allowed: u64,
+    /// The limit on descriptors, where it allows no more connections than that.
+    pub descriptors: Option<u64>,
     /// Monotonic nanoseconds of the first byte sent; `u64::MAX` when there was none.
     pub first_sent: u64,
     /// Monotonic nanoseconds of the last answer's end, or of the last failure.
@@ -194,6 +274,10 @@ impl Tally {
             bytes_received: 0,
             connections: 0,
             answers_cut: 0,
+            answers_dropped: 0,
+            held: [Held::default(); 3],
+            connections_allowed: 0,
+            descriptors: None,
             first_sent: u64::MAX,
             last_ended: 0,
         }
@@ -216,13 +300,28 @@ impl Tally {
         self.bytes_received += other.bytes_received;
         self.connections += other.connections;
         self.answers_cut += other.answers_cut;
+        self.answers_dropped += other.answers_dropped;
+        for (held, more) in self.held.iter_mut().zip(&other.held) {
+            held.is_reached |= more.is_reached;
+            held.requests += more.requests;
+            held.longest = held.longest.max(more.longest);
+        }
+        self.connections_allowed += other.connections_allowed;
+        self.descriptors = self.descriptors.or(other.descriptors);
         self.first_sent = self.first_sent.min(other.first_sent);
         self.last_ended = self.last_ended.max(other.last_ended);
     }
 
+    /// How many requests waited for this, and how long.
+    pub fn held_by(&self, hold: Hold) -> Held {
+        self.held[hold as usize]
+    }
+
     /// Whether something went wrong that is not the recording's own fault.
     pub fn has_failures(&self) -> bool {
-        self.failed.total() > 0 || self.not_sent.iter().any(|(reason, _)| !reason.is_of_the_recording())
+        self.answers_dropped > 0
+            || self.failed.total() > 0
+            || self.not_sent.iter().any(|(reason, _)| !reason.is_of_the_recording())
     }
 
     /// Nanoseconds from the first byte sent to the end of the last answer.

@@ -21,6 +21,8 @@ pub struct Target {
     prefix: String,
     /// The value of the Authorization field, for requests that have none.
     authorization: Option<String>,
+    /// What the host resolves to, where no resolver is to be asked.
+    addresses: Vec<SocketAddr>,
 }
 
 impl Target {
@@ -39,8 +41,17 @@ impl Target {
         self.authorization.as_deref()
     }
 
+    /// The target with these addresses for its host, whatever a resolver would say. None asks the resolver.
+    #[must_use]
+    pub fn with_addresses(self, addresses: Vec<SocketAddr>) -> Self {
+        Target { addresses, ..self }
+    }
+
     /// All addresses of the host, at least one, in the resolver's order.
     pub fn resolve(&self) -> Result<Vec<SocketAddr>> {
+        if !self.addresses.is_empty() {
+            return Ok(self.addresses.clone());
+        }
         let bare = self.host.trim_start_matches('[').trim_end_matches(']');
         let mut addresses: Vec<SocketAddr> = Vec::new();
         let found = (bare, self.port).to_socket_addrs().map_err(|error| {
@@ -97,6 +108,7 @@ impl FromStr for Target {
             authority: if port == 80 { host.to_owned() } else { format!("{host}:{port}") },
             prefix: prefix.trim_end_matches('/').to_owned(),
             authorization: user.map(|user| auth::basic(&query::percent_decoded(user.as_bytes()))),
+            addresses: Vec::new(),
         })
     }
 }

@@ -1,0 +1,52 @@
+//! The workers of one target: started together, waited for together.
+
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::thread::{self, JoinHandle};
+
+use mio::Waker;
+
+use super::engine::join;
+use super::scheduler::Inbox;
+use super::tally::Tally;
+use super::worker::{Orders, Pulse, Worker};
+use crate::Result;
+
+/// Batches that may wait for a worker, besides those it has in hand.
+const BATCHES: usize = 1;
+
+/// Threads, each with its share of the connections and of the schedule.
+#[derive(Debug, Default)]
+pub(super) struct Crew {
+    workers: Vec<JoinHandle<std::io::Result<Tally>>>,
+    pulses: Vec<Arc<Pulse>>,
+    /// Kept until the workers have ended.
+    wakers: Vec<Arc<Waker>>,
+}
+
+impl Crew {
+    /// Starts a worker, and says where it takes its batches from.
+    pub(super) fn hire(&mut self, orders: Orders) -> Result<Inbox> {
+        self.pulses.push(Arc::clone(&orders.pulse));
+        let (batches, intake) = sync_channel(BATCHES);
+        let (worker, waker) = Worker::new(orders, intake)?;
+        let waker = Arc::new(waker);
+        self.wakers.push(Arc::clone(&waker));
+        self.workers.push(thread::spawn(move || worker.run()));
+        Ok(Inbox { batches, waker })
+    }
+
+    /// What each of them tells of itself.
+    pub(super) fn pulses(&self) -> impl Iterator<Item = Arc<Pulse>> {
+        self.pulses.iter().cloned()
+    }
+
+    /// Waits for the workers, and adds up what they saw.
+    pub(super) fn dismiss(self) -> Result<Tally> {
+        let mut tally = Tally::new();
+        for worker in self.workers {
+            tally.merge(&join(worker)?);
+        }
+        Ok(tally)
+    }
+}

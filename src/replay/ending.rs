@@ -1,0 +1,46 @@
+//! What ends a replay before its input does.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::tally::Reason;
+
+/// How the user ends a replay.
+#[derive(Clone, Debug, Default)]
+pub struct Stop {
+    /// Nothing more is sent; the answers to what was sent are waited for.
+    pub sending: Arc<AtomicBool>,
+    /// Nothing is waited for any more. Only looked at when `sending` is set too.
+    pub waiting: Arc<AtomicBool>,
+}
+
+/// Whether the replay ends early, and why.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ending {
+    pub(super) stop: Stop,
+    /// The output cannot be written any more.
+    pub(super) output_failed: Arc<AtomicBool>,
+}
+
+impl Ending {
+    /// Whether nothing more is to be sent.
+    pub(super) fn is_near(&self) -> bool {
+        self.reason().is_some()
+    }
+
+    /// Why what was not sent yet never will be.
+    pub(super) fn reason(&self) -> Option<Reason> {
+        if self.output_failed.load(Ordering::Relaxed) {
+            Some(Reason::OutputFailed)
+        } else if self.stop.sending.load(Ordering::Relaxed) {
+            Some(Reason::Interrupted)
+        } else {
+            None
+        }
+    }
+
+    /// Whether nothing is to be waited for.
+    pub(super) fn is_now(&self) -> bool {
+        self.stop.sending.load(Ordering::Relaxed) && self.stop.waiting.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,243 @@
+//! A worker's way in: events, answers, and exchanges that come to an end.
+
+use super::Worker;
+use crate::observe::Span;
+use crate::record::{Header, Kind, Mark};
+use crate::replay::clock;
+use crate::replay::connection::{Moved, Phase};
+use crate::replay::output::Piece;
+use crate::replay::tally::{Hold, Reason};
+
+/// Reads from one connection before the others have a turn.
+const READS_IN_A_ROW: usize = 16;
+
+/// Answers are handed to the output in pieces of at least this size, or at the next tick.
+const PIECE: usize = 64 << 10;
+
+/// A request counts as sent too late when this part of its timeout had passed.
+const LATE_PART: u64 = 10;
+
+impl Worker {
+    /// Remembers what an event tells. An idle connection is looked at at once.
+    pub(super) fn note(&mut self, slot: usize, is_readable: bool, has_ended: bool) {
+        let connection = &mut self.connections[slot];
+        connection.is_readable |= is_readable;
+        connection.has_ended |= has_ended;
+        // Whatever comes on an idle connection is an end, or an answer to nothing.
+        if connection.phase == Phase::Idle
+            && connection.is_readable
+            && !matches!(connection.receive(&mut self.buffer), Moved::Nothing)
+        {
+            self.drop_idle(slot);
+        }
+    }
+
+    /// Does what a connection is ready for.
+    pub(super) fn attend(&mut self, slot: usize) {
+        if self.connections[slot].phase == Phase::Connecting {
+            match self.connections[slot].is_established() {
+                Ok(false) => return,
+                Ok(true) => {
+                    self.tally.connections += 1;
+                    self.connections[slot].phase = Phase::Busy;
+                }
+                Err(error) => {
+                    let has_more = self.connections[slot].attempt.has_more();
+                    let last = if has_more { self.connect_on(slot).err() } else { Some(error) };
+                    if let Some(error) = last {
+                        self.fail_to_connect(slot, &error);
+                    }
+                    return;
+                }
+            }
+        }
+        if self.connections[slot].phase == Phase::Busy && !self.connections[slot].exchange.is_sent() {
+            self.send(slot, clock::now());
+        }
+        let connection = &self.connections[slot];
+        let may_answer = connection.exchange.sent_at != 0 || connection.has_ended;
+        if connection.phase == Phase::Busy && connection.is_readable && may_answer {
+            self.receive(slot);
+        }
+    }
+
+    /// Reads and frames what came.
+    pub(super) fn receive(&mut self, slot: usize) {
+        if self.is_held_by_output() {
+            self.postpone(slot);
+            return;
+        }
+        let keeps = self.orders.output.is_some();
+        for _ in 0..READS_IN_A_ROW {
+            let connection = &mut self.connections[slot];
+            match connection.receive(&mut self.buffer) {
+                Moved::Nothing => return,
+                // It came before anything was sent, and nothing ever will be: it answers nothing.
+                Moved::Bytes(_) if connection.exchange.sent_at == 0 => {}
+                Moved::Bytes(length) => {
+                    self.tally.bytes_received += length as u64;
+                    match connection.exchange.take(&self.buffer[..length], keeps) {
+                        Ok(None) if !connection.is_readable => return,
+                        Ok(None) => {}
+                        Ok(Some(excess)) => {
+                            let is_last = excess > 0 || !connection.exchange.keeps_alive();
+                            return self.answered(slot, is_last);
+                        }
+                        Err(fault) => return self.fail(slot, Reason::MalformedAnswer, &fault.to_string()),
+                    }
+                }
+                Moved::End if connection.exchange.close() => return self.answered(slot, true),
+                Moved::End if connection.exchange.has_answer() => {
+                    return self.fail(slot, Reason::ClosedInsideAnswer, "");
+                }
+                Moved::End => return self.broken(slot, Reason::ClosedBeforeAnswer, ""),
+                Moved::Broken(error) if connection.exchange.has_answer() => {
+                    return self.fail(slot, Reason::ResetInsideAnswer, &error.to_string());
+                }
+                Moved::Broken(error) => {
+                    return self.broken(slot, Reason::ResetBeforeAnswer, &error.to_string());
+                }
+            }
+        }
+        self.postpone(slot);
+    }
+
+    /// The connection ended before the answer did. One that had been idle may
+    /// have been closed before it saw the request.
+    fn broken(&mut self, slot: usize, reason: Reason, detail: &str) {
+        let connection = &mut self.connections[slot];
+        if !connection.is_reused || !connection.exchange.may_be_sent_again() {
+            return self.fail(slot, reason, detail);
+        }
+        // Where nothing of it left, this is the first time that it is sent.
+        let is_again = connection.exchange.sent_at != 0;
+        connection.exchange.is_again = true;
+        connection.exchange.begin();
+        self.tally.sent_again += u64::from(is_again);
+        self.connections[slot].attempt = self.orders.addresses.begin(clock::now());
+        if let Err(error) = self.connect_on(slot) {
+            self.fail_to_connect(slot, &error);
+        }
+    }
+
+    /// The answer is whole.
+    fn answered(&mut self, slot: usize, is_last: bool) {
+        let now = clock::now();
+        let exchange = &self.connections[slot].exchange;
+        self.tally.answered += 1;
+        self.tally.statuses[usize::from(exchange.status())] += 1;
+        self.tally.latency_from_send.record(now.saturating_sub(exchange.sent_at));
+        self.tally.latency_from_due.record(now.saturating_sub(exchange.due));
+        self.tally.last_ended = now;
+        if self.orders.output.is_some() {
+            self.keep_answer(slot, now);
+        }
+        // The buffer that the answer filled to its end may not have held all that came.
+        let connection = &mut self.connections[slot];
+        let is_last = is_last
+            || connection.has_ended
+            || connection.is_readable && !matches!(connection.receive(&mut self.buffer), Moved::Nothing);
+        if is_last {
+            self.vacate(slot);
+        } else {
+            self.connections[slot].exchange.finish();
+            self.set_idle(slot);
+        }
+    }
+
+    /// Ends what is past its deadline, and attempts that another address may do better.
+    pub(super) fn expire(&mut self, now: u64) {
+        for slot in 0..self.connections.len() {
+            let connection = &self.connections[slot];
+            match connection.phase {
+                Phase::Busy if connection.exchange.deadline <= now => {
+                    let (reason, detail) = self.lateness(slot);
+                    self.fail(slot, reason, &detail);
+                }
+                Phase::Connecting if connection.exchange.deadline <= now => {
+                    let (reason, detail) = self.unconnected(slot);
+                    self.fail(slot, reason, &detail);
+                }
+                Phase::Connecting
+                    if connection.attempt.has_more() && now - connection.began_at >= self.attempt =>
+                {
+                    if let Some(address) = connection.address {
+                        self.orders.addresses.rest(address, now);
+                    }
+                    if let Err(error) = self.connect_on(slot) {
+                        self.fail_to_connect(slot, &error);
+                    }
+                }
+                Phase::Vacant | Phase::Idle | Phase::Connecting | Phase::Busy => {}
+            }
+        }
+    }
+
+    /// Why there is no whole answer in time.
+    fn lateness(&self, slot: usize) -> (Reason, String) {
+        let connection = &self.connections[slot];
+        let exchange = &connection.exchange;
+        if self.orders.output.as_ref().is_some_and(|outlet| outlet.held_since(exchange.sent_at)) {
+            return (Reason::HeldByOutput, "its answer was not read".into());
+        }
+        let late = exchange.sent_at.saturating_sub(exchange.due);
+        if exchange.sent_at == 0 || late < self.timeout / LATE_PART {
+            return (Reason::Timeout, String::new());
+        }
+        let why = match exchange.hold {
+            Some(hold) => format!(", {}", self.describe_hold(hold)),
+            None if exchange.sent_at - exchange.taken_at > late / 2 => ", as connecting took long".into(),
+            None => String::new(),
+        };
+        (Reason::SentTooLate, format!("sent {} late{why}", Span(late)))
+    }
+
+    /// Why there is no connection in time.
+    fn unconnected(&self, slot: usize) -> (Reason, String) {
+        let connection = &self.connections[slot];
+        let exchange = &connection.exchange;
+        let late = exchange.taken_at.saturating_sub(exchange.due);
+        let address = connection.address.map_or_else(String::new, |address| address.to_string());
+        match exchange.hold {
+            Some(hold) if late >= self.timeout / LATE_PART => {
+                (hold.reason(), format!("{} for {}, then connecting to {address}", self.describe_hold(hold), Span(late)))
+            }
+            _ => (Reason::ConnectTimeout, address),
+        }
+    }
+
+    fn describe_hold(&self, hold: Hold) -> String {
+        match (hold, self.tally.descriptors) {
+            (Hold::Descriptors, Some(limit)) => format!("{} ({limit})", hold.reason()),
+            (Hold::Connections, _) => format!("{} ({})", hold.reason(), self.orders.connections),
+            _ => hold.reason().to_string(),
+        }
+    }
+
+    fn keep_answer(&mut self, slot: usize, now: u64) {
+        let exchange = &self.connections[slot].exchange;
+        let (payload, is_cut) = exchange.answer();
+        self.tally.answers_cut += u64::from(is_cut);
+        let header = Header {
+            kind: Kind::Replayed,
+            id: &exchange.id,
+            timestamp: exchange.sent_at as i64 + self.orders.wall_offset,
+            latency: Some(now.saturating_sub(exchange.sent_at) as i64),
+            mark: is_cut.then_some(Mark::Cut),
+            ..Header::default()
+        };
+        self.answers.push(&header, payload);
+        if self.answers.bytes().len() >= PIECE {
+            self.hand_over_answers();
+        }
+    }
+
+    pub(super) fn hand_over_answers(&mut self) {
+        if let Some(output) = &self.orders.output
+            && !self.answers.is_empty()
+        {
+            let answers = std::mem::take(&mut self.answers);
+            self.tally.answers_dropped += output.put(Piece::Answers(answers)) as u64;
+        }
+    }
+}
