@@ -101,7 +101,8 @@ fn replay(settings: &Settings, args: &Args, reading: ReadOptions, stop: &Stop) -
         let Progress { sent, answered, failed, in_flight, unwritten } = now;
         if stop.sending.load(Ordering::Relaxed) && !is_told {
             is_told = true;
-            let output = if unwritten > 0 { format!(" and the output ({unwritten} records)") } else { String::new() };
+            let output =
+                if unwritten > 0 { format!(" and the output ({unwritten} records)") } else { String::new() };
             let timeout = Span(args.timeout.as_nanos() as u64);
             cli::note(format_args!(
                 "interrupted; waiting for {in_flight} answers (at most {timeout}){output}; interrupt again not to wait"

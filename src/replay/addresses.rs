@@ -37,7 +37,10 @@ pub(super) struct Addresses {
 impl Addresses {
     /// `turn` is the one that comes first.
     pub(super) fn new(addresses: &[SocketAddr], turn: usize) -> Self {
-        Addresses { known: addresses.iter().map(|address| (*address, 0)).collect(), turn: turn % addresses.len() }
+        Addresses {
+            known: addresses.iter().map(|address| (*address, 0)).collect(),
+            turn: turn % addresses.len(),
+        }
     }
 
     /// Begins with the address whose turn it is. If that one rests, with the next that does not.

@@ -10,8 +10,8 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::addresses::Addresses;
 use super::clock;
-use super::ending::{Ending, Stop};
 use super::crew::Crew;
+use super::ending::{Ending, Stop};
 use super::output::{WhenSlow, Writer};
 use super::reading::{self, Open};
 use super::request::Editor;
@@ -192,7 +192,15 @@ pub fn run(
         let scheduled = join(scheduling);
         (tallies, scheduled, writer.map_or((Ok(()), 0), Writer::finish))
     })?;
-    Ok(outcome(settings, targets, tallies?, scheduled, written, &ending, echoes_dropped.load(Ordering::Relaxed)))
+    Ok(outcome(
+        settings,
+        targets,
+        tallies?,
+        scheduled,
+        written,
+        &ending,
+        echoes_dropped.load(Ordering::Relaxed),
+    ))
 }
 
 fn outcome(

@@ -32,7 +32,12 @@ pub(super) enum Reading {
 ///
 /// The thread is not to be waited for: it may sit in a read that never ends.
 /// It ends by itself once nobody wants what it has read. `dropped` counts what did not go to the echo.
-pub(super) fn read_ahead(mut open: Open, rounds: u64, echo: Option<Outlet>, dropped: Arc<AtomicU64>) -> Receiver<Reading> {
+pub(super) fn read_ahead(
+    mut open: Open,
+    rounds: u64,
+    echo: Option<Outlet>,
+    dropped: Arc<AtomicU64>,
+) -> Receiver<Reading> {
     let (sender, receiver) = sync_channel(WAITING);
     thread::spawn(move || {
         if let Err(error) = read(&mut open, rounds, echo.as_ref(), &dropped, &sender)

@@ -26,7 +26,11 @@ impl fmt::Display for Summary<'_> {
             write_target(f, target, tally, outcome.is_closed_loop)?;
         }
         if outcome.echoes_dropped > 0 {
-            writeln!(f, "output      {} records of the input dropped, as it was too slow", outcome.echoes_dropped)?;
+            writeln!(
+                f,
+                "output      {} records of the input dropped, as it was too slow",
+                outcome.echoes_dropped
+            )?;
         }
         if outcome.unwritten > 0 {
             writeln!(f, "output      not finished; {} records were not written", outcome.unwritten)?;
@@ -101,9 +105,13 @@ fn write_limits(f: &mut fmt::Formatter<'_>, tally: &Tally, is_closed_loop: bool)
             continue;
         }
         match hold {
-            Hold::Connections => write!(f, "limit       all {} connections were busy", tally.connections_allowed),
+            Hold::Connections => {
+                write!(f, "limit       all {} connections were busy", tally.connections_allowed)
+            }
             Hold::Descriptors => match tally.descriptors {
-                Some(limit) => write!(f, "limit       {limit} descriptors (ulimit -n) allow no more connections"),
+                Some(limit) => {
+                    write!(f, "limit       {limit} descriptors (ulimit -n) allow no more connections")
+                }
                 None => write!(f, "limit       the system has no descriptors for more connections"),
             },
             Hold::Output => write!(f, "limit       the output was too slow"),

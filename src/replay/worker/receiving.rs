@@ -199,9 +199,10 @@ impl Worker {
         let late = exchange.taken_at.saturating_sub(exchange.due);
         let address = connection.address.map_or_else(String::new, |address| address.to_string());
         match exchange.hold {
-            Some(hold) if late >= self.timeout / LATE_PART => {
-                (hold.reason(), format!("{} for {}, then connecting to {address}", self.describe_hold(hold), Span(late)))
-            }
+            Some(hold) if late >= self.timeout / LATE_PART => (
+                hold.reason(),
+                format!("{} for {}, then connecting to {address}", self.describe_hold(hold), Span(late)),
+            ),
             _ => (Reason::ConnectTimeout, address),
         }
     }
