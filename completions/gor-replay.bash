@@ -23,7 +23,7 @@ _gor__replay() {
 
     case "${cmd}" in
         gor__replay)
-            opts="-i -o -q -h -V --input --read-depth --strict --max-record --follow --speed --max-wait --no-wait --loop --connections --timeout --original-host --dry-run --output --force --append --chunk-size --chunk-records --max-size --flush-interval --compress-level --compress-threads --index --split --sessions --instance --echo --quiet --help --version"
+            opts="-i -o -q -h -V --input --read-depth --strict --max-record --follow --speed --max-wait --no-wait --loop --connections --timeout --original-host --dry-run --output --force --append --chunk-size --chunk-records --max-size --flush-interval --compress-level --compress-threads --index --split --sessions --instance --echo --slow-output --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -99,6 +99,10 @@ _gor__replay() {
                     ;;
                 --instance)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --slow-output)
+                    COMPREPLY=($(compgen -W "drop wait" -- "${cur}"))
                     return 0
                     ;;
                 *)

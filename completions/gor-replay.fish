@@ -14,6 +14,8 @@ complete -c gor-replay -l flush-interval -d 'Write at least so often what has co
 complete -c gor-replay -l compress-level -d 'Compress so much: 1 to 9 for gzip (6 unless given), 1 to 22 for zstd (3)' -r
 complete -c gor-replay -l compress-threads -d 'Compress on so many threads; up to four of the cores unless given' -r
 complete -c gor-replay -l instance -d 'What %i in a name stands for; host name and process id unless given' -r
+complete -c gor-replay -l slow-output -d 'What to do when the output is slower than the answers: drop answers from it, or wait and send late. [default: drop, with --no-wait wait]' -r -f -a "drop\t'Send on time; answers that the output has no room for are dropped from it and counted'
+wait\t'Keep every answer; requests wait until the output has room'"
 complete -c gor-replay -l strict -d 'Fail at the first malformed record instead of skipping it'
 complete -c gor-replay -l follow -d 'Read files on as they grow, until interrupted, as `tail -F` does'
 complete -c gor-replay -l no-wait -d 'Send as fast as the target answers, on all connections'

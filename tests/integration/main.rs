@@ -14,5 +14,7 @@ mod record_cases;
 mod record_damage;
 mod record_laws;
 mod replay;
+mod replay_connections;
+mod replay_output;
 mod rewrite;
 mod support;

@@ -2,67 +2,12 @@
 
 use std::io::Write;
 use std::net::TcpListener;
-use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::origin::{Answer, Origin, Received, answer};
-
-const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-const MILLISECOND: i64 = 1_000_000;
-
-/// One record as text.
-fn record(kind: u8, id: &str, timestamp: i64, payload: &[u8]) -> Vec<u8> {
-    [format!("{kind} {id} {timestamp} 0\n").as_bytes(), payload, "\n🐵🙈🙉\n".as_bytes()].concat()
-}
-
-/// A recording of GET requests for these paths, at these milliseconds.
-fn gets(requests: &[(i64, &str)]) -> Vec<u8> {
-    let one = |(number, (at, path)): (usize, &(i64, &str))| {
-        let request = format!("GET {path} HTTP/1.1\r\nHost: recorded.example\r\n\r\n");
-        record(1, &format!("{number:024x}"), at * MILLISECOND, request.as_bytes())
-    };
-    requests.iter().enumerate().flat_map(one).collect()
-}
-
-fn start(args: &[&str]) -> Child {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gor-replay"));
-    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.spawn().expect("gor-replay runs")
-}
-
-/// Runs to the end with this input.
-fn replay(args: &[&str], input: &[u8]) -> Output {
-    let mut child = start(args);
-    let mut stdin = child.stdin.take().expect("a pipe");
-    let input = input.to_vec();
-    let writing = std::thread::spawn(move || {
-        // A program that ends early does not read all of it.
-        let _ = stdin.write_all(&input);
-    });
-    let output = child.wait_with_output().expect("gor-replay ends");
-    writing.join().expect("the writer ends");
-    output
-}
-
-#[track_caller]
-fn assert_exit(output: &Output, code: i32) -> String {
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "exit status; standard error:\n{said}");
-    said
-}
-
-#[track_caller]
-fn assert_says(said: &str, words: &str) {
-    assert!(said.contains(words), "{words:?} is not in:\n{said}");
-}
-
-fn good(_: &Received) -> Answer {
-    Answer::Send(OK.to_vec())
-}
-
-fn lines(origin: &Origin) -> Vec<String> {
-    origin.received().iter().map(Received::line).collect()
-}
+use crate::support::origin::{Answer, Origin, answer};
+use crate::support::replayer::{
+    MILLISECOND, OK, assert_exit, assert_says, gets, good, lines, record, replay, start,
+};
 
 #[test]
 fn what_was_recorded_is_what_is_sent_but_for_the_host() {
@@ -156,9 +101,9 @@ fn connections_are_kept_and_as_many_as_are_needed() {
 fn a_target_that_misbehaves_is_counted_by_reason_and_never_hung_on() {
     let flood = b"HTTP/1.1 102 Processing\r\n\r\n".to_vec();
     let cases: Vec<(&str, Answer)> = vec![
-        ("connection reset", Answer::SendAndReset(b"".to_vec())),
+        ("connection reset before an answer", Answer::SendAndReset(b"".to_vec())),
         (
-            "connection reset",
+            "connection reset inside the answer",
             Answer::SendAndReset(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf".to_vec()),
         ),
         ("closed before an answer", Answer::SendAndClose(b"".to_vec())),
@@ -181,6 +126,10 @@ fn a_target_that_misbehaves_is_counted_by_reason_and_never_hung_on() {
         ),
         ("malformed answer", Answer::Send(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec())),
         ("malformed answer", Answer::Send(vec![0; 100])),
+        (
+            "malformed answer",
+            Answer::Send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc".to_vec()),
+        ),
         ("malformed answer", Answer::Send(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n".to_vec())),
         (
             "malformed answer",
@@ -218,6 +167,9 @@ fn a_target_that_is_not_there_is_told() {
     drop(listener);
     let said = assert_exit(&replay(&[&target], &gets(&[(0, "/a"), (0, "/b")])), 1);
     assert_says(&said, "not sent    2\n  2         connection refused\n");
+    assert_says(&said, &format!("GET /a (record {:024}): {target}: ", 0));
+    // Nothing was measured: no time is shown.
+    assert!(said.contains("\nduration\n") && !said.contains(" s\n"), "{said}");
     let said = assert_exit(&replay(&["no-such-host.invalid"], &gets(&[(0, "/a")])), 1);
     assert_says(&said, "\"no-such-host.invalid\" cannot be resolved");
 }
@@ -350,7 +302,8 @@ fn a_slow_target_does_not_hold_up_another() {
     // Held up by the other, the fifth request would have waited for its timeout.
     assert!(length < Duration::from_secs(2), "{length:?}");
     assert_says(&said, "no whole answer within the timeout");
-    assert_says(&said, "no free connection within the timeout");
+    assert_says(&said, "held back by the limit on connections\n");
+    assert_says(&said, "limit       all 4 connections were busy; ");
 }
 
 #[test]

@@ -4,3 +4,4 @@ pub(crate) mod origin;
 pub(crate) mod packets;
 pub(crate) mod program;
 pub(crate) mod recorder;
+pub(crate) mod replayer;

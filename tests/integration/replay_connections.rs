@@ -1,0 +1,191 @@
+//! `gor-replay` and connections that end, refuse, stay silent, or are too few.
+
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use gor_tools::pace::{Pace, Speed};
+use gor_tools::record::{Intake, Options, Reader, Source};
+use gor_tools::replay::{self, Settings, Stop, Target, WhenSlow};
+
+use crate::support::origin::{Answer, Origin};
+use crate::support::replayer::{MILLISECOND, OK, assert_exit, assert_says, gets, good, record, replay};
+
+fn posts(count: i64) -> Vec<u8> {
+    let post = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody";
+    (0..count).flat_map(|at| record(1, &format!("{at:024x}"), at * 2 * MILLISECOND, post)).collect()
+}
+
+#[test]
+fn no_request_goes_to_a_connection_whose_end_came_with_the_last_answer() {
+    let answers: [&[u8]; 4] = [
+        OK,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\nok",
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+    ];
+    for answer in answers {
+        for every in [1, 2, 3] {
+            let origin = Origin::start(move |request| {
+                let is_last = request.number + 1 == every;
+                if is_last || !answer.windows(2).any(|two| two == b": " || two == b"04") {
+                    Answer::SendAndClose(answer.to_vec())
+                } else {
+                    Answer::Send(answer.to_vec())
+                }
+            });
+            let target = origin.address().to_string();
+            let shown = answer.escape_ascii();
+            let output = replay(&[&target], &posts(100));
+            assert_eq!(output.status.code(), Some(0), "{shown}: {}", String::from_utf8_lossy(&output.stderr));
+            assert_eq!(origin.received().len(), 100, "{shown}");
+        }
+    }
+}
+
+/// Says this to every connection, before any request, and ends it or not.
+fn speak_first(banner: &'static [u8], ends: bool) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    thread::spawn(move || {
+        let mut kept = Vec::new();
+        for mut stream in listener.incoming().flatten() {
+            // The other side may have ended it already.
+            let _ = stream.write_all(banner);
+            kept.extend((!ends).then_some(stream));
+        }
+    });
+    address
+}
+
+#[test]
+fn what_comes_with_the_connection_is_read() {
+    let unavailable = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
+    for (banner, ends, words) in [
+        (&unavailable[..], false, &["statuses    503: 1\n"][..]),
+        (unavailable, true, &["statuses    503: 1\n"]),
+        (b"HTTP/1.1 503 Service Unavailable\r\n\r\nbusy", true, &["statuses    503: 1\n"]),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", false, &["malformed answer"]),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", true, &["malformed answer"]),
+        (b"HTTP/1.1 50", true, &["inside the answer"]),
+        // Which of them depends on whether the request or the end came first.
+        (b"", true, &["closed before an answer", "reset before an answer"]),
+    ] {
+        let target = speak_first(banner, ends).to_string();
+        let output = replay(&["--timeout", "1m", &target], &gets(&[(0, "/")]));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(words.iter().any(|word| said.contains(word)), "{words:?}, ends: {ends}\n{said}");
+    }
+}
+
+#[test]
+fn a_request_that_waited_is_not_called_slow_to_be_answered() {
+    let origin = Origin::start(|request| {
+        if request.line().ends_with("/slow") {
+            thread::sleep(Duration::from_millis(600));
+            Answer::Send(OK.to_vec())
+        } else {
+            Answer::Never
+        }
+    });
+    let target = origin.address().to_string();
+    let args = ["--connections", "1", "--timeout", "2s", &target];
+    let said = assert_exit(&replay(&args, &gets(&[(0, "/slow"), (0, "/late"), (0, "/held")])), 1);
+    assert_says(&said, "  1         sent too late to be answered\n");
+    assert_says(&said, "ms late, held back by the limit on connections (1)\n");
+    assert_says(&said, "  1         held back by the limit on connections\n");
+    assert_says(&said, "limit       all 1 connections were busy; 2 requests waited, up to ");
+}
+
+#[test]
+fn a_limit_that_was_reached_is_told_when_nothing_failed_too() {
+    let origin = Origin::start(|_| {
+        thread::sleep(Duration::from_millis(50));
+        Answer::Send(OK.to_vec())
+    });
+    let target = origin.address().to_string();
+    let args = ["--connections", "2", "--timeout", "1m", &target];
+    let said = assert_exit(&replay(&args, &gets(&[(0, "/"); 6])), 0);
+    assert_says(&said, "limit       all 2 connections were busy; 4 requests waited, up to ");
+}
+
+#[test]
+fn few_descriptors_are_told_with_their_number() {
+    for (limit, timeout, code) in [(60, "700ms", 1), (12, "700ms", 1)] {
+        let origin = Origin::start(|_| Answer::Never);
+        let target = origin.address().to_string();
+        let script = format!(
+            "ulimit -n {limit}; exec {} --timeout {timeout} {target}",
+            env!("CARGO_BIN_EXE_gor-replay")
+        );
+        let mut command = Command::new("sh");
+        command.args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("a shell");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        stdin.write_all(&gets(&[(0, "/"); 100])).expect("gor-replay reads");
+        drop(stdin);
+        let said = assert_exit(&child.wait_with_output().expect("gor-replay ends"), code);
+        assert_says(&said, "held back by the limit on descriptors\n");
+        assert_says(&said, &format!("limit       {limit} descriptors (ulimit -n) allow no more connections"));
+        assert!(!said.contains("limit on connections"), "{said}");
+    }
+}
+
+/// An address where nobody answers: its queue of connections is full, and what comes then is thrown away.
+fn silent() -> (TcpListener, Vec<TcpStream>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    rustix::net::listen(&listener, 0).expect("a shorter queue");
+    let address = listener.local_addr().expect("an address");
+    let fill = || TcpStream::connect_timeout(&address, Duration::from_millis(300)).ok();
+    let waiting = std::iter::from_fn(fill).collect();
+    (listener, waiting)
+}
+
+/// Replays two requests against a target with these addresses.
+fn replay_to(addresses: Vec<SocketAddr>) -> replay::Tally {
+    let settings = Settings {
+        pace: Pace { speed: "1x".parse::<Speed>().expect("a speed"), max_wait: None, no_wait: false },
+        rounds: 1,
+        read_depth: 1,
+        connections: None,
+        timeout: Duration::from_mins(2),
+        keeps_host: true,
+        echo: false,
+        when_slow: WhenSlow::Drop,
+        workers: None,
+    };
+    let target: Target = "some.example".parse().expect("a target");
+    let input = gets(&[(0, "/1"), (1, "/2")]);
+    let open = Box::new(move || {
+        let reader = Reader::new(std::io::Cursor::new(input.clone()), Options::default());
+        Ok(Box::new(reader) as Box<dyn Source + Send>)
+    });
+    let targets = vec![target.with_addresses(addresses)];
+    let outcome = replay::run(&settings, targets, open, None, &Stop::default(), |_| ()).expect("a replay");
+    assert!(outcome.intake.records >= 2 || outcome.intake == Intake::default());
+    outcome.targets.into_iter().next().expect("a target").1
+}
+
+#[test]
+fn a_name_has_several_addresses_and_one_that_answers_is_enough() {
+    let origin = Origin::start(good);
+    let (listener, _waiting) = silent();
+    let silent = listener.local_addr().expect("an address");
+    let refusing = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("one");
+    for addresses in [
+        vec![silent, origin.address()],
+        vec![origin.address(), silent],
+        vec![refusing, silent, origin.address()],
+        vec![silent, refusing, origin.address()],
+    ] {
+        let tally = replay_to(addresses.clone());
+        // Waited for until the timeout, or until the kernel gives up, the silent one would fail them.
+        assert_eq!((tally.sent, tally.answered), (2, 2), "{addresses:?}: {:?}", tally.not_sent);
+        assert!(!tally.has_failures(), "{addresses:?}");
+    }
+    let shared = Arc::new(origin);
+    assert_eq!(shared.received().len(), 8);
+}
