@@ -1,14 +1,13 @@
 //! `gor-replay` and connections that end, refuse, stay silent, or are too few.
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use gor_tools::pace::{Pace, Speed};
-use gor_tools::record::{Intake, Options, Reader, Source};
+use gor_tools::record::{Options, Reader, Source};
 use gor_tools::replay::{self, Settings, Stop, Target, WhenSlow};
 
 use crate::support::origin::{Answer, Origin};
@@ -55,7 +54,11 @@ fn speak_first(banner: &'static [u8], ends: bool) -> SocketAddr {
         for mut stream in listener.incoming().flatten() {
             // The other side may have ended it already.
             let _ = stream.write_all(banner);
-            kept.extend((!ends).then_some(stream));
+            if ends {
+                // Closed wholly, it would be reset by the request.
+                let _ = stream.shutdown(Shutdown::Write);
+            }
+            kept.push(stream);
         }
     });
     address
@@ -65,19 +68,18 @@ fn speak_first(banner: &'static [u8], ends: bool) -> SocketAddr {
 fn what_comes_with_the_connection_is_read() {
     let unavailable = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
     for (banner, ends, words) in [
-        (&unavailable[..], false, &["statuses    503: 1\n"][..]),
-        (unavailable, true, &["statuses    503: 1\n"]),
-        (b"HTTP/1.1 503 Service Unavailable\r\n\r\nbusy", true, &["statuses    503: 1\n"]),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", false, &["malformed answer"]),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", true, &["malformed answer"]),
-        (b"HTTP/1.1 50", true, &["inside the answer"]),
-        // Which of them depends on whether the request or the end came first.
-        (b"", true, &["closed before an answer", "reset before an answer"]),
+        (&unavailable[..], false, "statuses    503: 1\n"),
+        (unavailable, true, "statuses    503: 1\n"),
+        (b"HTTP/1.1 503 Service Unavailable\r\n\r\nbusy", true, "statuses    503: 1\n"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", false, "malformed answer"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", true, "malformed answer"),
+        (b"HTTP/1.1 50", true, "closed inside the answer"),
+        (b"", true, "closed before an answer"),
     ] {
         let target = speak_first(banner, ends).to_string();
         let output = replay(&["--timeout", "1m", &target], &gets(&[(0, "/")]));
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(words.iter().any(|word| said.contains(word)), "{words:?}, ends: {ends}\n{said}");
+        assert!(said.contains(words), "{words:?}, ends: {ends}\n{said}");
     }
 }
 
@@ -114,20 +116,18 @@ fn a_limit_that_was_reached_is_told_when_nothing_failed_too() {
 
 #[test]
 fn few_descriptors_are_told_with_their_number() {
-    for (limit, timeout, code) in [(60, "700ms", 1), (12, "700ms", 1)] {
+    for limit in [60, 12] {
         let origin = Origin::start(|_| Answer::Never);
         let target = origin.address().to_string();
-        let script = format!(
-            "ulimit -n {limit}; exec {} --timeout {timeout} {target}",
-            env!("CARGO_BIN_EXE_gor-replay")
-        );
+        let script =
+            format!("ulimit -n {limit}; exec {} --timeout 700ms {target}", env!("CARGO_BIN_EXE_gor-replay"));
         let mut command = Command::new("sh");
         command.args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("a shell");
         let mut stdin = child.stdin.take().expect("a pipe");
         stdin.write_all(&gets(&[(0, "/"); 100])).expect("gor-replay reads");
         drop(stdin);
-        let said = assert_exit(&child.wait_with_output().expect("gor-replay ends"), code);
+        let said = assert_exit(&child.wait_with_output().expect("gor-replay ends"), 1);
         assert_says(&said, "held back by the limit on descriptors\n");
         assert_says(&said, &format!("limit       {limit} descriptors (ulimit -n) allow no more connections"));
         assert!(!said.contains("limit on connections"), "{said}");
@@ -165,7 +165,6 @@ fn replay_to(addresses: Vec<SocketAddr>) -> replay::Tally {
     });
     let targets = vec![target.with_addresses(addresses)];
     let outcome = replay::run(&settings, targets, open, None, &Stop::default(), |_| ()).expect("a replay");
-    assert!(outcome.intake.records >= 2 || outcome.intake == Intake::default());
     outcome.targets.into_iter().next().expect("a target").1
 }
 
@@ -186,6 +185,5 @@ fn a_name_has_several_addresses_and_one_that_answers_is_enough() {
         assert_eq!((tally.sent, tally.answered), (2, 2), "{addresses:?}: {:?}", tally.not_sent);
         assert!(!tally.has_failures(), "{addresses:?}");
     }
-    let shared = Arc::new(origin);
-    assert_eq!(shared.received().len(), 8);
+    assert_eq!(origin.received().len(), 8);
 }

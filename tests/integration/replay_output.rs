@@ -45,7 +45,9 @@ fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
 fn a_reader_that_pauses_stops_no_request_and_what_it_misses_is_told() {
     let origin = large(1_000_000);
     let target = origin.address().to_string();
-    let child = start_with(&["--timeout", "1m", "-o", "-", &target], &requests(100));
+    // Over one connection, each was answered when the next one comes.
+    let args = ["--connections", "1", "--timeout", "2m", "-o", "-", &target];
+    let child = start_with(&args, &requests(100));
     // Not a byte of the output is read until then.
     wait_for("all are sent", || origin.received().len() == 100);
     let output = child.wait_with_output().expect("gor-replay ends");
@@ -61,7 +63,7 @@ fn a_reader_that_pauses_stops_no_request_and_what_it_misses_is_told() {
 fn where_the_output_is_waited_for_nothing_is_missing() {
     let origin = large(1_000_000);
     let target = origin.address().to_string();
-    let args = ["--timeout", "2m", "--slow-output", "wait", "-o", "-", &target];
+    let args = ["--connections", "1", "--timeout", "2m", "--slow-output", "wait", "-o", "-", &target];
     let child = start_with(&args, &requests(100));
     // As many as the queue holds.
     wait_for("the queue fills", || origin.received().len() >= 66);
