@@ -39,6 +39,7 @@ pub(super) enum Moved {
 
 /// A place for a connection. It outlives the socket, and so do its buffers.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is remembered by itself, from an event of its own")]
 pub(super) struct Connection {
     pub(super) phase: Phase,
     pub(super) exchange: Exchange,

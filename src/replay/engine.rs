@@ -183,13 +183,13 @@ pub fn run(
     let readings = reading::read_ahead(open, settings.rounds, echo, Arc::clone(&echoes_dropped));
     let scheduler = Scheduler::new(settings.pace, settings.read_depth, inboxes);
     let ends = ending.clone();
-    let scheduling = thread::spawn(move || scheduler.run(&readings, &ends));
+    let planning = thread::spawn(move || scheduler.run(&readings, &ends));
 
     let pulses: Vec<Arc<Pulse>> = crews.iter().flat_map(Crew::pulses).collect();
     let gauge = writer.as_ref().map(Writer::gauge);
-    let (tallies, scheduled, written) = watching(&pulses, gauge, &mut watch, move || {
+    let (tallies, scheduled, written) = watching(&pulses, gauge.as_ref(), &mut watch, move || {
         let tallies = crews.into_iter().map(Crew::dismiss).collect::<Result<Vec<_>>>();
-        let scheduled = join(scheduling);
+        let scheduled = join(planning);
         (tallies, scheduled, writer.map_or((Ok(()), 0), Writer::finish))
     })?;
     Ok(outcome(
@@ -233,7 +233,7 @@ fn outcome(
 /// Does `work` on another thread and calls `watch` until it is done.
 fn watching<T: Send + 'static>(
     pulses: &[Arc<Pulse>],
-    gauge: Option<impl Fn() -> usize>,
+    gauge: Option<&impl Fn() -> usize>,
     watch: &mut impl FnMut(Progress),
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T> {
@@ -250,7 +250,7 @@ fn watching<T: Send + 'static>(
                 return Err(Error::Invalid("a thread has failed".to_owned()));
             }
             Err(RecvTimeoutError::Timeout) => {
-                let unwritten = gauge.as_ref().map_or(0, |gauge| gauge());
+                let unwritten = gauge.map_or(0, |gauge| gauge());
                 let mut progress = Progress { unwritten, ..Progress::default() };
                 for pulse in pulses {
                     progress.sent += pulse.sent.load(Ordering::Relaxed);
