@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use clap::Parser;
 use gor_tools::cli::replay::Args;
@@ -42,10 +43,9 @@ fn join_loop(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
 fn run(args: &Args) -> Result<Exit> {
     let places = endpoint::expand(&args.input)?;
     let pace = Pace { speed: args.speed, max_wait: args.max_wait, no_wait: args.no_wait };
-    let (sending, waiting) = cli::signals::stop_in_two_steps()?;
-    let stop = Stop { sending, waiting };
-    let reading = args.reading.reading(Verbosity { quiet: args.quiet, verbose: 0 }, &stop.sending);
+    let verbosity = Verbosity { quiet: args.quiet, verbose: 0 };
     if args.dry_run {
+        let reading = args.reading.reading(verbosity, &cli::signals::stop()?);
         let mut source = endpoint::open(&args.input, &reading)?;
         cli::report(DryRun::read(&mut *source, places.len(), pace, args.read_depth)?);
         return Ok(Exit::Done);
@@ -57,6 +57,9 @@ fn run(args: &Args) -> Result<Exit> {
     if rounds > 1 && args.reading.follow {
         return Err(Error::Usage("--loop reads its input to the end, and with --follow it has none".into()));
     }
+    let (sending, waiting) = cli::signals::stop_in_two_steps()?;
+    let stop = Stop { sending, waiting };
+    let reading = args.reading.reading(verbosity, &stop.sending);
     let settings = Settings {
         pace,
         rounds,
@@ -101,16 +104,25 @@ fn replay(settings: &Settings, args: &Args, reading: ReadOptions, stop: &Stop) -
         let Progress { sent, answered, failed, in_flight, unwritten } = now;
         if stop.sending.load(Ordering::Relaxed) && !is_told {
             is_told = true;
-            let output =
-                if unwritten > 0 { format!(" and the output ({unwritten} records)") } else { String::new() };
-            let timeout = Span(args.timeout.as_nanos() as u64);
-            cli::note(format_args!(
-                "interrupted; waiting for {in_flight} answers (at most {timeout}){output}; interrupt again not to wait"
-            ));
+            cli::note(waiting_for(in_flight, args.timeout, unwritten));
         }
         let rate = answered as f64 / progress.elapsed().as_secs_f64();
         progress.say(format!("{sent} sent, {answered} answered ({rate:.0}/s), {failed} failed"));
     });
     progress.clear();
     outcome
+}
+
+/// What an interrupted replay still waits for.
+fn waiting_for(answers: u64, timeout: Duration, unwritten: usize) -> String {
+    let longest = Span(timeout.as_nanos() as u64);
+    let what = match (answers, unwritten) {
+        (0, 0) => "the last to end".to_owned(),
+        (0, records) => format!("the output to take {records} records"),
+        (answers, 0) => format!("{answers} answers (at most {longest})"),
+        (answers, records) => {
+            format!("{answers} answers (at most {longest}) and the output to take {records} records")
+        }
+    };
+    format!("interrupted; waiting for {what}; interrupt again not to wait")
 }

@@ -187,20 +187,12 @@ pub fn run(
 
     let pulses: Vec<Arc<Pulse>> = crews.iter().flat_map(Crew::pulses).collect();
     let gauge = writer.as_ref().map(Writer::gauge);
-    let (tallies, scheduled, written) = watching(&pulses, gauge.as_ref(), &mut watch, move || {
+    let (tallies, plan, written) = watching(&pulses, gauge.as_ref(), &mut watch, move || {
         let tallies = crews.into_iter().map(Crew::dismiss).collect::<Result<Vec<_>>>();
-        let scheduled = join(planning);
-        (tallies, scheduled, writer.map_or((Ok(()), 0), Writer::finish))
+        let plan = join(planning);
+        (tallies, plan, writer.map_or((Ok(()), 0), Writer::finish))
     })?;
-    Ok(outcome(
-        settings,
-        targets,
-        tallies?,
-        scheduled,
-        written,
-        &ending,
-        echoes_dropped.load(Ordering::Relaxed),
-    ))
+    Ok(outcome(settings, targets, tallies?, plan, written, &ending, echoes_dropped.load(Ordering::Relaxed)))
 }
 
 fn outcome(

@@ -208,7 +208,7 @@ mod tests {
     use crate::record::{Header, Kind, Run};
     use std::sync::mpsc::{SyncSender, sync_channel};
 
-    /// A stream that takes a block for each word of permission.
+    /// A stream that progress a block for each word of permission.
     struct Gate {
         permits: Receiver<()>,
         taken: SyncSender<usize>,
@@ -233,8 +233,8 @@ mod tests {
 
     fn gate() -> (Gate, mpsc::Sender<()>, Receiver<usize>) {
         let (permit, permits) = mpsc::channel();
-        let (taken, takes) = sync_channel(100);
-        (Gate { permits, taken }, permit, takes)
+        let (taken, progress) = sync_channel(100);
+        (Gate { permits, taken }, permit, progress)
     }
 
     fn piece(bytes: usize) -> Piece {
@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn a_full_queue_drops_or_holds_and_has_room_again_when_the_stream_goes_on() {
         for when_slow in [WhenSlow::Drop, WhenSlow::Wait] {
-            let (gate, permit, takes) = gate();
+            let (gate, permit, progress) = gate();
             let writer = Writer::start(Box::new(gate), when_slow, &Ending::default());
             let outlet = writer.outlet.clone();
             let dropped: usize = (0..5).map(|_| outlet.put(piece(WAITING / 4))).sum();
@@ -255,12 +255,12 @@ mod tests {
             assert_eq!(outlet.holds(), when_slow == WhenSlow::Wait);
             for _ in 0..2 {
                 permit.send(()).unwrap();
-                takes.recv().unwrap();
+                progress.recv().unwrap();
             }
             // The stream is about to take a third one: the two before are off the queue.
             outlet.wait();
             permit.send(()).unwrap();
-            takes.recv().unwrap();
+            progress.recv().unwrap();
             assert_eq!(outlet.put(piece(1)), 0);
             drop(permit);
             assert!(matches!(writer.finish(), (Ok(()), 0)));
