@@ -208,7 +208,7 @@ mod tests {
     use crate::record::{Header, Kind, Run};
     use std::sync::mpsc::{SyncSender, sync_channel};
 
-    /// A stream that progress a block for each word of permission.
+    /// A stream that takes a block for each word of permission.
     struct Gate {
         permits: Receiver<()>,
         taken: SyncSender<usize>,
@@ -251,7 +251,7 @@ mod tests {
             let outlet = writer.outlet.clone();
             let dropped: usize = (0..5).map(|_| outlet.put(piece(WAITING / 4))).sum();
             // Each is a little longer than a quarter, by its header.
-            assert_eq!(dropped, if when_slow == WhenSlow::Drop { 1 } else { 0 });
+            assert_eq!(dropped, usize::from(when_slow == WhenSlow::Drop));
             assert_eq!(outlet.holds(), when_slow == WhenSlow::Wait);
             for _ in 0..2 {
                 permit.send(()).unwrap();
