@@ -72,7 +72,7 @@ fn every_round_of_a_loop_comes_after_the_one_before() {
     std::fs::write(path.path(), gets(&[(0, "/0"), (60, "/1")])).expect("a recording");
     let input = path.path().to_str().expect("a path");
     let began = Instant::now();
-    let said = assert_exit(&replay(&["--loop", "3", "-i", input, &target], b""), 0);
+    let said = assert_exit(&replay(&["--loop", "3", "--connections", "1", "-i", input, &target], b""), 0);
     assert_eq!(lines(&origin), ["GET /0", "GET /1"].repeat(3));
     assert_says(&said, "6 requests, 0 responses, in 3 rounds");
     // From before the first was sent, which may have been late: the last one is never early.
