@@ -201,8 +201,19 @@ impl Input {
     /// Whether a place that was read to its end gave what it should.
     fn judge(&self, how: &ReadOptions) -> Result<()> {
         let intake = self.intake();
-        if let Some(position) = intake.first_too_large {
-            return Err(Error::RecordTooLarge { position, limit: how.max_record });
+        let too_large =
+            intake.first_too_large.map(|position| Error::RecordTooLarge { position, limit: how.max_record });
+        let lost = intake.first_lost.map(|(position, reason)| match intake.lost {
+            1 => Error::Malformed { position, reason },
+            count => Error::Invalid(format!("{position}: {reason}; {count} such records are lost")),
+        });
+        match (lost, too_large) {
+            (Some(lost), Some(too_large)) => {
+                (how.tell)(&Notice::Failed(&lost.at(self.name.as_str())));
+                return Err(too_large);
+            }
+            (Some(error), None) | (None, Some(error)) => return Err(error),
+            (None, None) => {}
         }
         if intake.records == 0 && intake.bytes > 0 {
             let text = format!("no record in it; it looks like {}", resembles(&self.beginning));
@@ -278,6 +289,8 @@ pub(super) fn join(before: &Intake, now: &Intake) -> Intake {
         bytes: before.bytes + now.bytes,
         malformed: before.malformed + now.malformed,
         first_malformed: before.first_malformed.or(now.first_malformed),
+        lost: before.lost + now.lost,
+        first_lost: before.first_lost.or(now.first_lost),
         too_large: before.too_large + now.too_large,
         first_too_large: before.first_too_large.or(now.first_too_large),
         unfinished: now.unfinished.or(before.unfinished),

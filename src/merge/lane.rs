@@ -127,6 +127,8 @@ pub(super) fn both(one: &Intake, other: &Intake) -> Intake {
         bytes: one.bytes + other.bytes,
         malformed: one.malformed + other.malformed,
         first_malformed: one.first_malformed.or(other.first_malformed),
+        lost: one.lost + other.lost,
+        first_lost: one.first_lost.or(other.first_lost),
         too_large: one.too_large + other.too_large,
         first_too_large: one.first_too_large.or(other.first_too_large),
         unfinished: one.unfinished.or(other.unfinished),

@@ -52,6 +52,10 @@ pub(super) struct Span {
     pub(super) kind: Kind,
     pub(super) mark: Option<Mark>,
     pub(super) has_length: bool,
+    /// Whether the payload holds a separator line and its length is not written yet.
+    pub(super) lacks_length: bool,
+    /// By how many bytes the record stands further back than it was read, modulo 2^32.
+    pub(super) moved: u32,
     /// Number of this record counted from the block's first.
     pub(super) number: u32,
 }
@@ -71,6 +75,8 @@ impl Span {
             kind: header.kind,
             mark: header.mark,
             has_length: header.length.is_some(),
+            lacks_length: false,
+            moved: 0,
             number: 0,
         }
     }
@@ -126,7 +132,7 @@ impl Block {
             raw,
             position: Position {
                 record: self.origin.record + u64::from(span.number),
-                byte: self.origin.byte + u64::from(span.start),
+                byte: self.origin.byte + u64::from(span.start.wrapping_sub(span.moved)),
             },
         }
     }
@@ -232,6 +238,7 @@ impl Block {
                 payload_end: moved(span.payload_end),
                 end: moved(span.end),
                 number,
+                moved: 0,
                 ..*span
             }
         }));
@@ -283,6 +290,39 @@ impl Block {
         Ok(())
     }
 
+    /// Writes the length into the header of each record that needs it and
+    /// lacks it, all in one pass.
+    pub(super) fn write_lengths(&mut self) {
+        let mut text = Vec::with_capacity(self.filled + self.filled / 4);
+        let mut copied = 0;
+        for index in 0..self.spans.len() {
+            let mut span = self.spans[index];
+            // A header line is usually longer afterwards, but one with odd numbers may be shorter.
+            span.moved = (text.len() as u32).wrapping_sub(copied as u32);
+            let mut moved = span.moved;
+            if span.lacks_length {
+                let header = self.get(index).header;
+                let length = Some(u64::from(span.payload_end - span.payload));
+                let header = Header { length, latency: header.latency.or(Some(0)), ..header };
+                text.extend_from_slice(&self.buffer[copied..span.start as usize]);
+                header.write(&mut text);
+                copied = span.payload as usize;
+                moved = (text.len() as u32).wrapping_sub(copied as u32);
+                span.latency = header.latency;
+                span.has_length = true;
+                span.lacks_length = false;
+            }
+            span.start = span.start.wrapping_add(span.moved);
+            span.payload = span.payload.wrapping_add(moved);
+            span.payload_end = span.payload_end.wrapping_add(moved);
+            span.end = span.end.wrapping_add(moved);
+            self.spans[index] = span;
+        }
+        text.extend_from_slice(&self.buffer[copied..self.filled]);
+        self.filled = text.len();
+        self.buffer = text;
+    }
+
     /// Appends text and returns where it begins.
     fn make_room(&mut self, text: &[u8]) -> usize {
         self.buffer.truncate(self.filled);
@@ -304,7 +344,7 @@ impl Block {
             self.filled = 0;
             self.origin = Position {
                 record: from.origin.record + u64::from(first.number),
-                byte: from.origin.byte + u64::from(first.start),
+                byte: from.origin.byte + u64::from(first.start.wrapping_sub(first.moved)),
             };
         }
         self.buffer.truncate(self.filled);
@@ -317,6 +357,7 @@ impl Block {
             payload_end: span.payload_end - start + filled,
             end: span.end - start + filled,
             number: number_of(span.number).saturating_sub(self.origin.record) as u32,
+            moved: 0,
             ..*span
         }));
         self.filled = self.buffer.len();

@@ -63,14 +63,20 @@ pub enum Malformed {
     Timestamp,
     /// The fourth field is no decimal number of 64 bits.
     Latency,
-    /// The fifth field is no decimal number.
+    /// The fifth field is no decimal number, or larger than any record.
     Length,
     /// No line feed within the longest header line there is.
     HeaderTooLong,
     /// The input ended within the header line.
     HeaderCut,
-    /// The payload is shorter than its header says, or no separator follows.
+    /// No separator follows a payload of the length that its header gives.
     WrongLength,
+    /// The input ends before a payload of the length that its header gives.
+    PayloadCut,
+    /// The separator follows the header line at once.
+    NoPayload,
+    /// NULs where a header line should begin.
+    Nul,
 }
 
 impl fmt::Display for Malformed {
@@ -80,10 +86,13 @@ impl fmt::Display for Malformed {
             Malformed::Id => "the id is missing",
             Malformed::Timestamp => "the timestamp is not a number of nanoseconds",
             Malformed::Latency => "the latency is not a number of nanoseconds",
-            Malformed::Length => "the payload length is not a number of bytes",
+            Malformed::Length => "the payload length is not a possible number of bytes",
             Malformed::HeaderTooLong => "the header line has no end within 1024 bytes",
             Malformed::HeaderCut => "the input ends inside the header line",
             Malformed::WrongLength => "no separator follows the payload length that the header gives",
+            Malformed::PayloadCut => "the input ends inside the payload, whose length the header gives",
+            Malformed::NoPayload => "there is no payload between the header line and the separator",
+            Malformed::Nul => "there are NUL bytes instead of a header line",
         })
     }
 }

@@ -25,6 +25,9 @@ pub const DEFAULT_MAX_RECORD: u64 = 1 << 30;
 /// Largest limit a user can set: offsets within a block are of 32 bits.
 pub const MAX_MAX_RECORD: u64 = 3 << 30;
 
+/// Most payload that is searched for its end where its length cannot be right.
+const SEARCHED_PAYLOAD: usize = 1 << 20;
+
 /// How to read.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -55,8 +58,11 @@ impl Default for Options {
 ///
 /// Without a length field, a separator line ends a record if the input ends
 /// there, if a header line follows, or if the payload is whole by its own
-/// framing; otherwise it is payload. None of this depends on how the input is
-/// cut into reads.
+/// framing; otherwise it is payload, and the record is handed out with a
+/// length field. With one, nothing within that length is a record, whatever
+/// it looks like. Between records, empty lines and separator lines are
+/// ignored, and NULs are skipped and counted. None of this depends on how the
+/// input is cut into reads.
 #[derive(Debug)]
 pub struct Reader<R> {
     input: R,
@@ -68,7 +74,13 @@ pub struct Reader<R> {
     position: Position,
     /// How much of the tail's record was searched for its end.
     scanned: usize,
-    /// Bytes to throw away unseen: a payload of known length, but too large.
+    /// Whether a separator line was judged to be part of this payload.
+    holds_separator: bool,
+    /// Whether a record of the block holds one and has no length field yet.
+    lacks_length: bool,
+    /// Whether NULs were met and counted, and no other byte since.
+    is_in_nuls: bool,
+    /// Bytes to throw away unseen: a payload of known length that is not handed out.
     skip_exactly: u64,
     /// Whether what comes then is thrown away up to the next separator.
     is_skipping: bool,
@@ -88,6 +100,10 @@ enum Found {
     NeedMore,
     /// A record that breaks a rule.
     Malformed(Malformed),
+    /// A line that is no header, right before one that is, and its length.
+    Noise(Malformed, usize),
+    /// A record whose length field is wrong. Its end is not before `skip`.
+    Lost { reason: Malformed, skip: usize },
     /// A record beyond the limit, and how many bytes of it are known to be its own.
     TooLarge { length: u64 },
 }
@@ -134,6 +150,9 @@ impl<R: Read> Reader<R> {
             tail: Vec::new(),
             position: Position { record: 1, byte: 0 },
             scanned: 0,
+            holds_separator: false,
+            lacks_length: false,
+            is_in_nuls: false,
             skip_exactly: 0,
             is_skipping: false,
             known_line: None,
@@ -189,10 +208,20 @@ impl<R: Read> Reader<R> {
                     return Ok(next);
                 }
             }
-            next += blank_lines(&block.buffer[next..block.filled]);
+            next += filler(&block.buffer[next..block.filled], self.is_at_end);
             if next == block.filled {
                 return Ok(next);
             }
+            let nuls = nuls(&block.buffer[next..block.filled]);
+            if nuls > 0 {
+                if !self.is_in_nuls {
+                    self.count(block, next, Malformed::Nul)?;
+                }
+                self.is_in_nuls = true;
+                next += nuls;
+                continue;
+            }
+            self.is_in_nuls = false;
             match self.find(&mut block.buffer[next..block.filled]) {
                 Found::Record { mut span, length } => {
                     span.number = (self.position.record - block.origin.record) as u32;
@@ -200,6 +229,8 @@ impl<R: Read> Reader<R> {
                     span.payload += next as u32;
                     span.payload_end += next as u32;
                     span.end += next as u32;
+                    span.lacks_length = std::mem::take(&mut self.holds_separator);
+                    self.lacks_length |= span.lacks_length;
                     block.spans.push(span);
                     self.intake.records += 1;
                     self.position.record += 1;
@@ -207,39 +238,57 @@ impl<R: Read> Reader<R> {
                     next += length;
                 }
                 Found::NeedMore => return Ok(next),
-                Found::Malformed(reason) => self.refuse(block, next, Some(reason))?,
+                Found::Noise(reason, length) => {
+                    self.count(block, next, reason)?;
+                    next += length;
+                }
+                Found::Malformed(reason) => {
+                    self.count(block, next, reason)?;
+                    self.is_skipping = true;
+                }
+                Found::Lost { reason, skip } => {
+                    let position = self.refuse(block, next);
+                    if self.options.is_strict {
+                        return Err(Error::Malformed { position, reason });
+                    }
+                    self.intake.lost += 1;
+                    self.intake.first_lost.get_or_insert((position, reason));
+                    self.skip_exactly = skip as u64;
+                    self.is_skipping = true;
+                }
                 Found::TooLarge { length } => {
-                    self.refuse(block, next, None)?;
+                    let position = self.refuse(block, next);
+                    if self.options.is_strict {
+                        return Err(Error::RecordTooLarge { position, limit: self.options.max_record });
+                    }
+                    self.intake.too_large += 1;
+                    self.intake.first_too_large.get_or_insert(position);
                     self.skip_exactly = length;
+                    self.is_skipping = true;
                 }
             }
         }
     }
 
-    /// Counts a record that is not handed out, and starts to skip it.
-    fn refuse(&mut self, block: &Block, next: usize, reason: Option<Malformed>) -> Result<()> {
+    /// Counts what breaks a rule of the format.
+    fn count(&mut self, block: &Block, next: usize, reason: Malformed) -> Result<()> {
+        let position = self.refuse(block, next);
+        if self.options.is_strict {
+            return Err(Error::Malformed { position, reason });
+        }
+        self.intake.malformed += 1;
+        self.intake.first_malformed.get_or_insert((position, reason));
+        Ok(())
+    }
+
+    /// Goes on to the next record's number, and tells where this one stood.
+    fn refuse(&mut self, block: &Block, next: usize) -> Position {
         let byte = block.origin.byte + next as u64;
         let position = Position { record: self.position.record, byte };
-        match reason {
-            Some(reason) if self.options.is_strict => {
-                return Err(Error::Malformed { position, reason });
-            }
-            Some(reason) => {
-                self.intake.malformed += 1;
-                self.intake.first_malformed.get_or_insert((position, reason));
-            }
-            None if self.options.is_strict => {
-                return Err(Error::RecordTooLarge { position, limit: self.options.max_record });
-            }
-            None => {
-                self.intake.too_large += 1;
-                self.intake.first_too_large.get_or_insert(position);
-            }
-        }
         self.position.record += 1;
         self.scanned = 0;
-        self.is_skipping = true;
-        Ok(())
+        self.holds_separator = false;
+        position
     }
 
     /// How many bytes belong to a record that is skipped, and whether its end
@@ -260,7 +309,9 @@ impl<R: Read> Reader<R> {
             Some(line) => line,
             None => match Line::at(bytes) {
                 Some(Ok(line)) => line,
-                Some(Err(reason)) => return Found::Malformed(reason),
+                // The payload was meant to have a length: what is in it is no record.
+                Some(Err(Malformed::Length)) => return self.wrong_length(bytes),
+                Some(Err(reason)) => return malformed_line(bytes, reason, self.is_at_end),
                 None if bytes.len() >= MAX_HEADER => return Found::Malformed(Malformed::HeaderTooLong),
                 None if self.is_at_end => return Found::Malformed(Malformed::HeaderCut),
                 None => return Found::NeedMore,
@@ -269,8 +320,10 @@ impl<R: Read> Reader<R> {
         let Line { mut span, length, is_crlf } = line;
         let payload = span.payload as usize;
         let ending = match length {
+            // Nothing that was ever written is that long.
+            Some(length) if length > MAX_MAX_RECORD => Err(self.wrong_length(bytes)),
             Some(length) => self.known_end(bytes, payload, length),
-            None => self.search_end(bytes, payload, span.kind),
+            None => self.search_end(bytes, &line),
         };
         let Ending { payload_end, separator } = match ending {
             Ok(ending) => ending,
@@ -294,25 +347,90 @@ impl<R: Read> Reader<R> {
 
     /// The end of a payload whose length is known.
     fn known_end(&self, bytes: &[u8], payload: usize, length: u64) -> Result<Ending, Found> {
+        // The separator may begin earlier than the length says, but ends no earlier.
+        let skip = length.saturating_add(payload as u64).saturating_sub(SEPARATOR.len() as u64);
+        let skip = skip.max(payload as u64 - 1);
         if length.saturating_add(payload as u64) > self.options.max_record {
-            return Err(Found::TooLarge { length: length.saturating_add(payload as u64) });
+            return Err(Found::TooLarge { length: skip });
         }
         let payload_end = payload + length as usize;
-        let after = bytes.get(payload_end..).unwrap_or_default();
+        if bytes.len() < payload_end {
+            return Err(match self.is_at_end {
+                true => Found::Lost { reason: Malformed::PayloadCut, skip: bytes.len() },
+                false => Found::NeedMore,
+            });
+        }
+        let after = &bytes[payload_end..];
         match separator_at(after) {
             Some(separator) => Ok(Ending { payload_end, separator }),
-            None if self.is_at_end && bytes.len() >= payload_end && SEPARATOR.starts_with(after) => {
-                Ok(Ending { payload_end, separator: after.len() })
+            None if !may_become_separator(after) => {
+                Err(Found::Lost { reason: Malformed::WrongLength, skip: skip as usize })
             }
-            None if self.is_at_end || !may_become_separator(after) => {
-                Err(Found::Malformed(Malformed::WrongLength))
-            }
+            None if self.is_at_end => Ok(Ending { payload_end, separator: after.len() }),
             None => Err(Found::NeedMore),
         }
     }
 
+    /// Finds where a record ends whose length field cannot be right: at the
+    /// separator where the payload is whole by its own framing, so that what
+    /// is inside it is no record; where there is none, at the first separator.
+    fn wrong_length(&mut self, bytes: &[u8]) -> Found {
+        let reason = Malformed::Length;
+        let Some((line, is_crlf)) = header_line(bytes) else { return Found::Malformed(reason) };
+        let payload = line.len() + usize::from(is_crlf) + 1;
+        let kind = match line[0] {
+            b'1' => Kind::Request,
+            b'2' => Kind::Response,
+            _ => Kind::Replayed,
+        };
+        let searched = &bytes[..bytes.len().min(payload + SEARCHED_PAYLOAD)];
+        let is_all = self.is_at_end || searched.len() == payload + SEARCHED_PAYLOAD;
+        let mut from = self.scanned.max(payload);
+        loop {
+            match find_separator(searched, from, is_all) {
+                Search::At(Ending { payload_end, .. }) => {
+                    if (self.options.is_whole)(kind, &bytes[payload..payload_end]) {
+                        return Found::Lost { reason, skip: payload_end };
+                    }
+                    from = payload_end + 1;
+                }
+                Search::Open(_) if is_all => return Found::Lost { reason, skip: payload - 1 },
+                Search::Open(at) => {
+                    self.scanned = at;
+                    return Found::NeedMore;
+                }
+            }
+        }
+    }
+
+    /// Looks for a separator line that stands where the payload should: then
+    /// there is no payload. A payload may well begin with such a line.
+    fn check_payload(&mut self, bytes: &[u8], payload: usize) -> Result<(), Found> {
+        let rest = &bytes[payload - 1..];
+        let follows = match separator_at(rest) {
+            Some(separator) => what_follows(&rest[separator..], self.is_at_end),
+            None if self.is_at_end && rest.len() >= OPENING.len() && may_become_separator(rest) => {
+                Follows::Record
+            }
+            None if !self.is_at_end && may_become_separator(rest) => Follows::Unknown,
+            None => return Ok(()),
+        };
+        match follows {
+            Follows::Header(_) | Follows::Record => Err(Found::Malformed(Malformed::NoPayload)),
+            Follows::Unknown => Err(Found::NeedMore),
+            Follows::Payload => {
+                self.holds_separator = true;
+                Ok(())
+            }
+        }
+    }
+
     /// The end of a payload whose length is not known.
-    fn search_end(&mut self, bytes: &[u8], payload: usize, kind: Kind) -> Result<Ending, Found> {
+    fn search_end(&mut self, bytes: &[u8], line: &Line) -> Result<Ending, Found> {
+        let (payload, kind) = (line.span.payload as usize, line.span.kind);
+        if self.scanned == 0 {
+            self.check_payload(bytes, payload)?;
+        }
         // A payload may be empty: its separator's line feed is then the header's own.
         let mut from = self.scanned.max(payload);
         loop {
@@ -328,7 +446,7 @@ impl<R: Read> Reader<R> {
             let ending = match search {
                 Search::At(ending) => ending,
                 Search::Open(_) if self.is_at_end => {
-                    let left = partial_separator(&bytes[payload..]);
+                    let left = partial_separator(&bytes[payload..], line.is_crlf);
                     return Ok(Ending { payload_end: bytes.len() - left, separator: left });
                 }
                 Search::Open(_) => return Err(Found::NeedMore),
@@ -354,6 +472,7 @@ impl<R: Read> Reader<R> {
             if is_end {
                 return Ok(ending);
             }
+            self.holds_separator = true;
             from = next - 1;
         }
     }
@@ -406,7 +525,7 @@ impl<R: Read> Source for Reader<R> {
                     next = block.filled;
                 }
             }
-            if self.is_skipping && block.is_empty() {
+            if next > 0 && block.is_empty() {
                 // What is skipped needs no room, however long it is.
                 block.buffer.copy_within(next..block.filled, 0);
                 block.filled -= next;
@@ -419,6 +538,9 @@ impl<R: Read> Source for Reader<R> {
         self.position.byte = block.origin.byte + next as u64;
         if self.is_at_end {
             self.finish(block);
+        }
+        if std::mem::take(&mut self.lacks_length) {
+            block.write_lengths();
         }
         match self.failure.take_if(|_| block.is_empty()) {
             Some(error) => Err(error),
@@ -452,6 +574,9 @@ enum Follows {
 
 /// A separator line with the line feed before it, but without what ends it.
 const OPENING: &[u8] = SEPARATOR.split_at(SEPARATOR.len() - 1).0;
+
+/// A separator line without what ends it.
+const MONKEYS: &[u8] = OPENING.split_at(1).1;
 
 static FINDER: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(OPENING));
 
@@ -499,34 +624,73 @@ fn may_become_separator(bytes: &[u8]) -> bool {
 }
 
 /// How many bytes at the end of the input are the beginning of a separator.
-fn partial_separator(bytes: &[u8]) -> usize {
+fn partial_separator(bytes: &[u8], is_crlf: bool) -> usize {
+    let text = bytes.strip_suffix(b"\r").filter(|text| text.ends_with(OPENING)).unwrap_or(bytes);
     // A lone line feed is payload: it may well be a message's own.
-    (2..SEPARATOR.len()).rev().find(|&length| bytes.ends_with(&SEPARATOR[..length])).unwrap_or(0)
+    let found = (2..SEPARATOR.len()).rev().find(|&length| text.ends_with(&SEPARATOR[..length]));
+    let Some(found) = found else { return 0 };
+    let has_return = is_crlf && text[..text.len() - found].ends_with(b"\r");
+    found + bytes.len() - text.len() + usize::from(has_return)
 }
 
-/// Length of the empty lines that `bytes` begins with.
-fn blank_lines(bytes: &[u8]) -> usize {
+/// Length of what `bytes` begins with that neither is nor hides a record:
+/// empty lines, and separator lines after that of the record before.
+fn filler(bytes: &[u8], is_at_end: bool) -> usize {
     let mut length = 0;
     loop {
-        match &bytes[length..] {
-            [b'\n', ..] => length += 1,
-            [b'\r', b'\n', ..] => length += 2,
-            _ => return length,
+        let rest = &bytes[length..];
+        length += match rest {
+            [b'\n', ..] => 1,
+            [b'\r', b'\n', ..] => 2,
+            _ => match rest.strip_prefix(MONKEYS) {
+                Some([b'\n', ..]) => MONKEYS.len() + 1,
+                Some([b'\r', b'\n', ..]) => MONKEYS.len() + 2,
+                Some([] | [b'\r']) if is_at_end => rest.len(),
+                _ => return length,
+            },
         }
+    }
+}
+
+/// How many NULs `bytes` begins with: what a file system leaves of data that
+/// it did not write before the machine stopped.
+fn nuls(bytes: &[u8]) -> usize {
+    bytes.iter().position(|&byte| byte != 0).unwrap_or(bytes.len())
+}
+
+/// A line at the front that is no header. It is all that is lost where a
+/// header line follows at once; otherwise its payload goes with it.
+fn malformed_line(bytes: &[u8], reason: Malformed, is_at_end: bool) -> Found {
+    let end = memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
+    let rest = &bytes[end..];
+    match Line::at(rest) {
+        Some(Ok(_)) => Found::Noise(reason, end),
+        None if !is_at_end && rest.len() < MAX_HEADER => Found::NeedMore,
+        _ => Found::Malformed(reason),
     }
 }
 
 /// Tells what follows a separator.
 fn what_follows(bytes: &[u8], is_at_end: bool) -> Follows {
-    let bytes = &bytes[blank_lines(bytes)..];
-    if let Some(Ok(line)) = Line::at(bytes) {
+    let mut rest = bytes;
+    loop {
+        rest = &rest[filler(rest, is_at_end)..];
+        let nuls = nuls(&rest[..rest.len().min(MAX_HEADER)]);
+        match nuls {
+            0 => break,
+            // No payload of text goes on like this.
+            MAX_HEADER => return Follows::Record,
+            _ => rest = &rest[nuls..],
+        }
+    }
+    if let Some(Ok(line)) = Line::at(rest) {
         return Follows::Header(line);
     }
-    match header_line(bytes) {
+    match header_line(rest) {
         Some((line, _)) if Header::is_broken(line) => Follows::Record,
-        None if bytes.is_empty() && is_at_end => Follows::Record,
-        None if bytes.len() < MAX_HEADER && !is_at_end => Follows::Unknown,
-        None if is_at_end && Header::is_broken(bytes) => Follows::Record,
+        None if rest.is_empty() && is_at_end => Follows::Record,
+        None if rest.len() < MAX_HEADER && !is_at_end => Follows::Unknown,
+        None if is_at_end && Header::is_broken(rest) => Follows::Record,
         _ => Follows::Payload,
     }
 }

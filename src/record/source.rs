@@ -38,6 +38,11 @@ pub struct Intake {
     pub malformed: u64,
     /// The first of them, and the rule it breaks.
     pub first_malformed: Option<(Position, Malformed)>,
+    /// Records lost because the length in their header is wrong, or because
+    /// the input ends before it. Nothing inside them is handed out.
+    pub lost: u64,
+    /// The first of them, and what is wrong.
+    pub first_lost: Option<(Position, Malformed)>,
     /// Records skipped because they are longer than `--max-record`.
     pub too_large: u64,
     /// The first of them.

@@ -95,6 +95,41 @@ fn as_read(record: &Record, text: &[u8]) -> Record {
     Record { latency: Header::parse(line).unwrap().latency, ..record.clone() }
 }
 
+/// A record's text with this length in its header.
+fn with_length(record: &Record, length: i64, is_crlf: bool) -> Vec<u8> {
+    let (end, separator) =
+        if is_crlf { ("\r\n", "\r\n🐵🙈🙉\r\n") } else { ("\n", "\n🐵🙈🙉\n") };
+    let digit = char::from(record.kind.digit());
+    let head = format!("{digit} a1 {} 5 {length}{end}", record.timestamp);
+    [head.as_bytes(), &record.payload, separator.as_bytes()].concat()
+}
+
+/// The text of records that all have their length.
+fn with_lengths(records: &[Record], is_crlf: bool) -> Vec<u8> {
+    records.iter().flat_map(|record| with_length(record, record.payload.len() as i64, is_crlf)).collect()
+}
+
+/// What may stand between records and is none.
+fn noise() -> impl Strategy<Value = &'static [u8]> {
+    prop::sample::select(vec![
+        &b""[..],
+        b"\n",
+        b"\r\n\r\n",
+        "🐵🙈🙉\n".as_bytes(),
+        "\n🐵🙈🙉\n\n🐵🙈🙉\r\n".as_bytes(),
+        &[0; 5],
+        &[0; 3000],
+        "\0\0\n🐵🙈🙉\n\0".as_bytes(),
+        b"a line of a log\n",
+        b"1 deadbeef soon 0\n",
+        "9 deadbeef 1 0\nGET / HTTP/1.1\r\n\r\n\n🐵🙈🙉\n".as_bytes(),
+        "2 deadbeef 1 0\n🐵🙈🙉\n".as_bytes(),
+        "1 deadbeef 1 0\r\n🐵🙈🙉\r\n".as_bytes(),
+        "1 deadbeef 1 0 99999999999999\nGET!\n🐵🙈🙉\n".as_bytes(),
+        "1 deadbeef 1 0 99999999999999999999\nx\n🐵🙈🙉\n1 f 1 2\nforged\n🐵🙈🙉\ny!\n🐵🙈🙉\n".as_bytes(),
+    ])
+}
+
 proptest! {
     #[test]
     fn what_is_written_is_read_back(records in prop::collection::vec(record(), 0..12)) {
@@ -120,6 +155,86 @@ proptest! {
         let whole = read_all(Reader::new(&text[..], options));
         let pieces = read_all(Reader::new(Pieces { bytes: &text, sizes, turn: 0 }, options));
         prop_assert_eq!(whole, pieces);
+    }
+
+    #[test]
+    fn what_passes_reads_the_same_beside_any_neighbour(parts in prop::collection::vec(payload(), 0..8)) {
+        let text = [b"1 a 1 1\n".to_vec(), parts.concat()].concat();
+        let mut reader = Reader::new(&text[..], options());
+        let mut block = Block::new();
+        while reader.read_block(&mut block).unwrap() {
+            for (index, view) in block.iter().enumerate() {
+                prop_assert!(view.header.length.is_some() || !block::holds_separator(view.payload));
+                let run = block.runs_in(index..index + 1).next().unwrap();
+                let alone = [run.bytes(), b"2 b 7 7\nlast!\n"].concat();
+                let (read, intake) = read_text(&alone);
+                prop_assert_eq!(read.len(), 2);
+                prop_assert_eq!(&read[0].payload, view.payload);
+                prop_assert_eq!(intake.malformed, 0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_cut_recording_with_lengths_yields_no_record_that_was_not_in_it(
+        records in prop::collection::vec(record(), 1..6),
+        cut in any::<prop::sample::Index>(),
+        is_crlf in any::<bool>(),
+    ) {
+        let text = with_lengths(&records, is_crlf);
+        let cut = cut.index(text.len() + 1);
+        let (read, intake) = read_text(&text[..cut]);
+        prop_assert!(read.len() <= records.len());
+        for (read, record) in read.iter().zip(&records) {
+            prop_assert_eq!(&read.payload, &record.payload);
+        }
+        prop_assert_eq!(intake.malformed + intake.lost <= 1, true);
+        let (whole, _) = read_text(&text);
+        prop_assert_eq!(whole.len(), records.len());
+    }
+
+    #[test]
+    fn a_length_off_by_one_costs_its_own_record_alone(
+        records in prop::collection::vec(record(), 1..6),
+        at in any::<prop::sample::Index>(),
+        off in prop_oneof![Just(-1_i64), Just(1)],
+        is_crlf in any::<bool>(),
+    ) {
+        let at = at.index(records.len());
+        let length = records[at].payload.len() as i64 + off;
+        prop_assume!(length >= 0);
+        // A carriage return before the separator may be the payload's or the separator's.
+        prop_assume!(off < 0 || !is_crlf);
+        prop_assume!(off > 0 || !records[at].payload.ends_with(b"\r"));
+        let text = [
+            with_lengths(&records[..at], is_crlf),
+            with_length(&records[at], length, is_crlf),
+            with_lengths(&records[at + 1..], is_crlf),
+        ]
+        .concat();
+        let (read, intake) = read_text(&text);
+        let payloads: Vec<_> = read.iter().map(|record| &record.payload).collect();
+        let mut expected: Vec<_> = records.iter().map(|record| &record.payload).collect();
+        expected.remove(at);
+        prop_assert_eq!(payloads, expected);
+        prop_assert_eq!(intake.lost, 1);
+    }
+
+    #[test]
+    fn noise_between_records_loses_none_of_the_neighbours(
+        records in prop::collection::vec(record(), 1..6),
+        noise in prop::collection::vec(noise(), 7),
+        is_crlf in any::<bool>(),
+    ) {
+        let mut text = noise[0].to_vec();
+        for (record, noise) in records.iter().zip(&noise[1..]) {
+            text.extend_from_slice(&with_length(record, record.payload.len() as i64, is_crlf));
+            text.extend_from_slice(noise);
+        }
+        let (read, _) = read_text(&text);
+        let payloads: Vec<_> = read.iter().map(|record| &record.payload).collect();
+        let expected: Vec<_> = records.iter().map(|record| &record.payload).collect();
+        prop_assert_eq!(payloads, expected);
     }
 
     #[test]
@@ -224,13 +339,34 @@ fn a_length_field_keeps_a_forged_record_inside_its_body() {
 }
 
 #[test]
-fn a_lying_length_does_not_hide_the_next() {
-    for length in ["2", "5", "30", "4000000"] {
+fn a_wrong_length_costs_one_record_and_what_lies_within_it() {
+    let cases = [
+        ("2", &["good"][..], Malformed::WrongLength),
+        ("4", &["good"], Malformed::WrongLength),
+        ("16", &["good"], Malformed::WrongLength),
+        ("30", &[], Malformed::WrongLength),
+        ("4000000", &[], Malformed::PayloadCut),
+        // Nothing is that long, so nothing is known to lie within it.
+        ("99999999999", &["good"], Malformed::Length),
+        ("99999999999999999999999", &["good"], Malformed::Length),
+        ("-1", &["good"], Malformed::Length),
+    ];
+    for (length, expected, reason) in cases {
         let text = format!("1 a 1 2 {length}\nbad\n🐵🙈🙉\n1 b 1 2\ngood\n🐵🙈🙉\n");
         let (read, intake) = payloads(&text);
-        assert_eq!(read, ["good"], "{length}");
-        assert_eq!(intake.first_malformed.unwrap().1, Malformed::WrongLength, "{length}");
+        assert_eq!(read, expected, "{length}");
+        assert_eq!(intake.first_lost.map(|(_, reason)| reason), Some(reason), "{length}");
+        assert_eq!((intake.lost, intake.malformed), (1, 0), "{length}");
     }
+}
+
+#[test]
+fn the_end_of_a_record_of_impossible_length_is_found_by_its_framing() {
+    let forged = "x\n🐵🙈🙉\n1 f 1 2\nforged\n🐵🙈🙉\n";
+    let text = format!("1 a 1 2 99999999999\n{forged}y!\n🐵🙈🙉\n1 b 1 2\ngood\n🐵🙈🙉\n");
+    assert_eq!(payloads(&text).0, ["good"]);
+    let (long, next) = ("z".repeat(2 << 20), "\n🐵🙈🙉\n1 b 1 2\ngood\n🐵🙈🙉\n");
+    assert_eq!(payloads(&format!("1 a 1 2 99999999999\n{long}{next}")).0, ["good"]);
 }
 
 #[test]
@@ -243,6 +379,10 @@ fn the_last_record_needs_no_separator() {
         ("1 a 1 2\nhalf\n", "half\n", true),
         ("1 a 1 2 4\nabcd", "abcd", false),
         ("1 a 1 2 4\nabcd\n🐵", "abcd", false),
+        ("1 a 1 2 4\r\nabcd\r\n🐵", "abcd", false),
+        ("1 a 1 2 4\r\nabcd\r\n🐵🙈🙉\r", "abcd", false),
+        ("1 a 1 2\r\nwhole!\r\n🐵", "whole!", false),
+        ("1 a 1 2\r\nwhole!\r\n🐵🙈🙉\r", "whole!", false),
     ] {
         let (read, intake) = payloads(text);
         assert_eq!(read, [payload], "{text:?}");
