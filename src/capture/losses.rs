@@ -14,12 +14,22 @@ impl Ledger {
     /// as it should: connections of other protocols, addresses without any, and
     /// why a recording is empty.
     pub fn losses(&self, is_quiet: bool) -> Option<String> {
+        self.losses_by(is_quiet, "--max-message")
+    }
+
+    /// Messages that were cut because they are longer than the limit.
+    pub fn cut(&self) -> u64 {
+        self.requests.cut + self.responses.cut
+    }
+
+    /// The same as [`Ledger::losses`] for a tool whose limit for messages is another option.
+    pub fn losses_by(&self, is_quiet: bool, limit: &str) -> Option<String> {
         let mut parts = Vec::new();
         self.unread(&mut parts);
         if !is_quiet {
             self.unmet(&mut parts);
         }
-        self.lost_messages(&mut parts);
+        self.lost_messages(&mut parts, limit);
         self.lost_bytes(&mut parts);
         let unseen: u64 = self.connections.other.values().sum();
         if unseen > 0 && !is_quiet {
@@ -68,7 +78,7 @@ impl Ledger {
         }
     }
 
-    fn lost_messages(&self, parts: &mut Vec<String>) {
+    fn lost_messages(&self, parts: &mut Vec<String>, limit: &str) {
         for (messages, one, many) in
             [(&self.requests, "request", "requests"), (&self.responses, "response", "responses")]
         {
@@ -80,7 +90,7 @@ impl Ledger {
                 ));
             }
             if messages.cut > 0 {
-                parts.push(format!("{} cut at --max-message", count(messages.cut, one, many)));
+                parts.push(format!("{} cut at {limit}", count(messages.cut, one, many)));
             }
             if messages.incomplete > 0 {
                 parts.push(format!("{} recorded with parts missing", count(messages.incomplete, one, many)));

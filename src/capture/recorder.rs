@@ -16,6 +16,9 @@ use crate::tcp::{Counters, Flags, Id, Key, Limits, Seq, Side, Table};
 /// unless messages larger than a quarter of this are asked for.
 const MAX_BYTES: usize = 24 << 20;
 
+/// The same where the limit for messages is large: more only for a single message.
+const MOST_BYTES: usize = 1 << 30;
+
 /// Bytes of out-of-order segments of one direction.
 const MAX_OUT_OF_ORDER: usize = 4 << 20;
 
@@ -51,7 +54,8 @@ pub struct Recorder {
 impl Recorder {
     /// A recorder that has seen nothing.
     pub fn new(options: Options) -> Self {
-        let max_bytes = MAX_BYTES.max(options.max_message.saturating_mul(4));
+        let max_bytes = options.max_message.saturating_mul(4).min(MOST_BYTES.max(options.max_message));
+        let max_bytes = MAX_BYTES.max(max_bytes);
         Recorder {
             decoder: Decoder::new(FragmentLimits::default()),
             table: Table::new(options.max_connections, max_bytes),

@@ -307,11 +307,13 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     if let Some(path) = &args.stats_json {
         write_json(path, &ledger, &table).with_context(|| path.display().to_string())?;
     }
+    // Where an input fails, what the others hold is counted all the same.
+    let counted = match args.count {
+        true => writeln!(std::io::stdout(), "{}", tally.written).context("standard output"),
+        false => Ok(()),
+    };
     result?;
-    if args.count {
-        writeln!(std::io::stdout(), "{}", tally.written).context("standard output")?;
-    }
-    Ok(Exit::Done)
+    counted.map(|()| Exit::Done)
 }
 
 /// Says what was lost that the user did not ask to lose.
@@ -379,6 +381,7 @@ fn ledger(tally: &Tally, intake: &Intake) -> Ledger {
         .total("requests forgotten before a response", tally.forgotten)
         .total("responses after --window", tally.late)
         .total("malformed records skipped", intake.malformed)
+        .total("records of a wrong length lost", intake.lost)
         .total("records larger than --max-record skipped", intake.too_large)
         .total("unfinished last records", u64::from(intake.unfinished.is_some()))
         .total("bytes read", intake.bytes)

@@ -389,6 +389,7 @@ fn ledger(end: &End, written: u64) -> Ledger {
         .total("records no longer known to --dedup", counts.forgotten)
         .total("runs in temporary files", counts.runs)
         .total("malformed records skipped", intake.malformed)
+        .total("records of a wrong length lost", intake.lost)
         .total("records larger than --max-record skipped", intake.too_large)
         .total("unfinished last records", u64::from(intake.unfinished.is_some()))
         .total("bytes read", intake.bytes)

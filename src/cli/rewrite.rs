@@ -240,6 +240,7 @@ fn ledger(tally: &Tally, rules: &[(&'static str, Rule)], intake: &Intake) -> Led
     }
     ledger
         .total("malformed records skipped", intake.malformed)
+        .total("records of a wrong length lost", intake.lost)
         .total("records larger than --max-record skipped", intake.too_large)
         .total("unfinished last records", u64::from(intake.unfinished.is_some()))
         .total("bytes read", intake.bytes)

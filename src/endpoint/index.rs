@@ -3,8 +3,8 @@
 //! `FILE.idx` is text of one line a fact:
 //!
 //! ```text
-//! gor-index 1
-//! file LENGTH DIGEST
+//! gor-index 2
+//! file LENGTH MODIFIED DIGEST
 //! total RECORDS REQUESTS RESPONSES REPLAYED EARLIEST LATEST
 //! until RECORD BYTE
 //! at OFFSET RECORD BYTE REQUESTS RESPONSES REPLAYED EARLIEST LATEST RELATED
@@ -19,12 +19,15 @@
 //! first record that shares an exchange with one of these. `until` is where the
 //! stream ends: the number after its last record's, and its length.
 //!
-//! The digest covers the file's beginning, its end and places between, so that
-//! an index is told from that of another file, or of the same before it changed.
+//! MODIFIED is when the file was changed last, in nanoseconds since the Unix
+//! epoch. The digest covers the file's beginning, its end and places between. By
+//! both an index is told from that of another file, or of the same before it
+//! changed: an edit that keeps the length and misses the samples changes the time.
 
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -45,7 +48,7 @@ const MAX_OPEN: usize = 1 << 17;
 /// Longest sidecar that is read: more than [`MAX_GROUPS`] of the longest lines.
 const MAX_SIDECAR: u64 = 32 << 20;
 
-const MAGIC: &str = "gor-index 1\n";
+const MAGIC: &str = "gor-index 2\n";
 
 /// Records that follow each other, and when they were.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -118,16 +121,21 @@ impl Index {
         let sidecar = File::open(sidecar(path)).ok()?;
         let mut text = String::new();
         sidecar.take(MAX_SIDECAR).read_to_string(&mut text).ok()?;
-        let (index, digest) = Index::parse(&text)?;
-        let (length, found) = seal(path).ok()?;
-        (length == index.length && found == digest).then_some(index)
+        let (index, seal) = Index::parse(&text)?;
+        (Seal::of(path).ok()? == seal).then_some(index)
     }
 
-    /// Reads the sidecar's text: the index, and the digest of its file.
-    fn parse(text: &str) -> Option<(Index, String)> {
+    /// The time of the earliest record; none where there is no record.
+    pub(super) fn earliest(&self) -> Option<i64> {
+        self.groups.iter().map(|group| group.earliest).min()
+    }
+
+    /// Reads the sidecar's text: the index, and what tells its file.
+    fn parse(text: &str) -> Option<(Index, Seal)> {
         let mut lines = text.strip_prefix(MAGIC)?.strip_suffix("end\n")?.lines();
         let mut file = lines.next()?.strip_prefix("file ")?.split(' ');
-        let (length, digest) = (file.next()?.parse().ok()?, file.next()?.to_owned());
+        let length = file.next()?.parse().ok()?;
+        let seal = Seal { length, modified: file.next()?.parse().ok()?, digest: file.next()?.to_owned() };
         // The totals are for people.
         lines.next()?.strip_prefix("total ")?;
         let mut end = lines.next()?.strip_prefix("until ")?.split(' ');
@@ -141,7 +149,7 @@ impl Index {
                 && one.start.record.checked_add(one.records()) == Some(next.start.record)
         });
         let begins = groups.first().is_none_or(|first| first.start.record == 1);
-        (is_ordered && begins && records == end.record).then_some((Index { groups, length, end }, digest))
+        (is_ordered && begins && records == end.record).then_some((Index { groups, length, end }, seal))
     }
 
     /// Where the records stand whose own timestamps are from `since` to
@@ -291,11 +299,10 @@ impl Builder {
 
     /// Writes the sidecar of the file, which is complete.
     pub(super) fn write(&self, path: &Path) -> io::Result<()> {
-        let (length, digest) = seal(path)?;
-        std::fs::write(sidecar(path), self.text(length, &digest))
+        std::fs::write(sidecar(path), self.text(&Seal::of(path)?))
     }
 
-    fn text(&self, length: u64, digest: &str) -> String {
+    fn text(&self, seal: &Seal) -> String {
         let mut total = Group::at(Position { record: 1, byte: 0 });
         for group in &self.groups {
             total.extend(group);
@@ -303,7 +310,8 @@ impl Builder {
         let [requests, responses, replayed] = total.kinds;
         let (earliest, latest) = (total.earliest, total.latest);
         // Writing into a string cannot fail.
-        let mut text = format!("{MAGIC}file {length} {digest}\n");
+        let Seal { length, modified, digest } = seal;
+        let mut text = format!("{MAGIC}file {length} {modified} {digest}\n");
         let times = if total.records() == 0 { String::new() } else { format!(" {earliest} {latest}") };
         let _ = writeln!(text, "total {} {requests} {responses} {replayed}{times}", total.records());
         let _ = writeln!(text, "until {} {}", self.next.record, self.next.byte);
@@ -335,30 +343,43 @@ const EDGE: u64 = 1 << 16;
 const SAMPLES: u64 = 16;
 const SAMPLE: u64 = 1 << 12;
 
-/// The length of a file, and a digest by which it is known again.
-fn seal(path: &Path) -> io::Result<(u64, String)> {
-    let mut file = File::open(path)?;
-    let length = file.metadata()?.len();
-    let mut digest = Sha256::new();
-    let mut take = |from: u64, bytes: u64| -> io::Result<()> {
-        let mut sample = Vec::new();
-        file.seek(SeekFrom::Start(from))?;
-        (&file).take(bytes).read_to_end(&mut sample)?;
-        digest.update(&sample);
-        Ok(())
-    };
-    take(0, EDGE)?;
-    if length > 2 * EDGE {
-        for sample in 1..=SAMPLES {
-            take(length / (SAMPLES + 1) * sample, SAMPLE)?;
+/// What a file is known by.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Seal {
+    length: u64,
+    /// Nanoseconds since the Unix epoch.
+    modified: i128,
+    digest: String,
+}
+
+impl Seal {
+    fn of(path: &Path) -> io::Result<Seal> {
+        let mut file = File::open(path)?;
+        let found = file.metadata()?;
+        let length = found.len();
+        let modified = i128::from(found.mtime()) * 1_000_000_000 + i128::from(found.mtime_nsec());
+        let mut digest = Sha256::new();
+        let mut take = |from: u64, bytes: u64| -> io::Result<()> {
+            let mut sample = Vec::new();
+            file.seek(SeekFrom::Start(from))?;
+            (&file).take(bytes).read_to_end(&mut sample)?;
+            digest.update(&sample);
+            Ok(())
+        };
+        take(0, EDGE)?;
+        if length > 2 * EDGE {
+            for sample in 1..=SAMPLES {
+                take(length / (SAMPLES + 1) * sample, SAMPLE)?;
+            }
         }
+        take(length.saturating_sub(EDGE), EDGE)?;
+        let digest = digest.finalize().iter().fold(String::new(), |mut text, byte| {
+            // Writing into a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        });
+        Ok(Seal { length, modified, digest })
     }
-    take(length.saturating_sub(EDGE), EDGE)?;
-    let digest = digest.finalize().iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    });
-    Ok((length, digest))
 }
 
 #[cfg(test)]

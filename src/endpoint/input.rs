@@ -108,7 +108,10 @@ impl Input {
         let records = match Format::of(&beginning) {
             Format::Capture => {
                 let tap: Tap = (name.clone(), Box::new(|| Ok(Box::new(bytes))));
-                let options = capture::Options { has_responses: true, ..capture::Options::default() };
+                // A message becomes a record: what limits one limits the other.
+                let max_message = usize::try_from(how.max_record).unwrap_or(usize::MAX);
+                let options =
+                    capture::Options { has_responses: true, max_message, ..capture::Options::default() };
                 Records::Capture(Box::new(capture::Source::new(std::iter::once(tap), options)))
             }
             Format::Gor => {
@@ -192,7 +195,7 @@ impl Input {
             (how.tell)(&Notice::Unfinished { place, intake });
         }
         if let Records::Capture(capture) = &self.records
-            && let Some(losses) = &capture.ledger().losses(false)
+            && let Some(losses) = &capture.ledger().losses_by(false, "--max-record")
         {
             (how.tell)(&Notice::Lost { place, losses });
         }
@@ -214,6 +217,15 @@ impl Input {
             }
             (Some(error), None) | (None, Some(error)) => return Err(error),
             (None, None) => {}
+        }
+        if let Records::Capture(capture) = &self.records
+            && let cut @ 1.. = capture.ledger().cut()
+        {
+            let text = format!(
+                "{cut} messages were cut: they are larger than {} bytes; --max-record raises the limit",
+                how.max_record
+            );
+            return Err(Error::Invalid(text));
         }
         if intake.records == 0 && intake.bytes > 0 {
             let text = format!("no record in it; it looks like {}", resembles(&self.beginning));

@@ -1,9 +1,11 @@
 //! What a place's name on the command line means.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::index::Index;
 use crate::{Error, Result};
 
 /// Something that can be read.
@@ -32,6 +34,7 @@ const SERVICES: [&str; 6] = ["s3://", "kafka://", "tcp://", "tls://", "ws://", "
 const BESIDE: [&str; 5] = [".idx", ".tmp", ".part", ".swp", "~"];
 
 /// A place, and whether it was only found in a directory that was named.
+#[derive(Clone)]
 pub(super) struct Found {
     pub(super) place: Place,
     pub(super) is_below: bool,
@@ -40,12 +43,15 @@ pub(super) struct Found {
 /// The places that `names` mean, in their order; none at all means standard
 /// input.
 ///
-/// Shell patterns (`*`, `?`, `[…]`) become the files that match, sorted. A
+/// Shell patterns (`*`, `?`, `[…]`) become the files that match, in order. A
 /// name that exists as it stands is that file, whatever it looks like. A
 /// pattern that matches nothing is an error.
 ///
-/// A directory becomes the files below it at any depth, in the order of their
-/// paths. As `grep -r` does, links in it are not followed, so that nothing is
+/// The files of a pattern or a directory come in the order of their earliest
+/// records where each has an index beside it, and of their paths otherwise.
+/// Numbers in paths are compared by value: `x_2` comes before `x_10`.
+///
+/// A directory becomes the files below it at any depth. As `grep -r` does, links in it are not followed, so that nothing is
 /// read twice; hidden files and directories, indexes and temporary files
 /// (`.idx`, `.tmp`, `.part`, `.swp`, `~`) are left out. One without any file
 /// is an error.
@@ -88,7 +94,7 @@ pub(super) fn refuse_services(name: &str) -> Result<()> {
 fn expand_pattern(pattern: &str, places: &mut Vec<Found>) -> Result<()> {
     let invalid =
         |error: glob::PatternError| Error::Usage(format!("{pattern}: not a file pattern: {}", error.msg));
-    let before = places.len();
+    let mut paths = Vec::new();
     for path in glob::glob(pattern).map_err(invalid)? {
         let path = path.map_err(|error| {
             let place = error.path().display().to_string();
@@ -96,12 +102,16 @@ fn expand_pattern(pattern: &str, places: &mut Vec<Found>) -> Result<()> {
         })?;
         // `x.gor*` means the recordings, not the index beside each.
         if !is_beside(&path) || is_beside(Path::new(pattern)) {
-            add(path, places)?;
+            paths.push(path);
         }
     }
-    if places.len() == before {
+    if paths.is_empty() {
         return Err(Error::Invalid("no file matches this pattern".into()).at(pattern));
     }
+    paths.sort_by(|one, other| by_path(one, other));
+    let before = places.len();
+    paths.into_iter().try_for_each(|path| add(path, places))?;
+    sort_by_time(&mut places[before..]);
     Ok(())
 }
 
@@ -116,6 +126,7 @@ fn add(path: PathBuf, places: &mut Vec<Found>) -> Result<()> {
     if places.len() == before {
         return Err(Error::Invalid("no file in this directory".into()).at(path.display().to_string()));
     }
+    sort_by_time(&mut places[before..]);
     Ok(())
 }
 
@@ -127,7 +138,9 @@ fn add_below(directory: &Path, places: &mut Vec<Found>) {
         places.push(Found { place: Place::File(directory.to_owned()), is_below: true });
         return;
     };
-    entries.sort_by_key(fs::DirEntry::file_name);
+    entries.sort_by(|one, other| {
+        by_number(one.file_name().as_encoded_bytes(), other.file_name().as_encoded_bytes())
+    });
     for entry in entries {
         let path = entry.path();
         if entry.file_name().as_encoded_bytes().starts_with(b".") {
@@ -143,6 +156,103 @@ fn add_below(directory: &Path, places: &mut Vec<Found>) {
     }
 }
 
+/// Puts a set of files in the order of their earliest records, where all of
+/// them have an index that says when that was. Others stay as they are.
+fn sort_by_time(places: &mut [Found]) {
+    if places.len() < 2 {
+        return;
+    }
+    let earliest = |found: &Found| match &found.place {
+        Place::File(path) => Index::load(path)?.earliest(),
+        Place::Standard => None,
+    };
+    let Some(times) = places.iter().map(earliest).collect::<Option<Vec<_>>>() else { return };
+    let mut timed: Vec<_> = times.into_iter().zip(places.iter().cloned()).collect();
+    timed.sort_by_key(|(time, _)| *time);
+    for (place, (_, found)) in places.iter_mut().zip(timed) {
+        *place = found;
+    }
+}
+
+/// The order of paths: that of their parts, one after the other.
+fn by_path(one: &Path, other: &Path) -> Ordering {
+    let parts = |path: &'_ Path| -> Vec<Vec<u8>> {
+        path.iter().map(|part| part.as_encoded_bytes().to_vec()).collect()
+    };
+    let (one, other) = (parts(one), parts(other));
+    let differing = one.iter().zip(&other).map(|(one, other)| by_number(one, other)).find(|o| o.is_ne());
+    differing.unwrap_or(one.len().cmp(&other.len()))
+}
+
+/// The order of names: byte by byte, but numbers by their value.
+fn by_number(one: &[u8], other: &[u8]) -> Ordering {
+    let (mut left, mut right) = (one, other);
+    while let (Some(&a), Some(&b)) = (left.first(), right.first()) {
+        let order = if a.is_ascii_digit() && b.is_ascii_digit() {
+            let (a, b) = (cut_number(&mut left), cut_number(&mut right));
+            a.len().cmp(&b.len()).then(a.cmp(b))
+        } else {
+            (left, right) = (&left[1..], &right[1..]);
+            a.cmp(&b)
+        };
+        if order.is_ne() {
+            return order;
+        }
+    }
+    // `x_01` and `x_1` are different names of one number.
+    left.len().cmp(&right.len()).then(one.cmp(other))
+}
+
+/// Cuts off the number that a text begins with: its digits without leading zeros.
+fn cut_number<'a>(text: &mut &'a [u8]) -> &'a [u8] {
+    let end = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
+    let (number, rest) = text.split_at(end);
+    *text = rest;
+    let zeros = number.iter().take_while(|&&digit| digit == b'0').count();
+    &number[zeros..]
+}
+
 fn is_beside(path: &Path) -> bool {
     BESIDE.iter().any(|end| path.as_os_str().as_encoded_bytes().ends_with(end.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_are_ordered_as_people_order_them() {
+        let ordered = [
+            "a/x_9.gor",
+            "a_1/x.gor",
+            "x.gor",
+            "x_0.gor",
+            "x_1.gor",
+            "x_01.gor",
+            "x_2.gor",
+            "x_2_1.gor",
+            "x_10.gor",
+            "x_18446744073709551616.gor",
+            "x_99999999999999999999999.gor",
+            "x_a.gor",
+        ];
+        let mut sorted: Vec<_> = ordered.iter().rev().map(Path::new).collect();
+        sorted.sort_by(|one, other| by_path(one, other));
+        assert_eq!(sorted, ordered.map(Path::new));
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_names_is_one(mut names in prop::collection::vec("[a0-2_]{0,6}", 3)) {
+            let order = |one: &String, other: &String| by_number(one.as_bytes(), other.as_bytes());
+            names.sort_by(order);
+            for (at, one) in names.iter().enumerate() {
+                for (other_at, other) in names.iter().enumerate() {
+                    let expected = if one == other { Ordering::Equal } else { at.cmp(&other_at) };
+                    prop_assert_eq!(order(one, other), expected);
+                }
+            }
+        }
+    }
 }

@@ -112,7 +112,7 @@ impl Notice<'_> {
 
     /// Whether it is the usual course of things.
     pub fn is_detail(&self) -> bool {
-        matches!(self, Notice::Replaced(_) | Notice::StaleIndex(_))
+        matches!(self, Notice::Replaced(_))
     }
 }
 
@@ -136,7 +136,10 @@ impl fmt::Display for Notice<'_> {
             }
             Notice::Lost { place, losses } => write!(f, "{place}: {losses}"),
             Notice::StaleIndex(place) => {
-                write!(f, "{place}: the index beside it does not match it and is not used")
+                write!(
+                    f,
+                    "{place}: the index beside it does not match it and is not used; --index writes a new one"
+                )
             }
             Notice::Awaited(place) => write!(f, "{place}: waiting for this file to appear"),
             Notice::Truncated(place) => {

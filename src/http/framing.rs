@@ -231,9 +231,9 @@ impl Framer {
         }
     }
 
-    /// Whether `bytes` hold a whole message. For a framer that was not used before.
+    /// Whether `bytes` are one whole message and nothing after it. For a framer that was not used before.
     pub fn is_whole(self, bytes: &[u8]) -> bool {
-        matches!(self.measure(bytes), Ok(Some(_)))
+        self.measure(bytes) == Ok(Some(bytes.len()))
     }
 
     /// Whether the head was consumed, so that the questions below have answers.

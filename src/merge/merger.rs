@@ -11,7 +11,7 @@ use super::counts::{Counted, Counts};
 use super::failures::Failures;
 use super::lane::{Batch, Input, Key, Lane, both};
 use super::spill::{RunReader, Spill};
-use super::ties::settle;
+use super::ties::{has_open_response, settle};
 use crate::record::{Block, Intake, Source};
 use crate::{Error, Result};
 
@@ -313,8 +313,10 @@ impl Merge {
 
     /// Takes more records of this time, if there are any, to be settled.
     fn gather(&mut self, time: i64) -> bool {
-        if self.tied.bytes().len() > MOST_TIED {
-            self.unsettled += 1;
+        // One large record is enough for that, but only more of its time could be in the wrong place.
+        let has_more = self.heads.peek().is_some_and(|Reverse((key, _))| key.time == time);
+        if has_more && self.tied.bytes().len() > MOST_TIED {
+            self.unsettled += u64::from(has_open_response(&self.tied));
             return false;
         }
         let Some(Reverse((key, slot))) = self.heads.pop_if_first(time) else { return false };

@@ -1,9 +1,17 @@
 //! Records of one time: they keep their order, but that a response comes after its request.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use crate::record::{Block, Kind};
+
+/// Whether a response among these may belong to a request that comes after them.
+pub(super) fn has_open_response(ties: &Block) -> bool {
+    let mut requests = HashSet::new();
+    let is_request = |kind| kind == Kind::Request;
+    requests.extend(ties.iter().filter(|view| is_request(view.header.kind)).map(|view| view.header.id));
+    ties.iter().any(|view| !is_request(view.header.kind) && !requests.contains(view.header.id))
+}
 
 /// The order in which records of one time are to be written, or `None` where
 /// that is how they stand.

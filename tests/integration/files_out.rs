@@ -278,7 +278,7 @@ fn an_index_is_made_beside_each_file_and_goes_on_with_it() {
             .ends_with(0)
             .is_silent();
         let index = std::fs::read_to_string(folder.path(&format!("{name}.idx"))).unwrap();
-        assert!(index.starts_with("gor-index 1\n") && index.contains("\ntotal 12000 12000 0 0 "), "{index}");
+        assert!(index.starts_with("gor-index 2\n") && index.contains("\ntotal 12000 12000 0 0 "), "{index}");
         assert!(index.lines().filter(|line| line.starts_with("at ")).count() >= 4, "{index}");
         run("gor-filter", &["-o", &path, "--append"], requests(0, 1).as_bytes()).ends_with(0);
         let ran = run("gor-filter", &["-o", &path, "--index", "--append"], requests(0, 1).as_bytes());

@@ -29,6 +29,11 @@ fn build(records: &[(u8, usize, i64)], every: u64) -> (Builder, Block) {
     (builder, block)
 }
 
+/// What a file of this length is known by.
+fn seal(length: u64) -> Seal {
+    Seal { length, modified: -1, digest: "digest".to_owned() }
+}
+
 fn records() -> impl Strategy<Value = Vec<(u8, usize, i64)>> {
     prop::collection::vec((0..20_u8, 0..3_usize, -50..50_i64), 0..80)
 }
@@ -43,7 +48,7 @@ proptest! {
     ) {
         let (builder, block) = build(&records, every);
         let length = block.bytes().len() as u64;
-        let (index, _) = Index::parse(&builder.text(length, "digest")).expect("what is written is read");
+        let (index, _) = Index::parse(&builder.text(&seal(length))).expect("what is written is read");
         let is_within = |time: i64| since.is_none_or(|since| since <= time) && until.is_none_or(|until| time <= until);
         let wanted: Vec<u8> =
             records.iter().filter(|(_, _, time)| is_within(*time)).map(|(id, _, _)| *id).collect();
@@ -92,19 +97,29 @@ fn an_index_is_that_of_its_file_as_it_is() {
     let index = Index::load(&path).expect("it matches");
     assert_eq!(index.range(None, None).map(|part| part.records), Some(9000));
 
+    let written_at = std::fs::metadata(&path).unwrap().modified().unwrap();
+    // All but the time may look the same.
+    let write = |text: &[u8]| {
+        std::fs::write(&path, text).unwrap();
+        File::options().write(true).open(&path).unwrap().set_modified(written_at).unwrap();
+    };
     let middle = block.bytes().len() / 34 * 2;
     for (what, at) in
         [("the first byte", 0), ("the last byte", block.bytes().len() - 1), ("a sample", middle)]
     {
         let mut changed = block.bytes().to_vec();
         changed[at] ^= 1;
-        std::fs::write(&path, changed).unwrap();
+        write(&changed);
         assert_eq!(Index::load(&path), None, "{what}");
     }
-    std::fs::write(&path, [block.bytes(), b"x"].concat()).unwrap();
+    write(&[block.bytes(), b"x"].concat());
     assert_eq!(Index::load(&path), None, "a byte more");
-    std::fs::write(&path, block.bytes()).unwrap();
+    write(block.bytes());
     assert_eq!(Index::load(&path), Some(index), "as it was");
+    let later = written_at + std::time::Duration::from_nanos(1);
+    File::options().write(true).open(&path).unwrap().set_modified(later).unwrap();
+    assert_eq!(Index::load(&path), None, "edited where no sample is taken");
+    File::options().write(true).open(&path).unwrap().set_modified(written_at).unwrap();
     let text = std::fs::read(sidecar(&path)).unwrap();
     std::fs::write(sidecar(&path), &text[..text.len() / 2]).unwrap();
     assert_eq!(Index::load(&path), None, "half an index");
@@ -122,7 +137,7 @@ fn the_index_of_a_file_of_any_length_is_bounded_and_still_right() {
         builder.place(noted, number);
     }
     assert!(builder.groups.len() <= MAX_GROUPS);
-    let (index, _) = Index::parse(&builder.text(total, "digest")).unwrap();
+    let (index, _) = Index::parse(&builder.text(&seal(total))).unwrap();
     assert_eq!(index.range(None, None).unwrap().records, total);
     let resumed = Builder::resume(index);
     assert_eq!(resumed.next.record, total + 1);

@@ -190,6 +190,7 @@ impl Target {
             "-" => return Ok(Target::Standard),
             _ => {}
         }
+        naming::refuse_foreign(name)?;
         let (format, compression) = naming::of_name(name);
         let template = Template::parse(name, instance).map_err(|error| Error::Usage(error.to_string()))?;
         Ok(match template.fixed() {

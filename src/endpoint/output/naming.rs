@@ -8,6 +8,7 @@ use crate::conversation::PacketSink;
 use crate::endpoint::format::Compression;
 use crate::packet::FileFormat;
 use crate::record::Sink;
+use crate::{Error, Result};
 
 /// What a file that is written holds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -22,6 +23,12 @@ pub(super) enum Format {
 const FORMATS: [(&str, Format); 2] =
     [(".pcap", Format::Capture(FileFormat::Pcap)), (".pcapng", Format::Capture(FileFormat::Pcapng))];
 
+/// Ends of names, before that of a compression, under which people expect text.
+const TEXTS: [&str; 3] = ["gor", "txt", "log"];
+
+/// Longest end of a name that is taken for one that says what the file holds.
+const LONGEST_EXTENSION: usize = 8;
+
 /// The ends that ask for compression.
 const COMPRESSIONS: [(&str, Compression); 2] = [(".gz", Compression::Gzip), (".zst", Compression::Zstd)];
 
@@ -35,6 +42,30 @@ pub(super) fn of_name(name: &str) -> (Format, Compression) {
     let format =
         FORMATS.iter().find(|(end, _)| name.ends_with(end)).map_or(Format::Gor, |(_, format)| *format);
     (format, compression)
+}
+
+/// Refuses a name whose end says that the file holds something that is not
+/// written here: `x.har`, `x.zip`. Ends that say nothing are of no concern:
+/// those with numbers alone, with template fields, or longer than extensions are.
+pub(super) fn refuse_foreign(name: &str) -> Result<()> {
+    let (bare, _) = compression(name);
+    let file = bare.rsplit('/').next().unwrap_or(bare);
+    let Some((_, end)) = file.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()) else { return Ok(()) };
+    let is_extension = end.len() <= LONGEST_EXTENSION
+        && end.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        && end.bytes().any(|byte| byte.is_ascii_alphabetic());
+    let is_known = TEXTS.contains(&end) || FORMATS.iter().any(|(known, _)| known[1..] == *end);
+    if !is_extension || is_known {
+        return Ok(());
+    }
+    // A device or a pipe may be called anything.
+    if std::fs::metadata(name).is_ok_and(|found| !found.is_file()) {
+        return Ok(());
+    }
+    Err(Error::Usage(format!(
+        "{name}: .{end} files are not written here; name it .gor, .txt, .log (recordings as text), .pcap or \
+         .pcapng, and .gz or .zst after that to compress"
+    )))
 }
 
 /// A name without the end that asks for compression, and that.
@@ -118,6 +149,37 @@ mod tests {
             (".hidden", ".hidden_3"),
         ] {
             assert_eq!(chunk(path, 3), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_promises_another_format_is_refused() {
+        for name in
+            ["x.har", "x.zip", "x.bz2", "a.b/x.json", "x.json.gz", "x.gor.xz", "%Y.har", "x.7z", "x.GOR"]
+        {
+            let error = refuse_foreign(name).expect_err(name);
+            assert!(error.is_usage() && error.to_string().contains(".pcapng"), "{error}");
+        }
+        for name in [
+            "x",
+            "x.gor",
+            "x.txt",
+            "x.log",
+            "x.gz",
+            "x.zst",
+            "x.gor.zst",
+            "x.pcap.gz",
+            "x.pcapng",
+            ".hidden",
+            "a.zip/x",
+            "x.1",
+            "x.2026-11-24",
+            "x.%Y",
+            "/dev/null",
+            "x.",
+            "x.gor-before-noon",
+        ] {
+            assert!(refuse_foreign(name).is_ok(), "{name}");
         }
     }
 
