@@ -308,12 +308,9 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         write_json(path, &ledger, &table).with_context(|| path.display().to_string())?;
     }
     // Where an input fails, what the others hold is counted all the same.
-    let counted = match args.count {
-        true => writeln!(std::io::stdout(), "{}", tally.written).context("standard output"),
-        false => Ok(()),
-    };
+    let counted = if args.count { writeln!(std::io::stdout(), "{}", tally.written) } else { Ok(()) };
     result?;
-    counted.map(|()| Exit::Done)
+    counted.context("standard output").map(|()| Exit::Done)
 }
 
 /// Says what was lost that the user did not ask to lose.

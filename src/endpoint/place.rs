@@ -167,9 +167,9 @@ fn sort_by_time(places: &mut [Found]) {
         Place::Standard => None,
     };
     let Some(times) = places.iter().map(earliest).collect::<Option<Vec<_>>>() else { return };
-    let mut timed: Vec<_> = times.into_iter().zip(places.iter().cloned()).collect();
-    timed.sort_by_key(|(time, _)| *time);
-    for (place, (_, found)) in places.iter_mut().zip(timed) {
+    let mut sorted: Vec<_> = times.into_iter().zip(places.iter().cloned()).collect();
+    sorted.sort_by_key(|(time, _)| *time);
+    for (place, (_, found)) in places.iter_mut().zip(sorted) {
         *place = found;
     }
 }
@@ -228,8 +228,8 @@ mod tests {
             "a_1/x.gor",
             "x.gor",
             "x_0.gor",
-            "x_1.gor",
             "x_01.gor",
+            "x_1.gor",
             "x_2.gor",
             "x_2_1.gor",
             "x_10.gor",

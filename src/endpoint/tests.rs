@@ -376,7 +376,7 @@ fn an_index_that_lies_is_told_and_not_used() {
     assert_eq!((payloads, error), (vec!["two".to_owned(), "one".to_owned()], None));
     assert_eq!(
         folder.plain(&told.concat()),
-        "indexed: the index beside it does not match it and is not used"
+        "indexed: the index beside it does not match it and is not used; --index writes a new one"
     );
 }
 

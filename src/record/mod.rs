@@ -15,6 +15,7 @@
 mod block;
 mod header;
 mod reader;
+mod separator;
 mod sink;
 mod source;
 

@@ -1,12 +1,15 @@
 //! Bytes in, blocks of records out: tolerant, bounded, and never fooled by a body.
 
 use std::io::{ErrorKind, Read};
-use std::sync::LazyLock;
 
-use memchr::{memchr, memmem};
+use memchr::memchr;
 
 use super::block::{Block, Span};
 use super::header::{Header, Kind, MAX_HEADER, Malformed, SEPARATOR};
+use super::separator::{
+    Ending, MONKEYS, OPENING, Search, filler, find_separator, may_become_separator, nuls, partial_separator,
+    separator_at,
+};
 use super::source::{Intake, Source};
 use crate::{Error, Position, Result};
 
@@ -64,6 +67,7 @@ impl Default for Options {
 /// ignored, and NULs are skipped and counted. None of this depends on how the
 /// input is cut into reads.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a state of its own")]
 pub struct Reader<R> {
     input: R,
     options: Options,
@@ -128,12 +132,6 @@ impl Line {
             is_crlf,
         }))
     }
-}
-
-/// Where a payload ends, and how long the separator after it is.
-struct Ending {
-    payload_end: usize,
-    separator: usize,
 }
 
 impl<R: Read> Reader<R> {
@@ -329,6 +327,11 @@ impl<R: Read> Reader<R> {
             Ok(ending) => ending,
             Err(found) => return found,
         };
+        if length.is_none() && (self.is_at_end || separator != SEPARATOR.len()) {
+            // What ends it is made regular, and may make a separator of its last line.
+            let end = bytes[payload..payload_end].strip_suffix(b"\r").unwrap_or(&bytes[payload..payload_end]);
+            self.holds_separator |= end == MONKEYS || end.ends_with(OPENING);
+        }
         span.payload_end = payload_end as u32;
         span.end = (payload_end + SEPARATOR.len()) as u32;
         let length = payload_end + separator;
@@ -355,10 +358,8 @@ impl<R: Read> Reader<R> {
         }
         let payload_end = payload + length as usize;
         if bytes.len() < payload_end {
-            return Err(match self.is_at_end {
-                true => Found::Lost { reason: Malformed::PayloadCut, skip: bytes.len() },
-                false => Found::NeedMore,
-            });
+            let cut = Found::Lost { reason: Malformed::PayloadCut, skip: bytes.len() };
+            return Err(if self.is_at_end { cut } else { Found::NeedMore });
         }
         let after = &bytes[payload_end..];
         match separator_at(after) {
@@ -553,13 +554,6 @@ impl<R: Read> Source for Reader<R> {
     }
 }
 
-/// What a search for a separator came to.
-enum Search {
-    At(Ending),
-    /// None before this offset; from there on more bytes are needed.
-    Open(usize),
-}
-
 /// What stands after a separator.
 enum Follows {
     /// A header line.
@@ -570,92 +564,6 @@ enum Follows {
     Payload,
     /// Too few bytes to tell.
     Unknown,
-}
-
-/// A separator line with the line feed before it, but without what ends it.
-const OPENING: &[u8] = SEPARATOR.split_at(SEPARATOR.len() - 1).0;
-
-/// A separator line without what ends it.
-const MONKEYS: &[u8] = OPENING.split_at(1).1;
-
-static FINDER: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(OPENING));
-
-/// Finds the first separator at or after `from`.
-///
-/// A line end before the separator belongs to it: a CRLF where the separator
-/// line itself ends in CRLF, a line feed otherwise. Directly after the header
-/// line (`from` is then the payload's start) that line's own end serves.
-fn find_separator(bytes: &[u8], from: usize, is_at_end: bool) -> Search {
-    let mut from = from;
-    loop {
-        let Some(at) = FINDER.find(&bytes[from..]).map(|at| from + at) else {
-            // A carriage return and half an opening may be at the end.
-            return Search::Open(bytes.len().saturating_sub(OPENING.len()).max(from));
-        };
-        match &bytes[at + OPENING.len()..] {
-            [b'\n', ..] => return Search::At(Ending { payload_end: at, separator: SEPARATOR.len() }),
-            [b'\r', b'\n', ..] => {
-                let has_return = at > from && bytes[at - 1] == b'\r';
-                let payload_end = at - usize::from(has_return);
-                let separator = SEPARATOR.len() + 1 + usize::from(has_return);
-                return Search::At(Ending { payload_end, separator });
-            }
-            [] | [b'\r'] if !is_at_end => return Search::Open(at.saturating_sub(1).max(from)),
-            _ => from = at + 1,
-        }
-    }
-}
-
-/// The length of the separator that `bytes` begins with.
-fn separator_at(bytes: &[u8]) -> Option<usize> {
-    let has_return = bytes.first() == Some(&b'\r');
-    let rest = bytes[usize::from(has_return)..].strip_prefix(OPENING)?;
-    match rest {
-        [b'\n', ..] => Some(usize::from(has_return) + SEPARATOR.len()),
-        [b'\r', b'\n', ..] => Some(usize::from(has_return) + SEPARATOR.len() + 1),
-        _ => None,
-    }
-}
-
-/// Whether more bytes could make a separator of these.
-fn may_become_separator(bytes: &[u8]) -> bool {
-    let bytes = bytes.strip_prefix(b"\r").unwrap_or(bytes);
-    SEPARATOR.starts_with(bytes) || bytes.strip_prefix(OPENING) == Some(b"\r")
-}
-
-/// How many bytes at the end of the input are the beginning of a separator.
-fn partial_separator(bytes: &[u8], is_crlf: bool) -> usize {
-    let text = bytes.strip_suffix(b"\r").filter(|text| text.ends_with(OPENING)).unwrap_or(bytes);
-    // A lone line feed is payload: it may well be a message's own.
-    let found = (2..SEPARATOR.len()).rev().find(|&length| text.ends_with(&SEPARATOR[..length]));
-    let Some(found) = found else { return 0 };
-    let has_return = is_crlf && text[..text.len() - found].ends_with(b"\r");
-    found + bytes.len() - text.len() + usize::from(has_return)
-}
-
-/// Length of what `bytes` begins with that neither is nor hides a record:
-/// empty lines, and separator lines after that of the record before.
-fn filler(bytes: &[u8], is_at_end: bool) -> usize {
-    let mut length = 0;
-    loop {
-        let rest = &bytes[length..];
-        length += match rest {
-            [b'\n', ..] => 1,
-            [b'\r', b'\n', ..] => 2,
-            _ => match rest.strip_prefix(MONKEYS) {
-                Some([b'\n', ..]) => MONKEYS.len() + 1,
-                Some([b'\r', b'\n', ..]) => MONKEYS.len() + 2,
-                Some([] | [b'\r']) if is_at_end => rest.len(),
-                _ => return length,
-            },
-        }
-    }
-}
-
-/// How many NULs `bytes` begins with: what a file system leaves of data that
-/// it did not write before the machine stopped.
-fn nuls(bytes: &[u8]) -> usize {
-    bytes.iter().position(|&byte| byte != 0).unwrap_or(bytes.len())
 }
 
 /// A line at the front that is no header. It is all that is lost where a
