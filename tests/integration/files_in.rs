@@ -89,6 +89,76 @@ fn cut_gzip_gives_what_decodes_and_then_fails_after_the_other_files() {
 }
 
 #[test]
+fn a_record_cut_within_its_length_is_lost_and_nothing_in_it_comes_out() {
+    let body = "x\n🐵🙈🙉\n1 f 5 0\nDELETE /all HTTP/1.1\r\nHost: a\r\n\r\n\n🐵🙈🙉\nzzzz";
+    let whole = format!("{}1 b 1 2 {}\n{body}", record("a"), body.len());
+    for cut in [1, 5, 20, 40, body.len() - 1] {
+        let input = &whole.as_bytes()[..whole.len() - cut];
+        for tool in ["gor-filter", "gor-rewrite", "gor-merge"] {
+            let run = run(tool, &[], input);
+            run.ends_with(1).writes(record("a").as_bytes()).says("record 2").says("the input ends inside");
+        }
+        for input in [gzip(&String::from_utf8_lossy(input)), input.to_vec()] {
+            let folder = Folder::new();
+            let (cut, good) = (folder.file("cut", input), folder.file("good", record("c")));
+            let both = [record("a"), record("c")].concat();
+            run("gor-filter", &[&cut, &good], b"").ends_with(1).writes(both.as_bytes());
+        }
+    }
+}
+
+#[test]
+fn what_holds_a_separator_is_written_with_its_length_by_every_tool() {
+    let body = "x\n🐵🙈🙉\ny";
+    let input = format!("1 a 1 2\n{body}\n🐵🙈🙉\n1 b 1\n{body}\n🐵🙈🙉\n{}", record("c"));
+    let length = body.len();
+    let expected =
+        format!("1 a 1 2 {length}\n{body}\n🐵🙈🙉\n1 b 1 0 {length}\n{body}\n🐵🙈🙉\n{}", record("c"));
+    for tool in ["gor-filter", "gor-rewrite", "gor-merge"] {
+        run(tool, &[], input.as_bytes()).ends_with(0).is_silent().writes(expected.as_bytes());
+    }
+}
+
+#[test]
+fn chunks_are_read_in_their_order_and_by_time_where_that_is_known() {
+    let folder = Folder::new();
+    let input: String = (0..25).map(|number| record(&format!("{number:x}"))).collect();
+    let output = folder.name("x.gor");
+    run("gor-filter", &["--chunk-records", "2", "-o", &output], input.as_bytes()).ends_with(0);
+    for place in ["", "x_*"] {
+        run("gor-filter", &[&folder.name(place)], b"").ends_with(0).writes(input.as_bytes());
+    }
+
+    let folder = Folder::new();
+    let at = |time: u32| format!("1 a{time} {time} 0\nGET / HTTP/1.1\r\n\r\n\n🐵🙈🙉\n");
+    for (name, time) in [("a.gor", 3), ("b.gor", 1), ("c.gor", 2)] {
+        run("gor-filter", &["--index", "-o", &folder.name(name)], at(time).as_bytes()).ends_with(0);
+    }
+    let by_time = [1, 2, 3].map(at).concat();
+    run("gor-filter", &[&folder.name("*.gor")], b"").ends_with(0).writes(by_time.as_bytes());
+    // One without an index: names decide.
+    std::fs::remove_file(folder.path("b.gor.idx")).unwrap();
+    let by_name = [3, 1, 2].map(at).concat();
+    run("gor-filter", &[&folder.name("*.gor")], b"").ends_with(0).writes(by_name.as_bytes());
+}
+
+#[test]
+fn count_counts_what_could_be_read() {
+    let folder = Folder::new();
+    let good = folder.file("good", record("a").repeat(3));
+    let missing = folder.name("missing");
+    run("gor-filter", &["--count", &good, &missing], b"").ends_with(1).writes(b"3\n").says("missing");
+}
+
+#[test]
+fn a_name_of_another_format_is_refused_before_anything_is_written() {
+    let folder = Folder::new();
+    let path = folder.name("x.har");
+    run("gor-filter", &["-o", &path], record("a").as_bytes()).ends_with(2).says(".pcapng");
+    assert!(!folder.path("x.har").exists());
+}
+
+#[test]
 fn quiet_leaves_only_what_failed() {
     let folder = Folder::new();
     let input = record("a") + "9 b 1 1\nx\n🐵🙈🙉\n" + &record("c");
