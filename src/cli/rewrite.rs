@@ -14,7 +14,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
 use super::{Exit, InputOptions, OutputOptions, Verbosity, filter, signals, values};
 use crate::BadRule;
 use crate::endpoint;
-use crate::middleware::{Command, Middleware};
+use crate::middleware::{Command, Middleware, Options, Traffic};
 use crate::observe::Ledger;
 use crate::pipeline;
 use crate::record::Intake;
@@ -77,15 +77,25 @@ pub struct Args {
     ///
     /// It gets each record as a line of hex on its standard input, and writes those that go on to its
     /// standard output; see the README. Quotes and backslashes work as in a shell, but no
-    /// shell is run. That the program fails, or writes what is no record, is an error at the end.
+    /// shell is run. That the program fails, writes what is no record, or does not send back a record under its
+    /// kind and id, is an error at the end; see --middleware-may-drop.
     #[arg(long, value_name = "COMMAND", help_heading = "Middleware")]
     pub middleware: Option<Command>,
-    /// How long the program may be silent after its input ended, before it is killed.
+    /// Kill the program when it has input left, or its input ended, and it neither reads nor writes for this long.
+    ///
+    /// That is an error. A program that never ends by itself, as GoReplay's client for Node, is ended without
+    /// one: 0.5 s after its last output when every record came back, after this time when records may be dropped.
     #[arg(
         long, value_name = "DURATION", default_value = "10s", value_parser = values::duration,
         requires = "middleware", help_heading = "Middleware"
     )]
     pub middleware_timeout: Duration,
+    /// The program drops records on purpose: one that does not come back is no error.
+    ///
+    /// Needed for programs that filter, as many of GoReplay's do by not sending a record back. Without it such a
+    /// record counts as lost: it is named, and the exit status is 1. The records dropped are in the ledger (--stats).
+    #[arg(long, requires = "middleware", help_heading = "Middleware")]
+    pub middleware_may_drop: bool,
 
     #[command(flatten)]
     #[allow(missing_docs, reason = "the group has its own")]
@@ -198,8 +208,12 @@ pub fn run(command: &CommandLine) -> anyhow::Result<Exit> {
     let mut pipeline_stop = Arc::clone(&is_stopping);
     let mut traffic = None;
     if let Some(program) = &args.middleware {
-        let max_record = args.input.max_record;
-        let child = Middleware::start(program, source, args.middleware_timeout, max_record, &is_stopping)?;
+        let options = Options {
+            patience: args.middleware_timeout,
+            max_record: args.input.max_record,
+            may_drop: args.middleware_may_drop,
+        };
+        let child = Middleware::start(program, source, options, &is_stopping)?;
         traffic = Some(child.traffic());
         source = Box::new(child);
         pipeline_stop = Arc::new(AtomicBool::new(false));
@@ -212,10 +226,7 @@ pub fn run(command: &CommandLine) -> anyhow::Result<Exit> {
 
     let mut ledger = ledger(rewriting.tally(), &command.rules, &intake);
     if let Some(traffic) = traffic {
-        ledger = ledger
-            .total("records sent to the middleware", traffic.fed())
-            .total("records it sent back", traffic.returned())
-            .total("lines of it that are no records", traffic.garbage());
+        ledger = with_middleware(ledger, &traffic);
     }
     if args.stats || args.verbosity.verbose > 0 {
         super::report(&ledger);
@@ -244,6 +255,19 @@ fn ledger(tally: &Tally, rules: &[(&'static str, Rule)], intake: &Intake) -> Led
         .total("records larger than --max-record skipped", intake.too_large)
         .total("unfinished last records", u64::from(intake.unfinished.is_some()))
         .total("bytes read", intake.bytes)
+}
+
+/// What the middleware made of the records, by kind and id.
+fn with_middleware(ledger: Ledger, traffic: &Traffic) -> Ledger {
+    let balance = traffic.balance();
+    ledger
+        .total("records sent to the middleware", balance.given)
+        .part("sent back", balance.returned)
+        .part("not sent back", balance.missing)
+        .part_if_any("too many at once to follow, some not sent back", balance.unknown)
+        .total("records of its own", balance.own)
+        .total("records beyond the memory for ids, judged by their sum", balance.beyond)
+        .total("lines of it that are no records", traffic.garbage())
 }
 
 fn write_json(path: &Path, ledger: &Ledger) -> std::io::Result<()> {

@@ -1,126 +1,116 @@
-//! The child, the threads around it, and how it ended.
+//! The child, and how it ended.
 
 use std::fmt;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, PipeReader};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, ChildStdin, ChildStdout, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex};
+use std::process::{Child, ExitStatus};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process_group};
+
 use super::command::Command;
-use super::lines::{self, Garbage};
+use super::traffic::{self, Traffic};
 use crate::record::{Block, Intake, Source};
 use crate::{Error, Result};
 
 /// Blocks that wait between the reader thread and whoever takes them.
 const WAITING: usize = 2;
 
-/// A block is handed on when it is this large, or when the child pauses.
-const BLOCK: usize = 1 << 20;
-
-/// Bytes written to the child at once.
-const WRITE: usize = 1 << 16;
-
-/// A child whose input ended, that has sent back as many records as it was
-/// given, and is silent for this long, is done: clients that keep a timer
-/// running, as GoReplay's for Node does, never end by themselves.
+/// A child whose input ended, that has sent back every record it was given,
+/// and is silent for this long, is done: clients that keep a timer running, as
+/// GoReplay's for Node does, never end by themselves.
 const QUIET: Duration = Duration::from_millis(500);
 
-/// How much of a line that is no record is shown.
-const SHOWN: usize = 60;
+/// How many of the records that did not come back are named.
+const NAMED: usize = 3;
 
-/// What went to the child and came back. Shared with the threads.
-#[derive(Debug, Default)]
-pub struct Traffic {
-    fed: AtomicU64,
-    returned: AtomicU64,
-    garbage: AtomicU64,
-    is_input_over: AtomicBool,
-    intake: Mutex<Intake>,
-    failure: Mutex<Option<Error>>,
-    first_garbage: Mutex<Option<(u64, String, Garbage)>>,
+/// What is asked of the child.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How long it may neither read nor write while there is something to do for it.
+    pub patience: Duration,
+    /// Bounds a record it may answer, in bytes.
+    pub max_record: u64,
+    /// A record that does not come back is dropped on purpose, not lost.
+    pub may_drop: bool,
 }
 
-impl Traffic {
-    /// Records the child was given. Those it did not come to read count too.
-    pub fn fed(&self) -> u64 {
-        self.fed.load(Ordering::Relaxed)
-    }
-
-    /// Records the child wrote.
-    pub fn returned(&self) -> u64 {
-        self.returned.load(Ordering::Relaxed)
-    }
-
-    /// How the source failed, if it did.
-    fn failure(&self) -> Option<Error> {
-        self.failure.lock().ok().and_then(|mut failure| failure.take())
-    }
-
-    /// Lines the child wrote that are no records.
-    pub fn garbage(&self) -> u64 {
-        self.garbage.load(Ordering::Relaxed)
-    }
+/// What changes while the child works.
+#[derive(Eq, PartialEq)]
+struct Signs {
+    moved: (u64, u64),
+    unread: u64,
+    is_input_closed: bool,
 }
 
 /// The records that a child process answers with.
 ///
 /// The child is its own process group: an interrupt from the terminal reaches
 /// this program alone, which then ends the child's input and takes what it
-/// still writes. It is killed when this value is dropped.
+/// still writes. The group is killed when this value is dropped.
 #[derive(Debug)]
 pub struct Middleware {
     text: String,
     child: Child,
+    /// The reading end of its input, to see what it left unread. Closed when
+    /// the child is gone, so that the feeder does not wait for it.
+    input: Option<PipeReader>,
     blocks: Receiver<Block>,
     traffic: Arc<Traffic>,
-    patience: Duration,
-    /// All records came back, and the child waits for nothing that could come.
-    is_idle: bool,
+    options: Options,
+    /// It was killed: because it was done, or for what it did wrong.
+    killed: Option<Option<String>>,
     is_over: bool,
 }
 
 impl Middleware {
-    /// Starts the child and feeds it from `source`. After the end of its
-    /// input it may be silent for `patience` before it is killed, which is an
-    /// error unless all records came back. `max_record` bounds what it may answer, in bytes. When
-    /// `is_stopping` turns true no more is read, and the child's input ends.
+    /// Starts the child and feeds it from `source`. When `is_stopping` turns
+    /// true no more is read, and the child's input ends.
     pub fn start(
         command: &Command,
         source: impl Source + Send + 'static,
-        patience: Duration,
-        max_record: u64,
+        options: Options,
         is_stopping: &Arc<AtomicBool>,
     ) -> Result<Middleware> {
         let text = command.text().to_owned();
         let failed = |error: io::Error| Error::from(error).at(format!("the middleware {text:?}"));
-        let mut child = command
+        let (input, feeding) = io::pipe().map_err(failed)?;
+        let (answers, output) = io::pipe().map_err(failed)?;
+        rustix::io::ioctl_fionbio(&feeding, true).map_err(|error| failed(error.into()))?;
+        // The command, and with it our copies of the child's ends, is gone after this statement.
+        let child = command
             .process()
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
+            .stdin(input.try_clone().map_err(failed)?)
+            .stdout(output)
             .process_group(0)
             .spawn()
             .map_err(failed)?;
-        let traffic = Arc::new(Traffic::default());
+        let traffic = Arc::new(Traffic::new());
         let (hand_on, blocks) = sync_channel(WAITING);
-        if let Some(input) = child.stdin.take() {
-            let (traffic, is_stopping) = (Arc::clone(&traffic), Arc::clone(is_stopping));
-            thread::Builder::new()
-                .name("feeder".to_owned())
-                .spawn(move || feed(source, input, &traffic, &is_stopping))
-                .map_err(failed)?;
-        }
-        if let Some(output) = child.stdout.take() {
-            let traffic = Arc::clone(&traffic);
-            thread::Builder::new()
-                .name("answers".to_owned())
-                .spawn(move || read(output, &hand_on, &traffic, max_record))
-                .map_err(failed)?;
-        }
-        Ok(Middleware { text, child, blocks, traffic, patience, is_idle: false, is_over: false })
+        let middleware = Middleware {
+            text: text.clone(),
+            child,
+            input: Some(input),
+            blocks,
+            traffic: Arc::clone(&traffic),
+            options,
+            killed: None,
+            is_over: false,
+        };
+        let (shared, is_stopping) = (Arc::clone(&traffic), Arc::clone(is_stopping));
+        thread::Builder::new()
+            .name("feeder".to_owned())
+            .spawn(move || traffic::feed(source, feeding, &shared, &is_stopping))
+            .map_err(failed)?;
+        thread::Builder::new()
+            .name("answers".to_owned())
+            .spawn(move || traffic::read(answers, &hand_on, &traffic, options.max_record))
+            .map_err(failed)?;
+        Ok(middleware)
     }
 
     /// What went to the child and came back, also while it goes on.
@@ -130,81 +120,127 @@ impl Middleware {
 
     /// The next block, or none when the child wrote all it will.
     fn next(&mut self) -> Result<Option<Block>> {
-        let mut silent = Duration::ZERO;
-        loop {
-            let before = self.traffic.returned();
-            let is_input_over = self.traffic.is_input_over.load(Ordering::Acquire);
-            let wait = QUIET.min(self.patience);
-            match self.blocks.recv_timeout(wait) {
+        let step = QUIET.min(self.options.patience);
+        let (mut silent, mut before) = (Duration::ZERO, self.signs()?);
+        while self.killed.is_none() {
+            match self.blocks.recv_timeout(step) {
                 Ok(block) => return Ok(Some(block)),
                 Err(RecvTimeoutError::Disconnected) => return Ok(None),
-                Err(RecvTimeoutError::Timeout) if !is_input_over || before != self.traffic.returned() => {
-                    silent = Duration::ZERO;
-                }
-                Err(RecvTimeoutError::Timeout) => silent += wait,
+                Err(RecvTimeoutError::Timeout) => {}
             }
-            if silent >= wait && self.traffic.returned() >= self.traffic.fed() && self.has_read_whole() {
-                self.is_idle = true;
-                return Ok(None);
+            let now = self.signs()?;
+            let has_work = now.is_input_closed || now.unread > 0 || self.traffic.is_blocked();
+            if !has_work || now != before {
+                // Counted from the end of this step: the child is never given less.
+                (silent, before) = (Duration::ZERO, now);
+                continue;
             }
-            if silent >= self.patience {
-                return Err(self.hangs("wrote nothing more and did not end"));
+            silent += step;
+            let has_read_all = self.traffic.is_input_over() && now.unread == 0;
+            let is_done = has_read_all && !self.traffic.is_within_line();
+            let has_timed_out = silent >= self.options.patience;
+            if is_done && (self.traffic.balance().is_even() || has_timed_out && self.options.may_drop) {
+                self.kill(None)?;
+            } else if has_timed_out {
+                let patience = self.options.patience;
+                self.kill(Some(if has_read_all {
+                    format!("wrote nothing more and did not end within {patience:?} after its input ended; it was killed")
+                } else {
+                    format!("neither read its input nor wrote anything for {patience:?}; it was killed")
+                }))?;
             }
         }
+        // What it wrote until it was killed; a process that left its group may still hold its output.
+        Ok(self.blocks.recv_timeout(self.options.patience).ok())
     }
 
-    /// Whether nothing the child wrote was garbage or failed.
-    fn has_read_whole(&self) -> bool {
-        self.traffic.garbage() == 0
+    fn signs(&self) -> io::Result<Signs> {
+        let is_input_closed = self.traffic.is_input_closed();
+        Ok(Signs { moved: self.traffic.moved(), unread: self.unread()?, is_input_closed })
     }
 
-    fn hangs(&mut self, what: &str) -> Error {
-        self.is_over = true;
-        // It may have ended by itself this very moment.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        self.error(&format!("{what} within {:?} after its input ended; it was killed", self.patience))
+    /// Bytes in the pipe that the child did not read.
+    fn unread(&self) -> io::Result<u64> {
+        Ok(self.input.as_ref().map_or(Ok(0), rustix::io::ioctl_fionread)?)
+    }
+
+    /// Kills the child and what it started, because it is done or for a fault.
+    fn kill(&mut self, fault: Option<String>) -> io::Result<()> {
+        if let Some(group) = Pid::from_raw(self.child.id() as i32) {
+            // It may have ended by itself this very moment; until it is waited for, its number is not reused.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        self.killed = Some(fault);
+        self.child.wait()?;
+        Ok(())
     }
 
     /// How it ended, after its output was closed.
     fn end(&mut self) -> Result<()> {
         self.is_over = true;
-        if self.is_idle {
-            // It may have ended by itself this very moment.
-            let _ = self.child.kill();
-            self.child.wait()?;
-            return self.traffic.failure().map_or(Ok(()), Err);
+        let unread = self.unread()?;
+        let status = if self.killed.is_none() { self.wait()? } else { None };
+        self.input = None;
+        let mut faults = Vec::new();
+        if let Some(status) = status {
+            let is_early = !self.traffic.is_input_over() || unread > 0;
+            if is_early || !status.success() {
+                let early = if is_early { " before it had read all its input" } else { "" };
+                faults.push(format!("ended{early} with {}", Status(status)));
+            }
+        } else if let Some(Some(fault)) = self.killed.take() {
+            faults.push(fault);
         }
-        let status = self.wait()?;
-        if let Some(failure) = self.traffic.failure() {
-            return Err(failure);
+        self.add_losses(&mut faults);
+        let fault = (!faults.is_empty()).then(|| self.error(&faults.join("; ")));
+        match (self.traffic.take_failure(), fault) {
+            (None, None) => Ok(()),
+            (Some(error), None) | (None, Some(error)) => Err(error),
+            (Some(failure), Some(fault)) => Err(Error::Invalid(format!("{failure}; {fault}"))),
         }
-        let is_input_over = self.traffic.is_input_over.load(Ordering::Acquire);
-        if !status.success() || !is_input_over {
-            let early = if is_input_over { "" } else { " before its input did" };
-            return Err(self.error(&format!("ended{early} with {}", Status(status))));
-        }
-        let first = self.traffic.first_garbage.lock().ok().and_then(|mut first| first.take());
-        if let Some((number, line, garbage)) = first {
+    }
+
+    /// What came back is judged by kind and id.
+    fn add_losses(&self, faults: &mut Vec<String>) {
+        if let Some((number, line, garbage)) = self.traffic.first_garbage() {
             let lines = self.traffic.garbage();
-            return Err(self.error(&format!(
+            faults.push(format!(
                 "wrote {lines} lines that are no records, the first is line {number} ({line:?}): {garbage}"
-            )));
+            ));
         }
-        Ok(())
+        let balance = self.traffic.balance();
+        if self.options.may_drop || balance.is_even() {
+            return;
+        }
+        if balance.missing > 0 {
+            let first = self.traffic.first_missing(NAMED).join(", ");
+            let more = if balance.missing > NAMED as u64 { ", …" } else { "" };
+            faults.push(format!("did not send back {} records ({first}{more})", balance.missing));
+        }
+        if balance.unknown > 0 {
+            faults.push(format!(
+                "held too many records at once to follow {} of them, not all of which came back unchanged in \
+                 kind and id",
+                balance.unknown
+            ));
+        }
+        faults.push("if it drops records on purpose, give --middleware-may-drop".to_owned());
     }
 
     /// Waits for a child that closed its output.
-    fn wait(&mut self) -> Result<ExitStatus> {
+    fn wait(&mut self) -> Result<Option<ExitStatus>> {
         let step = Duration::from_millis(5);
         let mut waited = Duration::ZERO;
         loop {
             if let Some(status) = self.child.try_wait()? {
-                // Its input is broken now: the feeder notices with its next record, if there is one.
-                return Ok(status);
+                return Ok(Some(status));
             }
-            if waited >= self.patience {
-                return Err(self.hangs("closed its output and did not end"));
+            if waited >= self.options.patience {
+                let patience = self.options.patience;
+                self.kill(Some(format!(
+                    "closed its output and did not end within {patience:?}; it was killed"
+                )))?;
+                return Ok(None);
             }
             thread::sleep(step);
             waited += step;
@@ -212,20 +248,23 @@ impl Middleware {
     }
 
     fn error(&self, what: &str) -> Error {
-        let (fed, returned) = (self.traffic.fed(), self.traffic.returned());
+        let balance = self.traffic.balance();
+        let own = match balance.own {
+            0 => String::new(),
+            own => format!(", {own} of its own"),
+        };
         Error::Invalid(format!(
-            "the middleware {:?} {what} ({fed} records were sent to it, {returned} came back)",
-            self.text
+            "the middleware {:?} {what} ({} records were sent to it, {} came back{own})",
+            self.text, balance.given, balance.returned
         ))
     }
 }
 
 impl Drop for Middleware {
     fn drop(&mut self) {
-        if !self.is_over {
-            // Nobody takes what it writes any more. It may have ended by itself.
-            let _ = self.child.kill();
-            let _ = self.child.wait();
+        if !self.is_over && self.killed.is_none() {
+            // Nobody takes what it writes any more, nor asks how it ended.
+            let _ = self.kill(None);
         }
     }
 }
@@ -246,7 +285,7 @@ impl Source for Middleware {
     }
 
     fn intake(&self) -> Intake {
-        self.traffic.intake.lock().map(|intake| *intake).unwrap_or_default()
+        self.traffic.intake()
     }
 }
 
@@ -260,90 +299,5 @@ impl fmt::Display for Status {
             (None, Some(signal)) => write!(f, "signal {signal}"),
             (None, None) => self.0.fmt(f),
         }
-    }
-}
-
-/// Feeds the child until the source ends, fails, or the child reads no more.
-fn feed(mut source: impl Source, input: ChildStdin, traffic: &Traffic, is_stopping: &AtomicBool) {
-    let mut out = io::BufWriter::with_capacity(WRITE, input);
-    let (mut block, mut scratch) = (Block::new(), Vec::new());
-    let end = loop {
-        let is_over = is_stopping.load(Ordering::Relaxed);
-        let more = if is_over { Ok(false) } else { source.read_block(&mut block) };
-        if let Ok(mut intake) = traffic.intake.lock() {
-            *intake = source.intake();
-        }
-        match more {
-            Ok(true) => {}
-            end => break end.map(|_| ()),
-        }
-        for view in block.iter() {
-            if lines::write(&view, &mut out, &mut scratch).is_err() {
-                // The child is gone, and how it ended is told where its output ends.
-                return;
-            }
-            traffic.fed.fetch_add(1, Ordering::Relaxed);
-        }
-        if out.flush().is_err() {
-            return;
-        }
-    };
-    if let (Err(error), Ok(mut failure)) = (end, traffic.failure.lock()) {
-        *failure = Some(error);
-    }
-    traffic.is_input_over.store(true, Ordering::Release);
-}
-
-/// Reads what the child answers until it closes its output.
-fn read(output: ChildStdout, hand_on: &SyncSender<Block>, traffic: &Traffic, max_record: u64) {
-    // Two digits a byte, and the longest header line.
-    let longest = max_record.saturating_mul(2).saturating_add(4096);
-    let mut output = BufReader::with_capacity(WRITE, output);
-    let (mut line, mut scratch, mut block, mut number) = (Vec::new(), Vec::new(), Block::new(), 0);
-    loop {
-        line.clear();
-        let read = output.by_ref().take(longest).read_until(b'\n', &mut line);
-        let is_end = !matches!(read, Ok(1..));
-        if !is_end {
-            number += 1;
-            let is_whole = line.pop_if(|last| *last == b'\n').is_some();
-            let result = match is_whole {
-                true => lines::read(&line, &mut block, &mut scratch),
-                false if line.len() as u64 >= longest => {
-                    // What is left of the line is no record either; its length has no bound.
-                    skip_line(&mut output).map_or(Err(Garbage::Half), |()| Err(Garbage::TooLong))
-                }
-                false => Err(Garbage::Half),
-            };
-            match result {
-                Ok(()) => _ = traffic.returned.fetch_add(1, Ordering::Relaxed),
-                Err(garbage) => note_garbage(traffic, number, &line, garbage),
-            }
-        }
-        let is_pause = memchr::memchr(b'\n', output.buffer()).is_none();
-        if (is_end || is_pause || block.bytes().len() >= BLOCK)
-            && !block.is_empty()
-            && hand_on.send(std::mem::take(&mut block)).is_err()
-        {
-            // Nobody wants more; the child finds its output closed.
-            return;
-        }
-        if is_end {
-            return;
-        }
-    }
-}
-
-fn skip_line(output: &mut impl BufRead) -> io::Result<()> {
-    output.skip_until(b'\n').map(|_| ())
-}
-
-fn note_garbage(traffic: &Traffic, number: u64, line: &[u8], garbage: Garbage) {
-    traffic.garbage.fetch_add(1, Ordering::Relaxed);
-    if let Ok(mut first) = traffic.first_garbage.lock()
-        && first.is_none()
-    {
-        let shown = String::from_utf8_lossy(&line[..line.len().min(SHOWN)]).into_owned();
-        *first = Some((number, shown, garbage));
     }
 }

@@ -2,9 +2,12 @@
 //!
 //! The child gets each record on its standard input as one line of lower-case
 //! hex, `hex(header line LF payload)`, and answers the same way on its
-//! standard output. What it does not send back is dropped; what it sends back
-//! goes on, in the order it sends it, records of its own included. Its
-//! standard error is ours. That is GoReplay's protocol, byte for byte.
+//! standard output. What it sends back goes on, in the order it sends it,
+//! records of its own included. Its standard error is ours. That is GoReplay's
+//! protocol, byte for byte.
+//!
+//! What it does not send back is dropped, which is an error unless the caller
+//! says that it may. That is judged by kind and id (`outstanding.rs`).
 //!
 //! ```text
 //! source ─► feeder thread ─► child ─► reader thread ─► Middleware, a source
@@ -17,9 +20,13 @@
 mod child;
 mod command;
 mod lines;
+mod outstanding;
+mod traffic;
 
-pub use child::{Middleware, Traffic};
+pub use child::{Middleware, Options};
 pub use command::Command;
+pub use outstanding::Balance;
+pub use traffic::Traffic;
 
 #[cfg(test)]
 mod tests;

@@ -5,11 +5,17 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Command, Middleware, lines};
-use crate::record::{Block, Header, Kind, Options, Reader, Record, Records};
+use super::{Command, Middleware, Options, lines};
+use crate::record::{self, Block, Header, Kind, Reader, Record, Records};
 
 /// Long enough that only a child that hangs takes it.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+const STRICT: Options = Options { patience: PATIENCE, max_record: 1 << 20, may_drop: false };
+const MAY_DROP: Options = Options { may_drop: true, ..STRICT };
+
+/// Less than it takes a child to be silent for good.
+const IMPATIENT: Options = Options { patience: Duration::from_millis(300), ..STRICT };
 
 fn text(records: usize, payload: &str) -> Vec<u8> {
     let mut block = Block::new();
@@ -23,10 +29,10 @@ fn text(records: usize, payload: &str) -> Vec<u8> {
 }
 
 /// Sends `text` through a shell script: what comes out, and how it ended.
-fn through(script: &str, text: Vec<u8>, patience: Duration) -> (Vec<Record>, Option<String>) {
+fn through(script: &str, text: Vec<u8>, options: Options) -> (Vec<Record>, Option<String>) {
     let command: Command = format!("sh -c {}", shlex::try_quote(script).unwrap()).parse().unwrap();
-    let source = Reader::new(std::io::Cursor::new(text), Options::default());
-    let middleware = Middleware::start(&command, source, patience, 1 << 20, &Arc::default()).unwrap();
+    let source = Reader::new(std::io::Cursor::new(text), record::Options::default());
+    let middleware = Middleware::start(&command, source, options, &Arc::default()).unwrap();
     let mut records = Records::new(middleware);
     let (mut all, mut record) = (Vec::new(), Record::default());
     loop {
@@ -63,36 +69,72 @@ proptest! {
 fn what_a_child_echoes_is_what_came_however_large_the_pipes_are() {
     // Far more than both pipes hold, and larger than one block.
     let text = text(3000, &"x".repeat(1500));
-    let (records, error) = through("cat", text, PATIENCE);
+    let (records, error) = through("cat", text, STRICT);
     assert_eq!((records.len(), error), (3000, None));
     assert!(records.iter().enumerate().all(|(number, record)| record.timestamp == number as i64));
 }
 
 #[test]
 fn a_child_that_reads_all_before_it_writes_does_not_block() {
-    let (records, error) = through("x=$(cat); printf '%s\\n' \"$x\"", text(500, &"y".repeat(900)), PATIENCE);
+    let (records, error) = through("x=$(cat); printf '%s\\n' \"$x\"", text(500, &"y".repeat(900)), STRICT);
     assert_eq!((records.len(), error), (500, None));
 }
 
 #[test]
-fn what_is_not_sent_back_is_dropped() {
-    let (records, error) = through("sed -n 1~2p", text(10, "GET / HTTP/1.1\r\n\r\n"), PATIENCE);
-    assert_eq!((records.len(), error), (5, None));
+fn a_record_that_does_not_come_back_under_its_kind_and_id_is_named_unless_dropping_is_allowed() {
+    let missing = |records: usize, first: &[usize]| {
+        let ids: Vec<_> = first.iter().map(|number| format!("1 {number:024x}")).collect();
+        let more = if records > 3 { ", …" } else { "" };
+        format!("did not send back {records} records ({}{more}); if it drops", ids.join(", "))
+    };
+    let cases = [
+        ("sed -n 1~2p", 5, missing(5, &[1, 3, 5]), "5 came back)"),
+        ("sed -n '1~2{p;p}'", 10, missing(5, &[1, 3, 5]), "5 came back, 5 of its own)"),
+        ("sed -n '$!{p;p}'", 18, missing(1, &[9]), "9 came back, 9 of its own)"),
+        ("sed s/^312030/312066/", 10, missing(10, &[0, 1, 2]), "0 came back, 10 of its own)"),
+        ("sed s/^31/32/", 10, missing(10, &[0, 1, 2]), "0 came back, 10 of its own)"),
+        ("cat >/dev/null", 0, missing(10, &[0, 1, 2]), "0 came back)"),
+    ];
+    for (script, came, missing, counts) in cases {
+        let (records, error) = through(script, text(10, "GET / HTTP/1.1\r\n\r\n"), STRICT);
+        let error = error.unwrap_or_default();
+        assert!(error.contains(&missing) && error.ends_with(counts), "{script}: {error}, expected {missing}");
+        assert_eq!(records.len(), came, "{script}");
+        let (records, error) = through(script, text(10, "GET / HTTP/1.1\r\n\r\n"), MAY_DROP);
+        assert_eq!((records.len(), error), (came, None), "{script}");
+    }
+}
+
+#[test]
+fn records_of_its_own_and_another_order_are_no_fault() {
+    for script in ["tac", "sed p", "cat; echo 31206620310a"] {
+        let (records, error) = through(script, text(10, "a"), STRICT);
+        assert!(error.is_none() && records.len() >= 10, "{script}: {error:?}");
+    }
+}
+
+#[test]
+fn records_of_one_id_are_counted() {
+    let twice = [text(1, "a"), text(1, "a")].concat();
+    assert_eq!(through("cat", twice.clone(), STRICT).1, None);
+    let error = through("sed 1d", twice, STRICT).1.unwrap_or_default();
+    assert!(error.contains("did not send back 1 records (1 000000000000000000000000)"), "{error}");
 }
 
 #[test]
 fn how_a_child_failed_is_told_with_its_status_and_what_was_lost() {
     let cases = [
-        ("head -n 3; exec 0<&-; exit 7", "before its input did with exit status 7", 3),
+        ("head -n 3; exec 0<&-; exit 7", "before it had read all its input with exit status 7", 3),
         ("cat; exit 3", "ended with exit status 3 (2000 records were sent to it, 2000 came back)", 2000),
         ("cat; kill -9 $$", "ended with signal 9", 2000),
         ("head -n 2 | tr -d '\\n'; cat >/dev/null", "wrote 1 lines that are no records", 0),
         ("echo hello; cat", "the first is line 1 (\"hello\"): it is not hex", 2000),
         ("cat; printf 3120", "ends without a line feed", 2000),
         ("echo 3420610a; cat", "the kind is not 1, 2 or 3", 2000),
+        ("head -n 5; kill -9 $$", "all its input with signal 9; did not send back ", 5),
     ];
     for (script, expected, came_back) in cases {
-        let (records, error) = through(script, text(2000, &"z".repeat(200)), PATIENCE);
+        let (records, error) = through(script, text(2000, &"z".repeat(200)), STRICT);
         let error = error.unwrap_or_default();
         assert!(error.contains(expected), "{script}: {error}");
         assert_eq!(records.len(), came_back, "{script}: {error}");
@@ -100,18 +142,23 @@ fn how_a_child_failed_is_told_with_its_status_and_what_was_lost() {
 }
 
 #[test]
-fn a_child_that_hangs_after_its_input_is_killed_and_that_is_an_error_where_records_are_missing() {
+fn a_child_that_hangs_is_killed_and_what_is_missing_is_told() {
+    let after = "within 300ms after its input ended; it was killed; did not send back ";
+    let before = "neither read its input nor wrote anything for 300ms; it was killed; did not send back ";
+    // Two records fit into the pipe; of 2000 most do not, and its input stays open.
     let cases = [
-        ("cat; exec sleep 1000", 2, ""),
-        (
-            "head -n 1; cat >/dev/null; exec sleep 1000",
-            1,
-            "it was killed (2 records were sent to it, 1 came back)",
-        ),
-        ("cat; exec >&-; exec sleep 1000", 2, "closed its output and did not end"),
+        ("cat; exec sleep 1000", 2, 2, ""),
+        ("cat; sleep 1000; true", 2, 2, ""),
+        ("head -n 1; cat >/dev/null; exec sleep 1000", 2, 1, after),
+        ("read a; echo $a; echo $a; read b; exec sleep 1000", 2, 2, after),
+        ("cat; printf 31; exec sleep 1000", 2, 2, "ends without a line feed"),
+        ("cat; exec >&-; exec sleep 1000", 2, 2, "closed its output and did not end"),
+        ("exec sleep 1000", 2, 0, before),
+        ("exec sleep 1000", 2000, 0, before),
+        ("read a; echo $a; exec 0<&-; exec sleep 1000", 2000, 1, before),
     ];
-    for (script, came_back, expected) in cases {
-        let (records, error) = through(script, text(2, "a"), Duration::from_millis(300));
+    for (script, given, came_back, expected) in cases {
+        let (records, error) = through(script, text(given, &"a".repeat(200)), IMPATIENT);
         let error = error.unwrap_or_default();
         assert!(error.contains(expected) && error.is_empty() == expected.is_empty(), "{script}: {error}");
         assert_eq!(records.len(), came_back, "{script}");
@@ -119,8 +166,37 @@ fn a_child_that_hangs_after_its_input_is_killed_and_that_is_an_error_where_recor
 }
 
 #[test]
+fn where_dropping_is_allowed_a_child_must_still_read_all_and_end_well() {
+    let early = "before it had read all its input with exit status 0";
+    let cases = [
+        ("head -n 1; cat >/dev/null; exec sleep 1000", 2, ""),
+        ("exec sleep 1000", 2, "neither read its input"),
+        ("exit 0", 2, early),
+        ("read a", 2000, early),
+        ("cat >/dev/null; exit 3", 2, "exit status 3"),
+    ];
+    for (script, given, expected) in cases {
+        let options = Options { may_drop: true, ..IMPATIENT };
+        let error = through(script, text(given, &"a".repeat(200)), options).1.unwrap_or_default();
+        assert!(error.contains(expected) && error.is_empty() == expected.is_empty(), "{script}: {error}");
+        assert!(!error.contains("may-drop"), "{script}: {error}");
+    }
+}
+
+#[test]
+fn a_late_child_is_waited_for_though_as_many_records_came_as_went() {
+    // It is silent for longer than a child that has sent everything back may be.
+    let late = "read a; echo $a; echo $a; read b; sleep 0.8; echo $b";
+    let (records, error) = through(late, text(2, "a"), STRICT);
+    assert_eq!((records.len(), error), (3, None));
+    // Dropping or not: what is dropped is not known before it ends.
+    let (records, error) = through(late, text(2, "a"), MAY_DROP);
+    assert_eq!((records.len(), error), (3, None));
+}
+
+#[test]
 fn quotes_hold_an_argument_together() {
-    let (records, error) = through("test 'a b' = \"a b\" && cat", text(1, "a"), PATIENCE);
+    let (records, error) = through("test 'a b' = \"a b\" && cat", text(1, "a"), STRICT);
     assert_eq!((records.len(), error), (1, None));
     for (text, at) in [("", 0), ("  ", 2), ("node 'x", 7)] {
         assert_eq!(text.parse::<Command>().unwrap_err().at, at, "{text:?}");
@@ -130,8 +206,7 @@ fn quotes_hold_an_argument_together() {
 #[test]
 fn a_program_that_is_not_there_is_named() {
     let command: Command = "no-such-program --now".parse().unwrap();
-    let source = Reader::new(&b""[..], Options::default());
-    let error =
-        Middleware::start(&command, source, PATIENCE, 1 << 20, &Arc::default()).unwrap_err().to_string();
+    let source = Reader::new(&b""[..], record::Options::default());
+    let error = Middleware::start(&command, source, STRICT, &Arc::default()).unwrap_err().to_string();
     assert!(error.contains("no-such-program --now") && error.contains("no such file"), "{error}");
 }

@@ -92,15 +92,34 @@ fn the_output_is_the_same_on_any_number_of_threads_and_the_ledger_reconciles() {
 fn records_go_through_a_program_and_then_through_the_rules() {
     let args = ["--set-param", "q=2", "--middleware", "sed -n p"];
     assert_eq!(rewritten(&args), REQUEST.replace("q=1", "q=2"));
-    let dropped = run("gor-rewrite", &["--middleware", "sed 2d"], exchange().as_bytes());
-    dropped.ends_with(0).is_silent().writes(record(1, "a1", REQUEST).as_bytes());
+}
+
+#[test]
+fn what_a_program_does_not_send_back_is_lost_unless_it_may_drop() {
+    let request = record(1, "a1", REQUEST);
+    // The response has the request's id, and is another record.
+    for (program, output) in [("sed 2d", request.clone()), ("sed '2d;p'", request.repeat(2))] {
+        let lost = run("gor-rewrite", &["--middleware", program], exchange().as_bytes());
+        lost.ends_with(1).says("did not send back 1 records (2 a1)").says("--middleware-may-drop");
+        lost.writes(output.as_bytes());
+        let args = ["--middleware", program, "--middleware-may-drop"];
+        run("gor-rewrite", &args, exchange().as_bytes()).ends_with(0).is_silent().writes(output.as_bytes());
+    }
+    let args = ["--middleware", "sed '2d;p'", "--middleware-may-drop", "--stats"];
+    let told = run("gor-rewrite", &args, exchange().as_bytes());
+    told.ends_with(0).says("2  records sent to the middleware\n").says("1    sent back\n");
+    told.says("1    not sent back\n").says("1  records of its own\n");
+    run("gor-rewrite", &["--middleware-may-drop"], b"").ends_with(2);
 }
 
 #[test]
 fn a_program_that_fails_is_told_and_what_it_sent_back_is_written() {
     let args = ["--middleware", "sh -c 'head -n 1; cat >/dev/null; echo why >&2; exit 4'"];
     let ran = run("gor-rewrite", &args, exchange().as_bytes());
-    ran.ends_with(1).says("why\n").says("exit status 4 (2 records were sent to it, 1 came back)");
+    ran.ends_with(1)
+        .says("why\n")
+        .says("exit status 4; did not send back 1 records (2 a1)")
+        .says("(2 records were sent to it, 1 came back)");
     ran.writes(record(1, "a1", REQUEST).as_bytes());
     let ran = run("gor-rewrite", &["--middleware", "no-such-program"], exchange().as_bytes());
     ran.ends_with(1).says("the middleware \"no-such-program\": no such file");
