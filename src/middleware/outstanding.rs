@@ -21,10 +21,15 @@ const SHOWN: usize = 60;
 /// The records on their way through the child. One id may occur several
 /// times, so they are counted.
 ///
+/// Most children answer in order, so records wait in a queue, whose front is
+/// compared first; only an answer that is not there has what is queued put
+/// into the table, once for each record.
+///
 /// Records beyond the memory are followed by a count and a sum of hashes:
 /// that shows whether all of them came back, but not which did not.
 #[derive(Debug)]
 pub(super) struct Outstanding {
+    queue: Queue,
     records: HashMap<Box<[u8]>, Entry, RandomState>,
     memory: usize,
     used: usize,
@@ -44,6 +49,39 @@ struct Entry {
     count: u64,
     /// Place in the order of giving, of the first of them.
     place: u64,
+}
+
+/// Keys in the order they were given, in one buffer, each after its length.
+#[derive(Debug, Default)]
+struct Queue {
+    bytes: Vec<u8>,
+    /// Where the front begins.
+    start: usize,
+    /// How many have left it.
+    place: u64,
+}
+
+impl Queue {
+    fn push(&mut self, key: &[u8]) {
+        self.bytes.extend_from_slice(&(key.len() as u32).to_le_bytes());
+        self.bytes.extend_from_slice(key);
+    }
+
+    fn front(&self) -> Option<&[u8]> {
+        let (length, rest) = self.bytes.get(self.start..)?.split_first_chunk()?;
+        rest.get(..u32::from_le_bytes(*length) as usize)
+    }
+
+    /// Removes the front, which is `length` long.
+    fn pop(&mut self, length: usize) {
+        self.start += size_of::<u32>() + length;
+        self.place += 1;
+        // The rest moves when it is the smaller part, so that a byte moves once at most, on average.
+        if self.start * 2 > self.bytes.len() {
+            self.bytes.drain(..self.start);
+            self.start = 0;
+        }
+    }
 }
 
 /// Records without their order: equal sums are the same records.
@@ -89,6 +127,7 @@ impl Outstanding {
     /// Follows records in `memory` bytes.
     pub(super) fn new(memory: usize) -> Self {
         Outstanding {
+            queue: Queue::default(),
             records: HashMap::default(),
             memory,
             used: 0,
@@ -110,36 +149,53 @@ impl Outstanding {
     /// A record goes to the child.
     pub(super) fn give(&mut self, header: &Header<'_>) {
         self.set_key(header);
-        let place = self.given;
         self.given += 1;
-        if let Some(entry) = self.records.get_mut(&*self.key) {
-            entry.count += 1;
-            return;
-        }
         let cost = ENTRY + self.key.len();
         if self.used + cost > self.memory {
             self.beyond.add(self.records.hasher().hash_one(&*self.key));
             return;
         }
         self.used += cost;
-        self.records.insert(self.key.as_slice().into(), Entry { count: 1, place });
+        self.queue.push(&self.key);
     }
 
     /// The child wrote a record.
     pub(super) fn take(&mut self, header: &Header<'_>) {
         self.set_key(header);
-        let Some(entry) = self.records.get_mut(&*self.key) else {
-            self.own += 1;
-            if self.beyond.records > 0 {
-                self.surplus.add(self.records.hasher().hash_one(&*self.key));
+        if self.queue.front() == Some(&*self.key) {
+            self.queue.pop(self.key.len());
+        } else if !self.take_from_table() {
+            self.put_into_table();
+            if !self.take_from_table() {
+                self.own += 1;
+                if self.beyond.records > 0 {
+                    self.surplus.add(self.records.hasher().hash_one(&*self.key));
+                }
+                return;
             }
-            return;
-        };
+        }
         self.returned += 1;
+        self.used -= ENTRY + self.key.len();
+    }
+
+    /// Takes the record at hand out of the table, if it is there.
+    fn take_from_table(&mut self) -> bool {
+        let Some(entry) = self.records.get_mut(&*self.key) else { return false };
         entry.count -= 1;
         if entry.count == 0 {
             self.records.remove(&*self.key);
-            self.used -= ENTRY + self.key.len();
+        }
+        true
+    }
+
+    fn put_into_table(&mut self) {
+        while let Some(key) = self.queue.front() {
+            let (length, place) = (key.len(), self.queue.place);
+            match self.records.get_mut(key) {
+                Some(entry) => entry.count += 1,
+                None => _ = self.records.insert(key.into(), Entry { count: 1, place }),
+            }
+            self.queue.pop(length);
         }
     }
 
@@ -159,7 +215,8 @@ impl Outstanding {
 
     /// The first `number` records that are followed and have not come back, as
     /// their header lines begin: `1 a1`.
-    pub(super) fn first(&self, number: usize) -> Vec<String> {
+    pub(super) fn first(&mut self, number: usize) -> Vec<String> {
+        self.put_into_table();
         let mut missing: Vec<_> = self.records.iter().map(|(key, entry)| (entry.place, key)).collect();
         missing.sort_unstable();
         let shown = |key: &[u8]| {
