@@ -7,7 +7,7 @@ complete -c gor-rewrite -l set-param -d 'Set a parameter of the query: it takes 
 complete -c gor-rewrite -l delete-param -d 'Delete the parameters of that name from the query' -r
 complete -c gor-rewrite -l set-host -d 'Set the host: the Host header, and that of a target with scheme and host, as proxies get it' -r
 complete -c gor-rewrite -l middleware -d 'Send records through this program, by GoReplay\'s protocol' -r
-complete -c gor-rewrite -l middleware-timeout -d 'How long the program may be silent after its input ended, before it is killed' -r
+complete -c gor-rewrite -l middleware-timeout -d 'Kill the program when it has input left, or its input ended, and it neither reads nor writes for this long' -r
 complete -c gor-rewrite -l max-record -d 'Longest record accepted, up to 3gb' -r
 complete -c gor-rewrite -s o -l output -d 'Write records to this file; `-` is standard output, `null:` discards. May be repeated' -r
 complete -c gor-rewrite -l chunk-size -d 'Begin the next chunk before a file has more than so many bytes of records, counted before compression' -r
@@ -19,6 +19,7 @@ complete -c gor-rewrite -l compress-threads -d 'Compress on so many threads; up 
 complete -c gor-rewrite -l instance -d 'What %i in a name stands for; host name and process id unless given' -r
 complete -c gor-rewrite -l stats-json -d 'Write the ledger to this file, as JSON' -r -F
 complete -c gor-rewrite -l all -d 'Apply every --rewrite-url that matches, not the first alone'
+complete -c gor-rewrite -l middleware-may-drop -d 'The program drops records on purpose: one that does not come back is no error'
 complete -c gor-rewrite -l strict -d 'Fail at the first malformed record instead of skipping it'
 complete -c gor-rewrite -l follow -d 'Read files on as they grow, until interrupted, as `tail -F` does'
 complete -c gor-rewrite -l force -d 'Overwrite existing files'

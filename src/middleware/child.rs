@@ -62,8 +62,9 @@ pub struct Middleware {
     blocks: Receiver<Block>,
     traffic: Arc<Traffic>,
     options: Options,
-    /// It was killed: because it was done, or for what it did wrong.
-    killed: Option<Option<String>>,
+    /// It was killed: because it was done, or for its fault.
+    is_killed: bool,
+    fault: Option<String>,
     is_over: bool,
 }
 
@@ -98,7 +99,8 @@ impl Middleware {
             blocks,
             traffic: Arc::clone(&traffic),
             options,
-            killed: None,
+            is_killed: false,
+            fault: None,
             is_over: false,
         };
         let (shared, is_stopping) = (Arc::clone(&traffic), Arc::clone(is_stopping));
@@ -122,7 +124,7 @@ impl Middleware {
     fn next(&mut self) -> Result<Option<Block>> {
         let step = QUIET.min(self.options.patience);
         let (mut silent, mut before) = (Duration::ZERO, self.signs()?);
-        while self.killed.is_none() {
+        while !self.is_killed {
             match self.blocks.recv_timeout(step) {
                 Ok(block) => return Ok(Some(block)),
                 Err(RecvTimeoutError::Disconnected) => return Ok(None),
@@ -170,7 +172,7 @@ impl Middleware {
             // It may have ended by itself this very moment; until it is waited for, its number is not reused.
             let _ = kill_process_group(group, Signal::KILL);
         }
-        self.killed = Some(fault);
+        (self.is_killed, self.fault) = (true, fault);
         self.child.wait()?;
         Ok(())
     }
@@ -179,7 +181,7 @@ impl Middleware {
     fn end(&mut self) -> Result<()> {
         self.is_over = true;
         let unread = self.unread()?;
-        let status = if self.killed.is_none() { self.wait()? } else { None };
+        let status = if self.is_killed { None } else { self.wait()? };
         self.input = None;
         let mut faults = Vec::new();
         if let Some(status) = status {
@@ -188,8 +190,8 @@ impl Middleware {
                 let early = if is_early { " before it had read all its input" } else { "" };
                 faults.push(format!("ended{early} with {}", Status(status)));
             }
-        } else if let Some(Some(fault)) = self.killed.take() {
-            faults.push(fault);
+        } else {
+            faults.extend(self.fault.take());
         }
         self.add_losses(&mut faults);
         let fault = (!faults.is_empty()).then(|| self.error(&faults.join("; ")));
@@ -215,7 +217,10 @@ impl Middleware {
         if balance.missing > 0 {
             let first = self.traffic.first_missing(NAMED).join(", ");
             let more = if balance.missing > NAMED as u64 { ", …" } else { "" };
-            faults.push(format!("did not send back {} records ({first}{more})", balance.missing));
+            faults.push(format!(
+                "did not send back {} of {} records ({first}{more})",
+                balance.missing, balance.given
+            ));
         }
         if balance.unknown > 0 {
             faults.push(format!(
@@ -262,7 +267,7 @@ impl Middleware {
 
 impl Drop for Middleware {
     fn drop(&mut self) {
-        if !self.is_over && self.killed.is_none() {
+        if !self.is_over && !self.is_killed {
             // Nobody takes what it writes any more, nor asks how it ended.
             let _ = self.kill(None);
         }

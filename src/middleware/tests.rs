@@ -91,7 +91,7 @@ fn a_record_that_does_not_come_back_under_its_kind_and_id_is_named_unless_droppi
     let missing = |records: usize, first: &[usize]| {
         let ids: Vec<_> = first.iter().map(|number| format!("1 {number:024x}")).collect();
         let more = if records > 3 { ", …" } else { "" };
-        format!("did not send back {records} records ({}{more}); if it drops", ids.join(", "))
+        format!("did not send back {records} of 10 records ({}{more}); if it drops", ids.join(", "))
     };
     let cases = [
         ("sed -n 1~2p", 5, missing(5, &[1, 3, 5]), "5 came back)"),
@@ -124,7 +124,7 @@ fn records_of_one_id_are_counted() {
     let twice = [text(1, "a"), text(1, "a")].concat();
     assert_eq!(through("cat", twice.clone(), STRICT).1, None);
     let error = through("sed 1d", twice, STRICT).1.unwrap_or_default();
-    assert!(error.contains("did not send back 1 records (1 000000000000000000000000)"), "{error}");
+    assert!(error.contains("did not send back 1 of 2 records (1 000000000000000000000000)"), "{error}");
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn what_a_program_does_not_send_back_is_lost_unless_it_may_drop() {
     // The response has the request's id, and is another record.
     for (program, output) in [("sed 2d", request.clone()), ("sed '2d;p'", request.repeat(2))] {
         let lost = run("gor-rewrite", &["--middleware", program], exchange().as_bytes());
-        lost.ends_with(1).says("did not send back 1 records (2 a1)").says("--middleware-may-drop");
+        lost.ends_with(1).says("did not send back 1 of 2 records (2 a1)").says("--middleware-may-drop");
         lost.writes(output.as_bytes());
         let args = ["--middleware", program, "--middleware-may-drop"];
         run("gor-rewrite", &args, exchange().as_bytes()).ends_with(0).is_silent().writes(output.as_bytes());
@@ -118,7 +118,7 @@ fn a_program_that_fails_is_told_and_what_it_sent_back_is_written() {
     let ran = run("gor-rewrite", &args, exchange().as_bytes());
     ran.ends_with(1)
         .says("why\n")
-        .says("exit status 4; did not send back 1 records (2 a1)")
+        .says("exit status 4; did not send back 1 of 2 records (2 a1)")
         .says("(2 records were sent to it, 1 came back)");
     ran.writes(record(1, "a1", REQUEST).as_bytes());
     let ran = run("gor-rewrite", &["--middleware", "no-such-program"], exchange().as_bytes());
