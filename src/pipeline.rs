@@ -208,7 +208,8 @@ fn copy<S: Stage>(
             Item::Batch(ready) => ready.recv().map_err(|_| thread_lost())?,
             Item::End(all, end) => {
                 *intake = all;
-                let finished = finish(stage, sink);
+                stage.finish(sink)?;
+                let finished = if end.is_ok() { sink.finish() } else { sink.finish_failed() };
                 return end.and(finished);
             }
         };

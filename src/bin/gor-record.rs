@@ -26,7 +26,8 @@ fn record(args: &Args) -> anyhow::Result<Exit> {
     let stop = signals::stop()?;
     let reading = ReadOptions { is_stopping: Arc::clone(&stop), ..ReadOptions::default() };
     let places = endpoint::expand(&args.read)?;
-    let write = args.output.write_options(&args.read);
+    let mut write = args.output.write_options(&args.read);
+    write.reports.extend(args.stats_json.as_deref());
     let mut sink = endpoint::create(&args.output.output, &write)?;
     reading.meter.set_total(endpoint::total_size(&places));
     let meter = Arc::clone(&reading.meter);

@@ -254,7 +254,8 @@ impl Args {
         if self.count {
             return Ok(Box::new(Discard));
         }
-        let to = self.output.write_options(&self.inputs);
+        let mut to = self.output.write_options(&self.inputs);
+        to.reports.extend(self.stats_json.as_deref());
         endpoint::create(&self.output.output, &to)
     }
 }

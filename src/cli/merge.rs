@@ -138,7 +138,8 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let fan_in = fan_in(&places);
     let options = Options { fan_in, directory, is_stopping };
     let source = source(args, places, options)?;
-    let to = args.output.write_options(&args.inputs);
+    let mut to = args.output.write_options(&args.inputs);
+    to.reports.extend(args.stats_json.as_deref());
     let mut sink = endpoint::create(&args.output.output, &to)?;
 
     let mut end = End::default();
@@ -322,7 +323,7 @@ fn copy(
             }
             Some(Item::End(all, result)) => {
                 *end = all;
-                let finished = sink.finish();
+                let finished = if result.is_ok() { sink.finish() } else { sink.finish_failed() };
                 return result.and(finished);
             }
             None => {

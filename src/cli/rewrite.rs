@@ -201,7 +201,8 @@ pub fn run(command: &CommandLine) -> anyhow::Result<Exit> {
     let is_stopping = signals::stop()?;
     let reading = args.input.reading(args.verbosity, &is_stopping);
     let mut source = endpoint::open(&args.inputs, &reading)?;
-    let to = args.output.write_options(&args.inputs);
+    let mut to = args.output.write_options(&args.inputs);
+    to.reports.extend(args.stats_json.as_deref());
     let mut sink = endpoint::create(&args.output.output, &to)?;
     let drawn = super::progress(&reading.meter, &args.output.output, args.verbosity.quiet);
     // Where there is a middleware, its input is what ends; what it still answers is taken.

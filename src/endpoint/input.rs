@@ -241,7 +241,7 @@ impl Input {
 
 /// Whether a payload is exactly one HTTP message, and its length is told by
 /// its head. A response that ends with its connection is never known to end.
-fn is_whole(kind: Kind, payload: &[u8]) -> bool {
+pub(super) fn is_whole(kind: Kind, payload: &[u8]) -> bool {
     let mut framer = match kind {
         Kind::Request => Framer::request(),
         Kind::Response | Kind::Replayed => Framer::response(RequestContext::default()),

@@ -19,6 +19,12 @@ pub trait Sink {
 
     /// Hands on everything and ends the output. Nothing is written after it.
     fn finish(&mut self) -> Result<()>;
+
+    /// As [`Sink::finish`], when the source has failed: a file that was created and got no record is taken away, so
+    /// that it is not in the way of the next try.
+    fn finish_failed(&mut self) -> Result<()> {
+        self.finish()
+    }
 }
 
 impl<S: Sink + ?Sized> Sink for Box<S> {
@@ -32,5 +38,9 @@ impl<S: Sink + ?Sized> Sink for Box<S> {
 
     fn finish(&mut self) -> Result<()> {
         (**self).finish()
+    }
+
+    fn finish_failed(&mut self) -> Result<()> {
+        (**self).finish_failed()
     }
 }

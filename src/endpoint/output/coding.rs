@@ -29,7 +29,7 @@ pub(super) struct Coding {
 
 impl Coding {
     /// One whole piece.
-    fn compress(self, text: &[u8]) -> io::Result<Vec<u8>> {
+    pub(super) fn compress(self, text: &[u8]) -> io::Result<Vec<u8>> {
         if self.compression == Compression::Zstd {
             let mut compressor = zstd::bulk::Compressor::new(i32::from(self.level))?;
             compressor.include_checksum(true)?;

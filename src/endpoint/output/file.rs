@@ -211,7 +211,18 @@ impl Output {
         self.end_full_piece()
     }
 
+    /// A file that another program truncated, as `copytruncate` of logrotate does, is begun anew with a piece of its
+    /// own: what was written before is in its copy.
+    fn follow_truncation(&mut self) {
+        let is_shorter = |found: std::fs::Metadata| found.is_file() && found.len() < self.to.at;
+        if self.open.is_some() && self.to.file.metadata().is_ok_and(is_shorter) {
+            self.open = None;
+            self.to.at = self.to.file.metadata().map_or(0, |found| found.len());
+        }
+    }
+
     fn sync_piece(&mut self, text: &[u8]) -> Result<()> {
+        self.follow_truncation();
         let (mut stream, at, length) = match self.open.take() {
             Some(open) => open,
             None => (Stream::new(self.coding()).map_err(|error| self.fail(error, 0, &[]))?, self.to.at, 0),
@@ -240,6 +251,11 @@ impl Output {
         self.taken_before = self.taken;
     }
 
+    /// Ends the file after a failure: one that was created for nothing is taken away when this is dropped.
+    pub(super) fn fail_with_source(&mut self) -> Result<()> {
+        if self.to.is_new && self.taken == 0 { self.check() } else { self.finish() }
+    }
+
     /// Ends the file. Nothing is written after it.
     pub(super) fn finish(&mut self) -> Result<()> {
         if self.is_finished {
@@ -256,6 +272,11 @@ impl Output {
             self.write_text()?;
         }
         self.is_finished = true;
+        if self.to.index.is_some() && self.to.file.metadata()?.len() != self.to.at {
+            let reason =
+                "another program changed it meanwhile, so that its index would be wrong; none is written";
+            return Err(Error::Invalid(reason.to_owned()).at(self.to.place.as_str()));
+        }
         if let (Some(mut index), Some(path)) = (self.to.index.take(), &self.to.path) {
             index.place_here();
             index.write(path).map_err(|error| Error::from(error).at(format!("{}.idx", self.to.place)))?;
@@ -278,6 +299,7 @@ impl Output {
 
     /// Ends the current piece: has it compressed and written.
     fn end_piece(&mut self) -> Result<()> {
+        self.follow_truncation();
         let noted = self.to.index.as_mut().and_then(Builder::cut);
         if let Some((mut stream, at, _)) = self.open.take() {
             self.drain(0)?;

@@ -6,10 +6,12 @@
 
 mod chunks;
 mod coding;
+mod collisions;
 mod file;
 mod many;
 mod naming;
 mod opening;
+mod repair;
 mod several;
 mod sink;
 mod template;
@@ -17,6 +19,7 @@ mod ticker;
 
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +27,7 @@ use jiff::Timestamp;
 
 use self::chunks::Chunks;
 use self::coding::Pool;
+use self::collisions::Identity;
 use self::many::Many;
 use self::naming::Format;
 use self::opening::Existing;
@@ -51,6 +55,8 @@ pub struct WriteOptions<'a> {
     pub appends: bool,
     /// What is read meanwhile, and must not be written to.
     pub inputs: &'a [String],
+    /// What else is written to, besides the outputs.
+    pub reports: Vec<&'a Path>,
     /// Whether each file gets an index beside it.
     pub has_index: bool,
     /// Bytes of records, before compression, after which the next chunk begins.
@@ -83,6 +89,7 @@ impl Default for WriteOptions<'_> {
             is_forced: false,
             appends: false,
             inputs: &[],
+            reports: Vec::new(),
             has_index: false,
             chunk_size: None,
             chunk_records: None,
@@ -139,6 +146,7 @@ pub fn create(names: &[String], how: &WriteOptions<'_>) -> Result<Box<dyn Sink +
         targets.push(Target::parse(name, &instance)?);
     }
     refuse_useless(&targets, how)?;
+    refuse_collisions(&targets, how)?;
     let plan = plan(&targets, how);
     let mut sinks = Vec::with_capacity(names.len());
     for target in targets {
@@ -216,6 +224,20 @@ impl Target {
             Target::File(_, of_file) | Target::Many(_, of_file) => Some(*of_file),
         }
     }
+}
+
+/// Refuses outputs that are inputs, or each other, before anything is opened.
+fn refuse_collisions(targets: &[Target], how: &WriteOptions<'_>) -> Result<()> {
+    let outputs = targets.iter().filter_map(|target| match target {
+        Target::Standard => Some(("standard output".to_owned(), collisions::of_standard_output())),
+        // Chunks are new files.
+        Target::File(path, _) if how.chunk_size.is_none() && how.chunk_records.is_none() => {
+            Some((path.clone(), Identity::of_path(Path::new(path))))
+        }
+        _ => None,
+    });
+    let reports = how.reports.iter().map(|path| (path.display().to_string(), Identity::of_path(path)));
+    collisions::refuse(&outputs.chain(reports).collect::<Vec<_>>(), how.inputs)
 }
 
 /// Refuses what would have no effect, and levels that there are not.

@@ -1,23 +1,21 @@
 //! How files come to be written: created, overwritten by force, or added to.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::io::{self, ErrorKind, Read as _, Seek as _, Write as _};
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use super::Plan;
+use rustix::fs::{FlockOperation, OFlags};
+use rustix::io::Errno;
+
 use super::coding::{Coding, GZIP_PIECE, SMALL_PIECE, ZSTD_PIECE};
+use super::collisions::{self, Identity};
 use super::file::{Opened, Output, Pieces};
-use super::naming;
 use super::sink::FileSink;
-use crate::endpoint::bytes::open_bytes;
+use super::{Plan, naming, repair};
 use crate::endpoint::format::Compression;
 use crate::endpoint::index::{Builder, Index, sidecar};
-use crate::endpoint::place::{Place, expand};
-use crate::endpoint::reading::ReadOptions;
-use crate::record::SEPARATOR;
 use crate::{Error, Result};
 
 /// How to treat a file that is there already.
@@ -47,27 +45,24 @@ pub(super) fn file(plan: &Plan, path: &str, existing: Existing) -> Result<FileSi
         is_new,
         file,
     };
-    let mut end = &[][..];
+    let mut end = Vec::new();
     if opened.is_regular {
-        // A file that was just created is no input, whatever a pattern finds now.
-        if !is_new {
-            refuse_input(&opened.file, path, plan)?;
-        }
+        lock(&opened.file).map_err(|error| error.at(path))?;
         if existing == Existing::AsTold && !plan.appends && !is_new {
             opened.file.set_len(0).map_err(failed)?;
             opened.at = 0;
         }
         if plan.has_index && format == naming::Format::Gor {
-            opened.index = Some(index(path, opened.at)?);
+            opened.index = index(path, opened.at)?;
         }
-        if opened.at > 0 && existing == Existing::AsTold && opened.index.is_none() {
-            end = missing_end(path).map_err(|error| error.at(path))?;
+        if opened.at > 0 && existing == Existing::AsTold && format == naming::Format::Gor {
+            end = go_on(&mut opened, compression, path, plan).map_err(|error| error.at(path))?;
         }
     } else {
         opened.at = 0;
     }
     let mut output = Output::new(opened);
-    output.write(end)?;
+    output.write(&end)?;
     sink(plan, output, format, path)
 }
 
@@ -76,9 +71,15 @@ pub(super) fn standard(plan: &Plan) -> Result<FileSink> {
     let place = "standard output";
     let failed = |error: io::Error| Error::from(error).at(place);
     let mut file = File::from(io::stdout().as_fd().try_clone_to_owned().map_err(failed)?);
-    refuse_input(&file, place, plan)?;
-    let is_regular = file.metadata().map_err(failed)?.is_file();
-    let at = if is_regular { file.stream_position().map_err(failed)? } else { 0 };
+    let found = file.metadata().map_err(failed)?;
+    let is_regular = found.is_file();
+    // What is opened to be added to, as the shell does for `>>`, is written to at its end wherever it stands.
+    let appends = rustix::fs::fcntl_getfl(&file).is_ok_and(|flags| flags.contains(OFlags::APPEND));
+    let at = match (is_regular, appends) {
+        (true, true) => found.len(),
+        (true, false) => file.stream_position().map_err(failed)?,
+        (false, _) => 0,
+    };
     let (place, path) = (place.to_owned(), None);
     let opened = Opened { file, place, path, is_regular, is_new: false, at, pieces: None, index: None };
     sink(plan, Output::new(opened), naming::Format::Gor, "standard output")
@@ -108,13 +109,15 @@ fn pieces(plan: &Plan, compression: Compression) -> Option<Pieces> {
 /// The file, and whether it was created.
 fn open(plan: &Plan, path: &str, existing: Existing) -> Result<(File, bool)> {
     let failed = |error: io::Error| Error::from(error).at(path);
-    let mut created = File::create_new(path);
+    // Added to and never written into: a file that another program truncates meanwhile gets no hole.
+    let create = || OpenOptions::new().append(true).create_new(true).open(path);
+    let mut created = create();
     if plan.has_many
         && let (Err(error), Some(folder)) = (&created, Path::new(path).parent())
         && error.kind() == ErrorKind::NotFound
     {
         std::fs::create_dir_all(folder).map_err(failed)?;
-        created = File::create_new(path);
+        created = create();
     }
     match created {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
@@ -131,22 +134,20 @@ fn open(plan: &Plan, path: &str, existing: Existing) -> Result<(File, bool)> {
             "{path}: the file exists; --force overwrites it, --append adds to it"
         )));
     }
-    let goes_on = existing == Existing::GoOn || plan.appends;
+    if is_file {
+        collisions::refuse(&[(path.to_owned(), Identity::of_path(Path::new(path)))], &plan.inputs)?;
+    }
     let mut options = OpenOptions::new();
-    let options = if is_file && goes_on { options.append(true) } else { options.write(true) };
+    let options = if is_file { options.append(true) } else { options.write(true) };
     options.open(path).map(|file| (file, false)).map_err(failed)
 }
 
-/// The beginning of a file's index, or the index to go on with.
-fn index(path: &str, length: u64) -> Result<Builder> {
-    let sidecar = sidecar(Path::new(path));
+/// The beginning of a file's index, or the index to go on with: none where the file must be read for it.
+fn index(path: &str, length: u64) -> Result<Option<Builder>> {
     if length > 0 {
-        let known = Index::load(Path::new(path)).map(Builder::resume);
-        return known.ok_or_else(|| {
-            let reason = "no index matches the file, so that none can go on with it; leave out --index";
-            Error::Usage(format!("{path}: {reason}"))
-        });
+        return Ok(Index::load(Path::new(path)).map(Builder::resume));
     }
+    let sidecar = sidecar(Path::new(path));
     let is_other = File::open(&sidecar).is_ok_and(|mut file| {
         let mut first = [0; 10];
         file.read_exact(&mut first).map_or(true, |()| &first != b"gor-index ")
@@ -155,70 +156,45 @@ fn index(path: &str, length: u64) -> Result<Builder> {
         let sidecar = sidecar.display();
         return Err(Error::Usage(format!("{sidecar}: the index would be written here, but this is none")));
     }
-    Ok(Builder::new())
+    Ok(Some(Builder::new()))
 }
 
-/// What is to be written so that a file's last record ends before the next
-/// begins: nothing where it is whole.
-///
-/// A compressed file is read to its end for this: behind damaged data nothing
-/// could be read back.
-fn missing_end(path: &str) -> Result<&'static [u8]> {
-    let mut end = Vec::new();
-    let mut keep = |bytes: &[u8]| {
-        end.extend_from_slice(bytes);
-        end.drain(..end.len().saturating_sub(SEPARATOR.len()));
-    };
-    let (_, compression) = naming::of_name(path);
-    if compression == Compression::None {
-        let mut file = File::open(path)?;
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(SEPARATOR.len() as u64)))?;
-        let mut last = Vec::new();
-        file.read_to_end(&mut last)?;
-        keep(&last);
-    } else {
-        let mut bytes = open_bytes(&Place::File(path.into()), &ReadOptions::default())?;
-        let mut buffer = vec![0; 1 << 16];
-        loop {
-            match bytes.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(length) => keep(&buffer[..length]),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => {
-                    let error = Error::from(error);
-                    return Err(Error::Invalid(format!(
-                        "{error}; what is appended could not be read back: write to another file"
-                    )));
-                }
-            }
-        }
+/// Lets nobody else write to a file that is open (flock(2)). Where locks are not supported, nobody is told.
+fn lock(file: &File) -> Result<()> {
+    match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Err(Errno::WOULDBLOCK) => Err(Error::Invalid(
+            "another program is writing to it; wait for its end, or write to another file".to_owned(),
+        )),
+        _ => Ok(()),
     }
-    if end.is_empty() {
-        return Ok(&[]);
-    }
-    // A lone line feed is the payload's own.
-    let there = (2..=SEPARATOR.len()).rev().find(|&length| end.ends_with(&SEPARATOR[..length])).unwrap_or(0);
-    Ok(&SEPARATOR[there..])
 }
 
-/// Refuses an output that is one of the inputs: it would be read as it grows.
-fn refuse_input(output: &File, place: &str, plan: &Plan) -> Result<()> {
-    let output = output.metadata().map_err(|error| Error::from(error).at(place))?;
-    if !output.is_file() || plan.inputs.is_empty() {
-        return Ok(());
+/// Makes a file that another run has left end with a whole record, so that it can go on. Gives what is still to be
+/// written for that.
+fn go_on(opened: &mut Opened, compression: Compression, path: &str, plan: &Plan) -> Result<Vec<u8>> {
+    let mut builder = Builder::new();
+    let wants_index = plan.has_index && opened.index.is_none();
+    let mut reading = File::open(path)?;
+    let repair = repair::look(&mut reading, compression, wants_index.then_some(&mut builder))?;
+    if wants_index {
+        opened.index = Some(builder);
     }
-    for input in expand(&plan.inputs)? {
-        let found = match &input {
-            Place::Standard => {
-                io::stdin().as_fd().try_clone_to_owned().and_then(|input| File::from(input).metadata())
-            }
-            Place::File(path) => std::fs::metadata(path),
-        };
-        // An input that is not there is the reader's to tell.
-        if found.is_ok_and(|found| (found.dev(), found.ino()) == (output.dev(), output.ino())) {
-            return Err(Error::Usage(format!("{place}: it is also an input ({input})")));
-        }
+    if repair.at == opened.at {
+        return Ok(repair.text);
     }
-    Ok(())
+    let coding = opened.pieces.as_ref().map(|pieces| pieces.coding);
+    let bytes =
+        coding.map_or_else(|| Ok(repair.text.clone()), |coding| repair::compress(&repair.text, coding))?;
+    opened.file.set_len(repair.at)?;
+    (&opened.file).write_all(&bytes)?;
+    if let Some(index) = &mut opened.index
+        && !repair.text.is_empty()
+    {
+        repair::note(&repair.text, repair.at, index);
+    }
+    opened.at = repair.at + bytes.len() as u64;
+    if let Some(tell) = plan.tell {
+        tell(&format_args!("{path}: its end was left unfinished; it goes on after what was whole"));
+    }
+    Ok(Vec::new())
 }

@@ -52,6 +52,10 @@ impl Sink for Copies {
     fn finish(&mut self) -> Result<()> {
         self.each(|sink| sink.finish())
     }
+
+    fn finish_failed(&mut self) -> Result<()> {
+        self.each(|sink| sink.finish_failed())
+    }
 }
 
 /// Several outputs that take exchanges, or sessions, in turn.
@@ -124,6 +128,11 @@ impl Sink for Split {
         let ended = self.outputs.0.iter_mut().map(Sink::finish);
         ended.fold(Ok(()), Result::and)
     }
+
+    fn finish_failed(&mut self) -> Result<()> {
+        let ended = self.outputs.0.iter_mut().map(Sink::finish_failed);
+        ended.fold(Ok(()), Result::and)
+    }
 }
 
 /// Writes until so many bytes were written.
@@ -193,5 +202,9 @@ impl Sink for Limited {
 
     fn finish(&mut self) -> Result<()> {
         if self.is_over { Ok(()) } else { self.inner.finish() }
+    }
+
+    fn finish_failed(&mut self) -> Result<()> {
+        if self.is_over { Ok(()) } else { self.inner.finish_failed() }
     }
 }

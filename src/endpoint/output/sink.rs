@@ -58,6 +58,14 @@ impl Sink for FileSink {
         }
         lock(&self.output).finish()
     }
+
+    fn finish_failed(&mut self) -> Result<()> {
+        if self.format.is_some() {
+            // A capture begins with a header, which is no record.
+            return self.finish();
+        }
+        lock(&self.output).fail_with_source()
+    }
 }
 
 /// The file as a format sees it: bytes.
