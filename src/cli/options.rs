@@ -90,6 +90,9 @@ pub struct OutputOptions {
     #[arg(long)]
     pub force: bool,
     /// Add to existing files; to compressed ones a new gzip member or zstd frame.
+    ///
+    /// A file that a killed run left goes on after what was whole; what there is of a last record is kept, marked as
+    /// cut. While one program writes to a file, another is refused.
     #[arg(long, conflicts_with_all = ["force", "chunk_size", "chunk_records"])]
     pub append: bool,
     /// Begin the next chunk before a file has more than so many bytes of records, counted before compression.

@@ -41,44 +41,82 @@ pub(super) fn look(file: &mut File, compression: Compression, index: Option<&mut
         return Ok(Repair { at: length, text: Vec::new() });
     }
     file.seek(SeekFrom::Start(0))?;
-    let at = whole(&mut *file, 0, index)?;
+    let mut index = index;
+    let last = scan(&mut *file, 0, index.as_deref_mut());
+    let at = last.as_ref().map_or(0, |last| last.at);
     let mut rest = Vec::new();
     file.seek(SeekFrom::Start(at))?;
     file.take(MAX_TAIL as u64 + 1).read_to_end(&mut rest)?;
     if rest.len() > MAX_TAIL {
         return Err(too_much());
     }
-    Ok(match mended(&rest) {
-        Some(text) => Repair { at, text },
-        None => Repair { at: length, text: missing_end(&rest).to_vec() },
+    let whole = last.as_ref().and_then(|last| last.length_in(&rest)).unwrap_or(0);
+    if let (1.., Some(last), Some(index)) = (whole, &last, index) {
+        last.note(index);
+        index.place_here();
+    }
+    let rest = &rest[whole..];
+    Ok(match mended(rest) {
+        Some(text) => Repair { at: at + whole as u64, text },
+        None => Repair { at: length, text: missing_end(rest).to_vec() },
     })
 }
 
-/// Reads whole records, which begin at `from` in the file, into the index, and says where the last of them ends.
-fn whole(input: impl Read, from: u64, mut index: Option<&mut Builder>) -> Result<u64> {
+/// The last record that a reader finds. It may lack its end, which the reader gives it.
+struct Last {
+    /// Where it begins in the file.
+    at: u64,
+    record: Block,
+}
+
+impl Last {
+    /// How long it is in `bytes`, which begin with it and go to the end of the file; none if it is not whole.
+    fn length_in(&self, bytes: &[u8]) -> Option<usize> {
+        let payload = self.record.iter().next()?.payload.len();
+        let end = memchr::memchr(b'\n', bytes)? + 1 + payload;
+        bytes.get(end..)?.starts_with(SEPARATOR).then_some(end + SEPARATOR.len())
+    }
+
+    fn note(&self, index: &mut Builder) {
+        index.begins_at.get_or_insert(self.at);
+        self.record.iter().for_each(|view| index.note(&view));
+        if index.noted() >= GROUP_RECORDS {
+            index.place_here();
+        }
+    }
+}
+
+/// Reads records, of which the first begins at `from` in the file, and takes all but the last into the index. Damage
+/// is for who reads the file to tell.
+fn scan(input: impl Read, from: u64, mut index: Option<&mut Builder>) -> Option<Last> {
     let options = Options { max_record: MAX_MAX_RECORD, is_whole, ..Options::default() };
     let mut reader = Reader::new(input, options);
-    let (mut block, mut end) = (Block::new(), 0);
-    // Damage is for the reader to tell; what is behind it counts.
+    let (mut block, mut last) = (Block::new(), None::<Last>);
     while let Ok(true) = reader.read_block(&mut block) {
-        for view in block.iter() {
-            if !view.raw.ends_with(SEPARATOR) {
+        let count = block.len();
+        for (number, view) in block.iter().enumerate() {
+            if number + 1 < count && index.is_none() {
                 continue;
             }
-            if let Some(index) = &mut index {
-                index.begins_at.get_or_insert(from + view.position.byte);
-                index.note(&view);
-                if index.noted() >= GROUP_RECORDS {
-                    index.place_here();
-                }
+            if let (Some(last), Some(index)) = (&last, &mut index) {
+                last.note(index);
             }
-            end = view.position.byte + view.raw.len() as u64;
+            let mut record = Block::new();
+            record.push(&view.header, view.payload);
+            last = Some(Last { at: from + view.position.byte, record });
         }
     }
     if let Some(index) = index {
         index.place_here();
     }
-    Ok(from + end)
+    last
+}
+
+/// Where the last whole record of a text ends.
+fn whole(text: &[u8]) -> usize {
+    let Some(last) = scan(text, 0, None) else { return 0 };
+    let at = last.at as usize;
+    at + last.length_in(&text[at..]).unwrap_or(0)
 }
 
 /// What there is of a last record that is not whole, as a record that says so; as it is, if only its separator is
@@ -90,7 +128,8 @@ fn mended(rest: &[u8]) -> Option<Vec<u8>> {
     let end = memchr::memchr(b'\n', rest)?;
     let mut header = Header::parse(&rest[..end]).ok()?;
     let mut payload = &rest[end + 1..];
-    match header.length.and_then(|length| usize::try_from(length).ok()) {
+    let length = header.length.and_then(|length| usize::try_from(length).ok());
+    match length {
         Some(length) if length <= payload.len() => payload = &payload[..length],
         Some(_) => header.mark = Some(Mark::Cut),
         None => {
@@ -124,8 +163,7 @@ fn compressed(file: &mut File, compression: Compression, mut index: Option<&mut 
         match piece(&mut input, compression, &mut text, index.is_some()) {
             Ok(()) => {
                 if let Some(index) = &mut index {
-                    let length = whole(&text[..], 0, None)?;
-                    if length != text.len() as u64 {
+                    if whole(&text) != text.len() {
                         let reason =
                             "its compressed parts do not hold whole records, so that no index can be made";
                         return Err(Error::Usage(format!("{reason}; leave out --index")));
@@ -139,11 +177,10 @@ fn compressed(file: &mut File, compression: Compression, mut index: Option<&mut 
                 if text.len() > MAX_TAIL {
                     return Err(too_much());
                 }
-                let length = whole(&text[..], 0, None)? as usize;
-                let last = mended(&text[length..]);
-                if let Some(last) = last {
-                    text.truncate(length);
-                    text.extend_from_slice(&last);
+                let end = whole(&text);
+                if let Some(mended) = mended(&text[end..]) {
+                    text.truncate(end);
+                    text.extend_from_slice(&mended);
                 } else {
                     let end = missing_end(&text);
                     text.extend_from_slice(end);
