@@ -214,6 +214,7 @@ impl Middleware {
         if self.options.may_drop || balance.is_even() {
             return;
         }
+        let is_sole = faults.is_empty();
         if balance.missing > 0 {
             let first = self.traffic.first_missing(NAMED).join(", ");
             let more = if balance.missing > NAMED as u64 { ", …" } else { "" };
@@ -229,7 +230,9 @@ impl Middleware {
                 balance.unknown
             ));
         }
-        faults.push("if it drops records on purpose, give --middleware-may-drop".to_owned());
+        if is_sole {
+            faults.push("if it drops records on purpose, give --middleware-may-drop".to_owned());
+        }
     }
 
     /// Waits for a child that closed its output.
@@ -258,8 +261,9 @@ impl Middleware {
             0 => String::new(),
             own => format!(", {own} of its own"),
         };
+        let rest = if self.traffic.is_input_over() { "" } else { "; what follows them was not read" };
         Error::Invalid(format!(
-            "the middleware {:?} {what} ({} records were sent to it, {} came back{own})",
+            "the middleware {:?} {what} ({} records were sent to it, {} came back{own}{rest})",
             self.text, balance.given, balance.returned
         ))
     }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::record::{Block, Header, Malformed, View};
+use crate::record::{Block, Header, MAX_HEADER, Malformed, SEPARATOR, View};
 
 /// Bytes of a record that become hex at once.
 const PIECE: usize = 1 << 15;
@@ -45,6 +45,17 @@ pub(super) fn read(line: &[u8], block: &mut Block, scratch: &mut Vec<u8>) -> Res
     faster_hex::hex_decode(line, scratch).map_err(|_| Garbage::NotHex)?;
     let end = memchr::memchr(b'\n', scratch).ok_or(Garbage::NoPayload)?;
     let header = Header::parse(&scratch[..end]).map_err(Garbage::Malformed)?;
-    block.push(&header, &scratch[end + 1..]);
+    // An id this long would not fit a record's view either.
+    if end >= MAX_HEADER {
+        return Err(Garbage::Malformed(Malformed::HeaderTooLong));
+    }
+    let payload = &scratch[end + 1..];
+    block.push(&header, payload);
+    // A length may have been added: no reader would take the record.
+    let raw = block.get(block.len() - 1).raw;
+    if raw.len() - payload.len() - SEPARATOR.len() > MAX_HEADER {
+        block.pop();
+        return Err(Garbage::Malformed(Malformed::HeaderTooLong));
+    }
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::io::Write;
 pub const SEPARATOR: &[u8] = "\n🐵🙈🙉\n".as_bytes();
 
 /// Longest header line accepted, in bytes. GoReplay's are about 70.
-pub(super) const MAX_HEADER: usize = 1024;
+pub const MAX_HEADER: usize = 1024;
 
 /// What a record holds.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]

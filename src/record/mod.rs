@@ -20,7 +20,7 @@ mod sink;
 mod source;
 
 pub use block::{Block, Run, View};
-pub use header::{Header, Kind, Malformed, Mark, SEPARATOR};
+pub use header::{Header, Kind, MAX_HEADER, Malformed, Mark, SEPARATOR};
 pub use reader::{DEFAULT_MAX_RECORD, MAX_MAX_RECORD, Options, Reader};
 pub use sink::Sink;
 pub use source::{Intake, Record, Records, Source};
