@@ -265,9 +265,9 @@ fn with_middleware(ledger: Ledger, traffic: &Traffic) -> Ledger {
         .total("records sent to the middleware", balance.given)
         .part("sent back", balance.returned)
         .part("not sent back", balance.missing)
-        .part_if_any("too many at once to follow, some not sent back", balance.unknown)
+        .part_if_any("not followed, some of them not sent back", balance.unknown)
         .total("records of its own", balance.own)
-        .total("records beyond the memory for ids, judged by their sum", balance.beyond)
+        .total("records too many at once to follow one by one", balance.beyond)
         .total("lines of it that are no records", traffic.garbage())
 }
 

@@ -257,9 +257,10 @@ impl Middleware {
 
     fn error(&self, what: &str) -> Error {
         let balance = self.traffic.balance();
-        let own = match balance.own {
-            0 => String::new(),
-            own => format!(", {own} of its own"),
+        let own = match (balance.own, balance.unknown) {
+            (0, _) => String::new(),
+            (own, 0) => format!(", {own} of its own"),
+            (own, _) => format!(", {own} that were not followed or are its own"),
         };
         let rest = if self.traffic.is_input_over() { "" } else { "; what follows them was not read" };
         Error::Invalid(format!(
