@@ -180,6 +180,30 @@ fn read_any(path: &str) -> String {
 }
 
 #[test]
+fn a_shell_that_adds_to_a_full_disk_keeps_whole_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut mount = std::process::Command::new("mount");
+    mount.args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(folder.path()).stderr(Stdio::null());
+    let mounted = mount.status();
+    if !mounted.is_ok_and(|status| status.success()) {
+        eprintln!("skipped: no file system may be mounted here");
+        return;
+    }
+    let path = folder.path().join("x.gor").display().to_string();
+    std::fs::write(&path, requests(0, 10)).unwrap();
+    let input = folder.path().parent().unwrap().join(format!("{}.in", folder.path().display()));
+    std::fs::write(&input, requests(10, 40_000)).unwrap();
+    let output = OpenOptions::new().append(true).open(&path).unwrap();
+    let ran = run_with("gor-filter", &[], File::open(&input).unwrap().into(), output.into());
+    let kept = std::fs::read_to_string(&path).unwrap();
+    std::process::Command::new("umount").arg(folder.path()).status().unwrap();
+    std::fs::remove_file(&input).unwrap();
+    ran.ends_with(1).says("its last whole record is number");
+    assert!(kept.len() > 900_000 && requests(0, 40_000).starts_with(&kept), "{}", kept.len());
+    assert!(kept.ends_with(SEPARATOR));
+}
+
+#[test]
 fn a_run_that_failed_leaves_no_empty_file_in_the_way_of_the_next() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.gor").display().to_string();

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::process::Stdio;
 
+use crate::support::packets::{Side, Talk, pcap};
 use crate::support::program::{Ran, command, run};
 
 const SEPARATOR: &str = "\n🐵🙈🙉\n";
@@ -396,6 +397,34 @@ fn rules_about_time_host_sample_and_wholeness() {
     assert_eq!(sampled("50%"), sampled("1/2"));
     let cut = "1 a1 1763900000000000000 0 18 cut\nGET / HTTP/1.1\r\n\r\n".to_owned() + SEPARATOR;
     run("gor-filter", &["--complete"], cut.as_bytes()).ends_with(0).is_silent().writes(b"");
+}
+
+#[test]
+fn complete_messages_are_as_long_as_their_framing_says() {
+    let post = "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello";
+    let whole = record(1, "a1", post) + &record(1, "b2", "GET / HTTP/1.1\r\n\r\n");
+    let input = [
+        record(1, "c3", &format!("{post}more")),
+        whole.clone(),
+        record(1, "d4", &post[..post.len() - 1]),
+        record(1, "e5", "GET / HTTP/1.1\r\n\r\njunk"),
+    ];
+    run("gor-filter", &["--complete"], input.concat().as_bytes()).ends_with(0).writes(whole.as_bytes());
+}
+
+#[test]
+fn a_long_message_of_a_capture_is_whole_or_its_cut_is_said() {
+    let body = "x".repeat(6 << 20);
+    let request = format!("POST /long HTTP/1.1\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let talk = Talk::open().in_segments(Side::Client, request.as_bytes(), 16_000);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("long.pcap").display().to_string();
+    std::fs::write(&path, pcap(&talk.packets)).unwrap();
+    let ran = run("gor-filter", &[&path], b"");
+    ran.ends_with(0).is_silent();
+    assert!(ran.stdout.len() > request.len() && ran.stdout.windows(4).any(|four| four == b"POST"));
+    let ran = run("gor-filter", &["--max-record", "1mb", &path], b"");
+    ran.ends_with(1).says("cut");
 }
 
 #[test]

@@ -108,6 +108,16 @@ fn a_response_comes_after_its_request() {
 }
 
 #[test]
+fn a_large_record_among_others_is_nothing_to_be_told() {
+    let large = format!("1 bb 2 0\nPOST / HTTP/1.1\r\n\r\n{}\n🐵🙈🙉\n", "x".repeat(2_000_000));
+    let small = |id: &str, time: u64| format!("1 {id} {time} 0\nGET / HTTP/1.1\r\n\r\n\n🐵🙈🙉\n");
+    let input = small("aa", 1) + &large + &small("cc", 3);
+    for args in [&[][..], &["--sort"], &["--sort", "--memory", "1mb"]] {
+        run("gor-merge", args, input.as_bytes()).ends_with(0).is_silent().writes(input.as_bytes());
+    }
+}
+
+#[test]
 fn an_input_out_of_order_is_told_and_written_as_it_stands() {
     let ran = run("gor-merge", &[], recording("a5 b3 c9").as_bytes());
     ran.ends_with(0).says("1 records are earlier");

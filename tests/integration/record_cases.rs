@@ -3,7 +3,7 @@
 
 use crate::support::packets::Side::{Client, Server};
 use crate::support::packets::{Packet, Talk, pcap, pcap_snapped};
-use crate::support::recorder::{assert_reconciles, number, record};
+use crate::support::recorder::{Recording, assert_reconciles, number, record};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
@@ -495,6 +495,63 @@ fn after_a_pipeline_that_lost_something_exchanges_are_paired_again() {
             recording.summary()
         );
     }
+}
+
+#[test]
+fn what_is_odd_but_clear_is_recorded() {
+    let identity = "Transfer-Encoding: identity\r\nContent-Length: 2\r\n\r\nok";
+    check(vec![
+        Case::new(
+            "identity is no coding",
+            Talk::open()
+                .client(format!("POST /a HTTP/1.1\r\n{identity}"))
+                .server(format!("HTTP/1.1 200 OK\r\n{identity}"))
+                .client(get("/b"))
+                .server(OK),
+            &["1 a POST /a", "2 a 200", "1 b GET /b", "2 b 200"],
+        ),
+        Case::new(
+            "a response to what is no valid request",
+            Talk::open().client("\u{1}\u{2} nonsense\r\n\r\n").server(status("400", "")),
+            &["2 a 400"],
+        )
+        .counts(&[("/without_request", 1)]),
+        Case::new(
+            "a reset that its sender does not obey",
+            Talk::open().client(get("/a")).reset(Server).server(OK).client(get("/b")).server(OK),
+            &["1 a GET /a", "2 a 200", "1 b GET /b", "2 b 200"],
+        ),
+        Case::new(
+            "a body that a reset ends is not whole",
+            Talk::open().client(get("/a")).server("HTTP/1.0 200 OK\r\n\r\nbody").reset(Server),
+            &["1 a GET /a"],
+        )
+        .counts(&[("/responses/lost/reset", 1)]),
+        Case::new(
+            "a reset far ahead says nothing about bytes before it",
+            Talk::open()
+                .client(get("/a"))
+                .server(OK)
+                .then(Talk::between("10.0.0.2:4000", "10.0.0.1:80").from(1001, 30_000_000).reset(Server)),
+            PAIR,
+        )
+        .counts(&[("/segments/missing", 0)]),
+    ]);
+}
+
+#[test]
+fn the_two_sides_of_a_nat_have_ids_of_their_own() {
+    let outer = Talk::between("10.0.0.2:4000", "192.0.2.1:80").handshake().client(get("/a")).server(OK);
+    let inner = Talk::between("10.0.0.2:4000", "172.17.0.2:80").handshake().client(get("/a")).server(OK);
+    let both = outer.packets.iter().zip(&inner.packets).flat_map(|(one, other)| [one.clone(), other.clone()]);
+    let both = record(&["-r", "-", "--responses"], &pcap(&both.collect::<Vec<_>>()));
+    let alone = record(&["-r", "-", "--responses"], &pcap(&outer.packets));
+    let ids = |recording: &Recording| -> Vec<_> {
+        recording.records.iter().map(|record| record.header().id.to_vec()).collect()
+    };
+    let [one, other, one_answer, other_answer] = &ids(&both)[..] else { panic!("{:?}", both.summary()) };
+    assert!(one == one_answer && other == other_answer && one != other);
+    assert_eq!(ids(&alone)[0], *one);
 }
 
 #[test]
