@@ -42,11 +42,15 @@ fn exit_statuses_and_what_is_said() {
             2,
             "gor-record: there: the file exists; --force overwrites it, --append adds to it\n",
         ),
-        ("cp $SHOP in; gor-record -r in -o in --force", 2, "gor-record: in: it is also an input (in)\n"),
+        (
+            "cp $SHOP in; gor-record -r in -o in --force",
+            2,
+            "gor-record: in: it is also an input (in); write to another file\n",
+        ),
         (
             "cp $SHOP in; gor-record -r - <in >>in",
             2,
-            "gor-record: standard output: it is also an input (standard input)\n",
+            "gor-record: standard output: it is also an input (standard input); write to another file\n",
         ),
         ("gor-record -r - -r -", 2, "gor-record: standard input can be read only once, but is named twice\n"),
         (
