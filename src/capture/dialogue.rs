@@ -140,7 +140,7 @@ impl Dialogue {
     }
 
     pub(super) fn http(&mut self, key: &Key, side: Side, chunk: &Chunk<'_>, out: &mut Out<'_>) {
-        if self.client != Some(side)
+        if self.is_bare_head(side)
             && self.may_begin(side, chunk)
             && starts_response(chunk.bytes) != Some(false)
         {
@@ -253,17 +253,25 @@ impl Dialogue {
         rest: &mut &[u8],
         out: &mut Out<'_>,
     ) {
-        let is_known = self.answer.is_none_or(|answer| matches!(answer, Answer::To(_)));
-        let stream = &self.streams[side as usize];
-        if !is_known && stream.is_only_a_head() && end == Some(stream.message.head_end()) {
+        if self.is_bare_head(side) && end == Some(self.streams[side as usize].message.head_end()) {
             self.whole(key, side, rest, out);
         }
+    }
+
+    /// Whether of a response to a request that is not known the head has come, and nothing more.
+    fn is_bare_head(&self, side: Side) -> bool {
+        self.client != Some(side)
+            && self.answer.is_some_and(|answer| !matches!(answer, Answer::To(_)))
+            && self.streams[side as usize].is_only_a_head()
     }
 
     /// As [`Dialogue::end_bare_head`], when what follows the head in the same segment is another response.
     fn end_before_next(&mut self, key: &Key, side: Side, rest: &mut &[u8], out: &mut Out<'_>) {
         let stream = &self.streams[side as usize];
-        if starts_response(stream.rest_of(rest)) == Some(true) && self.pairing.may_answer_head() {
+        if self.is_bare_head(side)
+            && starts_response(stream.rest_of(rest)) == Some(true)
+            && self.pairing.may_answer_head()
+        {
             let end = Some(stream.message.head_end());
             self.end_bare_head(key, side, end, rest, out);
         }
@@ -419,11 +427,10 @@ impl Dialogue {
 
     /// One side has no more to say. A body that lasts until then is whole.
     pub(super) fn fin(&mut self, key: &Key, side: Side, out: &mut Out<'_>) {
-        let is_known = self.answer.is_none_or(|answer| matches!(answer, Answer::To(_)));
-        let answers_nothing = self.client != Some(side) && !is_known;
+        let is_bare_head = self.is_bare_head(side);
         let stream = &mut self.streams[side as usize];
         // A head and nothing more answers a HEAD request, as far as anyone can tell.
-        let is_whole = stream.ends_with_connection() || (answers_nothing && stream.is_only_a_head());
+        let is_whole = stream.ends_with_connection() || is_bare_head;
         if self.mode == Mode::Http && is_whole {
             self.whole(key, side, &mut &[][..], out);
         }

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use memchr::memmem;
 
@@ -411,8 +412,10 @@ impl<'a> Run<'a> {
 /// The payload is followed by a line feed and preceded by one, so a separator
 /// at its very edges counts too, and so does one with CRLF line ends.
 pub(super) fn holds_separator(payload: &[u8]) -> bool {
-    let monkeys = &SEPARATOR[1..SEPARATOR.len() - 1];
-    memmem::find_iter(payload, monkeys).any(|at| {
+    static MONKEYS: LazyLock<memmem::Finder<'static>> =
+        LazyLock::new(|| memmem::Finder::new(&SEPARATOR[1..SEPARATOR.len() - 1]));
+    let monkeys = MONKEYS.needle();
+    MONKEYS.find_iter(payload).any(|at| {
         let starts_line = at == 0 || payload[at - 1] == b'\n';
         let ends_line =
             matches!(&payload[at + monkeys.len()..], [] | [b'\n', ..] | [b'\r'] | [b'\r', b'\n', ..]);
