@@ -17,16 +17,18 @@ enum Step {
 
 use Step::{Ask, End, LoseRequests, LoseResponses, Reply};
 
+/// A response and the request that it answers, by their first bytes.
+type Pair = (u32, Option<u32>);
+
 /// Which request each response answers, by their first bytes; none where it is not told.
-fn pairs(steps: &[Step]) -> Vec<(u32, Option<u32>)> {
+fn pairs(steps: &[Step]) -> Vec<Pair> {
     let mut pairing = Pairing::default();
     let (mut told, mut later) = (Vec::new(), Vec::new());
-    let settle =
-        |requests: Vec<Option<Request>>, later: &mut Vec<usize>, told: &mut Vec<(u32, Option<u32>)>| {
-            for (index, request) in later.drain(..).zip(requests) {
-                told[index].1 = request.map(|request: Request| request.exchange.0);
-            }
-        };
+    let settle = |requests: Vec<Option<Request>>, later: &mut Vec<usize>, told: &mut Vec<Pair>| {
+        for (index, request) in later.drain(..).zip(requests) {
+            told[index].1 = request.map(|request: Request| request.exchange.0);
+        }
+    };
     for step in steps {
         match *step {
             Ask(start, ack) => {
@@ -60,7 +62,7 @@ fn pairs(steps: &[Step]) -> Vec<(u32, Option<u32>)> {
 
 #[test]
 fn a_pair_is_told_where_it_is_proven() {
-    let cases: [(&str, &[Step], &[(u32, Option<u32>)]); 12] = [
+    let cases: [(&str, &[Step], &[Pair]); 12] = [
         (
             "counted",
             &[Ask(0, 1000), Ask(10, 1000), Reply(1000, 20), Reply(1100, 20)],
