@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use clap::Parser;
@@ -23,8 +23,49 @@ fn main() -> ExitCode {
 }
 
 fn record(args: &Args) -> anyhow::Result<Exit> {
+    args.check()?;
     let stop = signals::stop()?;
-    let reading = ReadOptions { is_stopping: Arc::clone(&stop), ..ReadOptions::default() };
+    if args.is_live() { record_live(args, &stop) } else { record_files(args, &stop) }
+}
+
+/// Records from the network until a signal comes.
+fn record_live(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
+    let mut source = capture::Live::open(args.capture_options(), args.watch(), Arc::clone(stop))?;
+    let mut write = args.output.write_options(&[]);
+    write.reports.extend(args.stats_json.as_deref());
+    let mut sink = endpoint::create(&args.output.output, &write)?;
+    if !args.verbosity.quiet {
+        cli::note(source.scope());
+    }
+    let mut exit = Exit::Done;
+    let mut block = Block::new();
+    loop {
+        match source.read_block(&mut block) {
+            Ok(true) => {}
+            Ok(false) => break,
+            Err(error) => {
+                cli::note(error);
+                exit = Exit::Lost;
+            }
+        }
+        sink.write_block(&block)?;
+        sink.flush()?;
+    }
+    sink.finish()?;
+    drop(sink);
+    let ledger = source.ledger()?;
+    tell(args, &ledger)?;
+    if ledger.packets.read == 0 && !args.verbosity.quiet {
+        cli::note("no packets were seen");
+    }
+    if ledger.packets.dropped > 0 {
+        exit = Exit::Lost;
+    }
+    Ok(exit)
+}
+
+fn record_files(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
+    let reading = ReadOptions { is_stopping: Arc::clone(stop), ..ReadOptions::default() };
     let places = endpoint::expand(&args.read)?;
     let mut write = args.output.write_options(&args.read);
     write.reports.extend(args.stats_json.as_deref());

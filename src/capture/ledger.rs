@@ -68,6 +68,8 @@ pub struct Packets {
     pub other_ports: u64,
     /// TCP segments taken in.
     pub segments: u64,
+    /// Besides those read: what the kernel had no room for, as the buffer was full.
+    pub dropped: u64,
 }
 
 impl Packets {
@@ -347,6 +349,7 @@ impl fmt::Display for Ledger {
             "besides",
             0,
             &[
+                ("packets dropped by the kernel", self.packets.dropped),
                 ("bytes missing", segments.missing),
                 ("repeated bytes that differ", segments.differing),
                 ("bytes cut", bytes.cut),

@@ -44,6 +44,10 @@ impl Ledger {
 
     /// Packets that could not be looked into.
     fn unread(&self, parts: &mut Vec<String>) {
+        if self.packets.dropped > 0 {
+            let what = count(self.packets.dropped, "packet", "packets");
+            parts.push(format!("{what} dropped by the kernel; --buffer-size makes room"));
+        }
         for (link, number) in self.packets.unknown_link.iter().take(MAX_NAMED) {
             let what = count(*number, "packet", "packets");
             parts.push(format!("{what} of link type {link}, which is not supported"));
@@ -234,6 +238,11 @@ mod tests {
                 ledger(|all| (all.segments.missing, all.segments.late) = (60, 40)),
                 Some("60 bytes of TCP streams missing from the capture or too late (40 came after all)"),
                 Some("60 bytes of TCP streams missing from the capture or too late (40 came after all)"),
+            ),
+            (
+                ledger(|all| all.packets.dropped = 2),
+                Some("2 packets dropped by the kernel; --buffer-size makes room"),
+                Some("2 packets dropped by the kernel; --buffer-size makes room"),
             ),
             (
                 ledger(|all| all.incomplete_fragments = 1),

@@ -19,16 +19,20 @@ mod dialogue;
 mod edit;
 mod ids;
 mod ledger;
+mod live;
 mod losses;
 mod pairing;
 mod recorder;
 mod recording;
+mod servers;
 mod source;
 mod stream;
 
 pub use address::Address;
 pub use ledger::{Bytes, Connections, Ledger, Loss, Messages, Packets, Segments};
+pub use live::{Live, Watch};
 pub use recorder::Recorder;
+pub use servers::Servers;
 pub use source::{Source, Tap};
 
 /// What the bytes of a connection are taken for.

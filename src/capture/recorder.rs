@@ -2,12 +2,14 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::net::SocketAddr;
 
 use super::connection::{Connection, Context};
 use super::dialogue::Out;
 use super::ids::Ids;
 use super::ledger::{Ledger, Loss};
-use super::{Options, Segments};
+use super::servers::Servers;
+use super::{Address, Options, Segments};
 use crate::packet::{self, Decoded, Decoder, FragmentLimits, Packet};
 use crate::record::Block;
 use crate::tcp::{Counters, Flags, Id, Key, Limits, Seq, Side, Table};
@@ -49,6 +51,7 @@ pub struct Recorder {
     met: Vec<u64>,
     ids: Ids,
     scratch: Vec<u8>,
+    servers: Servers,
 }
 
 impl Recorder {
@@ -71,13 +74,36 @@ impl Recorder {
             met: vec![0; options.addresses.len()],
             ids: Ids::default(),
             scratch: Vec::new(),
+            servers: Servers::default(),
             options,
         }
     }
 
+    /// From now on an address without a host means these.
+    pub fn serve(&mut self, servers: Servers) {
+        self.servers = servers;
+    }
+
     /// Takes the next packet, and adds the records it completes to `block`.
     pub fn packet(&mut self, packet: &Packet<'_>, block: &mut Block) {
-        let Recorder { options, decoder, table, alarms, limits, counters, ledger, met, ids, scratch } = self;
+        self.packet_on(0, packet, block);
+    }
+
+    /// The same for a packet seen on the interface of this index, or 0 if that is not known.
+    pub fn packet_on(&mut self, interface: u32, packet: &Packet<'_>, block: &mut Block) {
+        let Recorder {
+            options,
+            decoder,
+            table,
+            alarms,
+            limits,
+            counters,
+            ledger,
+            met,
+            ids,
+            scratch,
+            servers,
+        } = self;
         ledger.packets.read += 1;
         let mut context = Context { counters, limits, out: Out { block, ledger, options, ids, scratch } };
         ring(packet.time, table, alarms, &mut context);
@@ -86,7 +112,8 @@ impl Recorder {
             count(&decoded, context.out.ledger);
             return;
         };
-        let Some((key, side, client)) = sides(&segment, context.out.options) else {
+        let is_at = |address: &Address, endpoint| address.serves(endpoint, interface, servers);
+        let Some((key, side, client)) = sides(&segment, &context.out.options.addresses, is_at) else {
             context.out.ledger.packets.other_ports += 1;
             return;
         };
@@ -94,7 +121,7 @@ impl Recorder {
         let id = table.touch(&key, segment.time).unwrap_or_else(|| {
             context.out.ledger.connections.seen += 1;
             for (address, met) in context.out.options.addresses.iter().zip(met) {
-                *met += u64::from(address.matches(segment.source) || address.matches(segment.destination));
+                *met += u64::from(is_at(address, segment.source) || is_at(address, segment.destination));
             }
             let connection = Connection::new(key, client, context.out.options);
             table.insert(key, connection, segment.time).0
@@ -106,6 +133,13 @@ impl Recorder {
             context.out.ledger.connections.forgotten += u64::from(!connection.is_quiet());
             connection.end(Loss::Evicted, &mut context);
         }
+    }
+
+    /// No packet before this time will come: what waits for one no longer does.
+    pub fn pass(&mut self, now: i64, block: &mut Block) {
+        let Recorder { options, table, alarms, limits, counters, ledger, ids, scratch, .. } = self;
+        let mut context = Context { counters, limits, out: Out { block, ledger, options, ids, scratch } };
+        ring(now, table, alarms, &mut context);
     }
 
     /// The capture ends here: gives up what is not whole.
@@ -199,14 +233,18 @@ fn count(decoded: &Decoded<'_>, ledger: &mut Ledger) {
 
 /// The segment's connection, who of it sent the segment, and who is the client
 /// if the addresses tell. None: it is at no address to record at.
-fn sides(segment: &packet::Segment<'_>, options: &Options) -> Option<(Key, Side, Option<Side>)> {
+fn sides(
+    segment: &packet::Segment<'_>,
+    addresses: &[Address],
+    is_at: impl Fn(&Address, SocketAddr) -> bool,
+) -> Option<(Key, Side, Option<Side>)> {
     let (key, side) = Key::of(segment.source, segment.destination);
     let key = key.within(segment.network.0);
-    if options.addresses.is_empty() {
+    if addresses.is_empty() {
         return Some((key, side, None));
     }
-    let is_at = |endpoint| options.addresses.iter().any(|address| address.matches(endpoint));
-    match (is_at(segment.source), is_at(segment.destination)) {
+    let is_at_any = |endpoint| addresses.iter().any(|address| is_at(address, endpoint));
+    match (is_at_any(segment.source), is_at_any(segment.destination)) {
         (false, false) => None,
         (true, false) => Some((key, side, Some(side.other()))),
         (false, true) => Some((key, side, Some(side))),

@@ -1,17 +1,20 @@
 //! The command line of `gor-record`.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
 use super::{OutputOptions, Verbosity, values};
-use crate::capture::{self, Address};
+use crate::Error;
+use crate::capture::{self, Address, Watch};
+use crate::packet::live;
 
 /// Record HTTP traffic as gor text
 ///
-/// Reads packet captures (pcap or pcapng, plain, gzip or zstd), puts the TCP
-/// streams in them in order, and writes the requests, and with --responses the
-/// responses, one record each, to standard output.
+/// Captures packets from the network, or reads packet captures (pcap or pcapng,
+/// plain, gzip or zstd), puts the TCP streams in them in order, and writes the
+/// requests, and with --responses the responses, one record each, to standard output.
 #[derive(Clone, Debug, Parser)]
 #[command(
     name = "gor-record",
@@ -19,27 +22,47 @@ use crate::capture::{self, Address};
     max_term_width = 100,
     after_help = "\
 Examples:
+  sudo gor-record :80 | gor-replay http://staging.example.com
+  sudo gor-record eth0:8080 --responses -o traffic.gor
   gor-record -r traffic.pcap --responses -o traffic.gor
   gor-record -r traffic.pcapng :80 :8080 | gor-filter --method GET
   tcpdump -i eth0 -w - tcp port 80 | gor-record -r - :80 -o requests.gor
   gor-record -r 'traffic-*.pcap.gz' --stats > requests.gor
 
-Exit status: 0 done; 1 a file could not be read to its end, or the output not
-be written; 2 wrong command line. What the capture lacks (lost packets, messages
-under way at its end) is told on standard error, and is no failure."
+Live capture needs root or the capabilities CAP_NET_RAW and CAP_NET_ADMIN, and
+ends at SIGINT or SIGTERM, with what was seen by then.
+
+Exit status: 0 done; 1 a file could not be read to its end, the kernel dropped
+packets, or the output could not be written; 2 wrong command line. What the
+capture lacks otherwise (lost packets, messages under way at its end) is told on
+standard error, and is no failure."
 )]
 pub struct Args {
-    /// Where the servers are: `:80`, `10.0.0.1:80,8080`, `[::1]:`. Several may be given.
+    /// Where the servers are: `:80`, `10.0.0.1:80,8080`, `[::1]:`, `eth0:80`. Several may be given.
     ///
-    /// Without it every TCP port is looked at, and whoever sends a request is
-    /// the client.
+    /// Without -r, packets are captured from all network interfaces, or from those that are named. `:80` means
+    /// servers at the addresses of this machine then; --any-host, or an address that is written out, records
+    /// others too. With -r, `:80` means any host, and without ADDRESS every TCP port is looked at, and whoever
+    /// sends a request is the client.
     #[arg(value_name = "ADDRESS")]
     pub addresses: Vec<Address>,
 
     /// Capture to read: a file, a quoted glob, or `-`. May be repeated; several
     /// are one capture continued.
-    #[arg(short, long = "read", value_name = "FILE", required = true, help_heading = "Input")]
+    #[arg(short, long = "read", value_name = "FILE", help_heading = "Input")]
     pub read: Vec<String>,
+
+    /// Record servers at all addresses, not only at those of this machine, as on bridges and mirrored ports.
+    #[arg(long, conflicts_with = "read", help_heading = "Input")]
+    pub any_host: bool,
+
+    /// Size of the kernel's packet buffer, from 2mb to 2gb; each interface that is named has its own.
+    #[arg(long, value_name = "SIZE", default_value = "64mb", value_parser = buffer_size, conflicts_with = "read", help_heading = "Input")]
+    pub buffer_size: u64,
+
+    /// Take packets out of the buffer at least this often, from 1ms to 10s.
+    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = buffer_timeout, conflicts_with = "read", help_heading = "Input")]
+    pub buffer_timeout: Duration,
 
     /// Record responses too, with the id of their request.
     #[arg(long, help_heading = "What to record")]
@@ -67,7 +90,7 @@ pub struct Args {
 
     /// Give up an unfinished message, or a missing packet, after TIME of the capture's time without progress.
     ///
-    /// Without it, a file is read with patience: nothing is given up as long as its connection is open and memory
+    /// The default of live capture is 2s. Without it, a file is read with patience: nothing is given up as long as its connection is open and memory
     /// has room (a message of --protocol binary ends after 2s of quiet).
     #[arg(long, value_name = "TIME", value_parser = values::duration, help_heading = "Limits")]
     pub expire: Option<Duration>,
@@ -102,7 +125,44 @@ pub enum Protocol {
     Binary,
 }
 
+/// How long live capture waits for what is missing.
+const LIVE_EXPIRE: Duration = Duration::from_secs(2);
+
+/// How often the buffer may be emptied.
+const BUFFER_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(10);
+
 impl Args {
+    /// Whether packets come from the network.
+    pub fn is_live(&self) -> bool {
+        self.read.is_empty()
+    }
+
+    /// What clap cannot tell.
+    pub fn check(&self) -> crate::Result<()> {
+        if self.is_live() && self.addresses.is_empty() {
+            return Err(Error::Usage(
+                "nothing to record: say where the servers are, as in 'gor-record :80', \
+                 or which capture to read, as in 'gor-record -r traffic.pcap'"
+                    .into(),
+            ));
+        }
+        if let Some((name, _)) = self.addresses.iter().find_map(Address::interface)
+            && !self.is_live()
+        {
+            return Err(Error::Usage(format!(
+                "'{name}' is no IP address, and with -r an interface cannot be chosen; \
+                 name servers as in 10.0.0.1:80 or :80"
+            )));
+        }
+        Ok(())
+    }
+
+    /// How live capture is done.
+    pub fn watch(&self) -> Watch {
+        let wire = live::Options { buffer_size: self.buffer_size, buffer_timeout: self.buffer_timeout };
+        Watch { wire, has_any_host: self.any_host }
+    }
+
     /// What the capture room makes of these.
     pub fn capture_options(&self) -> capture::Options {
         capture::Options {
@@ -112,13 +172,26 @@ impl Args {
                 Protocol::Binary => capture::Protocol::Binary,
             },
             has_responses: self.responses,
-            expire: self.expire.map(|expire| i64::try_from(expire.as_nanos()).unwrap_or(i64::MAX)),
+            expire: self
+                .expire
+                .or(self.is_live().then_some(LIVE_EXPIRE))
+                .map(|expire| i64::try_from(expire.as_nanos()).unwrap_or(i64::MAX)),
             max_message: usize::try_from(self.max_message).unwrap_or(usize::MAX),
             allows_incomplete: self.allow_incomplete,
             real_ip_header: self.real_ip_header.clone(),
             ..capture::Options::default()
         }
     }
+}
+
+fn buffer_size(text: &str) -> Result<u64, String> {
+    let size = values::size(text)?;
+    if live::BUFFER_SIZE.contains(&size) { Ok(size) } else { Err("the buffer is from 2mb to 2gb".into()) }
+}
+
+fn buffer_timeout(text: &str) -> Result<Duration, String> {
+    let time = values::duration(text)?;
+    if BUFFER_TIMEOUT.contains(&time) { Ok(time) } else { Err("this is a time from 1ms to 10s".into()) }
 }
 
 /// A name that may stand in a header line (RFC 9110 §5.1).

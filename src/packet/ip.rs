@@ -12,16 +12,16 @@ pub const MAX_NESTING: usize = 8;
 /// The most extension headers of one IPv6 packet.
 pub const MAX_EXTENSIONS: usize = 16;
 
-const HOP_BY_HOP: u8 = 0;
-const IPV4: u8 = 4;
-const TCP: u8 = 6;
+pub(super) const HOP_BY_HOP: u8 = 0;
+pub(super) const IPV4: u8 = 4;
+pub(super) const TCP: u8 = 6;
 pub(super) const UDP: u8 = 17;
-const IPV6: u8 = 41;
-const ROUTING: u8 = 43;
-const FRAGMENT: u8 = 44;
+pub(super) const IPV6: u8 = 41;
+pub(super) const ROUTING: u8 = 43;
+pub(super) const FRAGMENT: u8 = 44;
 pub(super) const GRE: u8 = 47;
-const AUTHENTICATION: u8 = 51;
-const DESTINATION: u8 = 60;
+pub(super) const AUTHENTICATION: u8 = 51;
+pub(super) const DESTINATION: u8 = 60;
 
 /// The two addresses of an IP header.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

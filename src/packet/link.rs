@@ -12,12 +12,12 @@ const TRANSPARENT_ETHERNET: u16 = 0x6558;
 pub(super) const VLAN: u16 = 0x8100;
 pub(super) const IPV6: u16 = 0x86dd;
 pub(super) const MPLS: u16 = 0x8847;
-const MPLS_MULTICAST: u16 = 0x8848;
+pub(super) const MPLS_MULTICAST: u16 = 0x8848;
 pub(super) const PPPOE_SESSION: u16 = 0x8864;
 pub(super) const QINQ: u16 = 0x88a8;
 /// 802.1ah: a backbone's service instance, and in it a customer's whole frame.
-const SERVICE_TAG: u16 = 0x88e7;
-const QINQ_OLD: u16 = 0x9100;
+pub(super) const SERVICE_TAG: u16 = 0x88e7;
+pub(super) const QINQ_OLD: u16 = 0x9100;
 /// Ether types begin here; what is less is the length of an 802.3 frame.
 const LEAST_ETHER_TYPE: u16 = 0x0600;
 /// In Linux cooked captures: an 802.2 header follows.

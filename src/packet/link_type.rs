@@ -36,6 +36,8 @@ impl LinkType {
     pub const NFLOG: LinkType = LinkType(239);
     pub const PKTAP: LinkType = LinkType(258);
     pub const LINUX_SLL2: LinkType = LinkType(276);
+    /// Not of the registry: a network interface of a kind that is not looked into.
+    pub const UNLISTED: LinkType = LinkType(u16::MAX);
 
     /// All that are looked into.
     pub const KNOWN: [LinkType; 24] = [
@@ -143,6 +145,7 @@ impl LinkType {
             279 => "EBHSCR",
             283 => "IEEE802_15_4_TAP",
             288 => "USB_2_0",
+            u16::MAX => "UNLISTED",
             _ => return None,
         })
     }

@@ -17,6 +17,7 @@ mod input;
 mod ip;
 mod link;
 mod link_type;
+pub mod live;
 mod mpls;
 mod network;
 mod part;

@@ -27,6 +27,9 @@ const MPLS: u16 = 6635;
 const TEREDO: u16 = 3544;
 const TZSP: u16 = 37008;
 
+/// The ports at which a UDP packet may be a tunnel.
+pub(super) const PORTS: [u16; 8] = [VXLAN, VXLAN_LINUX, VXLAN_GPE, GENEVE, GTP_U, MPLS, TEREDO, TZSP];
+
 const PLAIN: Stop = Stop::NotTcp(ip::UDP);
 
 pub(super) fn udp(walk: &mut Walk<'_>) -> Result<Next, Stop> {

@@ -1,0 +1,183 @@
+//! A packet socket with a ring of blocks that the kernel fills (`packet(7)`, `TPACKET_V3`).
+#![allow(unsafe_code)]
+
+use std::ffi::c_int;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use libc::sock_filter;
+
+use super::block::{STATUS, TAG};
+
+/// Bytes of a block. A packet must fit into one, the largest that network cards put together included.
+pub(super) const BLOCK: usize = 1 << 20;
+
+/// Only has to divide the block: in this version of the ring packets are as long as they are.
+const FRAME: usize = 2048;
+
+/// A socket, its ring, and which block is next.
+pub(super) struct Ring {
+    socket: OwnedFd,
+    memory: NonNull<u8>,
+    blocks: usize,
+    next: usize,
+}
+
+impl Ring {
+    /// Opens a socket that sees the packets of one interface; with index 0, of all. Nothing that the filter refuses
+    /// is in the ring, as the socket sees no packet before it has the filter.
+    pub(super) fn open(
+        interface: u32,
+        filter: &[sock_filter],
+        blocks: usize,
+        timeout: Duration,
+    ) -> io::Result<Self> {
+        // SAFETY: no memory is passed.
+        let socket = unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) };
+        if socket < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: it was just opened, and nobody else has it.
+        let socket = unsafe { OwnedFd::from_raw_fd(socket) };
+        set(&socket, libc::PACKET_VERSION, &(libc::tpacket_versions::TPACKET_V3 as c_int))?;
+        set(&socket, libc::PACKET_RESERVE, &(TAG as c_int))?;
+        attach(&socket, filter)?;
+        let request = libc::tpacket_req3 {
+            tp_block_size: BLOCK as u32,
+            tp_block_nr: blocks as u32,
+            tp_frame_size: FRAME as u32,
+            tp_frame_nr: (BLOCK / FRAME * blocks) as u32,
+            tp_retire_blk_tov: timeout.as_millis().clamp(1, u128::from(u32::MAX)) as u32,
+            tp_sizeof_priv: 0,
+            tp_feature_req_word: 0,
+        };
+        set(&socket, libc::PACKET_RX_RING, &request)?;
+        // SAFETY: a new mapping, at an address of the kernel's choice.
+        let memory = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                BLOCK * blocks,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED,
+                socket.as_raw_fd(),
+                0,
+            )
+        };
+        if memory == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let memory = NonNull::new(memory.cast()).ok_or_else(|| io::Error::other("a mapping at address 0"))?;
+        let ring = Ring { socket, memory, blocks, next: 0 };
+        ring.bind(interface)?;
+        Ok(ring)
+    }
+
+    fn bind(&self, interface: u32) -> io::Result<()> {
+        // SAFETY: a plain struct of integers, for which zeros are valid.
+        let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
+        address.sll_family = libc::AF_PACKET as u16;
+        address.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
+        address.sll_ifindex = interface as c_int;
+        let length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+        // SAFETY: the address is of that length, and lives through the call.
+        let done = unsafe { libc::bind(self.socket.as_raw_fd(), (&raw const address).cast(), length) };
+        check(done)
+    }
+
+    /// From now on no packet comes into the ring; those that are there can still be read.
+    pub(super) fn close(&self) -> io::Result<()> {
+        let refuse = sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: 0 };
+        attach(&self.socket, &[refuse])
+    }
+
+    /// Hands out the next block, if the kernel has filled one, and gives it back after that.
+    pub(super) fn read<T>(&mut self, read: impl FnOnce(&mut [u8]) -> T) -> Option<T> {
+        // SAFETY: `next` is below `blocks`, so this is in the mapping, which lives as long as `self`.
+        let block = unsafe { self.memory.add(self.next * BLOCK) };
+        // SAFETY: the status is in the block's first bytes and aligned to 4, as blocks are to pages. The kernel and
+        // this process both change it, as a whole word, and no slice over it exists now.
+        let status = unsafe { AtomicU32::from_ptr(block.add(STATUS).cast().as_ptr()) };
+        // The kernel writes a block before it writes its status.
+        if status.load(Ordering::Acquire) & libc::TP_STATUS_USER == 0 {
+            return None;
+        }
+        // SAFETY: the block is within the mapping, its memory is initialised (the kernel zeroes it), and as its status
+        // says user, the kernel does not touch it until the status is changed below. `self` is borrowed mutably,
+        // so there is one such slice at a time, and it cannot outlive the call.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(block.as_ptr(), BLOCK) };
+        let answer = read(bytes);
+        // SAFETY: as above; the slice is no longer used.
+        let status = unsafe { AtomicU32::from_ptr(block.add(STATUS).cast().as_ptr()) };
+        status.store(libc::TP_STATUS_KERNEL, Ordering::Release);
+        self.next = (self.next + 1) % self.blocks;
+        Some(answer)
+    }
+
+    /// Packets that the kernel had no room for since the last call.
+    pub(super) fn dropped(&self) -> io::Result<u64> {
+        let counts: libc::tpacket_stats_v3 = get(&self.socket, libc::SOL_PACKET, libc::PACKET_STATISTICS)?;
+        Ok(u64::from(counts.tp_drops))
+    }
+
+    /// What went wrong with the socket, as with an interface that was taken away.
+    pub(super) fn fault(&self) -> io::Result<Option<io::Error>> {
+        let code: c_int = get(&self.socket, libc::SOL_SOCKET, libc::SO_ERROR)?;
+        Ok((code != 0).then(|| io::Error::from_raw_os_error(code)))
+    }
+}
+
+impl AsFd for Ring {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        // SAFETY: this was mapped in `open` with this length, and no slice of it outlives `self`.
+        let done = unsafe { libc::munmap(self.memory.as_ptr().cast(), BLOCK * self.blocks) };
+        debug_assert_eq!(done, 0);
+    }
+}
+
+fn attach(socket: &OwnedFd, filter: &[sock_filter]) -> io::Result<()> {
+    let length = u16::try_from(filter.len()).map_err(io::Error::other)?;
+    // The kernel only reads it.
+    let program = libc::sock_fprog { len: length, filter: filter.as_ptr().cast_mut() };
+    set_at(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, &program)
+}
+
+fn set<T>(socket: &OwnedFd, name: c_int, value: &T) -> io::Result<()> {
+    set_at(socket, libc::SOL_PACKET, name, value)
+}
+
+fn set_at<T>(socket: &OwnedFd, level: c_int, name: c_int, value: &T) -> io::Result<()> {
+    let length = size_of::<T>() as libc::socklen_t;
+    // SAFETY: the value is of that length and lives through the call; what a filter points to does too.
+    let done =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, ptr::from_ref(value).cast(), length) };
+    check(done)
+}
+
+/// `T` is a struct of integers, for which all bits are valid.
+fn get<T: Copy + Integers>(socket: &OwnedFd, level: c_int, name: c_int) -> io::Result<T> {
+    // SAFETY: zeros are valid integers.
+    let mut value: T = unsafe { std::mem::zeroed() };
+    let mut length = size_of::<T>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes, which the value has.
+    let done = unsafe {
+        libc::getsockopt(socket.as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut length)
+    };
+    check(done).map(|()| value)
+}
+
+trait Integers {}
+impl Integers for c_int {}
+impl Integers for libc::tpacket_stats_v3 {}
+
+fn check(done: c_int) -> io::Result<()> {
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
