@@ -148,21 +148,18 @@ impl Live {
     }
 }
 
-/// An error ends it: what was seen before comes out at the next call.
+/// An error ends it. The block then holds what was seen just before, and the next call gives what was under way.
 impl record::Source for Live {
     fn read_block(&mut self, block: &mut Block) -> Result<bool> {
         block.clear();
-        if let Err(error) = self.fill(block) {
+        let filled = self.fill(block);
+        if filled.is_err() {
             self.ending = Ending::Drained;
-            block.continue_after(self.intake.records, self.intake.bytes);
-            self.intake.records += block.len() as u64;
-            self.intake.bytes += block.bytes().len() as u64;
-            return Err(error);
         }
         block.continue_after(self.intake.records, self.intake.bytes);
         self.intake.records += block.len() as u64;
         self.intake.bytes += block.bytes().len() as u64;
-        Ok(!block.is_empty())
+        filled.map(|()| !block.is_empty())
     }
 
     fn intake(&self) -> Intake {

@@ -71,6 +71,8 @@ impl Program {
             program.add(RETURN, ACCEPT);
             return program;
         }
+        // The kernel refuses a program that reads what was not kept, and looks for that line by line, over returns too.
+        program.add(KEEP, 0);
         program.add(LOAD_WORD, ancillary(libc::SKF_AD_PROTOCOL));
         for kind in WRAPPERS {
             program.accept_if(u32::from(kind));
