@@ -6,6 +6,7 @@ mod files_in;
 mod files_out;
 mod filter;
 mod habits;
+mod live;
 mod merge;
 mod packets_out;
 mod pages;

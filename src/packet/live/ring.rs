@@ -181,3 +181,21 @@ impl Integers for libc::tpacket_stats_v3 {}
 fn check(done: c_int) -> io::Result<()> {
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::super::filter::filter;
+    use super::*;
+
+    /// Any socket takes a filter, with no right of its own, and the kernel checks it there as everywhere.
+    #[test]
+    fn the_kernel_takes_the_filters() {
+        for number in [0u16, 1, 2, 255, 300, 900, 2000] {
+            let socket = OwnedFd::from(UdpSocket::bind("127.0.0.1:0").expect("a socket"));
+            let ports: Vec<u16> = (1..=number).collect();
+            attach(&socket, &filter(&ports)).unwrap_or_else(|error| panic!("{number} ports: {error}"));
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! gor-record on a network: two namespaces with a cable between them, servers and clients in both.
+//!
+//! Where namespaces cannot be made (they need root and `ip`) these tests say so and pass.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::support::program::{Ran, command};
+use super::support::recorder::{Recording, assert_reconciles, is_request, number, records};
+
+const PORT: u16 = 8080;
+
+/// The machine that is recorded at, and another one.
+struct Network {
+    here: String,
+    there: String,
+}
+
+/// Addresses of the two: IPv4, IPv6.
+const HERE: [&str; 2] = ["10.77.0.1", "fd77::1"];
+const THERE: [&str; 2] = ["10.77.0.2", "fd77::2"];
+
+/// The same over a VLAN.
+const TAGGED_HERE: &str = "10.78.0.1";
+const TAGGED_THERE: &str = "10.78.0.2";
+
+impl Network {
+    /// None: it was said why there is none.
+    fn new() -> Option<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = |side| format!("gor-{}-{number}-{side}", std::process::id());
+        let network = Network { here: name("here"), there: name("there") };
+        for space in [&network.here, &network.there] {
+            let made = Command::new("ip").args(["netns", "add", space]).output();
+            if !made.is_ok_and(|made| made.status.success()) {
+                eprintln!("skipped: network namespaces need root, and ip of iproute2");
+                return None;
+            }
+        }
+        let (here, there) = (&network.here, &network.there);
+        ip(&format!("-n {here} link add cable type veth peer name cable netns {there}"));
+        for (space, addresses) in [(here, HERE), (there, THERE)] {
+            ip(&format!("-n {space} link set lo up"));
+            ip(&format!("-n {space} link set cable up"));
+            ip(&format!("-n {space} addr add {}/24 dev cable", addresses[0]));
+            ip(&format!("-n {space} addr add {}/64 dev cable nodad", addresses[1]));
+        }
+        Some(network)
+    }
+
+    /// A VLAN on the cable. False: this kernel has none.
+    fn add_vlan(&self) -> bool {
+        for (space, address) in [(&self.here, TAGGED_HERE), (&self.there, TAGGED_THERE)] {
+            if !try_ip(&format!("-n {space} link add link cable name tagged type vlan id 5")) {
+                eprintln!("skipped in part: this kernel has no VLANs");
+                return false;
+            }
+            ip(&format!("-n {space} addr add {address}/24 dev tagged"));
+            ip(&format!("-n {space} link set tagged up"));
+        }
+        true
+    }
+
+    /// Runs something in a thread that is in a namespace.
+    fn run_in<T: Send + 'static>(space: &str, run: impl FnOnce() -> T + Send + 'static) -> T {
+        let space = File::open(format!("/run/netns/{space}")).expect("the namespace has a file");
+        let inside = move || {
+            move_into_link_name_space(std::os::fd::AsFd::as_fd(&space), Some(LinkNameSpaceType::Network))
+                .expect("root may enter it");
+            run()
+        };
+        thread::spawn(inside).join().expect("it does not panic")
+    }
+
+    /// A server at the port, on all addresses of a namespace. It says each path that is asked for.
+    fn serve(space: &str) -> Receiver<String> {
+        let listener =
+            Self::run_in(space, || TcpListener::bind(("::", PORT)).expect("the port is free in there"));
+        let (say, said) = channel();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (stream, say) = (stream.expect("a connection"), say.clone());
+                thread::spawn(move || {
+                    let mut input = BufReader::new(stream.try_clone().expect("a second handle"));
+                    let mut output = stream;
+                    while let Some(path) = request_path(&mut input) {
+                        let body = body(&path);
+                        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+                        output.write_all(&[head.as_bytes(), &body].concat()).expect("the client reads");
+                        // Not every test listens.
+                        let _ = say.send(path);
+                    }
+                });
+            }
+        });
+        said
+    }
+
+    /// Asks for paths on one connection, from a namespace, and looks at the answers.
+    fn get(space: &str, host: &str, paths: &[String]) {
+        let address = SocketAddr::new(host.parse().expect("an address"), PORT);
+        let paths = paths.to_vec();
+        Self::run_in(space, move || {
+            let mut output = TcpStream::connect(address).expect("the server listens");
+            let mut input = BufReader::new(output.try_clone().expect("a second handle"));
+            for path in paths {
+                let request = format!("GET {path} HTTP/1.1\r\nHost: here\r\n\r\n");
+                output.write_all(request.as_bytes()).expect("the server reads");
+                let head = head(&mut input).expect("an answer");
+                let expected = body(&path);
+                assert!(head.contains(&format!("Content-Length: {}\r\n", expected.len())), "{head}");
+                let mut answer = vec![0; expected.len()];
+                input.read_exact(&mut answer).expect("all of it");
+                assert!(answer == expected, "{path}");
+            }
+        });
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        for space in [&self.here, &self.there] {
+            // One that was never made cannot be taken away.
+            try_ip(&format!("netns del {space}"));
+        }
+    }
+}
+
+fn try_ip(args: &str) -> bool {
+    Command::new("ip").args(args.split(' ')).output().is_ok_and(|done| done.status.success())
+}
+
+#[track_caller]
+fn ip(args: &str) {
+    assert!(try_ip(args), "ip {args}");
+}
+
+/// A head, up to and with its empty line. None: the connection has ended.
+fn head(input: &mut impl BufRead) -> Option<String> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if input.read_line(&mut head).expect("a line") == 0 {
+            return None;
+        }
+    }
+    Some(head)
+}
+
+fn request_path(input: &mut impl BufRead) -> Option<String> {
+    Some(head(input)?.split(' ').nth(1).expect("a path").to_owned())
+}
+
+/// What is served at a path, which ends in its length.
+fn body(path: &str) -> Vec<u8> {
+    let length = path.rsplit('/').next().and_then(|length| length.parse().ok()).expect("a length");
+    path.bytes().cycle().take(length).collect()
+}
+
+/// A gor-record that runs in a namespace.
+struct Recorder {
+    child: Child,
+    errors: BufReader<std::process::ChildStderr>,
+    said: String,
+    folder: TempDir,
+}
+
+impl Recorder {
+    /// Starts it, and waits until it says what it records.
+    fn start(space: &str, args: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let stats = folder.path().join("stats.json");
+        let program = command("gor-record", &[]);
+        let mut inside = Command::new("ip");
+        inside.args(["netns", "exec", space]).arg(program.get_program()).args(args);
+        inside.args(["--buffer-timeout", "10ms", "--buffer-size", "8mb", "--stats-json"]).arg(stats);
+        inside.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = inside.spawn().expect("ip was there before");
+        let mut errors = BufReader::new(child.stderr.take().expect("it is piped"));
+        let mut said = String::new();
+        errors.read_line(&mut said).expect("a line");
+        assert!(said.contains("recording servers at"), "{said}");
+        Recorder { child, errors, said, folder }
+    }
+
+    fn interrupt(&self) {
+        let process = Pid::from_child(&self.child);
+        kill_process(process, Signal::INT).expect("it runs");
+    }
+
+    /// Ends it with a signal; it must end well.
+    #[track_caller]
+    fn end(mut self) -> Recording {
+        self.interrupt();
+        let reading = self.child.stdout.take().map(|mut output| {
+            thread::spawn(move || {
+                let mut text = Vec::new();
+                output.read_to_end(&mut text).map(|_| text)
+            })
+        });
+        self.errors.read_to_string(&mut self.said).expect("messages are text");
+        let mut output = self.child.wait_with_output().expect("it can be waited for");
+        if let Some(reading) = reading {
+            output.stdout = reading.join().expect("reading does not fail").expect("a pipe");
+        }
+        output.stderr = self.said.into_bytes();
+        let stats = std::fs::read(self.folder.path().join("stats.json")).expect("it wrote its ledger");
+        let stats: Value = serde_json::from_slice(&stats).expect("--stats-json writes JSON");
+        let records = records(&output.stdout);
+        let ran = Ran::new("gor-record", &[], output);
+        ran.ends_with(0);
+        Recording { ran, records, stats }
+    }
+}
+
+/// Paths of requests in the order in which they were recorded, each with the body of its response.
+fn exchanges(recording: &Recording) -> Vec<(String, Option<Vec<u8>>)> {
+    let requests = recording.records.iter().filter(|record| is_request(&record.header()));
+    let exchange = |request: &gor_tools::record::Record| {
+        let path = request.payload.split(|byte| *byte == b' ').nth(1).expect("a path");
+        let mut answers = recording
+            .records
+            .iter()
+            .filter(|record| !is_request(&record.header()) && record.header().id == request.header().id);
+        let body = answers.next().map(|answer| {
+            let end = answer.payload.windows(4).position(|end| end == b"\r\n\r\n").expect("a head");
+            answer.payload[end + 4..].to_vec()
+        });
+        assert!(answers.next().is_none(), "a second answer");
+        (String::from_utf8(path.to_vec()).expect("text"), body)
+    };
+    requests.map(exchange).collect()
+}
+
+/// Every way to this machine: IPv4 and IPv6 over the cable, loopback, a VLAN.
+#[test]
+fn every_exchange_is_recorded_once_with_its_response() {
+    let Some(network) = Network::new() else { return };
+    let mut ways = vec![(&network.there, HERE[0]), (&network.there, HERE[1]), (&network.here, "127.0.0.1")];
+    if network.add_vlan() {
+        ways.push((&network.there, TAGGED_HERE));
+    }
+    let _served = Network::serve(&network.here);
+    for addresses in [&[":8080"][..], &["cable:8080", "lo:8080"], &["127.0.0.1:8080", "10.0.0.0:1", ":8080"]]
+    {
+        let recorder = Recorder::start(&network.here, &[addresses, &["--responses"]].concat());
+        let mut expected = Vec::new();
+        for (space, host) in &ways {
+            for connection in 0..3 {
+                // Responses over 64 KiB come as packets that no wire could carry.
+                let lengths = [0, 1, 1000, 70_000, 300_000];
+                let path = |length| format!("/{host}/{connection}/{length}");
+                let paths: Vec<_> = lengths.map(path).into();
+                Network::get(space, host, &paths);
+                expected.extend(paths.into_iter().map(|path| {
+                    let body = body(&path);
+                    (path, Some(body))
+                }));
+            }
+        }
+        let recording = recorder.end();
+        assert!(exchanges(&recording) == expected, "{addresses:?}\n{:?}", recording.summary());
+        assert_reconciles(&recording, addresses[0]);
+        assert_eq!(number(&recording.stats, "/packets/dropped"), 0, "{addresses:?}");
+    }
+}
+
+#[test]
+fn servers_are_this_machines_unless_others_are_asked_for() {
+    let Some(network) = Network::new() else { return };
+    let _served = [Network::serve(&network.here), Network::serve(&network.there)];
+    let own = "recording servers at 10.77.0.1, 127.0.0.1, ::1, fd77::1, ";
+    let cases = [
+        (&[":8080"][..], own, &["/in/1"][..]),
+        (&[":8080", "--any-host"], "recording servers at any host, port 8080", &["/in/1", "/out/1"]),
+        (&["10.77.0.2:8080"], "recording servers at 10.77.0.2:8080", &["/out/1"]),
+        (&["10.77.0.2:8080", ":8080"], "recording servers at 10.77.0.2:8080; ", &["/in/1", "/out/1"]),
+        (&["lo:8080"], "port 8080 on lo", &[]),
+    ];
+    for (args, said, recorded) in cases {
+        let recorder = Recorder::start(&network.here, args);
+        Network::get(&network.there, HERE[0], &["/in/1".to_owned()]);
+        Network::get(&network.here, THERE[0], &["/out/1".to_owned()]);
+        let recording = recorder.end();
+        recording.ran.says(said);
+        let paths: Vec<_> = exchanges(&recording).into_iter().map(|(path, _)| path).collect();
+        assert_eq!(paths, recorded, "{args:?}");
+    }
+}
+
+/// What is recorded goes to the same port of another machine, past the recorder's eyes.
+#[test]
+fn what_is_replayed_is_not_recorded_again() {
+    let Some(network) = Network::new() else { return };
+    let _served = Network::serve(&network.here);
+    let replayed = Network::serve(&network.there);
+    let mut recorder = Recorder::start(&network.here, &[":8080"]);
+    let target = format!("http://{}:{PORT}", THERE[0]);
+    let program = command("gor-replay", &[]);
+    let mut replay = Command::new("ip");
+    replay.args(["netns", "exec", &network.here]).arg(program.get_program()).args([&target, "-q"]);
+    replay.stdin(recorder.child.stdout.take().expect("it is piped"));
+    let mut replay = replay.stdout(Stdio::null()).spawn().expect("ip was there before");
+
+    let paths = ["/a/1", "/b/2", "/c/3"].map(str::to_owned);
+    Network::get(&network.there, HERE[0], &paths);
+    for path in &paths {
+        assert_eq!(&replayed.recv().expect("it is replayed"), path);
+    }
+    let recording = recorder.end();
+    assert!(replay.wait().expect("it can be waited for").success());
+    assert_eq!(number(&recording.stats, "/requests/recorded"), 3, "{:#}", recording.stats);
+    assert!(number(&recording.stats, "/packets/other_ports") > 0, "the replay was in sight");
+    assert!(replayed.try_recv().is_err(), "one was replayed twice");
+}
+
+#[test]
+fn an_address_that_comes_later_is_this_machines_too() {
+    let Some(network) = Network::new() else { return };
+    let _served = Network::serve(&network.here);
+    let mut recorder = Recorder::start(&network.here, &[":8080"]);
+    let mut output = BufReader::new(recorder.child.stdout.take().expect("it is piped"));
+    ip(&format!("-n {} addr add 10.77.0.9/24 dev cable", network.here));
+    let (recorded, is_recorded) = channel();
+    let reading = thread::spawn(move || {
+        let mut line = String::new();
+        output.read_line(&mut line).expect("a header line");
+        // The test may have given up.
+        let _ = recorded.send(());
+        output.read_to_end(&mut Vec::new()).expect("a pipe");
+        line
+    });
+    // Addresses are looked up once a second, so some of these come too early.
+    for _ in 0..300 {
+        Network::get(&network.there, "10.77.0.9", &["/late/1".to_owned()]);
+        if is_recorded.recv_timeout(std::time::Duration::from_millis(100)).is_ok() {
+            break;
+        }
+    }
+    recorder.interrupt();
+    assert!(reading.join().expect("reading does not fail").starts_with("1 "));
+    assert!(recorder.child.wait().expect("it can be waited for").success());
+}
