@@ -1,4 +1,6 @@
 complete -c gor-record -s r -l read -d 'Capture to read: a file, a quoted glob, or `-`. May be repeated; several are one capture continued' -r
+complete -c gor-record -l buffer-size -d 'Size of the kernel\'s packet buffer, from 2mb to 2gb; each interface that is named has its own' -r
+complete -c gor-record -l buffer-timeout -d 'Take packets out of the buffer at least this often, from 1ms to 10s' -r
 complete -c gor-record -l protocol -d 'What the connections speak. `binary`: a message is what one side says until the other answers, or until it is quiet for the time of --expire (2s without it)' -r -f -a "http\t'HTTP/1.0 and HTTP/1.1'
 binary\t'Any bytes'"
 complete -c gor-record -l real-ip-header -d 'Put the client\'s address into this field of recorded requests, in place of any that the client sent under that name' -r
@@ -13,6 +15,7 @@ complete -c gor-record -l compress-level -d 'Compress so much: 1 to 9 for gzip (
 complete -c gor-record -l compress-threads -d 'Compress on so many threads; up to four of the cores unless given' -r
 complete -c gor-record -l instance -d 'What %i in a name stands for; host name and process id unless given' -r
 complete -c gor-record -l stats-json -d 'Write the same as JSON to this file' -r -F
+complete -c gor-record -l any-host -d 'Record servers at all addresses, not only at those of this machine, as on bridges and mirrored ports'
 complete -c gor-record -l responses -d 'Record responses too, with the id of their request'
 complete -c gor-record -l allow-incomplete -d 'Write what there is of messages that are not whole, marked as `gap`'
 complete -c gor-record -l force -d 'Overwrite existing files'
