@@ -204,7 +204,7 @@ fn unknown(name: &str, interfaces: &Interfaces) -> Error {
 }
 
 fn scope(addresses: &[Address], own: &Servers) -> String {
-    let mut parts = Vec::new();
+    let mut scopes = Vec::new();
     let mut is_narrow = false;
     for address in addresses {
         let on = address.interface().map_or(String::new(), |(name, _)| format!(" on {name}"));
@@ -214,7 +214,7 @@ fn scope(addresses: &[Address], own: &Servers) -> String {
             1 => format!("port {}", ports.concat()),
             _ => format!("ports {}", ports.join(", ")),
         };
-        parts.push(match own {
+        scopes.push(match own {
             _ if address.has_host() => address.to_string(),
             Servers::Any => format!("any host, {ports}{on}"),
             Servers::At(own) => {
@@ -229,7 +229,7 @@ fn scope(addresses: &[Address], own: &Servers) -> String {
         });
     }
     let hint = "; --any-host also records others, as on bridges and mirrored ports";
-    format!("recording servers at {}{}", parts.join("; "), if is_narrow { hint } else { "" })
+    format!("recording servers at {}{}", scopes.join("; "), if is_narrow { hint } else { "" })
 }
 
 #[cfg(test)]

@@ -37,6 +37,7 @@ packets, or the output could not be written; 2 wrong command line. What the
 capture lacks otherwise (lost packets, messages under way at its end) is told on
 standard error, and is no failure."
 )]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Args {
     /// Where the servers are: `:80`, `10.0.0.1:80,8080`, `[::1]:`, `eth0:80`. Several may be given.
     ///

@@ -228,11 +228,11 @@ impl Recorder {
     fn end(mut self) -> Recording {
         self.interrupt();
         self.errors.read_to_string(&mut self.said).expect("messages are text");
-        let status = self.child.0.wait().expect("it can be waited for");
+        let exit = self.child.0.wait().expect("it can be waited for");
         let stdout = self.reading.take().map_or(Vec::new(), |reading| {
             reading.join().expect("reading does not fail").expect("a pipe can be read")
         });
-        let output = Output { status, stdout, stderr: std::mem::take(&mut self.said).into_bytes() };
+        let output = Output { status: exit, stdout, stderr: std::mem::take(&mut self.said).into_bytes() };
         let stats = std::fs::read(self.folder.path().join("stats.json")).expect("it wrote its ledger");
         let stats: Value = serde_json::from_slice(&stats).expect("--stats-json writes JSON");
         let records = records(&output.stdout);
@@ -351,19 +351,19 @@ fn an_address_that_comes_later_is_this_machines_too() {
     let mut recorder = Recorder::start_piped(&network.here, &[":8080"]);
     let mut output = BufReader::new(recorder.child.0.stdout.take().expect("it is piped"));
     ip(&format!("-n {} addr add 10.77.0.9/24 dev cable", network.here));
-    let (recorded, is_recorded) = channel();
+    let (say, said) = channel();
     let reading = thread::spawn(move || {
         let mut line = String::new();
         output.read_line(&mut line).expect("a header line");
         // The test may have given up.
-        let _ = recorded.send(());
+        let _ = say.send(());
         output.read_to_end(&mut Vec::new()).expect("a pipe");
         line
     });
     // Addresses are looked up once a second, so some of these come too early.
     for _ in 0..300 {
         Network::get(&network.there, "10.77.0.9", &["/late/1".to_owned()]);
-        if is_recorded.recv_timeout(std::time::Duration::from_millis(100)).is_ok() {
+        if said.recv_timeout(std::time::Duration::from_millis(100)).is_ok() {
             break;
         }
     }

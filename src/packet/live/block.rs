@@ -1,4 +1,4 @@
-//! Packets in a block of the ring (`TPACKET_V3`, the kernel's packet_mmap documentation).
+//! Packets in a block of the ring (`TPACKET_V3`, the kernel's `packet_mmap` documentation).
 //!
 //! Nothing here trusts an offset: what points outside the block ends it.
 

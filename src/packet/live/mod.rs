@@ -1,4 +1,4 @@
-//! Packets from the network: AF_PACKET sockets, and nothing of a library.
+//! Packets from the network: `AF_PACKET` sockets, and nothing of a library.
 //!
 //! [`Wire`] has a ring for all interfaces, or one for each that is named. The
 //! kernel fills the ring's blocks, lends one when it is full or its time is
