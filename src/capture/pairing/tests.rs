@@ -1,3 +1,5 @@
+//! Which response is told to answer which request, as a table of cases.
+
 use super::*;
 
 /// What happens on a connection, as the pairing hears of it. Requests are 10 bytes long, responses 100.
