@@ -15,7 +15,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::support::program::{Ran, command};
+use super::support::program::{Ran, command, run};
 use super::support::recorder::{Recording, assert_reconciles, is_request, number, records};
 
 const PORT: u16 = 8080;
@@ -342,6 +342,22 @@ fn what_is_replayed_is_not_recorded_again() {
     assert_eq!(number(&recording.stats, "/requests/recorded"), 3, "{:#}", recording.stats);
     assert!(number(&recording.stats, "/packets/other_ports") > 0, "the replay was in sight");
     assert!(replayed.try_recv().is_err(), "one was replayed twice");
+}
+
+/// Needs no rights: all of it is found before a socket is opened.
+#[test]
+fn what_cannot_be_recorded_at_is_said_with_what_can() {
+    let cases = [
+        (&[][..], "as in 'gor-record :80'"),
+        (&["no-such-name:80"], "'no-such-name' is no IP address and no interface; there are "),
+        (&["-r", "testdata/shop.pcapng", "eth0:80"], "with -r an interface cannot be chosen"),
+        (&["-r", "testdata/shop.pcapng", "--any-host"], "cannot be used with"),
+        (&[":80", "--buffer-size", "1mb"], "the buffer is from 2mb to 2gb"),
+        (&[":80", "--buffer-timeout", "0s"], "this is a time from 1ms to 10s"),
+    ];
+    for (args, said) in cases {
+        run("gor-record", args, b"").ends_with(2).says(said);
+    }
 }
 
 #[test]
