@@ -218,15 +218,20 @@ impl Recorder {
         Recorder { child: Process(child), errors, said, folder, reading: None }
     }
 
-    fn interrupt(&self) {
-        let process = Pid::from_child(&self.child.0);
-        kill_process(process, Signal::INT).expect("it runs");
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child.0), signal).expect("it runs");
     }
 
     /// Ends it with a signal; it must end well.
     #[track_caller]
-    fn end(mut self) -> Recording {
-        self.interrupt();
+    fn end(self) -> Recording {
+        self.end_with(0)
+    }
+
+    /// Ends it with a signal; it must end with this status.
+    #[track_caller]
+    fn end_with(mut self, status: i32) -> Recording {
+        self.signal(Signal::INT);
         self.errors.read_to_string(&mut self.said).expect("messages are text");
         let exit = self.child.0.wait().expect("it can be waited for");
         let stdout = self.reading.take().map_or(Vec::new(), |reading| {
@@ -237,7 +242,7 @@ impl Recorder {
         let stats: Value = serde_json::from_slice(&stats).expect("--stats-json writes JSON");
         let records = records(&output.stdout);
         let ran = Ran::new("gor-record", &[], output);
-        ran.ends_with(0);
+        ran.ends_with(status);
         Recording { ran, records, stats }
     }
 }
@@ -344,6 +349,21 @@ fn what_is_replayed_is_not_recorded_again() {
     assert!(replayed.try_recv().is_err(), "one was replayed twice");
 }
 
+/// While it is stopped, more comes than its buffer holds.
+#[test]
+fn what_the_kernel_drops_is_counted_and_ends_it_with_status_1() {
+    let Some(network) = Network::new() else { return };
+    let _served = Network::serve(&network.here);
+    let recorder = Recorder::start(&network.here, &[":8080", "--responses"]);
+    recorder.signal(Signal::STOP);
+    Network::get(&network.there, HERE[0], &["/large/30000000".to_owned()]);
+    recorder.signal(Signal::CONT);
+    let recording = recorder.end_with(1);
+    recording.ran.says("dropped by the kernel; --buffer-size makes room");
+    assert!(number(&recording.stats, "/packets/dropped") > 0);
+    assert_reconciles(&recording, "dropped");
+}
+
 /// Needs no rights: all of it is found before a socket is opened.
 #[test]
 fn what_cannot_be_recorded_at_is_said_with_what_can() {
@@ -383,7 +403,7 @@ fn an_address_that_comes_later_is_this_machines_too() {
             break;
         }
     }
-    recorder.interrupt();
+    recorder.signal(Signal::INT);
     assert!(reading.join().expect("reading does not fail").starts_with("1 "));
     assert!(recorder.child.0.wait().expect("it can be waited for").success());
 }
