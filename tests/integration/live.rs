@@ -230,7 +230,7 @@ impl Recorder {
 
     /// Ends it with a signal; it must end with this status.
     #[track_caller]
-    fn end_with(mut self, status: i32) -> Recording {
+    fn end_with(mut self, code: i32) -> Recording {
         self.signal(Signal::INT);
         self.errors.read_to_string(&mut self.said).expect("messages are text");
         let exit = self.child.0.wait().expect("it can be waited for");
@@ -242,7 +242,7 @@ impl Recorder {
         let stats: Value = serde_json::from_slice(&stats).expect("--stats-json writes JSON");
         let records = records(&output.stdout);
         let ran = Ran::new("gor-record", &[], output);
-        ran.ends_with(status);
+        ran.ends_with(code);
         Recording { ran, records, stats }
     }
 }
