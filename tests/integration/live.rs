@@ -208,7 +208,7 @@ impl Recorder {
         let program = command("gor-record", &[]);
         let mut inside = Command::new("ip");
         inside.args(["netns", "exec", space]).arg(program.get_program()).args(args);
-        inside.args(["--buffer-timeout", "10ms", "--buffer-size", "8mb", "--stats-json"]).arg(stats);
+        inside.arg("--stats-json").arg(stats);
         inside.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = inside.spawn().expect("ip was there before");
         let mut errors = BufReader::new(child.stderr.take().expect("it is piped"));
@@ -354,7 +354,7 @@ fn what_is_replayed_is_not_recorded_again() {
 fn what_the_kernel_drops_is_counted_and_ends_it_with_status_1() {
     let Some(network) = Network::new() else { return };
     let _served = Network::serve(&network.here);
-    let recorder = Recorder::start(&network.here, &[":8080", "--responses"]);
+    let recorder = Recorder::start(&network.here, &[":8080", "--responses", "--buffer-size", "8mb"]);
     recorder.signal(Signal::STOP);
     Network::get(&network.there, HERE[0], &["/large/30000000".to_owned()]);
     recorder.signal(Signal::CONT);
