@@ -293,13 +293,13 @@ fn every_exchange_is_recorded_once_with_its_response() {
             }
         }
         let recording = recorder.end();
-        let mut recorded = exchanges(&recording);
+        let mut found = exchanges(&recording);
         // Each interface that is named has a buffer of its own, and they are emptied in turn.
         if addresses.contains(&"lo:8080") {
-            recorded.sort();
+            found.sort();
             expected.sort();
         }
-        assert!(recorded == expected, "{addresses:?}\n{:?}", recording.summary());
+        assert!(found == expected, "{addresses:?}\n{:?}", recording.summary());
         assert_reconciles(&recording, addresses[0]);
         assert_eq!(number(&recording.stats, "/packets/dropped"), 0, "{addresses:?}");
     }
