@@ -472,12 +472,13 @@ fn a_million_tiny_segments_in_reverse_order_stay_cheap() {
 fn placed() -> impl Strategy<Value = Placed> {
     let fin = prop::bool::weighted(0.05);
     let missing = prop_oneof![6 => Just(0u32), 1 => 0..6u32];
-    (-20..40i64, 0..24usize, any::<u8>(), missing, fin, 0..40i64).prop_map(
-        |(at, length, salt, missing, is_fin, time)| {
+    let received = prop::option::weighted(0.3, -20..60i64);
+    (-20..40i64, 0..24usize, any::<u8>(), missing, fin, 0..40i64, received).prop_map(
+        |(at, length, salt, missing, is_fin, time, received)| {
             // Mostly the same bytes for the same offset, so that overlaps both agree and differ.
             let byte = |i: i64| if salt < 40 { salt } else { 100 + (at + i).rem_euclid(100) as u8 };
             let payload = (0..length as i64).map(byte).collect();
-            Placed { at, payload, missing, is_fin, ack: u32::from(salt), time }
+            Placed { at, payload, missing, is_fin, ack: u32::from(salt), time, received }
         },
     )
 }
@@ -497,11 +498,17 @@ fn compare(
     } else {
         // A stream joined at its first byte.
         line.send(ACK, first, b"GET", 0);
-        let start = Placed { at: 0, payload: b"GET".to_vec(), missing: 0, is_fin: false, ack: 9, time: 0 };
+        let payload = b"GET".to_vec();
+        let start = Placed { at: 0, payload, missing: 0, is_fin: false, ack: 9, time: 0, received: None };
         twin.push(&start, &limits);
     }
     for (step, placed) in (0i64..).zip(segments) {
-        let placed = Placed { at: placed.at + step * drift, time: placed.time + step * 4, ..placed.clone() };
+        let received = placed.received.map(|end| end + step * drift);
+        let time = placed.time + step * 4;
+        let placed = Placed { at: placed.at + step * drift, time, received, ..placed.clone() };
+        if let Some(end) = received {
+            line.assembler.acknowledged(Seq(first.wrapping_add(end as u32)), ACK, time);
+        }
         line.push(&Segment {
             seq: Seq(first.wrapping_add(placed.at as u32)),
             ack: Some(Seq(placed.ack)),
@@ -529,11 +536,12 @@ proptest! {
         has_syn: bool,
         drift in 0..12i64,
         patience in prop_oneof![0..60i64, Just(1_000_000)],
+        reordering in prop_oneof![0..60i64, Just(500)],
         pieces in prop_oneof![1..6usize, Just(1000)],
         bytes in prop_oneof![100..800usize, Just(1 << 20)],
         segments in prop::collection::vec(placed(), 1..60),
     ) {
-        compare(first, has_syn, drift, Limits { patience, reordering: 500, bytes, pieces }, &segments)?;
+        compare(first, has_syn, drift, Limits { patience, reordering, bytes, pieces }, &segments)?;
     }
 
     #[test]

@@ -44,6 +44,8 @@ pub(super) struct Placed {
     pub(super) is_fin: bool,
     pub(super) ack: u32,
     pub(super) time: i64,
+    /// Up to where the other side acknowledged just before.
+    pub(super) received: Option<i64>,
 }
 
 #[derive(Clone)]
@@ -62,6 +64,8 @@ pub(super) struct Twin {
     fin: Option<(u64, i64)>,
     /// When bytes came last that lie before others.
     filled: Option<i64>,
+    /// Up to where the other side acknowledged, and when: first and latest, as far as beyond `next`.
+    received: Option<[(u64, i64); 2]>,
     is_finished: bool,
     segments: usize,
     pub(super) items: Vec<Item>,
@@ -75,6 +79,7 @@ impl Twin {
             known: BTreeMap::new(),
             fin: None,
             filled: None,
+            received: None,
             is_finished: false,
             segments: 0,
             items: Vec::new(),
@@ -82,6 +87,9 @@ impl Twin {
     }
 
     pub(super) fn push(&mut self, placed: &Placed, limits: &Limits) {
+        if let Some(end) = placed.received {
+            self.acknowledged(end, placed.time);
+        }
         self.segments += 1;
         let length = placed.payload.len() as u64 + u64::from(placed.missing);
         let is_keep_alive = !placed.is_fin && length <= 1 && placed.at + 1 == self.next as i64;
@@ -89,9 +97,14 @@ impl Twin {
             self.place(placed, length);
         }
         self.drain();
-        let due = |since: i64, filled: Option<i64>| since.max(filled.unwrap_or(since)) + limits.patience;
-        while self.hole().is_some_and(|(_, since)| due(since, self.filled) <= placed.time) {
-            self.give_up();
+        while let Some((end, since)) = self.hole() {
+            let is_old = since.max(self.filled.unwrap_or(since)) + limits.patience <= placed.time;
+            let received = self.received.map(|[first, _]| first);
+            match received.filter(|(_, since)| since + limits.reordering <= placed.time) {
+                Some((received, _)) => self.give_up_before(end.min(received)),
+                None if is_old => self.give_up(),
+                None => break,
+            }
         }
         while self.pieces() > limits.pieces || self.buffered() > limits.bytes {
             self.give_up();
@@ -106,6 +119,18 @@ impl Twin {
 
     pub(super) fn held(&self) -> usize {
         self.known.values().filter(|known| known.byte.is_some()).count()
+    }
+
+    /// The other side acknowledges all before `end`.
+    fn acknowledged(&mut self, end: i64, time: i64) {
+        if end <= self.next as i64 || self.is_finished {
+            return;
+        }
+        let said = (end as u64, time);
+        self.received = Some(match self.received {
+            None => [said; 2],
+            Some([first, latest]) => [first, if said.0 > latest.0 { said } else { latest }],
+        });
     }
 
     fn place(&mut self, placed: &Placed, length: u64) {
@@ -145,6 +170,11 @@ impl Twin {
             });
             self.next += 1;
         }
+        if let Some([(first, _), latest]) = self.received
+            && first <= self.next
+        {
+            self.received = (latest.0 > self.next).then_some([latest; 2]);
+        }
         if let Some((end, time)) = self.fin
             && end == self.next
         {
@@ -162,7 +192,12 @@ impl Twin {
     }
 
     fn give_up(&mut self) {
-        let Some((end, _)) = self.hole() else { return };
+        if let Some((end, _)) = self.hole() {
+            self.give_up_before(end);
+        }
+    }
+
+    fn give_up_before(&mut self, end: u64) {
         self.items.extend((self.next..end).map(|offset| Item::Lost { offset, is_snapped: false }));
         self.next = end;
         self.drain();
