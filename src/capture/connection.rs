@@ -7,8 +7,11 @@ use super::ledger::Loss;
 use super::{Options, Protocol};
 use crate::tcp::{Assembler, Chunk, Counters, Event, Flags, Key, Limits, Segment, Seq, Side};
 
-/// Bytes of one connection that may wait for the other direction.
+/// Bytes of one connection that may wait for the other direction, [`EVENT_OVERHEAD`] for each event included.
 const MAX_HELD: usize = 1 << 20;
+
+/// What an event that waits costs besides its bytes.
+const EVENT_OVERHEAD: usize = 96;
 
 /// Nanoseconds of quiet that end a message of plain bytes, unless another time is given.
 const BINARY_QUIET: i64 = 2_000_000_000;
@@ -23,10 +26,21 @@ enum Waiting {
     Fin,
 }
 
+impl Waiting {
+    /// Memory that it takes.
+    fn cost(&self) -> usize {
+        match self {
+            Waiting::Data { bytes, .. } => bytes.len() + EVENT_OVERHEAD,
+            Waiting::Gap { .. } | Waiting::Fin => EVENT_OVERHEAD,
+        }
+    }
+}
+
 /// One direction's waiting events, in order.
 #[derive(Debug, Default)]
 struct Held {
     events: VecDeque<Waiting>,
+    /// What the events cost.
     bytes: usize,
 }
 
@@ -237,9 +251,10 @@ impl Connection {
         let Some(held) = &mut self.held else { return };
         let held = &mut held[side as usize];
         let (key, out) = (&self.key, &mut context.out);
-        match held.events.pop_front() {
+        let event = held.events.pop_front();
+        held.bytes -= event.as_ref().map_or(0, Waiting::cost);
+        match event {
             Some(Waiting::Data { bytes, seq, ack, time, is_segment_start }) => {
-                held.bytes -= bytes.len();
                 let chunk = Chunk { bytes: &bytes, seq, ack, time, offset: 0, is_segment_start };
                 self.dialogue.data(key, side, &chunk, joined, out);
             }
@@ -387,9 +402,7 @@ impl Inbox<'_> {
 
     fn hold(&mut self, event: Waiting) {
         let held = &mut self.held.get_or_insert_default()[self.side as usize];
-        if let Waiting::Data { bytes, .. } = &event {
-            held.bytes += bytes.len();
-        }
+        held.bytes += event.cost();
         held.events.push_back(event);
     }
 

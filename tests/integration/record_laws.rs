@@ -187,3 +187,19 @@ fn any_two_neighbours_may_change_places() {
         assert_eq!(told, expected, "packets {at} and {}", at + 1);
     }
 }
+
+/// What waits for the other direction is bounded in memory: a segment of one byte costs more than its byte.
+#[test]
+fn tiny_segments_that_wait_for_the_other_side_do_not_add_up() {
+    let talk = Talk::open().unseen(Client, "GET / HTTP/1.1\r\n\r\n").in_segments(Server, &[b'x'; 15_000], 1);
+    let mut recorder = Recorder::new(with_responses());
+    let mut block = Block::new();
+    let start = times(&talk.packets).next().expect("a packet").0;
+    for (_, bytes) in times(&talk.packets) {
+        // At one moment, so that only memory can end the wait.
+        let packet =
+            Captured { link: LinkType::ETHERNET, time: start, wire_length: bytes.len() as u32, bytes };
+        recorder.packet(&packet, &mut block);
+    }
+    assert_eq!(recorder.ledger().bytes.delivered, 15_000);
+}
