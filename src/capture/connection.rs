@@ -326,6 +326,12 @@ impl Connection {
         self.dialogue.end(&self.key, loss, &mut context.out);
     }
 
+    /// The connection is not followed any further: its ids are free.
+    pub(super) fn forget(&mut self, context: &mut Context<'_>) {
+        self.end(Loss::Evicted, context);
+        context.out.ids.release(&self.key);
+    }
+
     /// Whether forgetting the connection loses nothing: it is between messages.
     pub(super) fn is_quiet(&self) -> bool {
         self.held.is_none()

@@ -482,9 +482,6 @@ impl Dialogue {
             self.give_up(key, side, loss, out);
         }
         self.settle_end(key, out);
-        if let (Some(_), Some(client)) = (self.salt, self.client) {
-            out.ids.release(key, key.endpoint(client), key.endpoint(client.other()));
-        }
         let connections = &mut out.ledger.connections;
         match self.mode {
             Mode::Http => connections.http += 1,

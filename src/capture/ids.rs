@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use crate::tcp::{Key, Seq};
+use crate::tcp::{Key, Seq, Side};
 
 /// An id: client port, server port, the last four bytes of the client's address, and the number of the exchange, all
 /// in hex.
@@ -28,11 +28,14 @@ impl Ids {
         if owner == key { 0 } else { FixedState::default().hash_one(key) as u32 | 1 }
     }
 
-    /// The connection is over: its ids are free.
-    pub(super) fn release(&mut self, key: &Key, client: SocketAddr, server: SocketAddr) {
-        let session = session(client, server);
-        if self.owners.get(&session) == Some(key) {
-            self.owners.remove(&session);
+    /// The connection is forgotten: its ids are free.
+    pub(super) fn release(&mut self, key: &Key) {
+        let [low, high] = [Side::Low, Side::High].map(|side| key.endpoint(side));
+        // Of the conversations on it, either side may have been the client.
+        for session in [session(low, high), session(high, low)] {
+            if self.owners.get(&session) == Some(key) {
+                self.owners.remove(&session);
+            }
         }
     }
 }

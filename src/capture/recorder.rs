@@ -131,7 +131,7 @@ impl Recorder {
         settle(id, table, alarms, &mut context);
         while let Some((_, mut connection)) = table.evict_over_limit() {
             context.out.ledger.connections.forgotten += u64::from(!connection.is_quiet());
-            connection.end(Loss::Evicted, &mut context);
+            connection.forget(&mut context);
         }
     }
 

@@ -555,6 +555,30 @@ fn the_two_sides_of_a_nat_have_ids_of_their_own() {
 }
 
 #[test]
+fn ids_stay_with_their_endpoints_when_a_port_is_used_again() {
+    let talk = |server: &str, client: u32, number: u32| {
+        Talk::between("10.0.0.2:4000", server).from(client, number).handshake()
+    };
+    let (one, other) = ("192.0.2.1:80", "172.17.0.2:80");
+    let first = talk(one, 1000, 500_000).client(get("/a"));
+    let again = talk(one, 9_000_000, 700_000);
+    let inner = talk(other, 1000, 500_000).client(get("/a"));
+    let recording = record(&["-r", "-"], &pcap(&packets([first, again, inner])));
+    let ids: Vec<_> = recording.records.iter().map(|record| record.header().id.to_vec()).collect();
+    assert!(ids.len() == 2 && ids[0] != ids[1], "{ids:?}");
+}
+
+#[test]
+fn what_the_end_of_the_capture_cuts_has_ids_of_its_own() {
+    let half =
+        |server: &str| Talk::between("10.0.0.2:4000", server).handshake().client(&post("/a", "body")[..50]);
+    let both = packets(["192.0.2.1:80", "172.17.0.2:80"].map(half));
+    let recording = record(&["-r", "-", "--allow-incomplete"], &pcap(&both));
+    let ids: Vec<_> = recording.records.iter().map(|record| record.header().id.to_vec()).collect();
+    assert!(ids.len() == 2 && ids[0] != ids[1], "{ids:?}");
+}
+
+#[test]
 fn options_decide_what_is_recorded() {
     let exchange = || Talk::open().client(get("/a")).server(OK);
     let six = || Talk::between("[::2]:4000", "[::1]:80").handshake().client(get("/a")).server(OK);
