@@ -219,8 +219,10 @@ impl<R: Read> Reader<R> {
                 next += nuls;
                 continue;
             }
-            self.is_in_nuls = false;
-            match self.find(&mut block.buffer[next..block.filled]) {
+            let found = self.find(&mut block.buffer[next..block.filled]);
+            // Half a line end may be one between NULs.
+            self.is_in_nuls &= matches!(found, Found::NeedMore);
+            match found {
                 Found::Record { mut span, length } => {
                     span.number = (self.position.record - block.origin.record) as u32;
                     span.start += next as u32;

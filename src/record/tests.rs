@@ -120,6 +120,7 @@ fn noise() -> impl Strategy<Value = &'static [u8]> {
         &[0; 5],
         &[0; 3000],
         "\0\0\n🐵🙈🙉\n\0".as_bytes(),
+        b"\0\r\n\n\0\r\n\0\n",
         b"a line of a log\n",
         b"1 deadbeef soon 0\n",
         "9 deadbeef 1 0\nGET / HTTP/1.1\r\n\r\n\n🐵🙈🙉\n".as_bytes(),
@@ -146,6 +147,7 @@ proptest! {
         parts in prop::collection::vec(prop_oneof![
             record().prop_map(|record| text_of(&[record])),
             payload(),
+            noise().prop_map(<[u8]>::to_vec),
         ], 0..8),
         sizes in prop::collection::vec(1_usize..40, 1..8),
         max_record in prop_oneof![Just(DEFAULT_MAX_RECORD), 20_u64..200],
