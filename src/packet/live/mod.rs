@@ -3,8 +3,8 @@
 //! [`Wire`] has a ring for all interfaces, or one for each that is named. The
 //! kernel fills the ring's blocks, lends one when it is full or its time is
 //! over, and gets it back when its packets were handed out. This is the only
-//! room with `unsafe` in it: [`ring`] maps the ring and lends a block as a
-//! slice while it is ours; what is in it is read by [`block`], which is safe code.
+//! room with `unsafe` in it: `ring` maps the ring and lends a block as a
+//! slice while it is ours; what is in it is read by `block`, which is safe code.
 
 mod block;
 mod filter;
