@@ -115,6 +115,10 @@ impl Connection {
         });
         if self.is_syn {
             self.dialogue.first[side as usize] = Some(segment.first_byte());
+            if segment.ack.is_none() && context.out.options.protocol == Protocol::Http {
+                // Who opens a connection is the client.
+                self.dialogue.client.get_or_insert(side);
+            }
         }
         if let (Some(_), Some(ack)) = (self.dialogue.first[side as usize], segment.ack) {
             // A server says nothing before it was asked.

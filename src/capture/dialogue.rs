@@ -65,6 +65,8 @@ pub(super) struct Dialogue {
     gap_at: [Option<Seq>; 2],
     /// The first byte of each side, if its SYN was seen.
     pub(super) first: [Option<Seq>; 2],
+    /// Which sides' first byte was seen, though perhaps not their SYN.
+    is_whole: [bool; 2],
     /// Which sides lack bytes from before the protocol was known.
     pub(super) has_gap: [bool; 2],
     /// The end of the latest response that is no 1xx.
@@ -96,6 +98,10 @@ impl Dialogue {
         out: &mut Out<'_>,
     ) {
         let is_first = !std::mem::replace(&mut self.has_spoken[side as usize], true);
+        if is_first {
+            self.is_whole[side as usize] = self.first[side as usize] == Some(chunk.seq);
+        }
+        let is_joined = [0, 1].map(|side| is_joined[side] && !self.is_whole[side]);
         out.ledger.bytes.delivered += chunk.bytes.len() as u64;
         self.position[side as usize] = chunk.seq + chunk.bytes.len() as u32;
         if is_first && self.mode == Mode::Http && is_joined[side as usize] {
@@ -390,8 +396,11 @@ impl Dialogue {
     /// Messages of `side` may be missing here.
     pub(super) fn lose_count(&mut self, key: &Key, side: Side, out: &mut Out<'_>) {
         if self.client == Some(side) {
-            let at = self.gap_at[side as usize].take().unwrap_or(self.position[side as usize]);
-            self.pairing.gap_in_requests(at, self.first[side.other() as usize]);
+            let gap = self.gap_at[side as usize].take();
+            // Of a connection joined in its middle nobody knows whether requests are missing.
+            let first =
+                self.first[side.other() as usize].filter(|_| gap.is_some() || self.has_gap[side as usize]);
+            self.pairing.gap_in_requests(gap.unwrap_or(self.position[side as usize]), first);
         } else {
             self.answer = None;
             self.pairing.gap_in_responses();

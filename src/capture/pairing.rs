@@ -185,10 +185,9 @@ impl Pairing {
         self.pending.len() > 1 || self.pending.iter().any(|request| request.ack == Some(start))
     }
 
-    /// Whether the request that a response answers may be a HEAD, as far as it is not known.
+    /// Whether one of the requests that a response may answer is a HEAD.
     pub(super) fn may_answer_head(&self) -> bool {
-        let may_be = |request: &Request| request.context.head || request.place.is_after_gap();
-        self.pending.is_empty() || self.pending.iter().any(may_be)
+        self.pending.iter().any(|request| request.context.head)
     }
 
     /// Whether no request waits for its response.

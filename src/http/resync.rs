@@ -71,7 +71,11 @@ fn is_after_start_line(bytes: &[u8]) -> Option<bool> {
 fn is_request_line(line: &[u8]) -> bool {
     let Some((before, version)) = line.len().checked_sub(8).map(|at| line.split_at(at)) else { return false };
     let Some(before) = before.strip_suffix(b" ").filter(|_| token::is_version(version)) else { return false };
-    memrchr(b' ', before).is_some_and(|space| space + 1 < before.len() && token::is_token(&before[..space]))
+    let Some(space) = memrchr(b' ', before).filter(|space| space + 1 < before.len()) else { return false };
+    let method = &before[..space];
+    // `bodyPOST` is the end of a body and a method.
+    let is_glued = KNOWN_METHODS.iter().any(|known| method.ends_with(known) && method.len() > known.len());
+    token::is_token(method) && !is_glued
 }
 
 #[cfg(test)]
@@ -86,7 +90,7 @@ mod tests {
             ("PURGE /x HTTP/1.0\r\n\r\n", Some(true)),
             ("PURGE /x HTTP/1.0\n\n", Some(true)),
             ("tail\r\nGET / HTTP/1.1\nHost: a", Some(false)),
-            ("helloPOST /x HTTP/1.1\r\nHost: a\r\n", Some(true)),
+            ("helloPOST /x HTTP/1.1\r\nHost: a\r\n", Some(false)),
             ("we say GET / HTTP/1.1\r\nHost: a\r\n", Some(false)),
             ("> GET / HTTP/1.1\r\n> Host: a\r\n", Some(false)),
             ("\"GET / HTTP/1.1\" 200\r\nHost: a\r\n", Some(false)),

@@ -148,6 +148,12 @@ fn a_record_that_a_killed_writer_left_unfinished_is_kept_and_marked() {
         (format!("1 ab 5 0\n{body}456789"), format!("1 ab 5 0\n{body}456789{SEPARATOR}")),
         (format!("1 ab 5 0\n{body}456789\n🐵"), format!("1 ab 5 0\n{body}456789{SEPARATOR}")),
         (String::new(), String::new()),
+        ("1 ab 5 0 1".into(), String::new()),
+        ("1 ab 5 0 14".into(), String::new()),
+        (
+            format!("1 ab 5 0 99\n{body}{SEPARATOR}"),
+            format!("1 ab 5 0 {} cut\n{body}{SEPARATOR}{SEPARATOR}", body.len() + SEPARATOR.len()),
+        ),
     ];
     for (torn, mended) in cases {
         std::fs::write(&path, requests(0, 2) + &torn).unwrap();

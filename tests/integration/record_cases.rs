@@ -540,6 +540,43 @@ fn what_is_odd_but_clear_is_recorded() {
 }
 
 #[test]
+fn a_body_that_looks_like_a_message_is_a_body() {
+    let answer = "HTTP/1.1 200 OK\r\nX-Id: 9999\r\nContent-Length: 0\r\n\r\n";
+    let inside = || status("200", answer);
+    let asked = "GET /fake HTTP/1.1\r\nHost: a\r\n\r\n";
+    // A bare acknowledgement of the client overtook the handshake.
+    let overtaken = Talk::open().client(get("/a")).server(inside()).client(get("/b")).server(inside());
+    let mut packets = overtaken.packets;
+    let handshake = packets.remove(2);
+    packets.remove(0);
+    packets.insert(0, handshake);
+    let recording = record(&["-r", "-", "--responses"], &pcap(&packets));
+    assert_eq!(recording.summary(), ["1 a GET /a", "2 a 200", "1 b GET /b", "2 b 200"]);
+    check(vec![
+        Case::new(
+            "a late start",
+            Talk::joined().client(get("/a")).server(inside()).client(get("/b")).server(inside()),
+            &["1 a GET /a", "2 a 200", "1 b GET /b", "2 b 200"],
+        ),
+        Case::new(
+            "a response to an unseen request",
+            Talk::joined().server(inside()).client(get("/b")).server(inside()),
+            &["2 a 200", "1 b GET /b", "2 b 200"],
+        ),
+        Case::new(
+            "who opened the connection is the client",
+            Talk::open()
+                .unseen(Client, get("/a"))
+                .unseen(Server, format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", asked.len()))
+                .server(asked)
+                .client(get("/b"))
+                .server(OK),
+            &["1 a GET /b", "2 a 200"],
+        ),
+    ]);
+}
+
+#[test]
 fn the_two_sides_of_a_nat_have_ids_of_their_own() {
     let outer = Talk::between("10.0.0.2:4000", "192.0.2.1:80").handshake().client(get("/a")).server(OK);
     let inner = Talk::between("10.0.0.2:4000", "172.17.0.2:80").handshake().client(get("/a")).server(OK);

@@ -31,15 +31,6 @@ pub(super) fn look(file: &mut File, compression: Compression, index: Option<&mut
         return compressed(file, compression, index);
     }
     let length = file.metadata()?.len();
-    let is_ended = length >= SEPARATOR.len() as u64 && {
-        let mut end = [0; SEPARATOR.len()];
-        file.seek(SeekFrom::End(-(SEPARATOR.len() as i64)))?;
-        file.read_exact(&mut end)?;
-        end == *SEPARATOR
-    };
-    if is_ended && index.is_none() {
-        return Ok(Repair { at: length, text: Vec::new() });
-    }
     file.seek(SeekFrom::Start(0))?;
     let mut index = index;
     let last = scan(&mut *file, 0, index.as_deref_mut());
@@ -56,8 +47,11 @@ pub(super) fn look(file: &mut File, compression: Compression, index: Option<&mut
         index.place_here();
     }
     let rest = &rest[whole..];
+    let at = at + whole as u64;
     Ok(match mended(rest) {
-        Some(text) => Repair { at: at + whole as u64, text },
+        Some(text) => Repair { at, text },
+        // A part of a header line would take what is added for its rest.
+        None if memchr::memchr(b'\n', rest).is_none() => Repair { at, text: Vec::new() },
         None => Repair { at: length, text: missing_end(rest).to_vec() },
     })
 }
@@ -181,6 +175,8 @@ fn compressed(file: &mut File, compression: Compression, mut index: Option<&mut 
                 if let Some(mended) = mended(&text[end..]) {
                     text.truncate(end);
                     text.extend_from_slice(&mended);
+                } else if memchr::memchr(b'\n', &text[end..]).is_none() {
+                    text.truncate(end);
                 } else {
                     let end = missing_end(&text);
                     text.extend_from_slice(end);
