@@ -265,3 +265,6 @@ fn tcp_segment<'a>(segment: &packet::Segment<'a>) -> crate::tcp::Segment<'a> {
         time: segment.time,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -42,7 +42,7 @@ impl Dialogue {
         let answer = self.answer.take();
         if !out.options.has_responses {
             if matches!(answer, Some(Answer::Later)) {
-                self.deferred.push(None);
+                self.defer(key, None, out);
             }
             out.ledger.responses.not_asked_for += 1;
             out.ledger.bytes.not_asked_for += message.length;
@@ -56,15 +56,19 @@ impl Dialogue {
         }
         let payload = self.streams[side as usize].payload(at_hand).to_vec();
         match answer {
-            Some(Answer::Later) => {
-                self.deferred_bytes += payload.len() + size_of::<Deferred>();
-                self.deferred.push(Some(Deferred { message, mark, payload }));
-                if self.deferred_bytes > MAX_DEFERRED {
-                    self.pairing.forget_unpaired();
-                    self.settle_none(key, out);
-                }
-            }
+            Some(Answer::Later) => self.defer(key, Some(Deferred { message, mark, payload }), out),
             _ => self.write_orphan(key, &Deferred { message, mark, payload }, out),
+        }
+    }
+
+    /// Lets a response wait for its id, or one that is not written (none) keep its place among those that are.
+    fn defer(&mut self, key: &Key, response: Option<Deferred>, out: &mut Out<'_>) {
+        let payload = response.as_ref().map_or(0, |response| response.payload.len());
+        self.deferred_bytes += payload + size_of::<Option<Deferred>>();
+        self.deferred.push(response);
+        if self.deferred_bytes > MAX_DEFERRED {
+            self.pairing.forget_unpaired();
+            self.settle_none(key, out);
         }
     }
 
@@ -145,7 +149,7 @@ impl Dialogue {
         if is_request {
             self.sending = None;
         } else if let Some(Answer::Later) = self.answer.take() {
-            self.deferred.push(None);
+            self.defer(key, None, out);
         }
     }
 }

@@ -1,0 +1,48 @@
+//! What a recorder holds is bounded.
+
+use super::Recorder;
+use crate::capture::Options;
+use crate::packet::{LinkType, Packet};
+use crate::record::Block;
+
+/// IPv4 and TCP around a payload, without checksums.
+fn packet(is_client: bool, seq: u32, ack: u32, payload: &str) -> Vec<u8> {
+    let mut packet = vec![0x45, 0];
+    packet.extend_from_slice(&((40 + payload.len()) as u16).to_be_bytes());
+    packet.extend_from_slice(&[0, 0, 0, 0, 64, 6, 0, 0]);
+    packet.extend_from_slice(if is_client {
+        &[10, 0, 0, 2, 10, 0, 0, 1]
+    } else {
+        &[10, 0, 0, 1, 10, 0, 0, 2]
+    });
+    let (from, to) = if is_client { (4000_u16, 80_u16) } else { (80, 4000) };
+    packet.extend_from_slice(&from.to_be_bytes());
+    packet.extend_from_slice(&to.to_be_bytes());
+    packet.extend_from_slice(&seq.to_be_bytes());
+    packet.extend_from_slice(&ack.to_be_bytes());
+    packet.extend_from_slice(&[0x50, 0x10, 0xff, 0xff, 0, 0, 0, 0]);
+    packet.extend_from_slice(payload.as_bytes());
+    packet
+}
+
+/// Another request would tell what they answer, but is not in the capture.
+#[test]
+fn responses_without_end_to_one_request_cost_no_more_than_some() {
+    const REQUEST: &str = "GET / HTTP/1.1\r\n\r\n";
+    const RESPONSE: &str = "HTTP/1.1 204 No Content\r\n\r\n";
+    for has_responses in [false, true] {
+        let mut recorder = Recorder::new(Options { has_responses, ..Options::default() });
+        let mut block = Block::new();
+        let mut take = |bytes: &[u8]| {
+            let packet = Packet { link: LinkType::RAW, time: 0, wire_length: bytes.len() as u32, bytes };
+            recorder.packet(&packet, &mut block);
+            recorder.table.bytes()
+        };
+        take(&packet(true, 1000, 9000, REQUEST));
+        let acknowledged = 1000 + REQUEST.len() as u32;
+        let responses = (0..100_000).map(|number| 9000 + number * RESPONSE.len() as u32);
+        let most = responses.map(|seq| take(&packet(false, seq, acknowledged, RESPONSE))).max();
+        // At first they wait; the bound is one MiB, besides what the pairing notes of each.
+        assert!(most.is_some_and(|most| (1 << 19..3 << 19).contains(&most)), "{has_responses}: {most:?}");
+    }
+}
