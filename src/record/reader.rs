@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read};
 use memchr::memchr;
 
 use super::block::{Block, Span};
-use super::header::{Header, Kind, MAX_HEADER, Malformed, SEPARATOR};
+use super::header::{Header, Kind, MAX_HEADER, Malformed, Mark, SEPARATOR};
 use super::separator::{
     Ending, MONKEYS, OPENING, Search, filler, find_separator, may_become_separator, nuls, partial_separator,
     separator_at,
@@ -497,6 +497,11 @@ impl<R: Read> Reader<R> {
             && !(self.options.is_whole)(last.header.kind, last.payload)
         {
             self.intake.unfinished = Some(last.position);
+            if let Some(span) = block.spans.last_mut() {
+                // Whoever reads it next could not tell.
+                (span.mark, span.lacks_length) = (Some(Mark::Cut), true);
+                self.lacks_length = true;
+            }
         }
     }
 }

@@ -413,6 +413,16 @@ fn complete_messages_are_as_long_as_their_framing_says() {
 }
 
 #[test]
+fn a_last_record_that_the_input_cuts_is_marked_as_cut() {
+    let half = "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhel";
+    let input = format!("1 aa 5 0\n{half}");
+    let output = format!("1 aa 5 0 {} cut\n{half}\n🐵🙈🙉\n", half.len());
+    for tool in ["gor-filter", "gor-merge"] {
+        run(tool, &[], input.as_bytes()).ends_with(0).writes(output.as_bytes());
+    }
+}
+
+#[test]
 fn a_long_message_of_a_capture_is_whole_or_its_cut_is_said() {
     let body = "x".repeat(6 << 20);
     let request = format!("POST /long HTTP/1.1\r\nContent-Length: {}\r\n\r\n{body}", body.len());
