@@ -130,7 +130,9 @@ impl<S: Source> Window<S> {
         } else if exchange.request.is_none() {
             exchange.request = Some(spot);
             for response in exchange.responses.iter_mut().filter(|response| **response < spot) {
-                let behind = (spot.0, spot.1, response.1);
+                // Its own number, also where it stood behind another request of the id, which has come out.
+                let number = if response.2 == 0 { response.1 } else { response.2 };
+                let behind = (spot.0, spot.1, number);
                 if let Some(place) = self.held.remove(response) {
                     self.held.insert(behind, place);
                 }
