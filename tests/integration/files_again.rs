@@ -167,6 +167,21 @@ fn a_record_that_a_killed_writer_left_unfinished_is_kept_and_marked() {
 }
 
 #[test]
+fn what_is_no_record_is_not_taken_away_by_what_is_added() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.gor").display().to_string();
+    let crlf = requests(0, 2).replace(SEPARATOR, "\r\n🐵🙈🙉\r\n");
+    let whole = requests(0, 2);
+    for there in ["notes", "1 note", "notes\nand more", &format!("{whole}notes"), &crlf] {
+        std::fs::write(&path, there).unwrap();
+        run("gor-filter", &["--append", "-o", &path], request(2).as_bytes()).ends_with(0);
+        let now = std::fs::read_to_string(&path).unwrap();
+        assert!(now.starts_with(there) && now.ends_with(&request(2)), "{there:?}: {now:?}");
+        assert!(!now.contains("cut"), "{now:?}");
+    }
+}
+
+#[test]
 fn a_file_that_is_truncated_while_it_is_written_gets_no_hole() {
     for name in ["x.gor", "x.gor.gz"] {
         let folder = tempfile::tempdir().unwrap();

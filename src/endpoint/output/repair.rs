@@ -9,12 +9,17 @@ use super::coding::Coding;
 use crate::endpoint::format::Compression;
 use crate::endpoint::index::{Builder, GROUP_RECORDS};
 use crate::endpoint::input::is_whole;
-use crate::record::{Block, Header, MAX_MAX_RECORD, Mark, Options, Reader, SEPARATOR, Source as _};
+use crate::record::{
+    Block, Header, MAX_HEADER, MAX_MAX_RECORD, Mark, Options, Reader, SEPARATOR, Source as _,
+};
 use crate::{Error, Result};
 
 /// Most text of a compressed piece, or of a record that is not whole, that is taken up again. What these tools write
 /// is far less.
 const MAX_TAIL: usize = 256 << 20;
+
+/// A separator with the line ends of other systems.
+const CRLF_SEPARATOR: &[u8] = "\r\n🐵🙈🙉\r\n".as_bytes();
 
 /// How a file goes on.
 #[derive(Debug, Default)]
@@ -33,7 +38,7 @@ pub(super) fn look(file: &mut File, compression: Compression, index: Option<&mut
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(0))?;
     let mut index = index;
-    let last = scan(&mut *file, 0, index.as_deref_mut());
+    let last = scan(&mut *file, 0, index.as_deref_mut())?;
     let at = last.as_ref().map_or(0, |last| last.at);
     let mut rest = Vec::new();
     file.seek(SeekFrom::Start(at))?;
@@ -50,10 +55,16 @@ pub(super) fn look(file: &mut File, compression: Compression, index: Option<&mut
     let at = at + whole as u64;
     Ok(match mended(rest) {
         Some(text) => Repair { at, text },
-        // A part of a header line would take what is added for its rest.
-        None if memchr::memchr(b'\n', rest).is_none() => Repair { at, text: Vec::new() },
+        // A part of a header line would take what is added for its rest. What has no record before it is none.
+        None if whole > 0 && is_torn_header(rest) => Repair { at, text: Vec::new() },
         None => Repair { at: length, text: missing_end(rest).to_vec() },
     })
+}
+
+/// Whether the end of a file is the beginning of a header line.
+fn is_torn_header(rest: &[u8]) -> bool {
+    let begins = matches!(rest, [b'1'..=b'3'] | [b'1'..=b'3', b' ', ..]);
+    begins && rest.len() <= MAX_HEADER && memchr::memchr(b'\n', rest).is_none()
 }
 
 /// The last record that a reader finds. It may lack its end, which the reader gives it.
@@ -68,7 +79,10 @@ impl Last {
     fn length_in(&self, bytes: &[u8]) -> Option<usize> {
         let payload = self.record.iter().next()?.payload.len();
         let end = memchr::memchr(b'\n', bytes)? + 1 + payload;
-        bytes.get(end..)?.starts_with(SEPARATOR).then_some(end + SEPARATOR.len())
+        let after = bytes.get(end..)?;
+        // Files edited elsewhere may have CRLF there.
+        let separators = [SEPARATOR, CRLF_SEPARATOR];
+        separators.into_iter().find(|separator| after.starts_with(separator)).map(|one| end + one.len())
     }
 
     fn note(&self, index: &mut Builder) {
@@ -81,12 +95,12 @@ impl Last {
 }
 
 /// Reads records, of which the first begins at `from` in the file, and takes all but the last into the index. Damage
-/// is for who reads the file to tell.
-fn scan(input: impl Read, from: u64, mut index: Option<&mut Builder>) -> Option<Last> {
+/// is for who reads the file to tell; an error is only what cannot be read past.
+fn scan(input: impl Read, from: u64, mut index: Option<&mut Builder>) -> Result<Option<Last>> {
     let options = Options { max_record: MAX_MAX_RECORD, is_whole, ..Options::default() };
     let mut reader = Reader::new(input, options);
     let (mut block, mut last) = (Block::new(), None::<Last>);
-    while let Ok(true) = reader.read_block(&mut block) {
+    while reader.read_block(&mut block)? {
         let count = block.len();
         for (number, view) in block.iter().enumerate() {
             if number + 1 < count && index.is_none() {
@@ -103,14 +117,14 @@ fn scan(input: impl Read, from: u64, mut index: Option<&mut Builder>) -> Option<
     if let Some(index) = index {
         index.place_here();
     }
-    last
+    Ok(last)
 }
 
 /// Where the last whole record of a text ends.
-fn whole(text: &[u8]) -> usize {
-    let Some(last) = scan(text, 0, None) else { return 0 };
+fn whole(text: &[u8]) -> Result<usize> {
+    let Some(last) = scan(text, 0, None)? else { return Ok(0) };
     let at = last.at as usize;
-    at + last.length_in(&text[at..]).unwrap_or(0)
+    Ok(at + last.length_in(&text[at..]).unwrap_or(0))
 }
 
 /// What there is of a last record that is not whole, as a record that says so; as it is, if only its separator is
@@ -157,7 +171,7 @@ fn compressed(file: &mut File, compression: Compression, mut index: Option<&mut 
         match piece(&mut input, compression, &mut text, index.is_some()) {
             Ok(()) => {
                 if let Some(index) = &mut index {
-                    if whole(&text) != text.len() {
+                    if whole(&text)? != text.len() {
                         let reason =
                             "its compressed parts do not hold whole records, so that no index can be made";
                         return Err(Error::Usage(format!("{reason}; leave out --index")));
@@ -171,11 +185,11 @@ fn compressed(file: &mut File, compression: Compression, mut index: Option<&mut 
                 if text.len() > MAX_TAIL {
                     return Err(too_much());
                 }
-                let end = whole(&text);
+                let end = whole(&text)?;
                 if let Some(mended) = mended(&text[end..]) {
                     text.truncate(end);
                     text.extend_from_slice(&mended);
-                } else if memchr::memchr(b'\n', &text[end..]).is_none() {
+                } else if end > 0 && is_torn_header(&text[end..]) {
                     text.truncate(end);
                 } else {
                     let end = missing_end(&text);
