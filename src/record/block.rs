@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use memchr::memmem;
 
 use super::header::{Header, Kind, Mark, SEPARATOR};
+use super::reader::begins_with_header;
 use crate::Position;
 
 /// One record of a [`Block`], its bytes borrowed from there.
@@ -201,12 +202,12 @@ impl Block {
     /// Adds a record.
     ///
     /// The header's length field is set here: it is written when the payload
-    /// holds a line that would be taken for the separator, or when a mark
-    /// says that the message is not whole, and left out otherwise. A latency
+    /// holds a line that would be taken for the separator, or begins with one
+    /// that would be taken for a header, or when a mark says that the message is not whole, and left out otherwise. A latency
     /// that is absent becomes 0 where a length must follow it.
     pub fn push(&mut self, header: &Header<'_>, payload: &[u8]) {
         let mut header = *header;
-        let needs_length = header.mark.is_some() || !header.extra.is_empty() || holds_separator(payload);
+        let needs_length = header.mark.is_some() || !header.extra.is_empty() || needs_length(payload);
         header.length = needs_length.then_some(payload.len() as u64);
         if needs_length {
             header.latency = header.latency.or(Some(0));
@@ -405,6 +406,11 @@ impl<'a> Run<'a> {
         let end = (first + range.end).min(self.records.end);
         Run { block: self.block, records: (first + range.start).min(end)..end }
     }
+}
+
+/// Whether a reader would go wrong in this payload if it were not told its length.
+pub(super) fn needs_length(payload: &[u8]) -> bool {
+    holds_separator(payload) || begins_with_header(payload, true) == Some(true)
 }
 
 /// Whether a reader could take a line of the payload for the separator.

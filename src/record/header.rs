@@ -73,7 +73,7 @@ pub enum Malformed {
     WrongLength,
     /// The input ends before a payload of the length that its header gives.
     PayloadCut,
-    /// The separator follows the header line at once.
+    /// The separator, or the header line of another record, follows the header line at once.
     NoPayload,
     /// NULs where a header line should begin.
     Nul,
@@ -91,7 +91,7 @@ impl fmt::Display for Malformed {
             Malformed::HeaderCut => "the input ends inside the header line",
             Malformed::WrongLength => "no separator follows the payload length that the header gives",
             Malformed::PayloadCut => "the input ends inside the payload, whose length the header gives",
-            Malformed::NoPayload => "there is no payload between the header line and the separator",
+            Malformed::NoPayload => "there is no payload after the header line",
             Malformed::Nul => "there are NUL bytes instead of a header line",
         })
     }
@@ -202,6 +202,14 @@ impl<'a> Header<'a> {
         let is_time = timestamp.and_then(integer).is_some();
         let is_id = id.iter().all(u8::is_ascii_hexdigit);
         (is_kind && (is_id || is_time)) || (!id.is_empty() && is_id && is_time)
+    }
+
+    /// Whether this is how recorders write a header line: the id is of hex digits, as many as hold a
+    /// session, and the timestamp is of this century. Text that was recorded does not look so by chance.
+    pub(super) fn is_usual(&self) -> bool {
+        const SESSION: usize = 16;
+        const CENTURY: i64 = 946_684_800_000_000_000;
+        self.id.len() >= SESSION && self.id.iter().all(u8::is_ascii_hexdigit) && self.timestamp >= CENTURY
     }
 
     /// Appends the header line, with its line feed.

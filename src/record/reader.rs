@@ -1,15 +1,17 @@
 //! Bytes in, blocks of records out: tolerant, bounded, and never fooled by a body.
 
+mod find;
+mod line;
+
 use std::io::{ErrorKind, Read};
 
-use memchr::memchr;
+use find::Found;
+use line::Line;
+pub(super) use line::begins_with_header;
 
-use super::block::{Block, Span};
-use super::header::{Header, Kind, MAX_HEADER, Malformed, Mark, SEPARATOR};
-use super::separator::{
-    Ending, MONKEYS, OPENING, Search, filler, find_separator, may_become_separator, nuls, partial_separator,
-    separator_at,
-};
+use super::block::Block;
+use super::header::{Kind, Malformed, Mark, SEPARATOR};
+use super::separator::{Search, filler, find_separator, nuls};
 use super::source::{Intake, Source};
 use crate::{Error, Position, Result};
 
@@ -27,9 +29,6 @@ pub const DEFAULT_MAX_RECORD: u64 = 1 << 30;
 
 /// Largest limit a user can set: offsets within a block are of 32 bits.
 pub const MAX_MAX_RECORD: u64 = 3 << 30;
-
-/// Most payload that is searched for its end where its length cannot be right.
-const SEARCHED_PAYLOAD: usize = 1 << 20;
 
 /// How to read.
 #[derive(Clone, Copy, Debug)]
@@ -94,44 +93,6 @@ pub struct Reader<R> {
     /// What ended the input early. Told after the records before it.
     failure: Option<Error>,
     intake: Intake,
-}
-
-/// What was found at the front of the bytes not yet taken apart.
-enum Found {
-    /// A record. The span counts from the front.
-    Record { span: Span, length: usize },
-    /// Nothing that can be decided before more bytes come.
-    NeedMore,
-    /// A record that breaks a rule.
-    Malformed(Malformed),
-    /// A line that is no header, right before one that is, and its length.
-    Noise(Malformed, usize),
-    /// A record whose length field is wrong. Its end is not before `skip`.
-    Lost { reason: Malformed, skip: usize },
-    /// A record beyond the limit, and how many bytes of it are known to be its own.
-    TooLarge { length: u64 },
-}
-
-/// A header line taken apart, counted from its own first byte. Of its record
-/// the end is not known yet.
-#[derive(Clone, Copy, Debug)]
-struct Line {
-    span: Span,
-    length: Option<u64>,
-    is_crlf: bool,
-}
-
-impl Line {
-    /// Parses the line that `bytes` begins with; `None` when it has no end.
-    fn at(bytes: &[u8]) -> Option<Result<Line, Malformed>> {
-        let (line, is_crlf) = header_line(bytes)?;
-        let payload = line.len() + usize::from(is_crlf) + 1;
-        Some(Header::parse(line).map(|header| Line {
-            span: Span::new(&header, usize::from(is_crlf), payload..payload, payload),
-            length: header.length,
-            is_crlf,
-        }))
-    }
 }
 
 impl<R: Read> Reader<R> {
@@ -302,184 +263,6 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// Looks for one record at the front of `bytes`, which is not empty and
-    /// begins with no line end. Odd line ends are made regular in place.
-    fn find(&mut self, bytes: &mut [u8]) -> Found {
-        let line = match self.known_line.take() {
-            Some(line) => line,
-            None => match Line::at(bytes) {
-                Some(Ok(line)) => line,
-                // The payload was meant to have a length: what is in it is no record.
-                Some(Err(Malformed::Length)) => return self.wrong_length(bytes),
-                Some(Err(reason)) => return malformed_line(bytes, reason, self.is_at_end),
-                None if bytes.len() >= MAX_HEADER => return Found::Malformed(Malformed::HeaderTooLong),
-                None if self.is_at_end => return Found::Malformed(Malformed::HeaderCut),
-                None => return Found::NeedMore,
-            },
-        };
-        let Line { mut span, length, is_crlf } = line;
-        let payload = span.payload as usize;
-        let ending = match length {
-            // Nothing that was ever written is that long.
-            Some(length) if length > MAX_MAX_RECORD => Err(self.wrong_length(bytes)),
-            Some(length) => self.known_end(bytes, payload, length),
-            None => self.search_end(bytes, &line),
-        };
-        let Ending { payload_end, separator } = match ending {
-            Ok(ending) => ending,
-            Err(found) => return found,
-        };
-        if length.is_none() && (self.is_at_end || separator != SEPARATOR.len()) {
-            // What ends it is made regular, and may make a separator of its last line.
-            let end = bytes[payload..payload_end].strip_suffix(b"\r").unwrap_or(&bytes[payload..payload_end]);
-            self.holds_separator |= end == MONKEYS || end.ends_with(OPENING);
-        }
-        span.payload_end = payload_end as u32;
-        span.end = (payload_end + SEPARATOR.len()) as u32;
-        let length = payload_end + separator;
-        if is_crlf {
-            // The carriage return is overwritten, its byte becomes unused.
-            bytes.copy_within(..payload - 2, 1);
-        }
-        if separator >= SEPARATOR.len() {
-            bytes[payload_end..payload_end + SEPARATOR.len()].copy_from_slice(SEPARATOR);
-        } else {
-            // The input ended early: `finish` puts the separator there.
-            span.end = length as u32;
-        }
-        Found::Record { span, length }
-    }
-
-    /// The end of a payload whose length is known.
-    fn known_end(&self, bytes: &[u8], payload: usize, length: u64) -> Result<Ending, Found> {
-        // The separator may begin earlier than the length says, but ends no earlier.
-        let skip = length.saturating_add(payload as u64).saturating_sub(SEPARATOR.len() as u64);
-        let skip = skip.max(payload as u64 - 1);
-        if length.saturating_add(payload as u64) > self.options.max_record {
-            return Err(Found::TooLarge { length: skip });
-        }
-        let payload_end = payload + length as usize;
-        if bytes.len() < payload_end {
-            let cut = Found::Lost { reason: Malformed::PayloadCut, skip: bytes.len() };
-            return Err(if self.is_at_end { cut } else { Found::NeedMore });
-        }
-        let after = &bytes[payload_end..];
-        match separator_at(after) {
-            Some(separator) => Ok(Ending { payload_end, separator }),
-            None if !may_become_separator(after) => {
-                Err(Found::Lost { reason: Malformed::WrongLength, skip: skip as usize })
-            }
-            None if self.is_at_end => Ok(Ending { payload_end, separator: after.len() }),
-            None => Err(Found::NeedMore),
-        }
-    }
-
-    /// Finds where a record ends whose length field cannot be right: at the
-    /// separator where the payload is whole by its own framing, so that what
-    /// is inside it is no record; where there is none, at the first separator.
-    fn wrong_length(&mut self, bytes: &[u8]) -> Found {
-        let reason = Malformed::Length;
-        let Some((line, is_crlf)) = header_line(bytes) else { return Found::Malformed(reason) };
-        let payload = line.len() + usize::from(is_crlf) + 1;
-        let kind = match line[0] {
-            b'1' => Kind::Request,
-            b'2' => Kind::Response,
-            _ => Kind::Replayed,
-        };
-        let searched = &bytes[..bytes.len().min(payload + SEARCHED_PAYLOAD)];
-        let is_all = self.is_at_end || searched.len() == payload + SEARCHED_PAYLOAD;
-        let mut from = self.scanned.max(payload);
-        loop {
-            match find_separator(searched, from, is_all) {
-                Search::At(Ending { payload_end, .. }) => {
-                    if (self.options.is_whole)(kind, &bytes[payload..payload_end]) {
-                        return Found::Lost { reason, skip: payload_end };
-                    }
-                    from = payload_end + 1;
-                }
-                Search::Open(_) if is_all => return Found::Lost { reason, skip: payload - 1 },
-                Search::Open(at) => {
-                    self.scanned = at;
-                    return Found::NeedMore;
-                }
-            }
-        }
-    }
-
-    /// Looks for a separator line that stands where the payload should: then
-    /// there is no payload. A payload may well begin with such a line.
-    fn check_payload(&mut self, bytes: &[u8], payload: usize) -> Result<(), Found> {
-        let rest = &bytes[payload - 1..];
-        let follows = match separator_at(rest) {
-            Some(separator) => what_follows(&rest[separator..], self.is_at_end),
-            None if self.is_at_end && rest.len() >= OPENING.len() && may_become_separator(rest) => {
-                Follows::Record
-            }
-            None if !self.is_at_end && may_become_separator(rest) => Follows::Unknown,
-            None => return Ok(()),
-        };
-        match follows {
-            Follows::Header(_) | Follows::Record => Err(Found::Malformed(Malformed::NoPayload)),
-            Follows::Unknown => Err(Found::NeedMore),
-            Follows::Payload => {
-                self.holds_separator = true;
-                Ok(())
-            }
-        }
-    }
-
-    /// The end of a payload whose length is not known.
-    fn search_end(&mut self, bytes: &[u8], line: &Line) -> Result<Ending, Found> {
-        let (payload, kind) = (line.span.payload as usize, line.span.kind);
-        if self.scanned == 0 {
-            self.check_payload(bytes, payload)?;
-        }
-        // A payload may be empty: its separator's line feed is then the header's own.
-        let mut from = self.scanned.max(payload);
-        loop {
-            let search = find_separator(bytes, from, self.is_at_end);
-            let reached = match &search {
-                Search::At(ending) => ending.payload_end,
-                Search::Open(at) => *at,
-            };
-            if reached as u64 > self.options.max_record {
-                return Err(Found::TooLarge { length: reached as u64 });
-            }
-            self.scanned = reached;
-            let ending = match search {
-                Search::At(ending) => ending,
-                Search::Open(_) if self.is_at_end => {
-                    let left = partial_separator(&bytes[payload..], line.is_crlf);
-                    return Ok(Ending { payload_end: bytes.len() - left, separator: left });
-                }
-                Search::Open(_) => return Err(Found::NeedMore),
-            };
-            let next = ending.payload_end + ending.separator;
-            let is_end = match what_follows(&bytes[next..], self.is_at_end) {
-                Follows::Header(line) => {
-                    // It is the next that is looked for, and need not be parsed again.
-                    self.known_line = Some(line);
-                    true
-                }
-                Follows::Record => true,
-                other => {
-                    if (self.options.is_whole)(kind, &bytes[payload..ending.payload_end]) {
-                        true
-                    } else if matches!(other, Follows::Unknown) {
-                        return Err(Found::NeedMore);
-                    } else {
-                        false
-                    }
-                }
-            };
-            if is_end {
-                return Ok(ending);
-            }
-            self.holds_separator = true;
-            from = next - 1;
-        }
-    }
-
     /// Gives the last record the separator that the input did not have.
     fn finish(&mut self, block: &mut Block) {
         let Some(span) = block.spans.last_mut() else { return };
@@ -559,62 +342,4 @@ impl<R: Read> Source for Reader<R> {
     fn intake(&self) -> Intake {
         self.intake
     }
-}
-
-/// What stands after a separator.
-enum Follows {
-    /// A header line.
-    Header(Line),
-    /// The end of the input, or a header line that is damaged.
-    Record,
-    /// Something else.
-    Payload,
-    /// Too few bytes to tell.
-    Unknown,
-}
-
-/// A line at the front that is no header. It is all that is lost where a
-/// header line follows at once; otherwise its payload goes with it.
-fn malformed_line(bytes: &[u8], reason: Malformed, is_at_end: bool) -> Found {
-    let end = memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
-    let rest = &bytes[end..];
-    match Line::at(rest) {
-        Some(Ok(_)) => Found::Noise(reason, end),
-        None if !is_at_end && rest.len() < MAX_HEADER => Found::NeedMore,
-        _ => Found::Malformed(reason),
-    }
-}
-
-/// Tells what follows a separator.
-fn what_follows(bytes: &[u8], is_at_end: bool) -> Follows {
-    let mut rest = bytes;
-    loop {
-        rest = &rest[filler(rest, is_at_end)..];
-        let nuls = nuls(&rest[..rest.len().min(MAX_HEADER)]);
-        match nuls {
-            0 => break,
-            // No payload of text goes on like this.
-            MAX_HEADER => return Follows::Record,
-            _ => rest = &rest[nuls..],
-        }
-    }
-    if let Some(Ok(line)) = Line::at(rest) {
-        return Follows::Header(line);
-    }
-    match header_line(rest) {
-        Some((line, _)) if Header::is_broken(line) => Follows::Record,
-        None if rest.is_empty() && is_at_end => Follows::Record,
-        None if rest.len() < MAX_HEADER && !is_at_end => Follows::Unknown,
-        None if is_at_end && Header::is_broken(rest) => Follows::Record,
-        _ => Follows::Payload,
-    }
-}
-
-/// The header line that `bytes` begins with, without its line end, and
-/// whether that is CRLF; `None` when it has none within the longest line
-/// there is.
-fn header_line(bytes: &[u8]) -> Option<(&[u8], bool)> {
-    let end = memchr(b'\n', &bytes[..bytes.len().min(MAX_HEADER)])?;
-    let line = &bytes[..end];
-    Some(line.strip_suffix(b"\r").map_or((line, false), |line| (line, true)))
 }

@@ -67,6 +67,8 @@ fn payload() -> impl Strategy<Value = Vec<u8>> {
         1 => Just("🐵🙈🙉".as_bytes().to_vec()),
         1 => Just("\r\n🐵🙈🙉\r\n".as_bytes().to_vec()),
         1 => Just(b"1 abcdef0123 1000 5\n".to_vec()),
+        2 => Just(b"1 0123456789abcdef 1790000000000000000 5\n".to_vec()),
+        1 => Just(b"1 0123456789abcdef 1790000000000000000 5\r".to_vec()),
         1 => Just(b"\n".to_vec()),
         1 => Just(b"\r".to_vec()),
     ];
@@ -166,7 +168,7 @@ proptest! {
         let mut block = Block::new();
         while reader.read_block(&mut block).unwrap() {
             for (index, view) in block.iter().enumerate() {
-                prop_assert!(view.header.length.is_some() || !block::holds_separator(view.payload));
+                prop_assert!(view.header.length.is_some() || !block::needs_length(view.payload));
                 let run = block.runs_in(index..index + 1).next().unwrap();
                 let alone = [run.bytes(), b"2 b 7 7\nlast!\n"].concat();
                 let (read, intake) = read_text(&alone);
@@ -331,6 +333,26 @@ fn a_separator_line_in_a_body_does_not_end_the_record() {
     let (read, intake) = payloads("1 a 1 2\none\n🐵🙈🙉\ntwo!\n🐵🙈🙉\n1 b 1 2\nthree\n🐵🙈🙉\n");
     assert_eq!(read, ["one\n🐵🙈🙉\ntwo!", "three"]);
     assert_eq!(intake.malformed, 0);
+}
+
+#[test]
+fn a_header_line_that_lost_its_payload_does_not_swallow_the_next_record() {
+    let header = "1 0123456789abcdef01234567 1790000000000000000 5";
+    let rest = format!("{header}\ntwo\n🐵🙈🙉\n{header}\nthree\n🐵🙈🙉\n");
+    for line in [format!("{header}\n"), format!("{header}\r\n"), "1 a 1 2\n".to_owned()] {
+        let (read, intake) = payloads(&format!("1 a 1 2\none\n🐵🙈🙉\n{line}{rest}"));
+        assert_eq!(read, ["one", "two", "three"], "{line:?}");
+        assert_eq!(intake.malformed, 1);
+        assert_eq!(intake.first_malformed.unwrap().1, Malformed::NoPayload);
+    }
+}
+
+#[test]
+fn a_payload_that_begins_with_a_header_line_is_written_with_its_length() {
+    let payload = b"1 0123456789abcdef01234567 1790000000000000000 5\nforged".to_vec();
+    let record = Record { id: b"a".to_vec(), timestamp: 1, latency: Some(2), payload, ..Record::default() };
+    let text = text_of(std::slice::from_ref(&record));
+    assert_eq!(read_text(&text).0, [record]);
 }
 
 #[test]

@@ -21,6 +21,8 @@
 //! - **RST** counts if it is in the window. One ahead of what was seen waits for the bytes before it, and is dropped
 //!   when data passes it. The stream goes on after it if its sender does (RFC 5961 §3: an RST may be ignored).
 
+mod gaps;
+
 use super::waiting::{Origin, Piece, Waiting};
 use super::{Chunk, Counters, Event, Flags, Segment, Seq};
 
@@ -138,16 +140,6 @@ impl Assembler {
         self.waiting.as_ref().map_or(0, |waiting| waiting.held_bytes())
     }
 
-    /// The packet time at which [`Assembler::give_up_gaps`] has something to do, if nothing comes before.
-    pub fn deadline(&self, limits: &Limits) -> Option<i64> {
-        let waiting = self.waiting.as_ref()?;
-        let (_, since) = waiting.first_hole()?;
-        let lost = since.max(waiting.filled.unwrap_or(since)).saturating_add(limits.patience);
-        let received =
-            waiting.received.map_or(i64::MAX, |(_, since)| since.saturating_add(limits.reordering));
-        Some(lost.min(received))
-    }
-
     /// Takes notice that the other side acknowledged, at packet time `time`, all bytes before `ack`: those that are
     /// missing will not be sent again. A stream of which nothing was seen begins there; for sure, as if its SYN had
     /// been seen, if a SYN acknowledges it.
@@ -201,43 +193,6 @@ impl Assembler {
         self.deliver_ready(out);
         self.give_up_due(segment.time, limits, out);
         self.give_up_overflow(limits, out);
-        self.tidy();
-    }
-
-    /// Gives up the gaps that were waited for long enough at `now`, and delivers what is behind them.
-    pub fn give_up_gaps<D: FnMut(Event<'_>)>(
-        &mut self,
-        now: i64,
-        limits: &Limits,
-        counters: &mut Counters,
-        deliver: &mut D,
-    ) {
-        self.give_up_due(now, limits, &mut Out { counters, deliver });
-        self.tidy();
-    }
-
-    /// Gives up the gaps before `end`, and delivers what is behind them: those bytes are known to have arrived
-    /// at the other side, so they will not be sent again. `end` need not be the end of a gap.
-    pub fn give_up_before<D: FnMut(Event<'_>)>(
-        &mut self,
-        end: Seq,
-        counters: &mut Counters,
-        deliver: &mut D,
-    ) {
-        let out = &mut Out { counters, deliver };
-        while end.is_after(self.next_seq) {
-            let before = self.next + (end - self.next_seq) as u64;
-            if !self.give_up_first(before, out) {
-                break;
-            }
-        }
-        self.tidy();
-    }
-
-    /// Gives up all gaps and delivers all that is held: nothing more will come.
-    pub fn flush<D: FnMut(Event<'_>)>(&mut self, counters: &mut Counters, deliver: &mut D) {
-        let out = &mut Out { counters, deliver };
-        while self.give_up_first(u64::MAX, out) {}
         self.tidy();
     }
 
@@ -573,44 +528,6 @@ impl Assembler {
         {
             waiting.filled = None;
         }
-    }
-
-    fn give_up_due<D: FnMut(Event<'_>)>(&mut self, now: i64, limits: &Limits, out: &mut Out<'_, D>) {
-        while self.deadline(limits).is_some_and(|deadline| deadline <= now) {
-            let received = self.waiting.as_ref().and_then(|waiting| waiting.received);
-            let before = match received {
-                Some((end, since)) if since.saturating_add(limits.reordering) <= now => end,
-                _ => u64::MAX,
-            };
-            self.give_up_first(before, out);
-        }
-    }
-
-    fn give_up_overflow<D: FnMut(Event<'_>)>(&mut self, limits: &Limits, out: &mut Out<'_, D>) {
-        let is_over = |waiting: &Waiting| waiting.piece_count() > limits.pieces;
-        while self.buffered() > limits.bytes || self.waiting.as_deref().is_some_and(is_over) {
-            out.counters.overflow_gaps += 1;
-            self.give_up_first(u64::MAX, out);
-        }
-    }
-
-    /// Gives up the first hole as far as it lies before `end`; false if there is none.
-    fn give_up_first<D: FnMut(Event<'_>)>(&mut self, end: u64, out: &mut Out<'_, D>) -> bool {
-        let Some((hole_end, _)) = self.waiting.as_ref().and_then(|waiting| waiting.first_hole()) else {
-            return false;
-        };
-        let mut end = end.min(hole_end);
-        if let Some(waiting) = self.waiting.as_mut().filter(|waiting| waiting.holds_only_reset()) {
-            // An RST says nothing about bytes before it: missing are those that the other side has received.
-            let known = waiting.received_end().max(self.next);
-            waiting.reset = waiting.reset.map(|(offset, time)| (offset.min(known), time));
-            end = end.min(known);
-        }
-        if end > self.next {
-            self.skip(end - self.next, false, out);
-        }
-        self.deliver_ready(out);
-        true
     }
 
     /// Lets go of what is not needed while segments come in order.
