@@ -180,12 +180,14 @@ impl Middleware {
     /// How it ended, after its output was closed.
     fn end(&mut self) -> Result<()> {
         self.is_over = true;
-        let unread = self.unread()?;
         let status = if self.is_killed { None } else { self.wait()? };
+        // In this order, and after the child: what was sent is in the pipe when it is asked what nobody read.
+        let is_input_over = self.traffic.is_input_over();
+        let unread = self.unread()?;
         self.input = None;
         let mut faults = Vec::new();
         if let Some(status) = status {
-            let is_early = !self.traffic.is_input_over() || unread > 0;
+            let is_early = !is_input_over || unread > 0;
             if is_early || !status.success() {
                 let early = if is_early { " before it had read all its input" } else { "" };
                 faults.push(format!("ended{early} with {}", Status(status)));

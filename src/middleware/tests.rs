@@ -212,6 +212,60 @@ fn where_dropping_is_allowed_a_child_must_still_read_all_and_end_well() {
     });
 }
 
+/// A record that comes when a file is there, and an end that takes the file away.
+struct Late {
+    sign: std::path::PathBuf,
+    is_given: bool,
+}
+
+impl record::Source for Late {
+    fn read_block(&mut self, block: &mut Block) -> crate::Result<bool> {
+        block.clear();
+        if self.is_given {
+            std::fs::remove_file(&self.sign)?;
+            return Ok(false);
+        }
+        while !self.sign.exists() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        block
+            .push(&Header { kind: Kind::Request, id: b"a1", ..Header::default() }, b"GET / HTTP/1.1\r\n\r\n");
+        self.is_given = true;
+        Ok(true)
+    }
+
+    fn intake(&self) -> record::Intake {
+        record::Intake::default()
+    }
+}
+
+#[test]
+fn what_came_after_a_child_closed_its_output_is_known_not_to_be_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let sign = directory.path().join("sign");
+    let script = |end: &str| {
+        let sign = shlex::try_quote(sign.to_str().unwrap()).unwrap().into_owned();
+        // Late enough for whoever looks when the output is closed to have looked.
+        let script = format!("exec >&-; sleep 0.2; touch {sign}; while test -e {sign}; do :; done; {end}");
+        format!("sh -c {}", shlex::try_quote(&script).unwrap()).parse::<Command>().unwrap()
+    };
+    for (end, expected) in [
+        ("exit 0", Some("before it had read all its input with exit status 0")),
+        ("cat >/dev/null; exit 0", None),
+    ] {
+        let late = Late { sign: sign.clone(), is_given: false };
+        let middleware = Middleware::start(&script(end), late, MAY_DROP, &Arc::default()).unwrap();
+        let error =
+            Records::new(middleware).read(&mut Record::default()).err().map(|error| error.to_string());
+        match expected {
+            Some(words) => {
+                assert!(error.as_ref().is_some_and(|error| error.contains(words)), "{end}: {error:?}")
+            }
+            None => assert_eq!(error, None, "{end}"),
+        }
+    }
+}
+
 #[test]
 fn a_late_child_is_waited_for_though_as_many_records_came_as_went() {
     // It is silent for longer than a child that has sent everything back may be.
