@@ -31,7 +31,8 @@ static NAME: OnceLock<String> = OnceLock::new();
 /// error with the tool's name in front.
 pub fn run(name: &str, tool: impl FnOnce() -> anyhow::Result<Exit>) -> ExitCode {
     NAME.get_or_init(|| name.to_owned());
-    let exit = tool().unwrap_or_else(|error| {
+    let started = super::signals::survive_file_size_limit().map_err(anyhow::Error::from);
+    let exit = started.and_then(|()| tool()).unwrap_or_else(|error| {
         let exit = exit_for(&error);
         if exit != Exit::Done {
             note(format_args!("{error:#}"));

@@ -1,6 +1,8 @@
 //! The first SIGINT or SIGTERM asks a tool to end, the second ends it.
 //!
 //! A tool that reports on work under way ends in two steps: it is asked to end, then not to wait.
+//!
+//! The signal of a file that may not grow is left to the write that it comes with.
 
 use std::io;
 use std::sync::Arc;
@@ -11,6 +13,14 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
+
+/// Has a write beyond the limit on file size (`ulimit -f`) fail, as one to a full disk does, rather than kill the
+/// tool in the middle of a record. A handler does that, as children would inherit that the signal is ignored.
+pub(super) fn survive_file_size_limit() -> io::Result<()> {
+    // Nobody asks whether it came: the write tells.
+    flag::register(libc::SIGXFSZ, Arc::default())?;
+    Ok(())
+}
 
 /// Begins to listen. The value turns true at the first signal, and the tool
 /// then ends its input, flushes and leaves; a second signal kills at once, as
