@@ -37,7 +37,7 @@ fn assert_told_and_whole(output: &Output, words: &str, path: &Path) {
 }
 
 fn many() -> Vec<u8> {
-    gets(&[(0, "/some/path"); 2000])
+    gets(&vec![(0, "/some/path"); 2000])
 }
 
 #[test]
