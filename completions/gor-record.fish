@@ -1,6 +1,7 @@
 complete -c gor-record -s r -l read -d 'Capture to read: a file, a quoted glob, or `-`. May be repeated; several are one capture continued' -r
 complete -c gor-record -l buffer-size -d 'Size of the kernel\'s packet buffer, from 2mb to 2gb; each interface that is named has its own' -r
 complete -c gor-record -l buffer-timeout -d 'Take packets out of the buffer at least this often, from 1ms to 10s' -r
+complete -c gor-record -l output-queue -d 'Let up to SIZE of records wait for a slow output; when more would, whole exchanges are dropped and counted' -r
 complete -c gor-record -l protocol -d 'What the connections speak. `binary`: a message is what one side says until the other answers, or until it is quiet for the time of --expire (2s without it)' -r -f -a "http\t'HTTP/1.0 and HTTP/1.1'
 binary\t'Any bytes'"
 complete -c gor-record -l real-ip-header -d 'Put the client\'s address into this field of recorded requests, in place of any that the client sent under that name' -r

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use clap::Parser;
-use gor_tools::capture::{self, Ledger};
+use gor_tools::capture::{self, Ledger, Unwritten};
 use gor_tools::cli::record::Args;
 use gor_tools::cli::{self, Exit, signals};
-use gor_tools::endpoint::{self, ReadOptions};
+use gor_tools::endpoint::{self, Dropped, Queue, ReadOptions};
 use gor_tools::record::{Block, Sink as _, Source as _};
 
 #[global_allocator]
@@ -33,10 +33,12 @@ fn record_live(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
     let mut source = capture::Live::open(args.capture_options(), args.watch(), Arc::clone(stop))?;
     let mut write = args.output.write_options(&[]);
     write.reports.extend(args.stats_json.as_deref());
-    let mut sink = endpoint::create(&args.output.output, &write)?;
+    let sink = endpoint::create(&args.output.output, &write)?;
+    let mut queue = Queue::start(sink, args.output_queue)?;
     if !args.verbosity.quiet {
         cli::note(source.scope());
     }
+    let mut is_slow = false;
     let mut exit = Exit::Done;
     let mut block = Block::new();
     loop {
@@ -48,17 +50,19 @@ fn record_live(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
                 exit = Exit::Lost;
             }
         }
-        sink.write_block(&block)?;
-        sink.flush()?;
+        queue.put(&mut block)?;
+        if queue.dropped() != Dropped::default() && !std::mem::replace(&mut is_slow, true) {
+            cli::note("the output is too slow; exchanges are dropped from now on, as long as it is");
+        }
     }
-    sink.finish()?;
-    drop(sink);
-    let ledger = source.ledger()?;
+    let dropped = queue.finish()?;
+    let mut ledger = source.ledger()?;
+    ledger.unwritten = Unwritten { requests: dropped.requests, responses: dropped.responses };
     tell(args, &ledger)?;
     if ledger.packets.read == 0 && !args.verbosity.quiet {
         cli::note("no packets were seen");
     }
-    if ledger.packets.dropped > 0 {
+    if ledger.packets.dropped > 0 || ledger.unwritten != Unwritten::default() {
         exit = Exit::Lost;
     }
     Ok(exit)

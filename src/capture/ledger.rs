@@ -180,6 +180,17 @@ pub struct Ledger {
     pub without_response: u64,
     /// IP fragments whose datagram did not become whole, whatever it carried.
     pub incomplete_fragments: u64,
+    /// Of the messages recorded, those that are in no output, as it was too slow.
+    pub unwritten: Unwritten,
+}
+
+/// Messages recorded that were dropped before the output, as their queue was full.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct Unwritten {
+    /// Requests.
+    pub requests: u64,
+    /// Responses.
+    pub responses: u64,
 }
 
 /// What became of the payload bytes before they were a stream.
@@ -359,6 +370,8 @@ impl fmt::Display for Ledger {
                 ("requests without response", self.without_response),
                 ("connections forgotten", connections.forgotten),
                 ("fragments of incomplete IP", self.incomplete_fragments),
+                ("requests not written", self.unwritten.requests),
+                ("responses not written", self.unwritten.responses),
             ],
         )
     }

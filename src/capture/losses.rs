@@ -31,6 +31,7 @@ impl Ledger {
         }
         self.lost_messages(&mut parts, limit);
         self.lost_bytes(&mut parts);
+        self.unwritten(&mut parts);
         let unseen: u64 = self.connections.other.values().sum();
         if unseen > 0 && !is_quiet {
             let what = count(unseen, "connection", "connections");
@@ -124,6 +125,18 @@ impl Ledger {
         if bytes.skipped > 0 {
             let what = count(bytes.skipped, "byte", "bytes");
             parts.push(format!("{what} passed over up to the start of a message"));
+        }
+    }
+
+    /// What the output was too slow for.
+    fn unwritten(&self, parts: &mut Vec<String>) {
+        let unwritten = &self.unwritten;
+        if unwritten.requests + unwritten.responses > 0 {
+            let requests = count(unwritten.requests, "request", "requests");
+            let responses = count(unwritten.responses, "response", "responses");
+            parts.push(format!(
+                "{requests} and {responses} not written, as the output was too slow; --output-queue lets more wait"
+            ));
         }
     }
 
@@ -243,6 +256,17 @@ mod tests {
                 ledger(|all| all.packets.dropped = 2),
                 Some("2 packets dropped by the kernel; --buffer-size makes room"),
                 Some("2 packets dropped by the kernel; --buffer-size makes room"),
+            ),
+            (
+                ledger(|all| (all.unwritten.requests, all.unwritten.responses) = (1, 2)),
+                Some(
+                    "1 request and 2 responses not written, as the output was too slow; \
+                     --output-queue lets more wait",
+                ),
+                Some(
+                    "1 request and 2 responses not written, as the output was too slow; \
+                     --output-queue lets more wait",
+                ),
             ),
             (
                 ledger(|all| all.incomplete_fragments = 1),

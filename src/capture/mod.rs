@@ -29,7 +29,7 @@ mod source;
 mod stream;
 
 pub use address::Address;
-pub use ledger::{Bytes, Connections, Ledger, Loss, Messages, Packets, Segments};
+pub use ledger::{Bytes, Connections, Ledger, Loss, Messages, Packets, Segments, Unwritten};
 pub use live::{Live, Watch};
 pub use recorder::Recorder;
 pub use servers::Servers;

@@ -33,7 +33,7 @@ Live capture needs root or the capabilities CAP_NET_RAW and CAP_NET_ADMIN, and
 ends at SIGINT or SIGTERM, with what was seen by then.
 
 Exit status: 0 done; 1 a file could not be read to its end, the kernel dropped
-packets, or the output could not be written; 2 wrong command line. What the
+packets, or the output could not be written or was too slow; 2 wrong command line. What the
 capture lacks otherwise (lost packets, messages under way at its end) is told on
 standard error, and is no failure."
 )]
@@ -64,6 +64,12 @@ pub struct Args {
     /// Take packets out of the buffer at least this often, from 1ms to 10s.
     #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = buffer_timeout, conflicts_with = "read", help_heading = "Input")]
     pub buffer_timeout: Duration,
+
+    /// Let up to SIZE of records wait for a slow output; when more would, whole exchanges are dropped and counted.
+    ///
+    /// The responses to requests that were not dropped may take as much again.
+    #[arg(long, value_name = "SIZE", default_value = "32mb", value_parser = values::size, conflicts_with = "read", help_heading = "Limits")]
+    pub output_queue: u64,
 
     /// Record responses too, with the id of their request.
     #[arg(long, help_heading = "What to record")]

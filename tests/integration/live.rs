@@ -370,6 +370,38 @@ fn what_the_kernel_drops_is_counted_and_ends_it_with_status_1() {
     assert_reconciles(&recording, "dropped");
 }
 
+/// Nothing is read from it for as long as exchanges come, many more than the pipe, the queue and the ring hold.
+#[test]
+fn an_output_that_stalls_costs_whole_exchanges_and_no_packet() {
+    let Some(network) = Network::new() else { return };
+    let _served = Network::serve(&network.here);
+    let args = [":8080", "--responses", "--output-queue", "100kb", "--buffer-size", "4mb"];
+    let mut recorder = Recorder::start_piped(&network.here, &args);
+    let mut output = recorder.child.0.stdout.take().expect("it is piped");
+    let path = |number| format!("/{number}/10000");
+    // The ring has four blocks of one megabyte each: it is emptied meanwhile.
+    for round in 0..20 {
+        let paths: Vec<_> = (0..50).map(|number| path(round * 50 + number)).collect();
+        Network::get(&network.there, HERE[0], &paths);
+    }
+    recorder.reading = Some(thread::spawn(move || {
+        let mut text = Vec::new();
+        output.read_to_end(&mut text).map(|_| text)
+    }));
+    let recording = recorder.end_with(1);
+    recording.ran.says("the output is too slow").says("not written, as the output was too slow");
+    assert_eq!(number(&recording.stats, "/packets/dropped"), 0);
+    let written = exchanges(&recording);
+    assert!(written.iter().all(|(path, answer)| answer.as_ref() == Some(&body(path))), "a request alone");
+    for kind in ["requests", "responses"] {
+        let unwritten = number(&recording.stats, &format!("/unwritten/{kind}"));
+        assert!(unwritten > 0, "{kind}");
+        assert_eq!(unwritten + written.len() as u64, 1000, "{kind}");
+        assert_eq!(number(&recording.stats, &format!("/{kind}/recorded")), 1000);
+    }
+    assert_reconciles(&recording, "stalled");
+}
+
 /// Needs no rights: all of it is found before a socket is opened.
 #[test]
 fn what_cannot_be_recorded_at_is_said_with_what_can() {

@@ -11,6 +11,7 @@ mod file;
 mod many;
 mod naming;
 mod opening;
+mod queue;
 mod repair;
 mod several;
 mod sink;
@@ -24,6 +25,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+
+pub use self::queue::{Dropped, Queue};
 
 use self::chunks::Chunks;
 use self::coding::Pool;

@@ -1,0 +1,83 @@
+#!/bin/bash
+# What live capture costs and misses, beside tcpdump: wrk and nginx at full speed over a veth pair.
+# Makes its own network namespaces and takes them away again. Needs root, ip, nginx, wrk, tcpdump and awk.
+# Usage: benches/live.sh [RUNS] [SECONDS]
+set -eu
+cd "$(dirname "$0")/.."
+runs=${1:-5}
+seconds=${2:-5}
+work=$(mktemp -d)
+here=gor-bench-$$-here
+there=gor-bench-$$-there
+cleanup() {
+  [ -z "${nginx:-}" ] || kill "$nginx" 2>/dev/null || true
+  ip netns del "$here" 2>/dev/null || true
+  ip netns del "$there" 2>/dev/null || true
+  rm -rf "$work"
+}
+trap cleanup EXIT
+cargo build --release --quiet --bin gor-record
+record=${CARGO_TARGET_DIR:-target}/release/gor-record
+
+ip netns add "$here"
+ip netns add "$there"
+ip -n "$here" link add cable type veth peer name cable netns "$there"
+for side in "$here 1" "$there 2"; do
+  set -- $side
+  ip -n "$1" link set lo up
+  ip -n "$1" link set cable up
+  ip -n "$1" addr add "10.79.0.$2/24" dev cable
+done
+cat >"$work/nginx.conf" <<CONF
+worker_processes 1;
+daemon off;
+pid $work/nginx.pid;
+error_log stderr warn;
+events { worker_connections 4096; }
+http {
+  access_log off;
+  keepalive_requests 1000000000;
+  client_body_temp_path $work/a; proxy_temp_path $work/b; fastcgi_temp_path $work/c;
+  uwsgi_temp_path $work/d; scgi_temp_path $work/e;
+  server { listen 8080 backlog=4096; location / { return 200 "hello, world"; } }
+}
+CONF
+ip netns exec "$here" nginx -p "$work" -c "$work/nginx.conf" &
+nginx=$!
+until ip netns exec "$there" bash -c 'exec 3<>/dev/tcp/10.79.0.1/8080' 2>/dev/null; do sleep 0.1; done
+
+# Runs a recorder beside the load. Says the requests that wrk made, and the recorder's CPU seconds.
+beside_load() {
+  { TIMEFORMAT='%U %S'; time ip netns exec "$here" "$@" 2>"$work/said"; } 2>"$work/cpu" &
+  local recorder=$!
+  until grep -q -e 'listening on' -e 'recording servers' "$work/said" 2>/dev/null; do sleep 0.1; done
+  ip netns exec "$there" wrk -t1 -c32 -d"${seconds}s" http://10.79.0.1:8080/item/1?user=2 >"$work/wrk"
+  sleep 0.5
+  ip netns pids "$here" | while read -r pid; do
+    case $(cat "/proc/$pid/comm") in tcpdump | gor-record) kill -INT "$pid" ;; esac
+  done
+  wait "$recorder" || true
+  awk '/requests in/ { printf "%d ", $1 }' "$work/wrk"
+  awk '{ printf "%s ", $1 + $2 }' "$work/cpu"
+}
+
+tell() {
+  awk -v run="$1" -v name="$2" -v requests="$3" -v cpu="$4" -v packets="$5" -v dropped="$6" -v records="$7" 'BEGIN {
+    printf "run %d: %-12s %7d requests, %8d packets, %6d dropped, %.3f us CPU a packet, %s\n",
+      run, name, requests, packets, dropped, cpu * 1e6 / (packets ? packets : 1), records }'
+}
+
+for run in $(seq "$runs"); do
+  read -r requests cpu <<<"$(beside_load tcpdump -i cable -B 65536 -w /dev/null tcp port 8080)"
+  tell "$run" tcpdump "$requests" "$cpu" "$(awk '/packets captured/ { print $1 }' "$work/said")" \
+    "$(awk '/dropped by kernel/ { print $1 }' "$work/said")" "no records"
+  for out in null: "$work/out.gor"; do
+    rm -f "$work/out.gor"
+    read -r requests cpu <<<"$(beside_load "$record" cable:8080 --responses -o "$out" --stats-json "$work/stats.json")"
+    tell "$run" "gor-record${out/null:/ null:}" "$requests" "$cpu" \
+      "$(awk '/"read"/ { gsub(/[^0-9]/, ""); print; exit }' "$work/stats.json")" \
+      "$(awk '/"dropped"/ { gsub(/[^0-9]/, ""); print; exit }' "$work/stats.json")" \
+      "$(awk '/"recorded"/ { gsub(/[^0-9]/, ""); if (++n > 1) printf "%d%s", $0, n == 2 ? " requests and " : " responses" }' "$work/stats.json")" |
+      sed "s#$work/out.gor# file#"
+  done
+done

@@ -1,0 +1,252 @@
+//! Records on their way to an output that may be slower than their source: a bounded queue, written out by a
+//! thread of its own.
+//!
+//! The source never waits. When the queue is full, whole exchanges are dropped and counted: a request is refused, and
+//! later its response too. The response to a request that was accepted still gets in, up to twice the limit.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
+
+use crate::endpoint::recent::{Recent, hash};
+use crate::record::{Block, Kind, Sink, View};
+use crate::{Error, Result};
+
+/// Refused requests whose responses are expected, at least. They take 3 MB.
+const MAX_REFUSED: usize = 1 << 16;
+
+/// Records that were dropped because the output was too slow.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Dropped {
+    /// Requests.
+    pub requests: u64,
+    /// Responses, whose requests were dropped too or not.
+    pub responses: u64,
+}
+
+/// A queue in front of an output, and the thread that empties it.
+#[derive(Debug)]
+pub struct Queue {
+    blocks: Sender<Block>,
+    written: Receiver<Block>,
+    waiting: Arc<AtomicUsize>,
+    limit: usize,
+    refused: Recent<()>,
+    dropped: Dropped,
+    writer: Option<JoinHandle<Result<()>>>,
+}
+
+impl Queue {
+    /// Begins to write to `sink` what is put in, of which at most `limit` bytes wait.
+    pub fn start(sink: Box<dyn Sink + Send>, limit: u64) -> Result<Self> {
+        let (blocks, incoming) = mpsc::channel();
+        let (back, written) = mpsc::channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&waiting);
+        let writer = thread::Builder::new()
+            .name("writer".to_owned())
+            .spawn(move || write(&incoming, &back, &counter, sink))?;
+        Ok(Queue {
+            blocks,
+            written,
+            waiting,
+            limit: usize::try_from(limit).unwrap_or(usize::MAX),
+            refused: Recent::new(MAX_REFUSED),
+            dropped: Dropped::default(),
+            writer: Some(writer),
+        })
+    }
+
+    /// Hands over a block, and leaves an empty one in its place. An error is the output's.
+    pub fn put(&mut self, block: &mut Block) -> Result<()> {
+        let mut other = self.written.try_recv().unwrap_or_default();
+        other.clear();
+        let accepted = self.choose(block);
+        if accepted.iter().all(|accepted| *accepted) {
+            std::mem::swap(&mut other, block);
+        } else {
+            for (record, _) in block.iter().zip(&accepted).filter(|(_, accepted)| **accepted) {
+                other.push(&record.header, record.payload);
+            }
+        }
+        block.clear();
+        if other.is_empty() {
+            return Ok(());
+        }
+        self.waiting.fetch_add(other.bytes().len(), Ordering::Relaxed);
+        if self.blocks.send(other).is_err() {
+            return self.end();
+        }
+        Ok(())
+    }
+
+    /// Which records there is room for.
+    fn choose(&mut self, block: &Block) -> Vec<bool> {
+        let mut waiting = self.waiting.load(Ordering::Relaxed);
+        let mut choose = |record: View<'_>| {
+            let id = hash(record.header.id);
+            let is_accepted = if record.header.kind == Kind::Request {
+                let has_room = waiting < self.limit;
+                if !has_room {
+                    self.refused.insert(id, ());
+                    self.dropped.requests += 1;
+                }
+                has_room
+            } else {
+                let has_room = self.refused.get(id).is_none() && waiting < self.limit.saturating_mul(2);
+                self.dropped.responses += u64::from(!has_room);
+                has_room
+            };
+            waiting += if is_accepted { record.raw.len() } else { 0 };
+            is_accepted
+        };
+        block.iter().map(&mut choose).collect()
+    }
+
+    /// What was dropped so far.
+    pub fn dropped(&self) -> Dropped {
+        self.dropped
+    }
+
+    /// Bytes of records that wait for the output.
+    pub fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Relaxed) as u64
+    }
+
+    /// Waits until all is written, and ends the output.
+    pub fn finish(mut self) -> Result<Dropped> {
+        self.end().map(|()| self.dropped)
+    }
+
+    /// Ends the thread, and tells what it came to.
+    fn end(&mut self) -> Result<()> {
+        let Some(writer) = self.writer.take() else { return Ok(()) };
+        // Without a sender the thread ends once all is written.
+        self.blocks = mpsc::channel().0;
+        writer
+            .join()
+            .unwrap_or_else(|_| Err(Error::Invalid("the thread that writes the output has failed".into())))
+    }
+}
+
+/// Writes until nothing more can come. What is there is flushed before waiting for more.
+fn write(
+    incoming: &Receiver<Block>,
+    back: &Sender<Block>,
+    waiting: &AtomicUsize,
+    mut sink: Box<dyn Sink + Send>,
+) -> Result<()> {
+    while let Ok(mut block) = incoming.recv() {
+        loop {
+            sink.write_block(&block)?;
+            waiting.fetch_sub(block.bytes().len(), Ordering::Relaxed);
+            // The queue may be gone.
+            let _ = back.send(block);
+            match incoming.try_recv() {
+                Ok(next) => block = next,
+                Err(_) => break,
+            }
+        }
+        sink.flush()?;
+    }
+    sink.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::record::{Header, Run};
+
+    /// An output that takes a block for each permit, and hands out what it took.
+    struct Gate {
+        permits: Receiver<()>,
+        taken: Sender<(Kind, Vec<u8>)>,
+    }
+
+    impl Sink for Gate {
+        fn write(&mut self, records: &Run<'_>) -> Result<()> {
+            // Without a gate keeper it is open.
+            let _ = self.permits.recv();
+            for record in records.iter() {
+                self.taken.send((record.header.kind, record.header.id.to_vec())).expect("the test reads");
+            }
+            Ok(())
+        }
+
+        fn flush(&mut self) -> Result<()> {
+            Ok(())
+        }
+
+        fn finish(&mut self) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    fn put(queue: &mut Queue, records: &[(Kind, &str)]) {
+        let mut block = Block::new();
+        for (kind, id) in records {
+            block.push(&Header { kind: *kind, id: id.as_bytes(), ..Header::default() }, &[b'x'; 500]);
+        }
+        queue.put(&mut block).expect("the output takes it");
+        assert!(block.is_empty());
+    }
+
+    #[test]
+    fn a_full_queue_drops_whole_exchanges() {
+        let (permit, permits) = channel();
+        let (taken, output) = channel();
+        let mut queue = Queue::start(Box::new(Gate { permits, taken }), 1000).expect("a thread");
+        put(&mut queue, &[(Kind::Request, "a"), (Kind::Request, "b"), (Kind::Request, "c")]);
+        // Its request got in, so it does.
+        put(&mut queue, &[(Kind::Response, "a"), (Kind::Response, "c")]);
+        assert_eq!(queue.dropped(), Dropped { requests: 1, responses: 1 });
+        put(&mut queue, &[(Kind::Request, "d"), (Kind::Response, "b"), (Kind::Response, "d")]);
+        // Twice the limit is reached: a request stays without its response.
+        assert_eq!(queue.dropped(), Dropped { requests: 2, responses: 2 });
+        put(&mut queue, &[(Kind::Response, "z")]);
+        assert_eq!(queue.dropped(), Dropped { requests: 2, responses: 3 });
+        drop(permit);
+        let mut took: Vec<_> = output.iter().take(4).collect();
+        while queue.waiting() > 0 {
+            thread::yield_now();
+        }
+        // There is room again, and it is remembered that "d" was dropped.
+        put(&mut queue, &[(Kind::Request, "e"), (Kind::Response, "d"), (Kind::Response, "e")]);
+        assert_eq!(queue.dropped(), Dropped { requests: 2, responses: 4 });
+        queue.finish().expect("the output ends well");
+        took.extend(output.iter());
+        let took: Vec<_> = took.iter().map(|(kind, id)| (*kind, str::from_utf8(id).expect("text"))).collect();
+        let (request, response) = (Kind::Request, Kind::Response);
+        let expected = [
+            (request, "a"),
+            (request, "b"),
+            (response, "a"),
+            (response, "b"),
+            (request, "e"),
+            (response, "e"),
+        ];
+        assert_eq!(took, expected);
+    }
+
+    #[test]
+    fn an_output_that_fails_is_told_by_the_next_record_or_the_end() {
+        struct Failing;
+        impl Sink for Failing {
+            fn write(&mut self, _: &Run<'_>) -> Result<()> {
+                Err(Error::Invalid("full".into()))
+            }
+            fn flush(&mut self) -> Result<()> {
+                Ok(())
+            }
+            fn finish(&mut self) -> Result<()> {
+                Ok(())
+            }
+        }
+        let mut queue = Queue::start(Box::new(Failing), 1000).expect("a thread");
+        put(&mut queue, &[(Kind::Request, "a")]);
+        assert_eq!(queue.finish().expect_err("it failed").to_string(), "full");
+    }
+}
