@@ -78,6 +78,11 @@ fn run(args: &Args) -> Result<Exit> {
     let outcome = replay(&settings, args, reading, &stop)?;
     if !args.quiet || outcome.has_failures() {
         cli::report(Summary(&outcome));
+    } else {
+        // What casts doubt on answers is said even so.
+        for (target, tally) in &outcome.targets {
+            tally.unasked().for_each(|line| cli::note(format_args!("{target}: {line}")));
+        }
     }
     let has_failures = outcome.has_failures();
     match outcome.failure {

@@ -23,6 +23,8 @@ Examples:
 Exit status:
   0 every request was answered, whatever its status; 1 one was not, an answer is missing in the output, or the
   replay was interrupted; 2 the command line is wrong. Records that are not one whole request are not sent and counted; they are no failure.
+  Nor is what no request asked for: bytes after an answer, or an answer at connect. It is told, also with -q, and the
+  connection is not used any more; of what comes at connect only a status of 400 or more is taken for an answer.
 
 Signals:
   SIGINT and SIGTERM end the sending; answers under way are waited for until their timeout. A second one, and SIGHUP,

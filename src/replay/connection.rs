@@ -150,11 +150,18 @@ impl Connection {
         }
     }
 
-    /// Whether nothing has come since the last exchange, not even an end. Asks the kernel: an event of it may
-    /// be on its way.
-    pub(super) fn is_quiet(&self) -> bool {
-        let Some(stream) = &self.stream else { return false };
-        matches!(stream.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
+    /// Looks at what is there, and leaves it there.
+    pub(super) fn peek(&self, buffer: &mut [u8]) -> Moved {
+        let Some(stream) = &self.stream else { return Moved::Nothing };
+        loop {
+            return match stream.peek(buffer) {
+                Ok(0) => Moved::End,
+                Ok(length) => Moved::Bytes(length),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => Moved::Nothing,
+                Err(error) => Moved::Broken(error),
+            };
+        }
     }
 
     /// Writes what the kernel takes of the request.

@@ -74,6 +74,8 @@ pub(super) struct Exchange {
     pub(super) sent_at: u64,
     /// Whether it is being sent for the second time.
     pub(super) is_again: bool,
+    /// Whether something had come on its connection before its first byte was sent.
+    pub(super) is_early: bool,
     /// The record's id.
     pub(super) id: Vec<u8>,
     pub(super) shape: Shape,
@@ -102,6 +104,7 @@ impl Exchange {
             hold: None,
             sent_at: 0,
             is_again: false,
+            is_early: false,
             id: Vec::new(),
             shape: Shape::default(),
             out: Vec::new(),
@@ -144,6 +147,7 @@ impl Exchange {
     /// Back to where nothing was sent and nothing came.
     pub(super) fn begin(&mut self) {
         self.written = 0;
+        self.is_early = false;
         self.framer = Framer::response(self.shape.context);
         self.interim = 0;
         self.has_answer = false;

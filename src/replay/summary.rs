@@ -57,6 +57,9 @@ fn write_target(
     write_statuses(f, &tally.statuses)?;
     let (sent, received) = (Bytes(tally.bytes_sent), Bytes(tally.bytes_received));
     writeln!(f, "bytes       {sent} sent, {received} received, over {} connections", tally.connections)?;
+    for line in tally.unasked() {
+        writeln!(f, "unasked     {line}")?;
+    }
     write_duration(f, tally)?;
     write_limits(f, tally, is_closed_loop)?;
     if tally.answers_dropped > 0 {

@@ -52,10 +52,12 @@ pub enum Reason {
     NotWaitedFor,
     /// The answer is not HTTP/1.
     MalformedAnswer,
+    /// An answer was there before the request was sent, on another connection too.
+    Unasked,
 }
 
 /// How many reasons there are.
-const REASONS: usize = 21;
+const REASONS: usize = 22;
 
 impl Reason {
     /// All of them, in the order in which a summary has them.
@@ -81,6 +83,7 @@ impl Reason {
         Reason::Timeout,
         Reason::NotWaitedFor,
         Reason::MalformedAnswer,
+        Reason::Unasked,
     ];
 
     /// Whether the recording is the reason, so that nothing went wrong here.
@@ -113,6 +116,7 @@ impl fmt::Display for Reason {
             Reason::NotWaitedFor => "not waited for: ended by a signal",
             Reason::Timeout => "no whole answer within the timeout",
             Reason::MalformedAnswer => "malformed answer",
+            Reason::Unasked => "answered before it was sent",
         })
     }
 }
@@ -170,6 +174,23 @@ pub struct Count {
     pub first: String,
 }
 
+impl Count {
+    /// Counts one; `first` tells about it if it is the first.
+    pub fn add(&mut self, first: impl FnOnce() -> String) {
+        self.number += 1;
+        if self.number == 1 {
+            self.first = first();
+        }
+    }
+
+    fn merge(&mut self, other: &Count) {
+        self.number += other.number;
+        if self.first.is_empty() {
+            self.first.clone_from(&other.first);
+        }
+    }
+}
+
 /// How often each reason applied.
 #[derive(Clone, Debug, Default)]
 pub struct Counts([Count; REASONS]);
@@ -177,11 +198,7 @@ pub struct Counts([Count; REASONS]);
 impl Counts {
     /// Counts one; `first` tells about it if it is the first.
     pub fn add(&mut self, reason: Reason, first: impl FnOnce() -> String) {
-        let count = &mut self.0[reason as usize];
-        count.number += 1;
-        if count.number == 1 {
-            count.first = first();
-        }
+        self.0[reason as usize].add(first);
     }
 
     /// Counts several that need no words.
@@ -206,10 +223,7 @@ impl Counts {
 
     fn merge(&mut self, other: &Counts) {
         for (count, more) in self.0.iter_mut().zip(&other.0) {
-            count.number += more.number;
-            if count.first.is_empty() {
-                count.first.clone_from(&more.first);
-            }
+            count.merge(more);
         }
     }
 }
@@ -241,6 +255,10 @@ pub struct Tally {
     pub bytes_received: u64,
     /// Connections made.
     pub connections: u64,
+    /// Answers that were followed by bytes that nothing asked for; their connections were not used again.
+    pub surplus: Count,
+    /// Connections that began with an answer before anything was sent, and were given up.
+    pub answered_unasked: u64,
     /// Answers too long to be kept whole in the output.
     pub answers_cut: u64,
     /// Answers that did not go to the output, as it was too slow.
@@ -273,6 +291,8 @@ impl Tally {
             bytes_sent: 0,
             bytes_received: 0,
             connections: 0,
+            surplus: Count::default(),
+            answered_unasked: 0,
             answers_cut: 0,
             answers_dropped: 0,
             held: [Held::default(); 3],
@@ -299,6 +319,8 @@ impl Tally {
         self.bytes_sent += other.bytes_sent;
         self.bytes_received += other.bytes_received;
         self.connections += other.connections;
+        self.surplus.merge(&other.surplus);
+        self.answered_unasked += other.answered_unasked;
         self.answers_cut += other.answers_cut;
         self.answers_dropped += other.answers_dropped;
         for (held, more) in self.held.iter_mut().zip(&other.held) {
@@ -315,6 +337,21 @@ impl Tally {
     /// How many requests waited for this, and how long.
     pub fn held_by(&self, hold: Hold) -> Held {
         self.held[hold as usize]
+    }
+
+    /// What came that nothing asked for, in words: a line each.
+    pub fn unasked(&self) -> impl Iterator<Item = String> {
+        let Count { number, first } = &self.surplus;
+        let surplus = (*number > 0).then(|| {
+            format!("{number} answers were followed by bytes that nothing asked for; the first to {first}")
+        });
+        let early = (self.answered_unasked > 0).then(|| {
+            let connections = self.answered_unasked;
+            format!(
+                "{connections} connections began with an answer that nothing asked for; they were not used"
+            )
+        });
+        surplus.into_iter().chain(early)
     }
 
     /// Whether something went wrong that is not the recording's own fault.

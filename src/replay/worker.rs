@@ -6,6 +6,9 @@
 
 mod receiving;
 mod sending;
+#[cfg(test)]
+mod tests;
+mod unasked;
 
 use std::io;
 use std::sync::Arc;
@@ -188,6 +191,7 @@ impl Worker {
                 self.tick(now);
             }
         }
+        self.look_at_idle();
         self.hand_over_answers();
         self.publish();
         Ok(self.tally)

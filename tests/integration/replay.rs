@@ -203,11 +203,22 @@ fn a_request_that_found_its_connection_closed_is_sent_again_only_if_that_is_safe
 }
 
 #[test]
-fn bytes_after_an_answer_are_not_taken_for_the_next() {
-    let origin = Origin::start(|_| Answer::Send([OK, b"and more than that"].concat()));
-    let target = origin.address().to_string();
-    assert_exit(&replay(&["--connections", "1", &target], &gets(&[(0, "/0"), (50, "/1")])), 0);
-    assert_eq!((origin.connections(), origin.received().len()), (2, 2));
+fn bytes_after_an_answer_are_not_taken_for_the_next_and_told() {
+    let whole = [OK, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"].concat();
+    for answer in [[OK, b"and more than that"].concat(), whole, [OK, b"\r\n"].concat()] {
+        let shown = answer.escape_ascii().to_string();
+        let origin = Origin::start(move |_| Answer::Send(answer.clone()));
+        let target = origin.address().to_string();
+        for quiet in [&[][..], &["-q"]] {
+            let args = [&["--connections", "1", &target], quiet].concat();
+            let said = assert_exit(&replay(&args, &gets(&[(0, "/0"), (50, "/1"), (100, "/2")])), 0);
+            let words =
+                "3 answers were followed by bytes that nothing asked for; the first to GET /0 (record 0";
+            assert_eq!(said.matches(words).count(), 1, "{shown}, {quiet:?}:\n{said}");
+            assert_eq!(said.lines().count() == 1, !quiet.is_empty(), "{said}");
+        }
+        assert_eq!((origin.connections(), origin.received().len()), (6, 6), "{shown}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `gor-replay` and connections that end, refuse, stay silent, or are too few.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -81,6 +81,27 @@ fn what_comes_with_the_connection_is_read() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(said.contains(words), "{words:?}, ends: {ends}\n{said}");
     }
+}
+
+#[test]
+fn an_answer_that_comes_with_the_connection_is_never_taken_in_silence() {
+    // Says one answer too many on each connection: the first before any request, if it is quick enough.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            thread::spawn(move || {
+                let mut next = stream.write_all(OK);
+                while next.is_ok() && matches!(stream.read(&mut [0; 4096]), Ok(1..)) {
+                    next = stream.write_all(OK);
+                }
+            });
+        }
+    });
+    let said = replay(&["--connections", "1", "--timeout", "1m", &address], &gets(&[(0, "/0"), (50, "/1")]));
+    let said = String::from_utf8_lossy(&said.stderr);
+    let is_told = ["asked for; the first to GET /", "began with an answer that nothing asked for"];
+    assert!(is_told.iter().any(|words| said.contains(words)), "{said}");
 }
 
 #[test]

@@ -24,10 +24,7 @@ impl Worker {
         connection.is_readable |= is_readable;
         connection.has_ended |= has_ended;
         // Whatever comes on an idle connection is an end, or an answer to nothing.
-        if connection.phase == Phase::Idle
-            && connection.is_readable
-            && !matches!(connection.receive(&mut self.buffer), Moved::Nothing)
-        {
+        if connection.phase == Phase::Idle && connection.is_readable && !self.is_usable(slot) {
             self.drop_idle(slot);
         }
     }
@@ -79,14 +76,11 @@ impl Worker {
                     match connection.exchange.take(&self.buffer[..length], keeps) {
                         Ok(None) if !connection.is_readable => return,
                         Ok(None) => {}
-                        Ok(Some(excess)) => {
-                            let is_last = excess > 0 || !connection.exchange.keeps_alive();
-                            return self.answered(slot, is_last);
-                        }
+                        Ok(Some(excess)) => return self.answered(slot, excess > 0),
                         Err(fault) => return self.fail(slot, Reason::MalformedAnswer, &fault.to_string()),
                     }
                 }
-                Moved::End if connection.exchange.close() => return self.answered(slot, true),
+                Moved::End if connection.exchange.close() => return self.answered(slot, false),
                 Moved::End if connection.exchange.has_answer() => {
                     return self.fail(slot, Reason::ClosedInsideAnswer, "");
                 }
@@ -120,10 +114,14 @@ impl Worker {
         }
     }
 
-    /// The answer is whole.
-    fn answered(&mut self, slot: usize, is_last: bool) {
+    /// The answer is whole. `has_surplus`: more came than belongs to it.
+    fn answered(&mut self, slot: usize, has_surplus: bool) {
         let now = clock::now();
         let exchange = &self.connections[slot].exchange;
+        // Its beginning was there before the request was; a refusal of the connection may be.
+        if exchange.is_early && exchange.status() < 400 {
+            return self.fail(slot, Reason::Unasked, "its beginning came before the request was sent");
+        }
         self.tally.answered += 1;
         self.tally.statuses[usize::from(exchange.status())] += 1;
         self.tally.latency_from_send.record(now.saturating_sub(exchange.sent_at));
@@ -134,9 +132,13 @@ impl Worker {
         }
         // The buffer that the answer filled to its end may not have held all that came.
         let connection = &mut self.connections[slot];
-        let is_last = is_last
-            || connection.has_ended
-            || connection.is_readable && !matches!(connection.receive(&mut self.buffer), Moved::Nothing);
+        let has_surplus = has_surplus
+            || connection.is_readable && matches!(connection.receive(&mut self.buffer), Moved::Bytes(_));
+        let exchange = &connection.exchange;
+        let is_last = has_surplus || connection.has_ended || exchange.is_early || !exchange.keeps_alive();
+        if has_surplus {
+            self.note_surplus(slot);
+        }
         if is_last {
             self.vacate(slot);
         } else {

@@ -88,16 +88,6 @@ impl Worker {
         self.tally.held[hold as usize].is_reached = true;
     }
 
-    /// Whether the next request may go to a connection that seems idle. A request that cannot be sent again
-    /// is worth asking the kernel: the end may have come since events were looked at.
-    fn is_usable(&self, slot: usize) -> bool {
-        let is_idempotent = self.queue.front().is_some_and(|(batch, entry)| {
-            let payload = batch.blocks[entry.block as usize].get(entry.record as usize).payload;
-            payload.starts_with(b"GET ") || payload.starts_with(b"HEAD ")
-        });
-        is_idempotent || self.connections[slot].is_quiet()
-    }
-
     /// The request whose turn was next is on its way.
     fn taken(&mut self, slot: usize, due: u64, now: u64) {
         let hold = self.hold_since(due).filter(|_| now - due > HELD);
@@ -195,6 +185,10 @@ impl Worker {
 
     /// Writes what is left of the request, as far as the kernel takes it and others do not wait.
     pub(super) fn send(&mut self, slot: usize, now: u64) {
+        let connection = &self.connections[slot];
+        if connection.exchange.sent_at == 0 && !connection.is_reused && self.is_turned_away(slot) {
+            return;
+        }
         let connection = &mut self.connections[slot];
         for _ in 0..WRITES_IN_A_ROW {
             if connection.exchange.is_sent() {
