@@ -62,6 +62,7 @@ impl Body {
 
 /// A request and its answer. Its buffers are used again for the next one.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Exchange {
     /// When the request is due, and when it is given up.
     pub(super) due: u64,
