@@ -23,7 +23,7 @@ _gor__record() {
 
     case "${cmd}" in
         gor__record)
-            opts="-r -o -v -q -h -V --read --any-host --buffer-size --buffer-timeout --output-queue --responses --protocol --allow-incomplete --real-ip-header --expire --max-message --output --force --append --chunk-size --chunk-records --max-size --flush-interval --compress-level --compress-threads --index --split --sessions --instance --stats --stats-json --verbose --quiet --help --version"
+            opts="-r -o -v -q -h -V --read --any-host --buffer-size --buffer-timeout --output-queue --engine --bpf --monitor --timestamp-source --responses --protocol --allow-incomplete --real-ip-header --expire --max-message --output --force --append --chunk-size --chunk-records --max-size --flush-interval --compress-level --compress-threads --index --split --sessions --instance --stats --stats-json --verbose --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -47,6 +47,18 @@ _gor__record() {
                     ;;
                 --output-queue)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --engine)
+                    COMPREPLY=($(compgen -W "af_packet libpcap raw_socket pcap_file" -- "${cur}"))
+                    return 0
+                    ;;
+                --bpf)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timestamp-source)
+                    COMPREPLY=($(compgen -W "host host_lowprec host_hiprec adapter adapter_unsynced" -- "${cur}"))
                     return 0
                     ;;
                 --protocol)

@@ -2,6 +2,16 @@ complete -c gor-record -s r -l read -d 'Capture to read: a file, a quoted glob, 
 complete -c gor-record -l buffer-size -d 'Size of the kernel\'s packet buffer, from 2mb to 2gb; each interface that is named has its own' -r
 complete -c gor-record -l buffer-timeout -d 'Take packets out of the buffer at least this often, from 1ms to 10s' -r
 complete -c gor-record -l output-queue -d 'Let up to SIZE of records wait for a slow output; when more would, whole exchanges are dropped and counted' -r
+complete -c gor-record -l engine -d 'Capture with this engine; the default is `af_packet`, or `pcap_file` with -r' -r -f -a "af_packet\t'Packet sockets of Linux, without any library'
+libpcap\t'The library libpcap, which must be installed'
+raw_socket\t'The same as `af_packet`; GoReplay\'s name'
+pcap_file\t'Capture files: the same as -r alone'"
+complete -c gor-record -l bpf -d 'Record only packets that match this expression of tcpdump\'s language, as in \'net 10.0.0.0/8\'' -r
+complete -c gor-record -l timestamp-source -d 'Take times from this clock; which ones there are depends on the interface. Needs --engine libpcap' -r -f -a "host\t'The system\'s clock'
+host_lowprec\t'The system\'s clock, read faster and less precisely'
+host_hiprec\t'The system\'s clock, read precisely'
+adapter\t'The network card\'s clock, kept in step with the system\'s'
+adapter_unsynced\t'The network card\'s clock as it is'"
 complete -c gor-record -l protocol -d 'What the connections speak. `binary`: a message is what one side says until the other answers, or until it is quiet for the time of --expire (2s without it)' -r -f -a "http\t'HTTP/1.0 and HTTP/1.1'
 binary\t'Any bytes'"
 complete -c gor-record -l real-ip-header -d 'Put the client\'s address into this field of recorded requests, in place of any that the client sent under that name' -r
@@ -17,6 +27,7 @@ complete -c gor-record -l compress-threads -d 'Compress on so many threads; up t
 complete -c gor-record -l instance -d 'What %i in a name stands for; host name and process id unless given' -r
 complete -c gor-record -l stats-json -d 'Write the same as JSON to this file' -r -F
 complete -c gor-record -l any-host -d 'Record servers at all addresses, not only at those of this machine, as on bridges and mirrored ports'
+complete -c gor-record -l monitor -d 'Put wireless interfaces into monitor mode, to see all frames of their channel. Needs --engine libpcap'
 complete -c gor-record -l responses -d 'Record responses too, with the id of their request'
 complete -c gor-record -l allow-incomplete -d 'Write what there is of messages that are not whole, marked as `gap`'
 complete -c gor-record -l force -d 'Overwrite existing files'

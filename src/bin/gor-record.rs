@@ -12,6 +12,7 @@ use gor_tools::capture::{self, Ledger, Unwritten};
 use gor_tools::cli::record::Args;
 use gor_tools::cli::{self, Exit, signals};
 use gor_tools::endpoint::{self, Dropped, Queue, ReadOptions};
+use gor_tools::packet::live::Expression;
 use gor_tools::record::{Block, Sink as _, Source as _};
 
 #[global_allocator]
@@ -39,6 +40,9 @@ fn record_live(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
         cli::note(source.scope());
     }
     let mut is_slow = false;
+    for warning in source.warnings() {
+        cli::note(warning);
+    }
     let mut exit = Exit::Done;
     let mut block = Block::new();
     loop {
@@ -69,6 +73,7 @@ fn record_live(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
 }
 
 fn record_files(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
+    let expression = args.bpf.as_deref().map(Expression::new).transpose()?;
     let reading = ReadOptions { is_stopping: Arc::clone(stop), ..ReadOptions::default() };
     let places = endpoint::expand(&args.read)?;
     let mut write = args.output.write_options(&args.read);
@@ -82,6 +87,9 @@ fn record_files(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
         (place.to_string(), Box::new(move || endpoint::open_bytes(&place, &reading)))
     });
     let mut source = capture::Source::new(taps, args.capture_options());
+    if let Some(expression) = expression {
+        source.select(expression);
+    }
 
     let mut exit = Exit::Done;
     let mut block = Block::new();

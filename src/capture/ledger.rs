@@ -66,6 +66,8 @@ pub struct Packets {
     pub malformed: u64,
     /// TCP, but at none of the addresses to record at.
     pub other_ports: u64,
+    /// Not selected by `--bpf`. Those that the kernel did not let through are not even read.
+    pub left_out_by_bpf: u64,
     /// TCP segments taken in.
     pub segments: u64,
     /// Besides those read: what the kernel had no room for, as the buffer was full.
@@ -246,6 +248,7 @@ impl Ledger {
                         + packets.snapped
                         + packets.malformed
                         + packets.other_ports
+                        + packets.left_out_by_bpf
                         + packets.segments,
             ),
             (
@@ -297,6 +300,7 @@ impl fmt::Display for Ledger {
             &[
                 ("TCP segments", packets.segments),
                 ("other addresses or ports", packets.other_ports),
+                ("left out by --bpf", packets.left_out_by_bpf),
                 ("not IP", packets.not_ip),
                 ("not TCP", packets.not_tcp),
                 ("IP fragments", packets.fragments),

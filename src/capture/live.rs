@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::{Address, Ledger, Options, Recorder, Servers};
-use crate::packet::live::{self, Interfaces, Tap, Wire};
+use crate::packet::live::{self, Engine, Interfaces, Tap, Wire};
 use crate::record::{self, Block, Intake};
 use crate::{Error, Result};
 
@@ -18,7 +18,7 @@ const LOOK_UP: Duration = Duration::from_secs(1);
 const MAX_NAMED: usize = 8;
 
 /// Where to record, and how the kernel helps.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Watch {
     /// The kernel's buffer.
     pub wire: live::Options,
@@ -63,7 +63,7 @@ impl Live {
             address.set_interface_index(index);
         }
         let addresses = options.addresses.clone();
-        let wire = Wire::open(taps(&addresses), watch.wire)?;
+        let wire = Wire::open(taps(&addresses, watch.wire.engine)?, &watch.wire)?;
         let mut live = Live {
             wire,
             recorder: Recorder::new(options),
@@ -89,6 +89,11 @@ impl Live {
     /// Whose traffic it records, in one line.
     pub fn scope(&self) -> impl fmt::Display {
         scope(&self.addresses, &self.own)
+    }
+
+    /// What is not as it was asked for, though it records.
+    pub fn warnings(&self) -> &[String] {
+        self.wire.warnings()
     }
 
     fn serve(&mut self, interfaces: Interfaces) {
@@ -174,7 +179,7 @@ fn now(ago: Duration) -> i64 {
 }
 
 /// One for all interfaces, or one for each that is named.
-fn taps(addresses: &[Address]) -> Vec<Tap> {
+fn taps(addresses: &[Address], engine: Engine) -> Result<Vec<Tap>> {
     let ports = |addresses: &[&Address]| -> Vec<u16> {
         if addresses.iter().any(|address| address.ports().is_empty()) {
             return Vec::new();
@@ -189,13 +194,20 @@ fn taps(addresses: &[Address]) -> Vec<Tap> {
         by_interface.entry(address.interface()).or_default().push(address);
     }
     if by_interface.contains_key(&None) {
-        return vec![Tap { interface: None, ports: ports(&addresses.iter().collect::<Vec<_>>()) }];
+        if engine != Engine::AfPacket && by_interface.len() > 1 {
+            return Err(Error::Usage(
+                "libpcap does not say where it saw a packet when it captures on all interfaces: \
+                 with --engine libpcap name an interface at every address, or at none"
+                    .into(),
+            ));
+        }
+        return Ok(vec![Tap { interface: None, ports: ports(&addresses.iter().collect::<Vec<_>>()) }]);
     }
     let tap = |(interface, addresses): (Option<(&str, u32)>, Vec<&Address>)| Tap {
         interface: interface.map(|(name, index)| (name.to_owned(), index)),
         ports: ports(&addresses),
     };
-    by_interface.into_iter().map(tap).collect()
+    Ok(by_interface.into_iter().map(tap).collect())
 }
 
 fn unknown(name: &str, interfaces: &Interfaces) -> Error {
@@ -283,7 +295,8 @@ mod tests {
             ),
         ];
         for (texts, expected) in cases {
-            assert_eq!(taps(&addresses(texts)), expected, "{texts:?}");
+            let found = taps(&addresses(texts), Engine::AfPacket).expect("any mixture will do");
+            assert_eq!(found, expected, "{texts:?}");
         }
     }
 }

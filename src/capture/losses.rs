@@ -81,6 +81,10 @@ impl Ledger {
             let what = count(self.packets.other_ports, "TCP segment", "TCP segments");
             parts.push(format!("{what} at other addresses or ports"));
         }
+        if self.packets.left_out_by_bpf > 0 {
+            let what = count(self.packets.left_out_by_bpf, "packet", "packets");
+            parts.push(format!("{what} left out by --bpf"));
+        }
     }
 
     fn lost_messages(&self, parts: &mut Vec<String>, limit: &str) {
@@ -150,6 +154,8 @@ impl Ledger {
         let read = count(packets.read, "packet", "packets");
         Some(if packets.not_ip == packets.read {
             format!("no IP in {read}")
+        } else if packets.left_out_by_bpf == packets.read {
+            format!("all packets left out by --bpf, {read}")
         } else if packets.segments == 0 {
             format!("no TCP in {read}")
         } else {

@@ -135,6 +135,12 @@ impl Recorder {
         }
     }
 
+    /// Counts a packet that `--bpf` does not select.
+    pub fn leave_out(&mut self) {
+        self.ledger.packets.read += 1;
+        self.ledger.packets.left_out_by_bpf += 1;
+    }
+
     /// No packet before this time will come: what waits for one no longer does.
     pub fn pass(&mut self, now: i64, block: &mut Block) {
         let Recorder { options, table, alarms, limits, counters, ledger, ids, scratch, .. } = self;

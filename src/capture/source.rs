@@ -4,6 +4,7 @@ use std::io::Read;
 
 use super::{Ledger, Options, Recorder};
 use crate::packet::CaptureFile;
+use crate::packet::live::Expression;
 use crate::record::{self, Block, Intake};
 use crate::{Error, Result};
 
@@ -19,6 +20,8 @@ pub struct Source<I> {
     inputs: Option<I>,
     file: Option<(String, CaptureFile<Box<dyn Read + Send>>)>,
     recorder: Recorder,
+    /// What packets must match to be looked at.
+    expression: Option<Expression>,
     failure: Option<Error>,
     is_finished: bool,
     intake: Intake,
@@ -35,10 +38,16 @@ impl<I: Iterator<Item = Tap>> Source<I> {
             inputs: Some(inputs),
             file: None,
             recorder: Recorder::new(options),
+            expression: None,
             failure: None,
             is_finished: false,
             intake: Intake::default(),
         }
+    }
+
+    /// Leaves out packets that an expression does not select.
+    pub fn select(&mut self, expression: Expression) {
+        self.expression = Some(expression);
     }
 
     /// Ends the capture here: what is under way is given up, no more is read.
@@ -68,7 +77,17 @@ impl<I: Iterator<Item = Tap>> Source<I> {
         let Some((name, file)) = &mut self.file else { return };
         while block.bytes().len() < BLOCK_SIZE && (block.is_empty() || !file.is_drained()) {
             match file.next() {
-                Ok(Some(packet)) => self.recorder.packet(&packet, block),
+                Ok(Some(packet)) => {
+                    match self.expression.as_mut().map(|it| it.matches(&packet)).transpose() {
+                        Ok(None | Some(true)) => self.recorder.packet(&packet, block),
+                        Ok(Some(false)) => self.recorder.leave_out(),
+                        Err(error) => {
+                            self.failure = Some(error.at(name.as_str()));
+                            self.file = None;
+                            return;
+                        }
+                    }
+                }
                 Ok(None) => {
                     self.file = None;
                     return;

@@ -71,6 +71,27 @@ pub struct Args {
     #[arg(long, value_name = "SIZE", default_value = "32mb", value_parser = values::size, conflicts_with = "read", help_heading = "Limits")]
     pub output_queue: u64,
 
+    /// Capture with this engine; the default is `af_packet`, or `pcap_file` with -r.
+    #[arg(long, value_enum, value_name = "ENGINE", help_heading = "Input")]
+    pub engine: Option<Engine>,
+
+    /// Record only packets that match this expression of tcpdump's language, as in 'net 10.0.0.0/8'.
+    ///
+    /// It comes in addition to ADDRESS, and needs the library libpcap. It is applied in the kernel, and with -r to
+    /// each packet of the files. VLANs are as in tcpdump: in files an expression without `vlan` matches only
+    /// frames without a tag; live it also matches frames whose tag the kernel took off, and `vlan` needs
+    /// the interface to be named. Later fragments of IP packets have no ports to match.
+    #[arg(long, value_name = "EXPR", help_heading = "Input")]
+    pub bpf: Option<String>,
+
+    /// Put wireless interfaces into monitor mode, to see all frames of their channel. Needs --engine libpcap.
+    #[arg(long, help_heading = "Input")]
+    pub monitor: bool,
+
+    /// Take times from this clock; which ones there are depends on the interface. Needs --engine libpcap.
+    #[arg(long, value_enum, value_name = "SOURCE", help_heading = "Input")]
+    pub timestamp_source: Option<TimestampSource>,
+
     /// Record responses too, with the id of their request.
     #[arg(long, help_heading = "What to record")]
     pub responses: bool,
@@ -132,6 +153,36 @@ pub enum Protocol {
     Binary,
 }
 
+/// The values of `--engine`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum Engine {
+    /// Packet sockets of Linux, without any library.
+    AfPacket,
+    /// The library libpcap, which must be installed.
+    Libpcap,
+    /// The same as `af_packet`; GoReplay's name.
+    RawSocket,
+    /// Capture files: the same as -r alone.
+    PcapFile,
+}
+
+/// The values of `--timestamp-source`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum TimestampSource {
+    /// The system's clock.
+    Host,
+    /// The system's clock, read faster and less precisely.
+    HostLowprec,
+    /// The system's clock, read precisely.
+    HostHiprec,
+    /// The network card's clock, kept in step with the system's.
+    Adapter,
+    /// The network card's clock as it is.
+    AdapterUnsynced,
+}
+
 /// How long live capture waits for what is missing.
 const LIVE_EXPIRE: Duration = Duration::from_secs(2);
 
@@ -146,6 +197,7 @@ impl Args {
 
     /// What clap cannot tell.
     pub fn check(&self) -> crate::Result<()> {
+        self.check_engine()?;
         if self.is_live() && self.addresses.is_empty() {
             return Err(Error::Usage(
                 "nothing to record: say where the servers are, as in 'gor-record :80', \
@@ -164,9 +216,38 @@ impl Args {
         Ok(())
     }
 
+    /// Whether the engine is of the same kind as the input, and has what was asked of it.
+    fn check_engine(&self) -> crate::Result<()> {
+        let fault = match self.engine {
+            Some(Engine::PcapFile) if self.is_live() => {
+                "--engine pcap_file reads captures: say which with -r, as in 'gor-record -r traffic.pcap'"
+            }
+            Some(Engine::AfPacket | Engine::Libpcap | Engine::RawSocket) if !self.is_live() => {
+                "with -r nothing is captured from the network: leave out --engine, or -r"
+            }
+            Some(Engine::Libpcap) => return Ok(()),
+            _ if self.monitor => "--monitor needs --engine libpcap",
+            _ if self.timestamp_source.is_some() => "--timestamp-source needs --engine libpcap",
+            _ => return Ok(()),
+        };
+        Err(Error::Usage(fault.into()))
+    }
+
     /// How live capture is done.
     pub fn watch(&self) -> Watch {
-        let wire = live::Options { buffer_size: self.buffer_size, buffer_timeout: self.buffer_timeout };
+        let engine = match self.engine {
+            Some(Engine::Libpcap) => live::Engine::Libpcap {
+                is_monitor: self.monitor,
+                timestamps: self.timestamp_source.map(TimestampSource::of_capture),
+            },
+            _ => live::Engine::AfPacket,
+        };
+        let wire = live::Options {
+            engine,
+            bpf: self.bpf.clone(),
+            buffer_size: self.buffer_size,
+            buffer_timeout: self.buffer_timeout,
+        };
         Watch { wire, has_any_host: self.any_host }
     }
 
@@ -187,6 +268,18 @@ impl Args {
             allows_incomplete: self.allow_incomplete,
             real_ip_header: self.real_ip_header.clone(),
             ..capture::Options::default()
+        }
+    }
+}
+
+impl TimestampSource {
+    fn of_capture(self) -> live::TimestampSource {
+        match self {
+            TimestampSource::Host => live::TimestampSource::Host,
+            TimestampSource::HostLowprec => live::TimestampSource::HostLowprec,
+            TimestampSource::HostHiprec => live::TimestampSource::HostHiprec,
+            TimestampSource::Adapter => live::TimestampSource::Adapter,
+            TimestampSource::AdapterUnsynced => live::TimestampSource::AdapterUnsynced,
         }
     }
 }

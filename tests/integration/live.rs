@@ -18,17 +18,17 @@ use tempfile::TempDir;
 use super::support::program::{Ran, command, run};
 use super::support::recorder::{Recording, assert_reconciles, is_request, number, records};
 
-const PORT: u16 = 8080;
+pub(super) const PORT: u16 = 8080;
 
 /// The machine that is recorded at, and another one.
-struct Network {
-    here: String,
-    there: String,
+pub(super) struct Network {
+    pub(super) here: String,
+    pub(super) there: String,
 }
 
 /// Addresses of the two: IPv4, IPv6.
-const HERE: [&str; 2] = ["10.77.0.1", "fd77::1"];
-const THERE: [&str; 2] = ["10.77.0.2", "fd77::2"];
+pub(super) const HERE: [&str; 2] = ["10.77.0.1", "fd77::1"];
+pub(super) const THERE: [&str; 2] = ["10.77.0.2", "fd77::2"];
 
 /// The same over a VLAN.
 const TAGGED_HERE: &str = "10.78.0.1";
@@ -36,7 +36,7 @@ const TAGGED_THERE: &str = "10.78.0.2";
 
 impl Network {
     /// None: it was said why there is none.
-    fn new() -> Option<Self> {
+    pub(super) fn new() -> Option<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = |side| format!("gor-{}-{number}-{side}", std::process::id());
@@ -84,7 +84,7 @@ impl Network {
     }
 
     /// A server at the port, on all addresses of a namespace. It says each path that is asked for.
-    fn serve(space: &str) -> Receiver<String> {
+    pub(super) fn serve(space: &str) -> Receiver<String> {
         let listener =
             Self::run_in(space, || TcpListener::bind(("::", PORT)).expect("the port is free in there"));
         let (say, said) = channel();
@@ -108,7 +108,7 @@ impl Network {
     }
 
     /// Asks for paths on one connection, from a namespace, and looks at the answers.
-    fn get(space: &str, host: &str, paths: &[String]) {
+    pub(super) fn get(space: &str, host: &str, paths: &[String]) {
         let address = SocketAddr::new(host.parse().expect("an address"), PORT);
         let paths = paths.to_vec();
         Self::run_in(space, move || {
@@ -162,7 +162,7 @@ fn request_path(input: &mut impl BufRead) -> Option<String> {
 }
 
 /// What is served at a path, which ends in its length.
-fn body(path: &str) -> Vec<u8> {
+pub(super) fn body(path: &str) -> Vec<u8> {
     let length = path.rsplit('/').next().and_then(|length| length.parse().ok()).expect("a length");
     path.bytes().cycle().take(length).collect()
 }
@@ -179,7 +179,7 @@ impl Drop for Process {
 }
 
 /// A gor-record that runs in a namespace.
-struct Recorder {
+pub(super) struct Recorder {
     child: Process,
     errors: BufReader<std::process::ChildStderr>,
     said: String,
@@ -190,7 +190,7 @@ struct Recorder {
 
 impl Recorder {
     /// Starts it, and waits until it says what it records.
-    fn start(space: &str, args: &[&str]) -> Self {
+    pub(super) fn start(space: &str, args: &[&str]) -> Self {
         let mut recorder = Self::start_piped(space, args);
         recorder.reading = recorder.child.0.stdout.take().map(|mut output| {
             thread::spawn(move || {
@@ -218,19 +218,19 @@ impl Recorder {
         Recorder { child: Process(child), errors, said, folder, reading: None }
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(super) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child.0), signal).expect("it runs");
     }
 
     /// Ends it with a signal; it must end well.
     #[track_caller]
-    fn end(self) -> Recording {
+    pub(super) fn end(self) -> Recording {
         self.end_with(0)
     }
 
     /// Ends it with a signal; it must end with this status.
     #[track_caller]
-    fn end_with(mut self, code: i32) -> Recording {
+    pub(super) fn end_with(mut self, code: i32) -> Recording {
         self.signal(Signal::INT);
         self.errors.read_to_string(&mut self.said).expect("messages are text");
         let exit = self.child.0.wait().expect("it can be waited for");
@@ -248,7 +248,7 @@ impl Recorder {
 }
 
 /// Paths of requests in the order in which they were recorded, each with the body of its response.
-fn exchanges(recording: &Recording) -> Vec<(String, Option<Vec<u8>>)> {
+pub(super) fn exchanges(recording: &Recording) -> Vec<(String, Option<Vec<u8>>)> {
     let requests = recording.records.iter().filter(|record| is_request(&record.header()));
     let exchange = |request: &gor_tools::record::Record| {
         let path = request.payload.split(|byte| *byte == b' ').nth(1).expect("a path");

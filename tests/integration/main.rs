@@ -8,6 +8,7 @@ mod files_out;
 mod filter;
 mod habits;
 mod live;
+mod live_libpcap;
 mod merge;
 mod packets_out;
 mod pages;

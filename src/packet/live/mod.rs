@@ -1,28 +1,36 @@
-//! Packets from the network: `AF_PACKET` sockets, and nothing of a library.
+//! Packets from the network: by `AF_PACKET` sockets, or by libpcap where that is asked for.
 //!
 //! [`Wire`] has a ring for all interfaces, or one for each that is named. The
 //! kernel fills the ring's blocks, lends one when it is full or its time is
 //! over, and gets it back when its packets were handed out. This is the only
 //! room with `unsafe` in it: `ring` maps the ring and lends a block as a
 //! slice while it is ours; what is in it is read by `block`, which is safe code.
+//! `libpcap` loads that library and makes its calls; `pcap` and `expression`, which use it, are safe code.
 
 mod block;
+mod compose;
+mod expression;
 mod filter;
 mod interfaces;
+mod libpcap;
+mod pcap;
 mod ring;
 
 use std::fmt;
 use std::io;
 use std::ops::RangeInclusive;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+pub use expression::Expression;
 pub use filter::filter;
 pub use interfaces::{Interfaces, index_of};
 
 use super::Packet;
 use crate::error::{Error, Result};
+use pcap::Pcap;
 use ring::{BLOCK, Ring};
 
 /// Sizes that a ring may have, in bytes: two blocks, and what the kernel can count.
@@ -37,9 +45,39 @@ pub struct Tap {
     pub ports: Vec<u16>,
 }
 
+/// What captures.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Engine {
+    /// Packet sockets of our own.
+    #[default]
+    AfPacket,
+    /// libpcap, which is loaded then.
+    Libpcap {
+        /// Whether wireless interfaces show all frames of their channel.
+        is_monitor: bool,
+        /// None: what the interface has by default.
+        timestamps: Option<TimestampSource>,
+    },
+}
+
+/// What gives packets their times (`pcap-tstamp(7)`).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[allow(missing_docs, reason = "each is libpcap's name")]
+pub enum TimestampSource {
+    Host,
+    HostLowprec,
+    HostHiprec,
+    Adapter,
+    AdapterUnsynced,
+}
+
 /// The kernel's side of it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
+    /// What captures.
+    pub engine: Engine,
+    /// What packets must match besides, in tcpdump's language.
+    pub bpf: Option<String>,
     /// Bytes of each ring.
     pub buffer_size: u64,
     /// After this time a block is handed out though it is not full.
@@ -48,16 +86,37 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { buffer_size: 64 << 20, buffer_timeout: Duration::from_millis(100) }
+        Options {
+            engine: Engine::default(),
+            bpf: None,
+            buffer_size: 64 << 20,
+            buffer_timeout: Duration::from_millis(100),
+        }
     }
 }
 
 /// Packets as they come.
 pub struct Wire {
-    lines: Vec<(Tap, Ring)>,
+    lines: Vec<(Tap, Line)>,
     /// Whose block is handed out next.
     turn: usize,
     dropped: u64,
+    warnings: Vec<String>,
+}
+
+/// What a tap captures by.
+enum Line {
+    Ring(Ring),
+    Pcap(Pcap),
+}
+
+impl AsFd for Line {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Line::Ring(ring) => ring.as_fd(),
+            Line::Pcap(pcap) => pcap.as_fd(),
+        }
+    }
 }
 
 impl fmt::Debug for Wire {
@@ -69,37 +128,60 @@ impl fmt::Debug for Wire {
 
 impl Wire {
     /// Begins to capture.
-    pub fn open(taps: Vec<Tap>, options: Options) -> Result<Self> {
-        let blocks = (options.buffer_size / BLOCK as u64).max(2) as usize;
-        let open = |tap: Tap| {
-            let interface = tap.interface.as_ref().map_or(0, |(_, index)| *index);
-            match Ring::open(interface, &filter(&tap.ports), blocks, options.buffer_timeout) {
-                Ok(ring) => Ok((tap, ring)),
-                Err(error) => Err(explain(error, &tap, options)),
-            }
+    pub fn open(taps: Vec<Tap>, options: &Options) -> Result<Self> {
+        let expression = options.bpf.as_deref().map(Expression::new).transpose()?;
+        let library = match options.engine {
+            Engine::AfPacket => None,
+            Engine::Libpcap { .. } => Some(expression::load("--engine libpcap")?),
         };
-        let lines = taps.into_iter().map(open).collect::<Result<_>>()?;
-        Ok(Wire { lines, turn: 0, dropped: 0 })
+        let mut wire = Wire { lines: Vec::new(), turn: 0, dropped: 0, warnings: Vec::new() };
+        for tap in taps {
+            let line = if let Some(library) = &library {
+                let (pcap, warning) = Pcap::open(library, &tap, options, expression.as_ref())?;
+                wire.warnings.extend(warning);
+                Line::Pcap(pcap)
+            } else {
+                Line::Ring(open_ring(&tap, options, expression.as_ref())?)
+            };
+            wire.lines.push((tap, line));
+        }
+        Ok(wire)
+    }
+
+    /// What is not as it was asked for, though it captures.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// From now on no packet comes in; those that were seen come out within
     /// [`Options::buffer_timeout`].
     pub fn close(&mut self) -> Result<()> {
-        for (_, ring) in &self.lines {
-            ring.close()?;
+        for (_, line) in &self.lines {
+            match line {
+                Line::Ring(ring) => ring.close()?,
+                Line::Pcap(pcap) => pcap.close()?,
+            }
         }
         Ok(())
     }
 
-    /// Hands out the packets of one block, each with the index of its interface. False: there is none yet.
+    /// Hands out the packets of one block, each with the index of its interface, or 0 if that is not known. False:
+    /// there is none yet.
     pub fn read(&mut self, mut each: impl FnMut(u32, &Packet<'_>)) -> Result<bool> {
         for _ in 0..self.lines.len() {
             self.turn = (self.turn + 1) % self.lines.len();
-            let Some((_, ring)) = self.lines.get_mut(self.turn) else { break };
-            match ring.read(|block| block::packets(block, &mut each)) {
-                Some(Some(())) => return Ok(true),
-                Some(None) => return Err(Error::Invalid("the kernel's packet ring makes no sense".into())),
-                None => {}
+            let Some((_, line)) = self.lines.get_mut(self.turn) else { break };
+            let has_read = match line {
+                Line::Ring(ring) => match ring.read(|block| block::packets(block, &mut each)) {
+                    Some(None) => {
+                        return Err(Error::Invalid("the kernel's packet ring makes no sense".into()));
+                    }
+                    packets => packets.is_some(),
+                },
+                Line::Pcap(pcap) => pcap.read(&mut each)?,
+            };
+            if has_read {
+                return Ok(true);
             }
         }
         Ok(false)
@@ -108,14 +190,17 @@ impl Wire {
     /// Waits for a block, at most for this time; a signal ends it too.
     pub fn wait(&self, timeout: Duration) -> Result<()> {
         let mut sockets: Vec<_> =
-            self.lines.iter().map(|(_, ring)| PollFd::new(ring, PollFlags::IN)).collect();
+            self.lines.iter().map(|(_, line)| PollFd::new(line, PollFlags::IN)).collect();
         let timeout = Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: timeout.subsec_nanos().into() };
         match poll(&mut sockets, Some(&timeout)) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(io::Error::from(error).into()),
         }
-        for (socket, (tap, ring)) in sockets.iter().zip(&self.lines) {
-            if socket.revents().contains(PollFlags::ERR) {
+        for (socket, (tap, line)) in sockets.iter().zip(&self.lines) {
+            // libpcap finds it when it is read next.
+            if let Line::Ring(ring) = line
+                && socket.revents().contains(PollFlags::ERR)
+            {
                 check(tap, ring)?;
             }
         }
@@ -124,11 +209,32 @@ impl Wire {
 
     /// Packets that the kernel saw and had no room for.
     pub fn dropped(&mut self) -> Result<u64> {
-        for (_, ring) in &self.lines {
-            self.dropped += ring.dropped()?;
+        for (_, line) in &mut self.lines {
+            self.dropped += match line {
+                Line::Ring(ring) => ring.dropped()?,
+                Line::Pcap(pcap) => pcap.dropped()?,
+            };
         }
         Ok(self.dropped)
     }
+}
+
+fn open_ring(tap: &Tap, options: &Options, expression: Option<&Expression>) -> Result<Ring> {
+    let blocks = (options.buffer_size / BLOCK as u64).max(2) as usize;
+    let (name, index) =
+        tap.interface.as_ref().map_or((None, 0), |(name, index)| (Some(name.as_str()), *index));
+    let ours = filter(&tap.ports);
+    let program = match expression {
+        Some(expression) => expression.before(name, &ours)?,
+        None => ours,
+    };
+    Ring::open(index, &program, blocks, options.buffer_timeout).map_err(|error| match error.raw_os_error() {
+        Some(libc::EINVAL) if expression.is_some() => Error::Usage(
+            "the kernel does not take the program of --bpf: it is too long, or goes in circles (protochain)"
+                .into(),
+        ),
+        _ => explain(error, tap, options),
+    })
 }
 
 /// An interface that is down comes up again, one that is gone does not.
@@ -145,16 +251,9 @@ fn check(tap: &Tap, ring: &Ring) -> Result<()> {
 }
 
 /// Says what to do about it.
-fn explain(error: io::Error, tap: &Tap, options: Options) -> Error {
+fn explain(error: io::Error, tap: &Tap, options: &Options) -> Error {
     match error.raw_os_error() {
-        Some(libc::EPERM | libc::EACCES) => {
-            let program =
-                std::env::current_exe().map_or("gor-record".into(), |path| path.display().to_string());
-            Error::Invalid(format!(
-                "recording from the network needs root or CAP_NET_RAW: use sudo, \
-                 or once 'sudo setcap cap_net_raw,cap_net_admin+ep {program}'"
-            ))
-        }
+        Some(libc::EPERM | libc::EACCES) => no_right(),
         Some(libc::ENOMEM) => Error::Invalid(format!(
             "the kernel has no memory for a buffer of {} MiB; a smaller --buffer-size needs less",
             options.buffer_size >> 20
@@ -164,4 +263,13 @@ fn explain(error: io::Error, tap: &Tap, options: Options) -> Error {
             Error::from(error).at(place)
         }
     }
+}
+
+/// The process may not capture.
+fn no_right() -> Error {
+    let program = std::env::current_exe().map_or("gor-record".into(), |path| path.display().to_string());
+    Error::Invalid(format!(
+        "recording from the network needs root or CAP_NET_RAW: use sudo, \
+         or once 'sudo setcap cap_net_raw,cap_net_admin+ep {program}'"
+    ))
 }

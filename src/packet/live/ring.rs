@@ -143,7 +143,7 @@ impl Drop for Ring {
     }
 }
 
-fn attach(socket: &OwnedFd, filter: &[sock_filter]) -> io::Result<()> {
+pub(super) fn attach(socket: &impl AsFd, filter: &[sock_filter]) -> io::Result<()> {
     let length = u16::try_from(filter.len()).map_err(io::Error::other)?;
     // The kernel only reads it.
     let program = libc::sock_fprog { len: length, filter: filter.as_ptr().cast_mut() };
@@ -154,11 +154,12 @@ fn set<T>(socket: &OwnedFd, name: c_int, value: &T) -> io::Result<()> {
     set_at(socket, libc::SOL_PACKET, name, value)
 }
 
-fn set_at<T>(socket: &OwnedFd, level: c_int, name: c_int, value: &T) -> io::Result<()> {
+fn set_at<T>(socket: &impl AsFd, level: c_int, name: c_int, value: &T) -> io::Result<()> {
     let length = size_of::<T>() as libc::socklen_t;
     // SAFETY: the value is of that length and lives through the call; what a filter points to does too.
-    let done =
-        unsafe { libc::setsockopt(socket.as_raw_fd(), level, name, ptr::from_ref(value).cast(), length) };
+    let done = unsafe {
+        libc::setsockopt(socket.as_fd().as_raw_fd(), level, name, ptr::from_ref(value).cast(), length)
+    };
     check(done)
 }
 

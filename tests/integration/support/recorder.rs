@@ -110,6 +110,7 @@ const SUMS: [(&str, &[&str]); 7] = [
             "/packets/snapped",
             "/packets/malformed",
             "/packets/other_ports",
+            "/packets/left_out_by_bpf",
             "/packets/segments",
         ],
     ),
