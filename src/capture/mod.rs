@@ -22,6 +22,7 @@ mod ledger;
 mod live;
 mod losses;
 mod pairing;
+mod quic;
 mod recorder;
 mod recording;
 mod servers;

@@ -8,9 +8,10 @@ use super::connection::{Connection, Context};
 use super::dialogue::Out;
 use super::ids::Ids;
 use super::ledger::{Ledger, Loss};
+use super::quic::Quic;
 use super::servers::Servers;
 use super::{Address, Options, Segments};
-use crate::packet::{self, Decoded, Decoder, FragmentLimits, Packet};
+use crate::packet::{self, Decoded, Decoder, FragmentLimits, Network, Packet};
 use crate::record::Block;
 use crate::tcp::{Counters, Flags, Id, Key, Limits, Seq, Side, Table};
 
@@ -52,6 +53,7 @@ pub struct Recorder {
     ids: Ids,
     scratch: Vec<u8>,
     servers: Servers,
+    quic: Quic,
 }
 
 impl Recorder {
@@ -75,6 +77,7 @@ impl Recorder {
             ids: Ids::default(),
             scratch: Vec::new(),
             servers: Servers::default(),
+            quic: Quic::default(),
             options,
         }
     }
@@ -103,17 +106,27 @@ impl Recorder {
             ids,
             scratch,
             servers,
+            quic,
         } = self;
         ledger.packets.read += 1;
         let mut context = Context { counters, limits, out: Out { block, ledger, options, ids, scratch } };
         ring(packet.time, table, alarms, &mut context);
         let decoded = decoder.decode(packet);
-        let Decoded::Tcp(segment) = decoded else {
-            count(&decoded, context.out.ledger);
-            return;
-        };
         let is_at = |address: &Address, endpoint| address.serves(endpoint, interface, servers);
-        let Some((key, side, client)) = sides(&segment, &context.out.options.addresses, is_at) else {
+        let segment = match decoded {
+            Decoded::Tcp(segment) => segment,
+            Decoded::Quic { source, destination, network } => {
+                let ends = (source, destination, network);
+                if let Some((key, ..)) = sides(ends, &context.out.options.addresses, is_at) {
+                    quic.meet(key, context.out.ledger);
+                }
+                context.out.ledger.packets.not_tcp += 1;
+                return;
+            }
+            _ => return count(&decoded, context.out.ledger),
+        };
+        let ends = (segment.source, segment.destination, segment.network);
+        let Some((key, side, client)) = sides(ends, &context.out.options.addresses, is_at) else {
             context.out.ledger.packets.other_ports += 1;
             return;
         };
@@ -225,7 +238,7 @@ fn drop_stale(table: &Table<Connection>, alarms: &mut BinaryHeap<Reverse<(i64, I
 fn count(decoded: &Decoded<'_>, ledger: &mut Ledger) {
     let packets = &mut ledger.packets;
     let counter = match decoded {
-        Decoded::Tcp(_) => return,
+        Decoded::Tcp(_) | Decoded::Quic { .. } => return,
         Decoded::UnknownLink(link) => packets.unknown_link.entry(*link).or_default(),
         Decoded::NotIp => &mut packets.not_ip,
         Decoded::NotTcp(_) => &mut packets.not_tcp,
@@ -237,20 +250,20 @@ fn count(decoded: &Decoded<'_>, ledger: &mut Ledger) {
     *counter += 1;
 }
 
-/// The segment's connection, who of it sent the segment, and who is the client
-/// if the addresses tell. None: it is at no address to record at.
+/// The connection of a packet from one end to the other, who of it sent the packet, and who is the
+/// client if the addresses tell. None: it is at no address to record at.
 fn sides(
-    segment: &packet::Segment<'_>,
+    (source, destination, network): (SocketAddr, SocketAddr, Network),
     addresses: &[Address],
     is_at: impl Fn(&Address, SocketAddr) -> bool,
 ) -> Option<(Key, Side, Option<Side>)> {
-    let (key, side) = Key::of(segment.source, segment.destination);
-    let key = key.within(segment.network.0);
+    let (key, side) = Key::of(source, destination);
+    let key = key.within(network.0);
     if addresses.is_empty() {
         return Some((key, side, None));
     }
     let is_at_any = |endpoint| addresses.iter().any(|address| is_at(address, endpoint));
-    match (is_at_any(segment.source), is_at_any(segment.destination)) {
+    match (is_at_any(source), is_at_any(destination)) {
         (false, false) => None,
         (true, false) => Some((key, side, Some(side.other()))),
         (false, true) => Some((key, side, Some(side))),

@@ -48,6 +48,15 @@ pub enum Decoded<'a> {
     /// IP, but not TCP: the protocol number, of the innermost IP header. UDP and
     /// GRE are these when what they carry is not a tunnel that is known.
     NotTcp(u8),
+    /// UDP with which a QUIC connection begins, or goes on to.
+    Quic {
+        /// Who sent it.
+        source: SocketAddr,
+        /// Whom it went to.
+        destination: SocketAddr,
+        /// The VLAN or overlay that both are in.
+        network: Network,
+    },
     /// An IP fragment whose datagram is not whole yet. What became of these in
     /// the end is in [`Decoder::fragments`].
     FragmentHeld,
@@ -92,6 +101,7 @@ impl Decoder {
         let mut walk = Walk::new(Part { bytes: packet.bytes, cut });
         match walk.run(Next::Link(packet.link)) {
             Ok(Found::Tcp(tcp)) => Decoded::Tcp(segment(&walk, &tcp, packet.time)),
+            Ok(Found::Quic { source, destination }) => quic(&walk, source, destination),
             Ok(Found::Fragment(fragment)) => self.put_together(&fragment, packet.time),
             Err(stop) => stop.into(),
         }
@@ -127,6 +137,7 @@ impl Decoder {
             let mut walk = Walk { ends: datagram.ends, network, depth, ..Walk::new(part) };
             return match payload(datagram.protocol, &mut walk) {
                 Ok(Found::Tcp(tcp)) => Decoded::Tcp(segment(&walk, &tcp, time)),
+                Ok(Found::Quic { source, destination }) => quic(&walk, source, destination),
                 Ok(Found::Fragment(_)) => Decoded::FragmentHeld,
                 Err(stop) => stop.into(),
             };
@@ -138,6 +149,14 @@ impl Decoder {
 fn payload<'a>(protocol: u8, walk: &mut Walk<'a>) -> Result<Found<'a>, Stop> {
     let next = ip::payload(protocol, walk)?;
     walk.run(next)
+}
+
+fn quic<'a>(walk: &Walk<'_>, source: u16, destination: u16) -> Decoded<'a> {
+    Decoded::Quic {
+        source: SocketAddr::new(walk.ends.source, source),
+        destination: SocketAddr::new(walk.ends.destination, destination),
+        network: walk.network,
+    }
 }
 
 #[inline]

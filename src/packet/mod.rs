@@ -24,6 +24,7 @@ mod part;
 mod pcap;
 mod pcapng;
 mod pseudo;
+mod quic;
 mod tcp;
 mod tunnel;
 mod walk;

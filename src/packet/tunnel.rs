@@ -9,6 +9,7 @@ use super::link;
 use super::link_type::LinkType;
 use super::network::Network;
 use super::part::Part;
+use super::quic;
 use super::walk::{Next, Walk};
 
 /// The most extension headers of one GTP-U packet.
@@ -45,6 +46,9 @@ pub(super) fn udp(walk: &mut Walk<'_>) -> Result<Next, Stop> {
         // These two answer from their port.
         (_, GTP_U) | (GTP_U, _) => gtp,
         (_, TEREDO) | (TEREDO, _) => teredo,
+        _ if quic::is_initial(walk.part.bytes, walk.part.wire_length()) => {
+            return Ok(Next::Quic { source, destination });
+        }
         _ => return Err(PLAIN),
     };
     walk.part = match u16::from_be_bytes([header[4], header[5]]) {

@@ -34,6 +34,11 @@ pub(super) enum Next {
     Udp,
     Gre,
     Tcp,
+    /// The beginning of a QUIC connection, between these ports.
+    Quic {
+        source: u16,
+        destination: u16,
+    },
     /// Nothing that can be told from this fragment alone.
     Fragment {
         id: u32,
@@ -46,6 +51,7 @@ pub(super) enum Next {
 /// What headers come to when nothing is wrong.
 pub(super) enum Found<'a> {
     Tcp(tcp::TcpView<'a>),
+    Quic { source: u16, destination: u16 },
     Fragment(Fragment<'a>),
 }
 
@@ -107,6 +113,7 @@ impl<'a> Walk<'a> {
                 Next::Udp => tunnel::udp(self),
                 Next::Gre => tunnel::gre(self),
                 Next::Tcp => return tcp::TcpView::of(self.part).map(Found::Tcp),
+                Next::Quic { source, destination } => return Ok(Found::Quic { source, destination }),
                 Next::Fragment { id, protocol, offset, more } => {
                     return Ok(Found::Fragment(Fragment {
                         ends: self.ends,

@@ -1,7 +1,7 @@
-//! What a recorder holds is bounded.
+//! What a recorder holds is bounded, and what it cannot decode is counted.
 
 use super::Recorder;
-use crate::capture::Options;
+use crate::capture::{Address, Options};
 use crate::packet::{LinkType, Packet};
 use crate::record::Block;
 
@@ -44,5 +44,35 @@ fn responses_without_end_to_one_request_cost_no_more_than_some() {
         let most = responses.map(|seq| take(&packet(false, seq, acknowledged, RESPONSE))).max();
         // At first they wait; the bound is one MiB, besides what the pairing notes of each.
         assert!(most.is_some_and(|most| (1 << 19..3 << 19).contains(&most)), "{has_responses}: {most:?}");
+    }
+}
+
+/// IPv4 and UDP around the first packet of a QUIC connection, or its answer.
+fn quic(client: u16, is_client: bool) -> Vec<u8> {
+    let ports = if is_client { [client, 443] } else { [443, client] };
+    let addresses = if is_client { [[10, 0, 0, 2], [10, 0, 0, 1]] } else { [[10, 0, 0, 1], [10, 0, 0, 2]] };
+    let initial = [&[0xc3, 0, 0, 0, 1, 8][..], &[7; 1194]].concat();
+    let udp =
+        [&ports.map(u16::to_be_bytes).concat()[..], &1208_u16.to_be_bytes(), &[0, 0], &initial].concat();
+    let ip = [0x45, 0, 4, 0xcc, 0, 0, 0, 0, 64, 17, 0, 0];
+    [&ip[..], &addresses.concat(), &udp].concat()
+}
+
+#[test]
+fn quic_connections_are_counted_once_each_at_the_addresses_to_record_at() {
+    for (addresses, connections) in [(&[][..], 2), (&["10.0.0.1:443"], 2), (&["10.0.0.1:80"], 0)] {
+        let addresses: Vec<Address> =
+            addresses.iter().map(|text| text.parse().expect("an address")).collect();
+        let mut recorder = Recorder::new(Options { addresses, ..Options::default() });
+        let mut block = Block::new();
+        for (client, is_client) in [(4000, true), (4000, true), (4000, false), (4001, false), (4001, true)] {
+            let bytes = &quic(client, is_client)[..];
+            let packet = Packet { link: LinkType::RAW, time: 0, wire_length: bytes.len() as u32, bytes };
+            recorder.packet(&packet, &mut block);
+        }
+        recorder.finish(&mut block);
+        let ledger = recorder.ledger();
+        assert_eq!(ledger.connections.other.get("QUIC").copied().unwrap_or_default(), connections);
+        assert_eq!((ledger.packets.not_tcp, ledger.uneven()), (5, vec![]));
     }
 }
