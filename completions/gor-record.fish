@@ -1,6 +1,7 @@
 complete -c gor-record -s r -l read -d 'Capture to read: a file, a quoted glob, or `-`. May be repeated; several are one capture continued' -r
 complete -c gor-record -l buffer-size -d 'Size of the kernel\'s packet buffer, from 2mb to 2gb; each interface that is named has its own' -r
 complete -c gor-record -l buffer-timeout -d 'Take packets out of the buffer at least this often, from 1ms to 10s' -r
+complete -c gor-record -l exit-after -d 'Stop after TIME, as at SIGINT' -r
 complete -c gor-record -l output-queue -d 'Let up to SIZE of records wait for a slow output; when more would, whole exchanges are dropped and counted' -r
 complete -c gor-record -l engine -d 'Capture with this engine; the default is `af_packet`, or `pcap_file` with -r' -r -f -a "af_packet\t'Packet sockets of Linux, without any library'
 libpcap\t'The library libpcap, which must be installed'
@@ -25,6 +26,7 @@ complete -c gor-record -l flush-interval -d 'Write at least so often what has co
 complete -c gor-record -l compress-level -d 'Compress so much: 1 to 9 for gzip (6 unless given), 1 to 22 for zstd (3)' -r
 complete -c gor-record -l compress-threads -d 'Compress on so many threads; up to four of the cores unless given' -r
 complete -c gor-record -l instance -d 'What %i in a name stands for; host name and process id unless given' -r
+complete -c gor-record -l metrics -d 'Serve counters at the path /metrics of ADDRESS, over HTTP and in the text format of Prometheus' -r
 complete -c gor-record -l stats-json -d 'Write the same as JSON to this file' -r -F
 complete -c gor-record -l any-host -d 'Record servers at all addresses, not only at those of this machine, as on bridges and mirrored ports'
 complete -c gor-record -l monitor -d 'Put wireless interfaces into monitor mode, to see all frames of their channel. Needs --engine libpcap'
@@ -35,7 +37,7 @@ complete -c gor-record -l append -d 'Add to existing files; to compressed ones a
 complete -c gor-record -l index -d 'Write beside each file an index, FILE.idx: which times and kinds stand where'
 complete -c gor-record -l split -d 'Share between the outputs, exchange by exchange in turn, instead of writing all to each'
 complete -c gor-record -l sessions -d 'With --split, all exchanges of a TCP session go to one output'
-complete -c gor-record -l stats -d 'Print what became of every packet, byte and message at the end. So does -v'
+complete -c gor-record -l stats -d 'Print what became of every packet, byte and message at the end. So does -v. Live, also print a line every 5s'
 complete -c gor-record -s v -l verbose -d 'Say more; twice for everything'
 complete -c gor-record -s q -l quiet -d 'Say only what went wrong'
 complete -c gor-record -s h -l help -d 'Print help (see more with \'--help\')'

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use clap::Parser;
-use gor_tools::capture::{self, Ledger, Unwritten};
-use gor_tools::cli::record::Args;
+use gor_tools::capture::{self, Ledger};
+use gor_tools::cli::record::{Args, live};
 use gor_tools::cli::{self, Exit, signals};
-use gor_tools::endpoint::{self, Dropped, Queue, ReadOptions};
+use gor_tools::endpoint::{self, ReadOptions};
 use gor_tools::packet::live::Expression;
 use gor_tools::record::{Block, Sink as _, Source as _};
 
@@ -26,50 +26,12 @@ fn main() -> ExitCode {
 fn record(args: &Args) -> anyhow::Result<Exit> {
     args.check()?;
     let stop = signals::stop()?;
-    if args.is_live() { record_live(args, &stop) } else { record_files(args, &stop) }
-}
-
-/// Records from the network until a signal comes.
-fn record_live(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
-    let mut source = capture::Live::open(args.capture_options(), args.watch(), Arc::clone(stop))?;
-    let mut write = args.output.write_options(&[]);
-    write.reports.extend(args.stats_json.as_deref());
-    let sink = endpoint::create(&args.output.output, &write)?;
-    let mut queue = Queue::start(sink, args.output_queue)?;
-    if !args.verbosity.quiet {
-        cli::note(source.scope());
+    if args.is_live() {
+        let (ledger, exit) = live::run(args, &stop)?;
+        tell(args, &ledger)?;
+        return Ok(exit);
     }
-    let mut is_slow = false;
-    for warning in source.warnings() {
-        cli::note(warning);
-    }
-    let mut exit = Exit::Done;
-    let mut block = Block::new();
-    loop {
-        match source.read_block(&mut block) {
-            Ok(true) => {}
-            Ok(false) => break,
-            Err(error) => {
-                cli::note(error);
-                exit = Exit::Lost;
-            }
-        }
-        queue.put(&mut block)?;
-        if queue.dropped() != Dropped::default() && !std::mem::replace(&mut is_slow, true) {
-            cli::note("the output is too slow; exchanges are dropped from now on, as long as it is");
-        }
-    }
-    let dropped = queue.finish()?;
-    let mut ledger = source.ledger()?;
-    ledger.unwritten = Unwritten { requests: dropped.requests, responses: dropped.responses };
-    tell(args, &ledger)?;
-    if ledger.packets.read == 0 && !args.verbosity.quiet {
-        cli::note("no packets were seen");
-    }
-    if ledger.packets.dropped > 0 || ledger.unwritten != Unwritten::default() {
-        exit = Exit::Lost;
-    }
-    Ok(exit)
+    record_files(args, &stop)
 }
 
 fn record_files(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {

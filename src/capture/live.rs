@@ -1,4 +1,4 @@
-//! Records of what is on the network now: a source that ends when it is told to.
+//! Records of what is on the network now, until it is told to end.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::{Address, Ledger, Options, Recorder, Servers};
+use crate::packet::Packet;
 use crate::packet::live::{self, Engine, Interfaces, Tap, Wire};
-use crate::record::{self, Block, Intake};
+use crate::record::{Block, Intake};
 use crate::{Error, Result};
 
 /// Addresses of this machine are looked up so often.
@@ -40,6 +41,8 @@ pub struct Live {
     is_stopping: Arc<AtomicBool>,
     ending: Ending,
     intake: Intake,
+    /// The time of the latest packet, if there was one when it was last looked.
+    latest: Option<i64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +77,7 @@ impl Live {
             is_stopping,
             ending: Ending::No,
             intake: Intake::default(),
+            latest: None,
         };
         live.serve(interfaces);
         Ok(live)
@@ -116,59 +120,71 @@ impl Live {
         Ok(())
     }
 
-    /// Goes on until there are records, or the end.
-    fn fill(&mut self, block: &mut Block) -> Result<()> {
-        // A packet is in the ring at most so long before its block is handed out.
-        let delay = self.watch.wire.buffer_timeout * 2;
-        while block.is_empty() {
-            if matches!(self.ending, Ending::No) && self.is_stopping.load(Ordering::Relaxed) {
-                self.wire.close()?;
-                self.ending = Ending::Since(Instant::now());
-            }
-            match self.ending {
-                Ending::Done => return Ok(()),
-                Ending::Drained => {
-                    self.recorder.finish(block);
-                    self.ending = Ending::Done;
-                    return Ok(());
-                }
-                Ending::No | Ending::Since(_) => {}
-            }
-            self.look_up()?;
-            let Live { wire, recorder, .. } = self;
-            if wire.read(|interface, packet| recorder.packet_on(interface, packet, block))? {
-                continue;
-            }
-            match self.ending {
-                Ending::Since(stopped) if stopped.elapsed() >= delay => self.ending = Ending::Drained,
-                _ => {
-                    self.recorder.pass(now(delay), block);
-                    if block.is_empty() {
-                        self.wire.wait(self.watch.wire.buffer_timeout)?;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// An error ends it. The block then holds what was seen just before, and the next call gives what was under way.
-impl record::Source for Live {
-    fn read_block(&mut self, block: &mut Block) -> Result<bool> {
+    /// Takes the records that packets have completed, and waits for packets if there are none: at most for
+    /// [`live::Options::buffer_timeout`]. False: it has ended. The block may be empty meanwhile.
+    ///
+    /// An error ends it too. The block then holds what was seen just before, and the next call gives what was
+    /// under way.
+    pub fn poll(&mut self, block: &mut Block) -> Result<bool> {
         block.clear();
-        let filled = self.fill(block);
-        if filled.is_err() {
+        let polled = self.take(block);
+        if polled.is_err() {
             self.ending = Ending::Drained;
         }
         block.continue_after(self.intake.records, self.intake.bytes);
         self.intake.records += block.len() as u64;
         self.intake.bytes += block.bytes().len() as u64;
-        filled.map(|()| !block.is_empty())
+        polled
     }
 
-    fn intake(&self) -> Intake {
+    /// How long ago the latest packet looked at was seen by the kernel, if more may wait; else nothing.
+    pub fn lag(&self) -> Duration {
+        self.latest.map_or(Duration::ZERO, |latest| {
+            Duration::from_nanos(now(Duration::ZERO).saturating_sub(latest) as u64)
+        })
+    }
+
+    /// What was recorded so far.
+    pub fn intake(&self) -> Intake {
         self.intake
+    }
+
+    fn take(&mut self, block: &mut Block) -> Result<bool> {
+        // A packet is in the ring at most so long before its block is handed out.
+        let delay = self.watch.wire.buffer_timeout * 2;
+        if matches!(self.ending, Ending::No) && self.is_stopping.load(Ordering::Relaxed) {
+            self.wire.close()?;
+            self.ending = Ending::Since(Instant::now());
+        }
+        match self.ending {
+            Ending::Done => return Ok(false),
+            Ending::Drained => {
+                self.recorder.finish(block);
+                self.ending = Ending::Done;
+                return Ok(true);
+            }
+            Ending::No | Ending::Since(_) => {}
+        }
+        self.look_up()?;
+        let Live { wire, recorder, latest, .. } = self;
+        let each = |interface, packet: &Packet<'_>| {
+            *latest = Some(packet.time);
+            recorder.packet_on(interface, packet, block);
+        };
+        if wire.read(each)? {
+            return Ok(true);
+        }
+        self.latest = None;
+        match self.ending {
+            Ending::Since(stopped) if stopped.elapsed() >= delay => self.ending = Ending::Drained,
+            _ => {
+                self.recorder.pass(now(delay), block);
+                if block.is_empty() {
+                    self.wire.wait(self.watch.wire.buffer_timeout)?;
+                }
+            }
+        }
+        Ok(true)
     }
 }
 

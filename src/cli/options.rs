@@ -131,6 +131,11 @@ pub struct OutputOptions {
 }
 
 impl OutputOptions {
+    /// Whether any output is a file, and not a standard stream.
+    pub fn has_files(&self) -> bool {
+        self.output.iter().any(|name| name != "-" && name != "null:")
+    }
+
     /// The same in the library's words. `inputs` are what is read meanwhile.
     pub fn write_options<'a>(&'a self, inputs: &'a [String]) -> WriteOptions<'a> {
         WriteOptions {

@@ -1,5 +1,8 @@
 //! The command line of `gor-record`.
 
+pub mod live;
+
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -8,7 +11,7 @@ use clap::{Parser, ValueEnum};
 use super::{OutputOptions, Verbosity, values};
 use crate::Error;
 use crate::capture::{self, Address, Watch};
-use crate::packet::live;
+use crate::packet::live as wire;
 
 /// Record HTTP traffic as gor text
 ///
@@ -30,7 +33,8 @@ Examples:
   gor-record -r 'traffic-*.pcap.gz' --stats > requests.gor
 
 Live capture needs root or the capabilities CAP_NET_RAW and CAP_NET_ADMIN, and
-ends at SIGINT or SIGTERM, with what was seen by then.
+ends at SIGINT or SIGTERM, with what was seen by then; a second signal ends it at
+once. At SIGHUP, output files that were moved away, as by logrotate, are begun anew.
 
 Exit status: 0 done; 1 a file could not be read to its end, the kernel dropped
 packets, or the output could not be written or was too slow; 2 wrong command line. What the
@@ -64,6 +68,10 @@ pub struct Args {
     /// Take packets out of the buffer at least this often, from 1ms to 10s.
     #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = buffer_timeout, conflicts_with = "read", help_heading = "Input")]
     pub buffer_timeout: Duration,
+
+    /// Stop after TIME, as at SIGINT.
+    #[arg(long, value_name = "TIME", value_parser = values::duration, conflicts_with = "read", help_heading = "Limits")]
+    pub exit_after: Option<Duration>,
 
     /// Let up to SIZE of records wait for a slow output; when more would, whole exchanges are dropped and counted.
     ///
@@ -131,9 +139,13 @@ pub struct Args {
     #[allow(missing_docs)]
     pub output: OutputOptions,
 
-    /// Print what became of every packet, byte and message at the end. So does -v.
+    /// Print what became of every packet, byte and message at the end. So does -v. Live, also print a line every 5s.
     #[arg(long, help_heading = "Messages")]
     pub stats: bool,
+
+    /// Serve counters at the path /metrics of ADDRESS, over HTTP and in the text format of Prometheus.
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "read", help_heading = "Messages")]
+    pub metrics: Option<SocketAddr>,
 
     /// Write the same as JSON to this file.
     #[arg(long, value_name = "FILE", help_heading = "Messages")]
@@ -236,13 +248,13 @@ impl Args {
     /// How live capture is done.
     pub fn watch(&self) -> Watch {
         let engine = match self.engine {
-            Some(Engine::Libpcap) => live::Engine::Libpcap {
+            Some(Engine::Libpcap) => wire::Engine::Libpcap {
                 is_monitor: self.monitor,
                 timestamps: self.timestamp_source.map(TimestampSource::of_capture),
             },
-            _ => live::Engine::AfPacket,
+            _ => wire::Engine::AfPacket,
         };
-        let wire = live::Options {
+        let wire = wire::Options {
             engine,
             bpf: self.bpf.clone(),
             buffer_size: self.buffer_size,
@@ -273,20 +285,20 @@ impl Args {
 }
 
 impl TimestampSource {
-    fn of_capture(self) -> live::TimestampSource {
+    fn of_capture(self) -> wire::TimestampSource {
         match self {
-            TimestampSource::Host => live::TimestampSource::Host,
-            TimestampSource::HostLowprec => live::TimestampSource::HostLowprec,
-            TimestampSource::HostHiprec => live::TimestampSource::HostHiprec,
-            TimestampSource::Adapter => live::TimestampSource::Adapter,
-            TimestampSource::AdapterUnsynced => live::TimestampSource::AdapterUnsynced,
+            TimestampSource::Host => wire::TimestampSource::Host,
+            TimestampSource::HostLowprec => wire::TimestampSource::HostLowprec,
+            TimestampSource::HostHiprec => wire::TimestampSource::HostHiprec,
+            TimestampSource::Adapter => wire::TimestampSource::Adapter,
+            TimestampSource::AdapterUnsynced => wire::TimestampSource::AdapterUnsynced,
         }
     }
 }
 
 fn buffer_size(text: &str) -> Result<u64, String> {
     let size = values::size(text)?;
-    if live::BUFFER_SIZE.contains(&size) { Ok(size) } else { Err("the buffer is from 2mb to 2gb".into()) }
+    if wire::BUFFER_SIZE.contains(&size) { Ok(size) } else { Err("the buffer is from 2mb to 2gb".into()) }
 }
 
 fn buffer_timeout(text: &str) -> Result<Duration, String> {

@@ -8,6 +8,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
@@ -33,6 +34,23 @@ pub fn stop() -> io::Result<Arc<AtomicBool>> {
         flag::register(signal, Arc::clone(&is_stopping))?;
     }
     Ok(is_stopping)
+}
+
+/// Turns true at SIGHUP, at which a program that runs for weeks begins its files anew.
+pub fn reopening() -> io::Result<Arc<AtomicBool>> {
+    let reopening = Arc::new(AtomicBool::new(false));
+    flag::register(SIGHUP, Arc::clone(&reopening))?;
+    Ok(reopening)
+}
+
+/// Has a tool stop after a time, as at its first signal.
+pub fn stop_after(time: Duration, is_stopping: &Arc<AtomicBool>) -> io::Result<()> {
+    let is_stopping = Arc::clone(is_stopping);
+    thread::Builder::new().name("timer".to_owned()).spawn(move || {
+        thread::sleep(time);
+        is_stopping.store(true, Ordering::Relaxed);
+    })?;
+    Ok(())
 }
 
 /// Begins to listen. The first value turns true at the first signal, and the second one at the second signal,

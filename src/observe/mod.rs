@@ -4,9 +4,11 @@ mod advance;
 mod durations;
 mod ledger;
 mod meter;
+mod metrics;
 mod progress;
 
 pub use durations::{Durations, Span};
 pub use ledger::Ledger;
 pub use meter::Meter;
+pub use metrics::serve_metrics;
 pub use progress::Progress;

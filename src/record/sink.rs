@@ -20,6 +20,12 @@ pub trait Sink {
     /// Hands on everything and ends the output. Nothing is written after it.
     fn finish(&mut self) -> Result<()>;
 
+    /// Goes on in new files of the same names where the files were moved away, as logrotate does. A file that is still
+    /// there, and what is no file, goes on as it is.
+    fn reopen(&mut self) -> Result<()> {
+        self.flush()
+    }
+
     /// As [`Sink::finish`], when the source has failed: a file that was created and got no record is taken away, so
     /// that it is not in the way of the next try.
     fn finish_failed(&mut self) -> Result<()> {
@@ -38,6 +44,10 @@ impl<S: Sink + ?Sized> Sink for Box<S> {
 
     fn finish(&mut self) -> Result<()> {
         (**self).finish()
+    }
+
+    fn reopen(&mut self) -> Result<()> {
+        (**self).reopen()
     }
 
     fn finish_failed(&mut self) -> Result<()> {

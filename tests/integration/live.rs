@@ -402,6 +402,109 @@ fn an_output_that_stalls_costs_whole_exchanges_and_no_packet() {
     assert_reconciles(&recording, "stalled");
 }
 
+/// The text at a path of a server in a namespace.
+fn page(space: &str, address: SocketAddr, path: &str) -> String {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: here\r\n\r\n");
+    Network::run_in(space, move || {
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        stream.write_all(request.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers in text");
+        answer
+    })
+}
+
+#[test]
+fn while_it_records_its_counters_can_be_read() {
+    let Some(network) = Network::new() else { return };
+    let _served = Network::serve(&network.here);
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = folder.path().join("out.gor").display().to_string();
+    let args = [":8080", "--responses", "--metrics", "127.0.0.1:0", "--stats", "-o", &output];
+    let mut inside = Command::new("ip");
+    inside.args(["netns", "exec", &network.here]).arg(command("gor-record", &[]).get_program()).args(args);
+    let mut child = Process(inside.stderr(Stdio::piped()).spawn().expect("ip was there before"));
+    let mut errors = BufReader::new(child.0.stderr.take().expect("it is piped"));
+    let mut next = |text: &str| {
+        errors.by_ref().lines().map_while(Result::ok).find(|line| line.contains(text)).expect("it is said")
+    };
+    let line = next("metrics are at http://");
+    let address = line.split("http://").nth(1).and_then(|rest| rest.strip_suffix("/metrics"));
+    let address = address.and_then(|address| address.parse().ok()).expect("an address");
+    next("recording servers at");
+    Network::get(&network.there, HERE[0], &["/a/1".to_owned(), "/b/2".to_owned()]);
+    // The numbers are renewed once a second.
+    let recorded = "gor_record_messages_total{kind=\"response\"} 2\n";
+    let mut text = String::new();
+    for _ in 0..300 {
+        text = page(&network.here, address, "/metrics");
+        if text.contains(recorded) {
+            break;
+        }
+        thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert!(text.contains(recorded) && text.contains("gor_record_packets_dropped_total 0\n"), "{text}");
+    let line = next("2 requests (0 lost), 2 responses (0 lost), ");
+    assert!(line.contains(" packets (0 dropped), 1 connections, "), "{line}");
+    kill_process(Pid::from_child(&child.0), Signal::INT).expect("it runs");
+    assert!(child.0.wait().expect("it can be waited for").success());
+}
+
+#[test]
+fn a_time_to_run_ends_it_as_a_signal_does() {
+    let Some(network) = Network::new() else { return };
+    let _served = Network::serve(&network.here);
+    let mut recorder = Recorder::start(&network.here, &[":8080", "--exit-after", "2s"]);
+    Network::get(&network.there, HERE[0], &["/a/1".to_owned()]);
+    recorder.errors.read_to_string(&mut recorder.said).expect("messages are text");
+    assert!(recorder.child.0.wait().expect("it can be waited for").success());
+    let text = recorder.reading.take().map(|reading| reading.join().expect("reading does not fail"));
+    assert_eq!(records(&text.expect("it was begun").expect("a pipe can be read")).len(), 1);
+}
+
+/// As logrotate does it: the file is moved away, and the recorder told.
+#[test]
+fn after_sighup_a_file_that_was_moved_away_is_begun_anew() {
+    let Some(network) = Network::new() else { return };
+    let _served = Network::serve(&network.here);
+    for name in ["out.gor", "out.gor.gz"] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (output, moved) = (folder.path().join(name), folder.path().join(format!("moved-{name}")));
+        let args = [":8080", "--flush-interval", "0s", "-o", output.to_str().expect("text")];
+        let recorder = Recorder::start(&network.here, &args);
+        let wait_for = |condition: &dyn Fn() -> bool| {
+            for _ in 0..600 {
+                if condition() {
+                    return;
+                }
+                thread::sleep(std::time::Duration::from_millis(50));
+            }
+            panic!("{name}: nothing happened for 30 s");
+        };
+        let size = |path: &std::path::Path| path.metadata().map_or(0, |found| found.len());
+        Network::get(&network.there, HERE[0], &["/before/1".to_owned()]);
+        wait_for(&|| size(&output) > 0);
+        // A file that is still there goes on.
+        recorder.signal(Signal::HUP);
+        Network::get(&network.there, HERE[0], &["/between/1".to_owned()]);
+        let text = |path: &std::path::Path| {
+            let read = run("gor-filter", &[path.to_str().expect("text")], b"");
+            String::from_utf8(read.stdout).expect("text")
+        };
+        wait_for(&|| text(&output).contains("/between/1"));
+        std::fs::rename(&output, &moved).expect("it can be moved");
+        recorder.signal(Signal::HUP);
+        wait_for(&|| output.exists());
+        Network::get(&network.there, HERE[0], &["/after/1".to_owned()]);
+        recorder.end();
+        let paths = |path: &std::path::Path| {
+            let text = text(path);
+            ["/before/1", "/between/1", "/after/1"].map(|path| text.matches(path).count())
+        };
+        assert_eq!((paths(&moved), paths(&output)), ([1, 1, 0], [0, 0, 1]), "{name}");
+    }
+}
+
 /// Needs no rights: all of it is found before a socket is opened.
 #[test]
 fn what_cannot_be_recorded_at_is_said_with_what_can() {

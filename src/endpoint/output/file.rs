@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use super::coding::{Coding, Done, Pool, Stream, thread_lost};
+use super::collisions::Identity;
 use crate::endpoint::format::Compression;
 use crate::endpoint::index::{Builder, GROUP_RECORDS, Noted};
 use crate::record::{Block, MAX_MAX_RECORD, Options, Reader, Run, Source as _};
@@ -111,6 +112,17 @@ impl Output {
     /// Whether it is a file, and not a pipe or a device.
     pub(super) fn is_regular(&self) -> bool {
         self.to.is_regular
+    }
+
+    /// Whether its path leads to no file any more, or to another.
+    pub(super) fn was_moved(&self) -> bool {
+        let Some(path) = &self.to.path else { return false };
+        self.to.file.metadata().is_ok_and(|found| Identity::of_path(path) != Identity::of(&found))
+    }
+
+    /// Has no index written; whether one would have been.
+    pub(super) fn drop_index(&mut self) -> bool {
+        self.to.index.take().is_some()
     }
 
     /// Takes records as text.

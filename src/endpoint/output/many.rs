@@ -107,6 +107,10 @@ impl Sink for Many {
         self.open.values_mut().try_for_each(|open| open.sink.flush())
     }
 
+    fn reopen(&mut self) -> Result<()> {
+        self.open.values_mut().try_for_each(|open| open.sink.reopen())
+    }
+
     fn finish(&mut self) -> Result<()> {
         // Each is ended, whatever becomes of the others.
         let ended = self.open.drain().map(|(_, mut open)| open.sink.finish());

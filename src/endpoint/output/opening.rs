@@ -30,7 +30,7 @@ pub(super) enum Existing {
 }
 
 /// Opens a file for writing, by its path.
-pub(super) fn file(plan: &Plan, path: &str, existing: Existing) -> Result<FileSink> {
+pub(super) fn file(plan: &Arc<Plan>, path: &str, existing: Existing) -> Result<FileSink> {
     let (format, compression) = naming::of_name(path);
     let failed = |error: io::Error| Error::from(error).at(path);
     let (file, is_new) = open(plan, path, existing)?;
@@ -58,12 +58,16 @@ pub(super) fn file(plan: &Plan, path: &str, existing: Existing) -> Result<FileSi
         if opened.at > 0 && existing == Existing::AsTold && format == naming::Format::Gor {
             end = go_on(&mut opened, compression, path, plan).map_err(|error| error.at(path))?;
         }
+        if opened.at > 0 && format != naming::Format::Gor {
+            return Err(Error::Invalid("a capture cannot be added to".into()).at(path));
+        }
     } else {
         opened.at = 0;
     }
     let mut output = Output::new(opened);
     output.write(&end)?;
-    sink(plan, output, format, path)
+    let sink = sink(plan, output, format, path)?;
+    Ok(sink.named(plan, path))
 }
 
 /// Standard output, or where the shell has led it.

@@ -5,9 +5,10 @@
 //! later its response too. The response to a request that was accepted still gets in, up to twice the limit.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crate::endpoint::recent::{Recent, hash};
 use crate::record::{Block, Kind, Sink, View};
@@ -15,6 +16,9 @@ use crate::{Error, Result};
 
 /// Refused requests whose responses are expected, at least. They take 3 MB.
 const MAX_REFUSED: usize = 1 << 16;
+
+/// How often it is looked whether files are to be begun anew.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Records that were dropped because the output was too slow.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -38,15 +42,16 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// Begins to write to `sink` what is put in, of which at most `limit` bytes wait.
-    pub fn start(sink: Box<dyn Sink + Send>, limit: u64) -> Result<Self> {
+    /// Begins to write to `sink` what is put in, of which at most `limit` bytes wait. When `reopening` turns true, files
+    /// that were moved away are begun anew ([`Sink::reopen`]), and it turns false again.
+    pub fn start(sink: Box<dyn Sink + Send>, limit: u64, reopening: &Arc<AtomicBool>) -> Result<Self> {
         let (blocks, incoming) = mpsc::channel();
         let (back, written) = mpsc::channel();
         let waiting = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&waiting);
+        let (counter, reopening) = (Arc::clone(&waiting), Arc::clone(reopening));
         let writer = thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || write(&incoming, &back, &counter, sink))?;
+            .spawn(move || write(&incoming, &back, &counter, &reopening, sink))?;
         Ok(Queue {
             blocks,
             written,
@@ -135,14 +140,26 @@ fn write(
     incoming: &Receiver<Block>,
     back: &Sender<Block>,
     waiting: &AtomicUsize,
+    reopening: &AtomicBool,
     mut sink: Box<dyn Sink + Send>,
 ) -> Result<()> {
-    while let Ok(mut block) = incoming.recv() {
+    loop {
+        if reopening.swap(false, Ordering::Relaxed) {
+            sink.reopen()?;
+        }
+        let mut block = match incoming.recv_timeout(LOOK) {
+            Ok(block) => block,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => return sink.finish(),
+        };
         loop {
             sink.write_block(&block)?;
             waiting.fetch_sub(block.bytes().len(), Ordering::Relaxed);
             // The queue may be gone.
             let _ = back.send(block);
+            if reopening.load(Ordering::Relaxed) {
+                break;
+            }
             match incoming.try_recv() {
                 Ok(next) => block = next,
                 Err(_) => break,
@@ -150,7 +167,6 @@ fn write(
         }
         sink.flush()?;
     }
-    sink.finish()
 }
 
 #[cfg(test)]
@@ -198,7 +214,8 @@ mod tests {
     fn a_full_queue_drops_whole_exchanges() {
         let (permit, permits) = channel();
         let (taken, output) = channel();
-        let mut queue = Queue::start(Box::new(Gate { permits, taken }), 1000).expect("a thread");
+        let mut queue =
+            Queue::start(Box::new(Gate { permits, taken }), 1000, &Arc::default()).expect("a thread");
         put(&mut queue, &[(Kind::Request, "a"), (Kind::Request, "b"), (Kind::Request, "c")]);
         // Its request got in, so it does.
         put(&mut queue, &[(Kind::Response, "a"), (Kind::Response, "c")]);
@@ -245,7 +262,7 @@ mod tests {
                 Ok(())
             }
         }
-        let mut queue = Queue::start(Box::new(Failing), 1000).expect("a thread");
+        let mut queue = Queue::start(Box::new(Failing), 1000, &Arc::default()).expect("a thread");
         put(&mut queue, &[(Kind::Request, "a")]);
         assert_eq!(queue.finish().expect_err("it failed").to_string(), "full");
     }

@@ -49,6 +49,10 @@ impl Sink for Copies {
         self.each(|sink| sink.flush())
     }
 
+    fn reopen(&mut self) -> Result<()> {
+        self.each(|sink| sink.reopen())
+    }
+
     fn finish(&mut self) -> Result<()> {
         self.each(|sink| sink.finish())
     }
@@ -112,6 +116,10 @@ impl Sink for Split {
 
     fn flush(&mut self) -> Result<()> {
         self.outputs.0.iter_mut().try_for_each(Sink::flush)
+    }
+
+    fn reopen(&mut self) -> Result<()> {
+        self.outputs.0.iter_mut().try_for_each(Sink::reopen)
     }
 
     fn finish(&mut self) -> Result<()> {
@@ -198,6 +206,10 @@ impl Sink for Limited {
 
     fn flush(&mut self) -> Result<()> {
         if self.is_over { Ok(()) } else { self.inner.flush() }
+    }
+
+    fn reopen(&mut self) -> Result<()> {
+        self.inner.reopen()
     }
 
     fn finish(&mut self) -> Result<()> {

@@ -3,8 +3,10 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::Plan;
 use super::file::Output;
 use super::naming::{Format, Tell};
+use super::opening::{self, Existing};
 use super::ticker::Ticker;
 use crate::Result;
 use crate::record::{Run, Sink};
@@ -20,6 +22,8 @@ pub(super) struct FileSink {
     output: Arc<Mutex<Output>>,
     /// Writes out what waits when the flush interval is over. None: nothing waits.
     ticker: Option<Arc<Ticker>>,
+    /// How to open it again, where it has a name.
+    name: Option<(Arc<Plan>, String)>,
 }
 
 impl FileSink {
@@ -30,7 +34,12 @@ impl FileSink {
         ticker: Option<Arc<Ticker>>,
     ) -> Self {
         let bytes = Box::new(Bytes(Arc::clone(&output)));
-        FileSink { format: format.sink(bytes, tell), output, ticker }
+        FileSink { format: format.sink(bytes, tell), output, ticker, name: None }
+    }
+
+    /// It was opened by its name.
+    pub(super) fn named(self, plan: &Arc<Plan>, path: &str) -> Self {
+        FileSink { name: Some((Arc::clone(plan), path.to_owned())), ..self }
     }
 }
 
@@ -57,6 +66,20 @@ impl Sink for FileSink {
             format.finish()?;
         }
         lock(&self.output).finish()
+    }
+
+    fn reopen(&mut self) -> Result<()> {
+        let Some((plan, path)) = self.name.clone().filter(|_| lock(&self.output).was_moved()) else {
+            return self.flush();
+        };
+        if lock(&self.output).drop_index()
+            && let Some(tell) = plan.tell
+        {
+            tell(&format_args!("{path}: was moved away, and gets no index"));
+        }
+        self.finish()?;
+        *self = opening::file(&plan, &path, Existing::GoOn)?;
+        Ok(())
     }
 
     fn finish_failed(&mut self) -> Result<()> {
