@@ -142,7 +142,7 @@ fn try_ip(args: &str) -> bool {
 }
 
 #[track_caller]
-fn ip(args: &str) {
+pub(super) fn ip(args: &str) {
     assert!(try_ip(args), "ip {args}");
 }
 
@@ -230,8 +230,14 @@ impl Recorder {
 
     /// Ends it with a signal; it must end with this status.
     #[track_caller]
-    pub(super) fn end_with(mut self, code: i32) -> Recording {
+    pub(super) fn end_with(self, code: i32) -> Recording {
         self.signal(Signal::INT);
+        self.wait(code)
+    }
+
+    /// Waits until it ends by itself, which must be with this status.
+    #[track_caller]
+    pub(super) fn wait(mut self, code: i32) -> Recording {
         self.errors.read_to_string(&mut self.said).expect("messages are text");
         let exit = self.child.0.wait().expect("it can be waited for");
         let stdout = self.reading.take().map_or(Vec::new(), |reading| {

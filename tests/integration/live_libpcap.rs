@@ -4,10 +4,11 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::SystemTime;
 
 use rustix::process::Signal;
 
-use super::live::{HERE, Network, Recorder, THERE, body, exchanges};
+use super::live::{HERE, Network, Recorder, THERE, body, exchanges, ip};
 use super::support::program::{Ran, command, run};
 use super::support::recorder::{Recording, assert_reconciles, number, record};
 
@@ -74,11 +75,16 @@ fn both_engines_record_the_same() {
             let args = [addresses, &["--responses", "--engine", engine]].concat();
             Recorder::start(&network.here, &args)
         });
+        let begin = SystemTime::now();
         let mut expected = talk(&network);
+        let times = [begin, SystemTime::now()]
+            .map(|time| time.duration_since(SystemTime::UNIX_EPOCH).expect("it is after 1970").as_nanos());
         expected.sort();
         let mut ledgers = Vec::new();
         for recorder in [first, second] {
             let recording = recorder.end();
+            let is_meanwhile = |time: i64| (times[0]..=times[1]).contains(&(time as u128));
+            assert!(recording.records.iter().all(|record| is_meanwhile(record.header().timestamp)));
             let mut found = exchanges(&recording);
             found.sort();
             assert!(found == expected, "{addresses:?}\n{:?}", recording.summary());
@@ -139,6 +145,22 @@ fn what_libpcap_has_no_room_for_is_counted_and_ends_it_with_status_1() {
     recording.ran.says("dropped by the kernel; --buffer-size makes room");
     assert!(number(&recording.stats, "/packets/dropped") > 0);
     assert_reconciles(&recording, "dropped");
+}
+
+#[test]
+fn an_interface_that_is_taken_away_ends_it_with_status_1() {
+    for engine in ["libpcap", "af_packet"] {
+        let Some(network) = network() else { return };
+        let _served = Network::serve(&network.here);
+        let args = ["cable:8080", "--responses", "--engine", engine];
+        let recorder = Recorder::start(&network.here, &args);
+        Network::get(&network.there, HERE[0], &["/one/1".to_owned()]);
+        ip(&format!("-n {} link del cable", network.here));
+        let recording = recorder.wait(1);
+        recording.ran.says("gor-record: cable: ");
+        assert_eq!(paths(&recording), ["/one/1"]);
+        assert_reconciles(&recording, engine);
+    }
 }
 
 /// Runs it in a namespace, to its end.

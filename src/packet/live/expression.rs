@@ -87,7 +87,12 @@ impl Expression {
     /// `ours` decides on.
     pub(super) fn before(&self, interface: Option<&str>, ours: &[sock_filter]) -> Result<Vec<sock_filter>> {
         let name = interface.unwrap_or(LOOPBACK);
-        let (compiled, link) = self.compile_live(name)?;
+        let (compiled, link) = self.compile_live(name).map_err(|error| match error {
+            Error::At { error, .. } if interface.is_none() => Error::Invalid(format!(
+                "--bpf for all interfaces is compiled at {name} ({error}): name them, as in eth0:80"
+            )),
+            error => error,
+        })?;
         let program = if interface.is_some() {
             if [LinkType::LINUX_SLL, LinkType::LINUX_SLL2].iter().any(|cooked| i32::from(cooked.0) == link) {
                 return Err(Error::Usage(format!(
@@ -115,9 +120,7 @@ impl Expression {
         match handle {
             Ok(handle) => Ok((self.compile_with(&handle, Some(name))?, handle.link())),
             Err(Fault::Permission) => Err(no_right()),
-            Err(Fault::Other(reason)) => {
-                Err(Error::Invalid(format!("--bpf cannot be compiled for {name}: {reason}")))
-            }
+            Err(Fault::Other(reason)) => Err(Error::Invalid(reason).at(name)),
         }
     }
 

@@ -5,7 +5,7 @@
 //! filter is copied into a vector and freed. Return values and lengths are checked here, all else is safe code.
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, CString, c_char, c_int, c_long, c_uchar, c_uint};
+use std::ffi::{CStr, CString, c_char, c_int, c_uchar, c_uint};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::ptr::{self, NonNull};
@@ -351,9 +351,11 @@ impl Handle {
         // SAFETY: the handle is open; this only reads a field of it.
         let precision = unsafe { self.call(|all, raw| (all.get_tstamp_precision)(raw)) };
         let scale = if precision == NANOSECONDS { 1 } else { 1000 };
-        let time = c_long::saturating_mul(header.seconds, 1_000_000_000);
+        // These fields have 32 bits on some machines.
+        #[allow(clippy::useless_conversion)]
+        let (seconds, fraction) = (i64::from(header.seconds), i64::from(header.fraction));
         Ok(Some(Captured {
-            time: time.saturating_add(header.fraction.saturating_mul(scale)),
+            time: seconds.saturating_mul(1_000_000_000).saturating_add(fraction.saturating_mul(scale)),
             wire_length: header.length.max(header.captured),
             bytes,
         }))
@@ -425,11 +427,11 @@ impl Handle {
         // SAFETY: the handle is open; it returns a string in it that ends in 0, copied at once.
         let detail = unsafe { text(self.call(|all, raw| (all.geterr)(raw))) };
         // `PCAP_ERROR` and `PCAP_WARNING` mean nothing but the text.
-        match status {
-            -1 | 1 => detail,
-            _ if detail.is_empty() => self.library.status(status),
-            _ => format!("{}: {detail}", self.library.status(status)),
+        if [-1, 1].contains(&status) {
+            return detail;
         }
+        let meaning = self.library.status(status);
+        if detail.is_empty() || detail == meaning { meaning } else { format!("{meaning}: {detail}") }
     }
 }
 

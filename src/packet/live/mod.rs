@@ -20,7 +20,7 @@ use std::fmt;
 use std::io;
 use std::ops::RangeInclusive;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -102,6 +102,10 @@ pub struct Wire {
     turn: usize,
     dropped: u64,
     warnings: Vec<String>,
+    /// What ends it, and since when, once the packets that were seen before are read.
+    fault: Option<(Instant, Error)>,
+    /// A packet comes out of its buffer within this time.
+    delay: Duration,
 }
 
 /// What a tap captures by.
@@ -134,7 +138,14 @@ impl Wire {
             Engine::AfPacket => None,
             Engine::Libpcap { .. } => Some(expression::load("--engine libpcap")?),
         };
-        let mut wire = Wire { lines: Vec::new(), turn: 0, dropped: 0, warnings: Vec::new() };
+        let mut wire = Wire {
+            lines: Vec::new(),
+            turn: 0,
+            dropped: 0,
+            warnings: Vec::new(),
+            fault: None,
+            delay: options.buffer_timeout * 2,
+        };
         for tap in taps {
             let line = if let Some(library) = &library {
                 let (pcap, warning) = Pcap::open(library, &tap, options, expression.as_ref())?;
@@ -167,6 +178,8 @@ impl Wire {
 
     /// Hands out the packets of one block, each with the index of its interface, or 0 if that is not known. False:
     /// there is none yet.
+    ///
+    /// What goes wrong with an interface is an error once all packets that were seen before are handed out.
     pub fn read(&mut self, mut each: impl FnMut(u32, &Packet<'_>)) -> Result<bool> {
         for _ in 0..self.lines.len() {
             self.turn = (self.turn + 1) % self.lines.len();
@@ -178,17 +191,23 @@ impl Wire {
                     }
                     packets => packets.is_some(),
                 },
-                Line::Pcap(pcap) => pcap.read(&mut each)?,
+                Line::Pcap(pcap) => pcap.read(&mut each).unwrap_or_else(|error| {
+                    self.fault.get_or_insert((Instant::now(), error));
+                    false
+                }),
             };
             if has_read {
                 return Ok(true);
             }
         }
-        Ok(false)
+        match self.fault.take_if(|(since, _)| since.elapsed() >= self.delay) {
+            Some((_, error)) => Err(error),
+            None => Ok(false),
+        }
     }
 
     /// Waits for a block, at most for this time; a signal ends it too.
-    pub fn wait(&self, timeout: Duration) -> Result<()> {
+    pub fn wait(&mut self, timeout: Duration) -> Result<()> {
         let mut sockets: Vec<_> =
             self.lines.iter().map(|(_, line)| PollFd::new(line, PollFlags::IN)).collect();
         let timeout = Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: timeout.subsec_nanos().into() };
@@ -200,8 +219,9 @@ impl Wire {
             // libpcap finds it when it is read next.
             if let Line::Ring(ring) = line
                 && socket.revents().contains(PollFlags::ERR)
+                && let Err(error) = check(tap, ring)
             {
-                check(tap, ring)?;
+                self.fault.get_or_insert((Instant::now(), error));
             }
         }
         Ok(())
