@@ -23,7 +23,7 @@ _gor__record() {
 
     case "${cmd}" in
         gor__record)
-            opts="-r -o -v -q -h -V --read --any-host --buffer-size --buffer-timeout --exit-after --output-queue --engine --bpf --monitor --timestamp-source --responses --protocol --allow-incomplete --real-ip-header --expire --max-message --output --force --append --chunk-size --chunk-records --max-size --flush-interval --compress-level --compress-threads --index --split --sessions --instance --stats --metrics --stats-json --verbose --quiet --help --version"
+            opts="-r -o -v -q -h -V --read --any-host --promisc --ignore-interface --buffer-size --buffer-timeout --exit-after --output-queue --engine --bpf --monitor --timestamp-source --not-client --vlan --vxlan-port --vxlan-vni --responses --protocol --allow-incomplete --real-ip-header --expire --max-message --output --force --append --chunk-size --chunk-records --max-size --flush-interval --compress-level --compress-threads --index --split --sessions --instance --stats --metrics --stats-json --verbose --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -34,6 +34,10 @@ _gor__record() {
                     return 0
                     ;;
                 -r)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ignore-interface)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -63,6 +67,22 @@ _gor__record() {
                     ;;
                 --timestamp-source)
                     COMPREPLY=($(compgen -W "host host_lowprec host_hiprec adapter adapter_unsynced" -- "${cur}"))
+                    return 0
+                    ;;
+                --not-client)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --vlan)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --vxlan-port)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --vxlan-vni)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --protocol)

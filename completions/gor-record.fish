@@ -1,5 +1,6 @@
 complete -c gor-record -s r -l read -d 'Capture to read: a file, a quoted glob, or `-`. May be repeated; several are one capture continued' -r
-complete -c gor-record -l buffer-size -d 'Size of the kernel\'s packet buffer, from 2mb to 2gb; each interface that is named has its own' -r
+complete -c gor-record -l ignore-interface -d 'Do not look at packets of these interfaces. May be repeated' -r
+complete -c gor-record -l buffer-size -d 'Size of the kernel\'s packet buffer, from 2mb to 2gb; with --bpf or libpcap, each interface that is named has its own' -r
 complete -c gor-record -l buffer-timeout -d 'Take packets out of the buffer at least this often, from 1ms to 10s' -r
 complete -c gor-record -l exit-after -d 'Stop after TIME, as at SIGINT' -r
 complete -c gor-record -l output-queue -d 'Let up to SIZE of records wait for a slow output; when more would, whole exchanges are dropped and counted' -r
@@ -13,6 +14,10 @@ host_lowprec\t'The system\'s clock, read faster and less precisely'
 host_hiprec\t'The system\'s clock, read precisely'
 adapter\t'The network card\'s clock, kept in step with the system\'s'
 adapter_unsynced\t'The network card\'s clock as it is'"
+complete -c gor-record -l not-client -d 'Leave out connections of clients at these addresses: `10.0.0.5`, `10.0.0.0/8`, `fd00::/8`. May be repeated' -r
+complete -c gor-record -l vlan -d 'Record only what has a tag of one of these VLANs (1 to 4094), at whichever depth. May be repeated' -r
+complete -c gor-record -l vxlan-port -d 'Look for VXLAN at these UDP ports too, besides 4789 and 8472. May be repeated' -r
+complete -c gor-record -l vxlan-vni -d 'Record only what is in a VXLAN (or Geneve) network of one of these numbers; with a minus, what is not in that one. May be repeated' -r
 complete -c gor-record -l protocol -d 'What the connections speak. `binary`: a message is what one side says until the other answers, or until it is quiet for the time of --expire (2s without it)' -r -f -a "http\t'HTTP/1.0 and HTTP/1.1'
 binary\t'Any bytes'"
 complete -c gor-record -l real-ip-header -d 'Put the client\'s address into this field of recorded requests, in place of any that the client sent under that name' -r
@@ -29,6 +34,7 @@ complete -c gor-record -l instance -d 'What %i in a name stands for; host name a
 complete -c gor-record -l metrics -d 'Serve counters at the path /metrics of ADDRESS, over HTTP and in the text format of Prometheus' -r
 complete -c gor-record -l stats-json -d 'Write the same as JSON to this file' -r -F
 complete -c gor-record -l any-host -d 'Record servers at all addresses, not only at those of this machine, as on bridges and mirrored ports'
+complete -c gor-record -l promisc -d 'Have the interfaces that are named, or else all that are up, take in packets for other machines too (promiscuous mode), and record servers at all addresses, as --any-host does'
 complete -c gor-record -l monitor -d 'Put wireless interfaces into monitor mode, to see all frames of their channel. Needs --engine libpcap'
 complete -c gor-record -l responses -d 'Record responses too, with the id of their request'
 complete -c gor-record -l allow-incomplete -d 'Write what there is of messages that are not whole, marked as `gap`'

@@ -1,10 +1,12 @@
-//! Which end of a connection is the server: `:80`, `10.0.0.1:80,8080`, `[::1]:`, `eth0:80`.
+//! Which end of a connection is the server: `:80`, `10.0.0.0/8:80,8000-8010`, `[::1]:`, `eth0:80`, `[fe80::1%eth0]:80`.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::str::FromStr;
 
+use super::ports::Ports;
 use super::servers::Servers;
+use super::subnet::Subnet;
 
 /// The longest name of an interface, in bytes (`IFNAMSIZ`).
 const MAX_INTERFACE: usize = 15;
@@ -15,9 +17,8 @@ const MAX_INTERFACE: usize = 15;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Address {
     /// None: any.
-    ip: Option<IpAddr>,
-    /// Empty: any.
-    ports: Vec<u16>,
+    host: Option<Subnet>,
+    ports: Ports,
     /// None: any.
     interface: Option<Interface>,
 }
@@ -43,8 +44,13 @@ pub enum Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Fault::Host(host) => write!(f, "'{host}' is not an IP address (IPv6 goes in brackets: [::1]:80)"),
-            Fault::Port(port) => write!(f, "'{port}' is not a port from 1 to 65535"),
+            Fault::Host(host) => write!(
+                f,
+                "'{host}' is no IP address, network or interface (IPv6 goes in brackets: [::1]:80, [fd00::/8]:80)"
+            ),
+            Fault::Port(port) => {
+                write!(f, "'{port}' is not a port from 1 to 65535, nor a range of them as in 8000-8010")
+            }
             Fault::NoColon(port) => write!(f, "a port alone is written with a colon: ':{port}'"),
         }
     }
@@ -61,23 +67,28 @@ impl FromStr for Address {
         }
         let (host, ports) = match text.rsplit_once(':') {
             // The last colon of a bare IPv6 address separates no port.
-            Some(_) if text.parse::<IpAddr>().is_ok() => (text, ""),
+            Some(_) if host_of(text).is_some() => (text, ""),
             Some((host, ports)) => (host, ports),
             None => (text, ""),
         };
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let (ip, interface) = match bare.parse::<IpAddr>() {
-            Ok(ip) => (Some(ip.to_canonical()), None),
-            Err(_) if host.is_empty() => (None, None),
-            Err(_) if is_interface(host) => (None, Some(Interface { name: host.to_string(), index: 0 })),
-            Err(_) => return Err(Fault::Host(host.to_string())),
+        let (host, interface) = match host_of(bare) {
+            Some((host, interface)) => (Some(host), interface),
+            None if host.is_empty() => (None, None),
+            None if is_interface(host) => (None, Some(Interface { name: host.to_string(), index: 0 })),
+            None => return Err(Fault::Host(host.to_string())),
         };
-        let ports = ports.split(',').filter(|port| !port.is_empty()).map(|port| match port.parse() {
-            Ok(0) | Err(_) => Err(Fault::Port(port.to_string())),
-            Ok(port) => Ok(port),
-        });
-        Ok(Address { ip, ports: ports.collect::<Result<_, _>>()?, interface })
+        Ok(Address { host, ports: Ports::parse(ports).map_err(Fault::Port)?, interface })
     }
+}
+
+/// Addresses that are written out, and the interface that they are to be seen on: `fe80::1%eth0`, and of a network
+/// `fe80::%eth0/64` (RFC 4007 §11.7).
+fn host_of(text: &str) -> Option<(Subnet, Option<Interface>)> {
+    let Some((ip, rest)) = text.split_once('%') else { return Some((text.parse().ok()?, None)) };
+    let (name, prefix) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let interface = is_interface(name).then(|| Interface { name: name.to_owned(), index: 0 })?;
+    Some((format!("{ip}{prefix}").parse().ok()?, Some(interface)))
 }
 
 /// Whether an interface could be called so. Digits and dots alone are an IP address with a fault.
@@ -90,11 +101,11 @@ fn is_interface(host: &str) -> bool {
 impl Address {
     /// Whether it names a host by its IP address.
     pub fn has_host(&self) -> bool {
-        self.ip.is_some()
+        self.host.is_some()
     }
 
-    /// The ports it names. None: any.
-    pub fn ports(&self) -> &[u16] {
+    /// The ports it names.
+    pub fn ports(&self) -> &Ports {
         &self.ports
     }
 
@@ -113,33 +124,29 @@ impl Address {
     /// Whether an endpoint is a server to record at, in a packet seen on the interface of this index.
     pub fn serves(&self, endpoint: SocketAddr, interface: u32, servers: &Servers) -> bool {
         self.matches(endpoint)
-            && (self.ip.is_some() || servers.include(endpoint.ip()))
+            && (self.host.is_some() || servers.include(endpoint.ip()))
             && self.interface.as_ref().is_none_or(|own| own.index == interface)
     }
 
     /// Whether an endpoint is at this address. An IPv4 address mapped into
     /// IPv6 is that IPv4 address.
     pub fn matches(&self, endpoint: SocketAddr) -> bool {
-        self.ip.is_none_or(|ip| ip == endpoint.ip().to_canonical())
-            && (self.ports.is_empty() || self.ports.contains(&endpoint.port()))
+        self.host.is_none_or(|host| host.contains(endpoint.ip())) && self.ports.contains(endpoint.port())
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(interface) = &self.interface {
-            f.write_str(&interface.name)?;
+        let interface = self.interface.as_ref().map_or("", |interface| interface.name.as_str());
+        match self.host.map(|host| host.parts()) {
+            None => f.write_str(interface)?,
+            Some((ip, prefix)) => {
+                let sign = if interface.is_empty() { "" } else { "%" };
+                let [open, close] = if ip.is_ipv4() { ["", ""] } else { ["[", "]"] };
+                write!(f, "{open}{ip}{sign}{interface}{prefix}{close}")?;
+            }
         }
-        match self.ip {
-            None => {}
-            Some(IpAddr::V4(ip)) => write!(f, "{ip}")?,
-            Some(IpAddr::V6(ip)) => write!(f, "[{ip}]")?,
-        }
-        f.write_str(":")?;
-        for (at, port) in self.ports.iter().enumerate() {
-            write!(f, "{}{port}", if at == 0 { "" } else { "," })?;
-        }
-        Ok(())
+        write!(f, ":{}", self.ports)
     }
 }
 
@@ -159,6 +166,15 @@ mod tests {
             "[2001:db8::1]:",
             "eth0:80",
             "br-1.5:",
+            ":8000-8010",
+            ":80,8000-8010,9000",
+            "eth0:8000-8010",
+            "10.0.0.0/8:80",
+            "10.1.2.3/8:",
+            "[fd00::/8]:80",
+            "[fe80::1%eth0]:80",
+            "[fe80::%eth0/64]:80-90",
+            "10.0.0.1%eth0:80",
         ] {
             let address: Address = text.parse().expect(text);
             assert_eq!(address.to_string(), text);
@@ -180,6 +196,16 @@ mod tests {
             ("::1", "[::1]:9", true),
             ("[::1]:8", "[::1]:9", false),
             ("10.0.0.1:80", "[::ffff:10.0.0.1]:80", true),
+            (":80,8000-8010", "10.0.0.1:8005", true),
+            (":80,8000-8010", "10.0.0.1:8011", false),
+            ("10.0.0.0/8:80", "10.9.9.9:80", true),
+            ("10.0.0.0/8:80", "11.0.0.1:80", false),
+            ("10.0.0.0/8", "10.0.0.1:9", true),
+            ("[fd00::/8]:80", "[fd77::1]:80", true),
+            ("fd00::/8", "[fd77::1]:80", true),
+            ("[fd00::/8]:80", "[fe80::1]:80", false),
+            ("fe80::1%eth0", "[fe80::1]:80", true),
+            ("[fe80::1]:80", "[fe80::1]:80", true),
         ];
         for (address, endpoint, matches) in cases {
             let address: Address = address.parse().expect(address);
@@ -200,6 +226,9 @@ mod tests {
             ("eth0:80", "10.0.0.1:80", 7, [true, true]),
             ("eth0:80", "10.0.0.1:80", 8, [false, false]),
             ("eth0:80", "10.0.0.2:80", 7, [true, false]),
+            ("[fe80::2%eth0]:80", "[fe80::2]:80", 7, [true, true]),
+            ("[fe80::2%eth0]:80", "[fe80::2]:80", 8, [false, false]),
+            ("10.0.0.0/24:80", "10.0.0.2:80", 8, [true, true]),
         ];
         for (text, endpoint, interface, serves) in cases {
             let mut address: Address = text.parse().expect(text);
@@ -222,6 +251,11 @@ mod tests {
             (":0", Fault::Port("0".into())),
             (":80,http", Fault::Port("http".into())),
             (":65536", Fault::Port("65536".into())),
+            (":8010-8000", Fault::Port("8010-8000".into())),
+            (":80,8000-", Fault::Port("8000-".into())),
+            ("10.0.0.0/33:80", Fault::Host("10.0.0.0/33".into())),
+            ("[fe80::1%]:80", Fault::Host("[fe80::1%]".into())),
+            ("eth0%eth0:80", Fault::Host("eth0%eth0".into())),
         ];
         for (text, fault) in cases {
             assert_eq!(text.parse::<Address>(), Err(fault), "{text}");

@@ -11,7 +11,13 @@ impl Dialogue {
     /// Takes the next bytes of one side. Who speaks first is the client, unless
     /// that is known already.
     pub(super) fn binary(&mut self, key: &Key, side: Side, chunk: &Chunk<'_>, out: &mut Out<'_>) {
-        self.client.get_or_insert(side);
+        if self.client.is_none() {
+            self.client = Some(side);
+            if self.leave_out(key, out) {
+                out.ledger.bytes.other_clients += chunk.bytes.len() as u64;
+                return;
+            }
+        }
         self.binary_end(key, side.other(), out);
         let is_request = self.client == Some(side);
         let keep = if is_request || out.options.has_responses { out.options.max_message } else { 0 };

@@ -117,7 +117,10 @@ impl Connection {
             self.dialogue.first[side as usize] = Some(segment.first_byte());
             if segment.ack.is_none() && context.out.options.protocol == Protocol::Http {
                 // Who opens a connection is the client.
-                self.dialogue.client.get_or_insert(side);
+                if self.dialogue.client.is_none() {
+                    self.dialogue.client = Some(side);
+                    self.dialogue.leave_out(&self.key, &mut context.out);
+                }
             }
         }
         if let (Some(_), Some(ack)) = (self.dialogue.first[side as usize], segment.ack) {
@@ -403,6 +406,7 @@ impl Inbox<'_> {
                 }
                 self.dialogue.end(self.key, Loss::Closed, out);
                 *self.dialogue = Dialogue::new(self.dialogue.known_client(out.options), out.options.protocol);
+                self.dialogue.leave_out(self.key, out);
                 out.ledger.connections.seen += 1;
                 (self.seen, *self.given_up) = (None, [None; 2]);
                 (self.joined, self.has_restarted) = ([true; 2], true);

@@ -102,8 +102,11 @@ impl Dialogue {
     /// From here on it is HTTP, and what came so far is read again as such.
     /// The first byte of side `known` begins a message.
     fn speak_http(&mut self, key: &Key, client: Side, known: Side, is_joined: [bool; 2], out: &mut Out<'_>) {
-        self.mode = Mode::Http;
         self.client = Some(client);
+        if self.leave_out(key, out) {
+            return;
+        }
+        self.mode = Mode::Http;
         self.is_unproven = is_joined[client as usize];
         for side in [client, client.other()] {
             // A side that has said nothing yet may still show its beginning.
@@ -125,6 +128,20 @@ impl Dialogue {
                 self.data_again(key, side, &chunk, out);
             }
         }
+    }
+
+    /// The client is known from here on. True: it is one that is left out, and so is the connection.
+    pub(super) fn leave_out(&mut self, key: &Key, out: &mut Out<'_>) -> bool {
+        let Some(client) = self.client else { return false };
+        if !out.options.leaves_out(key.endpoint(client).ip()) {
+            return false;
+        }
+        self.mode = Mode::LeftOut;
+        for stream in &mut self.streams {
+            out.ledger.bytes.other_clients += stream.buffer.len() as u64;
+            *stream = Stream::default();
+        }
+        true
     }
 
     /// Like [`Dialogue::data`], of bytes that were counted before.

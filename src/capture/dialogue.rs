@@ -1,6 +1,7 @@
 //! Who asks and who answers on one connection, and which answer is whose.
 
 use super::decide::UNKNOWN;
+use super::echoes::Echoes;
 use super::ids::Ids;
 use super::ledger::{Ledger, Loss};
 use super::pairing::{Answer, Pairing, Request};
@@ -18,6 +19,8 @@ pub(super) struct Out<'a> {
     pub(super) options: &'a Options,
     /// Which connection has which ids.
     pub(super) ids: &'a mut Ids,
+    /// What notices that the recording is replayed into itself. None: it need not.
+    pub(super) echoes: Option<&'a mut Echoes>,
     /// Room to edit a request in.
     pub(super) scratch: &'a mut Vec<u8>,
 }
@@ -35,6 +38,8 @@ pub(super) enum Mode {
     Other(&'static str),
     /// Plain bytes, as the user said.
     Binary,
+    /// Its client turned out to be one that is left out.
+    LeftOut,
 }
 
 /// Both directions of a connection, as messages.
@@ -112,6 +117,7 @@ impl Dialogue {
             Mode::Undecided => self.decide(key, side, chunk, is_joined, out),
             Mode::Binary => self.binary(key, side, chunk, out),
             Mode::Tunnel => out.ledger.bytes.tunnelled += chunk.bytes.len() as u64,
+            Mode::LeftOut => out.ledger.bytes.other_clients += chunk.bytes.len() as u64,
             Mode::Other(UNKNOWN) if is_first => self.decide_again(key, side, chunk, is_joined, out),
             Mode::Other(_) => out.ledger.bytes.other_protocols += chunk.bytes.len() as u64,
         }
@@ -430,7 +436,7 @@ impl Dialogue {
                 self.give_up(key, side, Loss::Gap, out);
             }
             Mode::Binary => stream.message.has_gap = true,
-            Mode::Tunnel | Mode::Other(_) => {}
+            Mode::Tunnel | Mode::Other(_) | Mode::LeftOut => {}
         }
     }
 
@@ -496,11 +502,12 @@ impl Dialogue {
             Mode::Http => connections.http += 1,
             Mode::Tunnel => connections.upgraded += 1,
             Mode::Binary => connections.binary += 1,
+            Mode::LeftOut => connections.other_clients += 1,
             Mode::Other(name) => *connections.other.entry(name).or_default() += 1,
             Mode::Undecided if has_spoken => *connections.other.entry("unknown").or_default() += 1,
             Mode::Undecided => connections.silent += 1,
         }
-        if self.mode != Mode::Binary && self.has_spoken == [true, true] {
+        if !matches!(self.mode, Mode::Binary | Mode::LeftOut) && self.has_spoken == [true, true] {
             out.ledger.without_response += self.pairing.unanswered + self.pairing.clear();
         }
         self.pairing.clear();

@@ -68,6 +68,10 @@ pub struct Packets {
     pub other_ports: u64,
     /// Not selected by `--bpf`. Those that the kernel did not let through are not even read.
     pub left_out_by_bpf: u64,
+    /// TCP, but in a VLAN or overlay that was not selected.
+    pub other_networks: u64,
+    /// TCP at an address to record at, but of a client that is left out by option.
+    pub other_clients: u64,
     /// TCP segments taken in.
     pub segments: u64,
     /// Besides those read: what the kernel had no room for, as the buffer was full.
@@ -78,6 +82,11 @@ impl Packets {
     /// Of link types that are not looked into.
     pub fn unknown_link(&self) -> u64 {
         self.unknown_link.values().sum()
+    }
+
+    /// TCP that was left out by option.
+    pub fn left_out(&self) -> u64 {
+        self.other_networks + self.other_clients
     }
 }
 
@@ -104,6 +113,8 @@ pub struct Bytes {
     pub tunnelled: u64,
     /// Of other protocols, or of none that could be told.
     pub other_protocols: u64,
+    /// Of clients that are left out by option, whom their first bytes showed to be the clients.
+    pub other_clients: u64,
 }
 
 /// Messages of one kind, each begun one in one of the other counts.
@@ -153,6 +164,8 @@ pub struct Connections {
     pub binary: u64,
     /// That carried no data, or too little to tell.
     pub silent: u64,
+    /// Of clients that are left out by option, as far as that was not known before their first segment.
+    pub other_clients: u64,
     /// That spoke something else, by name.
     pub other: BTreeMap<&'static str, u64>,
     /// Of all, those that were forgotten while they lasted, as there were too many.
@@ -249,6 +262,7 @@ impl Ledger {
                         + packets.malformed
                         + packets.other_ports
                         + packets.left_out_by_bpf
+                        + packets.left_out()
                         + packets.segments,
             ),
             (
@@ -271,7 +285,8 @@ impl Ledger {
                         + self.bytes.between
                         + self.bytes.skipped
                         + self.bytes.tunnelled
-                        + self.bytes.other_protocols,
+                        + self.bytes.other_protocols
+                        + self.bytes.other_clients,
             ),
             ("requests", self.requests.is_even()),
             ("responses", self.responses.is_even()),
@@ -282,6 +297,7 @@ impl Ledger {
                         + self.connections.upgraded
                         + self.connections.binary
                         + self.connections.silent
+                        + self.connections.other_clients
                         + self.connections.other.values().sum::<u64>(),
             ),
         ];
@@ -301,6 +317,8 @@ impl fmt::Display for Ledger {
                 ("TCP segments", packets.segments),
                 ("other addresses or ports", packets.other_ports),
                 ("left out by --bpf", packets.left_out_by_bpf),
+                ("VLANs, overlays left out", packets.other_networks),
+                ("clients left out", packets.other_clients),
                 ("not IP", packets.not_ip),
                 ("not TCP", packets.not_tcp),
                 ("IP fragments", packets.fragments),
@@ -335,6 +353,7 @@ impl fmt::Display for Ledger {
                 ("passed over", bytes.skipped),
                 ("after an upgrade", bytes.tunnelled),
                 ("other protocols", bytes.other_protocols),
+                ("clients left out", bytes.other_clients),
             ],
         )?;
         let connections = &self.connections;
@@ -343,6 +362,7 @@ impl fmt::Display for Ledger {
             ("upgraded", connections.upgraded),
             ("binary", connections.binary),
             ("silent", connections.silent),
+            ("clients left out", connections.other_clients),
         ];
         rows.extend(connections.other.iter().map(|(name, number)| (*name, *number)));
         section(f, "connections", connections.seen, &rows)?;

@@ -1,12 +1,12 @@
 //! Records of what is on the network now, until it is told to end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::{Address, Ledger, Options, Recorder, Servers};
+use super::{Address, Ledger, Options, Ports, Recorder, Servers};
 use crate::packet::Packet;
 use crate::packet::live::{self, Engine, Interfaces, Tap, Wire};
 use crate::record::{Block, Intake};
@@ -18,6 +18,9 @@ const LOOK_UP: Duration = Duration::from_secs(1);
 /// Addresses of this machine that are named.
 const MAX_NAMED: usize = 8;
 
+/// Nanoseconds that requests are remembered at least, to notice those that are replayed and recorded again.
+const LEAST_REMEMBERED: i64 = 10_000_000_000;
+
 /// Where to record, and how the kernel helps.
 #[derive(Clone, Debug, Default)]
 pub struct Watch {
@@ -25,6 +28,10 @@ pub struct Watch {
     pub wire: live::Options,
     /// Whether an address without a host means any host, not only this one.
     pub has_any_host: bool,
+    /// Whether interfaces take in what is for other machines, which means any host too.
+    pub is_promiscuous: bool,
+    /// Names of interfaces whose packets are not looked at.
+    pub ignored: Vec<String>,
 }
 
 /// What is recorded from the network.
@@ -37,6 +44,10 @@ pub struct Live {
     watch: Watch,
     addresses: Vec<Address>,
     own: Servers,
+    /// Indices of interfaces whose packets are not looked at.
+    ignored: BTreeSet<u32>,
+    /// Indices of interfaces that take in everything.
+    promiscuous: BTreeSet<u32>,
     looked_up: Instant,
     is_stopping: Arc<AtomicBool>,
     ending: Ending,
@@ -62,24 +73,40 @@ impl Live {
         let interfaces = Interfaces::read()?;
         for address in &mut options.addresses {
             let Some((name, _)) = address.interface() else { continue };
-            let index = live::index_of(name).ok_or_else(|| unknown(name, &interfaces))?;
+            let index = live::index_of(name).ok_or_else(|| unknown(name, address.has_host(), &interfaces))?;
             address.set_interface_index(index);
         }
+        let mut ignored = BTreeSet::new();
+        for name in &watch.ignored {
+            ignored.insert(live::index_of(name).ok_or_else(|| unknown(name, true, &interfaces))?);
+            if options.addresses.iter().filter_map(Address::interface).any(|(named, _)| named == name) {
+                let fault = format!("'{name}' is to be recorded at, and --ignore-interface says not to");
+                return Err(Error::Usage(fault));
+            }
+        }
         let addresses = options.addresses.clone();
-        let wire = Wire::open(taps(&addresses, watch.wire.engine)?, &watch.wire)?;
+        let taps = taps(&addresses, &options.selection.vxlan_ports, &ignored, &watch.wire)?;
+        let wire = Wire::open(taps, &watch.wire)?;
         let mut live = Live {
             wire,
             recorder: Recorder::new(options),
             watch,
             addresses,
             own: Servers::Any,
+            ignored,
+            promiscuous: BTreeSet::new(),
             looked_up: Instant::now(),
             is_stopping,
             ending: Ending::No,
             intake: Intake::default(),
             latest: None,
         };
-        live.serve(interfaces);
+        if live.is_wide() {
+            let slow = live.watch.wire.buffer_timeout.as_nanos().saturating_mul(64);
+            let window = i64::try_from(slow).unwrap_or(i64::MAX).max(LEAST_REMEMBERED);
+            live.recorder.notice_echoes(window);
+        }
+        live.serve(interfaces)?;
         Ok(live)
     }
 
@@ -92,7 +119,7 @@ impl Live {
 
     /// Whose traffic it records, in one line.
     pub fn scope(&self) -> impl fmt::Display {
-        scope(&self.addresses, &self.own)
+        scope(&self.addresses, &self.own, &self.watch)
     }
 
     /// What is not as it was asked for, though it records.
@@ -100,22 +127,72 @@ impl Live {
         self.wire.warnings()
     }
 
-    fn serve(&mut self, interfaces: Interfaces) {
-        if self.watch.has_any_host {
-            return;
+    /// What the user should know at once, when there is something.
+    pub fn warning(&mut self) -> Option<String> {
+        let echo = self.recorder.echo()?;
+        let own = echo.client.ip();
+        let instead = match (self.watch.is_promiscuous, self.watch.has_any_host) {
+            (true, _) => "leave out --promisc or ",
+            (false, true) => "leave out --any-host or ",
+            (false, false) => "",
+        };
+        Some(format!(
+            "this machine's own replay is being recorded: {own} sends to {} what was recorded before; \
+             {instead}use --not-client {own}",
+            echo.server
+        ))
+    }
+
+    fn means_any_host(&self) -> bool {
+        self.watch.has_any_host || self.watch.is_promiscuous
+    }
+
+    /// Whether servers of other machines are recorded at, to which a replay may go.
+    fn is_wide(&self) -> bool {
+        self.means_any_host() || self.addresses.iter().any(Address::has_host)
+    }
+
+    fn serve(&mut self, interfaces: Interfaces) -> Result<()> {
+        if self.watch.is_promiscuous {
+            self.widen(&interfaces)?;
         }
         let own = Servers::At(interfaces.addresses);
-        if own != self.own {
+        self.recorder.own(&own);
+        if !self.means_any_host() && own != self.own {
             self.recorder.serve(own.clone());
             self.own = own;
         }
+        Ok(())
+    }
+
+    /// Has the interfaces that are named, or else all that are up, take in what is for other machines.
+    fn widen(&mut self, interfaces: &Interfaces) -> Result<()> {
+        let named: Option<Vec<_>> = self.addresses.iter().map(Address::interface).collect();
+        let index = |name: &str| live::index_of(name).filter(|index| !self.ignored.contains(index));
+        let up = || interfaces.up.iter().filter_map(|name| Some((name.as_str(), index(name)?))).collect();
+        let wanted: Vec<(&str, u32)> = named.unwrap_or_else(up);
+        for (name, index) in wanted {
+            if !self.promiscuous.contains(&index) {
+                self.wire.be_promiscuous_on(index).map_err(|error| Error::from(error).at(name))?;
+                self.promiscuous.insert(index);
+            }
+        }
+        Ok(())
     }
 
     /// Addresses come and go while it runs.
     fn look_up(&mut self) -> Result<()> {
         if self.looked_up.elapsed() >= LOOK_UP {
             self.looked_up = Instant::now();
-            self.serve(Interfaces::read()?);
+            for (name, index) in self.addresses.iter().filter_map(Address::interface) {
+                if live::index_of(name) != Some(index) {
+                    // Of several that share a buffer none is missed by the kernel.
+                    self.wire.fail(Error::Invalid("the interface is gone".into()).at(name));
+                }
+            }
+            // One that was taken away and made again has another index.
+            self.ignored.extend(self.watch.ignored.iter().filter_map(|name| live::index_of(name)));
+            self.serve(Interfaces::read()?)?;
         }
         Ok(())
     }
@@ -166,10 +243,12 @@ impl Live {
             Ending::No | Ending::Since(_) => {}
         }
         self.look_up()?;
-        let Live { wire, recorder, latest, .. } = self;
+        let Live { wire, recorder, latest, ignored, .. } = self;
         let each = |interface, packet: &Packet<'_>| {
             *latest = Some(packet.time);
-            recorder.packet_on(interface, packet, block);
+            if !ignored.contains(&interface) {
+                recorder.packet_on(interface, packet, block);
+            }
         };
         if wire.read(each)? {
             return Ok(true);
@@ -194,53 +273,64 @@ fn now(ago: Duration) -> i64 {
     i64::try_from(since.saturating_sub(ago).as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// One for all interfaces, or one for each that is named.
-fn taps(addresses: &[Address], engine: Engine) -> Result<Vec<Tap>> {
-    let ports = |addresses: &[&Address]| -> Vec<u16> {
-        if addresses.iter().any(|address| address.ports().is_empty()) {
-            return Vec::new();
-        }
-        let mut ports: Vec<_> = addresses.iter().flat_map(|address| address.ports()).copied().collect();
-        ports.sort_unstable();
-        ports.dedup();
-        ports
+/// One for all interfaces, or for the one that is named. Several that are named share one too, since a request may come
+/// in on one interface, and its response go out on another: of two buffers nobody could tell which packet was first.
+/// But libpcap opens one interface or all of them, and `--bpf` is compiled for one or for all.
+fn taps(
+    addresses: &[Address],
+    tunnels: &[u16],
+    ignored: &BTreeSet<u32>,
+    options: &live::Options,
+) -> Result<Vec<Tap>> {
+    let for_ports = |addresses: &[&Address]| Tap {
+        ports: Ports::union(addresses.iter().map(|address| address.ports())),
+        tunnels: tunnels.to_vec(),
+        ..Tap::default()
     };
+    let all: Vec<_> = addresses.iter().collect();
     let mut by_interface: BTreeMap<_, Vec<&Address>> = BTreeMap::new();
     for address in addresses {
         by_interface.entry(address.interface()).or_default().push(address);
     }
     if by_interface.contains_key(&None) {
-        if engine != Engine::AfPacket && by_interface.len() > 1 {
+        if options.engine != Engine::AfPacket && (by_interface.len() > 1 || !ignored.is_empty()) {
             return Err(Error::Usage(
                 "libpcap does not say where it saw a packet when it captures on all interfaces: \
-                 with --engine libpcap name an interface at every address, or at none"
+                 with --engine libpcap name an interface at every address, or at none and without \
+                 --ignore-interface"
                     .into(),
             ));
         }
-        return Ok(vec![Tap { interface: None, ports: ports(&addresses.iter().collect::<Vec<_>>()) }]);
+        return Ok(vec![Tap { ignored: ignored.iter().copied().collect(), ..for_ports(&all) }]);
+    }
+    if by_interface.len() > 1 && options.engine == Engine::AfPacket && options.bpf.is_none() {
+        let only = by_interface.keys().flatten().map(|(_, index)| *index).collect();
+        return Ok(vec![Tap { only, ..for_ports(&all) }]);
     }
     let tap = |(interface, addresses): (Option<(&str, u32)>, Vec<&Address>)| Tap {
         interface: interface.map(|(name, index)| (name.to_owned(), index)),
-        ports: ports(&addresses),
+        ..for_ports(&addresses)
     };
     Ok(by_interface.into_iter().map(tap).collect())
 }
 
-fn unknown(name: &str, interfaces: &Interfaces) -> Error {
+/// What is called so is no interface; is that the only thing that it could be?
+fn unknown(name: &str, must_be_interface: bool, interfaces: &Interfaces) -> Error {
     let names: Vec<_> = interfaces.names.iter().map(String::as_str).collect();
-    Error::Usage(format!("'{name}' is no IP address and no interface; there are {}", names.join(", ")))
+    let nothing = if must_be_interface { "no interface" } else { "no IP address and no interface" };
+    Error::Usage(format!("'{name}' is {nothing}; there are {}", names.join(", ")))
 }
 
-fn scope(addresses: &[Address], own: &Servers) -> String {
+fn scope(addresses: &[Address], own: &Servers, watch: &Watch) -> String {
     let mut scopes = Vec::new();
     let mut is_narrow = false;
     for address in addresses {
         let on = address.interface().map_or(String::new(), |(name, _)| format!(" on {name}"));
-        let ports: Vec<_> = address.ports().iter().map(ToString::to_string).collect();
-        let ports = match ports.len() {
-            0 => "any port".to_owned(),
-            1 => format!("port {}", ports.concat()),
-            _ => format!("ports {}", ports.join(", ")),
+        let ports = address.ports();
+        let ports = match ports.to_string() {
+            _ if ports.is_any() => "any port".to_owned(),
+            one if one.bytes().all(|byte| byte.is_ascii_digit()) => format!("port {one}"),
+            several => format!("ports {}", several.replace(',', ", ")),
         };
         scopes.push(match own {
             _ if address.has_host() => address.to_string(),
@@ -256,12 +346,23 @@ fn scope(addresses: &[Address], own: &Servers) -> String {
             }
         });
     }
-    let hint = "; --any-host also records others, as on bridges and mirrored ports";
-    format!("recording servers at {}{}", scopes.join("; "), if is_narrow { hint } else { "" })
+    let mut said = format!("recording servers at {}", scopes.join("; "));
+    if is_narrow {
+        said.push_str("; --any-host also records others, as on bridges and mirrored ports");
+    }
+    if watch.is_promiscuous {
+        said.push_str("; in promiscuous mode, packets for other machines included");
+    }
+    if !watch.ignored.is_empty() {
+        said = format!("{said}; not on {}", watch.ignored.join(", "));
+    }
+    said
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ops::RangeInclusive;
+
     use super::*;
 
     fn addresses(texts: &[&str]) -> Vec<Address> {
@@ -282,37 +383,48 @@ mod tests {
             (&[":80"][..], &own, "10.0.0.5, 127.0.0.1, ::1, port 80", hint),
             (&["eth0:80,81"], &own, "10.0.0.5, 127.0.0.1, ::1, ports 80, 81 on eth0", hint),
             (&["10.1.1.1:80"], &own, "10.1.1.1:80", ""),
+            (&["10.0.0.0/8:80"], &own, "10.0.0.0/8:80", ""),
+            (&["[fe80::1%eth0]:80"], &own, "[fe80::1%eth0]:80", ""),
             (&[":80"], &Servers::Any, "any host, port 80", ""),
+            (&[":8000-8010,80"], &Servers::Any, "any host, ports 8000-8010, 80", ""),
             (&[":"], &Servers::Any, "any host, any port", ""),
             (&["10.1.1.1:80", ":8"], &Servers::Any, "10.1.1.1:80; any host, port 8", ""),
         ];
         for (texts, own, said, hint) in cases {
             let expected = format!("recording servers at {said}{hint}");
-            assert_eq!(scope(&addresses(texts), own), expected, "{texts:?}");
+            assert_eq!(scope(&addresses(texts), own, &Watch::default()), expected, "{texts:?}");
         }
         let many = Servers::At((0..10).map(|last| [10, 0, 0, last].into()).collect());
-        let said = scope(&addresses(&[":80"]), &many);
+        let said = scope(&addresses(&[":80"]), &many, &Watch::default());
         assert!(said.contains("10.0.0.7 and 2 more, port 80"), "{said}");
+        let watch = Watch { is_promiscuous: true, ignored: vec!["eth1".into()], ..Watch::default() };
+        let said = scope(&addresses(&[":80"]), &Servers::Any, &watch);
+        let expected = "recording servers at any host, port 80; in promiscuous mode, packets for other machines \
+                        included; not on eth1";
+        assert_eq!(said, expected);
     }
 
     #[test]
-    fn there_is_a_socket_for_all_interfaces_or_one_for_each_that_is_named() {
-        let tap = |interface: Option<(&str, u32)>, ports: &[u16]| Tap {
-            interface: interface.map(|(name, index)| (name.to_owned(), index)),
+    fn one_socket_is_for_all_interfaces_or_for_those_that_are_named() {
+        let plain = |ports: &[RangeInclusive<u16>]| Tap {
             ports: ports.to_vec(),
+            tunnels: vec![4788],
+            ..Tap::default()
         };
+        let all = |ports: &[RangeInclusive<u16>]| Tap { ignored: vec![3], ..plain(ports) };
         let cases = [
-            (&[":80", "10.0.0.1:81,80"][..], vec![tap(None, &[80, 81])]),
-            (&[":80", "10.0.0.1:"], vec![tap(None, &[])]),
-            (&[":80", "eth0:81"], vec![tap(None, &[80, 81])]),
+            (&[":80", "10.0.0.1:90,80"][..], all(&[80..=80, 90..=90])),
+            (&[":80", "10.0.0.1:"], all(&[])),
+            (&[":80", "eth0:81"], all(&[80..=81])),
             (
-                &["eth1:", "eth0:81", "eth0:80"],
-                vec![tap(Some(("eth0", 7)), &[80, 81]), tap(Some(("eth1", 9)), &[])],
+                &["eth0:8000-8010", "[fe80::1%eth0]:8005-8020"],
+                Tap { interface: Some(("eth0".to_owned(), 7)), ..plain(&[8000..=8020]) },
             ),
+            (&["eth1:80", "eth0:81", "eth0:90"], Tap { only: vec![7, 9], ..plain(&[80..=81, 90..=90]) }),
         ];
         for (texts, expected) in cases {
-            let found = taps(&addresses(texts), Engine::AfPacket).expect("any mixture will do");
-            assert_eq!(found, expected, "{texts:?}");
+            let found = taps(&addresses(texts), &[4788], &[3].into(), &live::Options::default());
+            assert_eq!(found.expect("any mixture will do"), [expected], "{texts:?}");
         }
     }
 }

@@ -85,6 +85,10 @@ impl Ledger {
             let what = count(self.packets.left_out_by_bpf, "packet", "packets");
             parts.push(format!("{what} left out by --bpf"));
         }
+        if self.packets.left_out() > 0 {
+            let what = count(self.packets.left_out(), "TCP segment", "TCP segments");
+            parts.push(format!("{what} left out by --vlan, --vxlan-vni or --not-client"));
+        }
     }
 
     fn lost_messages(&self, parts: &mut Vec<String>, limit: &str) {
@@ -156,6 +160,9 @@ impl Ledger {
             format!("no IP in {read}")
         } else if packets.left_out_by_bpf == packets.read {
             format!("all packets left out by --bpf, {read}")
+        } else if packets.left_out() > 0 && packets.segments == 0 {
+            let what = count(packets.left_out(), "TCP segment", "TCP segments");
+            format!("all {what} left out by --vlan, --vxlan-vni or --not-client")
         } else if packets.segments == 0 {
             format!("no TCP in {read}")
         } else {
@@ -284,6 +291,22 @@ mod tests {
             assert_eq!(ledger.losses(false).as_deref(), told, "{ledger:?}");
             assert_eq!(ledger.losses(true).as_deref(), quietly, "quiet: {ledger:?}");
         }
+    }
+
+    #[test]
+    fn what_was_left_out_by_option_is_said_where_it_explains_what_is_missing() {
+        let nothing_else = ledger(|all| {
+            (all.packets.read, all.packets.other_networks, all.packets.other_clients) = (9, 3, 6);
+        });
+        let said = "all 9 TCP segments left out by --vlan, --vxlan-vni or --not-client";
+        assert_eq!(nothing_else.losses(false).as_deref(), Some(said));
+        assert_eq!(nothing_else.losses(true), None);
+        let unmet = ledger(|all| {
+            all.packets.other_clients = 1;
+            all.connections.at = [(":80".to_owned(), 0)].into();
+        });
+        let said = "no connection at :80; 1 TCP segment left out by --vlan, --vxlan-vni or --not-client";
+        assert_eq!(unmet.losses(false).as_deref(), Some(said));
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod binary;
 mod connection;
 mod decide;
 mod dialogue;
+mod echoes;
 mod edit;
 mod ids;
 mod ledger;
@@ -23,20 +24,28 @@ mod live;
 mod losses;
 mod metrics;
 mod pairing;
+mod ports;
 mod quic;
 mod recorder;
 mod recording;
 mod servers;
 mod source;
 mod stream;
+mod subnet;
 
 pub use address::Address;
 pub use ledger::{Bytes, Connections, Ledger, Loss, Messages, Packets, Segments, Unwritten};
 pub use live::{Live, Watch};
 pub use metrics::Snapshot;
+pub use ports::Ports;
 pub use recorder::Recorder;
 pub use servers::Servers;
 pub use source::{Source, Tap};
+pub use subnet::{NoSubnet, Subnet};
+
+use std::net::IpAddr;
+
+use crate::packet::Selection;
 
 /// What the bytes of a connection are taken for.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -54,6 +63,10 @@ pub enum Protocol {
 pub struct Options {
     /// Server sides. None: whoever sends a request is the client, on any port.
     pub addresses: Vec<Address>,
+    /// Clients whose connections are left out.
+    pub not_clients: Vec<Subnet>,
+    /// Virtual networks to look into.
+    pub selection: Selection,
     /// What the connections speak.
     pub protocol: Protocol,
     /// Whether responses are recorded too.
@@ -73,10 +86,19 @@ pub struct Options {
     pub max_connections: usize,
 }
 
+impl Options {
+    /// Whether connections of the client at this address are left out.
+    pub(crate) fn leaves_out(&self, client: IpAddr) -> bool {
+        self.not_clients.iter().any(|subnet| subnet.contains(client))
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Options {
             addresses: Vec::new(),
+            not_clients: Vec::new(),
+            selection: Selection::default(),
             protocol: Protocol::Http,
             has_responses: false,
             expire: None,

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use super::connection::{Connection, Context};
 use super::dialogue::Out;
+use super::echoes::{Echo, Echoes};
 use super::ids::Ids;
 use super::ledger::{Ledger, Loss};
 use super::quic::Quic;
@@ -54,6 +55,7 @@ pub struct Recorder {
     scratch: Vec<u8>,
     servers: Servers,
     quic: Quic,
+    echoes: Option<Echoes>,
 }
 
 impl Recorder {
@@ -62,7 +64,7 @@ impl Recorder {
         let max_bytes = options.max_message.saturating_mul(4).min(MOST_BYTES.max(options.max_message));
         let max_bytes = MAX_BYTES.max(max_bytes);
         Recorder {
-            decoder: Decoder::new(FragmentLimits::default()),
+            decoder: Decoder::new(FragmentLimits::default()).selecting(options.selection.clone()),
             table: Table::new(options.max_connections, max_bytes),
             alarms: BinaryHeap::new(),
             limits: Limits {
@@ -78,6 +80,7 @@ impl Recorder {
             scratch: Vec::new(),
             servers: Servers::default(),
             quic: Quic::default(),
+            echoes: None,
             options,
         }
     }
@@ -85,6 +88,24 @@ impl Recorder {
     /// From now on an address without a host means these.
     pub fn serve(&mut self, servers: Servers) {
         self.servers = servers;
+    }
+
+    /// From now on it notices when the recording is replayed into itself, remembering requests for so many
+    /// nanoseconds.
+    pub(super) fn notice_echoes(&mut self, window: i64) {
+        self.echoes = Some(Echoes::new(window));
+    }
+
+    /// These are the addresses of this machine.
+    pub(super) fn own(&mut self, own: &Servers) {
+        if let Some(echoes) = &mut self.echoes {
+            echoes.own(own.clone());
+        }
+    }
+
+    /// A replay of this recording that is recorded, once, when it was noticed.
+    pub(super) fn echo(&mut self) -> Option<Echo> {
+        self.echoes.as_mut().and_then(Echoes::take)
     }
 
     /// Takes the next packet, and adds the records it completes to `block`.
@@ -107,9 +128,14 @@ impl Recorder {
             scratch,
             servers,
             quic,
+            echoes,
         } = self;
         ledger.packets.read += 1;
-        let mut context = Context { counters, limits, out: Out { block, ledger, options, ids, scratch } };
+        let mut context = Context {
+            counters,
+            limits,
+            out: Out { block, ledger, options, ids, scratch, echoes: echoes.as_mut() },
+        };
         ring(packet.time, table, alarms, &mut context);
         let decoded = decoder.decode(packet);
         let is_at = |address: &Address, endpoint| address.serves(endpoint, interface, servers);
@@ -117,7 +143,9 @@ impl Recorder {
             Decoded::Tcp(segment) => segment,
             Decoded::Quic { source, destination, network } => {
                 let ends = (source, destination, network);
-                if let Some((key, ..)) = sides(ends, &context.out.options.addresses, is_at) {
+                if let Some((key, side, client)) = sides(ends, &context.out.options.addresses, is_at)
+                    && !is_left_out(&key, side, client, context.out.options)
+                {
                     quic.meet(key, context.out.ledger);
                 }
                 context.out.ledger.packets.not_tcp += 1;
@@ -130,6 +158,10 @@ impl Recorder {
             context.out.ledger.packets.other_ports += 1;
             return;
         };
+        if is_left_out(&key, side, client, context.out.options) {
+            context.out.ledger.packets.other_clients += 1;
+            return;
+        }
         context.out.ledger.packets.segments += 1;
         let id = table.touch(&key, segment.time).unwrap_or_else(|| {
             context.out.ledger.connections.seen += 1;
@@ -156,15 +188,23 @@ impl Recorder {
 
     /// No packet before this time will come: what waits for one no longer does.
     pub fn pass(&mut self, now: i64, block: &mut Block) {
-        let Recorder { options, table, alarms, limits, counters, ledger, ids, scratch, .. } = self;
-        let mut context = Context { counters, limits, out: Out { block, ledger, options, ids, scratch } };
+        let Recorder { options, table, alarms, limits, counters, ledger, ids, scratch, echoes, .. } = self;
+        let mut context = Context {
+            counters,
+            limits,
+            out: Out { block, ledger, options, ids, scratch, echoes: echoes.as_mut() },
+        };
         ring(now, table, alarms, &mut context);
     }
 
     /// The capture ends here: gives up what is not whole.
     pub fn finish(&mut self, block: &mut Block) {
-        let Recorder { options, table, limits, counters, ledger, ids, scratch, alarms, .. } = self;
-        let mut context = Context { counters, limits, out: Out { block, ledger, options, ids, scratch } };
+        let Recorder { options, table, limits, counters, ledger, ids, scratch, alarms, echoes, .. } = self;
+        let mut context = Context {
+            counters,
+            limits,
+            out: Out { block, ledger, options, ids, scratch, echoes: echoes.as_mut() },
+        };
         while let Some((_, mut connection)) = table.pop_idlest() {
             connection.end(Loss::CaptureEnd, &mut context);
         }
@@ -239,6 +279,7 @@ fn count(decoded: &Decoded<'_>, ledger: &mut Ledger) {
     let packets = &mut ledger.packets;
     let counter = match decoded {
         Decoded::Tcp(_) | Decoded::Quic { .. } => return,
+        Decoded::OtherNetwork => &mut packets.other_networks,
         Decoded::UnknownLink(link) => packets.unknown_link.entry(*link).or_default(),
         Decoded::NotIp => &mut packets.not_ip,
         Decoded::NotTcp(_) => &mut packets.not_tcp,
@@ -270,6 +311,12 @@ fn sides(
         // Both could be the server: whoever sends a request is the client.
         (true, true) => Some((key, side, None)),
     }
+}
+
+/// Whether the client is left out by option, as far as the addresses tell.
+fn is_left_out(key: &Key, side: Side, client: Option<Side>, options: &Options) -> bool {
+    let is_one = |side| options.leaves_out(key.endpoint(side).ip());
+    client.map_or_else(|| is_one(side) && is_one(side.other()), is_one)
 }
 
 /// A packet's segment as the assembler takes it.

@@ -94,6 +94,10 @@ impl Dialogue {
             payload = &edited;
         }
         record_edited(Kind::Request, &id, &stream.message, mark, payload, kept, out);
+        if let Some(echoes) = &mut out.echoes {
+            let (client, server) = (key.endpoint(side), key.endpoint(side.other()));
+            echoes.request(stream.message.end, client, server, payload, real_ip);
+        }
         *out.scratch = edited;
     }
 

@@ -4,13 +4,15 @@ pub mod live;
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
 use super::{OutputOptions, Verbosity, values};
 use crate::Error;
-use crate::capture::{self, Address, Watch};
+use crate::capture::{self, Address, Subnet, Watch};
+use crate::packet::Selection;
 use crate::packet::live as wire;
 
 /// Record HTTP traffic as gor text
@@ -43,7 +45,8 @@ standard error, and is no failure."
 )]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Args {
-    /// Where the servers are: `:80`, `10.0.0.1:80,8080`, `[::1]:`, `eth0:80`. Several may be given.
+    /// Where the servers are: `:80`, `10.0.0.1:80,8000-8010`, `10.0.0.0/8:80`, `[fd00::/8]:80`, `eth0:80`,
+    /// `[fe80::1%eth0]:80`. Several may be given.
     ///
     /// Without -r, packets are captured from all network interfaces, or from those that are named. `:80` means
     /// servers at the addresses of this machine then; --any-host, or an address that is written out, records
@@ -61,7 +64,16 @@ pub struct Args {
     #[arg(long, conflicts_with = "read", help_heading = "Input")]
     pub any_host: bool,
 
-    /// Size of the kernel's packet buffer, from 2mb to 2gb; each interface that is named has its own.
+    /// Have the interfaces that are named, or else all that are up, take in packets for other machines too
+    /// (promiscuous mode), and record servers at all addresses, as --any-host does.
+    #[arg(long, conflicts_with = "read", help_heading = "Input")]
+    pub promisc: bool,
+
+    /// Do not look at packets of these interfaces. May be repeated.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with = "read", help_heading = "Input")]
+    pub ignore_interface: Vec<String>,
+
+    /// Size of the kernel's packet buffer, from 2mb to 2gb; with --bpf or libpcap, each interface that is named has its own.
     #[arg(long, value_name = "SIZE", default_value = "64mb", value_parser = buffer_size, conflicts_with = "read", help_heading = "Input")]
     pub buffer_size: u64,
 
@@ -99,6 +111,32 @@ pub struct Args {
     /// Take times from this clock; which ones there are depends on the interface. Needs --engine libpcap.
     #[arg(long, value_enum, value_name = "SOURCE", help_heading = "Input")]
     pub timestamp_source: Option<TimestampSource>,
+
+    /// Leave out connections of clients at these addresses: `10.0.0.5`, `10.0.0.0/8`, `fd00::/8`. May be repeated.
+    #[arg(long, value_name = "CIDR", value_delimiter = ',', help_heading = "What to record")]
+    pub not_client: Vec<Subnet>,
+
+    /// Record only what has a tag of one of these VLANs (1 to 4094), at whichever depth. May be repeated.
+    ///
+    /// Without it, tags are looked through, and all VLANs are recorded. Packets that the kernel hands
+    /// out on the VLAN's own interface (eth0.5) have no tag any more.
+    #[arg(long, value_name = "VID", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=4094), help_heading = "What to record")]
+    pub vlan: Vec<u16>,
+
+    /// Look for VXLAN at these UDP ports too, besides 4789 and 8472. May be repeated.
+    #[arg(long, value_name = "PORT", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..), help_heading = "What to record")]
+    pub vxlan_port: Vec<u16>,
+
+    /// Record only what is in a VXLAN (or Geneve) network of one of these numbers; with a minus, what is not in that
+    /// one. May be repeated.
+    #[arg(
+        long,
+        value_name = "VNI",
+        value_delimiter = ',',
+        allow_hyphen_values = true,
+        help_heading = "What to record"
+    )]
+    pub vxlan_vni: Vec<VxlanNetwork>,
 
     /// Record responses too, with the id of their request.
     #[arg(long, help_heading = "What to record")]
@@ -165,6 +203,28 @@ pub enum Protocol {
     Binary,
 }
 
+/// A network of VXLAN to record, or not to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct VxlanNetwork {
+    /// Its number, of 24 bits.
+    pub number: u32,
+    /// Whether everything else is recorded.
+    pub is_barred: bool,
+}
+
+impl FromStr for VxlanNetwork {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = text.strip_prefix('-').unwrap_or(text);
+        let is_plain = number.bytes().all(|byte| byte.is_ascii_digit());
+        let parsed = number.parse().ok().filter(|number| is_plain && *number < 1 << 24);
+        let number =
+            parsed.ok_or("a VNI is a number from 0 to 16777215, with a minus in front to leave it out")?;
+        Ok(VxlanNetwork { number, is_barred: text.starts_with('-') })
+    }
+}
+
 /// The values of `--engine`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 #[value(rename_all = "snake_case")]
@@ -217,11 +277,13 @@ impl Args {
                     .into(),
             ));
         }
-        if let Some((name, _)) = self.addresses.iter().find_map(Address::interface)
+        if let Some(address) = self.addresses.iter().find(|address| address.interface().is_some())
+            && let Some((name, _)) = address.interface()
             && !self.is_live()
         {
+            let is_what = if address.has_host() { "is an interface" } else { "is no IP address" };
             return Err(Error::Usage(format!(
-                "'{name}' is no IP address, and with -r an interface cannot be chosen; \
+                "'{name}' {is_what}, and with -r an interface cannot be chosen; \
                  name servers as in 10.0.0.1:80 or :80"
             )));
         }
@@ -260,13 +322,33 @@ impl Args {
             buffer_size: self.buffer_size,
             buffer_timeout: self.buffer_timeout,
         };
-        Watch { wire, has_any_host: self.any_host }
+        Watch {
+            wire,
+            has_any_host: self.any_host,
+            is_promiscuous: self.promisc,
+            ignored: self.ignore_interface.clone(),
+        }
+    }
+
+    fn selection(&self) -> Selection {
+        let overlays = |is_barred| {
+            let networks = self.vxlan_vni.iter().filter(move |network| network.is_barred == is_barred);
+            networks.map(|network| network.number).collect()
+        };
+        Selection {
+            vxlan_ports: self.vxlan_port.clone(),
+            vlans: self.vlan.clone(),
+            overlays: overlays(false),
+            barred_overlays: overlays(true),
+        }
     }
 
     /// What the capture room makes of these.
     pub fn capture_options(&self) -> capture::Options {
         capture::Options {
             addresses: self.addresses.clone(),
+            not_clients: self.not_client.clone(),
+            selection: self.selection(),
             protocol: match self.protocol {
                 Protocol::Http => capture::Protocol::Http,
                 Protocol::Binary => capture::Protocol::Binary,

@@ -7,7 +7,7 @@ use super::fault::{Fault, Layer, Stop};
 use super::fragment::{Added, Fragment, FragmentLimits, FragmentTally, Fragments};
 use super::ip;
 use super::link_type::LinkType;
-use super::network::Network;
+use super::network::{Network, Selection};
 use super::part::Part;
 use super::tcp::{Flags, TcpView};
 use super::walk::{Found, Next, Walk};
@@ -41,6 +41,8 @@ pub struct Segment<'a> {
 pub enum Decoded<'a> {
     /// It carried, or completed, this segment.
     Tcp(Segment<'a>),
+    /// A TCP segment in a virtual network that is not among those selected.
+    OtherNetwork,
     /// A link type that is not looked into.
     UnknownLink(LinkType),
     /// No IP in it: ARP, spanning tree, an encrypted or empty 802.11 frame.
@@ -86,23 +88,33 @@ pub struct Decoder {
     fragments: Fragments,
     /// The datagram put together last, which its segment is a view into.
     whole: Vec<u8>,
+    selection: Selection,
 }
 
 impl Decoder {
     /// A decoder with an empty table of fragments.
     pub fn new(limits: FragmentLimits) -> Self {
-        Self { fragments: Fragments::new(limits), whole: Vec::new() }
+        Self { fragments: Fragments::new(limits), whole: Vec::new(), selection: Selection::default() }
+    }
+
+    /// The same, for packets in these networks only.
+    #[must_use]
+    pub fn selecting(self, selection: Selection) -> Self {
+        Self { selection, ..self }
     }
 
     /// Goes through the headers of a packet.
     #[inline]
     pub fn decode<'a>(&'a mut self, packet: &Packet<'a>) -> Decoded<'a> {
         let cut = packet.wire_length.saturating_sub(packet.bytes.len() as u32);
-        let mut walk = Walk::new(Part { bytes: packet.bytes, cut });
+        let Decoder { fragments, whole, selection } = self;
+        let mut walk = Walk::new(Part { bytes: packet.bytes, cut }, selection);
         match walk.run(Next::Link(packet.link)) {
-            Ok(Found::Tcp(tcp)) => Decoded::Tcp(segment(&walk, &tcp, packet.time)),
+            Ok(Found::Tcp(tcp)) => segment(&walk, &tcp, packet.time),
             Ok(Found::Quic { source, destination }) => quic(&walk, source, destination),
-            Ok(Found::Fragment(fragment)) => self.put_together(&fragment, packet.time),
+            Ok(Found::Fragment(fragment)) => {
+                put_together(&fragment, packet.time, fragments, whole, selection)
+            }
             Err(stop) => stop.into(),
         }
     }
@@ -111,37 +123,43 @@ impl Decoder {
     pub fn fragments(&self) -> FragmentTally {
         self.fragments.tally()
     }
+}
 
-    fn put_together(&mut self, fragment: &Fragment<'_>, time: i64) -> Decoded<'_> {
-        let (mut depth, mut network) = (fragment.depth, fragment.network);
-        let mut added = self.fragments.add(fragment, time);
-        // A datagram put together may be a tunnel with a fragment inside, which may complete another. Each round
-        // uses up fragments that waited in the table, so this ends.
-        loop {
-            let datagram = match added {
-                Ok(Added::Whole(datagram)) => datagram,
-                Ok(Added::Held) => return Decoded::FragmentHeld,
-                Ok(Added::Lost) => return Decoded::FragmentLost,
-                Err(stop) => return stop.into(),
-            };
-            self.whole = datagram.bytes;
-            let part = Part { bytes: &self.whole, cut: 0 };
-            let mut walk = Walk { ends: datagram.ends, network, depth, ..Walk::new(part) };
-            if let Ok(Found::Fragment(inner)) = payload(datagram.protocol, &mut walk) {
-                (depth, network) = (inner.depth, inner.network);
-                added = self.fragments.add(&inner, time);
-                continue;
-            }
-            // Looked at once more, since the borrow that is returned may not begin inside the loop's question.
-            let part = Part { bytes: &self.whole, cut: 0 };
-            let mut walk = Walk { ends: datagram.ends, network, depth, ..Walk::new(part) };
-            return match payload(datagram.protocol, &mut walk) {
-                Ok(Found::Tcp(tcp)) => Decoded::Tcp(segment(&walk, &tcp, time)),
-                Ok(Found::Quic { source, destination }) => quic(&walk, source, destination),
-                Ok(Found::Fragment(_)) => Decoded::FragmentHeld,
-                Err(stop) => stop.into(),
-            };
+fn put_together<'a>(
+    fragment: &Fragment<'_>,
+    time: i64,
+    fragments: &mut Fragments,
+    whole: &'a mut Vec<u8>,
+    selection: &'a Selection,
+) -> Decoded<'a> {
+    let (mut depth, mut network, mut passed) = (fragment.depth, fragment.network, fragment.passed);
+    let mut added = fragments.add(fragment, time);
+    // A datagram put together may be a tunnel with a fragment inside, which may complete another. Each round
+    // uses up fragments that waited in the table, so this ends.
+    loop {
+        let datagram = match added {
+            Ok(Added::Whole(datagram)) => datagram,
+            Ok(Added::Held) => return Decoded::FragmentHeld,
+            Ok(Added::Lost) => return Decoded::FragmentLost,
+            Err(stop) => return stop.into(),
+        };
+        *whole = datagram.bytes;
+        let part = Part { bytes: whole.as_slice(), cut: 0 };
+        let mut walk = Walk { ends: datagram.ends, network, passed, depth, ..Walk::new(part, selection) };
+        if let Ok(Found::Fragment(inner)) = payload(datagram.protocol, &mut walk) {
+            (depth, network, passed) = (inner.depth, inner.network, inner.passed);
+            added = fragments.add(&inner, time);
+            continue;
         }
+        // Looked at once more, since the borrow that is returned may not begin inside the loop's question.
+        let part = Part { bytes: whole.as_slice(), cut: 0 };
+        let mut walk = Walk { ends: datagram.ends, network, passed, depth, ..Walk::new(part, selection) };
+        return match payload(datagram.protocol, &mut walk) {
+            Ok(Found::Tcp(tcp)) => segment(&walk, &tcp, time),
+            Ok(Found::Quic { source, destination }) => quic(&walk, source, destination),
+            Ok(Found::Fragment(_)) => Decoded::FragmentHeld,
+            Err(stop) => stop.into(),
+        };
     }
 }
 
@@ -152,6 +170,9 @@ fn payload<'a>(protocol: u8, walk: &mut Walk<'a>) -> Result<Found<'a>, Stop> {
 }
 
 fn quic<'a>(walk: &Walk<'_>, source: u16, destination: u16) -> Decoded<'a> {
+    if !walk.selection.wants(walk.passed) {
+        return Decoded::NotTcp(ip::UDP);
+    }
     Decoded::Quic {
         source: SocketAddr::new(walk.ends.source, source),
         destination: SocketAddr::new(walk.ends.destination, destination),
@@ -160,8 +181,11 @@ fn quic<'a>(walk: &Walk<'_>, source: u16, destination: u16) -> Decoded<'a> {
 }
 
 #[inline]
-fn segment<'a>(walk: &Walk<'_>, tcp: &TcpView<'a>, time: i64) -> Segment<'a> {
-    Segment {
+fn segment<'a>(walk: &Walk<'_>, tcp: &TcpView<'a>, time: i64) -> Decoded<'a> {
+    if !walk.selection.wants(walk.passed) {
+        return Decoded::OtherNetwork;
+    }
+    Decoded::Tcp(Segment {
         source: SocketAddr::new(walk.ends.source, tcp.source_port()),
         destination: SocketAddr::new(walk.ends.destination, tcp.destination_port()),
         network: walk.network,
@@ -171,7 +195,7 @@ fn segment<'a>(walk: &Walk<'_>, tcp: &TcpView<'a>, time: i64) -> Segment<'a> {
         payload: tcp.payload.bytes,
         missing: tcp.payload.cut,
         time,
-    }
+    })
 }
 
 impl Default for Decoder {

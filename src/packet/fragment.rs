@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 
 use super::fault::{Layer, Rule, Stop};
 use super::ip::Ends;
-use super::network::Network;
+use super::network::{Network, Passed};
 use super::part::Part;
 
 /// The most bytes a datagram put together has.
@@ -58,6 +58,7 @@ pub struct FragmentTally {
 pub(super) struct Fragment<'a> {
     pub(super) ends: Ends,
     pub(super) network: Network,
+    pub(super) passed: Passed,
     pub(super) id: u32,
     /// What the datagram carries. In IPv6 only the first fragment knows.
     pub(super) protocol: u8,

@@ -38,7 +38,7 @@ pub(super) fn ether_type(mut kind: u16, walk: &mut Walk<'_>) -> Result<Next, Sto
             IPV6 => return Ok(Next::Ipv6),
             VLAN | QINQ | QINQ_OLD => {
                 let &[control_1, control_2, kind_1, kind_2] = walk.header::<4>(Layer::Vlan)?;
-                walk.network = walk.network.tagged(u16::from_be_bytes([control_1, control_2]));
+                walk.tag(u16::from_be_bytes([control_1, control_2]));
                 kind = u16::from_be_bytes([kind_1, kind_2]);
             }
             SERVICE_TAG => {

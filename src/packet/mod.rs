@@ -40,7 +40,7 @@ pub use ip::{MAX_EXTENSIONS, MAX_NESTING};
 pub use link::MAX_TAGS;
 pub use link_type::LinkType;
 pub use mpls::MAX_LABELS;
-pub use network::Network;
+pub use network::{Network, Selection};
 pub use pcapng::{MAX_BLOCK, MAX_INTERFACES};
 pub use pseudo::MAX_ATTRIBUTES;
 pub use tcp::Flags;

@@ -1,4 +1,4 @@
-//! Which virtual network a packet was in.
+//! Which virtual network a packet was in, and which of them are asked for.
 
 /// The VLAN tags or the overlay that a packet was in.
 ///
@@ -27,5 +27,50 @@ impl Network {
             0 => self,
             id => Network(self.0 << 12 | u64::from(id)),
         }
+    }
+}
+
+/// Virtual networks to look into, where not all are wanted.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Selection {
+    /// UDP ports that are VXLAN too, whatever else they may be known for.
+    pub vxlan_ports: Vec<u16>,
+    /// VLANs, one of whose tags a packet must have. None: any, and no tag too.
+    pub vlans: Vec<u16>,
+    /// Numbers of overlays (VXLAN, Geneve), one of which a packet must be in. None: any, and no overlay too.
+    pub overlays: Vec<u32>,
+    /// Numbers of overlays that a packet must not be in.
+    pub barred_overlays: Vec<u32>,
+}
+
+impl Selection {
+    /// Whether a packet is wanted that came through these.
+    pub(super) fn wants(&self, passed: Passed) -> bool {
+        (passed.is_in_vlan || self.vlans.is_empty())
+            && (passed.is_in_overlay || self.overlays.is_empty())
+            && !passed.is_in_barred_overlay
+    }
+}
+
+/// What a packet came through of a [`Selection`], at whichever depth.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Passed {
+    is_in_vlan: bool,
+    is_in_overlay: bool,
+    is_in_barred_overlay: bool,
+}
+
+impl Passed {
+    /// Below one more VLAN tag.
+    pub(super) fn tag(&mut self, control: u16, selection: &Selection) {
+        self.is_in_vlan |= selection.vlans.contains(&(control & 0x0fff));
+    }
+
+    /// Inside an overlay.
+    pub(super) fn overlay(&mut self, number: [u8; 3], selection: &Selection) {
+        let [high, middle, low] = number;
+        let number = u32::from_be_bytes([0, high, middle, low]);
+        self.is_in_overlay |= selection.overlays.contains(&number);
+        self.is_in_barred_overlay |= selection.barred_overlays.contains(&number);
     }
 }

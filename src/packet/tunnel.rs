@@ -7,7 +7,6 @@ use super::fault::{Layer, Rule, Stop};
 use super::ip;
 use super::link;
 use super::link_type::LinkType;
-use super::network::Network;
 use super::part::Part;
 use super::quic;
 use super::walk::{Next, Walk};
@@ -38,6 +37,7 @@ pub(super) fn udp(walk: &mut Walk<'_>) -> Result<Next, Stop> {
     let source = u16::from_be_bytes([header[0], header[1]]);
     let destination = u16::from_be_bytes([header[2], header[3]]);
     let header_of = match (source, destination) {
+        (_, port) if walk.selection.vxlan_ports.contains(&port) => vxlan,
         (_, VXLAN | VXLAN_LINUX) => vxlan,
         (_, VXLAN_GPE) => vxlan_gpe,
         (_, GENEVE) => geneve,
@@ -69,7 +69,7 @@ fn vxlan(walk: &mut Walk<'_>) -> Result<Next, Stop> {
     if flags & 0x08 == 0 {
         return Err(PLAIN);
     }
-    walk.network = Network::overlay(number);
+    walk.overlay(number);
     Ok(Next::Ethernet)
 }
 
@@ -86,7 +86,7 @@ fn vxlan_gpe(walk: &mut Walk<'_>) -> Result<Next, Stop> {
         return Err(PLAIN);
     }
     if flags & HAS_NUMBER != 0 {
-        walk.network = Network::overlay(number);
+        walk.overlay(number);
     }
     match protocol {
         _ if flags & HAS_PROTOCOL == 0 => Ok(Next::Ethernet),
@@ -107,7 +107,7 @@ fn geneve(walk: &mut Walk<'_>) -> Result<Next, Stop> {
         return Err(PLAIN);
     }
     walk.skip(usize::from(flags & 0x3f) * 4, Layer::Geneve)?;
-    walk.network = Network::overlay(number);
+    walk.overlay(number);
     Ok(link::bridged(u16::from_be_bytes([kind_1, kind_2])))
 }
 
@@ -139,7 +139,7 @@ fn tzsp(walk: &mut Walk<'_>) -> Result<Next, Stop> {
             [PADDING] => {}
             [END] => {
                 // Where the frame was captured, not where it was sent from.
-                walk.network = Network::NONE;
+                walk.leave_network();
                 return Ok(Next::Link(link));
             }
             _ => {
@@ -233,7 +233,7 @@ pub(super) fn gre(walk: &mut Walk<'_>) -> Result<Next, Stop> {
         (0, ERSPAN) if has_sequence => erspan_2(walk),
         // The first ERSPAN had no header of its own.
         (0, ERSPAN) => {
-            walk.network = Network::NONE;
+            walk.leave_network();
             Ok(Next::Ethernet)
         }
         (0, ERSPAN_3) => erspan_3(walk),
@@ -248,7 +248,7 @@ const TRUNCATED: u8 = 0x04;
 /// Goes on with a mirrored frame, whose network is its own. How much of it is
 /// missing when it was cut is told nowhere.
 fn mirrored(flags: u8, walk: &mut Walk<'_>) {
-    walk.network = Network::NONE;
+    walk.leave_network();
     if flags & TRUNCATED != 0 {
         walk.part = Part { cut: walk.part.cut.max(u32::from(u16::MAX)), ..walk.part };
     }

@@ -6,7 +6,7 @@ use super::fault::{Layer, Rule, Stop};
 use super::fragment::Fragment;
 use super::ip::Ends;
 use super::link_type::LinkType;
-use super::network::Network;
+use super::network::{Network, Passed, Selection};
 use super::part::Part;
 use super::{ip, link, mpls, pseudo, tcp, tunnel, wifi};
 
@@ -62,6 +62,8 @@ pub(super) struct Walk<'a> {
     /// Of the innermost IP header so far.
     pub(super) ends: Ends,
     pub(super) network: Network,
+    pub(super) selection: &'a Selection,
+    pub(super) passed: Passed,
     /// IP headers so far.
     pub(super) depth: usize,
     /// The protocol of the innermost tunnel so far.
@@ -69,12 +71,14 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(part: Part<'a>) -> Self {
+    pub(super) fn new(part: Part<'a>, selection: &'a Selection) -> Self {
         let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         Walk {
             part,
             ends: Ends { source: nowhere, destination: nowhere },
             network: Network::NONE,
+            selection,
+            passed: Passed::default(),
             depth: 0,
             tunnel: None,
         }
@@ -93,6 +97,25 @@ impl<'a> Walk<'a> {
     pub(super) fn skip(&mut self, count: usize, layer: Layer) -> Result<(), Stop> {
         self.part = self.part.skip(count, layer)?;
         Ok(())
+    }
+
+    /// A VLAN tag comes next.
+    #[inline]
+    pub(super) fn tag(&mut self, control: u16) {
+        self.network = self.network.tagged(control);
+        self.passed.tag(control, self.selection);
+    }
+
+    /// What follows is inside the overlay of this number.
+    pub(super) fn overlay(&mut self, number: [u8; 3]) {
+        self.network = Network::overlay(number);
+        self.passed.overlay(number, self.selection);
+    }
+
+    /// What follows was captured elsewhere, in a network of its own.
+    pub(super) fn leave_network(&mut self) {
+        self.network = Network::NONE;
+        self.passed = Passed::default();
     }
 
     /// Goes through headers, from this one on.
@@ -118,6 +141,7 @@ impl<'a> Walk<'a> {
                     return Ok(Found::Fragment(Fragment {
                         ends: self.ends,
                         network: self.network,
+                        passed: self.passed,
                         id,
                         protocol,
                         offset: usize::from(offset),

@@ -9,6 +9,7 @@ mod filter;
 mod habits;
 mod live;
 mod live_libpcap;
+mod live_scope;
 mod merge;
 mod packets_out;
 mod pages;

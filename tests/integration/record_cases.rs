@@ -630,6 +630,63 @@ fn options_decide_what_is_recorded() {
         Case::new("an address and ports", exchange(), PAIR).with(&["--responses", "10.0.0.1:8080,80"]),
         Case::new("the client's address is no server", exchange(), &[]).with(&["--responses", "10.0.0.2:"]),
         Case::new("an IPv6 address", six(), PAIR).with(&["--responses", "[::1]:"]),
+        Case::new("a range of ports", exchange(), PAIR).with(&["--responses", ":8080,70-90"]),
+        Case::new("another range of ports", exchange(), &[])
+            .with(&["--responses", ":81-90"])
+            .counts(&[("/packets/other_ports", 5)]),
+        Case::new("a network", exchange(), PAIR).with(&["--responses", "10.0.0.0/31:80"]),
+        Case::new("the client's network is no server's", exchange(), &[])
+            .with(&["--responses", "10.0.0.2/31:80"]),
+        Case::new("an IPv6 network", six(), PAIR).with(&["--responses", "[::/126]:80"]),
+        Case::new("a client that is left out", exchange(), &[])
+            .with(&["--responses", ":80", "--not-client", "10.1.0.0/16,10.0.0.2"])
+            .counts(&[("/packets/other_clients", 5), ("/connections/seen", 0)]),
+        Case::new("the server is no client", exchange(), PAIR).with(&[
+            "--responses",
+            ":80",
+            "--not-client",
+            "10.0.0.1",
+        ]),
+        Case::new("another client than that left out", six(), PAIR).with(&[
+            "--responses",
+            "--not-client",
+            "::3",
+            "--not-client",
+            "0.0.0.0/0",
+        ]),
+        Case::new("a client that is left out, told by its SYN", exchange(), &[])
+            .with(&["--responses", "--not-client", "10.0.0.2/32"])
+            .counts(&[
+                ("/connections/other_clients", 1),
+                ("/bytes/other_clients", 68),
+                ("/requests/begun", 0),
+            ]),
+        Case::new(
+            "a client that is left out, told by its request",
+            Talk::joined().client(get("/a")).server(OK),
+            &[],
+        )
+        .with(&["--responses", "--not-client", "10.0.0.2/32"])
+        .counts(&[("/connections/other_clients", 1), ("/requests/begun", 0)]),
+        Case::new("one of two clients", exchange().then(six()), PAIR)
+            .with(&["--responses", "--not-client", "10.0.0.0/8"])
+            .counts(&[("/packets/other_clients", 5), ("/connections/http", 1)]),
+        Case::new("a client that is left out, of plain bytes", exchange(), &[])
+            .with(&["--responses", "--protocol", "binary", "--not-client", "10.0.0.2"])
+            .counts(&[("/connections/other_clients", 1), ("/requests/begun", 0)]),
+        Case::new(
+            "a client that is left out takes its endpoints again",
+            exchange().then(
+                Talk::between("10.0.0.2:4000", "10.0.0.1:80")
+                    .from(9_000_000, 7_000_000)
+                    .handshake()
+                    .client(get("/b"))
+                    .server(OK),
+            ),
+            &[],
+        )
+        .with(&["--responses", "--not-client", "10.0.0.2"])
+        .counts(&[("/connections/other_clients", 2), ("/requests/begun", 0)]),
         Case::new(
             "too long a message is cut",
             Talk::open().client(post("/a", &"x".repeat(500))).server(OK),
@@ -711,6 +768,68 @@ fn the_same_endpoints_in_two_vlans_are_two_connections() {
     assert_eq!(recording.summary(), expected);
     assert_eq!(number(&recording.stats, "/connections/seen"), 2);
     assert_eq!(recording.ran.stderr, "", "nothing is lost");
+}
+
+/// The same packets inside VXLAN.
+fn in_vxlan(port: u16, number: u8, talk: &Talk) -> Vec<Packet> {
+    let wrap = |packet: &Packet| {
+        let link = etherparse::PacketBuilder::ethernet2([2, 0, 0, 0, 0, 3], [2, 0, 0, 0, 0, 4]);
+        let udp = link.ipv4([192, 0, 2, 1], [192, 0, 2, 2], 64).udp(5555, port);
+        let payload = [&[8, 0, 0, 0, 0, 0, number, 0], packet.bytes.as_slice()].concat();
+        let mut bytes = Vec::new();
+        udp.write(&mut bytes, &payload).expect("a vector takes everything");
+        Packet { pause: packet.pause, bytes }
+    };
+    talk.packets.iter().map(wrap).collect()
+}
+
+#[test]
+fn only_the_networks_that_are_selected_are_recorded() {
+    let talk = |path: &str, port: u16| {
+        let client = format!("10.0.0.2:{port}");
+        Talk::between(&client, "10.0.0.1:80").handshake().client(get(path)).server(OK).close()
+    };
+    let capture = in_turns(&[
+        talk("/plain", 4000).packets,
+        tagged(5, &talk("/vlan5", 4001)),
+        tagged(6, &talk("/vlan6", 4002)),
+        in_vxlan(4789, 5, &talk("/vxlan5", 4003)),
+        in_vxlan(4789, 6, &talk("/vxlan6", 4004)),
+        in_vxlan(4800, 7, &talk("/vxlan7", 4005)),
+    ]);
+    let each = talk("/", 1).packets.len() as u64;
+    let cases = [
+        (&[][..], &["/plain", "/vlan5", "/vlan6", "/vxlan5", "/vxlan6"][..], [0, 1]),
+        (&["--vlan", "5"], &["/vlan5"], [4, 1]),
+        (&["--vlan", "6,5"], &["/vlan5", "/vlan6"], [3, 1]),
+        (&["--vlan", "7"], &[], [5, 1]),
+        (&["--vxlan-vni", "5"], &["/vxlan5"], [4, 1]),
+        (&["--vxlan-vni", "-5"], &["/plain", "/vlan5", "/vlan6", "/vxlan6"], [1, 1]),
+        (&["--vxlan-vni", "-5,-6"], &["/plain", "/vlan5", "/vlan6"], [2, 1]),
+        (&["--vxlan-vni", "5,6", "--vxlan-vni", "-6"], &["/vxlan5"], [4, 1]),
+        (&["--vxlan-port", "4800", "--vxlan-vni", "7"], &["/vxlan7"], [5, 0]),
+        (&["--vxlan-port", "4800,80", "--vxlan-vni", "6,7"], &["/vxlan6", "/vxlan7"], [4, 0]),
+        (&["--vlan", "5", "--vxlan-vni", "5"], &[], [5, 1]),
+    ];
+    for (args, paths, [other_networks, udp]) in cases {
+        let recording = record(&[&["-r", "-"], args].concat(), &pcap(&capture));
+        assert_reconciles(&recording, &args.concat());
+        let found: Vec<_> = recording.summary().iter().map(|line| line[8..].to_owned()).collect();
+        assert_eq!(found, paths, "{args:?}");
+        assert_eq!(number(&recording.stats, "/packets/other_networks"), other_networks * each, "{args:?}");
+        assert_eq!(number(&recording.stats, "/packets/not_tcp"), udp * each, "{args:?}");
+    }
+}
+
+#[test]
+fn a_selection_that_leaves_nothing_says_so() {
+    let capture = pcap(&Talk::open().client(get("/a")).server(OK).packets);
+    for (args, said) in [
+        (&["--vlan", "5"][..], "all 5 TCP segments left out by --vlan, --vxlan-vni or --not-client"),
+        (&[":80", "--not-client", "10.0.0.2"], "no connection at :80; 5 TCP segments left out by "),
+    ] {
+        record(&[&["-r", "-"], args].concat(), &capture).ran.says(said);
+    }
 }
 
 #[test]

@@ -50,6 +50,9 @@ pub fn run(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<(Ledger, Exit)
                 exit = Exit::Lost;
             }
         }
+        if let Some(warning) = live.warning() {
+            note(warning);
+        }
         if !block.is_empty() {
             queue.put(&mut block)?;
         }

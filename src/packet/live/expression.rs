@@ -199,14 +199,15 @@ mod tests {
     /// Any socket takes a filter, with no right of its own.
     #[test]
     fn the_kernel_takes_it_before_our_own_filter() {
-        let ports: Vec<u16> = (1..=300).collect();
+        let ports = (1..=300).map(|port| port * 2..=port * 2).collect();
+        let tap = super::super::Tap { ports, only: vec![1, 2], ..super::super::Tap::default() };
         for text in
             ["", "tcp", "net 10.0.0.0/8 and not port 22", "ip[2:2] - ((ip[0]&0xf)<<2) > 100", "less 900"]
         {
             let Some(expression) = expression(text) else { return };
             let [ethernet, network] = [LinkType::ETHERNET, LinkType::RAW]
                 .map(|link| expression.compile(link).expect("both have what it asks for"));
-            let ours = super::super::filter(&ports);
+            let ours = super::super::filter(&tap);
             let programs = [
                 compose::both(ethernet.code(), &ours),
                 compose::by_hardware(ethernet.code(), network.code(), &ours),

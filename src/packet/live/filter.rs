@@ -4,9 +4,12 @@
 //! found from the network layer, where the kernel says it begins, so one program serves all
 //! link types, and a VLAN tag that the kernel took off is not in the way.
 
+use std::ops::RangeInclusive;
+
 use libc::sock_filter;
 
 use super::super::{ip, link, tunnel};
+use super::Tap;
 
 /// The longest program that the kernel takes.
 const MAX_INSTRUCTIONS: usize = 4096;
@@ -30,6 +33,8 @@ const SHIFT_LEFT: u32 = libc::BPF_ALU | libc::BPF_LSH | libc::BPF_K;
 const SHIFT_RIGHT: u32 = libc::BPF_ALU | libc::BPF_RSH | libc::BPF_K;
 const JUMP: u32 = libc::BPF_JMP | libc::BPF_JA;
 const IF_EQUAL: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+const IF_AT_LEAST: u32 = libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K;
+const IF_ABOVE: u32 = libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K;
 const IF_ANY_BIT: u32 = libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K;
 const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
 
@@ -49,13 +54,16 @@ const WRAPPERS: [u16; 8] = [
     ETH_P_802_2,
 ];
 
-/// A program that lets through TCP at these ports, on either side, and whatever may hold such TCP
+/// A program that lets through TCP at the ports of a tap, on either side, and whatever may hold such TCP
 /// deeper inside: fragments, tunnels, tags that are still in the frame. Without ports, or with more than a program
 /// has room for, all packets go through. Of the two sightings of a packet on a loopback interface, only the one
 /// that comes in does.
-pub fn filter(ports: &[u16]) -> Vec<sock_filter> {
-    let program = Program::of(ports);
-    if program.code.len() <= MAX_INSTRUCTIONS { program.code } else { Program::of(&[]).code }
+pub fn filter(tap: &Tap) -> Vec<sock_filter> {
+    let program = Program::of(tap);
+    if program.code.len() <= MAX_INSTRUCTIONS {
+        return program.code;
+    }
+    Program::of(&Tap { ports: Vec::new(), ..tap.clone() }).code
 }
 
 #[derive(Default)]
@@ -64,9 +72,11 @@ struct Program {
 }
 
 impl Program {
-    fn of(ports: &[u16]) -> Self {
+    fn of(tap: &Tap) -> Self {
+        let ports = &tap.ports;
         let mut program = Program::default();
         program.refuse_loopback_twin();
+        program.choose_interfaces(&tap.only, &tap.ignored);
         if ports.is_empty() {
             program.add(RETURN, ACCEPT);
             return program;
@@ -96,7 +106,8 @@ impl Program {
             program.transport(&IN_IPV6, &mut to_tcp, &mut to_udp);
         });
         program.add(RETURN, REFUSE);
-        for (jumps, ports) in [(to_tcp, ports), (to_udp, tunnel::PORTS.as_slice())] {
+        let tunnels: Vec<_> = tunnel::PORTS.iter().chain(&tap.tunnels).map(|port| *port..=*port).collect();
+        for (jumps, ports) in [(to_tcp, ports), (to_udp, &tunnels)] {
             for jump in jumps {
                 program.lands_here(jump);
             }
@@ -112,6 +123,30 @@ impl Program {
         self.add(LOAD_WORD, ancillary(libc::SKF_AD_HATYPE));
         self.branch(IF_EQUAL, u32::from(libc::ARPHRD_LOOPBACK), 0, 1);
         self.add(RETURN, REFUSE);
+    }
+
+    fn choose_interfaces(&mut self, only: &[u32], ignored: &[u32]) {
+        if only.is_empty() && ignored.is_empty() {
+            return;
+        }
+        self.add(LOAD_WORD, ancillary(libc::SKF_AD_IFINDEX));
+        for index in ignored {
+            self.branch(IF_EQUAL, *index, 0, 1);
+            self.add(RETURN, REFUSE);
+        }
+        if only.is_empty() {
+            return;
+        }
+        let mut found = Vec::new();
+        for index in only {
+            self.branch(IF_EQUAL, *index, 0, 1);
+            found.push(self.code.len());
+            self.add(JUMP, 0);
+        }
+        self.add(RETURN, REFUSE);
+        for jump in found {
+            self.lands_here(jump);
+        }
     }
 
     /// The protocol is loaded, and X is the length of the IP header.
@@ -131,12 +166,19 @@ impl Program {
     }
 
     /// Both ports are kept as one word.
-    fn ports(&mut self, ports: &[u16]) {
+    fn ports(&mut self, ports: &[RangeInclusive<u16>]) {
         for (code, k) in [(SHIFT_RIGHT, 16), (AND, 0xffff)] {
             self.add(LOAD_KEPT, 0);
             self.add(code, k);
-            for port in ports {
-                self.accept_if(u32::from(*port));
+            for range in ports {
+                let (first, last) = (u32::from(*range.start()), u32::from(*range.end()));
+                if first == last {
+                    self.accept_if(first);
+                    continue;
+                }
+                self.branch(IF_AT_LEAST, first, 0, 2);
+                self.branch(IF_ABOVE, last, 1, 0);
+                self.add(RETURN, ACCEPT);
             }
         }
         self.add(RETURN, REFUSE);
@@ -191,6 +233,7 @@ mod tests {
     #[derive(Clone)]
     struct Seen {
         kind: u8,
+        interface: u32,
         hardware: u16,
         protocol: u16,
         network: Vec<u8>,
@@ -203,6 +246,7 @@ mod tests {
                 return match k - libc::SKF_AD_OFF {
                     libc::SKF_AD_PROTOCOL => Some(u32::from(self.protocol)),
                     libc::SKF_AD_PKTTYPE => Some(u32::from(self.kind)),
+                    libc::SKF_AD_IFINDEX => Some(self.interface),
                     libc::SKF_AD_HATYPE => Some(u32::from(self.hardware)),
                     other => panic!("ancillary field {other}"),
                 };
@@ -235,6 +279,8 @@ mod tests {
                         KEEP => kept = a,
                         JUMP => at += step.k as usize,
                         IF_EQUAL => at += usize::from(if a == step.k { step.jt } else { step.jf }),
+                        IF_AT_LEAST => at += usize::from(if a >= step.k { step.jt } else { step.jf }),
+                        IF_ABOVE => at += usize::from(if a > step.k { step.jt } else { step.jf }),
                         IF_ANY_BIT => at += usize::from(if a & step.k != 0 { step.jt } else { step.jf }),
                         RETURN => return step.k != 0,
                         code => panic!("instruction {code:#x}"),
@@ -249,8 +295,12 @@ mod tests {
         }
     }
 
+    fn filter_at(ports: &[RangeInclusive<u16>]) -> Vec<sock_filter> {
+        filter(&Tap { ports: ports.to_vec(), ..Tap::default() })
+    }
+
     fn seen(protocol: u16, network: Vec<u8>) -> Seen {
-        Seen { kind: libc::PACKET_HOST, hardware: libc::ARPHRD_ETHER, protocol, network }
+        Seen { kind: libc::PACKET_HOST, interface: 2, hardware: libc::ARPHRD_ETHER, protocol, network }
     }
 
     /// IPv4 with so many words of options, then the two ports.
@@ -273,7 +323,7 @@ mod tests {
 
     #[test]
     fn what_may_be_at_a_port_goes_through_and_nothing_else() {
-        let program = filter(&[80, 8080]);
+        let program = filter_at(&[80..=80, 8080..=8080]);
         let mut cut = ipv4(0, 0, 6, [80, 80]);
         cut.network.truncate(22);
         let cases = [
@@ -314,7 +364,7 @@ mod tests {
 
     #[test]
     fn a_packet_on_loopback_goes_through_once() {
-        for program in [filter(&[]), filter(&[80])] {
+        for program in [filter_at(&[]), filter_at(&[80..=80])] {
             let mut packet = ipv4(0, 0, 6, [40000, 80]);
             packet.hardware = libc::ARPHRD_LOOPBACK;
             assert!(run(&program, &packet));
@@ -327,22 +377,76 @@ mod tests {
 
     #[test]
     fn without_ports_everything_goes_through() {
-        assert!(run(&filter(&[]), &seen(0x0806, vec![0; 28])));
+        assert!(run(&filter_at(&[]), &seen(0x0806, vec![0; 28])));
     }
 
     #[test]
     fn as_many_ports_as_there_is_room_for_are_told_apart() {
-        let ports: Vec<u16> = (1000..1900).collect();
-        let program = filter(&ports);
+        let every_other = |last: u16| (1000..=last).step_by(2).map(|port| port..=port).collect::<Vec<_>>();
+        let program = filter_at(&every_other(2798));
         assert!(program.len() > MAX_INSTRUCTIONS / 2 && program.len() <= MAX_INSTRUCTIONS);
-        for port in [999, 1000, 1255, 1256, 1899, 1900] {
-            let is_one = ports.contains(&port);
+        for port in [999, 1000, 1001, 1510, 1511, 1512, 2798, 2799, 2800] {
+            let is_one = (1000..2800).contains(&port) && port % 2 == 0;
             for ends in [[port, 1], [1, port]] {
                 assert_eq!(run(&program, &ipv4(0, 0, 6, ends)), is_one, "{port}");
                 assert_eq!(run(&program, &ipv6(6, ends)), is_one, "{port}");
             }
         }
-        let more: Vec<u16> = (1..=2000).collect();
-        assert!(run(&filter(&more), &ipv4(0, 0, 6, [40000, 50000])));
+        assert!(run(&filter_at(&every_other(5000)), &ipv4(0, 0, 6, [40000, 50000])));
+    }
+
+    #[test]
+    fn a_range_is_compared_with_not_listed() {
+        let program = filter_at(&[80..=80, 8000..=8010, 60000..=65535]);
+        assert!(program.len() < filter_at(&[80..=80]).len() + 20, "{}", program.len());
+        for (port, goes_through) in [
+            (79, false),
+            (80, true),
+            (81, false),
+            (7999, false),
+            (8000, true),
+            (8005, true),
+            (8010, true),
+            (8011, false),
+            (59999, false),
+            (60000, true),
+            (65535, true),
+        ] {
+            for ends in [[port, 1], [1, port]] {
+                assert_eq!(run(&program, &ipv4(0, 0, 6, ends)), goes_through, "{port}");
+                assert_eq!(run(&program, &ipv6(6, ends)), goes_through, "{port}");
+            }
+        }
+    }
+
+    #[test]
+    fn of_several_interfaces_that_are_named_the_packets_go_through() {
+        for ports in [&[80..=80][..], &[]] {
+            let program = filter(&Tap { ports: ports.to_vec(), only: vec![2, 5, 7], ..Tap::default() });
+            for (interface, goes_through) in
+                [(1, false), (2, true), (3, false), (5, true), (7, true), (8, false)]
+            {
+                let packet = Seen { interface, ..ipv4(0, 0, 6, [80, 1]) };
+                assert_eq!(run(&program, &packet), goes_through, "{interface}");
+            }
+        }
+    }
+
+    #[test]
+    fn more_tunnels_go_through_and_ignored_interfaces_do_not() {
+        for ports in [&[80..=80][..], &[]] {
+            let program = filter(&Tap {
+                ports: ports.to_vec(),
+                tunnels: vec![4788],
+                ignored: vec![3, 9],
+                ..Tap::default()
+            });
+            for packet in [ipv4(0, 0, 17, [40000, 4788]), ipv4(0, 0, 6, [80, 1])] {
+                for (interface, goes_through) in [(1, true), (3, false), (9, false)] {
+                    assert_eq!(run(&program, &Seen { interface, ..packet.clone() }), goes_through);
+                }
+            }
+        }
+        assert!(!run(&filter_at(&[80..=80]), &ipv4(0, 0, 17, [40000, 4788])));
     }
 }

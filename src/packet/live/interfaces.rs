@@ -12,6 +12,8 @@ use std::ptr;
 pub struct Interfaces {
     /// Their names, in order.
     pub names: BTreeSet<String>,
+    /// Of those, the ones that are up, loopback left out.
+    pub up: BTreeSet<String>,
     /// Addresses of all of them.
     pub addresses: BTreeSet<IpAddr>,
 }
@@ -30,7 +32,11 @@ impl Interfaces {
         while let Some(entry) = unsafe { at.as_ref() } {
             // SAFETY: a name is a string that ends in 0 and is in the list.
             let name = unsafe { CStr::from_ptr(entry.ifa_name) };
-            interfaces.names.insert(name.to_string_lossy().into_owned());
+            let name = name.to_string_lossy().into_owned();
+            if entry.ifa_flags & (libc::IFF_UP | libc::IFF_LOOPBACK) as u32 == libc::IFF_UP as u32 {
+                interfaces.up.insert(name.clone());
+            }
+            interfaces.names.insert(name);
             // SAFETY: an address is null or a socket address that is in the list.
             interfaces.addresses.extend(unsafe { address(entry.ifa_addr) });
             at = entry.ifa_next;

@@ -31,7 +31,7 @@ pub use interfaces::{Interfaces, index_of};
 use super::Packet;
 use crate::error::{Error, Result};
 use pcap::Pcap;
-use ring::{BLOCK, Ring};
+use ring::{BLOCK, Promiscuity, Ring};
 
 /// Sizes that a ring may have, in bytes: two blocks, and what the kernel can count.
 pub const BUFFER_SIZE: RangeInclusive<u64> = 2 << 20..=2 << 30;
@@ -41,8 +41,14 @@ pub const BUFFER_SIZE: RangeInclusive<u64> = 2 << 20..=2 << 30;
 pub struct Tap {
     /// Its name and index. None: all there are, and those that come up later.
     pub interface: Option<(String, u32)>,
-    /// None: any.
-    pub ports: Vec<u16>,
+    /// In order. None: any.
+    pub ports: Vec<RangeInclusive<u16>>,
+    /// UDP ports that are tunnels, besides those that always may be.
+    pub tunnels: Vec<u16>,
+    /// Indices of interfaces, of which only the packets are looked at. None: all.
+    pub only: Vec<u32>,
+    /// Indices of interfaces whose packets are not looked at.
+    pub ignored: Vec<u32>,
 }
 
 /// What captures.
@@ -101,6 +107,7 @@ pub struct Wire {
     /// Whose block is handed out next.
     turn: usize,
     dropped: u64,
+    promiscuity: Option<Promiscuity>,
     warnings: Vec<String>,
     /// What ends it, and since when, once the packets that were seen before are read.
     fault: Option<(Instant, Error)>,
@@ -142,6 +149,7 @@ impl Wire {
             lines: Vec::new(),
             turn: 0,
             dropped: 0,
+            promiscuity: None,
             warnings: Vec::new(),
             fault: None,
             delay: options.buffer_timeout * 2,
@@ -162,6 +170,21 @@ impl Wire {
     /// What is not as it was asked for, though it captures.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// Has an interface take in packets for other machines too, for as long as this lives.
+    pub fn be_promiscuous_on(&mut self, interface: u32) -> io::Result<()> {
+        // Whichever socket asks for it, it is the interface's.
+        let promiscuity = match &mut self.promiscuity {
+            Some(promiscuity) => promiscuity,
+            none => none.insert(Promiscuity::new()?),
+        };
+        promiscuity.add(interface)
+    }
+
+    /// Something ends it: an error of [`Wire::read`] once the packets that were seen before are handed out.
+    pub fn fail(&mut self, error: Error) {
+        self.fault.get_or_insert((Instant::now(), error));
     }
 
     /// From now on no packet comes in; those that were seen come out within
@@ -243,7 +266,7 @@ fn open_ring(tap: &Tap, options: &Options, expression: Option<&Expression>) -> R
     let blocks = (options.buffer_size / BLOCK as u64).max(2) as usize;
     let (name, index) =
         tap.interface.as_ref().map_or((None, 0), |(name, index)| (Some(name.as_str()), *index));
-    let ours = filter(&tap.ports);
+    let ours = filter(tap);
     let program = match expression {
         Some(expression) => expression.before(name, &ours)?,
         None => ours,

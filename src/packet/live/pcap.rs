@@ -98,7 +98,7 @@ impl Pcap {
                 handle.set_filter(&program).map_err(place)?;
             }
             // Our own program finds its place by itself, which libpcap's checks would not follow.
-            None => handle.attach(&filter(&tap.ports)).map_err(|error| Error::from(error).at(name))?,
+            None => handle.attach(&filter(tap)).map_err(|error| Error::from(error).at(name))?,
         }
         let link = u16::try_from(handle.link()).map_or(LinkType::UNLISTED, LinkType);
         Ok((Pcap { handle, name: name.to_owned(), interface, link, counted: [0; 2] }, warning))

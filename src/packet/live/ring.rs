@@ -35,13 +35,7 @@ impl Ring {
         blocks: usize,
         timeout: Duration,
     ) -> io::Result<Self> {
-        // SAFETY: no memory is passed.
-        let socket = unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) };
-        if socket < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: it was just opened, and nobody else has it.
-        let socket = unsafe { OwnedFd::from_raw_fd(socket) };
+        let socket = socket()?;
         set(&socket, libc::PACKET_VERSION, &(libc::tpacket_versions::TPACKET_V3 as c_int))?;
         set(&socket, libc::PACKET_RESERVE, &(TAG as c_int))?;
         attach(&socket, filter)?;
@@ -129,6 +123,38 @@ impl Ring {
     }
 }
 
+/// Has interfaces take in packets for other machines too, for as long as it lives.
+pub(super) struct Promiscuity(OwnedFd);
+
+impl Promiscuity {
+    /// For none yet.
+    pub(super) fn new() -> io::Result<Self> {
+        socket().map(Promiscuity)
+    }
+
+    /// For this one too.
+    pub(super) fn add(&self, interface: u32) -> io::Result<()> {
+        let membership = libc::packet_mreq {
+            mr_ifindex: interface as c_int,
+            mr_type: libc::PACKET_MR_PROMISC as u16,
+            mr_alen: 0,
+            mr_address: [0; 8],
+        };
+        set(&self.0, libc::PACKET_ADD_MEMBERSHIP, &membership)
+    }
+}
+
+/// A packet socket that sees no packet yet, as it has no protocol.
+fn socket() -> io::Result<OwnedFd> {
+    // SAFETY: no memory is passed.
+    let socket = unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) };
+    if socket < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it was just opened, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(socket) })
+}
+
 impl AsFd for Ring {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
@@ -187,6 +213,7 @@ fn check(done: c_int) -> io::Result<()> {
 mod tests {
     use std::net::UdpSocket;
 
+    use super::super::Tap;
     use super::super::filter::filter;
     use super::*;
 
@@ -195,8 +222,10 @@ mod tests {
     fn the_kernel_takes_the_filters() {
         for number in [0u16, 1, 2, 255, 300, 900, 2000] {
             let socket = OwnedFd::from(UdpSocket::bind("127.0.0.1:0").expect("a socket"));
-            let ports: Vec<u16> = (1..=number).collect();
-            attach(&socket, &filter(&ports)).unwrap_or_else(|error| panic!("{number} ports: {error}"));
+            let ports: Vec<_> = (1..=number).map(|port| port * 3..=port * 3 + port % 2).collect();
+            let tap =
+                Tap { ports, tunnels: vec![4788], only: vec![2, 3], ignored: vec![1, 7], ..Tap::default() };
+            attach(&socket, &filter(&tap)).unwrap_or_else(|error| panic!("{number} ports: {error}"));
         }
     }
 }
