@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use gor_tools::cli::{self, Exit, Verbosity};
 use gor_tools::endpoint::{self, Place, ReadOptions};
 use gor_tools::observe::{self, Span};
 use gor_tools::pace::Pace;
-use gor_tools::replay::{self, DryRun, Outcome, Progress, Settings, Stop, Summary, WhenSlow};
+use gor_tools::replay::{self, DryRun, Outcome, Progress, Settings, Stop, Summary, Supply, WhenSlow};
 use gor_tools::{Error, Result};
 
 #[global_allocator]
@@ -74,6 +75,10 @@ fn run(args: &Args) -> Result<Exit> {
             WhenSlow::from,
         ),
         workers: None,
+        supply: Supply {
+            meter: Arc::clone(&reading.meter),
+            is_there: !args.reading.follow && endpoint::total_size(&places).is_some(),
+        },
     };
     let outcome = replay(&settings, args, reading, &stop)?;
     if !args.quiet || outcome.has_failures() {

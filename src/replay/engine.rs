@@ -13,7 +13,7 @@ use super::clock;
 use super::crew::Crew;
 use super::ending::{Ending, Stop};
 use super::output::{WhenSlow, Writer};
-use super::reading::{self, Open};
+use super::reading::{self, Open, Supply};
 use super::request::Editor;
 use super::scheduler::{Scheduled, Scheduler};
 use super::tally::{Reason, Tally};
@@ -59,6 +59,8 @@ pub struct Settings {
     pub when_slow: WhenSlow,
     /// Threads for each target; by default one.
     pub workers: Option<usize>,
+    /// The input, as far as it tells when the clock is to start.
+    pub supply: Supply,
 }
 
 /// What a replay came to.
@@ -181,7 +183,7 @@ pub fn run(
     let echoes_dropped = Arc::new(AtomicU64::new(0));
     let echo = outlet.filter(|_| settings.echo);
     let readings = reading::read_ahead(open, settings.rounds, echo, Arc::clone(&echoes_dropped));
-    let scheduler = Scheduler::new(settings.pace, settings.read_depth, inboxes);
+    let scheduler = Scheduler::new(settings.pace, settings.read_depth, settings.supply.clone(), inboxes);
     let ends = ending.clone();
     let planning = thread::spawn(move || scheduler.run(&readings, &ends));
 

@@ -25,6 +25,7 @@ mod reading;
 mod request;
 mod schedule;
 mod scheduler;
+mod start;
 mod summary;
 mod tally;
 mod target;
@@ -36,7 +37,7 @@ pub use engine::{
     CLOSED_LOOP_CONNECTIONS, OPEN_LOOP_CONNECTIONS, Outcome, Progress, Settings, raise_descriptor_limit, run,
 };
 pub use output::WhenSlow;
-pub use reading::Open;
+pub use reading::{Open, Supply};
 pub use summary::Summary;
 pub use tally::{Count, Counts, Held, Hold, Reason, Tally};
 pub use target::Target;

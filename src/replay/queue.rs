@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::schedule::{Batch, Entry};
 
 /// Requests that are due and may wait for a connection; beyond, the oldest is given up.
-const QUEUE: usize = 65_536;
+pub(super) const QUEUE: usize = 65_536;
 
 /// Bytes of the blocks that waiting requests are in; beyond, the oldest is given up.
-const QUEUE_BYTES: usize = 64 << 20;
+pub(super) const QUEUE_BYTES: usize = 64 << 20;
 
 /// Batches in hand when time does not tell how many.
 const CLOSED_LOOP_BATCHES: usize = 2;

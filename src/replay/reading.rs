@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use super::output::{Outlet, Piece};
+use crate::observe::Meter;
 use crate::record::{Block, Intake, Source};
 use crate::{Error, Result};
 
@@ -14,6 +15,15 @@ const WAITING: usize = 1;
 
 /// Opens the input anew, from its beginning.
 pub type Open = Box<dyn FnMut() -> Result<Box<dyn Source + Send>> + Send>;
+
+/// What is known of the input while it is read.
+#[derive(Clone, Debug, Default)]
+pub struct Supply {
+    /// Counts the bytes that are read.
+    pub meter: Arc<Meter>,
+    /// Whether all of it is there already, in files, so that it need not be waited for.
+    pub is_there: bool,
+}
 
 /// What reading brought.
 #[derive(Debug)]

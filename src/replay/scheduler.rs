@@ -8,8 +8,9 @@ use mio::Waker;
 
 use super::clock;
 use super::ending::Ending;
-use super::reading::Reading;
+use super::reading::{Reading, Supply};
 use super::schedule::{Batch, Request, Window};
+use super::start::Start;
 use crate::Error;
 use crate::pace::{Pace, Timeline};
 use crate::record::{Block, Intake, Kind};
@@ -19,6 +20,9 @@ const SOON: u64 = 5_000_000;
 
 /// When time does not tell, the window is emptied once the input was silent for this long.
 const SILENCE: u64 = 10_000_000;
+
+/// How often it is looked whether the clock is to start.
+const START_LOOK: u64 = 5_000_000;
 
 /// Longest wait before looking whether the user has ended the replay.
 const LONGEST_WAIT: u64 = 50_000_000;
@@ -70,27 +74,37 @@ pub(super) struct Scheduler {
     timeline: Timeline,
     is_closed_loop: bool,
     window: Window,
-    /// When the first request is due. Not known before there is one.
+    supply: Supply,
+    /// When the first request is due. Not known before the clock has started.
     anchor: Option<u64>,
+    start: Start,
+    /// The newest timestamp of this round.
+    newest: Option<i64>,
     /// The inboxes of each target. All targets have the same number.
     targets: Vec<Vec<Inbox>>,
     /// What is handed over next, for each inbox of a target.
     batches: Vec<Batch>,
+    /// What was released before the clock has started: which inbox it is for, in order.
+    early: Vec<(usize, Batch)>,
     /// Which inbox the next request is for.
     turn: usize,
     scheduled: Scheduled,
 }
 
 impl Scheduler {
-    pub(super) fn new(pace: Pace, depth: usize, targets: Vec<Vec<Inbox>>) -> Self {
+    pub(super) fn new(pace: Pace, depth: usize, supply: Supply, targets: Vec<Vec<Inbox>>) -> Self {
         let inboxes = targets.first().map_or(0, Vec::len);
         Scheduler {
             timeline: Timeline::new(pace),
             is_closed_loop: pace.no_wait,
             window: Window::new(depth),
+            start: Start::new(supply.is_there),
+            supply,
             anchor: None,
+            newest: None,
             targets,
             batches: (0..inboxes).map(|_| Batch::default()).collect(),
+            early: Vec::new(),
             turn: 0,
             scheduled: Scheduled { rounds: 1, ..Scheduled::default() },
         }
@@ -108,6 +122,8 @@ impl Scheduler {
                 }
                 Ok(Reading::Round) => {
                     self.release_all();
+                    self.start();
+                    self.newest = None;
                     self.timeline.begin_round();
                     self.scheduled.rounds += 1;
                 }
@@ -123,14 +139,17 @@ impl Scheduler {
                 Err(RecvTimeoutError::Timeout) => self.release_what_is_due(),
                 Err(RecvTimeoutError::Disconnected) => return self.end(),
             }
+            self.start_if_it_is_time();
             self.hand_over();
         }
-        self.scheduled.unscheduled += self.window.len() as u64;
+        let early: usize = self.early.iter().map(|(_, batch)| batch.entries.len()).sum();
+        self.scheduled.unscheduled += (self.window.len() + early) as u64;
         self.close()
     }
 
     fn end(mut self) -> Scheduled {
         self.release_all();
+        self.start();
         self.hand_over();
         self.close()
     }
@@ -143,6 +162,7 @@ impl Scheduler {
     /// Until when nothing need be done if nothing is read.
     fn longest_wait(&self) -> Duration {
         let wait = match self.window.first() {
+            _ if self.is_waiting_to_start() && self.start.has_begun() => START_LOOK,
             None => LONGEST_WAIT,
             Some(_) if self.is_closed_loop => SILENCE,
             Some(timestamp) => {
@@ -156,9 +176,11 @@ impl Scheduler {
 
     /// Puts a block's requests in order, as far as the window is deep.
     fn take(&mut self, block: &Arc<Block>) {
+        let before = self.scheduled.requests;
         for (record, view) in block.iter().enumerate() {
             if view.header.kind == Kind::Request {
                 self.scheduled.requests += 1;
+                self.newest = self.newest.max(Some(view.header.timestamp));
                 self.window.push(block, record, view.header.timestamp);
                 if let Some(request) = self.window.pop_excess() {
                     self.release(&request);
@@ -167,10 +189,43 @@ impl Scheduler {
                 self.scheduled.responses += 1;
             }
         }
+        if self.is_waiting_to_start() {
+            let requests = (self.scheduled.requests - before) as usize;
+            let mut ahead = self.timeline.clone();
+            if let Some(first) = self.window.first() {
+                ahead.due(first);
+            }
+            let covered = self.newest.map_or(0, |newest| ahead.peek(newest));
+            let read = self.supply.meter.bytes();
+            self.start.add(clock::now(), read, requests, block.bytes().len(), covered);
+        }
+    }
+
+    /// Whether requests wait for the clock, or would.
+    fn is_waiting_to_start(&self) -> bool {
+        self.anchor.is_none() && !self.is_closed_loop
+    }
+
+    fn start_if_it_is_time(&mut self) {
+        if self.is_waiting_to_start() && self.start.is_time(clock::now(), self.supply.meter.bytes()) {
+            self.start();
+            self.release_what_is_due();
+        }
+    }
+
+    /// Starts the clock, and hands over what waits for it.
+    fn start(&mut self) {
+        if self.is_waiting_to_start() && self.start.has_begun() {
+            self.hand_over();
+            self.anchor = Some(clock::now());
+            for (place, batch) in std::mem::take(&mut self.early) {
+                self.put(place, batch);
+            }
+        }
     }
 
     fn release_what_is_due(&mut self) {
-        if self.is_closed_loop {
+        if self.is_closed_loop || self.anchor.is_none() {
             return;
         }
         let now = clock::now();
@@ -195,21 +250,144 @@ impl Scheduler {
         self.turn = (self.turn + 1) % self.batches.len();
     }
 
-    /// Hands over what was released, to the workers of every target.
+    /// Hands over what was released, or has it wait for the clock.
     fn hand_over(&mut self) {
-        for (place, batch) in self.batches.iter_mut().enumerate() {
+        for place in 0..self.batches.len() {
+            let batch = std::mem::take(&mut self.batches[place]);
             if batch.entries.is_empty() {
                 continue;
             }
-            let mut batch = std::mem::take(batch);
-            let anchor = *self.anchor.get_or_insert_with(clock::now);
-            for entry in &mut batch.entries {
-                entry.due = entry.due.saturating_add(anchor);
-            }
-            let batch = Arc::new(batch);
-            for inboxes in &self.targets {
-                inboxes[place].put(Arc::clone(&batch));
+            if self.is_waiting_to_start() {
+                self.early.push((place, batch));
+            } else {
+                self.put(place, batch);
             }
         }
+    }
+
+    /// Hands a batch over to the workers of every target.
+    fn put(&mut self, place: usize, mut batch: Batch) {
+        let anchor = *self.anchor.get_or_insert_with(clock::now);
+        for entry in &mut batch.entries {
+            entry.due = entry.due.saturating_add(anchor);
+        }
+        let batch = Arc::new(batch);
+        for inboxes in &self.targets {
+            inboxes[place].put(Arc::clone(&batch));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Header;
+    use mio::{Poll, Token};
+    use std::sync::mpsc::{Sender, channel, sync_channel};
+    use std::thread::{self, JoinHandle};
+
+    const SECOND: i64 = 1_000_000_000;
+
+    /// A scheduler at work: what it is given, what it hands over, and what it says in the end.
+    struct Work {
+        readings: Sender<Reading>,
+        batches: Receiver<Arc<Batch>>,
+        ending: Ending,
+        thread: JoinHandle<Scheduled>,
+        _poll: Poll,
+    }
+
+    fn work(depth: usize, pace: Pace) -> Work {
+        let poll = Poll::new().unwrap();
+        let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
+        let (inbox, batches) = sync_channel(100);
+        let supply = Supply { is_there: true, ..Supply::default() };
+        let scheduler = Scheduler::new(pace, depth, supply, vec![vec![Inbox { batches: inbox, waker }]]);
+        let (readings, taken) = channel();
+        let ending = Ending::default();
+        let end = ending.clone();
+        let thread = thread::spawn(move || scheduler.run(&taken, &end));
+        Work { readings, batches, ending, thread, _poll: poll }
+    }
+
+    /// Requests at these times.
+    fn block(times: &[i64]) -> Reading {
+        let mut block = Block::new();
+        for timestamp in times {
+            let header = Header { kind: Kind::Request, id: b"1", timestamp: *timestamp, ..Header::default() };
+            block.push(&header, b"GET / HTTP/1.1\r\n\r\n");
+        }
+        Reading::Block(Arc::new(block), Intake::default())
+    }
+
+    fn dues(batches: &Receiver<Arc<Batch>>) -> Vec<u64> {
+        batches
+            .iter()
+            .flat_map(|batch| batch.entries.iter().map(|entry| entry.due).collect::<Vec<_>>())
+            .collect()
+    }
+
+    #[test]
+    fn the_clock_does_not_run_while_the_first_seconds_are_read() {
+        for depth in [0, 2, 100] {
+            let work = work(depth, Pace::default());
+            work.readings.send(block(&[0, SECOND / 10])).unwrap();
+            work.readings.send(block(&[SECOND / 5, SECOND / 4])).unwrap();
+            // A large record may be read for long before it ends.
+            let ended_at = clock::now();
+            work.readings.send(Reading::End(Intake::default())).unwrap();
+            let dues = dues(&work.batches);
+            assert!(dues[0] >= ended_at, "depth {depth}: the first was due before the last was read");
+            let offsets: Vec<u64> = dues.iter().map(|due| due - dues[0]).collect();
+            assert_eq!(offsets, [0, 100_000_000, 200_000_000, 250_000_000], "depth {depth}");
+            assert_eq!(work.thread.join().unwrap().requests, 4);
+        }
+    }
+
+    #[test]
+    fn the_clock_starts_without_the_end_when_enough_was_read() {
+        for depth in [0, 2, 100] {
+            let work = work(depth, Pace::default());
+            work.readings.send(block(&[SECOND, 2 * SECOND])).unwrap();
+            work.readings.send(block(&[3 * SECOND])).unwrap();
+            let first = work.batches.recv().unwrap().entries[0].due;
+            let later = clock::now();
+            work.readings.send(Reading::End(Intake::default())).unwrap();
+            let last = dues(&work.batches).last().copied();
+            assert_eq!(last.map(|last| last - first), Some(2_000_000_000), "depth {depth}");
+            assert!(first <= later, "depth {depth}");
+        }
+    }
+
+    #[test]
+    fn without_a_schedule_nothing_waits_for_a_clock() {
+        let work = work(0, Pace { no_wait: true, ..Pace::default() });
+        work.readings.send(block(&[0])).unwrap();
+        assert_eq!(work.batches.recv().unwrap().entries.len(), 1);
+        drop(work.readings);
+        work.thread.join().unwrap();
+    }
+
+    #[test]
+    fn what_waits_for_the_clock_is_counted_when_the_replay_ends_before() {
+        let work = work(1, Pace::default());
+        work.readings.send(block(&[0, 1, 2])).unwrap();
+        work.readings.send(block(&[3])).unwrap();
+        work.ending.stop.sending.store(true, std::sync::atomic::Ordering::Relaxed);
+        let scheduled = work.thread.join().unwrap();
+        assert_eq!(scheduled.unscheduled, scheduled.requests);
+        assert_eq!(work.batches.try_iter().count(), 0);
+    }
+
+    #[test]
+    fn the_next_round_goes_on_with_the_clock_of_the_first() {
+        let work = work(100, Pace::default());
+        work.readings.send(block(&[0, SECOND])).unwrap();
+        work.readings.send(Reading::Round).unwrap();
+        work.readings.send(block(&[0, SECOND])).unwrap();
+        work.readings.send(Reading::End(Intake::default())).unwrap();
+        let dues = dues(&work.batches);
+        let offsets: Vec<u64> = dues.iter().map(|due| (due - dues[0]) / 1_000_000_000).collect();
+        assert_eq!(offsets, [0, 1, 2, 3]);
     }
 }

@@ -33,7 +33,7 @@ use crate::record::Block;
 
 /// How long before its last request is due the next batch is taken. Reading a large record takes long, and
 /// what follows it must have been read when it is due.
-const AHEAD: u64 = 2_000_000_000;
+pub(super) const AHEAD: u64 = 2_000_000_000;
 
 /// Bytes read at once.
 const READ_SIZE: usize = 64 << 10;

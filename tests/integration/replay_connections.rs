@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use gor_tools::pace::{Pace, Speed};
 use gor_tools::record::{Options, Reader, Source};
-use gor_tools::replay::{self, Settings, Stop, Target, WhenSlow};
+use gor_tools::replay::{self, Settings, Stop, Supply, Target, WhenSlow};
 
 use crate::support::origin::{Answer, Origin};
 use crate::support::replayer::{MILLISECOND, OK, assert_exit, assert_says, gets, good, record, replay};
@@ -177,6 +177,7 @@ fn replay_to(addresses: Vec<SocketAddr>) -> replay::Tally {
         echo: false,
         when_slow: WhenSlow::Drop,
         workers: None,
+        supply: Supply::default(),
     };
     let target: Target = "some.example".parse().expect("a target");
     let input = gets(&[(0, "/1"), (1, "/2")]);
