@@ -73,7 +73,10 @@ pub struct Args {
     #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with = "read", help_heading = "Input")]
     pub ignore_interface: Vec<String>,
 
-    /// Size of the kernel's packet buffer, from 2mb to 2gb; with --bpf or libpcap, each interface that is named has its own.
+    /// Size of the kernel's packet buffer, from 2mb to 2gb.
+    ///
+    /// With --bpf or --engine libpcap each interface that is named has its own, and they are emptied in turn: a
+    /// response that leaves by another interface than its request came in on may be recorded without it.
     #[arg(long, value_name = "SIZE", default_value = "64mb", value_parser = buffer_size, conflicts_with = "read", help_heading = "Input")]
     pub buffer_size: u64,
 

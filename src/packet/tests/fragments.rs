@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::super::{Decoded, Decoder, Fault, FragmentLimits, Layer, LinkType, MAX_ISLANDS, Packet, Rule};
+use super::super::{
+    Decoded, Decoder, Fault, FragmentLimits, Layer, LinkType, MAX_ISLANDS, Packet, Rule, Selection,
+};
 use super::support::{ethernet, ipv4_of, ipv6_of, join, tcp};
 
 fn ipv4_fragment(id: u8, offset: usize, more: bool, bytes: &[u8]) -> Vec<u8> {
@@ -178,4 +180,22 @@ fn fragments_that_lie_are_malformed() {
         assert_eq!(push(&mut decoder, bytes, 0), fault(*rule), "{name}");
     }
     assert_reconciles(&decoder);
+}
+
+#[test]
+fn what_is_put_together_is_in_the_networks_of_its_fragments() {
+    let whole = tcp(b"GET / HTTP/1.1\r\n\r\n");
+    let pieces = [ipv4_fragment(1, 0, true, &whole[..24]), ipv4_fragment(1, 24, false, &whole[24..])];
+    let frames = pieces.map(|piece| ethernet(0x8100, &join(&[&[0, 5, 8, 0], &piece])));
+    for (vlans, is_selected) in [(vec![], true), (vec![5], true), (vec![6, 5], true), (vec![6], false)] {
+        let selection = Selection { vlans, ..Selection::default() };
+        let mut decoder = Decoder::default().selecting(selection.clone());
+        let mut decode = |bytes: &[u8]| {
+            let wire_length = bytes.len() as u32;
+            let found = decoder.decode(&Packet { link: LinkType::ETHERNET, time: 1, wire_length, bytes });
+            (matches!(found, Decoded::Tcp(_)), found == Decoded::OtherNetwork)
+        };
+        assert_eq!(decode(&frames[0]), (false, false), "{selection:?}");
+        assert_eq!(decode(&frames[1]), (is_selected, !is_selected), "{selection:?}");
+    }
 }
