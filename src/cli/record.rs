@@ -103,7 +103,8 @@ pub struct Args {
     /// It comes in addition to ADDRESS, and needs the library libpcap. It is applied in the kernel, and with -r to
     /// each packet of the files. VLANs are as in tcpdump: in files an expression without `vlan` matches only
     /// frames without a tag; live it also matches frames whose tag the kernel took off, and `vlan` needs
-    /// the interface to be named. Later fragments of IP packets have no ports to match.
+    /// the interface to be named. Packets in tunnels, and later fragments of IP packets, have no ports that it could
+    /// match: they are left out where it asks for one.
     #[arg(long, value_name = "EXPR", help_heading = "Input")]
     pub bpf: Option<String>,
 
