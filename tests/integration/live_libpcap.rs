@@ -92,11 +92,8 @@ fn both_engines_record_the_same() {
             assert_eq!(number(&recording.stats, "/packets/dropped"), 0, "{addresses:?}");
             ledgers.push(recording.stats);
         }
-        // What is seen twice on a loopback interface counts once, so that only TCP itself repeats some bytes.
-        let [repeated, payload] =
-            ["/segments/repeated", "/segments/payload"].map(|count| number(&ledgers[0], count));
-        assert!(repeated < payload / 100, "{addresses:?}: {repeated} of {payload}");
-        for count in ["/packets/segments", "/segments/payload", "/segments/repeated"] {
+        // What is seen twice on a loopback interface counts once with both; TCP itself may repeat some bytes.
+        for count in ["/segments/payload", "/segments/repeated"] {
             assert_eq!(number(&ledgers[0], count), number(&ledgers[1], count), "{addresses:?} {count}");
         }
     }
