@@ -122,6 +122,7 @@ fn a_request_fails_when_the_next_connection_begins_with_an_answer_too() {
     worker.dispatch();
     let _first = accept_and_say(&listener, OK, &worker.connections[0]);
     worker.attend(0);
+    assert_eq!(worker.connections[0].phase, Phase::Connecting, "it goes elsewhere");
     let _second = accept_and_say(&listener, OK, &worker.connections[0]);
     worker.attend(0);
     assert_eq!(worker.connections[0].phase, Phase::Vacant);
@@ -185,6 +186,7 @@ fn what_came_on_an_idle_connection_is_not_taken_for_the_next_answer() {
         say(&mut first, late, &worker.connections[0]);
         give(&mut worker, method, 1);
         worker.dispatch();
+        assert_eq!(worker.connections[0].phase, Phase::Connecting, "{method}: a new connection");
         let mut second = listener.accept().unwrap().0;
         worker.attend(0);
         assert!(!receive(&mut second).is_empty(), "{method}");
