@@ -1,10 +1,11 @@
 //! What became of every packet, byte and message of a capture, in sums that come out even.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
+use derive_more::AddAssign;
 use serde::Serialize;
 
+use crate::observe::Counts;
 use crate::packet::LinkType;
 use crate::tcp::Counters;
 
@@ -46,12 +47,12 @@ impl fmt::Display for Loss {
 }
 
 /// Packets read, each in one of the other counts.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+#[derive(AddAssign, Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Packets {
     /// All of them.
     pub read: u64,
     /// Of link types that are not looked into, by type.
-    pub unknown_link: BTreeMap<LinkType, u64>,
+    pub unknown_link: Counts<LinkType>,
     /// No IP in them.
     pub not_ip: u64,
     /// IP, but not TCP.
@@ -81,7 +82,7 @@ pub struct Packets {
 impl Packets {
     /// Of link types that are not looked into.
     pub fn unknown_link(&self) -> u64 {
-        self.unknown_link.values().sum()
+        self.unknown_link.sum()
     }
 
     /// TCP that was left out by option.
@@ -91,7 +92,7 @@ impl Packets {
 }
 
 /// Bytes of TCP streams, put in order, each in one of the other counts.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+#[derive(AddAssign, Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Bytes {
     /// All of them.
     pub delivered: u64,
@@ -118,7 +119,7 @@ pub struct Bytes {
 }
 
 /// Messages of one kind, each begun one in one of the other counts.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+#[derive(AddAssign, Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Messages {
     /// All whose first byte was seen.
     pub begun: u64,
@@ -133,7 +134,7 @@ pub struct Messages {
     /// 1xx responses.
     pub interim: u64,
     /// Not written, by reason.
-    pub lost: BTreeMap<Loss, u64>,
+    pub lost: Counts<Loss>,
     /// Of all, those whose length is told in two ways that differ.
     pub suspicious: u64,
 }
@@ -141,7 +142,7 @@ pub struct Messages {
 impl Messages {
     /// Not written, whatever the reason.
     pub fn lost(&self) -> u64 {
-        self.lost.values().sum()
+        self.lost.sum()
     }
 
     fn is_even(&self) -> bool {
@@ -152,7 +153,7 @@ impl Messages {
 }
 
 /// Connections seen, each in one of the other counts but the last two.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+#[derive(AddAssign, Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Connections {
     /// All of them; one that takes the endpoints of another counts for itself.
     pub seen: u64,
@@ -167,15 +168,15 @@ pub struct Connections {
     /// Of clients that are left out by option, as far as that was not known before their first segment.
     pub other_clients: u64,
     /// That spoke something else, by name.
-    pub other: BTreeMap<&'static str, u64>,
+    pub other: Counts<&'static str>,
     /// Of all, those that were forgotten while they lasted, as there were too many.
     pub forgotten: u64,
     /// How many were met at each address to record at.
-    pub at: BTreeMap<String, u64>,
+    pub at: Counts<String>,
 }
 
 /// The books of one capture.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+#[derive(AddAssign, Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Ledger {
     /// Packets read.
     pub packets: Packets,
@@ -200,7 +201,7 @@ pub struct Ledger {
 }
 
 /// Messages recorded that were dropped before the output, as their queue was full.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+#[derive(AddAssign, Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Unwritten {
     /// Requests.
     pub requests: u64,
@@ -209,7 +210,7 @@ pub struct Unwritten {
 }
 
 /// What became of the payload bytes before they were a stream.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+#[derive(AddAssign, Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Segments {
     /// Payload bytes of all segments.
     pub payload: u64,
@@ -298,7 +299,7 @@ impl Ledger {
                         + self.connections.binary
                         + self.connections.silent
                         + self.connections.other_clients
-                        + self.connections.other.values().sum::<u64>(),
+                        + self.connections.other.sum(),
             ),
         ];
         sums.into_iter().filter(|(_, is_even)| !is_even).map(|(name, _)| name).collect()

@@ -1,7 +1,6 @@
 //! Records of what is on the network now, until it is told to end.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -9,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::{Address, Ledger, Options, Ports, Recorder, Servers};
 use crate::packet::Packet;
 use crate::packet::live::{self, Engine, Interfaces, Tap, Wire};
-use crate::record::{Block, Intake};
+use crate::record::Block;
 use crate::{Error, Result};
 
 /// Addresses of this machine are looked up so often.
@@ -34,26 +33,23 @@ pub struct Watch {
     pub ignored: Vec<String>,
 }
 
-/// What is recorded from the network.
+/// What one thread records from the network: all, or a share of the connections.
 ///
 /// The clock is packet time; while no packet comes, the system's clock stands
 /// in for it, far enough back that no packet still under way is before it.
-pub struct Live {
+pub(super) struct Live {
+    setup: Setup,
     wire: Wire,
     recorder: Recorder,
-    watch: Watch,
-    addresses: Vec<Address>,
     own: Servers,
-    /// Indices of interfaces whose packets are not looked at.
-    ignored: BTreeSet<u32>,
     /// Indices of interfaces that take in everything.
     promiscuous: BTreeSet<u32>,
     looked_up: Instant,
-    is_stopping: Arc<AtomicBool>,
     ending: Ending,
-    intake: Intake,
     /// The time of the latest packet, if there was one when it was last looked.
     latest: Option<i64>,
+    /// No packet before this time will come.
+    passed: i64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -67,9 +63,23 @@ enum Ending {
     Done,
 }
 
-impl Live {
-    /// Begins to record, at `options.addresses`.
-    pub fn open(mut options: Options, watch: Watch, is_stopping: Arc<AtomicBool>) -> Result<Self> {
+/// What a recording of the network begins with.
+#[derive(Clone)]
+pub(super) struct Setup {
+    options: Options,
+    watch: Watch,
+    interfaces: Interfaces,
+    ignored: BTreeSet<u32>,
+    is_stopping: Arc<AtomicBool>,
+}
+
+impl Setup {
+    /// Finds the interfaces; what is to be captured there.
+    pub(super) fn new(
+        mut options: Options,
+        watch: Watch,
+        is_stopping: Arc<AtomicBool>,
+    ) -> Result<(Self, Vec<Tap>)> {
         let interfaces = Interfaces::read()?;
         for address in &mut options.addresses {
             let Some((name, _)) = address.interface() else { continue };
@@ -84,54 +94,65 @@ impl Live {
                 return Err(Error::Usage(fault));
             }
         }
-        let addresses = options.addresses.clone();
-        let taps = taps(&addresses, &options.selection.vxlan_ports, &ignored, &watch.wire)?;
-        let wire = Wire::open(taps, &watch.wire)?;
+        let taps = taps(&options.addresses, &options.selection.vxlan_ports, &ignored, &watch.wire)?;
+        Ok((Setup { options, watch, interfaces, ignored, is_stopping }, taps))
+    }
+
+    /// Whose traffic is recorded, in one line.
+    pub(super) fn scope(&self) -> String {
+        let own = if self.means_any_host() { Servers::Any } else { self.own() };
+        scope(&self.options.addresses, &own, &self.watch)
+    }
+
+    fn own(&self) -> Servers {
+        Servers::At(self.interfaces.addresses.clone())
+    }
+
+    fn means_any_host(&self) -> bool {
+        self.watch.has_any_host || self.watch.is_promiscuous
+    }
+
+    /// Begins to record what was captured.
+    pub(super) fn begin(self, wire: Wire) -> Result<Live> {
         let mut live = Live {
             wire,
-            recorder: Recorder::new(options),
-            watch,
-            addresses,
+            recorder: Recorder::new(self.options.clone()),
             own: Servers::Any,
-            ignored,
             promiscuous: BTreeSet::new(),
             looked_up: Instant::now(),
-            is_stopping,
             ending: Ending::No,
-            intake: Intake::default(),
             latest: None,
+            passed: i64::MIN,
+            setup: self,
         };
         if live.is_wide() {
-            let slow = live.watch.wire.buffer_timeout.as_nanos().saturating_mul(64);
+            let slow = live.setup.watch.wire.buffer_timeout.as_nanos().saturating_mul(64);
             let window = i64::try_from(slow).unwrap_or(i64::MAX).max(LEAST_REMEMBERED);
             live.recorder.notice_echoes(window);
         }
-        live.serve(interfaces)?;
+        live.serve()?;
         Ok(live)
     }
+}
 
+impl Live {
     /// The books of the capture so far.
-    pub fn ledger(&mut self) -> Result<Ledger> {
+    pub(super) fn ledger(&mut self) -> Result<Ledger> {
         let mut ledger = self.recorder.ledger();
         ledger.packets.dropped = self.wire.dropped()?;
         Ok(ledger)
     }
 
-    /// Whose traffic it records, in one line.
-    pub fn scope(&self) -> impl fmt::Display {
-        scope(&self.addresses, &self.own, &self.watch)
-    }
-
     /// What is not as it was asked for, though it records.
-    pub fn warnings(&self) -> &[String] {
+    pub(super) fn warnings(&self) -> &[String] {
         self.wire.warnings()
     }
 
     /// What the user should know at once, when there is something.
-    pub fn warning(&mut self) -> Option<String> {
+    pub(super) fn warning(&mut self) -> Option<String> {
         let echo = self.recorder.echo()?;
         let own = echo.client.ip();
-        let instead = match (self.watch.is_promiscuous, self.watch.has_any_host) {
+        let instead = match (self.setup.watch.is_promiscuous, self.setup.watch.has_any_host) {
             (true, _) => "leave out --promisc or ",
             (false, true) => "leave out --any-host or ",
             (false, false) => "",
@@ -143,22 +164,18 @@ impl Live {
         ))
     }
 
-    fn means_any_host(&self) -> bool {
-        self.watch.has_any_host || self.watch.is_promiscuous
-    }
-
     /// Whether servers of other machines are recorded at, to which a replay may go.
     fn is_wide(&self) -> bool {
-        self.means_any_host() || self.addresses.iter().any(Address::has_host)
+        self.setup.means_any_host() || self.setup.options.addresses.iter().any(Address::has_host)
     }
 
-    fn serve(&mut self, interfaces: Interfaces) -> Result<()> {
-        if self.watch.is_promiscuous {
-            self.widen(&interfaces)?;
+    fn serve(&mut self) -> Result<()> {
+        if self.setup.watch.is_promiscuous {
+            self.widen()?;
         }
-        let own = Servers::At(interfaces.addresses);
+        let own = self.setup.own();
         self.recorder.own(&own);
-        if !self.means_any_host() && own != self.own {
+        if !self.setup.means_any_host() && own != self.own {
             self.recorder.serve(own.clone());
             self.own = own;
         }
@@ -166,10 +183,12 @@ impl Live {
     }
 
     /// Has the interfaces that are named, or else all that are up, take in what is for other machines.
-    fn widen(&mut self, interfaces: &Interfaces) -> Result<()> {
-        let named: Option<Vec<_>> = self.addresses.iter().map(Address::interface).collect();
-        let index = |name: &str| live::index_of(name).filter(|index| !self.ignored.contains(index));
-        let up = || interfaces.up.iter().filter_map(|name| Some((name.as_str(), index(name)?))).collect();
+    fn widen(&mut self) -> Result<()> {
+        let named: Option<Vec<_>> = self.setup.options.addresses.iter().map(Address::interface).collect();
+        let index = |name: &str| live::index_of(name).filter(|index| !self.setup.ignored.contains(index));
+        let up = || {
+            self.setup.interfaces.up.iter().filter_map(|name| Some((name.as_str(), index(name)?))).collect()
+        };
         let wanted: Vec<(&str, u32)> = named.unwrap_or_else(up);
         for (name, index) in wanted {
             if !self.promiscuous.contains(&index) {
@@ -184,52 +203,47 @@ impl Live {
     fn look_up(&mut self) -> Result<()> {
         if self.looked_up.elapsed() >= LOOK_UP {
             self.looked_up = Instant::now();
-            for (name, index) in self.addresses.iter().filter_map(Address::interface) {
+            for (name, index) in self.setup.options.addresses.iter().filter_map(Address::interface) {
                 if live::index_of(name) != Some(index) {
                     // Of several that share a buffer none is missed by the kernel.
                     self.wire.fail(Error::Invalid("the interface is gone".into()).at(name));
                 }
             }
             // One that was taken away and made again has another index.
-            self.ignored.extend(self.watch.ignored.iter().filter_map(|name| live::index_of(name)));
-            self.serve(Interfaces::read()?)?;
+            self.setup
+                .ignored
+                .extend(self.setup.watch.ignored.iter().filter_map(|name| live::index_of(name)));
+            self.setup.interfaces = Interfaces::read()?;
+            self.serve()?;
         }
         Ok(())
     }
 
-    /// Takes the records that packets have completed, and waits for packets if there are none: at most for
-    /// [`live::Options::buffer_timeout`]. False: it has ended. The block may be empty meanwhile.
-    ///
-    /// An error ends it too. The block then holds what was seen just before, and the next call gives what was
-    /// under way.
-    pub fn poll(&mut self, block: &mut Block) -> Result<bool> {
-        block.clear();
+    /// As [`Network::poll`](super::Network::poll), but adds to the block.
+    pub(super) fn poll(&mut self, block: &mut Block) -> Result<bool> {
         let polled = self.take(block);
         if polled.is_err() {
             self.ending = Ending::Drained;
         }
-        block.continue_after(self.intake.records, self.intake.bytes);
-        self.intake.records += block.len() as u64;
-        self.intake.bytes += block.bytes().len() as u64;
         polled
     }
 
     /// How long ago the latest packet looked at was seen by the kernel, if more may wait; else nothing.
-    pub fn lag(&self) -> Duration {
+    pub(super) fn lag(&self) -> Duration {
         self.latest.map_or(Duration::ZERO, |latest| {
             Duration::from_nanos(now(Duration::ZERO).saturating_sub(latest) as u64)
         })
     }
 
-    /// What was recorded so far.
-    pub fn intake(&self) -> Intake {
-        self.intake
+    /// What comes is of packets after this time: nanoseconds since the Unix epoch.
+    pub(super) fn passed(&self) -> i64 {
+        self.passed
     }
 
     fn take(&mut self, block: &mut Block) -> Result<bool> {
         // A packet is in the ring at most so long before its block is handed out.
-        let delay = self.watch.wire.buffer_timeout * 2;
-        if matches!(self.ending, Ending::No) && self.is_stopping.load(Ordering::Relaxed) {
+        let delay = self.setup.watch.wire.buffer_timeout * 2;
+        if matches!(self.ending, Ending::No) && self.setup.is_stopping.load(Ordering::Relaxed) {
             self.wire.close()?;
             self.ending = Ending::Since(Instant::now());
         }
@@ -243,23 +257,26 @@ impl Live {
             Ending::No | Ending::Since(_) => {}
         }
         self.look_up()?;
-        let Live { wire, recorder, latest, ignored, .. } = self;
+        let Live { wire, recorder, latest, setup, .. } = self;
         let each = |interface, packet: &Packet<'_>| {
             *latest = Some(packet.time);
-            if !ignored.contains(&interface) {
+            if !setup.ignored.contains(&interface) {
                 recorder.packet_on(interface, packet, block);
             }
         };
         if wire.read(each)? {
+            self.passed = self.passed.max(latest.unwrap_or(i64::MIN));
             return Ok(true);
         }
         self.latest = None;
         match self.ending {
             Ending::Since(stopped) if stopped.elapsed() >= delay => self.ending = Ending::Drained,
             _ => {
-                self.recorder.pass(now(delay), block);
+                let passed = now(delay);
+                self.passed = self.passed.max(passed);
+                self.recorder.pass(passed, block);
                 if block.is_empty() {
-                    self.wire.wait(self.watch.wire.buffer_timeout)?;
+                    self.wire.wait(self.setup.watch.wire.buffer_timeout)?;
                 }
             }
         }

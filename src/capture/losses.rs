@@ -1,9 +1,9 @@
 //! What the recording lacks, in one line.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use super::ledger::{Ledger, Messages};
+use crate::observe::Counts;
 
 /// Link types, and addresses, that are named; of others only the number is told.
 const MAX_NAMED: usize = 8;
@@ -32,7 +32,7 @@ impl Ledger {
         self.lost_messages(&mut parts, limit);
         self.lost_bytes(&mut parts);
         self.unwritten(&mut parts);
-        let unseen: u64 = self.connections.other.values().sum();
+        let unseen: u64 = self.connections.other.sum();
         if unseen > 0 && !is_quiet {
             let what = count(unseen, "connection", "connections");
             parts.push(format!("{what} seen and not decoded ({})", by_name(&self.connections.other)));
@@ -177,7 +177,7 @@ fn count(number: u64, one: &str, many: &str) -> String {
 }
 
 /// `TLS 3, SSH 1`.
-fn by_name<K: fmt::Display>(counts: &BTreeMap<K, u64>) -> String {
+fn by_name<K: fmt::Display + Ord>(counts: &Counts<K>) -> String {
     let parts: Vec<_> = counts.iter().map(|(name, number)| format!("{name} {number}")).collect();
     parts.join(", ")
 }

@@ -85,7 +85,7 @@ impl Collector for Snapshot {
         )?;
         let dropped = [unwritten.requests, unwritten.responses];
         for ((kind, messages), dropped) in both.into_iter().zip(dropped) {
-            for (loss, number) in &messages.lost {
+            for (loss, number) in messages.lost.iter() {
                 one_of(&mut family, &[("kind", kind), ("reason", &loss.to_string())], *number)?;
             }
             let marked =

@@ -14,6 +14,7 @@
 mod address;
 mod binary;
 mod connection;
+mod crew;
 mod decide;
 mod dialogue;
 mod echoes;
@@ -23,6 +24,7 @@ mod ledger;
 mod live;
 mod losses;
 mod metrics;
+mod network;
 mod pairing;
 mod ports;
 mod quic;
@@ -35,8 +37,9 @@ mod subnet;
 
 pub use address::Address;
 pub use ledger::{Bytes, Connections, Ledger, Loss, Messages, Packets, Segments, Unwritten};
-pub use live::{Live, Watch};
+pub use live::Watch;
 pub use metrics::Snapshot;
+pub use network::Network;
 pub use ports::Ports;
 pub use recorder::Recorder;
 pub use servers::Servers;

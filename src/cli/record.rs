@@ -80,6 +80,12 @@ pub struct Args {
     #[arg(long, value_name = "SIZE", default_value = "64mb", value_parser = buffer_size, conflicts_with = "read", help_heading = "Input")]
     pub buffer_size: u64,
 
+    /// Capture with N threads, each of which gets whole connections, and a buffer of its own.
+    ///
+    /// Records come out in the order in which their messages were complete, up to 200ms later than with one thread.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = threads, conflicts_with = "read", help_heading = "Input")]
+    pub threads: usize,
+
     /// Take packets out of the buffer at least this often, from 1ms to 10s.
     #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = buffer_timeout, conflicts_with = "read", help_heading = "Input")]
     pub buffer_timeout: Duration,
@@ -303,6 +309,9 @@ impl Args {
             Some(Engine::AfPacket | Engine::Libpcap | Engine::RawSocket) if !self.is_live() => {
                 "with -r nothing is captured from the network: leave out --engine, or -r"
             }
+            Some(Engine::Libpcap) if self.threads > 1 => {
+                "--threads is for --engine af_packet; libpcap has one"
+            }
             Some(Engine::Libpcap) => return Ok(()),
             _ if self.monitor => "--monitor needs --engine libpcap",
             _ if self.timestamp_source.is_some() => "--timestamp-source needs --engine libpcap",
@@ -380,6 +389,14 @@ impl TimestampSource {
             TimestampSource::AdapterUnsynced => wire::TimestampSource::AdapterUnsynced,
         }
     }
+}
+
+/// As many sockets as the kernel lets share packets.
+fn threads(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|number| (1..=256).contains(number))
+        .ok_or("a number of threads is from 1 to 256".into())
 }
 
 fn buffer_size(text: &str) -> Result<u64, String> {

@@ -1,12 +1,14 @@
 //! What a run tells of itself: counters that reconcile, progress, histograms.
 
 mod advance;
+mod counts;
 mod durations;
 mod ledger;
 mod meter;
 mod metrics;
 mod progress;
 
+pub use counts::Counts;
 pub use durations::{Durations, Span};
 pub use ledger::Ledger;
 pub use meter::Meter;

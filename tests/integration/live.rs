@@ -307,6 +307,35 @@ fn every_exchange_is_recorded_once_with_its_response() {
     }
 }
 
+/// Connections are shared between the threads; what they record is merged by time.
+#[test]
+fn several_threads_record_what_one_does() {
+    let Some(network) = Network::new() else { return };
+    let _served = Network::serve(&network.here);
+    for args in [&[":8080"][..], &["cable:8080", "lo:8080"]] {
+        let recorder = Recorder::start(&network.here, &[args, &["--responses", "--threads", "3"]].concat());
+        let mut expected = Vec::new();
+        for connection in 0..20 {
+            let paths: Vec<_> = [0, 1000, 70_000].map(|length| format!("/{connection}/{length}")).into();
+            let (space, host) = match connection % 3 {
+                0 => (&network.here, "127.0.0.1"),
+                1 => (&network.there, HERE[0]),
+                _ => (&network.there, HERE[1]),
+            };
+            Network::get(space, host, &paths);
+            expected.extend(paths.into_iter().map(|path| {
+                let body = body(&path);
+                (path, Some(body))
+            }));
+        }
+        let recording = recorder.end();
+        assert!(exchanges(&recording) == expected, "{args:?}\n{:?}", recording.summary());
+        assert_reconciles(&recording, "threads");
+        assert_eq!(number(&recording.stats, "/connections/http"), 20, "{args:?}");
+        assert_eq!(number(&recording.stats, "/packets/dropped"), 0, "{args:?}");
+    }
+}
+
 #[test]
 fn servers_are_this_machines_unless_others_are_asked_for() {
     let Some(network) = Network::new() else { return };
@@ -530,6 +559,7 @@ fn what_cannot_be_recorded_at_is_said_with_what_can() {
         (&[":80", "--vlan", "4095"], "4095 is not in 1..=4094"),
         (&[":80", "--vxlan-vni", "16777216"], "a VNI is a number from 0 to 16777215"),
         (&[":80", "--buffer-size", "1mb"], "the buffer is from 2mb to 2gb"),
+        (&[":80", "--threads", "0"], "a number of threads is from 1 to 256"),
         (&[":80", "--buffer-timeout", "0s"], "this is a time from 1ms to 10s"),
     ];
     for (args, said) in cases {

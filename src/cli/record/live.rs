@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use super::Args;
-use crate::capture::{Ledger, Live, Messages, Snapshot, Unwritten};
+use crate::capture::{Ledger, Messages, Network, Snapshot, Unwritten};
 use crate::cli::{Exit, note, signals};
 use crate::endpoint::{self, Dropped, Queue};
 use crate::observe;
@@ -22,7 +22,7 @@ const METRICS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Records until it is told to stop, and tells what became of everything.
 pub fn run(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<(Ledger, Exit)> {
-    let mut live = Live::open(args.capture_options(), args.watch(), Arc::clone(stop))?;
+    let mut network = Network::open(args.capture_options(), &args.watch(), args.threads, stop)?;
     let mut write = args.output.write_options(&[]);
     write.reports.extend(args.stats_json.as_deref());
     let sink = endpoint::create(&args.output.output, &write)?;
@@ -33,16 +33,16 @@ pub fn run(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<(Ledger, Exit)
         signals::stop_after(time, stop)?;
     }
     if !args.verbosity.quiet {
-        note(live.scope());
+        note(network.scope());
     }
-    for warning in live.warnings() {
+    for warning in network.warnings() {
         note(warning);
     }
     let mut exit = Exit::Done;
     let mut is_slow = false;
     let mut block = Block::new();
     loop {
-        match live.poll(&mut block) {
+        match network.poll(&mut block) {
             Ok(true) => {}
             Ok(false) => break,
             Err(error) => {
@@ -50,7 +50,7 @@ pub fn run(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<(Ledger, Exit)
                 exit = Exit::Lost;
             }
         }
-        if let Some(warning) = live.warning() {
+        if let Some(warning) = network.warning() {
             note(warning);
         }
         if !block.is_empty() {
@@ -60,11 +60,11 @@ pub fn run(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<(Ledger, Exit)
             note("the output is too slow; exchanges are dropped from now on, as long as it is");
         }
         if reports.are_due() {
-            reports.make(snapshot(&mut live, &queue)?);
+            reports.make(snapshot(&mut network, &queue)?);
         }
     }
     let dropped = queue.finish()?;
-    let ledger = Ledger { unwritten: unwritten(dropped), ..live.ledger()? };
+    let ledger = Ledger { unwritten: unwritten(dropped), ..network.ledger()? };
     if ledger.packets.read == 0 && !args.verbosity.quiet {
         note("no packets were seen");
     }
@@ -78,12 +78,12 @@ fn unwritten(dropped: Dropped) -> Unwritten {
     Unwritten { requests: dropped.requests, responses: dropped.responses }
 }
 
-fn snapshot(live: &mut Live, queue: &Queue) -> crate::Result<Snapshot> {
+fn snapshot(network: &mut Network, queue: &Queue) -> crate::Result<Snapshot> {
     Ok(Snapshot {
-        ledger: Ledger { unwritten: unwritten(queue.dropped()), ..live.ledger()? },
+        ledger: Ledger { unwritten: unwritten(queue.dropped()), ..network.ledger()? },
         queued: queue.waiting(),
-        output: live.intake().bytes,
-        lag: live.lag().as_secs_f64(),
+        output: network.intake().bytes,
+        lag: network.lag().as_secs_f64(),
     })
 }
 

@@ -10,6 +10,7 @@
 mod block;
 mod compose;
 mod expression;
+mod fanout;
 mod filter;
 mod interfaces;
 mod libpcap;
@@ -31,7 +32,7 @@ pub use interfaces::{Interfaces, index_of};
 use super::Packet;
 use crate::error::{Error, Result};
 use pcap::Pcap;
-use ring::{BLOCK, Promiscuity, Ring};
+use ring::{BLOCK, NOTHING, Promiscuity, Ring};
 
 /// Sizes that a ring may have, in bytes: two blocks, and what the kernel can count.
 pub const BUFFER_SIZE: RangeInclusive<u64> = 2 << 20..=2 << 30;
@@ -140,19 +141,11 @@ impl fmt::Debug for Wire {
 impl Wire {
     /// Begins to capture.
     pub fn open(taps: Vec<Tap>, options: &Options) -> Result<Self> {
+        let mut wire = Wire::without_lines(options);
         let expression = options.bpf.as_deref().map(Expression::new).transpose()?;
         let library = match options.engine {
             Engine::AfPacket => None,
             Engine::Libpcap { .. } => Some(expression::load("--engine libpcap")?),
-        };
-        let mut wire = Wire {
-            lines: Vec::new(),
-            turn: 0,
-            dropped: 0,
-            promiscuity: None,
-            warnings: Vec::new(),
-            fault: None,
-            delay: options.buffer_timeout * 2,
         };
         for tap in taps {
             let line = if let Some(library) = &library {
@@ -160,11 +153,30 @@ impl Wire {
                 wire.warnings.extend(warning);
                 Line::Pcap(pcap)
             } else {
-                Line::Ring(open_ring(&tap, options, expression.as_ref())?)
+                let program = program(&tap, expression.as_ref())?;
+                Line::Ring(open_ring(&tap, options, &program, expression.is_some())?)
             };
             wire.lines.push((tap, line));
         }
         Ok(wire)
+    }
+
+    /// Captures a share of the connections.
+    pub fn of(share: Share, options: &Options) -> Self {
+        let lines = share.0.into_iter().map(|(tap, ring)| (tap, Line::Ring(ring))).collect();
+        Wire { lines, ..Wire::without_lines(options) }
+    }
+
+    fn without_lines(options: &Options) -> Self {
+        Wire {
+            lines: Vec::new(),
+            turn: 0,
+            dropped: 0,
+            promiscuity: None,
+            warnings: Vec::new(),
+            fault: None,
+            delay: options.buffer_timeout * 2,
+        }
     }
 
     /// What is not as it was asked for, though it captures.
@@ -262,22 +274,60 @@ impl Wire {
     }
 }
 
-fn open_ring(tap: &Tap, options: &Options, expression: Option<&Expression>) -> Result<Ring> {
-    let blocks = (options.buffer_size / BLOCK as u64).max(2) as usize;
-    let (name, index) =
-        tap.interface.as_ref().map_or((None, 0), |(name, index)| (Some(name.as_str()), *index));
+/// The packets of some connections, all of them whole: buffers that the kernel fills.
+pub struct Share(Vec<(Tap, Ring)>);
+
+impl Share {
+    /// Begins to capture with [`Engine::AfPacket`], in several shares. Each has buffers of its own.
+    pub fn open(taps: &[Tap], options: &Options, number: usize) -> Result<Vec<Self>> {
+        let expression = options.bpf.as_deref().map(Expression::new).transpose()?;
+        let mut shares: Vec<_> = (0..number).map(|_| Share(Vec::new())).collect();
+        for tap in taps {
+            let program = program(tap, expression.as_ref())?;
+            let mut group = None;
+            for share in &mut shares {
+                let ring = open_ring(tap, options, &NOTHING, false)?;
+                group = Some(ring.share(group).map_err(|error| explain(error, tap, options))?);
+                share.0.push((tap.clone(), ring));
+            }
+            // No packet goes to a ring before its group is complete, and with it the choice of the ring.
+            for (tap, ring) in shares.iter().filter_map(|share| share.0.last()) {
+                let admitted = ring.admit(&program);
+                admitted.map_err(|error| explain_filter(error, tap, options, expression.is_some()))?;
+            }
+        }
+        Ok(shares)
+    }
+}
+
+/// What a tap's packets must pass in the kernel.
+fn program(tap: &Tap, expression: Option<&Expression>) -> Result<Vec<libc::sock_filter>> {
+    let name = tap.interface.as_ref().map(|(name, _)| name.as_str());
     let ours = filter(tap);
-    let program = match expression {
-        Some(expression) => expression.before(name, &ours)?,
-        None => ours,
-    };
-    Ring::open(index, &program, blocks, options.buffer_timeout).map_err(|error| match error.raw_os_error() {
-        Some(libc::EINVAL) if expression.is_some() => Error::Usage(
+    expression.map_or(Ok(ours.clone()), |expression| expression.before(name, &ours))
+}
+
+fn open_ring(
+    tap: &Tap,
+    options: &Options,
+    program: &[libc::sock_filter],
+    has_expression: bool,
+) -> Result<Ring> {
+    let blocks = (options.buffer_size / BLOCK as u64).max(2) as usize;
+    let index = tap.interface.as_ref().map_or(0, |(_, index)| *index);
+    let ring = Ring::open(index, program, blocks, options.buffer_timeout);
+    ring.map_err(|error| explain_filter(error, tap, options, has_expression))
+}
+
+/// As [`explain`], where the filter may be what is wrong.
+fn explain_filter(error: io::Error, tap: &Tap, options: &Options, has_expression: bool) -> Error {
+    match error.raw_os_error() {
+        Some(libc::EINVAL) if has_expression => Error::Usage(
             "the kernel does not take the program of --bpf: it is too long, or goes in circles (protochain)"
                 .into(),
         ),
         _ => explain(error, tap, options),
-    })
+    }
 }
 
 /// An interface that is down comes up again, one that is gone does not.

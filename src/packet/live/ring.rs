@@ -11,12 +11,17 @@ use std::time::Duration;
 use libc::sock_filter;
 
 use super::block::{STATUS, TAG};
+use super::fanout;
 
 /// Bytes of a block. A packet must fit into one, the largest that network cards put together included.
 pub(super) const BLOCK: usize = 1 << 20;
 
 /// Only has to divide the block: in this version of the ring packets are as long as they are.
 const FRAME: usize = 2048;
+
+/// A filter that lets nothing through.
+pub(super) const NOTHING: [sock_filter; 1] =
+    [sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: 0 }];
 
 /// A socket, its ring, and which block is next.
 pub(super) struct Ring {
@@ -25,6 +30,10 @@ pub(super) struct Ring {
     blocks: usize,
     next: usize,
 }
+
+// SAFETY: the mapping belongs to the ring alone and has nothing of the thread that made it; every access is through
+// `self`, so no two threads are in it at once.
+unsafe impl Send for Ring {}
 
 impl Ring {
     /// Opens a socket that sees the packets of one interface; with index 0, of all. Nothing that the filter refuses
@@ -69,6 +78,34 @@ impl Ring {
         Ok(ring)
     }
 
+    /// Shares the packets with other sockets of the same interface: each goes to one of the group, by its ports. Fragments
+    /// of IPv4 are put together before. None: makes a group. Gives its number.
+    ///
+    /// Until it is in the group a socket sees all packets, so it is opened with a filter that refuses them ([`NOTHING`]).
+    pub(super) fn share(&self, group: Option<u16>) -> io::Result<u16> {
+        let mut how = libc::PACKET_FANOUT_CBPF | libc::PACKET_FANOUT_FLAG_DEFRAG;
+        if group.is_none() {
+            how |= libc::PACKET_FANOUT_FLAG_UNIQUEID;
+        }
+        let value = how << 16 | u32::from(group.unwrap_or(0));
+        set(&self.socket, libc::PACKET_FANOUT, &value.cast_signed())?;
+        if let Some(group) = group {
+            return Ok(group);
+        }
+        let program = fanout::by_ports();
+        let length = u16::try_from(program.len()).map_err(io::Error::other)?;
+        // The kernel only reads it.
+        let program = libc::sock_fprog { len: length, filter: program.as_ptr().cast_mut() };
+        set(&self.socket, libc::PACKET_FANOUT_DATA, &program)?;
+        let value: c_int = get(&self.socket, libc::SOL_PACKET, libc::PACKET_FANOUT)?;
+        Ok(value as u16)
+    }
+
+    /// From now on packets that the filter lets through come into the ring.
+    pub(super) fn admit(&self, filter: &[sock_filter]) -> io::Result<()> {
+        attach(&self.socket, filter)
+    }
+
     fn bind(&self, interface: u32) -> io::Result<()> {
         // SAFETY: a plain struct of integers, for which zeros are valid.
         let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
@@ -83,8 +120,7 @@ impl Ring {
 
     /// From now on no packet comes into the ring; those that are there can still be read.
     pub(super) fn close(&self) -> io::Result<()> {
-        let refuse = sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: 0 };
-        attach(&self.socket, &[refuse])
+        attach(&self.socket, &NOTHING)
     }
 
     /// Hands out the next block, if the kernel has filled one, and gives it back after that.
@@ -216,6 +252,12 @@ mod tests {
     use super::super::Tap;
     use super::super::filter::filter;
     use super::*;
+
+    #[test]
+    fn the_kernel_takes_the_program_that_shares_packets() {
+        let socket = OwnedFd::from(UdpSocket::bind("127.0.0.1:0").expect("a socket"));
+        attach(&socket, &fanout::by_ports()).expect("it is a valid program");
+    }
 
     /// Any socket takes a filter, with no right of its own, and the kernel checks it there as everywhere.
     #[test]

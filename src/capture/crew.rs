@@ -1,0 +1,216 @@
+//! Several threads that record from the network, each its share of the connections, as one.
+//!
+//! Each thread hands over its records with a promise: what it hands over later was completed no earlier than a certain
+//! time. Records are given out up to the earliest of these times, in the order in which they were completed.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::Ledger;
+use super::live::{Live, Setup};
+use crate::packet::live::{Options, Share, Wire};
+use crate::record::{Block, Header, View};
+use crate::{Error, Result};
+
+/// Batches of one thread that may wait to be merged.
+const MAX_BATCHES: usize = 64;
+
+/// How often a thread tells what became of everything.
+const LEDGER_INTERVAL: Duration = Duration::from_millis(500);
+
+/// What a thread hands over.
+struct Batch {
+    thread: usize,
+    block: Block,
+    /// What comes later was completed no earlier than this: nanoseconds since the Unix epoch.
+    passed: i64,
+    lag: Duration,
+    ledger: Option<Box<Ledger>>,
+    /// What went wrong, after the records.
+    error: Option<Error>,
+    warning: Option<String>,
+    is_last: bool,
+}
+
+impl Batch {
+    fn empty(thread: usize) -> Self {
+        Batch {
+            thread,
+            block: Block::new(),
+            passed: i64::MIN,
+            lag: Duration::ZERO,
+            ledger: None,
+            error: None,
+            warning: None,
+            is_last: false,
+        }
+    }
+}
+
+/// What is known of a thread.
+#[derive(Default)]
+struct Part {
+    waiting: VecDeque<Block>,
+    /// How many records of the first block are given out.
+    given: usize,
+    passed: i64,
+    lag: Duration,
+    ledger: Ledger,
+    has_ended: bool,
+}
+
+impl Part {
+    fn next(&self) -> Option<View<'_>> {
+        self.waiting.front().map(|block| block.get(self.given))
+    }
+
+    fn advance(&mut self) {
+        self.given += 1;
+        if self.waiting.front().is_some_and(|block| block.len() <= self.given) {
+            self.waiting.pop_front();
+            self.given = 0;
+        }
+    }
+}
+
+/// The threads, and what of their records waits for others.
+pub(super) struct Crew {
+    batches: Receiver<Batch>,
+    parts: Vec<Part>,
+    patience: Duration,
+    warning: Option<String>,
+}
+
+impl Crew {
+    /// Starts a thread for each share.
+    pub(super) fn start(setup: &Setup, shares: Vec<Share>, options: &Options) -> Result<Self> {
+        let (sender, batches) = sync_channel(MAX_BATCHES * shares.len());
+        let mut parts = Vec::new();
+        for (number, share) in shares.into_iter().enumerate() {
+            let (setup, sender, options) = (setup.clone(), sender.clone(), options.clone());
+            thread::Builder::new().name(format!("capture {number}")).spawn(move || {
+                match setup.begin(Wire::of(share, &options)) {
+                    Ok(live) => record(number, live, &sender),
+                    Err(error) => {
+                        // Nobody takes it where another thread has failed before.
+                        let _ =
+                            sender.send(Batch { error: Some(error), is_last: true, ..Batch::empty(number) });
+                    }
+                }
+            })?;
+            parts.push(Part::default());
+        }
+        Ok(Crew { batches, parts, patience: options.buffer_timeout, warning: None })
+    }
+
+    /// As [`Live::poll`].
+    pub(super) fn poll(&mut self, block: &mut Block) -> Result<bool> {
+        let mut error = None;
+        match self.batches.recv_timeout(self.patience) {
+            Ok(batch) => error = self.take(batch),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                let has_failed = self.parts.iter().any(|part| !part.has_ended);
+                self.parts.iter_mut().for_each(|part| part.has_ended = true);
+                self.give_out(i64::MAX, block);
+                let failed = || Error::Invalid("a thread that records has failed".into());
+                return if has_failed { Err(failed()) } else { Ok(!block.is_empty()) };
+            }
+        }
+        while error.is_none()
+            && let Ok(batch) = self.batches.try_recv()
+        {
+            error = self.take(batch);
+        }
+        let running = self.parts.iter().filter(|part| !part.has_ended);
+        let passed = running.map(|part| part.passed).min();
+        self.give_out(passed.unwrap_or(i64::MAX), block);
+        error.map_or(Ok(true), Err)
+    }
+
+    fn take(&mut self, batch: Batch) -> Option<Error> {
+        let part = &mut self.parts[batch.thread];
+        if !batch.block.is_empty() {
+            part.waiting.push_back(batch.block);
+        }
+        (part.passed, part.lag, part.has_ended) = (batch.passed, batch.lag, batch.is_last);
+        if let Some(ledger) = batch.ledger {
+            part.ledger = *ledger;
+        }
+        self.warning = self.warning.take().or(batch.warning);
+        batch.error
+    }
+
+    /// As [`Live::warning`].
+    pub(super) fn warning(&mut self) -> Option<String> {
+        self.warning.take()
+    }
+
+    /// Gives out what was completed before a time.
+    fn give_out(&mut self, before: i64, block: &mut Block) {
+        let next = |parts: &[Part]| {
+            let first = |(at, part): (usize, &Part)| Some((completed(&part.next()?.header), at));
+            parts.iter().enumerate().filter_map(first).min()
+        };
+        while let Some((time, at)) = next(&self.parts)
+            && (time < before || before == i64::MAX)
+        {
+            let part = &mut self.parts[at];
+            if let Some(record) = part.next() {
+                block.push(&record.header, record.payload);
+            }
+            part.advance();
+        }
+    }
+
+    /// What became of everything, as of at most a second ago; all of it once the last record was given out.
+    pub(super) fn ledger(&self) -> Ledger {
+        let mut sum = Ledger::default();
+        for part in &self.parts {
+            sum += part.ledger.clone();
+        }
+        sum
+    }
+
+    pub(super) fn lag(&self) -> Duration {
+        self.parts.iter().map(|part| part.lag).max().unwrap_or_default()
+    }
+}
+
+/// When a message was complete.
+fn completed(header: &Header<'_>) -> i64 {
+    header.timestamp.saturating_add(header.latency.unwrap_or_default())
+}
+
+/// Records until the end.
+fn record(thread: usize, mut live: Live, sender: &SyncSender<Batch>) {
+    let mut told = Instant::now();
+    loop {
+        let mut block = Block::new();
+        let polled = live.poll(&mut block);
+        let is_last = matches!(polled, Ok(false));
+        let mut batch = Batch {
+            thread,
+            block,
+            passed: live.passed(),
+            lag: live.lag(),
+            ledger: None,
+            error: polled.err(),
+            warning: live.warning(),
+            is_last,
+        };
+        if is_last || told.elapsed() >= LEDGER_INTERVAL {
+            told = Instant::now();
+            match live.ledger() {
+                Ok(ledger) => batch.ledger = Some(Box::new(ledger)),
+                Err(error) => batch.error = batch.error.or(Some(error)),
+            }
+        }
+        // Nobody takes it where the output has failed.
+        if sender.send(batch).is_err() || is_last {
+            return;
+        }
+    }
+}
