@@ -2,277 +2,18 @@
 //!
 //! Where namespaces cannot be made (they need root and `ip`) these tests say so and pass.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread::{self, JoinHandle};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
+use std::thread;
 
 use rustix::process::{Pid, Signal, kill_process};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-use serde_json::Value;
-use tempfile::TempDir;
 
-use super::support::program::{Ran, command, run};
-use super::support::recorder::{Recording, assert_reconciles, is_request, number, records};
-
-pub(crate) const PORT: u16 = 8080;
-
-/// The machine that is recorded at, and another one.
-pub(crate) struct Network {
-    pub(crate) here: String,
-    pub(crate) there: String,
-}
-
-/// Addresses of the two: IPv4, IPv6.
-pub(crate) const HERE: [&str; 2] = ["10.77.0.1", "fd77::1"];
-pub(crate) const THERE: [&str; 2] = ["10.77.0.2", "fd77::2"];
-
-/// The same over a VLAN.
-pub(crate) const TAGGED_HERE: &str = "10.78.0.1";
-pub(crate) const TAGGED_THERE: &str = "10.78.0.2";
-
-impl Network {
-    /// None: it was said why there is none.
-    pub(crate) fn new() -> Option<Self> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = |side| format!("gor-{}-{number}-{side}", std::process::id());
-        let network = Network { here: name("here"), there: name("there") };
-        for space in [&network.here, &network.there] {
-            let made = Command::new("ip").args(["netns", "add", space]).output();
-            if !made.is_ok_and(|made| made.status.success()) {
-                eprintln!("skipped: network namespaces need root, and ip of iproute2");
-                return None;
-            }
-        }
-        let (here, there) = (&network.here, &network.there);
-        ip(&format!("-n {here} link add cable type veth peer name cable netns {there}"));
-        for (space, addresses) in [(here, HERE), (there, THERE)] {
-            ip(&format!("-n {space} link set lo up"));
-            ip(&format!("-n {space} link set cable up"));
-            ip(&format!("-n {space} addr add {}/24 dev cable", addresses[0]));
-            ip(&format!("-n {space} addr add {}/64 dev cable nodad", addresses[1]));
-        }
-        Some(network)
-    }
-
-    /// A VLAN on the cable. False: this kernel has none.
-    pub(crate) fn add_vlan(&self) -> bool {
-        for (space, address) in [(&self.here, TAGGED_HERE), (&self.there, TAGGED_THERE)] {
-            if !try_ip(&format!("-n {space} link add link cable name tagged type vlan id 5")) {
-                eprintln!("skipped in part: this kernel has no VLANs");
-                return false;
-            }
-            ip(&format!("-n {space} addr add {address}/24 dev tagged"));
-            ip(&format!("-n {space} link set tagged up"));
-        }
-        true
-    }
-
-    /// Runs something in a thread that is in a namespace.
-    pub(crate) fn run_in<T: Send + 'static>(space: &str, run: impl FnOnce() -> T + Send + 'static) -> T {
-        let space = File::open(format!("/run/netns/{space}")).expect("the namespace has a file");
-        let inside = move || {
-            move_into_link_name_space(std::os::fd::AsFd::as_fd(&space), Some(LinkNameSpaceType::Network))
-                .expect("root may enter it");
-            run()
-        };
-        thread::spawn(inside).join().expect("it does not panic")
-    }
-
-    /// A server at the port, on all addresses of a namespace. It says each path that is asked for.
-    pub(crate) fn serve(space: &str) -> Receiver<String> {
-        let listener =
-            Self::run_in(space, || TcpListener::bind(("::", PORT)).expect("the port is free in there"));
-        let (say, said) = channel();
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (stream, say) = (stream.expect("a connection"), say.clone());
-                thread::spawn(move || {
-                    let mut input = BufReader::new(stream.try_clone().expect("a second handle"));
-                    let mut output = stream;
-                    while let Some(path) = request_path(&mut input) {
-                        let body = body(&path);
-                        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
-                        output.write_all(&[head.as_bytes(), &body].concat()).expect("the client reads");
-                        // Not every test listens.
-                        let _ = say.send(path);
-                    }
-                });
-            }
-        });
-        said
-    }
-
-    /// Asks for paths on one connection, from a namespace, and looks at the answers. The host may have the index of
-    /// an interface: `fe80::1%2`.
-    pub(crate) fn get(space: &str, host: &str, paths: &[String]) {
-        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-        let address: SocketAddr = format!("{host}:{PORT}").parse().expect("an address");
-        let paths = paths.to_vec();
-        Self::run_in(space, move || {
-            let mut output = TcpStream::connect(address).expect("the server listens");
-            let mut input = BufReader::new(output.try_clone().expect("a second handle"));
-            for path in paths {
-                let request = format!("GET {path} HTTP/1.1\r\nHost: here\r\n\r\n");
-                output.write_all(request.as_bytes()).expect("the server reads");
-                let head = head(&mut input).expect("an answer");
-                let expected = body(&path);
-                assert!(head.contains(&format!("Content-Length: {}\r\n", expected.len())), "{head}");
-                let mut answer = vec![0; expected.len()];
-                input.read_exact(&mut answer).expect("all of it");
-                assert!(answer == expected, "{path}");
-            }
-        });
-    }
-}
-
-impl Drop for Network {
-    fn drop(&mut self) {
-        for space in [&self.here, &self.there] {
-            // One that was never made cannot be taken away.
-            try_ip(&format!("netns del {space}"));
-        }
-    }
-}
-
-pub(crate) fn try_ip(args: &str) -> bool {
-    Command::new("ip").args(args.split(' ')).output().is_ok_and(|done| done.status.success())
-}
-
-#[track_caller]
-pub(crate) fn ip(args: &str) {
-    assert!(try_ip(args), "ip {args}");
-}
-
-/// A head, up to and with its empty line. None: the connection has ended.
-fn head(input: &mut impl BufRead) -> Option<String> {
-    let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
-        if input.read_line(&mut head).expect("a line") == 0 {
-            return None;
-        }
-    }
-    Some(head)
-}
-
-fn request_path(input: &mut impl BufRead) -> Option<String> {
-    Some(head(input)?.split(' ').nth(1).expect("a path").to_owned())
-}
-
-/// What is served at a path, which ends in its length.
-pub(crate) fn body(path: &str) -> Vec<u8> {
-    let length = path.rsplit('/').next().and_then(|length| length.parse().ok()).expect("a length");
-    path.bytes().cycle().take(length).collect()
-}
-
-/// A process that does not outlive a test that fails.
-pub(crate) struct Process(pub(crate) Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // Where the test went well it has ended already, and neither does anything.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A gor-record that runs in a namespace.
-pub(crate) struct Recorder {
-    pub(crate) child: Process,
-    pub(crate) errors: BufReader<std::process::ChildStderr>,
-    said: String,
-    folder: TempDir,
-    /// What reads its output, as a full pipe would stop it.
-    reading: Option<JoinHandle<std::io::Result<Vec<u8>>>>,
-}
-
-impl Recorder {
-    /// Starts it, and waits until it says what it records.
-    pub(crate) fn start(space: &str, args: &[&str]) -> Self {
-        let mut recorder = Self::start_piped(space, args);
-        recorder.reading = recorder.child.0.stdout.take().map(|mut output| {
-            thread::spawn(move || {
-                let mut text = Vec::new();
-                output.read_to_end(&mut text).map(|_| text)
-            })
-        });
-        recorder
-    }
-
-    /// The same, with its output to be taken.
-    pub(crate) fn start_piped(space: &str, args: &[&str]) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let stats = folder.path().join("stats.json");
-        let program = command("gor-record", &[]);
-        let mut inside = Command::new("ip");
-        inside.args(["netns", "exec", space]).arg(program.get_program()).args(args);
-        inside.arg("--stats-json").arg(stats);
-        inside.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = inside.spawn().expect("ip was there before");
-        let mut errors = BufReader::new(child.stderr.take().expect("it is piped"));
-        let mut said = String::new();
-        errors.read_line(&mut said).expect("a line");
-        assert!(said.contains("recording servers at"), "{said}");
-        Recorder { child: Process(child), errors, said, folder, reading: None }
-    }
-
-    pub(crate) fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child.0), signal).expect("it runs");
-    }
-
-    /// Ends it with a signal; it must end well.
-    #[track_caller]
-    pub(crate) fn end(self) -> Recording {
-        self.end_with(0)
-    }
-
-    /// Ends it with a signal; it must end with this status.
-    #[track_caller]
-    pub(crate) fn end_with(self, code: i32) -> Recording {
-        self.signal(Signal::INT);
-        self.wait(code)
-    }
-
-    /// Waits until it ends by itself, which must be with this status.
-    #[track_caller]
-    pub(crate) fn wait(mut self, code: i32) -> Recording {
-        self.errors.read_to_string(&mut self.said).expect("messages are text");
-        let exit = self.child.0.wait().expect("it can be waited for");
-        let stdout = self.reading.take().map_or(Vec::new(), |reading| {
-            reading.join().expect("reading does not fail").expect("a pipe can be read")
-        });
-        let output = Output { status: exit, stdout, stderr: std::mem::take(&mut self.said).into_bytes() };
-        let stats = std::fs::read(self.folder.path().join("stats.json")).expect("it wrote its ledger");
-        let stats: Value = serde_json::from_slice(&stats).expect("--stats-json writes JSON");
-        let records = records(&output.stdout);
-        let ran = Ran::new("gor-record", &[], output);
-        ran.ends_with(code);
-        Recording { ran, records, stats }
-    }
-}
-
-/// Paths of requests in the order in which they were recorded, each with the body of its response.
-pub(crate) fn exchanges(recording: &Recording) -> Vec<(String, Option<Vec<u8>>)> {
-    let requests = recording.records.iter().filter(|record| is_request(&record.header()));
-    let exchange = |request: &gor_tools::record::Record| {
-        let path = request.payload.split(|byte| *byte == b' ').nth(1).expect("a path");
-        let mut answers = recording
-            .records
-            .iter()
-            .filter(|record| !is_request(&record.header()) && record.header().id == request.header().id);
-        let body = answers.next().map(|answer| {
-            let end = answer.payload.windows(4).position(|end| end == b"\r\n\r\n").expect("a head");
-            answer.payload[end + 4..].to_vec()
-        });
-        assert!(answers.next().is_none(), "a second answer");
-        (String::from_utf8(path.to_vec()).expect("text"), body)
-    };
-    requests.map(exchange).collect()
-}
+use super::support::live::{Process, Recorder, exchanges};
+use super::support::network::{HERE, Network, PORT, TAGGED_HERE, THERE, body, ip};
+use super::support::program::{command, run};
+use super::support::recorder::{assert_reconciles, number};
 
 /// Every way to this machine: IPv4 and IPv6 over the cable, loopback, a VLAN.
 #[test]
@@ -408,17 +149,13 @@ fn an_output_that_stalls_costs_whole_exchanges_and_no_packet() {
     let _served = Network::serve(&network.here);
     let args = [":8080", "--responses", "--output-queue", "100kb", "--buffer-size", "4mb"];
     let mut recorder = Recorder::start_piped(&network.here, &args);
-    let mut output = recorder.child.0.stdout.take().expect("it is piped");
     let path = |number| format!("/{number}/10000");
     // The ring has four blocks of one megabyte each: it is emptied meanwhile.
     for round in 0..20 {
         let paths: Vec<_> = (0..50).map(|number| path(round * 50 + number)).collect();
         Network::get(&network.there, HERE[0], &paths);
     }
-    recorder.reading = Some(thread::spawn(move || {
-        let mut text = Vec::new();
-        output.read_to_end(&mut text).map(|_| text)
-    }));
+    recorder.read_output();
     let recording = recorder.end_with(1);
     recording.ran.says("the output is too slow").says("not written, as the output was too slow");
     assert_eq!(number(&recording.stats, "/packets/dropped"), 0);
@@ -485,12 +222,9 @@ fn while_it_records_its_counters_can_be_read() {
 fn a_time_to_run_ends_it_as_a_signal_does() {
     let Some(network) = Network::new() else { return };
     let _served = Network::serve(&network.here);
-    let mut recorder = Recorder::start(&network.here, &[":8080", "--exit-after", "2s"]);
+    let recorder = Recorder::start(&network.here, &[":8080", "--exit-after", "2s"]);
     Network::get(&network.there, HERE[0], &["/a/1".to_owned()]);
-    recorder.errors.read_to_string(&mut recorder.said).expect("messages are text");
-    assert!(recorder.child.0.wait().expect("it can be waited for").success());
-    let text = recorder.reading.take().map(|reading| reading.join().expect("reading does not fail"));
-    assert_eq!(records(&text.expect("it was begun").expect("a pipe can be read")).len(), 1);
+    assert_eq!(recorder.wait(0).records.len(), 1);
 }
 
 /// As logrotate does it: the file is moved away, and the recorder told.

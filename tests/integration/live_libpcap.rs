@@ -8,7 +8,8 @@ use std::time::SystemTime;
 
 use rustix::process::Signal;
 
-use super::live::{HERE, Network, Recorder, THERE, body, exchanges, ip};
+use super::support::live::{Recorder, exchanges};
+use super::support::network::{HERE, Network, THERE, body, ip};
 use super::support::program::{Ran, command, run};
 use super::support::recorder::{Recording, assert_reconciles, number, record};
 

@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
-use super::live::{HERE, Network, PORT, Process, Recorder, TAGGED_HERE, THERE, body, exchanges, ip, try_ip};
+use super::support::live::{Process, Recorder, exchanges};
+use super::support::network::{HERE, Network, PORT, TAGGED_HERE, THERE, body, ip, try_ip};
 use super::support::program::command;
 use super::support::recorder::{Recording, assert_reconciles, number};
 

@@ -1,5 +1,7 @@
 //! What the tests of all tools share.
 
+pub(crate) mod live;
+pub(crate) mod network;
 pub(crate) mod origin;
 pub(crate) mod packets;
 pub(crate) mod program;
