@@ -14,8 +14,15 @@ use super::Tap;
 /// The longest program that the kernel takes.
 const MAX_INSTRUCTIONS: usize = 4096;
 
+/// Bytes of a UDP header.
+const UDP_HEADER: i32 = 8;
+
 /// What `ethertype` says of 802.2 frames in the kernel.
 const ETH_P_802_2: u16 = 4;
+
+/// Bits of a datagram's first byte that QUIC sets in packets with a long header, as those are with which a
+/// connection begins (RFC 9000 §17.2).
+const LONG_HEADER: u32 = 0xc0;
 
 const ACCEPT: u32 = u32::MAX;
 const REFUSE: u32 = 0;
@@ -24,6 +31,7 @@ const LOAD_WORD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
 const LOAD_HALF: u32 = libc::BPF_LD | libc::BPF_H | libc::BPF_ABS;
 const LOAD_BYTE: u32 = libc::BPF_LD | libc::BPF_B | libc::BPF_ABS;
 const LOAD_WORD_AT_X: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_IND;
+const LOAD_BYTE_AT_X: u32 = libc::BPF_LD | libc::BPF_B | libc::BPF_IND;
 const LOAD_KEPT: u32 = libc::BPF_LD | libc::BPF_MEM;
 const SET_X: u32 = libc::BPF_LDX | libc::BPF_IMM;
 const A_TO_X: u32 = libc::BPF_MISC | libc::BPF_TAX;
@@ -54,8 +62,8 @@ const WRAPPERS: [u16; 8] = [
     ETH_P_802_2,
 ];
 
-/// A program that lets through TCP at the ports of a tap, on either side, and whatever may hold such TCP
-/// deeper inside: fragments, tunnels, tags that are still in the frame. Without ports, or with more than a program
+/// A program that lets through TCP at the ports of a tap, on either side, the beginnings of QUIC connections there,
+/// and whatever may hold such TCP deeper inside: fragments, tunnels, tags that are still in the frame. Without ports, or with more than a program
 /// has room for, all packets go through. Of the two sightings of a packet on a loopback interface, only the one
 /// that comes in does.
 pub fn filter(tap: &Tap) -> Vec<sock_filter> {
@@ -107,12 +115,22 @@ impl Program {
         });
         program.add(RETURN, REFUSE);
         let tunnels: Vec<_> = tunnel::PORTS.iter().chain(&tap.tunnels).map(|port| *port..=*port).collect();
-        for (jumps, ports) in [(to_tcp, ports), (to_udp, &tunnels)] {
-            for jump in jumps {
-                program.lands_here(jump);
-            }
-            program.ports(ports);
+        for jump in to_udp {
+            program.lands_here(jump);
         }
+        program.ports(&tunnels);
+        program.add(LOAD_BYTE_AT_X, network(UDP_HEADER));
+        program.add(AND, LONG_HEADER);
+        program.section(LONG_HEADER, |program| {
+            to_tcp.push(program.code.len());
+            program.add(JUMP, 0);
+        });
+        program.add(RETURN, REFUSE);
+        for jump in to_tcp {
+            program.lands_here(jump);
+        }
+        program.ports(ports);
+        program.add(RETURN, REFUSE);
         program
     }
 
@@ -165,7 +183,7 @@ impl Program {
         self.add(RETURN, REFUSE);
     }
 
-    /// Both ports are kept as one word.
+    /// Accepts what has one of these ports, both of which are kept as one word.
     fn ports(&mut self, ports: &[RangeInclusive<u16>]) {
         for (code, k) in [(SHIFT_RIGHT, 16), (AND, 0xffff)] {
             self.add(LOAD_KEPT, 0);
@@ -181,7 +199,6 @@ impl Program {
                 self.add(RETURN, ACCEPT);
             }
         }
-        self.add(RETURN, REFUSE);
     }
 
     /// Instructions for when A is this value. They do not run on into what follows. A conditional jump
@@ -268,6 +285,7 @@ mod tests {
                 LOAD_HALF => packet.load(step.k, 2),
                 LOAD_BYTE => packet.load(step.k, 1),
                 LOAD_WORD_AT_X => packet.load(step.k.wrapping_add(x), 4),
+                LOAD_BYTE_AT_X => packet.load(step.k.wrapping_add(x), 1),
                 LOAD_KEPT => Some(kept),
                 AND => Some(a & step.k),
                 SHIFT_LEFT => Some(a << step.k),
@@ -321,6 +339,12 @@ mod tests {
         seen(0x86dd, bytes)
     }
 
+    /// The same with a payload of UDP that begins with this byte.
+    fn quic(first: u8, mut datagram: Seen) -> Seen {
+        datagram.network.extend([0, 0, 0, 0, first]);
+        datagram
+    }
+
     #[test]
     fn what_may_be_at_a_port_goes_through_and_nothing_else() {
         let program = filter_at(&[80..=80, 8080..=8080]);
@@ -337,6 +361,11 @@ mod tests {
             (true, "first fragment", ipv4(0, 0x2000, 6, [40000, 81])),
             (true, "later fragment", ipv4(0, 0x00b9, 17, [1, 2])),
             (false, "udp at the port", ipv4(0, 0, 17, [40000, 80])),
+            (true, "quic", quic(0xc3, ipv4(0, 0, 17, [40000, 80]))),
+            (true, "quic, the answer", quic(0xc3, ipv4(3, 0, 17, [8080, 40000]))),
+            (true, "quic over ipv6", quic(0xd0, ipv6(17, [40000, 80]))),
+            (false, "quic, later", quic(0x43, ipv4(0, 0, 17, [40000, 80]))),
+            (false, "quic, other ports", quic(0xc3, ipv4(0, 0, 17, [40000, 81]))),
             (true, "vxlan", ipv4(0, 0, 17, [40000, 4789])),
             (true, "vxlan-gpe", ipv4(0, 0, 17, [40000, 4790])),
             (true, "geneve", ipv6(17, [40000, 6081])),
