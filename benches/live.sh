@@ -46,8 +46,9 @@ ip netns exec "$here" nginx -p "$work" -c "$work/nginx.conf" &
 nginx=$!
 until ip netns exec "$there" bash -c 'exec 3<>/dev/tcp/10.79.0.1/8080' 2>/dev/null; do sleep 0.1; done
 
-# Runs a recorder beside the load. Says the requests that wrk made, and the recorder's CPU seconds.
+# Runs a recorder beside the load. Says the requests that wrk made, and the recorder's CPU seconds, user and system.
 beside_load() {
+  rm -f "$work/said" "$work/cpu"
   { TIMEFORMAT='%U %S'; time ip netns exec "$here" "$@" 2>"$work/said"; } 2>"$work/cpu" &
   local recorder=$!
   until grep -q -e 'listening on' -e 'recording servers' "$work/said" 2>/dev/null; do sleep 0.1; done
@@ -58,23 +59,24 @@ beside_load() {
   done
   wait "$recorder" || true
   awk '/requests in/ { printf "%d ", $1 }' "$work/wrk"
-  awk '{ printf "%s ", $1 + $2 }' "$work/cpu"
+  cat "$work/cpu"
 }
 
 tell() {
-  awk -v run="$1" -v name="$2" -v requests="$3" -v cpu="$4" -v packets="$5" -v dropped="$6" -v records="$7" 'BEGIN {
-    printf "run %d: %-12s %7d requests, %8d packets, %6d dropped, %.3f us CPU a packet, %s\n",
-      run, name, requests, packets, dropped, cpu * 1e6 / (packets ? packets : 1), records }'
+  awk -v run="$1" -v name="$2" -v requests="$3" -v user="$4" -v kernel="$5" -v packets="$6" -v dropped="$7" -v records="$8" 'BEGIN {
+    packets = packets ? packets : 1
+    printf "run %d: %-17s %7d requests, %8d packets, %6d dropped, CPU a packet %.3f us user, %.3f us system, %s\n",
+      run, name, requests, packets, dropped, user * 1e6 / packets, kernel * 1e6 / packets, records }'
 }
 
 for run in $(seq "$runs"); do
-  read -r requests cpu <<<"$(beside_load tcpdump -i cable -B 65536 -w /dev/null tcp port 8080)"
-  tell "$run" tcpdump "$requests" "$cpu" "$(awk '/packets captured/ { print $1 }' "$work/said")" \
+  read -r requests user system <<<"$(beside_load tcpdump -i cable -B 65536 -w /dev/null tcp port 8080)"
+  tell "$run" tcpdump "$requests" "$user" "$system" "$(awk '/packets captured/ { print $1 }' "$work/said")" \
     "$(awk '/dropped by kernel/ { print $1 }' "$work/said")" "no records"
   for out in null: "$work/out.gor"; do
     rm -f "$work/out.gor"
-    read -r requests cpu <<<"$(beside_load "$record" cable:8080 --responses -o "$out" --stats-json "$work/stats.json")"
-    tell "$run" "gor-record${out/null:/ null:}" "$requests" "$cpu" \
+    read -r requests user system <<<"$(beside_load "$record" cable:8080 --responses -o "$out" --stats-json "$work/stats.json")"
+    tell "$run" "gor-record${out/null:/ null:}" "$requests" "$user" "$system" \
       "$(awk '/"read"/ { gsub(/[^0-9]/, ""); print; exit }' "$work/stats.json")" \
       "$(awk '/"dropped"/ { gsub(/[^0-9]/, ""); print; exit }' "$work/stats.json")" \
       "$(awk '/"recorded"/ { gsub(/[^0-9]/, ""); if (++n > 1) printf "%d%s", $0, n == 2 ? " requests and " : " responses" }' "$work/stats.json")" |

@@ -1,7 +1,6 @@
 //! The header line of a record.
 
 use std::fmt;
-use std::io::Write;
 
 /// What stands between a payload and the next header: an empty-looking line
 /// of three monkeys, with the line feed before and after it.
@@ -214,15 +213,18 @@ impl<'a> Header<'a> {
 
     /// Appends the header line, with its line feed.
     pub fn write(&self, out: &mut Vec<u8>) {
+        let mut digits = itoa::Buffer::new();
         out.extend_from_slice(&[self.kind.digit(), b' ']);
         out.extend_from_slice(self.id);
-        // Writing into a vector cannot fail.
-        let _ = write!(out, " {}", self.timestamp);
+        out.push(b' ');
+        out.extend_from_slice(digits.format(self.timestamp).as_bytes());
         if let Some(latency) = self.latency {
-            let _ = write!(out, " {latency}");
+            out.push(b' ');
+            out.extend_from_slice(digits.format(latency).as_bytes());
         }
         if let Some(length) = self.length {
-            let _ = write!(out, " {length}");
+            out.push(b' ');
+            out.extend_from_slice(digits.format(length).as_bytes());
         }
         if let Some(mark) = self.mark {
             out.push(b' ');
