@@ -8,6 +8,7 @@ mod files_out;
 mod filter;
 mod habits;
 mod live;
+mod live_frames;
 mod live_kinds;
 mod live_libpcap;
 mod live_scope;

@@ -1,5 +1,6 @@
 //! What the tests of all tools share.
 
+pub(crate) mod frames;
 pub(crate) mod live;
 pub(crate) mod network;
 pub(crate) mod origin;
