@@ -12,6 +12,8 @@ mod live_frames;
 mod live_kinds;
 mod live_libpcap;
 mod live_scope;
+mod live_servers;
+mod live_tcpdump;
 mod merge;
 mod packets_out;
 mod pages;
