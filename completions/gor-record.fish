@@ -32,6 +32,7 @@ complete -c gor-record -l flush-interval -d 'Write at least so often what has co
 complete -c gor-record -l compress-level -d 'Compress so much: 1 to 9 for gzip (6 unless given), 1 to 22 for zstd (3)' -r
 complete -c gor-record -l compress-threads -d 'Compress on so many threads; up to four of the cores unless given' -r
 complete -c gor-record -l instance -d 'What %i in a name stands for; host name and process id unless given' -r
+complete -c gor-record -s w -l write -d 'Keep the packets too, in a capture: FILE.pcap or FILE.pcapng, maybe with .gz or .zst. `gor-record -r FILE` gives the same records' -r
 complete -c gor-record -l metrics -d 'Serve counters at the path /metrics of ADDRESS, over HTTP and in the text format of Prometheus' -r
 complete -c gor-record -l stats-json -d 'Write the same as JSON to this file' -r -F
 complete -c gor-record -l any-host -d 'Record servers at all addresses, not only at those of this machine, as on bridges and mirrored ports'

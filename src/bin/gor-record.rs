@@ -11,7 +11,7 @@ use clap::Parser;
 use gor_tools::capture::{self, Ledger};
 use gor_tools::cli::record::{Args, live};
 use gor_tools::cli::{self, Exit, signals};
-use gor_tools::endpoint::{self, ReadOptions};
+use gor_tools::endpoint::{self, PacketFile, ReadOptions};
 use gor_tools::packet::live::Expression;
 use gor_tools::record::{Block, Sink as _, Source as _};
 
@@ -38,9 +38,9 @@ fn record_files(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
     let expression = args.bpf.as_deref().map(Expression::new).transpose()?;
     let reading = ReadOptions { is_stopping: Arc::clone(stop), ..ReadOptions::default() };
     let places = endpoint::expand(&args.read)?;
-    let mut write = args.output.write_options(&args.read);
-    write.reports.extend(args.stats_json.as_deref());
+    let write = args.write_options();
     let mut sink = endpoint::create(&args.output.output, &write)?;
+    let mut packets = args.write.as_deref().map(|path| PacketFile::create(path, &write)).transpose()?;
     reading.meter.set_total(endpoint::total_size(&places));
     let meter = Arc::clone(&reading.meter);
     let drawn = cli::progress(&meter, &args.output.output, args.verbosity.quiet);
@@ -52,10 +52,13 @@ fn record_files(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
     if let Some(expression) = expression {
         source.select(expression);
     }
+    if packets.is_some() {
+        source.keep_packets();
+    }
 
     let mut exit = Exit::Done;
     let mut block = Block::new();
-    let mut has_records = false;
+    let mut has_any = false;
     loop {
         if stop.load(Ordering::Relaxed) {
             source.stop();
@@ -71,15 +74,30 @@ fn record_files(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
                 continue;
             }
         }
-        has_records = true;
-        sink.write_block(&block)?;
-        sink.flush()?;
+        has_any = true;
+        if let (Some(file), Some(kept)) = (&mut packets, source.kept()) {
+            let written = kept.iter().try_for_each(|packet| file.write(&packet)).and_then(|()| file.flush());
+            kept.clear();
+            if let Err(error) = written {
+                // The records so far are not to blame.
+                sink.write_block(&block)?;
+                sink.finish()?;
+                return Err(error.into());
+            }
+        }
+        if !block.is_empty() {
+            sink.write_block(&block)?;
+            sink.flush()?;
+        }
     }
     // An input that cannot even be opened leaves no empty output behind.
-    if exit == Exit::Done || has_records {
+    if exit == Exit::Done || has_any {
         sink.finish()?;
+        if let Some(packets) = &mut packets {
+            packets.finish()?;
+        }
     }
-    drop(sink);
+    drop((sink, packets));
     drop(drawn);
     let ledger = source.ledger();
     tell(args, &ledger)?;

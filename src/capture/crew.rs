@@ -1,7 +1,8 @@
 //! Several threads that record from the network, each its share of the connections, as one.
 //!
 //! Each thread hands over its records with a promise: what it hands over later was completed no earlier than a certain
-//! time. Records are given out up to the earliest of these times, in the order in which they were completed.
+//! time. Records are given out up to the earliest of these times, in the order in which they were completed, and so are
+//! the packets that are kept.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use super::Ledger;
 use super::live::{Live, Setup};
 use crate::packet::live::{Options, Share, Wire};
+use crate::packet::{Packet, Packets};
 use crate::record::{Block, Header, View};
 use crate::{Error, Result};
 
@@ -24,6 +26,7 @@ const LEDGER_INTERVAL: Duration = Duration::from_millis(500);
 struct Batch {
     thread: usize,
     block: Block,
+    kept: Packets,
     /// What comes later was completed no earlier than this: nanoseconds since the Unix epoch.
     passed: i64,
     lag: Duration,
@@ -39,6 +42,7 @@ impl Batch {
         Batch {
             thread,
             block: Block::new(),
+            kept: Packets::default(),
             passed: i64::MIN,
             lag: Duration::ZERO,
             ledger: None,
@@ -55,6 +59,9 @@ struct Part {
     waiting: VecDeque<Block>,
     /// How many records of the first block are given out.
     given: usize,
+    kept: VecDeque<Packets>,
+    /// How many packets of the first batch are given out.
+    kept_given: usize,
     passed: i64,
     lag: Duration,
     ledger: Ledger,
@@ -64,6 +71,18 @@ struct Part {
 impl Part {
     fn next(&self) -> Option<View<'_>> {
         self.waiting.front().map(|block| block.get(self.given))
+    }
+
+    fn next_kept(&self) -> Option<Packet<'_>> {
+        self.kept.front()?.get(self.kept_given)
+    }
+
+    fn advance_kept(&mut self) {
+        self.kept_given += 1;
+        if self.kept.front().is_some_and(|packets| packets.len() <= self.kept_given) {
+            self.kept.pop_front();
+            self.kept_given = 0;
+        }
     }
 
     fn advance(&mut self) {
@@ -81,6 +100,7 @@ pub(super) struct Crew {
     parts: Vec<Part>,
     patience: Duration,
     warning: Option<String>,
+    kept: Packets,
 }
 
 impl Crew {
@@ -102,7 +122,7 @@ impl Crew {
             })?;
             parts.push(Part::default());
         }
-        Ok(Crew { batches, parts, patience: options.buffer_timeout, warning: None })
+        Ok(Crew { batches, parts, patience: options.buffer_timeout, warning: None, kept: Packets::default() })
     }
 
     /// As [`Live::poll`].
@@ -135,6 +155,9 @@ impl Crew {
         if !batch.block.is_empty() {
             part.waiting.push_back(batch.block);
         }
+        if !batch.kept.is_empty() {
+            part.kept.push_back(batch.kept);
+        }
         (part.passed, part.lag, part.has_ended) = (batch.passed, batch.lag, batch.is_last);
         if let Some(ledger) = batch.ledger {
             part.ledger = *ledger;
@@ -163,6 +186,28 @@ impl Crew {
             }
             part.advance();
         }
+        self.give_out_kept(before);
+    }
+
+    fn give_out_kept(&mut self, before: i64) {
+        let next = |parts: &[Part]| {
+            let first = |(at, part): (usize, &Part)| Some((part.next_kept()?.time, at));
+            parts.iter().enumerate().filter_map(first).min()
+        };
+        while let Some((time, at)) = next(&self.parts)
+            && (time < before || before == i64::MAX)
+        {
+            let part = &mut self.parts[at];
+            if let Some(packet) = part.next_kept() {
+                self.kept.push(&packet);
+            }
+            part.advance_kept();
+        }
+    }
+
+    /// As [`Live::kept`].
+    pub(super) fn kept(&mut self) -> &mut Packets {
+        &mut self.kept
     }
 
     /// What became of everything, as of at most a second ago; all of it once the last record was given out.
@@ -194,6 +239,7 @@ fn record(thread: usize, mut live: Live, sender: &SyncSender<Batch>) {
         let mut batch = Batch {
             thread,
             block,
+            kept: std::mem::take(live.kept()),
             passed: live.passed(),
             lag: live.lag(),
             ledger: None,

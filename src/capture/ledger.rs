@@ -196,17 +196,19 @@ pub struct Ledger {
     pub without_response: u64,
     /// IP fragments whose datagram did not become whole, whatever it carried.
     pub incomplete_fragments: u64,
-    /// Of the messages recorded, those that are in no output, as it was too slow.
+    /// Of the messages recorded and the packets kept, those that are in no output, as it was too slow.
     pub unwritten: Unwritten,
 }
 
-/// Messages recorded that were dropped before the output, as their queue was full.
+/// Messages recorded, and packets kept, that were dropped before the output, as their queue was full.
 #[derive(AddAssign, Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Unwritten {
     /// Requests.
     pub requests: u64,
     /// Responses.
     pub responses: u64,
+    /// Packets, of those that are kept with `-w`.
+    pub packets: u64,
 }
 
 /// What became of the payload bytes before they were a stream.
@@ -397,6 +399,7 @@ impl fmt::Display for Ledger {
                 ("fragments of incomplete IP", self.incomplete_fragments),
                 ("requests not written", self.unwritten.requests),
                 ("responses not written", self.unwritten.responses),
+                ("packets not written", self.unwritten.packets),
             ],
         )
     }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::{Address, Ledger, Options, Ports, Recorder, Servers};
-use crate::packet::Packet;
 use crate::packet::live::{self, Engine, Interfaces, Tap, Wire};
+use crate::packet::{Packet, Packets};
 use crate::record::Block;
 use crate::{Error, Result};
 
@@ -31,6 +31,8 @@ pub struct Watch {
     pub is_promiscuous: bool,
     /// Names of interfaces whose packets are not looked at.
     pub ignored: Vec<String>,
+    /// Whether the packets themselves are kept too.
+    pub keeps_packets: bool,
 }
 
 /// What one thread records from the network: all, or a share of the connections.
@@ -50,6 +52,8 @@ pub(super) struct Live {
     latest: Option<i64>,
     /// No packet before this time will come.
     passed: i64,
+    /// Packets at the addresses, where they are kept.
+    kept: Packets,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -123,6 +127,7 @@ impl Setup {
             ending: Ending::No,
             latest: None,
             passed: i64::MIN,
+            kept: Packets::default(),
             setup: self,
         };
         if live.is_wide() {
@@ -235,6 +240,11 @@ impl Live {
         })
     }
 
+    /// The packets at the addresses to record at that came since this was emptied, where they are to be kept.
+    pub(super) fn kept(&mut self) -> &mut Packets {
+        &mut self.kept
+    }
+
     /// What comes is of packets after this time: nanoseconds since the Unix epoch.
     pub(super) fn passed(&self) -> i64 {
         self.passed
@@ -257,11 +267,14 @@ impl Live {
             Ending::No | Ending::Since(_) => {}
         }
         self.look_up()?;
-        let Live { wire, recorder, latest, setup, .. } = self;
+        let Live { wire, recorder, latest, setup, kept, .. } = self;
         let each = |interface, packet: &Packet<'_>| {
             *latest = Some(packet.time);
-            if !setup.ignored.contains(&interface) {
-                recorder.packet_on(interface, packet, block);
+            if !setup.ignored.contains(&interface)
+                && recorder.packet_on(interface, packet, block)
+                && setup.watch.keeps_packets
+            {
+                kept.push(packet);
             }
         };
         if wire.read(each)? {

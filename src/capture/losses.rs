@@ -146,6 +146,12 @@ impl Ledger {
                 "{requests} and {responses} not written, as the output was too slow; --output-queue lets more wait"
             ));
         }
+        if unwritten.packets > 0 {
+            let packets = count(unwritten.packets, "packet", "packets");
+            parts.push(format!(
+                "{packets} not in the file of -w, as it was too slow; --output-queue lets more wait"
+            ));
+        }
     }
 
     /// Why there is nothing in the recording, though nothing was lost.
@@ -290,6 +296,15 @@ mod tests {
         for (ledger, told, quietly) in cases {
             assert_eq!(ledger.losses(false).as_deref(), told, "{ledger:?}");
             assert_eq!(ledger.losses(true).as_deref(), quietly, "quiet: {ledger:?}");
+        }
+    }
+
+    #[test]
+    fn packets_that_the_file_of_w_lacks_are_said_even_quietly() {
+        let lacking = ledger(|all| all.unwritten.packets = 3);
+        let said = "3 packets not in the file of -w, as it was too slow; --output-queue lets more wait";
+        for is_quiet in [false, true] {
+            assert_eq!(lacking.losses(is_quiet).as_deref(), Some(said));
         }
     }
 

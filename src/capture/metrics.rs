@@ -95,6 +95,12 @@ impl Collector for Snapshot {
             }
         }
 
+        counter(
+            &mut encoder,
+            "packets_unwritten",
+            "Packets left out of the file of -w, as it was too slow",
+            unwritten.packets,
+        )?;
         counter(&mut encoder, "output_bytes", "Bytes of records handed to the output", self.output)?;
         gauge(&mut encoder, "output_queue_bytes", "Bytes of records that wait for the output", &self.queued)?;
         gauge(
@@ -137,7 +143,7 @@ mod tests {
         ledger.connections.other.insert("TLS", 4);
         ledger.requests.recorded = 10;
         ledger.responses.lost.insert(Loss::Gap, 2);
-        ledger.unwritten.requests = 5;
+        (ledger.unwritten.requests, ledger.unwritten.packets) = (5, 6);
         let text = snapshot.open_metrics();
         for line in [
             "gor_record_packets_read_total 100",
@@ -146,6 +152,7 @@ mod tests {
             "gor_record_messages_total{kind=\"request\"} 10",
             "gor_record_messages_lost_total{kind=\"response\",reason=\"packets missing\"} 2",
             "gor_record_messages_lost_total{kind=\"request\",reason=\"output too slow\"} 5",
+            "gor_record_packets_unwritten_total 6",
             "gor_record_output_bytes_total 900",
             "gor_record_output_queue_bytes 7",
             "gor_record_lag_seconds 0.25",

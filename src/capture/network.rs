@@ -8,6 +8,7 @@ use super::crew::Crew;
 use super::live::{Live, Setup, Watch};
 use super::{Ledger, Options};
 use crate::Result;
+use crate::packet::Packets;
 use crate::packet::live::{Share, Wire};
 use crate::record::{Block, Intake};
 
@@ -72,6 +73,15 @@ impl Network {
         self.intake.records += block.len() as u64;
         self.intake.bytes += block.bytes().len() as u64;
         polled
+    }
+
+    /// The packets at the addresses to record at, and fragments that may be of them, that came since this was emptied:
+    /// none unless [`Watch::keeps_packets`].
+    pub fn kept(&mut self) -> &mut Packets {
+        match &mut self.threads {
+            Threads::Own(live) => live.kept(),
+            Threads::Several(crew) => crew.kept(),
+        }
     }
 
     /// What was recorded so far.

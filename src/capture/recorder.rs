@@ -108,13 +108,21 @@ impl Recorder {
         self.echoes.as_mut().and_then(Echoes::take)
     }
 
-    /// Takes the next packet, and adds the records it completes to `block`.
-    pub fn packet(&mut self, packet: &Packet<'_>, block: &mut Block) {
-        self.packet_on(0, packet, block);
+    /// Takes the next packet, and adds the records it completes to `block`. True: the packet is at an address to record
+    /// at, or a fragment that may be of such a one.
+    pub fn packet(&mut self, packet: &Packet<'_>, block: &mut Block) -> bool {
+        self.packet_on(0, packet, block)
     }
 
     /// The same for a packet seen on the interface of this index, or 0 if that is not known.
-    pub fn packet_on(&mut self, interface: u32, packet: &Packet<'_>, block: &mut Block) {
+    pub fn packet_on(&mut self, interface: u32, packet: &Packet<'_>, block: &mut Block) -> bool {
+        let fragments = self.decoder.fragments().taken;
+        let is_at_address = self.take(interface, packet, block);
+        is_at_address || self.decoder.fragments().taken != fragments
+    }
+
+    /// True: the packet is at an address to record at.
+    fn take(&mut self, interface: u32, packet: &Packet<'_>, block: &mut Block) -> bool {
         let Recorder {
             options,
             decoder,
@@ -142,25 +150,29 @@ impl Recorder {
         let segment = match decoded {
             Decoded::Tcp(segment) => segment,
             Decoded::Quic { source, destination, network } => {
+                context.out.ledger.packets.not_tcp += 1;
                 let ends = (source, destination, network);
                 if let Some((key, side, client)) = sides(ends, &context.out.options.addresses, is_at)
                     && !is_left_out(&key, side, client, context.out.options)
                 {
                     quic.meet(key, context.out.ledger);
+                    return true;
                 }
-                context.out.ledger.packets.not_tcp += 1;
-                return;
+                return false;
             }
-            _ => return count(&decoded, context.out.ledger),
+            _ => {
+                count(&decoded, context.out.ledger);
+                return false;
+            }
         };
         let ends = (segment.source, segment.destination, segment.network);
         let Some((key, side, client)) = sides(ends, &context.out.options.addresses, is_at) else {
             context.out.ledger.packets.other_ports += 1;
-            return;
+            return false;
         };
         if is_left_out(&key, side, client, context.out.options) {
             context.out.ledger.packets.other_clients += 1;
-            return;
+            return false;
         }
         context.out.ledger.packets.segments += 1;
         let id = table.touch(&key, segment.time).unwrap_or_else(|| {
@@ -171,13 +183,14 @@ impl Recorder {
             let connection = Connection::new(key, client, context.out.options);
             table.insert(key, connection, segment.time).0
         });
-        let Some(connection) = table.get_mut(id) else { return };
+        let Some(connection) = table.get_mut(id) else { return true };
         connection.segment(side, &tcp_segment(&segment), &mut context);
         settle(id, table, alarms, &mut context);
         while let Some((_, mut connection)) = table.evict_over_limit() {
             context.out.ledger.connections.forgotten += u64::from(!connection.is_quiet());
             connection.forget(&mut context);
         }
+        true
     }
 
     /// Counts a packet that `--bpf` does not select.

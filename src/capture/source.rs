@@ -3,13 +3,16 @@
 use std::io::Read;
 
 use super::{Ledger, Options, Recorder};
-use crate::packet::CaptureFile;
 use crate::packet::live::Expression;
+use crate::packet::{CaptureFile, Packets};
 use crate::record::{self, Block, Intake};
 use crate::{Error, Result};
 
 /// A block is handed out when it has so many bytes, or when nothing more is there.
 const BLOCK_SIZE: usize = 256 << 10;
+
+/// Packets that are kept are handed out when they take so many bytes.
+const KEPT_SIZE: usize = 1 << 20;
 
 /// What is recorded from capture files, one the continuation of the other.
 ///
@@ -22,6 +25,8 @@ pub struct Source<I> {
     recorder: Recorder,
     /// What packets must match to be looked at.
     expression: Option<Expression>,
+    /// Packets at the addresses, if they are to be kept.
+    kept: Option<Packets>,
     failure: Option<Error>,
     is_finished: bool,
     intake: Intake,
@@ -39,6 +44,7 @@ impl<I: Iterator<Item = Tap>> Source<I> {
             file: None,
             recorder: Recorder::new(options),
             expression: None,
+            kept: None,
             failure: None,
             is_finished: false,
             intake: Intake::default(),
@@ -48,6 +54,17 @@ impl<I: Iterator<Item = Tap>> Source<I> {
     /// Leaves out packets that an expression does not select.
     pub fn select(&mut self, expression: Expression) {
         self.expression = Some(expression);
+    }
+
+    /// Keeps the packets that are at the addresses to record at, and fragments that may be of them. From now on
+    /// blocks may be empty, and the packets are to be taken out after each.
+    pub fn keep_packets(&mut self) {
+        self.kept = Some(Packets::default());
+    }
+
+    /// The packets kept since this was emptied.
+    pub fn kept(&mut self) -> Option<&mut Packets> {
+        self.kept.as_mut()
     }
 
     /// Ends the capture here: what is under way is given up, no more is read.
@@ -75,11 +92,22 @@ impl<I: Iterator<Item = Tap>> Source<I> {
     /// Reads packets until a block is full, the input pauses, or the file ends.
     fn read_packets(&mut self, block: &mut Block) {
         let Some((name, file)) = &mut self.file else { return };
-        while block.bytes().len() < BLOCK_SIZE && (block.is_empty() || !file.is_drained()) {
+        loop {
+            let has_nothing = block.is_empty() && self.kept.as_ref().is_none_or(Packets::is_empty);
+            let is_full = block.bytes().len() >= BLOCK_SIZE
+                || self.kept.as_ref().is_some_and(|kept| kept.size() >= KEPT_SIZE);
+            if is_full || (file.is_drained() && !has_nothing) {
+                return;
+            }
             match file.next() {
                 Ok(Some(packet)) => {
                     match self.expression.as_mut().map(|it| it.matches(&packet)).transpose() {
-                        Ok(None | Some(true)) => self.recorder.packet(&packet, block),
+                        Ok(None | Some(true)) => {
+                            let is_at_address = self.recorder.packet(&packet, block);
+                            if let Some(kept) = self.kept.as_mut().filter(|_| is_at_address) {
+                                kept.push(&packet);
+                            }
+                        }
                         Ok(Some(false)) => self.recorder.leave_out(),
                         Err(error) => {
                             self.failure = Some(error.at(name.as_str()));
@@ -105,7 +133,7 @@ impl<I: Iterator<Item = Tap>> Source<I> {
 impl<I: Iterator<Item = Tap>> record::Source for Source<I> {
     fn read_block(&mut self, block: &mut Block) -> Result<bool> {
         block.clear();
-        while block.is_empty() {
+        while block.is_empty() && self.kept.as_ref().is_none_or(Packets::is_empty) {
             if let Some(error) = self.failure.take() {
                 return Err(error);
             }

@@ -12,6 +12,7 @@ use clap::{Parser, ValueEnum};
 use super::{OutputOptions, Verbosity, values};
 use crate::Error;
 use crate::capture::{self, Address, Subnet, Watch};
+use crate::endpoint::{PacketFile, WriteOptions};
 use crate::packet::Selection;
 use crate::packet::live as wire;
 
@@ -187,6 +188,16 @@ pub struct Args {
     #[allow(missing_docs)]
     pub output: OutputOptions,
 
+    /// Keep the packets too, in a capture: FILE.pcap or FILE.pcapng, maybe with .gz or .zst. `gor-record -r FILE`
+    /// gives the same records.
+    ///
+    /// These are the packets at the addresses that are recorded at, and IP fragments. A .pcap file holds packets of
+    /// one link type only. Live, up to --output-queue of packets wait for a slow file, and more are dropped and
+    /// counted. --force, --flush-interval, --compress-level and SIGHUP are for this file too, chunks and limits of
+    /// size are not.
+    #[arg(short, long = "write", value_name = "FILE", help_heading = "Output")]
+    pub write: Option<String>,
+
     /// Print what became of every packet, byte and message at the end. So does -v. Live, also print a line every 5s.
     #[arg(long, help_heading = "Messages")]
     pub stats: bool,
@@ -280,6 +291,9 @@ impl Args {
     /// What clap cannot tell.
     pub fn check(&self) -> crate::Result<()> {
         self.check_engine()?;
+        if let Some(path) = &self.write {
+            PacketFile::format(path)?;
+        }
         if self.is_live() && self.addresses.is_empty() {
             return Err(Error::Usage(
                 "nothing to record: say where the servers are, as in 'gor-record :80', \
@@ -340,7 +354,16 @@ impl Args {
             has_any_host: self.any_host,
             is_promiscuous: self.promisc,
             ignored: self.ignore_interface.clone(),
+            keeps_packets: self.write.is_some(),
         }
+    }
+
+    /// How the outputs are written.
+    pub fn write_options(&self) -> WriteOptions<'_> {
+        let mut options = self.output.write_options(&self.read);
+        options.packets = self.write.as_deref();
+        options.reports.extend(self.stats_json.as_deref());
+        options
     }
 
     fn selection(&self) -> Selection {

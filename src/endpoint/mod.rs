@@ -18,7 +18,7 @@ mod recent;
 
 pub use bytes::{open_bytes, total_size};
 pub use input::open;
-pub use output::{Dropped, FLUSH_INTERVAL, Queue, WriteOptions, create};
+pub use output::{Dropped, FLUSH_INTERVAL, PacketFile, PacketQueue, Queue, WriteOptions, create};
 pub use place::{Place, expand};
 pub use reading::{Notice, ReadOptions, Window};
 

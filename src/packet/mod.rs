@@ -9,6 +9,7 @@
 //! Nothing here panics, whatever the bytes. Every table and depth has a bound
 //! with a name.
 
+mod batch;
 mod capture_file;
 mod decode;
 mod fault;
@@ -31,6 +32,7 @@ mod walk;
 mod wifi;
 mod write;
 
+pub use batch::Packets;
 pub use capture_file::{CaptureFile, Damage, MAX_PACKET, Packet, Position, is_capture};
 pub use decode::{Decoded, Decoder, Segment};
 pub use fault::{Fault, Layer, Rule};
@@ -46,7 +48,7 @@ pub use pseudo::MAX_ATTRIBUTES;
 pub use tcp::Flags;
 pub use tunnel::{MAX_GTP_EXTENSIONS, MAX_TZSP_FIELDS};
 pub use walk::MAX_HEADERS;
-pub use write::FileFormat;
+pub use write::{CaptureWriter, FileFormat};
 
 #[cfg(test)]
 mod tests;

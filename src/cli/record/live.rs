@@ -10,8 +10,9 @@ use anyhow::Context as _;
 use super::Args;
 use crate::capture::{Ledger, Messages, Network, Snapshot, Unwritten};
 use crate::cli::{Exit, note, signals};
-use crate::endpoint::{self, Dropped, Queue};
+use crate::endpoint::{self, Dropped, PacketFile, PacketQueue, Queue};
 use crate::observe;
+use crate::packet::Packets;
 use crate::record::Block;
 
 /// How often `--stats` tells how far it is.
@@ -23,11 +24,20 @@ const METRICS_INTERVAL: Duration = Duration::from_secs(1);
 /// Records until it is told to stop, and tells what became of everything.
 pub fn run(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<(Ledger, Exit)> {
     let mut network = Network::open(args.capture_options(), &args.watch(), args.threads, stop)?;
-    let mut write = args.output.write_options(&[]);
-    write.reports.extend(args.stats_json.as_deref());
+    let write = args.write_options();
     let sink = endpoint::create(&args.output.output, &write)?;
-    let reopening = if args.output.has_files() { signals::reopening()? } else { Arc::default() };
-    let mut queue = Queue::start(sink, args.output_queue, &reopening)?;
+    let file = args.write.as_deref().map(|path| PacketFile::create(path, &write)).transpose()?;
+    let reopening = |has_files| if has_files { signals::reopening() } else { Ok(Arc::default()) };
+    let has_files = args.output.has_files() || file.is_some();
+    let mut outputs = Outputs {
+        queue: Queue::start(sink, args.output_queue, &reopening(has_files)?)?,
+        packets: None,
+        is_slow: false,
+        are_packets_slow: false,
+    };
+    if let Some(file) = file {
+        outputs.packets = Some(PacketQueue::start(file, args.output_queue, &reopening(true)?)?);
+    }
     let mut reports = Reports::start(args)?;
     if let Some(time) = args.exit_after {
         signals::stop_after(time, stop)?;
@@ -38,33 +48,10 @@ pub fn run(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<(Ledger, Exit)
     for warning in network.warnings() {
         note(warning);
     }
-    let mut exit = Exit::Done;
-    let mut is_slow = false;
-    let mut block = Block::new();
-    loop {
-        match network.poll(&mut block) {
-            Ok(true) => {}
-            Ok(false) => break,
-            Err(error) => {
-                note(error);
-                exit = Exit::Lost;
-            }
-        }
-        if let Some(warning) = network.warning() {
-            note(warning);
-        }
-        if !block.is_empty() {
-            queue.put(&mut block)?;
-        }
-        if queue.dropped() != Dropped::default() && !std::mem::replace(&mut is_slow, true) {
-            note("the output is too slow; exchanges are dropped from now on, as long as it is");
-        }
-        if reports.are_due() {
-            reports.make(snapshot(&mut network, &queue)?);
-        }
-    }
-    let dropped = queue.finish()?;
-    let ledger = Ledger { unwritten: unwritten(dropped), ..network.ledger()? };
+    let ran = record(&mut network, &mut outputs, &mut reports);
+    let unwritten = outputs.finish(ran.is_err());
+    let (mut exit, unwritten) = (ran?, unwritten?);
+    let ledger = Ledger { unwritten, ..network.ledger()? };
     if ledger.packets.read == 0 && !args.verbosity.quiet {
         note("no packets were seen");
     }
@@ -74,14 +61,84 @@ pub fn run(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<(Ledger, Exit)
     Ok((ledger, exit))
 }
 
-fn unwritten(dropped: Dropped) -> Unwritten {
-    Unwritten { requests: dropped.requests, responses: dropped.responses }
+/// Records until there is no more.
+fn record(network: &mut Network, outputs: &mut Outputs, reports: &mut Reports) -> anyhow::Result<Exit> {
+    let mut exit = Exit::Done;
+    let mut block = Block::new();
+    loop {
+        match network.poll(&mut block) {
+            Ok(true) => {}
+            Ok(false) => return Ok(exit),
+            Err(error) => {
+                note(error);
+                exit = Exit::Lost;
+            }
+        }
+        if let Some(warning) = network.warning() {
+            note(warning);
+        }
+        outputs.put(&mut block, network.kept())?;
+        if reports.are_due() {
+            reports.make(snapshot(network, outputs)?);
+        }
+    }
 }
 
-fn snapshot(network: &mut Network, queue: &Queue) -> crate::Result<Snapshot> {
+/// Where the records go, and the packets where they are kept.
+struct Outputs {
+    queue: Queue,
+    packets: Option<PacketQueue>,
+    is_slow: bool,
+    are_packets_slow: bool,
+}
+
+impl Outputs {
+    fn put(&mut self, block: &mut Block, kept: &mut Packets) -> anyhow::Result<()> {
+        if !block.is_empty() {
+            self.queue.put(block)?;
+        }
+        if let Some(packets) = &mut self.packets {
+            packets.put(kept)?;
+        }
+        let unwritten = self.unwritten();
+        if unwritten.requests + unwritten.responses > 0 && !std::mem::replace(&mut self.is_slow, true) {
+            note("the output is too slow; exchanges are dropped from now on, as long as it is");
+        }
+        if unwritten.packets > 0 && !std::mem::replace(&mut self.are_packets_slow, true) {
+            note("the file of -w is too slow; packets are left out of it from now on, as long as it is");
+        }
+        Ok(())
+    }
+
+    /// What was dropped so far.
+    fn unwritten(&self) -> Unwritten {
+        let Dropped { requests, responses } = self.queue.dropped();
+        Unwritten { requests, responses, packets: self.packets.as_ref().map_or(0, PacketQueue::dropped) }
+    }
+
+    /// Waits until all is written, also what one has waiting when the other has failed. The error is the records' if both
+    /// fail; none is returned if there was one before, as that one is told.
+    fn finish(mut self, has_failed: bool) -> crate::Result<Unwritten> {
+        let unwritten = self.unwritten();
+        let kept = self.packets.as_mut().map_or(Ok(()), PacketQueue::finish);
+        let written = self.queue.finish();
+        if has_failed {
+            kept.err().into_iter().chain(written.err()).for_each(note);
+            return Ok(unwritten);
+        }
+        if let (Err(error), Err(_)) = (&kept, &written) {
+            note(error);
+        }
+        written?;
+        kept?;
+        Ok(unwritten)
+    }
+}
+
+fn snapshot(network: &mut Network, outputs: &Outputs) -> crate::Result<Snapshot> {
     Ok(Snapshot {
-        ledger: Ledger { unwritten: unwritten(queue.dropped()), ..network.ledger()? },
-        queued: queue.waiting(),
+        ledger: Ledger { unwritten: outputs.unwritten(), ..network.ledger()? },
+        queued: outputs.queue.waiting(),
         output: network.intake().bytes,
         lag: network.lag().as_secs_f64(),
     })

@@ -11,6 +11,7 @@ mod file;
 mod many;
 mod naming;
 mod opening;
+mod packets;
 mod queue;
 mod repair;
 mod several;
@@ -26,6 +27,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+pub use self::packets::{PacketFile, PacketQueue};
 pub use self::queue::{Dropped, Queue};
 
 use self::chunks::Chunks;
@@ -58,6 +60,8 @@ pub struct WriteOptions<'a> {
     pub appends: bool,
     /// What is read meanwhile, and must not be written to.
     pub inputs: &'a [String],
+    /// The file that packets are kept in, by [`PacketFile`].
+    pub packets: Option<&'a str>,
     /// What else is written to, besides the outputs.
     pub reports: Vec<&'a Path>,
     /// Whether each file gets an index beside it.
@@ -92,6 +96,7 @@ impl Default for WriteOptions<'_> {
             is_forced: false,
             appends: false,
             inputs: &[],
+            packets: None,
             reports: Vec::new(),
             has_index: false,
             chunk_size: None,
@@ -239,8 +244,9 @@ fn refuse_collisions(targets: &[Target], how: &WriteOptions<'_>) -> Result<()> {
         }
         _ => None,
     });
+    let packets = how.packets.map(|path| (path.to_owned(), Identity::of_path(Path::new(path))));
     let reports = how.reports.iter().map(|path| (path.display().to_string(), Identity::of_path(path)));
-    collisions::refuse(&outputs.chain(reports).collect::<Vec<_>>(), how.inputs)
+    collisions::refuse(&outputs.chain(packets).chain(reports).collect::<Vec<_>>(), how.inputs)
 }
 
 /// Refuses what would have no effect, and levels that there are not.
@@ -267,7 +273,8 @@ fn refuse_useless(targets: &[Target], how: &WriteOptions<'_>) -> Result<()> {
         return usage("--split shares between several outputs; name them with -o");
     }
     let Some(level) = how.compress_level else { return Ok(()) };
-    let compressions: Vec<_> = of_files.iter().map(|(_, compression)| *compression).collect();
+    let mut compressions: Vec<_> = of_files.iter().map(|(_, compression)| *compression).collect();
+    compressions.extend(how.packets.map(|path| naming::of_name(path).1));
     if compressions.contains(&Compression::Gzip) && !(1..=9).contains(&level) {
         return usage("--compress-level of gzip is from 1 to 9");
     }

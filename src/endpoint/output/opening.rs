@@ -31,6 +31,20 @@ pub(super) enum Existing {
 
 /// Opens a file for writing, by its path.
 pub(super) fn file(plan: &Arc<Plan>, path: &str, existing: Existing) -> Result<FileSink> {
+    let (output, format) = output(plan, path, existing)?;
+    let sink = sink(plan, output, format, path)?;
+    Ok(sink.named(plan, path))
+}
+
+/// The same for bytes that are not made of records.
+pub(super) fn plain(plan: &Arc<Plan>, path: &str, existing: Existing) -> Result<FileSink> {
+    let (output, _) = output(plan, path, existing)?;
+    let sink = sink(plan, output, naming::Format::Gor, path)?;
+    Ok(sink.named(plan, path))
+}
+
+/// The file, and what its name says that it holds.
+fn output(plan: &Arc<Plan>, path: &str, existing: Existing) -> Result<(Output, naming::Format)> {
     let (format, compression) = naming::of_name(path);
     let failed = |error: io::Error| Error::from(error).at(path);
     let (file, is_new) = open(plan, path, existing)?;
@@ -66,8 +80,7 @@ pub(super) fn file(plan: &Arc<Plan>, path: &str, existing: Existing) -> Result<F
     }
     let mut output = Output::new(opened);
     output.write(&end)?;
-    let sink = sink(plan, output, format, path)?;
-    Ok(sink.named(plan, path))
+    Ok((output, format))
 }
 
 /// Standard output, or where the shell has led it.

@@ -18,7 +18,7 @@ use crate::{Error, Result};
 const MAX_REFUSED: usize = 1 << 16;
 
 /// How often it is looked whether files are to be begun anew.
-const LOOK: Duration = Duration::from_millis(100);
+pub(super) const LOOK: Duration = Duration::from_millis(100);
 
 /// Records that were dropped because the output was too slow.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

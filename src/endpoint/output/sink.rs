@@ -43,6 +43,18 @@ impl FileSink {
     }
 }
 
+impl FileSink {
+    /// Takes bytes of another format, opened as such. What fails leaves them there as a whole or not at all.
+    pub(super) fn write_bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        lock(&self.output).write_foreign(bytes)
+    }
+
+    /// Whether its path leads to no file any more, or to another.
+    pub(super) fn was_moved(&self) -> bool {
+        lock(&self.output).was_moved()
+    }
+}
+
 impl Sink for FileSink {
     fn write(&mut self, records: &Run<'_>) -> Result<()> {
         match &mut self.format {

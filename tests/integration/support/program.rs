@@ -53,6 +53,11 @@ impl Ran {
         self
     }
 
+    /// The status that it ended with; none at a signal.
+    pub(crate) fn ends(&self) -> Option<i32> {
+        self.status.code()
+    }
+
     /// It said this on standard error.
     #[track_caller]
     pub(crate) fn says(&self, text: &str) -> &Self {

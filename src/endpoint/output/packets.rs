@@ -1,0 +1,172 @@
+//! Packets kept in a capture file, and the queue in front of it.
+//!
+//! As with records, the source never waits: when the queue is full, packets are dropped and counted.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+
+use super::naming::{self, Format};
+use super::opening::{self, Existing};
+use super::queue::LOOK;
+use super::sink::FileSink;
+use super::{Plan, WriteOptions, plan};
+use crate::packet::{CaptureWriter, FileFormat, Packet, Packets};
+use crate::record::Sink as _;
+use crate::{Error, Result};
+
+/// A capture file that is written, pcap or pcapng as its name says.
+pub struct PacketFile {
+    path: String,
+    format: FileFormat,
+    plan: Arc<Plan>,
+    file: FileSink,
+    writer: CaptureWriter,
+    bytes: Vec<u8>,
+}
+
+impl PacketFile {
+    /// Opens the file. What there is of the options for records alone does not concern it.
+    pub fn create(path: &str, how: &WriteOptions<'_>) -> Result<Self> {
+        let format = Self::format(path)?;
+        if how.appends && std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() > 0) {
+            return Err(Error::Usage(format!(
+                "{path}: the file exists, and --append cannot add to captures; name another one"
+            )));
+        }
+        let plan = plan(&[], how);
+        let file = opening::plain(&plan, path, Existing::AsTold)?;
+        Ok(PacketFile {
+            path: path.to_owned(),
+            format,
+            plan,
+            file,
+            writer: CaptureWriter::new(format),
+            bytes: Vec::new(),
+        })
+    }
+
+    /// What a name says that the file is to hold; of one that says nothing an error.
+    pub fn format(path: &str) -> Result<FileFormat> {
+        match naming::of_name(path) {
+            (Format::Capture(format), _) => Ok(format),
+            (Format::Gor, _) => Err(Error::Usage(format!(
+                "{path}: the name of a file that keeps packets ends in .pcap or .pcapng, and .gz or .zst after \
+                 that to compress"
+            ))),
+        }
+    }
+
+    /// Adds a packet.
+    pub fn write(&mut self, packet: &Packet<'_>) -> Result<()> {
+        self.bytes.clear();
+        self.writer.packet(packet, &mut self.bytes).map_err(|error| error.at(self.path.as_str()))?;
+        self.file.write_bytes(&self.bytes)
+    }
+
+    /// Has what was added written out within the flush interval; at once where the file is a pipe or a device.
+    pub fn flush(&mut self) -> Result<()> {
+        self.file.flush()
+    }
+
+    /// A file that was moved away is ended, and begun anew under its name.
+    fn reopen(&mut self) -> Result<()> {
+        if !self.file.was_moved() {
+            return self.flush();
+        }
+        self.finish()?;
+        self.file = opening::plain(&self.plan, &self.path, Existing::GoOn)?;
+        self.writer = CaptureWriter::new(self.format);
+        Ok(())
+    }
+
+    /// Ends the file.
+    pub fn finish(&mut self) -> Result<()> {
+        self.bytes.clear();
+        self.writer.finish(&mut self.bytes);
+        if !self.bytes.is_empty() {
+            self.file.write_bytes(&self.bytes)?;
+        }
+        self.file.finish()
+    }
+}
+
+/// A queue in front of a capture file, and the thread that empties it.
+#[derive(Debug)]
+pub struct PacketQueue {
+    batches: Sender<Packets>,
+    waiting: Arc<AtomicUsize>,
+    limit: usize,
+    dropped: u64,
+    writer: Option<JoinHandle<Result<()>>>,
+}
+
+impl PacketQueue {
+    /// Begins to write what is put in, of which about `limit` bytes may wait. When `reopening` turns true, a file that was
+    /// moved away is begun anew, and it turns false again.
+    pub fn start(file: PacketFile, limit: u64, reopening: &Arc<AtomicBool>) -> Result<Self> {
+        let (batches, incoming) = mpsc::channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let (counter, reopening) = (Arc::clone(&waiting), Arc::clone(reopening));
+        let writer = thread::Builder::new()
+            .name("packet writer".to_owned())
+            .spawn(move || write(&incoming, &counter, &reopening, file))?;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Ok(PacketQueue { batches, waiting, limit, dropped: 0, writer: Some(writer) })
+    }
+
+    /// Takes packets out of a buffer, and drops them where too many wait. An error is the file's.
+    pub fn put(&mut self, packets: &mut Packets) -> Result<()> {
+        if packets.is_empty() {
+            return Ok(());
+        }
+        if self.waiting.load(Ordering::Relaxed) >= self.limit {
+            self.dropped += packets.len() as u64;
+            packets.clear();
+            return Ok(());
+        }
+        self.waiting.fetch_add(packets.size(), Ordering::Relaxed);
+        if self.batches.send(std::mem::take(packets)).is_err() {
+            return self.finish();
+        }
+        Ok(())
+    }
+
+    /// Packets that were dropped so far.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Waits until all is written, and ends the file. Once that was done, or has failed, it does nothing.
+    pub fn finish(&mut self) -> Result<()> {
+        let Some(writer) = self.writer.take() else { return Ok(()) };
+        // Without a sender the thread ends once all is written.
+        self.batches = mpsc::channel().0;
+        writer
+            .join()
+            .unwrap_or_else(|_| Err(Error::Invalid("the thread that keeps the packets has failed".into())))
+    }
+}
+
+fn write(
+    incoming: &Receiver<Packets>,
+    waiting: &AtomicUsize,
+    reopening: &AtomicBool,
+    mut file: PacketFile,
+) -> Result<()> {
+    loop {
+        if reopening.swap(false, Ordering::Relaxed) {
+            file.reopen()?;
+        }
+        match incoming.recv_timeout(LOOK) {
+            Ok(packets) => {
+                packets.iter().try_for_each(|packet| file.write(&packet))?;
+                waiting.fetch_sub(packets.size(), Ordering::Relaxed);
+                file.flush()?;
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return file.finish(),
+        }
+    }
+}
