@@ -1,4 +1,5 @@
 complete -c gor-record -s r -l read -d 'Capture to read: a file, a quoted glob, or `-`. May be repeated; several are one capture continued' -r
+complete -c gor-record -l dummy -d 'Capture nothing: write the request `GET /`, and with --responses its answer, so often; once a second without N' -r
 complete -c gor-record -l ignore-interface -d 'Do not look at packets of these interfaces. May be repeated' -r
 complete -c gor-record -l buffer-size -d 'Size of the kernel\'s packet buffer, from 2mb to 2gb' -r
 complete -c gor-record -l threads -d 'Capture with N threads, each of which gets whole connections, and a buffer of its own' -r

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Context as _;
 use clap::Parser;
 use gor_tools::capture::{self, Ledger};
-use gor_tools::cli::record::{Args, live};
+use gor_tools::cli::record::{Args, dummy, live};
 use gor_tools::cli::{self, Exit, signals};
 use gor_tools::endpoint::{self, PacketFile, ReadOptions};
 use gor_tools::packet::live::Expression;
@@ -26,6 +26,11 @@ fn main() -> ExitCode {
 fn record(args: &Args) -> anyhow::Result<Exit> {
     args.check()?;
     let stop = signals::stop()?;
+    if let Some(rate) = args.dummy {
+        let (ledger, exit) = dummy::run(args, rate, &stop)?;
+        tell(args, &ledger)?;
+        return Ok(exit);
+    }
     if args.is_live() {
         let (ledger, exit) = live::run(args, &stop)?;
         tell(args, &ledger)?;

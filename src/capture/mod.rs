@@ -17,6 +17,7 @@ mod connection;
 mod crew;
 mod decide;
 mod dialogue;
+mod dummy;
 mod echoes;
 mod edit;
 mod ids;
@@ -36,6 +37,7 @@ mod stream;
 mod subnet;
 
 pub use address::Address;
+pub use dummy::Dummy;
 pub use ledger::{Bytes, Connections, Ledger, Loss, Messages, Packets, Segments, Unwritten};
 pub use live::Watch;
 pub use metrics::Snapshot;

@@ -1,5 +1,6 @@
 //! The command line of `gor-record`.
 
+pub mod dummy;
 pub mod live;
 
 use std::net::SocketAddr;
@@ -60,6 +61,21 @@ pub struct Args {
     /// are one capture continued.
     #[arg(short, long = "read", value_name = "FILE", help_heading = "Input")]
     pub read: Vec<String>,
+
+    /// Capture nothing: write the request `GET /`, and with --responses its answer, so often; once a second without N.
+    ///
+    /// It is for trying out what comes after, as in `gor-record --dummy 100/s | gor-replay http://127.0.0.1:8080`, and
+    /// goes on until it is stopped or --exit-after is over. What an output that is slow keeps back comes later.
+    #[arg(
+        long, value_name = "N/s", num_args = 0..=1, default_missing_value = "1/s", value_parser = dummy::rate,
+        help_heading = "Input", conflicts_with_all = [
+            "addresses", "read", "any_host", "promisc", "ignore_interface", "buffer_size", "threads",
+            "buffer_timeout", "output_queue", "engine", "bpf", "monitor", "timestamp_source", "not_client", "vlan",
+            "vxlan_port", "vxlan_vni", "protocol", "allow_incomplete", "real_ip_header", "expire", "max_message",
+            "write", "metrics",
+        ],
+    )]
+    pub dummy: Option<f64>,
 
     /// Record servers at all addresses, not only at those of this machine, as on bridges and mirrored ports.
     #[arg(long, conflicts_with = "read", help_heading = "Input")]
@@ -294,7 +310,7 @@ impl Args {
         if let Some(path) = &self.write {
             PacketFile::format(path)?;
         }
-        if self.is_live() && self.addresses.is_empty() {
+        if self.is_live() && self.addresses.is_empty() && self.dummy.is_none() {
             return Err(Error::Usage(
                 "nothing to record: say where the servers are, as in 'gor-record :80', \
                  or which capture to read, as in 'gor-record -r traffic.pcap'"

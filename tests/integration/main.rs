@@ -23,6 +23,7 @@ mod pairing;
 mod record;
 mod record_cases;
 mod record_damage;
+mod record_dummy;
 mod record_laws;
 mod replay;
 mod replay_connections;
