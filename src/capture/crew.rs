@@ -4,7 +4,7 @@
 //! time. Records are given out up to the earliest of these times, in the order in which they were completed, and so are
 //! the packets that are kept.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -99,7 +99,10 @@ pub(super) struct Crew {
     batches: Receiver<Batch>,
     parts: Vec<Part>,
     patience: Duration,
-    warning: Option<String>,
+    /// Warnings that were not given out yet.
+    warnings: VecDeque<String>,
+    /// Warnings and errors that one thread had, which others may have too.
+    told: BTreeSet<String>,
     kept: Packets,
 }
 
@@ -122,7 +125,14 @@ impl Crew {
             })?;
             parts.push(Part::default());
         }
-        Ok(Crew { batches, parts, patience: options.buffer_timeout, warning: None, kept: Packets::default() })
+        Ok(Crew {
+            batches,
+            parts,
+            patience: options.buffer_timeout,
+            warnings: VecDeque::new(),
+            told: BTreeSet::new(),
+            kept: Packets::default(),
+        })
     }
 
     /// As [`Live::poll`].
@@ -162,13 +172,14 @@ impl Crew {
         if let Some(ledger) = batch.ledger {
             part.ledger = *ledger;
         }
-        self.warning = self.warning.take().or(batch.warning);
-        batch.error
+        let warning = batch.warning.filter(|warning| self.told.insert(warning.clone()));
+        self.warnings.extend(warning);
+        batch.error.filter(|error| self.told.insert(error.to_string()))
     }
 
     /// As [`Live::warning`].
     pub(super) fn warning(&mut self) -> Option<String> {
-        self.warning.take()
+        self.warnings.pop_front()
     }
 
     /// Gives out what was completed before a time.

@@ -44,6 +44,10 @@ pub(super) struct Live {
     wire: Wire,
     recorder: Recorder,
     own: Servers,
+    /// Interfaces at which it is recorded, by their indices, and what each was last called.
+    names: BTreeMap<u32, String>,
+    /// What is to be said of them.
+    renamed: Vec<String>,
     /// Indices of interfaces that take in everything.
     promiscuous: BTreeSet<u32>,
     looked_up: Instant,
@@ -112,6 +116,12 @@ impl Setup {
         Servers::At(self.interfaces.addresses.clone())
     }
 
+    /// The interfaces that addresses name.
+    fn named(&self) -> impl Iterator<Item = (u32, String)> {
+        let named = self.options.addresses.iter().filter_map(Address::interface);
+        named.map(|(name, index)| (index, name.to_owned()))
+    }
+
     fn means_any_host(&self) -> bool {
         self.watch.has_any_host || self.watch.is_promiscuous
     }
@@ -122,6 +132,8 @@ impl Setup {
             wire,
             recorder: Recorder::new(self.options.clone()),
             own: Servers::Any,
+            names: self.named().collect(),
+            renamed: Vec::new(),
             promiscuous: BTreeSet::new(),
             looked_up: Instant::now(),
             ending: Ending::No,
@@ -155,6 +167,9 @@ impl Live {
 
     /// What the user should know at once, when there is something.
     pub(super) fn warning(&mut self) -> Option<String> {
+        if let Some(renamed) = self.renamed.pop() {
+            return Some(renamed);
+        }
         let echo = self.recorder.echo()?;
         let own = echo.client.ip();
         let instead = match (self.setup.watch.is_promiscuous, self.setup.watch.has_any_host) {
@@ -208,10 +223,16 @@ impl Live {
     fn look_up(&mut self) -> Result<()> {
         if self.looked_up.elapsed() >= LOOK_UP {
             self.looked_up = Instant::now();
-            for (name, index) in self.setup.options.addresses.iter().filter_map(Address::interface) {
-                if live::index_of(name) != Some(index) {
+            for (index, name) in &mut self.names {
+                match live::name_of(*index) {
                     // Of several that share a buffer none is missed by the kernel.
-                    self.wire.fail(Error::Invalid("the interface is gone".into()).at(name));
+                    None => self.wire.fail(Error::Invalid("the interface is gone".into()).at(name.as_str())),
+                    Some(now) if now != *name => {
+                        let said = format!("{name} is called {now} now, and is still recorded at");
+                        self.renamed.push(said);
+                        *name = now;
+                    }
+                    Some(_) => {}
                 }
             }
             // One that was taken away and made again has another index.

@@ -78,18 +78,31 @@ pub fn index_of(name: &str) -> Option<u32> {
     (index != 0).then_some(index)
 }
 
+/// What the interface of an index is called; None if there is none.
+pub fn name_of(index: u32) -> Option<String> {
+    let mut name = [0u8; libc::IF_NAMESIZE];
+    // SAFETY: the kernel's names, with the 0 at their end, have at most that length.
+    let found = unsafe { libc::if_indextoname(index, name.as_mut_ptr().cast()) };
+    if found.is_null() {
+        return None;
+    }
+    CStr::from_bytes_until_nul(&name).ok().map(|name| name.to_string_lossy().into_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn every_interface_that_is_listed_has_an_index() {
+    fn every_interface_that_is_listed_has_an_index_by_which_it_is_found() {
         let interfaces = Interfaces::read().expect("interfaces can be listed");
         assert!(!interfaces.names.is_empty());
         for name in &interfaces.names {
-            assert!(index_of(name).is_some(), "{name}");
+            let index = index_of(name).unwrap_or_else(|| panic!("{name}"));
+            assert_eq!(name_of(index).as_ref(), Some(name));
         }
         assert_eq!(index_of("no such interface"), None);
         assert_eq!(index_of("a\0b"), None);
+        assert_eq!(name_of(0), None);
     }
 }

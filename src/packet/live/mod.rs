@@ -27,7 +27,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 pub use expression::Expression;
 pub use filter::filter;
-pub use interfaces::{Interfaces, index_of};
+pub use interfaces::{Interfaces, index_of, name_of};
 
 use super::Packet;
 use crate::error::{Error, Result};
@@ -335,7 +335,7 @@ fn check(tap: &Tap, ring: &Ring) -> Result<()> {
     let Some(fault) = ring.fault()? else { return Ok(()) };
     let Some((name, index)) = &tap.interface else { return Err(fault.into()) };
     if fault.raw_os_error() == Some(libc::ENETDOWN) {
-        if index_of(name) == Some(*index) {
+        if name_of(*index).is_some() {
             return Ok(());
         }
         return Err(Error::Invalid("the interface is gone".into()).at(name.as_str()));
