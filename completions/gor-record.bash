@@ -23,7 +23,7 @@ _gor__record() {
 
     case "${cmd}" in
         gor__record)
-            opts="-r -o -w -v -q -h -V --read --dummy --any-host --promisc --ignore-interface --buffer-size --threads --buffer-timeout --exit-after --output-queue --engine --bpf --monitor --timestamp-source --not-client --vlan --vxlan-port --vxlan-vni --responses --protocol --allow-incomplete --real-ip-header --expire --max-message --output --force --append --chunk-size --chunk-records --max-size --flush-interval --compress-level --compress-threads --index --split --sessions --instance --write --stats --metrics --stats-json --verbose --quiet --help --version"
+            opts="-r -o -w -v -q -h -V --read --dummy --any-host --promisc --ignore-interface --buffer-size --threads --buffer-timeout --exit-after --output-queue --engine --bpf --monitor --timestamp-source --not-client --vlan --vxlan-port --vxlan-vni --user --responses --protocol --allow-incomplete --real-ip-header --expire --max-message --output --force --append --chunk-size --chunk-records --max-size --flush-interval --compress-level --compress-threads --index --split --sessions --instance --write --stats --metrics --stats-json --verbose --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -90,6 +90,10 @@ _gor__record() {
                     return 0
                     ;;
                 --vxlan-vni)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --user)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

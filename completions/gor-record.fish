@@ -20,6 +20,7 @@ complete -c gor-record -l not-client -d 'Leave out connections of clients at the
 complete -c gor-record -l vlan -d 'Record only what has a tag of one of these VLANs (1 to 4094), at whichever depth. May be repeated' -r
 complete -c gor-record -l vxlan-port -d 'Look for VXLAN at these UDP ports too, besides 4789 and 8472. May be repeated' -r
 complete -c gor-record -l vxlan-vni -d 'Record only what is in a VXLAN (or Geneve) network of one of these numbers; with a minus, what is not in that one. May be repeated' -r
+complete -c gor-record -l user -d 'Give up root for this user once everything is open: `NAME`, `NAME:GROUP`, or numbers. `root` keeps it' -r
 complete -c gor-record -l protocol -d 'What the connections speak. `binary`: a message is what one side says until the other answers, or until it is quiet for the time of --expire (2s without it)' -r -f -a "http\t'HTTP/1.0 and HTTP/1.1'
 binary\t'Any bytes'"
 complete -c gor-record -l real-ip-header -d 'Put the client\'s address into this field of recorded requests, in place of any that the client sent under that name' -r

@@ -24,6 +24,7 @@ pub mod observe;
 pub mod pace;
 pub mod packet;
 pub mod pipeline;
+pub mod privileges;
 pub mod record;
 pub mod replay;
 pub mod tcp;

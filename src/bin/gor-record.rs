@@ -28,13 +28,13 @@ fn record(args: &Args) -> anyhow::Result<Exit> {
     let stop = signals::stop()?;
     if let Some(rate) = args.dummy {
         let (ledger, exit) = dummy::run(args, rate, &stop)?;
-        tell(args, &ledger)?;
+        tell(args, &ledger, None)?;
         return Ok(exit);
     }
     if args.is_live() {
-        let (ledger, exit) = live::run(args, &stop)?;
-        tell(args, &ledger)?;
-        return Ok(exit);
+        let ended = live::run(args, &stop)?;
+        tell(args, &ended.ledger, ended.stats_json)?;
+        return Ok(ended.exit);
     }
     record_files(args, &stop)
 }
@@ -105,21 +105,25 @@ fn record_files(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
     drop((sink, packets));
     drop(drawn);
     let ledger = source.ledger();
-    tell(args, &ledger)?;
+    tell(args, &ledger, None)?;
     if exit == Exit::Done && ledger.packets.read == 0 && !args.verbosity.quiet {
         cli::note("no packets to read");
     }
     Ok(exit)
 }
 
-/// Tells what became of everything, as far as that was asked for or is a loss.
-fn tell(args: &Args, ledger: &Ledger) -> anyhow::Result<()> {
+/// Tells what became of everything, as far as that was asked for or is a loss; as JSON in a file that may be open
+/// already.
+fn tell(args: &Args, ledger: &Ledger, open: Option<File>) -> anyhow::Result<()> {
     if args.stats || args.verbosity.verbose > 0 {
         cli::report(ledger);
     }
     if let Some(path) = &args.stats_json {
         let write = || -> anyhow::Result<()> {
-            let mut file = BufWriter::new(File::create(path)?);
+            let mut file = BufWriter::new(open.map_or_else(|| File::create(path), Ok)?);
+            if file.get_ref().metadata()?.is_file() {
+                file.get_ref().set_len(0)?;
+            }
             serde_json::to_writer_pretty(&mut file, ledger)?;
             file.write_all(b"\n")?;
             file.flush()?;

@@ -104,13 +104,32 @@ pub(super) struct Crew {
     /// Warnings and errors that one thread had, which others may have too.
     told: BTreeSet<String>,
     kept: Packets,
+    /// What the threads are to be started with.
+    waiting: Option<(Setup, Vec<Share>, Options, SyncSender<Batch>)>,
 }
 
 impl Crew {
-    /// Starts a thread for each share.
-    pub(super) fn start(setup: &Setup, shares: Vec<Share>, options: &Options) -> Result<Self> {
+    /// A thread for each share. They are started when it is polled, so that they have no more rights than the thread
+    /// that does so.
+    pub(super) fn new(setup: Setup, shares: Vec<Share>, options: Options) -> Self {
         let (sender, batches) = sync_channel(MAX_BATCHES * shares.len());
-        let mut parts = Vec::new();
+        let parts = shares.iter().map(|_| Part::default()).collect();
+        let patience = options.buffer_timeout;
+        let waiting = Some((setup, shares, options, sender));
+        Crew {
+            batches,
+            parts,
+            patience,
+            warnings: VecDeque::new(),
+            told: BTreeSet::new(),
+            kept: Packets::default(),
+            waiting,
+        }
+    }
+
+    fn start(&mut self) -> Result<()> {
+        // Its sender ends here: once every thread has ended there is none left.
+        let Some((setup, shares, options, sender)) = self.waiting.take() else { return Ok(()) };
         for (number, share) in shares.into_iter().enumerate() {
             let (setup, sender, options) = (setup.clone(), sender.clone(), options.clone());
             thread::Builder::new().name(format!("capture {number}")).spawn(move || {
@@ -123,20 +142,13 @@ impl Crew {
                     }
                 }
             })?;
-            parts.push(Part::default());
         }
-        Ok(Crew {
-            batches,
-            parts,
-            patience: options.buffer_timeout,
-            warnings: VecDeque::new(),
-            told: BTreeSet::new(),
-            kept: Packets::default(),
-        })
+        Ok(())
     }
 
     /// As [`Live::poll`].
     pub(super) fn poll(&mut self, block: &mut Block) -> Result<bool> {
+        self.start()?;
         let mut error = None;
         match self.batches.recv_timeout(self.patience) {
             Ok(batch) => error = self.take(batch),

@@ -27,8 +27,6 @@ pub struct Watch {
     pub wire: live::Options,
     /// Whether an address without a host means any host, not only this one.
     pub has_any_host: bool,
-    /// Whether interfaces take in what is for other machines, which means any host too.
-    pub is_promiscuous: bool,
     /// Names of interfaces whose packets are not looked at.
     pub ignored: Vec<String>,
     /// Whether the packets themselves are kept too.
@@ -123,7 +121,7 @@ impl Setup {
     }
 
     fn means_any_host(&self) -> bool {
-        self.watch.has_any_host || self.watch.is_promiscuous
+        self.watch.has_any_host || self.watch.wire.is_promiscuous
     }
 
     /// Begins to record what was captured.
@@ -172,7 +170,7 @@ impl Live {
         }
         let echo = self.recorder.echo()?;
         let own = echo.client.ip();
-        let instead = match (self.setup.watch.is_promiscuous, self.setup.watch.has_any_host) {
+        let instead = match (self.setup.watch.wire.is_promiscuous, self.setup.watch.has_any_host) {
             (true, _) => "leave out --promisc or ",
             (false, true) => "leave out --any-host or ",
             (false, false) => "",
@@ -190,7 +188,7 @@ impl Live {
     }
 
     fn serve(&mut self) -> Result<()> {
-        if self.setup.watch.is_promiscuous {
+        if self.setup.watch.wire.is_promiscuous {
             self.widen()?;
         }
         let own = self.setup.own();
@@ -401,7 +399,7 @@ fn scope(addresses: &[Address], own: &Servers, watch: &Watch) -> String {
     if is_narrow {
         said.push_str("; --any-host also records others, as on bridges and mirrored ports");
     }
-    if watch.is_promiscuous {
+    if watch.wire.is_promiscuous {
         said.push_str("; in promiscuous mode, packets for other machines included");
     }
     if !watch.ignored.is_empty() {
@@ -448,7 +446,11 @@ mod tests {
         let many = Servers::At((0..10).map(|last| [10, 0, 0, last].into()).collect());
         let said = scope(&addresses(&[":80"]), &many, &Watch::default());
         assert!(said.contains("10.0.0.7 and 2 more, port 80"), "{said}");
-        let watch = Watch { is_promiscuous: true, ignored: vec!["eth1".into()], ..Watch::default() };
+        let watch = Watch {
+            wire: live::Options { is_promiscuous: true, ..live::Options::default() },
+            ignored: vec!["eth1".into()],
+            ..Watch::default()
+        };
         let said = scope(&addresses(&[":80"]), &Servers::Any, &watch);
         let expected = "recording servers at any host, port 80; in promiscuous mode, packets for other machines \
                         included; not on eth1";

@@ -23,7 +23,7 @@ pub struct Network {
 enum Threads {
     /// The one that asks.
     Own(Box<Live>),
-    Several(Crew),
+    Several(Box<Crew>),
 }
 
 impl Network {
@@ -43,7 +43,7 @@ impl Network {
             Threads::Own(Box::new(live))
         } else {
             let shares = Share::open(&taps, &watch.wire, threads)?;
-            Threads::Several(Crew::start(&setup, shares, &watch.wire)?)
+            Threads::Several(Box::new(Crew::new(setup, shares, watch.wire.clone())))
         };
         Ok(Network { scope, warnings, intake: Intake::default(), threads })
     }

@@ -2,6 +2,7 @@
 
 pub mod dummy;
 pub mod live;
+mod rights;
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -36,8 +37,9 @@ Examples:
   tcpdump -i eth0 -w - tcp port 80 | gor-record -r - :80 -o requests.gor
   gor-record -r 'traffic-*.pcap.gz' --stats > requests.gor
 
-Live capture needs root or the capabilities CAP_NET_RAW and CAP_NET_ADMIN, and
-ends at SIGINT or SIGTERM, with what was seen by then; a second signal ends it at
+Live capture needs root or the capability CAP_NET_RAW, and CAP_NET_ADMIN for
+--monitor. They are given up once the network and the outputs are open; -v says how.
+Live capture ends at SIGINT or SIGTERM, with what was seen by then; a second signal ends it at
 once. At SIGHUP, output files that were moved away, as by logrotate, are begun anew.
 
 Exit status: 0 done; 1 a file could not be read to its end, the kernel dropped
@@ -164,6 +166,16 @@ pub struct Args {
         help_heading = "What to record"
     )]
     pub vxlan_vni: Vec<VxlanNetwork>,
+
+    /// Give up root for this user once everything is open: `NAME`, `NAME:GROUP`, or numbers. `root` keeps it.
+    ///
+    /// Root becomes the user who called sudo unless this says otherwise, or else `nobody`. What is there at the
+    /// beginning, output files and the network, is opened as root; files that are created then belong to the
+    /// user. Files that are begun later (chunks, names made from the time, indexes, after SIGHUP) are made
+    /// by the user, who must have the right to write in their directory. Capabilities are given up in any case,
+    /// and the kernel refuses what is not needed from then on: files elsewhere, programs, TCP connections.
+    #[arg(long, value_name = "USER", conflicts_with_all = ["read", "dummy"], help_heading = "Privileges")]
+    pub user: Option<String>,
 
     /// Record responses too, with the id of their request.
     #[arg(long, help_heading = "What to record")]
@@ -364,11 +376,11 @@ impl Args {
             bpf: self.bpf.clone(),
             buffer_size: self.buffer_size,
             buffer_timeout: self.buffer_timeout,
+            is_promiscuous: self.promisc,
         };
         Watch {
             wire,
             has_any_host: self.any_host,
-            is_promiscuous: self.promisc,
             ignored: self.ignore_interface.clone(),
             keeps_packets: self.write.is_some(),
         }

@@ -18,7 +18,9 @@ mod recent;
 
 pub use bytes::{open_bytes, total_size};
 pub use input::open;
-pub use output::{Dropped, FLUSH_INTERVAL, PacketFile, PacketQueue, Queue, WriteOptions, create};
+pub use output::{
+    Dropped, FLUSH_INTERVAL, Later, PacketFile, PacketQueue, Queue, Reason, WriteOptions, create, later,
+};
 pub use place::{Place, expand};
 pub use reading::{Notice, ReadOptions, Window};
 

@@ -1,7 +1,7 @@
 //! A page for monitoring: text that Prometheus scrapes, served over HTTP.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
@@ -14,14 +14,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The media type of the `OpenMetrics` text format.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Serves `/metrics` at an address from now on, on a thread of its own, one client after the other. `page` makes the
-/// text, in the `OpenMetrics` format. Gives the address that it listens at.
-pub fn serve_metrics(
-    address: SocketAddr,
-    page: impl Fn() -> String + Send + 'static,
-) -> io::Result<SocketAddr> {
-    let listener = TcpListener::bind(address)?;
-    let address = listener.local_addr()?;
+/// Serves `/metrics` from now on, on a thread of its own, one client after the other. `page` makes the text, in the
+/// `OpenMetrics` format.
+pub fn serve_metrics(listener: TcpListener, page: impl Fn() -> String + Send + 'static) -> io::Result<()> {
     thread::Builder::new().name("metrics".to_owned()).spawn(move || {
         for stream in listener.incoming() {
             // A client that goes away early is its own loss; one that cannot be accepted comes again.
@@ -31,7 +26,7 @@ pub fn serve_metrics(
             }
         }
     })?;
-    Ok(address)
+    Ok(())
 }
 
 fn answer(stream: &TcpStream, page: &impl Fn() -> String) -> io::Result<()> {
@@ -65,7 +60,16 @@ fn answer(stream: &TcpStream, page: &impl Fn() -> String) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
+
+    fn serve() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("it has one");
+        serve_metrics(listener, || "gor 1\n".to_owned()).expect("a thread");
+        address
+    }
 
     fn ask(address: SocketAddr, request: &str) -> String {
         let mut stream = TcpStream::connect(address).expect("it listens");
@@ -77,7 +81,7 @@ mod tests {
 
     #[test]
     fn the_page_is_at_metrics_and_nothing_else_is_anywhere() {
-        let address = serve_metrics("127.0.0.1:0".parse().unwrap(), || "gor 1\n".to_owned()).expect("a port");
+        let address = serve();
         let cases = [
             ("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\n", "\r\n\r\ngor 1\n"),
             ("GET /metrics?x=1 HTTP/1.1\r\n\r\n", "HTTP/1.1 200 OK\r\n", "\r\n\r\ngor 1\n"),
@@ -94,7 +98,7 @@ mod tests {
     /// It is one client after the other, so the next one is served once this one is given up.
     #[test]
     fn a_client_that_says_nothing_does_not_stop_the_others_for_ever() {
-        let address = serve_metrics("127.0.0.1:0".parse().unwrap(), || "gor 1\n".to_owned()).expect("a port");
+        let address = serve();
         let _silent = TcpStream::connect(address).expect("it listens");
         assert!(ask(address, "GET /metrics HTTP/1.1\r\n\r\n").ends_with("gor 1\n"));
     }

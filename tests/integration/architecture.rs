@@ -22,6 +22,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("middleware", &["record"]),
     ("replay", &["record", "http", "pace", "observe"]),
     ("merge", &["record"]),
+    ("privileges", &[]),
     (
         "cli",
         &[
@@ -39,6 +40,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "pipeline",
             "replay",
             "merge",
+            "privileges",
         ],
     ),
 ];

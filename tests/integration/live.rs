@@ -10,7 +10,7 @@ use std::thread;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::support::live::{Process, Recorder, exchanges};
+use super::support::live::{Process, Recorder, exchanges, give_to_nobody};
 use super::support::network::{HERE, Network, PORT, TAGGED_HERE, THERE, body, ip};
 use super::support::program::{command, run};
 use super::support::recorder::{assert_reconciles, number};
@@ -234,6 +234,7 @@ fn after_sighup_a_file_that_was_moved_away_is_begun_anew() {
     let _served = Network::serve(&network.here);
     for name in ["out.gor", "out.gor.gz"] {
         let folder = tempfile::tempdir().expect("a folder");
+        give_to_nobody(folder.path());
         let (output, moved) = (folder.path().join(name), folder.path().join(format!("moved-{name}")));
         let args = [":8080", "--flush-interval", "0s", "-o", output.to_str().expect("text")];
         let recorder = Recorder::start(&network.here, &args);

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::packets_kept::packets;
-use super::support::live::Recorder;
+use super::support::live::{Recorder, give_to_nobody};
 use super::support::network::{HERE, Network, TAGGED_HERE};
 use super::support::program::run;
 use super::support::recorder::{assert_reconciles, is_request, number, record};
@@ -151,6 +151,7 @@ fn after_sighup_a_file_that_was_moved_away_is_begun_anew() {
     let _served = Network::serve(&network.here);
     for name in ["x.pcap", "x.pcapng.gz"] {
         let folder = tempfile::tempdir().expect("a folder");
+        give_to_nobody(folder.path());
         let (kept, moved) = (folder.path().join(name), folder.path().join(format!("moved-{name}")));
         let recorder =
             Recorder::start(&network.here, &[":8080", "--flush-interval", "0s", "-w", text(&kept)]);

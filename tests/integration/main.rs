@@ -14,6 +14,7 @@ mod live_kinds;
 mod live_libpcap;
 mod live_load;
 mod live_packets;
+mod live_privileges;
 mod live_scope;
 mod live_servers;
 mod live_tcpdump;

@@ -1,19 +1,22 @@
 //! How `gor-record` runs on a network: from the first packet to the last, and what it says meanwhile.
 
 use std::fmt;
+use std::fs::File;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
-use super::Args;
+use super::{Args, rights};
 use crate::capture::{Ledger, Messages, Network, Snapshot, Unwritten};
 use crate::cli::{Exit, note, signals};
 use crate::endpoint::{self, Dropped, PacketFile, PacketQueue, Queue};
 use crate::observe;
 use crate::packet::Packets;
-use crate::record::Block;
+use crate::privileges::{Privileges, User};
+use crate::record::{Block, Sink};
 
 /// How often `--stats` tells how far it is.
 const STATS_INTERVAL: Duration = Duration::from_secs(5);
@@ -21,29 +24,50 @@ const STATS_INTERVAL: Duration = Duration::from_secs(5);
 /// How old the numbers of `--metrics` may be.
 const METRICS_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How a recording ended.
+pub struct Ended {
+    /// What became of everything.
+    pub ledger: Ledger,
+    /// How the tool is to end.
+    pub exit: Exit,
+    /// The file of `--stats-json`, which is open since the beginning.
+    pub stats_json: Option<File>,
+}
+
 /// Records until it is told to stop, and tells what became of everything.
-pub fn run(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<(Ledger, Exit)> {
+pub fn run(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Ended> {
+    let mut privileges = Privileges::choose(args.user.as_deref())?;
+    if args.monitor {
+        // libpcap takes the interface that it has made away again at the end.
+        privileges.keep_network_administration();
+    }
     let mut network = Network::open(args.capture_options(), &args.watch(), args.threads, stop)?;
-    let write = args.write_options();
+    let mut write = args.write_options();
+    let later = endpoint::later(&args.output.output, &write)?;
+    let unmovable = rights::check(&privileges, &later)?;
+    write.owner = privileges.user().map(User::owner);
     let sink = endpoint::create(&args.output.output, &write)?;
     let file = args.write.as_deref().map(|path| PacketFile::create(path, &write)).transpose()?;
-    let reopening = |has_files| if has_files { signals::reopening() } else { Ok(Arc::default()) };
-    let has_files = args.output.has_files() || file.is_some();
-    let mut outputs = Outputs {
-        queue: Queue::start(sink, args.output_queue, &reopening(has_files)?)?,
-        packets: None,
-        is_slow: false,
-        are_packets_slow: false,
-    };
-    if let Some(file) = file {
-        outputs.packets = Some(PacketQueue::start(file, args.output_queue, &reopening(true)?)?);
-    }
-    let mut reports = Reports::start(args)?;
+    let listener = args.metrics.map(listen).transpose()?;
+    let stats_json =
+        args.stats_json.as_deref().map(|path| rights::open_report(path, write.owner)).transpose()?;
+    let obstacle = privileges.obstacle().map(ToOwned::to_owned);
+    let given_up =
+        privileges.give_up(&later.iter().map(|later| later.folder.as_path()).collect::<Vec<_>>())?;
+    // From here on there may be threads.
+    let mut outputs = Outputs::start(args, sink, file)?;
+    let mut reports = Reports::start(args, listener)?;
     if let Some(time) = args.exit_after {
         signals::stop_after(time, stop)?;
     }
     if !args.verbosity.quiet {
         note(network.scope());
+        for line in obstacle.iter().chain(&unmovable) {
+            note(line);
+        }
+    }
+    if args.verbosity.verbose > 0 {
+        note(given_up);
     }
     for warning in network.warnings() {
         note(warning);
@@ -58,7 +82,11 @@ pub fn run(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<(Ledger, Exit)
     if ledger.packets.dropped > 0 || ledger.unwritten != Unwritten::default() {
         exit = Exit::Lost;
     }
-    Ok((ledger, exit))
+    Ok(Ended { ledger, exit, stats_json })
+}
+
+fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).with_context(|| format!("--metrics {address}"))
 }
 
 /// Records until there is no more.
@@ -93,6 +121,17 @@ struct Outputs {
 }
 
 impl Outputs {
+    fn start(args: &Args, sink: Box<dyn Sink + Send>, file: Option<PacketFile>) -> anyhow::Result<Self> {
+        let reopening = |has_files| if has_files { signals::reopening() } else { Ok(Arc::default()) };
+        let has_files = args.output.has_files() || file.is_some();
+        let queue = Queue::start(sink, args.output_queue, &reopening(has_files)?)?;
+        let packets = match file {
+            Some(file) => Some(PacketQueue::start(file, args.output_queue, &reopening(true)?)?),
+            None => None,
+        };
+        Ok(Outputs { queue, packets, is_slow: false, are_packets_slow: false })
+    }
+
     fn put(&mut self, block: &mut Block, kept: &mut Packets) -> anyhow::Result<()> {
         if !block.is_empty() {
             self.queue.put(block)?;
@@ -153,14 +192,15 @@ struct Reports {
 }
 
 impl Reports {
-    fn start(args: &Args) -> anyhow::Result<Self> {
+    fn start(args: &Args, listener: Option<TcpListener>) -> anyhow::Result<Self> {
         let now = Instant::now();
         let mut reports = Reports { stats: args.stats.then(|| now + STATS_INTERVAL), metrics: None };
-        if let Some(address) = args.metrics {
+        if let Some(listener) = listener {
+            let at = listener.local_addr()?;
             let served = Arc::new(Mutex::new(Snapshot::default()));
             let page = Arc::clone(&served);
             let page = move || page.lock().unwrap_or_else(PoisonError::into_inner).open_metrics();
-            let at = observe::serve_metrics(address, page).with_context(|| format!("--metrics {address}"))?;
+            observe::serve_metrics(listener, page)?;
             if !args.verbosity.quiet {
                 note(format_args!("metrics are at http://{at}/metrics"));
             }

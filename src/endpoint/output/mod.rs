@@ -8,6 +8,7 @@ mod chunks;
 mod coding;
 mod collisions;
 mod file;
+mod later;
 mod many;
 mod naming;
 mod opening;
@@ -27,6 +28,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+pub use self::later::{Later, Reason, later};
 pub use self::packets::{PacketFile, PacketQueue};
 pub use self::queue::{Dropped, Queue};
 
@@ -74,6 +76,8 @@ pub struct WriteOptions<'a> {
     pub max_size: Option<u64>,
     /// How long text may wait before it can be read back from a file.
     pub flush_interval: Duration,
+    /// Number of the user and of the group that files created now are to belong to; none for whoever creates them.
+    pub owner: Option<(u32, u32)>,
     /// Level of compression; the program's own default where there is none.
     pub compress_level: Option<u8>,
     /// Threads that compress.
@@ -103,6 +107,7 @@ impl Default for WriteOptions<'_> {
             chunk_records: None,
             max_size: None,
             flush_interval: FLUSH_INTERVAL,
+            owner: None,
             compress_level: None,
             compress_threads: None,
             splits: false,
@@ -123,6 +128,7 @@ struct Plan {
     has_index: bool,
     chunk_size: Option<u64>,
     chunk_records: Option<u64>,
+    owner: Option<(u32, u32)>,
     compress_level: Option<u8>,
     /// Whether files are made from a template.
     has_many: bool,
@@ -135,6 +141,15 @@ struct Plan {
 impl Plan {
     fn has_chunks(&self) -> bool {
         self.chunk_size.is_some() || self.chunk_records.is_some()
+    }
+
+    /// A file that was moved away cannot be begun anew. Going on is better than to end: whoever moved it still has all.
+    fn go_on_moved(&self, error: Error) -> Result<()> {
+        let Some(tell) = self.tell else { return Err(error) };
+        tell(&format_args!(
+            "{error}; it was moved away, and what comes goes on being written where it is now"
+        ));
+        Ok(())
     }
 }
 
@@ -181,6 +196,7 @@ fn plan(targets: &[Target], how: &WriteOptions<'_>) -> Arc<Plan> {
         has_index: how.has_index,
         chunk_size: how.chunk_size,
         chunk_records: how.chunk_records,
+        owner: how.owner,
         compress_level: how.compress_level,
         has_many: targets.iter().any(|target| matches!(target, Target::Many(..))),
         tell: how.tell,

@@ -32,14 +32,14 @@ pub(super) enum Existing {
 /// Opens a file for writing, by its path.
 pub(super) fn file(plan: &Arc<Plan>, path: &str, existing: Existing) -> Result<FileSink> {
     let (output, format) = output(plan, path, existing)?;
-    let sink = sink(plan, output, format, path)?;
+    let sink = sink(plan, output, format);
     Ok(sink.named(plan, path))
 }
 
 /// The same for bytes that are not made of records.
 pub(super) fn plain(plan: &Arc<Plan>, path: &str, existing: Existing) -> Result<FileSink> {
     let (output, _) = output(plan, path, existing)?;
-    let sink = sink(plan, output, naming::Format::Gor, path)?;
+    let sink = sink(plan, output, naming::Format::Gor);
     Ok(sink.named(plan, path))
 }
 
@@ -79,7 +79,10 @@ fn output(plan: &Arc<Plan>, path: &str, existing: Existing) -> Result<(Output, n
         opened.at = 0;
     }
     let mut output = Output::new(opened);
-    output.write(&end)?;
+    if !end.is_empty() {
+        output.write(&end)?;
+        output.sync()?;
+    }
     Ok((output, format))
 }
 
@@ -99,17 +102,14 @@ pub(super) fn standard(plan: &Plan) -> Result<FileSink> {
     };
     let (place, path) = (place.to_owned(), None);
     let opened = Opened { file, place, path, is_regular, is_new: false, at, pieces: None, index: None };
-    sink(plan, Output::new(opened), naming::Format::Gor, "standard output")
+    Ok(sink(plan, Output::new(opened), naming::Format::Gor))
 }
 
-fn sink(plan: &Plan, output: Output, format: naming::Format, place: &str) -> Result<FileSink> {
+fn sink(plan: &Plan, output: Output, format: naming::Format) -> FileSink {
     let is_regular = output.is_regular();
     let output = Arc::new(Mutex::new(output));
-    if is_regular {
-        plan.ticker.watch(&output).map_err(|error| Error::from(error).at(place))?;
-    }
     let waits = is_regular && !plan.ticker.is_immediate();
-    Ok(FileSink::new(output, format, plan.tell, waits.then(|| Arc::clone(&plan.ticker))))
+    FileSink::new(output, format, plan.tell, waits.then(|| Arc::clone(&plan.ticker)))
 }
 
 fn pieces(plan: &Plan, compression: Compression) -> Option<Pieces> {
@@ -138,7 +138,14 @@ fn open(plan: &Plan, path: &str, existing: Existing) -> Result<(File, bool)> {
     }
     match created {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-        result => return result.map(|file| (file, true)).map_err(failed),
+        Ok(file) => {
+            if let Some((user, group)) = plan.owner {
+                // Where files have no owners, as on FAT, it stays as it is, and is open anyway.
+                let _ = std::os::unix::fs::fchown(&file, Some(user), Some(group));
+            }
+            return Ok((file, true));
+        }
+        Err(error) => return Err(failed(error)),
     }
     let is_file = std::fs::metadata(path).map_err(failed)?.is_file();
     let may_touch = match existing {

@@ -75,9 +75,14 @@ impl PacketFile {
         if !self.file.was_moved() {
             return self.flush();
         }
-        self.finish()?;
-        self.file = opening::plain(&self.plan, &self.path, Existing::GoOn)?;
-        self.writer = CaptureWriter::new(self.format);
+        match opening::plain(&self.plan, &self.path, Existing::GoOn) {
+            Ok(new) => {
+                self.finish()?;
+                self.file = new;
+                self.writer = CaptureWriter::new(self.format);
+            }
+            Err(error) => self.plan.go_on_moved(error)?,
+        }
         Ok(())
     }
 

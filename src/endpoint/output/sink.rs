@@ -22,6 +22,8 @@ pub(super) struct FileSink {
     output: Arc<Mutex<Output>>,
     /// Writes out what waits when the flush interval is over. None: nothing waits.
     ticker: Option<Arc<Ticker>>,
+    /// Whether it does already: from the first record on.
+    is_watched: bool,
     /// How to open it again, where it has a name.
     name: Option<(Arc<Plan>, String)>,
 }
@@ -34,18 +36,17 @@ impl FileSink {
         ticker: Option<Arc<Ticker>>,
     ) -> Self {
         let bytes = Box::new(Bytes(Arc::clone(&output)));
-        FileSink { format: format.sink(bytes, tell), output, ticker, name: None }
+        FileSink { format: format.sink(bytes, tell), output, ticker, is_watched: false, name: None }
     }
 
     /// It was opened by its name.
     pub(super) fn named(self, plan: &Arc<Plan>, path: &str) -> Self {
         FileSink { name: Some((Arc::clone(plan), path.to_owned())), ..self }
     }
-}
 
-impl FileSink {
     /// Takes bytes of another format, opened as such. What fails leaves them there as a whole or not at all.
     pub(super) fn write_bytes(&mut self, bytes: &[u8]) -> Result<()> {
+        self.watch()?;
         lock(&self.output).write_foreign(bytes)
     }
 
@@ -53,10 +54,21 @@ impl FileSink {
     pub(super) fn was_moved(&self) -> bool {
         lock(&self.output).was_moved()
     }
+
+    /// Has what waits written out in time, from now on.
+    fn watch(&mut self) -> Result<()> {
+        if let Some(ticker) = &self.ticker
+            && !std::mem::replace(&mut self.is_watched, true)
+        {
+            ticker.watch(&self.output)?;
+        }
+        Ok(())
+    }
 }
 
 impl Sink for FileSink {
     fn write(&mut self, records: &Run<'_>) -> Result<()> {
+        self.watch()?;
         match &mut self.format {
             None => lock(&self.output).take(records),
             Some(format) => format.write(records),
@@ -89,8 +101,13 @@ impl Sink for FileSink {
         {
             tell(&format_args!("{path}: was moved away, and gets no index"));
         }
-        self.finish()?;
-        *self = opening::file(&plan, &path, Existing::GoOn)?;
+        match opening::file(&plan, &path, Existing::GoOn) {
+            Ok(new) => {
+                self.finish()?;
+                *self = new;
+            }
+            Err(error) => plan.go_on_moved(error)?,
+        }
         Ok(())
     }
 

@@ -85,6 +85,14 @@ impl Template {
         }
     }
 
+    /// What comes before the first field.
+    pub(super) fn beginning(&self) -> &str {
+        match self.parts.first() {
+            Some(Part::Text(text)) => text,
+            _ => "",
+        }
+    }
+
     /// Whether the name depends on the record.
     pub(super) fn asks_record(&self) -> bool {
         self.parts.iter().any(|part| matches!(part, Part::Id | Part::Kind))

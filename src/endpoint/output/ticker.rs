@@ -10,7 +10,8 @@ use super::file::Output;
 /// Longest time between two looks.
 const LONGEST: Duration = Duration::from_hours(24);
 
-/// A thread that looks after open files. It starts with the first one.
+/// A thread that looks after open files. It starts with the first text that waits, and with the rights of whoever
+/// writes then: a file may have been opened with more.
 #[derive(Debug)]
 pub(super) struct Ticker {
     interval: Duration,

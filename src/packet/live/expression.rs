@@ -10,7 +10,7 @@ use super::super::Packet;
 use super::super::link_type::LinkType;
 use super::compose;
 use super::libpcap::{Compiled, Fault, Handle, Library, Settings};
-use super::no_right;
+use super::{Engine, no_right};
 use crate::error::{Error, Result};
 
 /// The longest packet that libpcap hands out.
@@ -79,7 +79,7 @@ impl Expression {
         handle.compile(&self.text).map_err(|fault| match fault {
             Fault::Other(reason) if interface.is_none() => self.not_for_all(&reason),
             Fault::Other(reason) => self.wrong(&reason),
-            Fault::Permission => no_right(),
+            Fault::Permission => no_right(Engine::AfPacket),
         })
     }
 
@@ -119,7 +119,7 @@ impl Expression {
         });
         match handle {
             Ok(handle) => Ok((self.compile_with(&handle, Some(name))?, handle.link())),
-            Err(Fault::Permission) => Err(no_right()),
+            Err(Fault::Permission) => Err(no_right(Engine::AfPacket)),
             Err(Fault::Other(reason)) => Err(Error::Invalid(reason).at(name)),
         }
     }

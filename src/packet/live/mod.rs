@@ -89,6 +89,8 @@ pub struct Options {
     pub buffer_size: u64,
     /// After this time a block is handed out though it is not full.
     pub buffer_timeout: Duration,
+    /// Whether [`Wire::be_promiscuous_on`] is wanted: what it needs the right to open is opened with the rest.
+    pub is_promiscuous: bool,
 }
 
 impl Default for Options {
@@ -98,6 +100,7 @@ impl Default for Options {
             bpf: None,
             buffer_size: 64 << 20,
             buffer_timeout: Duration::from_millis(100),
+            is_promiscuous: false,
         }
     }
 }
@@ -158,13 +161,14 @@ impl Wire {
             };
             wire.lines.push((tap, line));
         }
+        wire.promiscuity = promiscuity(options)?;
         Ok(wire)
     }
 
     /// Captures a share of the connections.
     pub fn of(share: Share, options: &Options) -> Self {
-        let lines = share.0.into_iter().map(|(tap, ring)| (tap, Line::Ring(ring))).collect();
-        Wire { lines, ..Wire::without_lines(options) }
+        let lines = share.rings.into_iter().map(|(tap, ring)| (tap, Line::Ring(ring))).collect();
+        Wire { lines, promiscuity: share.promiscuity, ..Wire::without_lines(options) }
     }
 
     fn without_lines(options: &Options) -> Self {
@@ -184,13 +188,11 @@ impl Wire {
         &self.warnings
     }
 
-    /// Has an interface take in packets for other machines too, for as long as this lives.
+    /// Has an interface take in packets for other machines too, for as long as this lives. It must have been
+    /// [asked for](Options::is_promiscuous).
     pub fn be_promiscuous_on(&mut self, interface: u32) -> io::Result<()> {
         // Whichever socket asks for it, it is the interface's.
-        let promiscuity = match &mut self.promiscuity {
-            Some(promiscuity) => promiscuity,
-            none => none.insert(Promiscuity::new()?),
-        };
+        let promiscuity = self.promiscuity.as_ref().ok_or(io::ErrorKind::PermissionDenied)?;
         promiscuity.add(interface)
     }
 
@@ -275,29 +277,44 @@ impl Wire {
 }
 
 /// The packets of some connections, all of them whole: buffers that the kernel fills.
-pub struct Share(Vec<(Tap, Ring)>);
+pub struct Share {
+    rings: Vec<(Tap, Ring)>,
+    promiscuity: Option<Promiscuity>,
+}
 
 impl Share {
     /// Begins to capture with [`Engine::AfPacket`], in several shares. Each has buffers of its own.
     pub fn open(taps: &[Tap], options: &Options, number: usize) -> Result<Vec<Self>> {
         let expression = options.bpf.as_deref().map(Expression::new).transpose()?;
-        let mut shares: Vec<_> = (0..number).map(|_| Share(Vec::new())).collect();
+        let empty = || Ok(Share { rings: Vec::new(), promiscuity: promiscuity(options)? });
+        let mut shares: Vec<_> = (0..number).map(|_| empty()).collect::<Result<_>>()?;
         for tap in taps {
             let program = program(tap, expression.as_ref())?;
             let mut group = None;
             for share in &mut shares {
                 let ring = open_ring(tap, options, &NOTHING, false)?;
                 group = Some(ring.share(group).map_err(|error| explain(error, tap, options))?);
-                share.0.push((tap.clone(), ring));
+                share.rings.push((tap.clone(), ring));
             }
             // No packet goes to a ring before its group is complete, and with it the choice of the ring.
-            for (tap, ring) in shares.iter().filter_map(|share| share.0.last()) {
+            for (tap, ring) in shares.iter().filter_map(|share| share.rings.last()) {
                 let admitted = ring.admit(&program);
                 admitted.map_err(|error| explain_filter(error, tap, options, expression.is_some()))?;
             }
         }
         Ok(shares)
     }
+}
+
+/// What has interfaces take in packets for other machines too, if that is wanted.
+fn promiscuity(options: &Options) -> Result<Option<Promiscuity>> {
+    let open = || match Promiscuity::new() {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES)) => {
+            Err(no_right(options.engine))
+        }
+        opened => Ok(opened?),
+    };
+    options.is_promiscuous.then(open).transpose()
 }
 
 /// What a tap's packets must pass in the kernel.
@@ -346,7 +363,7 @@ fn check(tap: &Tap, ring: &Ring) -> Result<()> {
 /// Says what to do about it.
 fn explain(error: io::Error, tap: &Tap, options: &Options) -> Error {
     match error.raw_os_error() {
-        Some(libc::EPERM | libc::EACCES) => no_right(),
+        Some(libc::EPERM | libc::EACCES) => no_right(options.engine),
         Some(libc::ENOMEM) => Error::Invalid(format!(
             "the kernel has no memory for a buffer of {} MiB; a smaller --buffer-size needs less",
             options.buffer_size >> 20
@@ -359,10 +376,16 @@ fn explain(error: io::Error, tap: &Tap, options: &Options) -> Error {
 }
 
 /// The process may not capture.
-fn no_right() -> Error {
+fn no_right(engine: Engine) -> Error {
+    let capabilities = match engine {
+        Engine::AfPacket | Engine::Libpcap { is_monitor: false, timestamps: None } => "cap_net_raw",
+        // These change the interface.
+        Engine::Libpcap { .. } => "cap_net_raw,cap_net_admin",
+    };
+
     let program = std::env::current_exe().map_or("gor-record".into(), |path| path.display().to_string());
     Error::Invalid(format!(
         "recording from the network needs root or CAP_NET_RAW: use sudo, \
-         or once 'sudo setcap cap_net_raw,cap_net_admin+ep {program}'"
+         or once 'sudo setcap {capabilities}+ep {program}'"
     ))
 }

@@ -72,7 +72,10 @@ impl Pcap {
     ) -> Result<(Self, Option<String>)> {
         let (name, interface) =
             tap.interface.as_ref().map_or((ALL, 0), |(name, index)| (name.as_str(), *index));
-        let place = |fault: Fault| explain(fault, name);
+        let place = |fault: Fault| match fault {
+            Fault::Permission => no_right(options.engine),
+            fault @ Fault::Other(_) => explain(fault, name),
+        };
         let mut handle = Handle::create(library, name).map_err(place)?;
         let timeout = options.buffer_timeout.as_millis().clamp(1, i32::MAX as u128);
         let settings = Settings {
@@ -158,7 +161,7 @@ fn set_timestamps(handle: &mut Handle, source: TimestampSource, name: &str) -> R
 
 fn explain(fault: Fault, name: &str) -> Error {
     match fault {
-        Fault::Permission => no_right(),
+        Fault::Permission => no_right(Engine::AfPacket),
         Fault::Other(reason) => Error::Invalid(reason).at(name),
     }
 }

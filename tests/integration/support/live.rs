@@ -1,6 +1,7 @@
 //! gor-record in a namespace of the network, and the exchanges that it recorded.
 
 use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::{self, JoinHandle};
 
@@ -22,6 +23,14 @@ impl Drop for Process {
     }
 }
 
+/// Whom root becomes.
+pub(crate) const NOBODY: u32 = 65534;
+
+/// Lets it make files in a directory once it is not root any more.
+pub(crate) fn give_to_nobody(folder: &Path) {
+    std::os::unix::fs::chown(folder, Some(NOBODY), Some(NOBODY)).expect("root may");
+}
+
 /// A gor-record that runs in a namespace.
 pub(crate) struct Recorder {
     pub(crate) child: Process,
@@ -35,7 +44,12 @@ pub(crate) struct Recorder {
 impl Recorder {
     /// Starts it, and waits until it says what it records.
     pub(crate) fn start(space: &str, args: &[&str]) -> Self {
-        let mut recorder = Self::start_piped(space, args);
+        Self::start_through(space, &[], args)
+    }
+
+    /// The same, by another program that runs it.
+    pub(crate) fn start_through(space: &str, through: &[&str], args: &[&str]) -> Self {
+        let mut recorder = Self::spawn(space, through, args);
         recorder.read_output();
         recorder
     }
@@ -51,11 +65,17 @@ impl Recorder {
 
     /// The same, with its output to be taken.
     pub(crate) fn start_piped(space: &str, args: &[&str]) -> Self {
+        Self::spawn(space, &[], args)
+    }
+
+    fn spawn(space: &str, through: &[&str], args: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let stats = folder.path().join("stats.json");
         let program = command("gor-record", &[]);
         let mut inside = Command::new("ip");
-        inside.args(["netns", "exec", space]).arg(program.get_program()).args(args);
+        // It becomes who called sudo, and these tests expect that nobody did.
+        inside.env_remove("SUDO_UID").env_remove("SUDO_GID");
+        inside.args(["netns", "exec", space]).args(through).arg(program.get_program()).args(args);
         inside.arg("--stats-json").arg(stats);
         inside.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = inside.spawn().expect("ip was there before");

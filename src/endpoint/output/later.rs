@@ -1,0 +1,119 @@
+//! Directories in which files are made after the beginning, when rights that were there may be gone.
+
+use std::path::{Path, PathBuf};
+
+use super::{Target, WriteOptions, this_instance};
+use crate::Result;
+
+/// A directory in which files are made later.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Later {
+    /// Where. Directories below it may be made too.
+    pub folder: PathBuf,
+    /// The output.
+    pub output: String,
+    /// What for.
+    pub reason: Reason,
+}
+
+/// What a file is made for after the beginning.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reason {
+    /// The output is in chunks.
+    Chunk,
+    /// Its name is made from the time or the records.
+    Name,
+    /// The index is written when the file is complete.
+    Index,
+    /// It is begun anew once it is moved away, if ever.
+    Moved,
+}
+
+/// The directories in which files of these outputs are made after [`create`](super::create).
+pub fn later(names: &[String], how: &WriteOptions<'_>) -> Result<Vec<Later>> {
+    let instance = how.instance.map_or_else(this_instance, ToOwned::to_owned);
+    let targets = names.iter().map(|name| Target::parse(name, &instance)).collect::<Result<Vec<_>>>()?;
+    // Where one is made from a template, directories are made for all of them.
+    let makes_folders = targets.iter().any(|target| matches!(target, Target::Many(..)));
+    let mut found = Vec::new();
+    // Of a file of packets the name has no fields.
+    if let Some(path) = how.packets.filter(|path| may_be_moved(path)) {
+        let (folder, output) = (folder(path).to_owned(), path.to_owned());
+        found.push(Later { folder, output, reason: Reason::Moved });
+    }
+    for (name, target) in names.iter().zip(targets) {
+        let (folder, reason) = match target {
+            Target::Null | Target::Standard => continue,
+            Target::Many(template, _) => (folder(template.beginning()).to_owned(), Reason::Name),
+            Target::File(path, _) if how.chunk_size.is_some() || how.chunk_records.is_some() => {
+                (folder(&path).to_owned(), Reason::Chunk)
+            }
+            Target::File(path, _) if !may_be_moved(&path) => continue,
+            Target::File(path, _) if how.has_index => (folder(&path).to_owned(), Reason::Index),
+            Target::File(path, _) => (folder(&path).to_owned(), Reason::Moved),
+        };
+        let folder = if makes_folders { existing(&folder) } else { folder };
+        found.push(Later { folder, output: name.clone(), reason });
+    }
+    Ok(found)
+}
+
+/// Pipes and devices stay where they are.
+fn may_be_moved(path: &str) -> bool {
+    std::fs::metadata(path).map_or(true, |found| found.is_file())
+}
+
+/// The directory of a file, or of one whose name only begins so.
+fn folder(path: &str) -> &Path {
+    match path.rsplit_once('/') {
+        None => Path::new("."),
+        Some(("", _)) => Path::new("/"),
+        Some((folder, _)) => Path::new(folder),
+    }
+}
+
+/// The directory, or the nearest one above it that there is.
+fn existing(folder: &Path) -> PathBuf {
+    let mut above = folder.ancestors().filter(|folder| !folder.as_os_str().is_empty());
+    above.find(|folder| folder.is_dir()).unwrap_or(Path::new(".")).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_made_later_in_these_directories() {
+        let top = tempfile::tempdir().expect("a folder");
+        let top = top.path().to_str().expect("text");
+        let plain = WriteOptions::default();
+        let indexed = WriteOptions { has_index: true, ..WriteOptions::default() };
+        let chunks = WriteOptions { chunk_records: Some(1), ..WriteOptions::default() };
+        let here = |name: &str| format!("{top}{name}");
+        let cases = [
+            ("x.gor".to_owned(), &plain, Some((".".to_owned(), Reason::Moved))),
+            ("/x.gor".to_owned(), &plain, Some(("/".to_owned(), Reason::Moved))),
+            (here("/x.gor"), &indexed, Some((here(""), Reason::Index))),
+            (here("/no/x.gor"), &chunks, Some((here("/no"), Reason::Chunk))),
+            (here("/no/way/x-%Y.gor"), &plain, Some((here(""), Reason::Name))),
+            (here("/%Y/x.gor"), &chunks, Some((here(""), Reason::Name))),
+            ("%Y.gor".to_owned(), &plain, Some((".".to_owned(), Reason::Name))),
+            ("no such/%Y.gor".to_owned(), &plain, Some((".".to_owned(), Reason::Name))),
+            ("/dev/null".to_owned(), &plain, None),
+            ("null:".to_owned(), &plain, None),
+            ("-".to_owned(), &plain, None),
+        ];
+        for (name, how, expected) in cases {
+            let expected = expected.map(|(folder, reason)| Later {
+                folder: folder.into(),
+                output: name.clone(),
+                reason,
+            });
+            assert_eq!(later(&[name], how).expect("a name"), Vec::from_iter(expected));
+        }
+        let packets = WriteOptions { packets: Some("a%Y/x.pcap"), ..WriteOptions::default() };
+        let expected = Later { folder: "a%Y".into(), output: "a%Y/x.pcap".into(), reason: Reason::Moved };
+        assert_eq!(later(&[], &packets).expect("a name"), [expected]);
+        assert!(later(&["%q".to_owned()], &plain).is_err());
+    }
+}
