@@ -1,6 +1,7 @@
 //! What holds for the whole: the rooms' walls, the generated pages, and the tools as their users meet them.
 
 mod architecture;
+mod deploy;
 mod file_size;
 mod files_again;
 mod files_in;
