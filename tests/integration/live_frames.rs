@@ -5,7 +5,7 @@
 use std::thread;
 use std::time::Duration;
 
-use gor_tools::record::Record;
+use gor_tools::record::{Kind, Record};
 
 use super::support::frames::{self, fragments, has_python};
 use super::support::live::{Recorder, exchanges};
@@ -91,13 +91,14 @@ fn conversations() -> (Vec<Vec<u8>>, Vec<String>) {
 }
 
 /// What is recorded of frames that come from the network. The last conversation tells when all have come.
-fn live(network: &Network, args: &[&str], frames: &[Vec<u8>]) -> Recording {
+fn live(network: &Network, args: &[&str], options: &[&str], frames: &[Vec<u8>]) -> Recording {
     let (last, path) = talk(65_000, false, "last");
     let last: Vec<_> = last.packets.into_iter().map(|packet| packet.bytes).collect();
     let folder = tempfile::tempdir().expect("a folder");
     let output = folder.path().join("out.gor").display().to_string();
-    let outputs = ["-o", "-", "-o", &output, "--flush-interval", "0s"];
-    let recorder = Recorder::start(&network.here, &[args, &outputs].concat());
+    let packets = folder.path().join("out.pcapng").display().to_string();
+    let outputs = ["-o", "-", "-o", &output, "--flush-interval", "0s", "-w", &packets];
+    let recorder = Recorder::start(&network.here, &[args, options, &outputs].concat());
     frames::send(&network.there, &[frames, &last].concat());
     let is_there = || std::fs::read(&output).is_ok_and(|text| contains(&text, path.as_bytes()));
     for _ in 0..600 {
@@ -108,8 +109,18 @@ fn live(network: &Network, args: &[&str], frames: &[Vec<u8>]) -> Recording {
     }
     assert!(is_there(), "the last one was not recorded for 30 s");
     let mut recording = recorder.end();
+    // What it kept of the packets tells the same again, times included.
+    let again = record(&[&[":80", "-r", &packets], options].concat(), b"");
+    assert!(in_order(&recording.records) == in_order(&again.records), "{args:?}\n{:#}", again.stats);
     recording.records.retain(|record| record.header().id.get(..4) != Some(b"fde8"));
     recording
+}
+
+/// Records in an order that does not depend on which of two with one time came first.
+fn in_order(records: &[Record]) -> Vec<Record> {
+    let mut records = records.to_vec();
+    records.sort_by_key(|record| (record.id.clone(), record.kind != Kind::Request, record.timestamp));
+    records
 }
 
 fn contains(text: &[u8], what: &[u8]) -> bool {
@@ -149,7 +160,7 @@ fn frames_in_tunnels_tags_and_fragments_are_recorded_as_from_a_file() {
     for args in
         [&[":80", "--any-host"][..], &["cable:80", "--any-host"], &[":80", "--any-host", "--threads", "3"]]
     {
-        let live = live(&network, &[args, &options].concat(), &frames);
+        let live = live(&network, args, &options, &frames);
         let (mut found, mut expected) = (timeless(&live.records), timeless(&file.records));
         if args.contains(&"--threads") {
             // Of two with one time either may come first.
@@ -194,7 +205,7 @@ fn damaged_frames_are_recorded_as_from_a_file() {
     }
     let options = ["--responses", "--expire", "1h", "--allow-incomplete"];
     let file = from_file(&[&[":80"], &options[..]].concat(), &frames);
-    let live = live(&network, &[&[":80", "--any-host"], &options[..]].concat(), &frames);
+    let live = live(&network, &[":80", "--any-host"], &options, &frames);
     let (found, expected) = (timeless(&live.records), timeless(&file.records));
     assert!(expected.iter().any(|((_, _, mark), _)| mark.is_some()), "none has a gap");
     for (found, expected) in found.iter().zip(&expected) {
