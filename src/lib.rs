@@ -6,6 +6,7 @@
 //! packets ─► segments ─► HTTP messages ─► exchanges ─► records     packet, tcp, http, capture
 //! bytes ──► records ──► transforms ──► records ──► bytes           endpoint, record, transform, pipeline
 //! records ─► due times ─► connections ─► exchanges ─► records      pace, replay
+//! records ─► exchanges ─► text                                     show
 //! ```
 //!
 //! Which room may know which is written in `ARCHITECTURE.md` and held by a test.
@@ -27,6 +28,7 @@ pub mod pipeline;
 pub mod privileges;
 pub mod record;
 pub mod replay;
+pub mod show;
 pub mod tcp;
 pub mod transform;
 

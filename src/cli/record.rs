@@ -101,7 +101,7 @@ pub struct Args {
 
     /// Capture with N threads, each of which gets whole connections, and a buffer of its own.
     ///
-    /// Records come out in the order in which their messages were complete, up to 200ms later than with one thread.
+    /// Records come out in the order in which their messages were complete, up to three times --buffer-timeout later than with one thread.
     #[arg(long, value_name = "N", default_value = "1", value_parser = threads, conflicts_with = "read", help_heading = "Input")]
     pub threads: usize,
 

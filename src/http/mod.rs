@@ -10,6 +10,7 @@ pub mod edit;
 mod fault;
 pub mod framing;
 pub mod head;
+pub mod message;
 pub mod query;
 pub mod recognise;
 pub mod resync;

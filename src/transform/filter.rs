@@ -5,9 +5,9 @@ use std::hash::BuildHasher;
 use foldhash::quality::RandomState;
 use regex::bytes::{Regex, RegexSet, RegexSetBuilder};
 
-use super::message;
 use super::pattern::{HeaderPattern, Sample, Share};
 use super::rules::{Rule, Rules};
+use crate::http::message;
 use crate::http::{Head, RequestLine, auth, query, request_line};
 use crate::record::{Block, Header, Kind, View};
 
@@ -131,7 +131,7 @@ impl Filter {
         if let Some(rule) = failed {
             return Verdict::Drop(rule);
         }
-        if self.is_complete && !message::is_whole(Kind::Request, request) {
+        if self.is_complete && !message::is_whole_request(request) {
             return Verdict::Drop(Rule::Complete);
         }
         let body = !self.body_matches(request);
@@ -191,7 +191,7 @@ impl Filter {
         note.alone = by_header;
         note.verdict = self.judge_response(view.payload);
         note.is_incomplete =
-            self.is_complete && (header.mark.is_some() || !message::is_whole(header.kind, view.payload));
+            self.is_complete && (header.mark.is_some() || !is_whole(header.kind, view.payload));
         let latency = header.latency.filter(|&latency| latency >= 0);
         note.time = match header.kind {
             Kind::Replayed => latency.unwrap_or(NO_TIME),
@@ -286,4 +286,12 @@ fn any_of(patterns: &[Regex], ignores_case: bool) -> Result<Option<RegexSet>, re
         .size_limit(PATTERN_SIZE.saturating_mul(patterns.len()))
         .build()
         .map(Some)
+}
+
+/// Whether a payload is one whole message of its kind.
+fn is_whole(kind: Kind, payload: &[u8]) -> bool {
+    match kind {
+        Kind::Request => message::is_whole_request(payload),
+        _ => message::is_whole_response(payload),
+    }
 }

@@ -12,7 +12,6 @@ mod fates;
 mod filter;
 mod filtering;
 mod held;
-mod message;
 mod pattern;
 mod pending;
 pub mod rewrite;

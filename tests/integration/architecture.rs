@@ -23,6 +23,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("replay", &["record", "http", "pace", "observe"]),
     ("merge", &["record"]),
     ("privileges", &[]),
+    ("show", &["record", "http", "observe"]),
     (
         "cli",
         &[
@@ -41,6 +42,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "replay",
             "merge",
             "privileges",
+            "show",
         ],
     ),
 ];

@@ -1,15 +1,14 @@
-//! What rules ask of a message as a whole: host, status, content, wholeness.
+//! What a message says as a whole: whose host, which status, what content.
 
 use std::borrow::Cow;
 
 use memchr::{memchr, memmem, memrchr};
 
-use crate::http::{Framer, Head, RequestContext, chunked, status_line};
-use crate::record::Kind;
+use super::{Framer, Head, RequestContext, chunked, status_line};
 
 /// The host a request is for, without port: that of an absolute target or a
 /// CONNECT's, which overrules the first Host field (RFC 9112 §3.2.2).
-pub(super) fn host<'a>(head: &Head<'a>) -> Option<&'a [u8]> {
+pub fn host<'a>(head: &Head<'a>) -> Option<&'a [u8]> {
     let line = head.request_line()?;
     let authority = if line.method == b"CONNECT" {
         line.target
@@ -30,7 +29,7 @@ pub(super) fn host<'a>(head: &Head<'a>) -> Option<&'a [u8]> {
 }
 
 /// The three digits of a response's status.
-pub(super) fn status(response: &[u8]) -> Option<&[u8]> {
+pub fn status(response: &[u8]) -> Option<&[u8]> {
     let line = status_line(response)?;
     // The parser has found them: the first word after the version, spaces between.
     let at = memmem::find(response, line.version)? + line.version.len();
@@ -40,7 +39,7 @@ pub(super) fn status(response: &[u8]) -> Option<&[u8]> {
 
 /// The body without chunked framing, its content coding left as it is. What
 /// has no HTTP head is body as a whole.
-pub(super) fn content(message: &[u8]) -> Cow<'_, [u8]> {
+pub fn content(message: &[u8]) -> Cow<'_, [u8]> {
     let Some(head) = Head::of(message) else { return Cow::Borrowed(message) };
     let body = &message[head.len()..];
     let coding = head.values(b"transfer-encoding").last().unwrap_or_default();
@@ -56,16 +55,17 @@ pub(super) fn content(message: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// Whether a payload is one whole HTTP message, nothing missing at its end.
-///
-/// A response of a head alone may answer a HEAD request, so it is whole.
-pub(super) fn is_whole(kind: Kind, payload: &[u8]) -> bool {
-    if kind == Kind::Request {
-        return Framer::request().is_whole(payload);
-    }
+/// Whether `bytes` are one whole request, nothing missing at its end and nothing after it.
+pub fn is_whole_request(bytes: &[u8]) -> bool {
+    Framer::request().is_whole(bytes)
+}
+
+/// The same of a response to a request that is not known. One of a head alone may answer a HEAD request, so it is
+/// whole.
+pub fn is_whole_response(bytes: &[u8]) -> bool {
     let to_head = RequestContext { head: true, ..RequestContext::default() };
-    Framer::response(RequestContext::default()).is_whole(payload)
-        || Framer::response(to_head).measure(payload) == Ok(Some(payload.len()))
+    Framer::response(RequestContext::default()).is_whole(bytes)
+        || Framer::response(to_head).measure(bytes) == Ok(Some(bytes.len()))
 }
 
 #[cfg(test)]
@@ -122,18 +122,18 @@ mod tests {
 
     #[test]
     fn a_message_is_whole_when_its_framing_is() {
-        for (kind, payload, expected) in [
-            (Kind::Request, "GET / HTTP/1.1\r\n\r\n", true),
-            (Kind::Request, "POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nab", false),
-            (Kind::Request, "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na", false),
-            (Kind::Request, "GET / HTTP/1.1\r\nHost", false),
-            (Kind::Request, "\0binary", false),
-            (Kind::Response, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", true),
-            (Kind::Response, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no", false),
-            (Kind::Response, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", true),
-            (Kind::Replayed, "HTTP/1.1 200 OK\r\n\r\nuntil the end", true),
+        for (is_whole, payload, expected) in [
+            (is_whole_request as fn(&[u8]) -> bool, "GET / HTTP/1.1\r\n\r\n", true),
+            (is_whole_request, "POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nab", false),
+            (is_whole_request, "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na", false),
+            (is_whole_request, "GET / HTTP/1.1\r\nHost", false),
+            (is_whole_request, "\0binary", false),
+            (is_whole_response, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", true),
+            (is_whole_response, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no", false),
+            (is_whole_response, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", true),
+            (is_whole_response, "HTTP/1.1 200 OK\r\n\r\nuntil the end", true),
         ] {
-            assert_eq!(is_whole(kind, payload.as_bytes()), expected, "{payload:?}");
+            assert_eq!(is_whole(payload.as_bytes()), expected, "{payload:?}");
         }
     }
 }

@@ -1,0 +1,150 @@
+//! What a line says of a message.
+
+use crate::http::{Head, chunked, message};
+use crate::record::{Kind, Mark, View};
+
+/// A message in short.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Facts {
+    /// The record's id.
+    pub id: Box<[u8]>,
+    /// When it began: nanoseconds since the Unix epoch.
+    pub time: i64,
+    /// Nanoseconds from its beginning to its end; of a replayed response, from the request to its end. Absent in some
+    /// recordings.
+    pub latency: Option<i64>,
+    /// Why it is not whole.
+    pub mark: Option<Mark>,
+    /// Its first line.
+    pub start: Start,
+    /// Bytes of its body, without chunked framing, as far as they were recorded.
+    pub size: u64,
+    /// What the body is said to be, without parameters, in lower case.
+    pub media_type: Option<Box<str>>,
+}
+
+/// The first line of a message.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Start {
+    /// Of a request.
+    Request {
+        /// The method.
+        method: Box<[u8]>,
+        /// Whom it is for, without port.
+        host: Option<Box<[u8]>>,
+        /// Path and query, or what stands in their place.
+        target: Box<[u8]>,
+    },
+    /// Of a response: the status.
+    Response(u16),
+    /// It is not HTTP, or cut within its head.
+    Unknown,
+}
+
+impl Facts {
+    /// Looks at a record.
+    pub fn of(record: &View<'_>) -> Self {
+        let header = &record.header;
+        let mut facts = Facts {
+            id: header.id.into(),
+            time: header.timestamp,
+            latency: header.latency.filter(|latency| *latency >= 0),
+            mark: header.mark,
+            start: Start::Unknown,
+            size: record.payload.len() as u64,
+            media_type: None,
+        };
+        let Some(head) = Head::of(record.payload) else { return facts };
+        let request = head.request_line().filter(|_| header.kind == Kind::Request);
+        let status = head.status_line().filter(|_| header.kind != Kind::Request);
+        facts.start = match (request, status) {
+            (Some(line), _) => Start::Request {
+                method: line.method.into(),
+                host: message::host(&head).map(Into::into),
+                target: crate::http::query::path_and_query(line.target).into(),
+            },
+            (_, Some(line)) => Start::Response(line.status),
+            _ => return facts,
+        };
+        let body = &record.payload[head.len()..];
+        let is_chunked = head.values(b"transfer-encoding").last().is_some_and(|coding| {
+            let last = coding.rsplit(|&byte| byte == b',').next().unwrap_or_default();
+            last.trim_ascii().eq_ignore_ascii_case(b"chunked")
+        });
+        facts.size = match is_chunked {
+            true => chunked::content(body).map(|piece| piece.len() as u64).sum(),
+            false => body.len() as u64,
+        };
+        facts.media_type = head.values(b"content-type").next().and_then(media_type);
+        facts
+    }
+
+    /// When it ended, as far as that is known.
+    pub fn end(&self) -> i64 {
+        self.time.saturating_add(self.latency.unwrap_or(0))
+    }
+
+    /// The status, of a response.
+    pub fn status(&self) -> Option<u16> {
+        if let Start::Response(status) = self.start { Some(status) } else { None }
+    }
+}
+
+/// `application/json` of `Application/JSON; charset=utf-8`.
+fn media_type(value: &[u8]) -> Option<Box<str>> {
+    let name = value.split(|&byte| byte == b';').next()?.trim_ascii();
+    let name = str::from_utf8(name).ok().filter(|name| !name.is_empty())?;
+    Some(name.to_ascii_lowercase().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Block, Header};
+
+    fn facts(kind: Kind, payload: &str) -> Facts {
+        let mut block = Block::new();
+        let header = Header { kind, id: b"a", timestamp: 7, latency: Some(2), ..Header::default() };
+        block.push(&header, payload.as_bytes());
+        Facts::of(&block.get(0))
+    }
+
+    #[test]
+    fn a_request_has_a_method_a_host_and_a_target() {
+        let request = "GET http://shop:81/a?b=c HTTP/1.1\r\nHost: x\r\n\r\n";
+        let facts = facts(Kind::Request, request);
+        let expected = Start::Request {
+            method: (*b"GET").into(),
+            host: Some((*b"shop").into()),
+            target: (*b"/a?b=c").into(),
+        };
+        assert_eq!((facts.start.clone(), facts.size, facts.end()), (expected, 0, 9));
+    }
+
+    #[test]
+    fn the_size_is_that_of_the_body_without_chunks() {
+        for (message, size, media) in [
+            ("HTTP/1.1 200 OK\r\nContent-Type: Text/HTML; charset=x\r\n\r\nabc", 3, Some("text/html")),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
+                3,
+                None,
+            ),
+            ("HTTP/1.1 204 No Content\r\n\r\n", 0, None),
+        ] {
+            let facts = facts(Kind::Response, message);
+            assert_eq!((facts.size, facts.media_type.as_deref()), (size, media), "{message}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_message_of_its_kind_is_unknown() {
+        for (kind, payload) in [
+            (Kind::Request, "\0\x01"),
+            (Kind::Request, "GET / HT"),
+            (Kind::Response, "GET / HTTP/1.1\r\n\r\n"),
+        ] {
+            assert_eq!(facts(kind, payload).start, Start::Unknown, "{payload:?}");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! What is in a recording, for a person to read: exchanges in lines, messages in full, a summary.
+//!
+//! [`Joiner`] puts requests and their responses together again, [`Facts`] are what a line says of a message, and
+//! [`Line`] writes one. Whatever was recorded may be hostile: nothing of it reaches a terminal but as printable
+//! characters ([`text`]).
+
+mod facts;
+mod joiner;
+mod line;
+pub mod text;
+
+pub use facts::{Facts, Start};
+pub use joiner::{Exchange, Joiner, Kept};
+pub use line::Line;
