@@ -6,6 +6,7 @@
 
 pub mod auth;
 pub mod chunked;
+pub mod coding;
 pub mod edit;
 mod fault;
 pub mod framing;

@@ -4,11 +4,15 @@
 //! [`Line`] writes one. Whatever was recorded may be hostile: nothing of it reaches a terminal but as printable
 //! characters ([`text`]).
 
+mod content;
 mod facts;
+mod full;
 mod joiner;
+mod json_text;
 mod line;
 pub mod text;
 
 pub use facts::{Facts, Start};
+pub use full::{Message, Part};
 pub use joiner::{Exchange, Joiner, Kept};
 pub use line::Line;
