@@ -8,6 +8,7 @@ pub mod record;
 pub mod replay;
 pub mod rewrite;
 mod run;
+pub mod show;
 pub mod signals;
 pub mod values;
 

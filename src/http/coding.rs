@@ -95,7 +95,7 @@ pub fn decode(body: &[u8], codings: Vec<Coding>, limit: usize) -> Decoded {
             }
             Coding::Brotli => read(brotli::Decompressor::new(&input[..], 4096), limit, &mut decoded.bytes),
             Coding::Zstd => match zstd::stream::read::Decoder::new(Cursor::new(&input)) {
-                Ok(decoder) => read(decoder, limit, &mut decoded.bytes),
+                Ok(stream) => read(stream, limit, &mut decoded.bytes),
                 Err(_) => Some(Fault::Broken),
             },
         };

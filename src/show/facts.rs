@@ -71,10 +71,10 @@ impl Facts {
             let last = coding.rsplit(|&byte| byte == b',').next().unwrap_or_default();
             last.trim_ascii().eq_ignore_ascii_case(b"chunked")
         });
-        facts.size = match is_chunked {
-            true => chunked::content(body).map(|piece| piece.len() as u64).sum(),
-            false => body.len() as u64,
-        };
+        facts.size = body.len() as u64;
+        if is_chunked {
+            facts.size = chunked::content(body).map(|piece| piece.len() as u64).sum();
+        }
         facts.media_type = head.values(b"content-type").next().and_then(media_type);
         facts
     }

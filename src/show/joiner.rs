@@ -199,8 +199,11 @@ mod tests {
         }
     }
 
+    /// Kind, id, time and payload.
+    type Told<'a> = (Kind, &'a str, i64, &'a str);
+
     /// Exchanges in order, each as `request response replayed`.
-    fn joined(records: &[(Kind, &str, i64, &str)]) -> Vec<String> {
+    fn joined(records: &[Told<'_>]) -> Vec<String> {
         let mut joiner = Joiner::<String>::default();
         let mut out = Vec::new();
         let mut give = |exchange: Exchange<String>| {
@@ -223,7 +226,7 @@ mod tests {
     #[test]
     fn exchanges_are_given_out_when_they_are_whole() {
         use Kind::{Replayed, Request, Response};
-        let cases: Vec<(Vec<(Kind, &str, i64, &str)>, &[&str])> = vec![
+        let cases: Vec<(Vec<Told<'_>>, &[&str])> = vec![
             (vec![(Request, "1", 0, "a"), (Response, "1", 1, "A")], &["a A -", "- - -"]),
             (
                 vec![

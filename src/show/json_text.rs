@@ -1,5 +1,7 @@
 //! JSON as it was sent, but indented, and coloured on a terminal: every token keeps its bytes.
 
+use std::fmt::Write as _;
+
 use anstyle::{AnsiColor, Style};
 
 use super::text::printable;
@@ -73,7 +75,8 @@ pub(super) fn indented(text: &[u8], is_coloured: bool) -> String {
 
 fn put(text: &str, style: Style, is_coloured: bool, out: &mut String) {
     if is_coloured {
-        out.push_str(&format!("{style}{text}{style:#}"));
+        // Writing to a string does not fail.
+        let _ = write!(out, "{style}{text}{style:#}");
     } else {
         out.push_str(text);
     }

@@ -139,7 +139,7 @@ impl Line {
 }
 
 /// The client that an id tells: port, server's port, the last four bytes of its address, the exchange.
-fn client(id: &[u8]) -> Option<SocketAddrV4> {
+pub(super) fn client(id: &[u8]) -> Option<SocketAddrV4> {
     let digits = str::from_utf8(id).ok().filter(|id| id.len() == ID_DIGITS)?;
     let port = u16::from_str_radix(digits.get(..4)?, 16).ok()?;
     let address = u32::from_str_radix(digits.get(8..16)?, 16).ok()?;

@@ -5,14 +5,21 @@
 //! characters ([`text`]).
 
 mod content;
+mod endpoint;
 mod facts;
 mod full;
 mod joiner;
+mod json;
 mod json_text;
 mod line;
+mod names;
+mod report;
+mod summary;
 pub mod text;
 
 pub use facts::{Facts, Start};
 pub use full::{Message, Part};
 pub use joiner::{Exchange, Joiner, Kept};
+pub use json::write_json;
 pub use line::Line;
+pub use summary::{By, Group, Summary};

@@ -33,4 +33,5 @@ mod replay;
 mod replay_connections;
 mod replay_output;
 mod rewrite;
+mod show;
 mod support;

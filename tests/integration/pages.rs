@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
-use gor_tools::cli::{filter, merge, record, replay, rewrite};
+use gor_tools::cli::{filter, merge, record, replay, rewrite, show};
 
 /// The tools, each with its command line.
 fn tools() -> Vec<Command> {
@@ -15,6 +15,7 @@ fn tools() -> Vec<Command> {
         rewrite::Args::command(),
         merge::Args::command(),
         replay::Args::command(),
+        show::Args::command(),
     ]
 }
 

@@ -1,0 +1,291 @@
+//! The command line of `gor-show`.
+
+use std::fmt::Write as _;
+use std::io::{IsTerminal as _, Write as _};
+use std::num::NonZeroUsize;
+
+use clap::{ArgGroup, Parser, ValueEnum};
+use jiff::tz::TimeZone;
+use regex::bytes::Regex;
+
+use super::{Exit, InputOptions, Verbosity, note, signals};
+use crate::BadRule;
+use crate::endpoint;
+use crate::pipeline;
+use crate::record::{Block, Intake, Run, Sink};
+use crate::show::{By, Exchange, Facts, Joiner, Line, Message, Part, Summary, write_json};
+use crate::transform::{Stage, Worker, pattern};
+
+/// Look inside recordings: one line an exchange, messages in full, or a summary
+///
+/// Reads recordings, packet captures, and what a pipe brings, and writes text to standard output. An exchange is shown
+/// when its response comes; one that stays without a response, at the end or after a minute of the recording. The columns
+/// are time, client, method, host and path, status, latency, the sizes of both bodies and the type of the response.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "gor-show", version, max_term_width = 100, after_help = EXAMPLES)]
+#[command(group = ArgGroup::new("form").args(["headers", "bodies", "raw", "json"]))]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub struct Args {
+    /// Recordings to read: files, directories, quoted globs, `-`; standard input when there is none.
+    #[arg(value_name = "INPUT")]
+    pub inputs: Vec<String>,
+
+    /// Show start lines and headers.
+    #[arg(long, help_heading = "What to show")]
+    pub headers: bool,
+
+    /// Show headers and bodies, decoded: chunked, gzip, deflate, br, zstd; JSON indented, binary bodies as a hex dump.
+    #[arg(long, help_heading = "What to show")]
+    pub bodies: bool,
+
+    /// Show messages as they were recorded; only what would control a terminal is escaped.
+    #[arg(long, help_heading = "What to show")]
+    pub raw: bool,
+
+    /// Write one JSON object a line and exchange; with --summary, one object.
+    ///
+    /// Keys: id, client, time, method, host, target, status, latency (seconds), request, response, replayed. The last
+    /// three have time, latency, status, mark (`cut` or `gap`), size, headers (pairs), and `body`, decoded, or
+    /// `body_base64` where it is not UTF-8; `body_fault` says why it is not decoded. What is not known is absent.
+    #[arg(long, help_heading = "What to show")]
+    pub json: bool,
+
+    /// Show what is in all of it: time, methods, status, hosts, endpoints, latency, rate, clients.
+    #[arg(long, conflicts_with_all = ["headers", "bodies", "raw"], help_heading = "Summary")]
+    pub summary: bool,
+
+    /// Show N names of each list.
+    #[arg(long, value_name = "N", default_value = "10", requires = "summary", help_heading = "Summary")]
+    pub top: usize,
+
+    /// Take what REGEX matches in paths for an id, besides numbers, UUIDs and long hex words.
+    #[arg(long, value_name = "REGEX", value_parser = group, requires = "summary", help_heading = "Summary")]
+    pub group: Option<Regex>,
+
+    /// Count requests by a header or cookie too: `header:X-User`, `cookie:session`.
+    #[arg(long, value_name = "KIND:NAME", requires = "summary", help_heading = "Summary")]
+    pub by: Option<By>,
+
+    /// Show times in UTC instead of local time.
+    #[arg(long, help_heading = "Form")]
+    pub utc: bool,
+
+    /// When to use colours.
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto", help_heading = "Form")]
+    pub color: Color,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub input: InputOptions,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub verbosity: Verbosity,
+}
+
+/// The values of `--color`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  gor-show shop.gor
+  gor-show --bodies shop.gor | less -R
+  gor-show --summary --by cookie:session shop.gor
+  gor-show --json shop.gor | jq -r 'select(.status >= 500) | .target'
+  gor-filter --status '^5' shop.gor | gor-show --headers
+  sudo gor-record :8080 --responses | gor-show
+
+Exit status: 0 done; 1 an input could not be read to its end; 2 wrong command line.";
+
+fn group(text: &str) -> Result<Regex, BadRule> {
+    pattern(text)
+}
+
+/// Shows what the command line names.
+pub fn run(args: &Args) -> anyhow::Result<Exit> {
+    let is_stopping = signals::stop()?;
+    let reading = args.input.reading(args.verbosity, &is_stopping);
+    let source = endpoint::open(&args.inputs, &reading)?;
+    let mut showing = Showing::new(args);
+    let (intake, result) = pipeline::run(source, &mut showing, &mut Nowhere, NonZeroUsize::MIN, &is_stopping);
+    tell(&intake, args.verbosity);
+    result?;
+    Ok(Exit::Done)
+}
+
+/// What was read besides.
+fn tell(intake: &Intake, verbosity: Verbosity) {
+    if intake.records == 0 && !verbosity.quiet {
+        note("nothing to show: there is no record in the input");
+    }
+}
+
+/// How exchanges are shown.
+enum Form {
+    Lines(Joiner<Facts>),
+    Full(Joiner<Message>, Part),
+    Json(Joiner<Message>),
+    Summary(Joiner<Facts>, Box<Summary>),
+}
+
+/// Writes exchanges to standard output.
+struct Showing {
+    form: Form,
+    line: Line,
+    is_json: bool,
+    top: usize,
+    has_looked: bool,
+    text: String,
+}
+
+impl Showing {
+    fn new(args: &Args) -> Self {
+        let stdout = std::io::stdout();
+        let part = match (args.headers, args.bodies, args.raw) {
+            (true, _, _) => Some(Part::Heads),
+            (_, true, _) => Some(Part::Bodies),
+            (_, _, true) => Some(Part::Raw),
+            _ => None,
+        };
+        let form = match part {
+            Some(part) => Form::Full(Joiner::default(), part),
+            None if args.summary => {
+                Form::Summary(Joiner::default(), Box::new(Summary::new(args.group.clone(), args.by.clone())))
+            }
+            None if args.json => Form::Json(Joiner::default()),
+            None => Form::Lines(Joiner::default()),
+        };
+        let is_coloured = match args.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never,
+        };
+        let zone = if args.utc { TimeZone::UTC } else { TimeZone::system() };
+        let width = stdout.is_terminal().then(|| rustix::termios::tcgetwinsize(&stdout).ok()).flatten();
+        let width = width.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0);
+        Showing {
+            form,
+            line: Line { zone, width, is_coloured },
+            is_json: args.json,
+            top: args.top,
+            has_looked: false,
+            text: String::new(),
+        }
+    }
+
+    /// Whether there are responses of a replay is looked up in the first block, before its exchanges are shown.
+    fn look(&mut self, block: &Block) {
+        if std::mem::replace(&mut self.has_looked, true) {
+            return;
+        }
+        if block.iter().any(|record| record.header.kind == crate::record::Kind::Replayed) {
+            match &mut self.form {
+                Form::Lines(joiner) | Form::Summary(joiner, _) => joiner.expect_replayed(),
+                Form::Full(joiner, _) | Form::Json(joiner) => joiner.expect_replayed(),
+            }
+        }
+    }
+
+    fn take(&mut self, block: &Block) {
+        let Showing { form, line, text, .. } = self;
+        for record in block.iter() {
+            match form {
+                Form::Lines(joiner) => {
+                    joiner.take(&record, |exchange: Exchange<Facts>| line.write(&exchange, text));
+                }
+                Form::Full(joiner, part) => {
+                    joiner.take(&record, |exchange| line.write_full(&exchange, *part, text));
+                }
+                Form::Json(joiner) => joiner.take(&record, |exchange| write_json(&exchange, text)),
+                Form::Summary(joiner, summary) => {
+                    summary.record(&record);
+                    joiner.take(&record, |exchange| summary.exchange(&exchange));
+                }
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        let Showing { form, line, text, .. } = self;
+        match form {
+            Form::Lines(joiner) => joiner.finish(|exchange| line.write(&exchange, text)),
+            Form::Full(joiner, part) => joiner.finish(|exchange| line.write_full(&exchange, *part, text)),
+            Form::Json(joiner) => joiner.finish(|exchange| write_json(&exchange, text)),
+            Form::Summary(joiner, summary) => {
+                joiner.finish(|exchange| summary.exchange(&exchange));
+                if self.is_json {
+                    // Writing to a string does not fail.
+                    let _ = writeln!(text, "{:#}", summary.json(self.top));
+                } else {
+                    text.push_str(&summary.text(&line.zone, self.top));
+                }
+            }
+        }
+    }
+
+    /// Writes what there is to standard output.
+    fn print(&mut self) -> crate::Result<()> {
+        if !self.text.is_empty() {
+            let mut stdout = std::io::stdout().lock();
+            stdout.write_all(self.text.as_bytes())?;
+            stdout.flush()?;
+            self.text.clear();
+        }
+        Ok(())
+    }
+}
+
+/// Nothing is done to a block before it is shown.
+struct Idle;
+
+impl Worker<()> for Idle {
+    fn work(&mut self, _: &mut Block, (): &mut ()) {}
+}
+
+impl Stage for Showing {
+    type Notes = ();
+    type Scout = ();
+    type Worker = Idle;
+
+    fn scout(&mut self) {}
+
+    fn worker(&self) -> Idle {
+        Idle
+    }
+
+    fn emit(&mut self, block: &mut Block, (): &mut (), _: &mut dyn Sink) -> crate::Result<()> {
+        self.look(block);
+        self.take(block);
+        self.print()
+    }
+
+    fn finish(&mut self, _: &mut dyn Sink) -> crate::Result<()> {
+        self.end();
+        self.print()
+    }
+}
+
+/// No records are written.
+struct Nowhere;
+
+impl Sink for Nowhere {
+    fn write(&mut self, _: &Run<'_>) -> crate::Result<()> {
+        Ok(())
+    }
+
+    fn flush(&mut self) -> crate::Result<()> {
+        Ok(())
+    }
+
+    fn finish(&mut self) -> crate::Result<()> {
+        Ok(())
+    }
+}

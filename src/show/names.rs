@@ -1,0 +1,48 @@
+//! How often each of many names was met, in bounded memory.
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+/// Longest name told apart from others that begin like it, in bytes.
+const LONGEST_NAME: usize = 200;
+
+/// Something by name, for so many names at most.
+#[derive(Debug)]
+pub(super) struct Names<V> {
+    values: HashMap<Box<[u8]>, V, RandomState>,
+    most: usize,
+    /// How often any other was met.
+    pub(super) others: u64,
+}
+
+impl<V: Default> Names<V> {
+    pub(super) fn new(most: usize) -> Self {
+        Names { values: HashMap::default(), most, others: 0 }
+    }
+
+    /// What is kept under a name. None: there is no room for another name.
+    pub(super) fn get(&mut self, name: &[u8]) -> Option<&mut V> {
+        let name = &name[..name.len().min(LONGEST_NAME)];
+        if !self.values.contains_key(name) {
+            if self.values.len() >= self.most {
+                self.others += 1;
+                return None;
+            }
+            self.values.insert(name.into(), V::default());
+        }
+        self.values.get_mut(name)
+    }
+
+    /// How many names there are.
+    pub(super) fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Those with the largest numbers, the largest first, by name where they are equal.
+    pub(super) fn top(&self, shown: usize, number: impl Fn(&V) -> u64) -> Vec<(&[u8], &V)> {
+        let mut all: Vec<(&[u8], &V)> = self.values.iter().map(|(name, value)| (&**name, value)).collect();
+        all.sort_unstable_by(|one, two| number(two.1).cmp(&number(one.1)).then(one.0.cmp(two.0)));
+        all.truncate(shown);
+        all
+    }
+}

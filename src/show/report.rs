@@ -1,0 +1,197 @@
+//! A summary as text and as JSON.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+
+use super::names::Names;
+use super::summary::{Group, Summary};
+use super::text::{printable, short_size, short_time};
+
+/// Columns of the chart of requests over time.
+const CHART: usize = 60;
+
+/// From nothing to the most.
+const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+/// Percentiles of latency that are told.
+const PERCENTILES: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 100.0];
+
+impl Summary {
+    /// Text for a person; `top`: how many names of each list.
+    pub fn text(&self, zone: &TimeZone, top: usize) -> String {
+        let mut out = String::new();
+        let mut row = |name: &str, text: String| {
+            let _ = writeln!(out, "{name:<12}{text}");
+        };
+        let [requests, responses, replayed] = self.records;
+        row("records", format!("{}", requests + responses + replayed));
+        let Some([first, last]) = self.time else { return out };
+        row("time", format!("{} to {}, {}", local(first, zone), local(last, zone), short_time(last - first)));
+        let replays = if replayed > 0 { format!(", {replayed} replayed responses") } else { String::new() };
+        row("messages", format!("{requests} requests, {responses} responses{replays}"));
+        if self.all.unanswered > 0 {
+            row("unanswered", format!("{} requests without a response", self.all.unanswered));
+        }
+        if self.orphans > 0 {
+            row("orphans", format!("{} responses without a request", self.orphans));
+        }
+        for (name, number) in ["cut", "with gaps"].into_iter().zip(self.marked) {
+            if number > 0 {
+                row(name, format!("{number} records"));
+            }
+        }
+        if self.differing > 0 {
+            row("differing", format!("{} replayed responses with another status", self.differing));
+        }
+        row("methods", named(&self.methods, top));
+        let class = |(class, number): (usize, &u64)| {
+            let name = if class == 0 { "none".to_owned() } else { format!("{class}xx") };
+            (*number > 0).then(|| format!("{name} {number}"))
+        };
+        row("status", self.classes.iter().enumerate().filter_map(class).collect::<Vec<_>>().join(", "));
+        row("hosts", named(&self.hosts, top));
+        let [sent, received] = self.all.bytes.map(short_size);
+        row("bodies", format!("{sent} in requests, {received} in responses"));
+        let percentiles = PERCENTILES.map(|percent| {
+            let name = if percent < 100.0 { format!("p{percent}") } else { "max".to_owned() };
+            format!("{name} {}", self.all.percentile(percent).map_or("-".to_owned(), short_time))
+        });
+        row("latency", percentiles.join(", "));
+        self.chart(&mut out);
+        let title = format!("endpoints ({} in all)", self.endpoints.len() as u64);
+        let _ = writeln!(
+            out,
+            "\n{title:<40} {:>9} {:>7} {:>7} {:>8} {:>8} {:>8}",
+            "requests", "failed", "p50", "p99", "sent", "received"
+        );
+        for (name, group) in self.endpoints.top(top, |group| group.requests) {
+            let time = |percent| group.percentile(percent).map_or("-".to_owned(), short_time);
+            let _ = writeln!(
+                out,
+                "{:<40} {:>9} {:>7} {:>7} {:>8} {:>8} {:>8}",
+                printable(name),
+                group.requests,
+                group.failed,
+                time(50.0),
+                time(99.0),
+                short_size(group.bytes[0]),
+                short_size(group.bytes[1]),
+            );
+        }
+        if self.endpoints.others > 0 {
+            let _ = writeln!(out, "{:<40} {:>9}", "(others)", self.endpoints.others);
+        }
+        list("clients", &self.clients, top, &mut out);
+        if let Some(by) = self.by() {
+            list(&by.to_string(), &self.users, top, &mut out);
+        }
+        out
+    }
+
+    fn chart(&self, out: &mut String) {
+        let rates = self.rates(CHART);
+        let most = rates.iter().copied().fold(0.0, f64::max);
+        if rates.len() < 2 {
+            let _ = writeln!(out, "{:<12}{:.0} requests/s at most", "rate", self.peak());
+            return;
+        }
+        let bar = |rate: &f64| {
+            // Little is not nothing.
+            let height = (rate / most * 8.0).round() as usize;
+            BARS[height.max(usize::from(*rate > 0.0)).min(8)]
+        };
+        let bars: String = rates.iter().map(bar).collect();
+        let _ = writeln!(out, "{:<12}|{bars}| {:.0} requests/s at most", "rate", self.peak());
+    }
+
+    /// The same as JSON.
+    pub fn json(&self, top: usize) -> Value {
+        let [requests, responses, replayed] = self.records;
+        let time = |at: i64| Timestamp::from_nanosecond(at.into()).map(|time| time.to_string()).ok();
+        let list = |names: &Names<u64>| -> Value {
+            let all = names.top(top, |number| *number);
+            all.iter().map(|(name, number)| json!({"name": lossy(name), "requests": number})).collect()
+        };
+        let endpoints: Vec<_> = self.endpoints.top(top, |group| group.requests);
+        let endpoint = |(name, values): &(&[u8], &Group)| {
+            let mut object = group(values);
+            object["name"] = lossy(name).into();
+            object
+        };
+        let classes = self.classes.iter().enumerate().filter(|(_, number)| **number > 0);
+        let classes = classes.map(|(class, number)| {
+            let name = if class == 0 { "none".to_owned() } else { format!("{class}xx") };
+            (name, Value::from(*number))
+        });
+        let mut object = json!({
+            "from": self.time.and_then(|[first, _]| time(first)),
+            "to": self.time.and_then(|[_, last]| time(last)),
+            "records": {"requests": requests, "responses": responses, "replayed": replayed},
+            "cut": self.marked[0],
+            "with_gaps": self.marked[1],
+            "orphans": self.orphans,
+            "differing": self.differing,
+            "all": group(&self.all),
+            "methods": list(&self.methods),
+            "status": classes.collect::<serde_json::Map<_, _>>(),
+            "hosts": list(&self.hosts),
+            "endpoints": endpoints.iter().map(endpoint).collect::<Vec<_>>(),
+            "other_endpoints": self.endpoints.others,
+            "clients": list(&self.clients),
+            "peak_rate": self.peak(),
+            "rates": self.rates(CHART),
+        });
+        if let Some(by) = self.by() {
+            object["by"] = json!({"what": by.to_string(), "top": list(&self.users)});
+        }
+        object
+    }
+}
+
+fn group(group: &Group) -> Value {
+    let latency = PERCENTILES.iter().map(|percent| {
+        let name = if *percent < 100.0 { format!("p{percent}") } else { "max".to_owned() };
+        (name, group.percentile(*percent).map(|time| time as f64 / 1e9).into())
+    });
+    json!({
+        "requests": group.requests,
+        "unanswered": group.unanswered,
+        "failed": group.failed,
+        "bytes": {"requests": group.bytes[0], "responses": group.bytes[1]},
+        "latency": latency.collect::<serde_json::Map<String, Value>>(),
+    })
+}
+
+/// `GET 90, POST 4`.
+fn named(names: &Names<u64>, top: usize) -> String {
+    let shown = names.top(top, |number| *number);
+    let mut parts: Vec<_> =
+        shown.iter().map(|(name, number)| format!("{} {number}", printable(name))).collect();
+    if names.len() > shown.len() {
+        parts.push(format!("and {} more", names.len() - shown.len()));
+    }
+    parts.join(", ")
+}
+
+fn list(title: &str, names: &Names<u64>, top: usize, out: &mut String) {
+    if names.len() == 0 {
+        return;
+    }
+    let title = format!("{title} ({} in all)", names.len());
+    let _ = writeln!(out, "\n{title:<40} {:>9}", "requests");
+    for (name, number) in names.top(top, |number| *number) {
+        let _ = writeln!(out, "{:<40} {number:>9}", printable(name));
+    }
+}
+
+fn lossy(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).into_owned()
+}
+
+fn local(time: i64, zone: &TimeZone) -> String {
+    let zoned = Timestamp::from_nanosecond(time.into()).map(|time| time.to_zoned_datetime(zone.clone()));
+    zoned.map_or_else(|_| time.to_string(), |zoned| zoned.strftime("%Y-%m-%d %H:%M:%S%.3f").to_string())
+}

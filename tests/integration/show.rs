@@ -1,0 +1,165 @@
+//! gor-show: what is in a recording, as text.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use super::support::program::{command, run};
+
+/// The recording of the shop: 247 exchanges.
+fn shop() -> Vec<u8> {
+    run("gor-record", &["-r", "testdata/shop.pcapng", "--responses", "-q"], b"").stdout
+}
+
+/// Records with these payloads, a request and its response for each pair.
+fn recording(exchanges: &[(&str, &str)]) -> Vec<u8> {
+    let mut text = Vec::new();
+    for (number, (request, response)) in exchanges.iter().enumerate() {
+        for (kind, payload) in [(1, request), (2, response)] {
+            if !payload.is_empty() {
+                let time = 1_790_000_000_000_000_000 + number as i64 * 1_000_000_000 + kind * 1_000_000;
+                let header = format!("{kind} c74e1f900a000002{number:08x} {time} 0 {}\n", payload.len());
+                text.extend_from_slice(
+                    &[header.as_bytes(), payload.as_bytes(), "\n🐵🙈🙉\n".as_bytes()].concat(),
+                );
+            }
+        }
+    }
+    text
+}
+
+fn lines(stdout: &[u8]) -> Vec<&str> {
+    str::from_utf8(stdout).expect("text").lines().collect()
+}
+
+#[test]
+fn every_exchange_is_a_line_whatever_the_input_is() {
+    let from_text = run("gor-show", &["--utc"], &shop());
+    let from_capture = run("gor-show", &["--utc", "testdata/shop.pcapng"], b"");
+    assert_eq!(lines(&from_text.ends_with(0).stdout).len(), 247);
+    assert_eq!(from_text.stdout, from_capture.ends_with(0).stdout);
+    let first = "2026-11-23 21:47:46.405  10.7.0.2:54664         GET     shop.test/  ";
+    assert!(lines(&from_text.stdout)[0].starts_with(first), "{}", lines(&from_text.stdout)[0]);
+    from_text.is_silent();
+}
+
+#[test]
+fn what_is_missing_or_hostile_is_marked_and_controls_nothing() {
+    let input = recording(&[
+        (
+            "GET /\x1b[2J HTTP/1.1\r\nHost: a\x07b\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Type: text/\x1b[31m\r\n\r\n",
+        ),
+        ("GET /unanswered HTTP/1.1\r\nHost: a\r\n\r\n", ""),
+        ("", "HTTP/1.1 500 Oops\r\n\r\n"),
+        ("\x1b]0;title\x07", "\x1b[0m"),
+    ]);
+    for args in [&[][..], &["--headers"], &["--bodies"], &["--raw"], &["--summary"], &["--json"]] {
+        let shown = run("gor-show", args, &input);
+        shown.ends_with(0);
+        let is_control = |byte: &u8| *byte < b' ' && *byte != b'\n' && *byte != b'\t';
+        assert!(!shown.stdout.iter().any(|byte| is_control(byte) || *byte == 0x7f), "{args:?}");
+    }
+    let shown = run("gor-show", &["--utc"], &input);
+    let text = String::from_utf8(shown.stdout).expect("text");
+    assert!(text.contains("a\\x07b/\\x1b[2J"), "{text}");
+    assert!(text.contains("/unanswered") && text.contains("no response"), "{text}");
+    assert!(text.contains("(request not recorded)") && text.contains("(not HTTP)"), "{text}");
+}
+
+#[test]
+fn bodies_are_decoded_and_the_rest_is_as_asked() {
+    let input = recording(&[(
+        "POST /a HTTP/1.1\r\nHost: b\r\nContent-Length: 9\r\n\r\n{\"a\":[1]}",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n",
+    )]);
+    let shown = |args: &[&str]| String::from_utf8(run("gor-show", args, &input).stdout).expect("text");
+    assert!(
+        shown(&["--headers"])
+            .contains("\n> POST /a HTTP/1.1\n> Host: b\n> Content-Length: 9\n< HTTP/1.1 200 OK\n")
+    );
+    assert!(
+        shown(&["--bodies"]).contains("\n{\n  \"a\": [\n    1\n  ]\n}\n< HTTP"),
+        "{}",
+        shown(&["--bodies"])
+    );
+    assert!(shown(&["--bodies"]).ends_with("< Transfer-Encoding: chunked\n\nabcd\n\n"));
+    assert!(shown(&["--raw"]).contains("\n3\nabc\n1\nd\n0\n"));
+}
+
+#[test]
+fn json_is_one_object_an_exchange() {
+    let shown = run("gor-show", &["--json"], &shop());
+    let objects: Vec<Value> = lines(&shown.ends_with(0).stdout)
+        .iter()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    assert_eq!(objects.len(), 247);
+    assert!(
+        objects.iter().all(|object| object["request"]["headers"].is_array() && object["status"].is_u64())
+    );
+}
+
+#[test]
+fn a_summary_counts_all_of_it() {
+    let summary = run("gor-show", &["--summary", "--json", "--top", "3", "--by", "cookie:session"], &shop());
+    let found: Value = serde_json::from_slice(&summary.ends_with(0).stdout).expect("JSON");
+    assert_eq!(found["records"], serde_json::json!({"requests": 247, "responses": 247, "replayed": 0}));
+    assert_eq!(found["status"], serde_json::json!({"2xx": 210, "3xx": 26, "4xx": 11}));
+    assert_eq!(found["endpoints"][0]["name"], "GET /api/products");
+    assert_eq!(found["endpoints"].as_array().map(Vec::len), Some(3));
+    assert_eq!(found["by"]["what"], "cookie session");
+    let methods = found["methods"].as_array().expect("a list");
+    assert_eq!(methods[0], serde_json::json!({"name": "GET", "requests": 167}));
+    let text = String::from_utf8(run("gor-show", &["--summary", "--utc"], &shop()).stdout).expect("text");
+    assert!(
+        text.contains("PUT /api/cart/{id}  ") && text.contains("status      2xx 210, 3xx 26, 4xx 11\n"),
+        "{text}"
+    );
+}
+
+/// A line comes when it happens, though the input goes on.
+#[test]
+fn an_exchange_of_a_live_pipe_is_shown_at_once() {
+    let mut child =
+        command("gor-show", &[]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it was built");
+    let mut input = child.stdin.take().expect("it is piped");
+    let mut output = BufReader::new(child.stdout.take().expect("it is piped"));
+    for path in ["/one", "/two"] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+        input.write_all(&recording(&[(&request, "HTTP/1.1 204 No Content\r\n\r\n")])).expect("it reads");
+        let mut line = String::new();
+        output.read_line(&mut line).expect("text");
+        assert!(line.contains(&format!("a{path} ")) && line.contains(" 204 "), "{line}");
+    }
+    drop(input);
+    assert!(child.wait().expect("it ends").success());
+}
+
+#[test]
+fn a_replay_is_shown_beside_the_recording() {
+    let mut input = recording(&[("GET /a HTTP/1.1\r\nHost: b\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n")]);
+    let replayed =
+        "3 c74e1f900a00000200000000 1790000005000000000 7000000\nHTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n\n🐵🙈🙉\n";
+    input.extend_from_slice(replayed.as_bytes());
+    let shown = run("gor-show", &["--utc"], &input);
+    let shown = lines(&shown.stdout);
+    assert!(shown.len() == 1 && shown[0].contains("200>503 !") && shown[0].contains("7.00ms"), "{shown:?}");
+}
+
+#[test]
+fn colours_are_for_terminals_or_when_asked_for() {
+    let input = shop();
+    assert!(!run("gor-show", &[], &input).stdout.contains(&b'\x1b'));
+    assert!(run("gor-show", &["--color", "always"], &input).stdout.contains(&b'\x1b'));
+}
+
+#[test]
+fn what_cannot_be_shown_is_said() {
+    run("gor-show", &[], b"").ends_with(0).says("nothing to show");
+    run("gor-show", &["no-such-file.gor"], b"").ends_with(1).says("no-such-file.gor");
+    run("gor-show", &["--summary", "--by", "session"], b"").ends_with(2).says("header:NAME or cookie:NAME");
+    run("gor-show", &["--headers", "--json"], b"").ends_with(2).says("cannot be used with");
+    run("gor-show", &["--top", "3"], b"").ends_with(2).says("--summary");
+}
