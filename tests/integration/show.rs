@@ -140,8 +140,7 @@ fn an_exchange_of_a_live_pipe_is_shown_at_once() {
 #[test]
 fn a_replay_is_shown_beside_the_recording() {
     let mut input = recording(&[("GET /a HTTP/1.1\r\nHost: b\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n")]);
-    let replayed =
-        "3 c74e1f900a00000200000000 1790000005000000000 7000000\nHTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n\n🐵🙈🙉\n";
+    let replayed = "3 c74e1f900a00000200000000 1790000005000000000 7000000\nHTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n\n🐵🙈🙉\n";
     input.extend_from_slice(replayed.as_bytes());
     let shown = run("gor-show", &["--utc"], &input);
     let shown = lines(&shown.stdout);
