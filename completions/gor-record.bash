@@ -66,7 +66,7 @@ _gor__record() {
                     return 0
                     ;;
                 --engine)
-                    COMPREPLY=($(compgen -W "af_packet libpcap raw_socket pcap_file" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "af_packet libpcap raw_socket pcap_file vxlan" -- "${cur}"))
                     return 0
                     ;;
                 --bpf)

@@ -9,7 +9,8 @@ complete -c gor-record -l output-queue -d 'Let up to SIZE of records wait for a 
 complete -c gor-record -l engine -d 'Capture with this engine; the default is `af_packet`, or `pcap_file` with -r' -r -f -a "af_packet\t'Packet sockets of Linux, without any library'
 libpcap\t'The library libpcap, which must be installed'
 raw_socket\t'The same as `af_packet`; GoReplay\'s name'
-pcap_file\t'Capture files: the same as -r alone'"
+pcap_file\t'Capture files: the same as -r alone'
+vxlan\t'A UDP socket that receives VXLAN, in which routers and clouds send mirrored traffic. It needs no rights'"
 complete -c gor-record -l bpf -d 'Record only packets that match this expression of tcpdump\'s language, as in \'net 10.0.0.0/8\'' -r
 complete -c gor-record -l timestamp-source -d 'Take times from this clock; which ones there are depends on the interface. Needs --engine libpcap' -r -f -a "host\t'The system\'s clock'
 host_lowprec\t'The system\'s clock, read faster and less precisely'
@@ -18,7 +19,7 @@ adapter\t'The network card\'s clock, kept in step with the system\'s'
 adapter_unsynced\t'The network card\'s clock as it is'"
 complete -c gor-record -l not-client -d 'Leave out connections of clients at these addresses: `10.0.0.5`, `10.0.0.0/8`, `fd00::/8`. May be repeated' -r
 complete -c gor-record -l vlan -d 'Record only what has a tag of one of these VLANs (1 to 4094), at whichever depth. May be repeated' -r
-complete -c gor-record -l vxlan-port -d 'Look for VXLAN at these UDP ports too, besides 4789 and 8472. May be repeated' -r
+complete -c gor-record -l vxlan-port -d 'Look for VXLAN at these UDP ports too, besides 4789 and 8472; with --engine vxlan, listen at these instead of at 4789. May be repeated' -r
 complete -c gor-record -l vxlan-vni -d 'Record only what is in a VXLAN (or Geneve) network of one of these numbers; with a minus, what is not in that one. May be repeated' -r
 complete -c gor-record -l user -d 'Give up root for this user once everything is open: `NAME`, `NAME:GROUP`, or numbers. `root` keeps it' -r
 complete -c gor-record -l protocol -d 'What the connections speak. `binary`: a message is what one side says until the other answers, or until it is quiet for the time of --expire (2s without it)' -r -f -a "http\t'HTTP/1.0 and HTTP/1.1'

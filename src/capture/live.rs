@@ -107,7 +107,14 @@ impl Setup {
     /// Whose traffic is recorded, in one line.
     pub(super) fn scope(&self) -> String {
         let own = if self.means_any_host() { Servers::Any } else { self.own() };
-        scope(&self.options.addresses, &own, &self.watch)
+        let mut scope = scope(&self.options.addresses, &own, &self.watch);
+        if self.watch.wire.engine == Engine::Vxlan {
+            let tunnels = self.options.selection.vxlan_ports.clone();
+            let ports: Vec<_> = Tap { tunnels, ..Tap::default() }.vxlan_ports();
+            let ports: Vec<_> = ports.iter().map(ToString::to_string).collect();
+            scope = format!("{scope}; in VXLAN received at UDP port {}", ports.join(", "));
+        }
+        scope
     }
 
     fn own(&self) -> Servers {
@@ -121,7 +128,8 @@ impl Setup {
     }
 
     fn means_any_host(&self) -> bool {
-        self.watch.has_any_host || self.watch.wire.is_promiscuous
+        let wire = &self.watch.wire;
+        self.watch.has_any_host || wire.is_promiscuous || wire.engine == Engine::Vxlan
     }
 
     /// Begins to record what was captured.
@@ -342,7 +350,8 @@ fn taps(
         by_interface.entry(address.interface()).or_default().push(address);
     }
     if by_interface.contains_key(&None) {
-        if options.engine != Engine::AfPacket && (by_interface.len() > 1 || !ignored.is_empty()) {
+        if matches!(options.engine, Engine::Libpcap { .. }) && (by_interface.len() > 1 || !ignored.is_empty())
+        {
             return Err(Error::Usage(
                 "libpcap does not say where it saw a packet when it captures on all interfaces: \
                  with --engine libpcap name an interface at every address, or at none and without \

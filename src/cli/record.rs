@@ -120,6 +120,9 @@ pub struct Args {
     pub output_queue: u64,
 
     /// Capture with this engine; the default is `af_packet`, or `pcap_file` with -r.
+    ///
+    /// With `vxlan`, `:80` means any host, as the traffic is that of others, and each packet that -w keeps has an IP
+    /// and a UDP header that say where its datagram came from and went to.
     #[arg(long, value_enum, value_name = "ENGINE", help_heading = "Input")]
     pub engine: Option<Engine>,
 
@@ -152,7 +155,8 @@ pub struct Args {
     #[arg(long, value_name = "VID", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=4094), help_heading = "What to record")]
     pub vlan: Vec<u16>,
 
-    /// Look for VXLAN at these UDP ports too, besides 4789 and 8472. May be repeated.
+    /// Look for VXLAN at these UDP ports too, besides 4789 and 8472; with --engine vxlan, listen at these instead of at
+    /// 4789. May be repeated.
     #[arg(long, value_name = "PORT", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..), help_heading = "What to record")]
     pub vxlan_port: Vec<u16>,
 
@@ -286,6 +290,8 @@ pub enum Engine {
     RawSocket,
     /// Capture files: the same as -r alone.
     PcapFile,
+    /// A UDP socket that receives VXLAN, in which routers and clouds send mirrored traffic. It needs no rights.
+    Vxlan,
 }
 
 /// The values of `--timestamp-source`.
@@ -348,13 +354,27 @@ impl Args {
             Some(Engine::PcapFile) if self.is_live() => {
                 "--engine pcap_file reads captures: say which with -r, as in 'gor-record -r traffic.pcap'"
             }
-            Some(Engine::AfPacket | Engine::Libpcap | Engine::RawSocket) if !self.is_live() => {
+            Some(Engine::AfPacket | Engine::Libpcap | Engine::RawSocket | Engine::Vxlan)
+                if !self.is_live() =>
+            {
                 "with -r nothing is captured from the network: leave out --engine, or -r"
             }
             Some(Engine::Libpcap) if self.threads > 1 => {
                 "--threads is for --engine af_packet; libpcap has one"
             }
             Some(Engine::Libpcap) => return Ok(()),
+            Some(Engine::Vxlan) if self.threads > 1 => "--threads is for --engine af_packet; vxlan has one",
+            Some(Engine::Vxlan) if self.bpf.is_some() => {
+                "--bpf selects packets that are captured, and --engine vxlan receives datagrams; leave out one"
+            }
+            Some(Engine::Vxlan)
+                if self.promisc
+                    || !self.ignore_interface.is_empty()
+                    || self.addresses.iter().any(|address| address.interface().is_some()) =>
+            {
+                "--engine vxlan listens at all interfaces, for what was on others: name none, \
+                 and leave out --promisc and --ignore-interface"
+            }
             _ if self.monitor => "--monitor needs --engine libpcap",
             _ if self.timestamp_source.is_some() => "--timestamp-source needs --engine libpcap",
             _ => return Ok(()),
@@ -369,6 +389,7 @@ impl Args {
                 is_monitor: self.monitor,
                 timestamps: self.timestamp_source.map(TimestampSource::of_capture),
             },
+            Some(Engine::Vxlan) => wire::Engine::Vxlan,
             _ => wire::Engine::AfPacket,
         };
         let wire = wire::Options {

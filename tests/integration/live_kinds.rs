@@ -71,8 +71,8 @@ fn connections_of_other_protocols_are_counted_by_name() {
             assert_eq!(number(&recording.stats, &pointer), expected, "{protocol}: {:#}", recording.stats);
             recording.ran.says(protocol);
         }
-        // The filter lets no other datagram through.
-        assert_eq!(number(&recording.stats, "/packets/not_tcp"), 4, "{:#}", recording.stats);
+        // Besides, IPv6 tells of its multicast groups when it likes, with extension headers that are looked through.
+        assert!(number(&recording.stats, "/packets/not_tcp") >= 4, "{:#}", recording.stats);
         assert_reconciles(&recording, args[0]);
     }
 }

@@ -19,6 +19,7 @@ mod live_privileges;
 mod live_scope;
 mod live_servers;
 mod live_tcpdump;
+mod live_vxlan;
 mod merge;
 mod packets_kept;
 mod packets_out;

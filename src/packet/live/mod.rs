@@ -1,4 +1,4 @@
-//! Packets from the network: by `AF_PACKET` sockets, or by libpcap where that is asked for.
+//! Packets from the network: by `AF_PACKET` sockets, or, where that is asked for, by libpcap or as VXLAN.
 //!
 //! [`Wire`] has a ring for all interfaces, or one for each that is named. The
 //! kernel fills the ring's blocks, lends one when it is full or its time is
@@ -16,6 +16,7 @@ mod interfaces;
 mod libpcap;
 mod pcap;
 mod ring;
+mod vxlan;
 
 use std::fmt;
 use std::io;
@@ -28,11 +29,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 pub use expression::Expression;
 pub use filter::filter;
 pub use interfaces::{Interfaces, index_of, name_of};
+pub use vxlan::VXLAN_PORT;
 
 use super::Packet;
 use crate::error::{Error, Result};
 use pcap::Pcap;
 use ring::{BLOCK, NOTHING, Promiscuity, Ring};
+use vxlan::Endpoint;
 
 /// Sizes that a ring may have, in bytes: two blocks, and what the kernel can count.
 pub const BUFFER_SIZE: RangeInclusive<u64> = 2 << 20..=2 << 30;
@@ -52,12 +55,24 @@ pub struct Tap {
     pub ignored: Vec<u32>,
 }
 
+impl Tap {
+    /// The ports at which [`Engine::Vxlan`] receives.
+    pub fn vxlan_ports(&self) -> Vec<u16> {
+        let mut ports = self.tunnels.clone();
+        ports.sort_unstable();
+        ports.dedup();
+        if ports.is_empty() { vec![VXLAN_PORT] } else { ports }
+    }
+}
+
 /// What captures.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Engine {
     /// Packet sockets of our own.
     #[default]
     AfPacket,
+    /// UDP sockets that receive VXLAN, at the tunnels' ports or else at [`VXLAN_PORT`].
+    Vxlan,
     /// libpcap, which is loaded then.
     Libpcap {
         /// Whether wireless interfaces show all frames of their channel.
@@ -123,6 +138,7 @@ pub struct Wire {
 enum Line {
     Ring(Ring),
     Pcap(Pcap),
+    Vxlan(Endpoint),
 }
 
 impl AsFd for Line {
@@ -130,6 +146,7 @@ impl AsFd for Line {
         match self {
             Line::Ring(ring) => ring.as_fd(),
             Line::Pcap(pcap) => pcap.as_fd(),
+            Line::Vxlan(endpoint) => endpoint.as_fd(),
         }
     }
 }
@@ -147,10 +164,14 @@ impl Wire {
         let mut wire = Wire::without_lines(options);
         let expression = options.bpf.as_deref().map(Expression::new).transpose()?;
         let library = match options.engine {
-            Engine::AfPacket => None,
+            Engine::AfPacket | Engine::Vxlan => None,
             Engine::Libpcap { .. } => Some(expression::load("--engine libpcap")?),
         };
         for tap in taps {
+            if options.engine == Engine::Vxlan {
+                wire.listen(&tap, options)?;
+                continue;
+            }
             let line = if let Some(library) = &library {
                 let (pcap, warning) = Pcap::open(library, &tap, options, expression.as_ref())?;
                 wire.warnings.extend(warning);
@@ -163,6 +184,16 @@ impl Wire {
         }
         wire.promiscuity = promiscuity(options)?;
         Ok(wire)
+    }
+
+    /// Receives VXLAN at the tunnels' ports.
+    fn listen(&mut self, tap: &Tap, options: &Options) -> Result<()> {
+        for port in tap.vxlan_ports() {
+            let (endpoint, warning) = Endpoint::open(port, options.buffer_size)?;
+            self.warnings.extend(warning);
+            self.lines.push((tap.clone(), Line::Vxlan(endpoint)));
+        }
+        Ok(())
     }
 
     /// Captures a share of the connections.
@@ -204,10 +235,11 @@ impl Wire {
     /// From now on no packet comes in; those that were seen come out within
     /// [`Options::buffer_timeout`].
     pub fn close(&mut self) -> Result<()> {
-        for (_, line) in &self.lines {
+        for (_, line) in &mut self.lines {
             match line {
                 Line::Ring(ring) => ring.close()?,
                 Line::Pcap(pcap) => pcap.close()?,
+                Line::Vxlan(endpoint) => endpoint.close()?,
             }
         }
         Ok(())
@@ -232,6 +264,7 @@ impl Wire {
                     self.fault.get_or_insert((Instant::now(), error));
                     false
                 }),
+                Line::Vxlan(endpoint) => endpoint.read(&mut each)?,
             };
             if has_read {
                 return Ok(true);
@@ -270,6 +303,7 @@ impl Wire {
             self.dropped += match line {
                 Line::Ring(ring) => ring.dropped()?,
                 Line::Pcap(pcap) => pcap.dropped()?,
+                Line::Vxlan(endpoint) => endpoint.dropped()?,
             };
         }
         Ok(self.dropped)
@@ -378,7 +412,9 @@ fn explain(error: io::Error, tap: &Tap, options: &Options) -> Error {
 /// The process may not capture.
 fn no_right(engine: Engine) -> Error {
     let capabilities = match engine {
-        Engine::AfPacket | Engine::Libpcap { is_monitor: false, timestamps: None } => "cap_net_raw",
+        Engine::AfPacket | Engine::Vxlan | Engine::Libpcap { is_monitor: false, timestamps: None } => {
+            "cap_net_raw"
+        }
         // These change the interface.
         Engine::Libpcap { .. } => "cap_net_raw,cap_net_admin",
     };

@@ -225,20 +225,31 @@ fn set_at<T>(socket: &impl AsFd, level: c_int, name: c_int, value: &T) -> io::Re
     check(done)
 }
 
+/// Packets that a socket of any kind had no room for, or refused, since it was opened (modulo 2^32).
+pub(super) fn socket_drops(socket: &impl AsFd) -> io::Result<u32> {
+    let counts: MemoryInfo = get(socket, libc::SOL_SOCKET, libc::SO_MEMINFO)?;
+    let [.., dropped] = counts;
+    Ok(dropped)
+}
+
+/// Numbers about a socket's memory (`SO_MEMINFO`), of which the last (`SK_MEMINFO_DROPS`) is of what was dropped.
+type MemoryInfo = [u32; 9];
+
 /// `T` is a struct of integers, for which all bits are valid.
-fn get<T: Copy + Integers>(socket: &OwnedFd, level: c_int, name: c_int) -> io::Result<T> {
+fn get<T: Copy + Integers>(socket: &impl AsFd, level: c_int, name: c_int) -> io::Result<T> {
     // SAFETY: zeros are valid integers.
     let mut value: T = unsafe { std::mem::zeroed() };
     let mut length = size_of::<T>() as libc::socklen_t;
     // SAFETY: the kernel writes at most `length` bytes, which the value has.
     let done = unsafe {
-        libc::getsockopt(socket.as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut length)
+        libc::getsockopt(socket.as_fd().as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut length)
     };
     check(done).map(|()| value)
 }
 
 trait Integers {}
 impl Integers for c_int {}
+impl Integers for MemoryInfo {}
 impl Integers for libc::tpacket_stats_v3 {}
 
 fn check(done: c_int) -> io::Result<()> {
