@@ -4,11 +4,12 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
 use super::support::live::{Recorder, exchanges};
-use super::support::network::{HERE, Network, PORT, body, ip, try_ip};
+use super::support::network::{HERE, Network, PORT, body, ip};
 use super::support::recorder::{Recording, assert_reconciles, number};
 
 fn paths(recording: &Recording) -> Vec<String> {
@@ -142,17 +143,32 @@ fn an_interface_that_is_made_later_is_recorded_at_where_none_was_named() {
     let Some(network) = Network::new() else { return };
     let _served = Network::serve(&network.here);
     let here = &network.here;
-    let recorder = Recorder::start(here, &[":8080", "--any-host"]);
-    get(&network, "/before/1");
-    ip(&format!("-n {here} link add later type veth peer name later netns {}", network.there));
-    for (space, address) in [(here, "10.81.0.1"), (&network.there, "10.81.0.2")] {
-        ip(&format!("-n {space} addr add {address}/24 dev later"));
-        ip(&format!("-n {space} link set later up"));
+    for option in ["--any-host", "--promisc"] {
+        let recorder = Recorder::start(here, &[":8080", option]);
+        get(&network, "/before/1");
+        ip(&format!("-n {here} link add later type veth peer name later netns {}", network.there));
+        for (space, address) in [(here, "10.81.0.1"), (&network.there, "10.81.0.2")] {
+            ip(&format!("-n {space} addr add {address}/24 dev later"));
+            ip(&format!("-n {space} link set later up"));
+        }
+        Network::get(&network.there, "10.81.0.1", &["/later/70000".to_owned()]);
+        if option == "--promisc" {
+            let mut shown = String::new();
+            for _ in 0..600 {
+                let show = ["-n", here, "-d", "link", "show", "later"];
+                let show = Command::new("ip").args(show).output().expect("ip was there before");
+                shown = String::from_utf8(show.stdout).expect("text");
+                if shown.contains("promiscuity 1") {
+                    break;
+                }
+                thread::sleep(Duration::from_millis(50));
+            }
+            assert!(shown.contains("promiscuity 1"), "{shown}");
+        }
+        let recording = recorder.end();
+        assert_eq!(paths(&recording), ["/before/1", "/later/70000"], "{option}");
+        ip(&format!("-n {here} link del later"));
     }
-    Network::get(&network.there, "10.81.0.1", &["/later/70000".to_owned()]);
-    let recording = recorder.end();
-    assert_eq!(paths(&recording), ["/before/1", "/later/70000"]);
-    assert!(try_ip(&format!("-n {here} link del later")));
 }
 
 #[test]
