@@ -234,8 +234,12 @@ impl Live {
                     // Of several that share a buffer none is missed by the kernel.
                     None => self.wire.fail(Error::Invalid("the interface is gone".into()).at(name.as_str())),
                     Some(now) if now != *name => {
-                        let said = format!("{name} is called {now} now, and is still recorded at");
-                        self.renamed.push(said);
+                        // libpcap looks for the old name when the interface was down, and ends then.
+                        let goes_on = match self.setup.watch.wire.engine {
+                            Engine::AfPacket => ", and is still recorded at",
+                            Engine::Libpcap { .. } => "",
+                        };
+                        self.renamed.push(format!("{name} is called {now} now{goes_on}"));
                         *name = now;
                     }
                     Some(_) => {}
