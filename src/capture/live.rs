@@ -235,10 +235,8 @@ impl Live {
                     None => self.wire.fail(Error::Invalid("the interface is gone".into()).at(name.as_str())),
                     Some(now) if now != *name => {
                         // libpcap looks for the old name when the interface was down, and ends then.
-                        let goes_on = match self.setup.watch.wire.engine {
-                            Engine::AfPacket => ", and is still recorded at",
-                            Engine::Libpcap { .. } => "",
-                        };
+                        let is_libpcap = matches!(self.setup.watch.wire.engine, Engine::Libpcap { .. });
+                        let goes_on = if is_libpcap { "" } else { ", and is still recorded at" };
                         self.renamed.push(format!("{name} is called {now} now{goes_on}"));
                         *name = now;
                     }
