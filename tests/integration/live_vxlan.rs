@@ -5,9 +5,12 @@
 use std::net::UdpSocket;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use gor_tools::packet::LinkType;
 use rustix::process::Signal;
 
+use super::packets_kept::packets;
 use super::support::live::Recorder;
 use super::support::network::{HERE, Network};
 use super::support::packets::{Packet, Talk, pcap};
@@ -67,8 +70,23 @@ fn what_is_mirrored_is_recorded_as_from_a_file_of_the_same_frames() {
         let kept = folder.path().join(name);
         let args = [args, &["--responses", "--engine", "vxlan", "-w", text(&kept)]].concat();
         let recorder = Recorder::start(&network.here, &args);
+        // While it is stopped only the kernel can tell when they came.
+        recorder.signal(Signal::STOP);
         mirror(&network.there, to, 7, &talk.packets);
+        let sent = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos() as i64;
+        recorder.signal(Signal::CONT);
         let live = recorder.end();
+        for record in &live.records {
+            assert!(record.header().timestamp <= sent, "{name}: {} {sent}", record.header().timestamp);
+        }
+        if name == "four.pcap" {
+            // From there to here, over IPv4 and UDP.
+            for (link, _, _, bytes) in packets(&kept) {
+                assert_eq!(link, LinkType::RAW);
+                assert_eq!(bytes[12..20], [10, 77, 0, 2, 10, 77, 0, 1], "{bytes:x?}");
+                assert_eq!((bytes[9], &bytes[22..24]), (17, &PORT.to_be_bytes()[..]));
+            }
+        }
         assert_eq!(messages(&live), messages(&expected), "{name}: {:?}", live.summary());
         assert_reconciles(&live, name);
         let ports = if to.1 == PORT { "4789" } else { "7777, 7778" };
@@ -115,15 +133,13 @@ fn networks_are_selected_by_number_and_apart_from_each_other() {
 fn datagrams_that_there_was_no_room_for_are_counted_and_end_it_with_status_1() {
     let Some(network) = Network::new() else { return };
     let recorder = Recorder::start(&network.here, &[":80", "--engine", "vxlan", "--buffer-size", "2mb"]);
-    let child = rustix::process::Pid::from_child(&recorder.child.0);
-    // ip becomes the recorder, so that this is its process.
-    rustix::process::kill_process(child, Signal::STOP).expect("it runs");
+    recorder.signal(Signal::STOP);
     let mut talk = Talk::open();
     for _ in 0..10_000 {
         talk = talk.client([b'x'; 1300]);
     }
     mirror(&network.there, (HERE[0], PORT), 7, &talk.packets);
-    rustix::process::kill_process(child, Signal::CONT).expect("it is stopped");
+    recorder.signal(Signal::CONT);
     let live = recorder.end_with(1);
     live.ran.says("dropped by the kernel; --buffer-size makes room");
     let (read, dropped) = (number(&live.stats, "/packets/read"), number(&live.stats, "/packets/dropped"));
