@@ -39,6 +39,9 @@ fn client_hello() -> &'static [u8] {
     hello.leak()
 }
 
+/// Datagrams of a kind that is not to be seen.
+const OTHERS: u64 = 20;
+
 /// Both engines have the same filter in the kernel; what is counted is what a capture of the same has.
 #[test]
 fn connections_of_other_protocols_are_counted_by_name() {
@@ -53,15 +56,19 @@ fn connections_of_other_protocols_are_counted_by_name() {
                 let socket = UdpSocket::bind((from, 0)).expect("a socket");
                 let mut initial = vec![0xc3, 0, 0, 0, 1, 8];
                 initial.resize(1200, 7);
-                // The second one is the first one sent again; the third is of the connection once it is encrypted.
-                for first in [0xc3, 0xc3, 0x43] {
-                    initial[0] = first;
-                    socket.send_to(&initial, (to, PORT)).expect("a datagram can be sent");
+                let send = |bytes: &[u8], port| {
+                    socket.send_to(bytes, (to, port)).expect("a datagram can be sent");
+                };
+                // The second one is the first one sent again.
+                send(&initial, PORT);
+                send(&initial, PORT);
+                for _ in 0..OTHERS {
+                    send(&initial, PORT + 1);
+                    send(b"hello", PORT);
                 }
-                // No QUIC, and QUIC elsewhere.
-                socket.send_to(b"hello", (to, PORT)).expect("a datagram can be sent");
-                initial[0] = 0xc3;
-                socket.send_to(&initial, (to, PORT + 1)).expect("a datagram can be sent");
+                // Of the connection once it is encrypted.
+                initial[0] = 0x43;
+                (0..OTHERS).for_each(|_| send(&initial, PORT));
             });
         }
         let recording = recorder.end();
