@@ -1,6 +1,7 @@
 complete -c gor-show -l top -d 'Show N names of each list' -r
 complete -c gor-show -l group -d 'Take what REGEX matches in paths for an id, besides numbers, UUIDs and long hex words' -r
 complete -c gor-show -l by -d 'Count requests by a header or cookie too: `header:X-User`, `cookie:session`' -r
+complete -c gor-show -l compare -d 'List the exchanges whose status or body differ between two recordings of the same requests, and count the others' -r
 complete -c gor-show -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"

@@ -10,10 +10,12 @@ use regex::bytes::Regex;
 
 use super::{Exit, InputOptions, Verbosity, note, signals};
 use crate::BadRule;
-use crate::endpoint;
+use crate::endpoint::{self, ReadOptions};
 use crate::pipeline;
-use crate::record::{Block, Intake, Run, Sink};
-use crate::show::{By, Exchange, Facts, Joiner, Line, Message, Part, Summary, write_json};
+use crate::record::{Block, Intake, Kind, Run, Sink, Source as _};
+use crate::show::{
+    By, Compared, Comparison, Counts, Exchange, Facts, Joiner, Line, Message, Part, Side, Summary, write_json,
+};
 use crate::transform::{Stage, Worker, pattern};
 
 /// Look inside recordings: one line an exchange, messages in full, or a summary
@@ -66,6 +68,13 @@ pub struct Args {
     #[arg(long, value_name = "KIND:NAME", requires = "summary", help_heading = "Summary")]
     pub by: Option<By>,
 
+    /// List the exchanges whose status or body differ between two recordings of the same requests, and count the others.
+    ///
+    /// They belong together by id, as in the output of `gor-replay -o`. The answer of a recording is the response of a
+    /// replay where it holds one. Bodies are compared without chunks and content codings.
+    #[arg(long, num_args = 2, value_names = ["BEFORE", "AFTER"], conflicts_with_all = ["inputs", "headers", "bodies", "raw", "json", "summary", "follow"], help_heading = "What to show")]
+    pub compare: Vec<String>,
+
     /// Show times in UTC instead of local time.
     #[arg(long, help_heading = "Form")]
     pub utc: bool,
@@ -101,6 +110,7 @@ Examples:
   gor-show --summary --by cookie:session shop.gor
   gor-show --json shop.gor | jq -r 'select(.status >= 500) | .target'
   gor-filter --status '^5' shop.gor | gor-show --headers
+  gor-show --compare before.gor after.gor
   sudo gor-record :8080 --responses | gor-show
 
 Exit status: 0 done; 1 an input could not be read to its end; 2 wrong command line.";
@@ -113,12 +123,61 @@ fn group(text: &str) -> Result<Regex, BadRule> {
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let is_stopping = signals::stop()?;
     let reading = args.input.reading(args.verbosity, &is_stopping);
+    if let [before, after] = args.compare.as_slice() {
+        return compare(args, [before, after], &reading);
+    }
     let source = endpoint::open(&args.inputs, &reading)?;
     let mut showing = Showing::new(args);
     let (intake, result) = pipeline::run(source, &mut showing, &mut Nowhere, NonZeroUsize::MIN, &is_stopping);
     tell(&intake, args.verbosity);
     result?;
     Ok(Exit::Done)
+}
+
+/// Reads two recordings in step, and shows where their answers differ.
+fn compare(args: &Args, names: [&String; 2], reading: &ReadOptions) -> anyhow::Result<Exit> {
+    let open = |name: &String| endpoint::open(std::slice::from_ref(name), reading);
+    let mut sources = [Some(open(names[0])?), Some(open(names[1])?)];
+    let mut joiners = [Joiner::<Compared>::default(), Joiner::default()];
+    let mut given = [0_u64; 2];
+    let mut comparison = Comparison::default();
+    let line = line(args);
+    let mut block = Block::new();
+    let mut exit = Exit::Done;
+    let mut out = String::new();
+    while let Some(at) = [0, 1].into_iter().filter(|at| sources[*at].is_some()).min_by_key(|at| given[*at]) {
+        let side = [Side::Before, Side::After][at];
+        let mut take = |exchange| {
+            given[at] += 1;
+            if let Some(difference) = comparison.take(side, exchange) {
+                line.write_noted(&difference.exchange, difference.note.as_deref(), &mut out);
+            }
+        };
+        let read = sources[at].as_mut().map_or(Ok(false), |source| source.read_block(&mut block));
+        if let Ok(true) = read {
+            if block.iter().any(|record| record.header.kind == Kind::Replayed) {
+                joiners[at].expect_replayed();
+            }
+            block.iter().for_each(|record| joiners[at].take(&record, &mut take));
+        } else {
+            joiners[at].finish(&mut take);
+            sources[at] = None;
+        }
+        if let Err(error) = read {
+            note(error);
+            exit = Exit::Lost;
+        }
+        print(&mut out)?;
+    }
+    let counts = comparison.finish();
+    let Counts { same, different, only_before, only_after, unanswered } = counts;
+    let _ = writeln!(
+        out,
+        "{same} the same, {different} different, {only_before} answered only before, {only_after} only after, \
+         {unanswered} in neither"
+    );
+    print(&mut out)?;
+    Ok(exit)
 }
 
 /// What was read besides.
@@ -148,7 +207,6 @@ struct Showing {
 
 impl Showing {
     fn new(args: &Args) -> Self {
-        let stdout = std::io::stdout();
         let part = match (args.headers, args.bodies, args.raw) {
             (true, _, _) => Some(Part::Heads),
             (_, true, _) => Some(Part::Bodies),
@@ -163,17 +221,9 @@ impl Showing {
             None if args.json => Form::Json(Joiner::default()),
             None => Form::Lines(Joiner::default()),
         };
-        let is_coloured = match args.color {
-            Color::Always => true,
-            Color::Never => false,
-            Color::Auto => anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never,
-        };
-        let zone = if args.utc { TimeZone::UTC } else { TimeZone::system() };
-        let width = stdout.is_terminal().then(|| rustix::termios::tcgetwinsize(&stdout).ok()).flatten();
-        let width = width.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0);
         Showing {
             form,
-            line: Line { zone, width, is_coloured },
+            line: line(args),
             is_json: args.json,
             top: args.top,
             has_looked: false,
@@ -186,7 +236,7 @@ impl Showing {
         if std::mem::replace(&mut self.has_looked, true) {
             return;
         }
-        if block.iter().any(|record| record.header.kind == crate::record::Kind::Replayed) {
+        if block.iter().any(|record| record.header.kind == Kind::Replayed) {
             match &mut self.form {
                 Form::Lines(joiner) | Form::Summary(joiner, _) => joiner.expect_replayed(),
                 Form::Full(joiner, _) | Form::Json(joiner) => joiner.expect_replayed(),
@@ -230,17 +280,31 @@ impl Showing {
             }
         }
     }
+}
 
-    /// Writes what there is to standard output.
-    fn print(&mut self) -> crate::Result<()> {
-        if !self.text.is_empty() {
-            let mut stdout = std::io::stdout().lock();
-            stdout.write_all(self.text.as_bytes())?;
-            stdout.flush()?;
-            self.text.clear();
-        }
-        Ok(())
+/// How lines are written to standard output.
+fn line(args: &Args) -> Line {
+    let stdout = std::io::stdout();
+    let is_coloured = match args.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => anstream::AutoStream::choice(&stdout) != anstream::ColorChoice::Never,
+    };
+    let zone = if args.utc { TimeZone::UTC } else { TimeZone::system() };
+    let width = stdout.is_terminal().then(|| rustix::termios::tcgetwinsize(&stdout).ok()).flatten();
+    let width = width.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0);
+    Line { zone, width, is_coloured }
+}
+
+/// Writes text to standard output, and takes it away.
+fn print(text: &mut String) -> crate::Result<()> {
+    if !text.is_empty() {
+        let mut stdout = std::io::stdout().lock();
+        stdout.write_all(text.as_bytes())?;
+        stdout.flush()?;
+        text.clear();
     }
+    Ok(())
 }
 
 /// Nothing is done to a block before it is shown.
@@ -264,12 +328,12 @@ impl Stage for Showing {
     fn emit(&mut self, block: &mut Block, (): &mut (), _: &mut dyn Sink) -> crate::Result<()> {
         self.look(block);
         self.take(block);
-        self.print()
+        print(&mut self.text)
     }
 
     fn finish(&mut self, _: &mut dyn Sink) -> crate::Result<()> {
         self.end();
-        self.print()
+        print(&mut self.text)
     }
 }
 

@@ -37,6 +37,11 @@ pub struct Line {
 impl Line {
     /// Writes an exchange, with its line feed.
     pub fn write(&self, exchange: &Exchange<Facts>, out: &mut String) {
+        self.write_noted(exchange, None, out);
+    }
+
+    /// Writes an exchange, and a note at the end of its line.
+    pub fn write_noted(&self, exchange: &Exchange<Facts>, note: Option<&str>, out: &mut String) {
         let Exchange { request, response, replayed } = exchange;
         let Some(first) = request.as_ref().or(response.as_ref()).or(replayed.as_ref()) else { return };
         self.time(first.time, out);
@@ -53,7 +58,8 @@ impl Line {
         let _ = write!(out, " {latency:>7} {:>5} {:>5}", size(request), size(answer));
         let media = answer.as_ref().and_then(|answer| answer.media_type.as_deref()).map(short_media);
         let media = media.unwrap_or_default();
-        let remarks = remarks(exchange);
+        let mut remarks = remarks(exchange);
+        remarks.extend(note);
         match (media, remarks.is_empty()) {
             ("", true) => {}
             (media, true) => {
@@ -156,7 +162,7 @@ pub(super) fn latency(exchange: &Exchange<Facts>) -> Option<i64> {
 }
 
 /// What is not as it should be.
-fn remarks(exchange: &Exchange<Facts>) -> Vec<&'static str> {
+fn remarks<'a>(exchange: &Exchange<Facts>) -> Vec<&'a str> {
     let mut remarks = Vec::new();
     let mark = |message: &Option<Facts>| message.as_ref().and_then(|message| message.mark);
     let mut add = |mark: Option<Mark>, cut, gap| match mark {

@@ -4,6 +4,7 @@
 //! [`Line`] writes one. Whatever was recorded may be hostile: nothing of it reaches a terminal but as printable
 //! characters ([`text`]).
 
+mod compare;
 mod content;
 mod endpoint;
 mod facts;
@@ -17,6 +18,7 @@ mod report;
 mod summary;
 pub mod text;
 
+pub use compare::{Compared, Comparison, Counts, Difference, Side};
 pub use facts::{Facts, Start};
 pub use full::{Message, Part};
 pub use joiner::{Exchange, Joiner, Kept};

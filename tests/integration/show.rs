@@ -148,6 +148,35 @@ fn a_replay_is_shown_beside_the_recording() {
 }
 
 #[test]
+fn two_recordings_are_compared_by_id() {
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+    let answer = |status: &str, body: &str| {
+        format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, answers: &[String]| {
+        let paths = ["/same", "/status", "/body", "/gone"];
+        let exchanges: Vec<_> = paths.iter().map(|path| get(path)).zip(answers.iter().cloned()).collect();
+        let exchanges: Vec<_> = exchanges.iter().map(|(one, other)| (one.as_str(), other.as_str())).collect();
+        let path = folder.path().join(name);
+        std::fs::write(&path, recording(&exchanges)).expect("it can be written");
+        path.display().to_string()
+    };
+    let ok = answer("200 OK", "ok");
+    let before = write("before.gor", &[ok.clone(), ok.clone(), ok.clone(), ok.clone()]);
+    let after =
+        write("after.gor", &[ok.clone(), answer("500 Oops", "ok"), answer("200 OK", "okay"), String::new()]);
+    let shown = run("gor-show", &["--compare", &before, &after], b"");
+    let shown = lines(&shown.ends_with(0).stdout);
+    assert_eq!(shown.len(), 3, "{shown:?}");
+    assert!(shown[0].contains("a/status ") && shown[0].contains("200>500 !"), "{shown:?}");
+    assert!(shown[1].contains("a/body ") && shown[1].ends_with("body 2 > 4"), "{shown:?}");
+    assert_eq!(shown[2], "1 the same, 2 different, 1 answered only before, 0 only after, 0 in neither");
+    run("gor-show", &["--compare", &before], b"").ends_with(2);
+    run("gor-show", &["--compare", &before, "none.gor"], b"").ends_with(1).says("none.gor");
+}
+
+#[test]
 fn colours_are_for_terminals_or_when_asked_for() {
     let input = shop();
     assert!(!run("gor-show", &[], &input).stdout.contains(&b'\x1b'));
