@@ -56,6 +56,8 @@ pub struct Recorder {
     servers: Servers,
     quic: Quic,
     echoes: Option<Echoes>,
+    /// Whether an address is one on some interface only.
+    asks_interface: bool,
 }
 
 impl Recorder {
@@ -81,6 +83,7 @@ impl Recorder {
             servers: Servers::default(),
             quic: Quic::default(),
             echoes: None,
+            asks_interface: options.addresses.iter().any(|address| address.interface().is_some()),
             options,
         }
     }
@@ -137,6 +140,7 @@ impl Recorder {
             servers,
             quic,
             echoes,
+            asks_interface,
         } = self;
         ledger.packets.read += 1;
         let mut context = Context {
@@ -165,24 +169,31 @@ impl Recorder {
                 return false;
             }
         };
-        let ends = (segment.source, segment.destination, segment.network);
-        let Some((key, side, client)) = sides(ends, &context.out.options.addresses, is_at) else {
-            context.out.ledger.packets.other_ports += 1;
-            return false;
-        };
-        if is_left_out(&key, side, client, context.out.options) {
-            context.out.ledger.packets.other_clients += 1;
-            return false;
-        }
-        context.out.ledger.packets.segments += 1;
-        let id = table.touch(&key, segment.time).unwrap_or_else(|| {
-            context.out.ledger.connections.seen += 1;
-            for (address, met) in context.out.options.addresses.iter().zip(met) {
-                *met += u64::from(is_at(address, segment.source) || is_at(address, segment.destination));
+        let (key, side) = key(segment.source, segment.destination, segment.network);
+        // A connection that is followed is at one of the addresses, unless that depends on the interface.
+        let followed = if *asks_interface { None } else { table.touch(&key, segment.time) };
+        let id = if let Some(id) = followed {
+            id
+        } else {
+            let ends = (segment.source, segment.destination, segment.network);
+            let Some((_, _, client)) = sides(ends, &context.out.options.addresses, is_at) else {
+                context.out.ledger.packets.other_ports += 1;
+                return false;
+            };
+            if is_left_out(&key, side, client, context.out.options) {
+                context.out.ledger.packets.other_clients += 1;
+                return false;
             }
-            let connection = Connection::new(key, client, context.out.options);
-            table.insert(key, connection, segment.time).0
-        });
+            table.touch(&key, segment.time).unwrap_or_else(|| {
+                context.out.ledger.connections.seen += 1;
+                for (address, met) in context.out.options.addresses.iter().zip(met) {
+                    *met += u64::from(is_at(address, segment.source) || is_at(address, segment.destination));
+                }
+                let connection = Connection::new(key, client, context.out.options);
+                table.insert(key, connection, segment.time).0
+            })
+        };
+        context.out.ledger.packets.segments += 1;
         let Some(connection) = table.get_mut(id) else { return true };
         connection.segment(side, &tcp_segment(&segment), &mut context);
         settle(id, table, alarms, &mut context);
@@ -304,6 +315,12 @@ fn count(decoded: &Decoded<'_>, ledger: &mut Ledger) {
     *counter += 1;
 }
 
+/// The connection of a packet from one end to the other, and who of it sent the packet.
+fn key(source: SocketAddr, destination: SocketAddr, network: Network) -> (Key, Side) {
+    let (key, side) = Key::of(source, destination);
+    (key.within(network.0), side)
+}
+
 /// The connection of a packet from one end to the other, who of it sent the packet, and who is the
 /// client if the addresses tell. None: it is at no address to record at.
 fn sides(
@@ -311,8 +328,7 @@ fn sides(
     addresses: &[Address],
     is_at: impl Fn(&Address, SocketAddr) -> bool,
 ) -> Option<(Key, Side, Option<Side>)> {
-    let (key, side) = Key::of(source, destination);
-    let key = key.within(network.0);
+    let (key, side) = key(source, destination, network);
     if addresses.is_empty() {
         return Some((key, side, None));
     }

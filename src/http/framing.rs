@@ -5,7 +5,7 @@
 //! overruled. Such a message is [suspicious](Framer::is_suspicious), as it smells of request smuggling
 //! (RFC 9112 §11.2).
 
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 use super::chunked::{Decoder, Piece};
 use super::head::{request_words, status_words, without_cr};
@@ -310,9 +310,10 @@ impl Framer {
             }
             self.state = State::Head;
         }
-        while let Some(length) = memchr(b'\n', &within[self.scan.searched..]) {
-            self.count(length + 1);
-            self.scan.searched += length + 1;
+        let from = self.scan.searched;
+        for line_end in memchr_iter(b'\n', &within[from..]) {
+            self.count(from + line_end + 1 - self.scan.searched);
+            self.scan.searched = from + line_end + 1;
             if self.line(within)? {
                 self.decide()?;
                 return Ok(Step::Head(self.scan.searched));
