@@ -13,8 +13,8 @@ complete -c gor-filter -l status -d 'The response\'s status matches; any of thos
 complete -c gor-filter -l not-status -d 'The response\'s status matches none of those given. There must be a response' -r
 complete -c gor-filter -l min-latency -d 'The exchange took this long or longer, from the request\'s beginning to the response\'s end' -r
 complete -c gor-filter -l max-latency -d 'The exchange took this long at most' -r
-complete -c gor-filter -l since -d 'The request began at this time or later: 2026-11-23T09:00:00Z, -2h, now, or a number since the epoch' -r
-complete -c gor-filter -l until -d 'The request began before this time' -r
+complete -c gor-filter -l since -d 'Keep requests that began at TIME or later: `2026-11-23 21:07`, 21:07, yesterday, -2h, 2026-11-23T09:00:00Z' -r
+complete -c gor-filter -l until -d 'Keep requests that began before TIME' -r
 complete -c gor-filter -l sample -d 'The exchange belongs to a sample of this size: 10%, 0.5%, 1/4' -r
 complete -c gor-filter -l window -d 'How many bytes after its request a response may begin, where a rule asks it. They are kept in memory' -r
 complete -c gor-filter -l kind -d 'Write records of this kind; any of those given' -r -f -a "request\t'What the client sent'

@@ -8,10 +8,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use clap::{ArgGroup, Parser, ValueEnum};
+use jiff::tz::TimeZone;
 use regex::bytes::Regex;
 
 use super::values::{self, Moment};
-use super::{Exit, InputOptions, OutputOptions, Verbosity, note, signals};
+use super::{Exit, InputOptions, OutputOptions, Verbosity, moment, note, signals};
 use crate::endpoint::{self, Window};
 use crate::observe::Ledger;
 use crate::pipeline;
@@ -115,12 +116,13 @@ pub struct Args {
     /// The exchange took this long at most.
     #[arg(long, value_name = "DURATION", value_parser = values::duration, groups = ["rule", "asking"], help_heading = "Rules")]
     pub max_latency: Option<Duration>,
-    /// The request began at this time or later: 2026-11-23T09:00:00Z, -2h, now, or a number since the epoch.
+    /// Keep requests that began at TIME or later: `2026-11-23 21:07`, 21:07, yesterday, -2h, 2026-11-23T09:00:00Z.
     ///
-    /// A number is of seconds, milliseconds, microseconds or nanoseconds, as its size says.
+    /// Times without a zone are local; a date alone is its beginning. RFC 3339 times and numbers since the Unix epoch (in
+    /// seconds, milliseconds, microseconds or nanoseconds, as their size says) are taken too. -v says what was understood.
     #[arg(long, value_name = "TIME", value_parser = values::time, allow_hyphen_values = true, group = "rule", help_heading = "Rules")]
     pub since: Option<Moment>,
-    /// The request began before this time.
+    /// Keep requests that began before TIME.
     #[arg(long, value_name = "TIME", value_parser = values::time, allow_hyphen_values = true, group = "rule", help_heading = "Rules")]
     pub until: Option<Moment>,
     /// The exchange belongs to a sample of this size: 10%, 0.5%, 1/4.
@@ -223,8 +225,8 @@ impl Args {
     fn rules(&self, now: i64) -> Rules {
         let nanoseconds = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
         Rules {
-            since: self.since.map(|moment| moment.resolve(now)),
-            until: self.until.map(|moment| moment.resolve(now)),
+            since: self.since.map(|moment| moment.resolve(now, &TimeZone::system())),
+            until: self.until.map(|moment| moment.resolve(now, &TimeZone::system())),
             sample: self.sample,
             methods: self.methods.clone(),
             urls: self.urls.clone(),
@@ -281,6 +283,21 @@ impl Sink for Discard {
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let rules = args.rules(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX));
+    if !args.invert
+        && let (Some(since), Some(until)) = (rules.since, rules.until)
+        && since >= until
+    {
+        let [since, until] = [since, until].map(moment::shown);
+        let text = format!("nothing can match: --since ({since}) is not before --until ({until})");
+        return Err(crate::Error::Usage(text).into());
+    }
+    if args.verbosity.verbose > 0 {
+        for (option, time) in [("--since", rules.since), ("--until", rules.until)] {
+            if let Some(time) = time {
+                note(format_args!("{option} is {}", moment::shown(time)));
+            }
+        }
+    }
     let filter = Filter::new(rules.clone()).context("the patterns cannot be used together")?;
     let mut filtering = Filtering::new(filter, Selection::new(args.choice(), &rules));
     let is_stopping = signals::stop()?;

@@ -251,7 +251,8 @@ fn source(args: &Args, places: Vec<Named>, options: Options) -> Result<Box<dyn C
     }
     if let Some(moment) = args.rebase {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let start = moment.resolve(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX));
+        let start =
+            moment.resolve(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX), &jiff::tz::TimeZone::system());
         source = Box::new(Retimed::new(source, Retime::StartAt(start)));
     }
     Ok(source)

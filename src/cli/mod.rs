@@ -2,6 +2,7 @@
 
 pub mod filter;
 pub mod merge;
+mod moment;
 mod options;
 mod progress;
 pub mod record;

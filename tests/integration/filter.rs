@@ -169,7 +169,7 @@ fn a_command_line_that_is_wrong_shows_where() {
         (&["--basic-auth", "^/api("], "    ^/api(\n         ^\n"),
         (&["--header", "Host"], "there is no colon; expected name:regex\n    Host\n        ^\n"),
         (&["--sample", "110%"], "expected 10%, 0.5% or 1/4, from 0% to 100%\n    110%\n    ^\n"),
-        (&["--since", "yesterday"], "2026-11-23T09:00:00Z, -2h"),
+        (&["--since", "last week"], "2026-11-23 21:07, 21:07, 2026-11-23, yesterday, -2h"),
         (&["--until", "-2 moons"], "    -2 moons\n     ^\n"),
         (&["--min-latency", "long"], "500ms, 2s"),
         (&["--window", "1mb", "--url", "a"], "--status"),
@@ -488,4 +488,28 @@ fn a_response_lets_what_waits_go_on_while_the_input_is_open() {
     assert_eq!(seen, text.as_bytes());
     drop(stdin);
     assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn times_may_be_local_and_what_can_match_nothing_is_refused() {
+    let shop = run("gor-record", &["-r", "testdata/shop.pcapng", "-q"], b"").stdout;
+    let count = |zone: &str, args: &[&str]| {
+        let mut child = command("gor-filter", &[args, &["--count"]].concat());
+        child.env("TZ", zone).stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        let mut child = child.stderr(std::process::Stdio::piped()).spawn().expect("it was built");
+        std::io::Write::write_all(&mut child.stdin.take().expect("it is piped"), &shop).expect("it reads");
+        let output = child.wait_with_output().expect("it ends");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+        (text(output.stdout), text(output.stderr))
+    };
+    // All of it is within these four seconds of UTC.
+    let since = ["--since", "2026-11-23 21:47:46", "--until", "2026-11-23 21:47:51"];
+    assert_eq!(count("UTC", &since), ("247\n".into(), String::new()));
+    assert_eq!(count("UTC-2", &since).0, "0\n");
+    let later = ["--since", "2026-11-23 23:47:46", "--until", "2026-11-23 23:47:51", "-v"];
+    let (counted, said) = count("UTC-2", &later);
+    assert_eq!(counted, "247\n");
+    assert!(said.contains("--since is 2026-11-23 23:47:46 +02:00"), "{said}");
+    let (_, said) = count("UTC", &["--since", "2026-11-24", "--until", "2026-11-23"]);
+    assert!(said.contains("nothing can match: --since (2026-11-24 00:00:00 +00:00) is not before"), "{said}");
 }
