@@ -59,8 +59,13 @@ pub struct Decoded {
 
 /// The codings that a head names, in the order in which they were applied; `identity` is none.
 pub fn codings(head: &Head<'_>) -> Result<Vec<Coding>, Fault> {
+    named(head.values(b"content-encoding").flat_map(token::list))
+}
+
+/// The codings of these names, in their order.
+pub(super) fn named<'a>(names: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Coding>, Fault> {
     let mut codings = Vec::new();
-    for name in head.values(b"content-encoding").flat_map(token::list) {
+    for name in names {
         codings.push(match name.to_ascii_lowercase().as_slice() {
             b"gzip" | b"x-gzip" => Coding::Gzip,
             b"deflate" => Coding::Deflate { is_bare: false },

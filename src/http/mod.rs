@@ -5,6 +5,7 @@
 //! bytes that were on the wire.
 
 pub mod auth;
+pub mod body;
 pub mod chunked;
 pub mod coding;
 pub mod edit;

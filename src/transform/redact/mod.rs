@@ -24,6 +24,7 @@ mod credentials;
 mod find;
 mod json;
 mod key;
+mod names;
 mod numbers;
 mod path;
 mod places;
@@ -43,6 +44,10 @@ const MAX_NESTING: usize = 4;
 /// Headers whose value is a URL, the parameters of which are redacted as the target's are.
 const URL_HEADERS: &[&str] = &["referer", "location", "content-location"];
 
+/// Headers that say where a body ends and how it is read, which stay.
+const FRAMING_HEADERS: &[&str] =
+    &["content-length", "transfer-encoding", "content-encoding", "content-type", "connection", "upgrade"];
+
 /// Headers that name products with versions, which look like IPv4 addresses.
 const PRODUCT_HEADERS: &[&str] =
     &["user-agent", "server", "sec-ch-ua-full-version", "sec-ch-ua-full-version-list"];
@@ -56,6 +61,8 @@ enum Rule {
     Authorization,
     Cookie,
     SetCookie,
+    /// What is called a secret, wherever names are.
+    Secrets(Path),
     Text(Class),
     Json(Path),
     Param(Vec<u8>),
@@ -74,18 +81,20 @@ enum Class {
     Phone,
 }
 
-/// The presets by the names they have on the command line.
-const PRESETS: &[(&str, Rule)] = &[
-    ("authorization", Rule::Authorization),
-    ("cookie", Rule::Cookie),
-    ("set-cookie", Rule::SetCookie),
-    ("email", Rule::Text(Class::Email)),
-    ("card", Rule::Text(Class::Card)),
-    ("jwt", Rule::Text(Class::Jwt)),
-    ("ipv4", Rule::Text(Class::Ipv4)),
-    ("ipv6", Rule::Text(Class::Ipv6)),
-    ("ip", Rule::Text(Class::Ip)),
-    ("phone", Rule::Text(Class::Phone)),
+/// The presets by the names they have on the command line, in the order in which `all` applies them: what takes
+/// a whole value comes before what looks for a part of it.
+const PRESETS: &[(&str, fn() -> Rule)] = &[
+    ("authorization", || Rule::Authorization),
+    ("cookie", || Rule::Cookie),
+    ("set-cookie", || Rule::SetCookie),
+    ("secrets", || Rule::Secrets(Path::to_secrets())),
+    ("jwt", || Rule::Text(Class::Jwt)),
+    ("email", || Rule::Text(Class::Email)),
+    ("card", || Rule::Text(Class::Card)),
+    ("ip", || Rule::Text(Class::Ip)),
+    ("ipv4", || Rule::Text(Class::Ipv4)),
+    ("ipv6", || Rule::Text(Class::Ipv6)),
+    ("phone", || Rule::Text(Class::Phone)),
 ];
 
 impl Class {
@@ -137,11 +146,18 @@ impl Redaction {
 
     /// A preset, by its name.
     pub fn preset(name: &str) -> Result<Self, BadRule> {
-        let rule = PRESETS.iter().find(|(known, _)| *known == name).map(|(_, rule)| rule.clone());
+        let rule = PRESETS.iter().find(|(known, _)| *known == name).map(|(_, rule)| rule());
         rule.map(Redaction).ok_or_else(|| {
             let known = Self::presets().collect::<Vec<_>>().join(", ");
             BadRule::new(name, 0, format!("there is no such preset; there are {known}"))
         })
+    }
+
+    /// All presets, each with its name.
+    pub fn all() -> impl Iterator<Item = (&'static str, Self)> {
+        // `ip` is both of these, and tells an IPv4 address within an IPv6 one.
+        let is_part = |name: &str| matches!(name, "ipv4" | "ipv6");
+        PRESETS.iter().filter(move |(name, _)| !is_part(name)).map(|(name, rule)| (*name, Redaction(rule())))
     }
 
     /// What a path selects in JSON bodies, and all that is below: `$`, then `.name`, `['name']`, `[0]`,
@@ -165,8 +181,27 @@ impl Redaction {
         let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
         match name.bytes().position(|byte| !is_token(byte)) {
             None if name.is_empty() => Err(BadRule::new(name, 0, "the name of a header is missing")),
+            None if FRAMING_HEADERS.iter().any(|known| name.eq_ignore_ascii_case(known)) => {
+                Err(BadRule::new(name, 0, "this header says how the body is read, so it stays"))
+            }
             None => Ok(Redaction(Rule::Header(name.to_owned()))),
             Some(at) => Err(BadRule::new(name, at, "this sign cannot be in a header's name")),
+        }
+    }
+
+    /// The new id of a record, whose digits 9 to 16 are the last four bytes of the client's address; `None` when
+    /// it stays. Of an IPv4 address the replacement is the one that it has everywhere else.
+    pub fn id(&self, key: &Key, id: &[u8]) -> Option<Vec<u8>> {
+        let Rule::Text(class @ (Class::Ipv4 | Class::Ipv6 | Class::Ip)) = self.0 else { return None };
+        let address = id.get(8..16).filter(|_| id.iter().all(u8::is_ascii_hexdigit));
+        let address = address.and_then(|digits| std::str::from_utf8(digits).ok());
+        match address.and_then(|digits| u32::from_str_radix(digits, 16).ok()) {
+            Some(address) => {
+                let new = u32::from(numbers::ipv4_in_id(key, address.into()));
+                Some([&id[..8], format!("{new:08x}").as_bytes(), &id[16..]].concat())
+            }
+            // An id of another form may spell an address out.
+            None => edited(id, class.find(key, id)),
         }
     }
 
@@ -175,14 +210,28 @@ impl Redaction {
         !matches!(self.0, Rule::Json(_))
     }
 
+    /// Whether ids can change.
+    pub fn reads_ids(&self) -> bool {
+        matches!(self.0, Rule::Text(Class::Ipv4 | Class::Ipv6 | Class::Ip))
+    }
+
     /// Whether request targets can change.
     pub fn reads_target(&self) -> bool {
-        matches!(self.0, Rule::Text(_) | Rule::Param(_))
+        matches!(self.0, Rule::Text(_) | Rule::Param(_) | Rule::Secrets(_))
     }
 
     /// Whether bodies can change.
     pub fn reads_body(&self) -> bool {
-        matches!(self.0, Rule::Text(_) | Rule::Param(_) | Rule::Json(_))
+        matches!(self.0, Rule::Text(_) | Rule::Param(_) | Rule::Secrets(_) | Rule::Json(_))
+    }
+
+    /// Whether a parameter's value is to be replaced, by its name.
+    fn is_wanted(&self, name: &[u8]) -> bool {
+        match &self.0 {
+            Rule::Param(wanted) => name == wanted,
+            Rule::Secrets(_) => names::is_secret(name),
+            _ => false,
+        }
     }
 
     /// The new value of the header `name`; `None` when it stays.
@@ -195,20 +244,30 @@ impl Redaction {
             Rule::Cookie if is("cookie") => credentials::cookie(key, value),
             Rule::SetCookie if is("set-cookie") => credentials::set_cookie(key, value),
             Rule::Header(known) if is(known) => key.opaque(value.trim_ascii()).map(String::into_bytes),
-            Rule::Param(param) if URL_HEADERS.iter().any(|known| is(known)) => {
-                places::in_query(value, |query| places::parameters(key, param, query))
+            Rule::Secrets(_) if names::is_secret_header(name) => {
+                key.opaque(value.trim_ascii()).map(String::into_bytes)
             }
-            Rule::Text(class) if !class.may_be_in(value) || is("content-length") => None,
+            Rule::Param(_) | Rule::Secrets(_) if URL_HEADERS.iter().any(|known| is(known)) => {
+                places::in_query(value, |query| self.parameters(key, query))
+            }
+            Rule::Text(_) if FRAMING_HEADERS.iter().any(|known| is(known)) => None,
+            Rule::Text(class) if !class.may_be_in(value) => None,
             Rule::Text(Class::Ipv4 | Class::Ip) if PRODUCT_HEADERS.iter().any(|known| is(known)) => None,
             Rule::Text(class) => edited(value, places::in_text(value, &|text| class.find(key, text))),
             _ => None,
         }
     }
 
+    fn parameters(&self, key: &Key, form: &[u8]) -> Option<Vec<u8>> {
+        places::parameters(key, |name| self.is_wanted(name), form)
+    }
+
     /// The new request target, scheme and authority included where it has them; `None` when it stays.
     pub fn target(&self, key: &Key, target: &[u8]) -> Option<Vec<u8>> {
         match &self.0 {
-            Rule::Param(name) => places::in_query(target, |query| places::parameters(key, name, query)),
+            Rule::Param(_) | Rule::Secrets(_) => {
+                places::in_query(target, |query| self.parameters(key, query))
+            }
             Rule::Text(class) if class.may_be_in(target) => {
                 let find: Finder = &|text| class.find(key, text);
                 let query = memchr(b'?', target).map_or(target.len(), |mark| mark + 1);
@@ -243,18 +302,17 @@ impl Redaction {
                 let mut edits = Edits::new();
                 for part in places::parts(boundary, body) {
                     let content = &body[part.content.clone()];
-                    let new = match &self.0 {
-                        Rule::Param(name) if part.name() == Some(name) => {
-                            key.opaque(content).map(String::into_bytes)
-                        }
-                        _ => self.nested_body(key, Some(part.content_type()), content, depth + 1),
+                    let new = if part.name().is_some_and(|name| self.is_wanted(name)) {
+                        key.opaque(content).map(String::into_bytes)
+                    } else {
+                        self.nested_body(key, Some(part.content_type()), content, depth + 1)
                     };
                     edits.extend(new.map(|new| (part.content, new)));
                 }
                 edits
             }
-            (Rule::Param(name), Kind::Form) => return places::parameters(key, name, body),
-            (Rule::Json(path), Kind::Json) => json::redact(key, path, body),
+            (Rule::Param(_) | Rule::Secrets(_), Kind::Form) => return self.parameters(key, body),
+            (Rule::Json(path) | Rule::Secrets(path), Kind::Json) => json::redact(key, path, body),
             (Rule::Text(class), kind) => {
                 let find: Finder = &|text| class.find(key, text);
                 match kind {

@@ -235,12 +235,15 @@ pub(super) fn ipv4(key: &Key, text: &[u8]) -> Edits {
 
 fn other_ipv4(key: &Key, address: Ipv4Addr) -> Option<Ipv4Addr> {
     let octets = address.octets();
-    if octets[0] >= 240 || octets[1..] == [0, 0, 0] {
-        return None;
-    }
-    let hash = key.number("ipv4", &octets);
+    (octets[0] < 240 && octets[1..] != [0, 0, 0]).then(|| ipv4_in_id(key, address))
+}
+
+/// The replacement of an address in a record's id, where it may be the end of an IPv6 address: so none stays, not
+/// even one that would be a replacement or a version in a text.
+pub(super) fn ipv4_in_id(key: &Key, address: Ipv4Addr) -> Ipv4Addr {
+    let hash = key.number("ipv4", &address.octets());
     let [.., second, third, fourth] = hash.to_be_bytes();
-    Some(Ipv4Addr::new(240 + ((hash >> 24) % 15) as u8, second, third, fourth))
+    Ipv4Addr::new(240 + ((hash >> 24) % 15) as u8, second, third, fourth)
 }
 
 /// IPv6 addresses in every form that has a digit in it (`a::b` alone is more often code). Becomes an address

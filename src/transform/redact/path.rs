@@ -1,5 +1,6 @@
 //! Paths into JSON: a part of `JSONPath` (RFC 9535).
 
+use super::names;
 use crate::error::BadRule;
 
 /// Steps of the longest path.
@@ -13,6 +14,8 @@ enum Step {
     Name(Vec<u8>),
     Index(usize),
     Any,
+    /// A member whose name tells that its value is a secret.
+    Secret,
     /// Any number of containers between the step before and the one after.
     Descend,
 }
@@ -49,13 +52,22 @@ impl Path {
         Ok(Path(steps))
     }
 
+    /// Every member, at any depth, whose name tells that its value is a secret.
+    pub(super) fn to_secrets() -> Path {
+        Path(vec![Step::Descend, Step::Secret])
+    }
+
     pub(super) fn root(&self) -> States {
         self.opened(1)
     }
 
     /// The states below an object's member.
     pub(super) fn member(&self, states: States, key: &[u8]) -> States {
-        self.child(states, |step| matches!(step, Step::Name(name) if name == key))
+        self.child(states, |step| match step {
+            Step::Name(name) => name == key,
+            Step::Secret => names::is_secret(key),
+            _ => false,
+        })
     }
 
     /// The states below an array's element, counted from 0.

@@ -99,11 +99,11 @@ pub(super) fn pairs(form: &[u8]) -> impl Iterator<Item = (Range<usize>, Range<us
     })
 }
 
-/// Replaces the values of the parameters called `name`, which is compared decoded and in its case.
-pub(super) fn parameters(key: &Key, name: &[u8], form: &[u8]) -> Option<Vec<u8>> {
+/// Replaces the values of the parameters whose name, decoded, is one that `is_wanted`.
+pub(super) fn parameters(key: &Key, is_wanted: impl Fn(&[u8]) -> bool, form: &[u8]) -> Option<Vec<u8>> {
     let mut edits = Edits::new();
     for (found, value) in pairs(form) {
-        if *form_decoded(&form[found]) == *name
+        if is_wanted(&form_decoded(&form[found]))
             && let Some(new) = key.opaque(&form_decoded(&form[value.clone()]))
         {
             edits.push((value, new.into_bytes()));
