@@ -9,7 +9,11 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser};
+use clap::{ArgGroup, ArgMatches, CommandFactory, FromArgMatches, Parser};
+
+mod redact;
+
+pub use redact::{Presets, RedactOptions};
 
 use super::{Exit, InputOptions, OutputOptions, Verbosity, filter, signals, values};
 use crate::BadRule;
@@ -20,15 +24,16 @@ use crate::pipeline;
 use crate::record::Intake;
 use crate::transform::rewrite::{self, Rewriting, Rule, Tally};
 
-/// Change requests by rules, or by a program of yours.
+/// Change requests by rules, anonymise recordings, or let a program of yours change them.
 ///
 /// The rules are applied in the order of the command line, each to what the one before it made. They change
-/// requests; responses, bodies, and whatever no rule changes go on byte for byte. A rule that has nothing to
-/// change (no such header, no match) is passed over.
+/// the heads of requests; redactions (--redact) also bodies and responses. Whatever no rule changes goes on byte
+/// for byte. A rule that has nothing to change (no such header, no match) is passed over.
 ///
 /// With --middleware records go through that program first, then through the rules.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "gor-rewrite", version, after_help = EXAMPLES)]
+#[command(group = ArgGroup::new(redact::GROUP).args(redact::OPTIONS).multiple(true))]
 pub struct Args {
     /// Recordings to read one after the other: files, globs, `-`. Standard input when there is none.
     ///
@@ -72,6 +77,10 @@ pub struct Args {
     /// Set the host: the Host header, and that of a target with scheme and host, as proxies get it.
     #[arg(long, value_name = "HOST[:PORT]", value_parser = set_host, help_heading = "Rules")]
     pub set_host: Vec<Rule>,
+
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "the group has its own")]
+    pub redaction: RedactOptions,
 
     /// Send records through this program, by GoReplay's protocol.
     ///
@@ -120,8 +129,10 @@ const EXAMPLES: &str = "\
 Examples:
   Send a recording to another host, with a key of its own:
     gor-rewrite --set-host staging.example.com --set-param api_key=1 monday.gor > staging.gor
-  Leave secrets out, then look at what is left:
-    gor-record -r testdata/shop.pcapng | gor-rewrite --delete-header Cookie --delete-header Authorization
+  A sample for a colleague, without secrets (in this shop, trace holds the name of a user):
+    gor-filter --sample 10% testdata/shop.pcapng | gor-rewrite --redact all --redact-param trace > sample.gor
+  The same replacements tomorrow, so that users can be followed over both days:
+    head -c 32 /dev/urandom > key; gor-rewrite --redact all --redact-key-file key monday.gor > monday-anonymous.gor
   The paths of version 2:
     gor-rewrite --rewrite-url '/v1/user/([^/]+)/ping:/v2/user/$1/ping' -o v2.gor monday.gor
   What a program of yours makes of it:
@@ -168,8 +179,8 @@ const RULES: [&str; 7] =
 #[derive(Clone, Debug)]
 pub struct CommandLine {
     args: Args,
-    /// Each with its option.
-    rules: Vec<(&'static str, Rule)>,
+    /// Each with what the ledger calls it.
+    rules: Vec<(String, Rule)>,
 }
 
 impl CommandLine {
@@ -182,26 +193,47 @@ impl CommandLine {
 }
 
 /// The rules of all options, in the order of the command line.
-fn in_order(matches: &ArgMatches) -> Vec<(&'static str, Rule)> {
+fn in_order(matches: &ArgMatches) -> Vec<(String, Rule)> {
     let mut rules = Vec::new();
     for option in RULES {
         let values = matches.get_many::<Rule>(option).into_iter().flatten();
         let places = matches.indices_of(option).into_iter().flatten();
-        rules.extend(places.zip(values).map(|(place, rule)| (place, option, rule.clone())));
+        let name = format!("--{}", option.replace('_', "-"));
+        rules.extend(places.zip(values).map(|(place, rule)| (place, name.clone(), rule.clone())));
     }
+    for option in redact::OPTIONS {
+        let values = matches.get_many::<Presets>(option).into_iter().flatten();
+        let places = matches.indices_of(option).into_iter().flatten();
+        for (place, Presets(redactions)) in places.zip(values) {
+            let named = redactions.iter().cloned();
+            rules.extend(named.map(|(name, redaction)| (place, name, Rule::Redact(redaction))));
+        }
+    }
+    // The sort is stable: the presets of one option stay in their order.
     rules.sort_by_key(|(place, ..)| *place);
-    rules.into_iter().map(|(_, option, rule)| (option, rule)).collect()
+    rules.into_iter().map(|(_, name, rule)| (name, rule)).collect()
 }
 
 /// Rewrites as the command line says.
 pub fn run(command: &CommandLine) -> anyhow::Result<Exit> {
     let args = &command.args;
-    let rules = command.rules.iter().map(|(_, rule)| rule.clone()).collect();
+    let rules: Vec<_> = command.rules.iter().map(|(_, rule)| rule.clone()).collect();
+    let redacts = rules.iter().any(|rule| matches!(rule, Rule::Redact(_)));
     let mut rewriting = Rewriting::new(rules, args.all);
+    let key_file = args.redaction.redact_key_file.as_deref();
+    if redacts {
+        rewriting = rewriting.redacting(redact::key(key_file)?, args.redaction.redact_strict);
+        if key_file.is_none() && args.verbosity.verbose > 0 {
+            super::note("redacting under a random key; --redact-key-file gives the same replacements in every run");
+        }
+    }
     let is_stopping = signals::stop()?;
     let reading = args.input.reading(args.verbosity, &is_stopping);
     let mut source = endpoint::open(&args.inputs, &reading)?;
-    let mut to = args.output.write_options(&args.inputs);
+    // What is written must not be what is read.
+    let mut read = args.inputs.clone();
+    read.extend(key_file.map(|path| path.to_string_lossy().into_owned()));
+    let mut to = args.output.write_options(&read);
     to.reports.extend(args.stats_json.as_deref());
     let mut sink = endpoint::create(&args.output.output, &to)?;
     let drawn = super::progress(&reading.meter, &args.output.output, args.verbosity.quiet);
@@ -225,7 +257,7 @@ pub fn run(command: &CommandLine) -> anyhow::Result<Exit> {
     let (intake, result) = pipeline::run(source, &mut rewriting, &mut *sink, threads, &pipeline_stop);
     drop(drawn);
 
-    let mut ledger = ledger(rewriting.tally(), &command.rules, &intake);
+    let mut ledger = ledger(rewriting.tally(), &command.rules, redacts, &intake);
     if let Some(traffic) = traffic {
         ledger = with_middleware(ledger, &traffic);
     }
@@ -235,20 +267,32 @@ pub fn run(command: &CommandLine) -> anyhow::Result<Exit> {
     if let Some(path) = &args.stats_json {
         write_json(path, &ledger).with_context(|| path.display().to_string())?;
     }
+    if let Some(said) = redact::said(rewriting.tally(), args.redaction.redact_strict) {
+        super::note(said);
+    }
     result?;
     Ok(Exit::Done)
 }
 
 /// What became of the records, and how many each rule changed.
-fn ledger(tally: &Tally, rules: &[(&'static str, Rule)], intake: &Intake) -> Ledger {
+fn ledger(tally: &Tally, rules: &[(String, Rule)], redacts: bool, intake: &Intake) -> Ledger {
     let mut ledger = Ledger::new()
         .total("records", tally.records)
         .part("changed", tally.changed)
-        .part("as they were", tally.records - tally.changed)
-        .total("requests without an HTTP head, which no rule changes", tally.headless);
-    for (number, ((option, _), changed)) in rules.iter().zip(&tally.by_rule).enumerate() {
-        let option = option.replace('_', "-");
-        ledger = ledger.total(format!("changed by rule {} (--{option})", number + 1), *changed);
+        .part("as they were", tally.records - tally.changed - tally.dropped)
+        .part_if_any("dropped by --redact-strict", tally.dropped)
+        .total("requests without an HTTP head, which no rule but redactions changes", tally.headless);
+    for (number, ((name, _), changed)) in rules.iter().zip(&tally.by_rule).enumerate() {
+        ledger = ledger.total(format!("changed by rule {} ({name})", number + 1), *changed);
+    }
+    if redacts {
+        ledger = ledger
+            .total("records that could not be read to be redacted", tally.unread.total())
+            .part("in a coding that is not known", tally.unread.unknown)
+            .part("with a body that does not decode to its end", tally.unread.broken)
+            .part("too large", tally.unread.too_large)
+            .part("without an HTTP head", tally.unread.headless)
+            .total("binary bodies, which redactions do not look into", tally.binary);
     }
     ledger
         .total("malformed records skipped", intake.malformed)

@@ -30,8 +30,8 @@ enum Framing<'a> {
 }
 
 impl<'a> Body<'a> {
-    /// The body of `message`, a request or a response, which begins with `head`; of content that is, or decodes
-    /// to, more than `limit` bytes there is none, and a fault.
+    /// The body of `message`, a request or a response, which begins with `head`; of one that is, or decodes
+    /// to, more than `limit` bytes there is no content, and a fault.
     pub fn of(head: &Head<'_>, message: &'a [u8], is_request: bool, limit: usize) -> Self {
         let rest = &message[head.len()..];
         let (framing, pieces, surplus) = match length(message, is_request) {
@@ -52,7 +52,7 @@ impl<'a> Body<'a> {
             // An empty body has nothing to decode, whatever its head says.
             _ if coded_length == 0 => {}
             Err(fault) => body.fault = Some(fault),
-            Ok(_) if coded_length > limit => body.fault = Some(Fault::TooLarge),
+            Ok(_) if rest.len() > limit => body.fault = Some(Fault::TooLarge),
             Ok(codings) if codings.is_empty() => body.content = pieces.concat(),
             Ok(codings) => {
                 let decoded = coding::decode(&pieces.concat(), codings, limit);

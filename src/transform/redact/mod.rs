@@ -14,10 +14,11 @@
 //! | an IPv4 address | one of 240.0.0.0/4, reserved |
 //! | an IPv6 address | one of `2001:db8::/32`, for documentation |
 //! | a telephone number | other digits in the same places, +999 in front |
+//! | digits 9 to 16 of a record's id | the replacement of the IPv4 address that they are |
 //!
 //! Looked through are percent-encoding (three layers), JSON's escapes and multipart bodies, each part by its
 //! own type. Not reached: base64 other than Basic's, HTML's `&#64;`, UTF-16, what is binary by its
-//! Content-Type or by a NUL in it, and parts of forms whose name holds a `;`. All of it takes time linear in
+//! Content-Type or by a NUL in it, parts of forms whose name holds a `;`, and JSON within a JSON string. All of it takes time linear in
 //! the message, whatever its bytes.
 
 mod credentials;
@@ -192,7 +193,9 @@ impl Redaction {
     /// The new id of a record, whose digits 9 to 16 are the last four bytes of the client's address; `None` when
     /// it stays. Of an IPv4 address the replacement is the one that it has everywhere else.
     pub fn id(&self, key: &Key, id: &[u8]) -> Option<Vec<u8>> {
-        let Rule::Text(class @ (Class::Ipv4 | Class::Ipv6 | Class::Ip)) = self.0 else { return None };
+        if !self.reads_ids() {
+            return None;
+        }
         let address = id.get(8..16).filter(|_| id.iter().all(u8::is_ascii_hexdigit));
         let address = address.and_then(|digits| std::str::from_utf8(digits).ok());
         match address.and_then(|digits| u32::from_str_radix(digits, 16).ok()) {
@@ -201,7 +204,7 @@ impl Redaction {
                 Some([&id[..8], format!("{new:08x}").as_bytes(), &id[16..]].concat())
             }
             // An id of another form may spell an address out.
-            None => edited(id, class.find(key, id)),
+            None => edited(id, Class::Ip.find(key, id)),
         }
     }
 
@@ -326,6 +329,11 @@ impl Redaction {
         };
         edited(body, edits)
     }
+}
+
+/// Whether redactions do not look into such a body.
+pub fn is_binary(content_type: Option<&[u8]>, body: &[u8]) -> bool {
+    Kind::of(content_type, body) == Kind::Binary
 }
 
 #[cfg(test)]

@@ -1,14 +1,17 @@
-//! Rules that change requests, one after the other, and the stage that applies them.
+//! Rules that change records, one after the other, and the stage that applies them.
 //!
-//! A rule edits the head: the target, or field lines. The body is never
-//! looked at, and what no rule changes goes on as the bytes that came.
+//! A rule edits the head of requests: the target, or field lines. A redaction
+//! edits heads, bodies and ids of requests and responses. What no rule changes
+//! goes on as the bytes that came.
 
+mod redacting;
 mod rule;
 mod stage;
 mod template;
 mod url;
 
 pub use rule::{Field, FieldPattern, Parameter, Rule, host, name};
+pub use redacting::{MAX_BODY, Unread};
 pub use stage::{Rewriting, Tally};
 pub use url::UrlPattern;
 

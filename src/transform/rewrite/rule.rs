@@ -9,8 +9,9 @@ use super::template::{Template, replace};
 use super::url::UrlPattern;
 use crate::BadRule;
 use crate::http::{Head, edit, query};
+use crate::transform::redact::Redaction;
 
-/// A change to requests.
+/// A change to requests, or a redaction of all messages.
 #[derive(Clone, Debug)]
 pub enum Rule {
     /// `--set-header`
@@ -27,6 +28,8 @@ pub enum Rule {
     RewriteUrl(UrlPattern),
     /// `--set-host`
     SetHost(String),
+    /// `--redact` and its like, for responses too
+    Redact(Redaction),
 }
 
 /// What a rule does to a head.
@@ -65,6 +68,8 @@ impl Rule {
                 set_authority(out, host);
                 true
             }
+            // It needs a key, and sees more than the head: see `redacting`.
+            Rule::Redact(_) => false,
         };
         match applies {
             false => Effect::None,

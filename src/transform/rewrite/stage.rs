@@ -1,9 +1,11 @@
 //! The rules as a stage of the copy loop: each block rewritten on any thread.
 
+use super::redacting::{self, Findings, Unread};
 use super::rule::{Effect, Rule};
 use crate::Result;
 use crate::http::Head;
-use crate::record::{Block, Kind, Sink, View};
+use crate::record::{Block, Header, Kind, Sink, View};
+use crate::transform::redact::Key;
 use crate::transform::{Stage, Worker};
 
 /// What became of the records.
@@ -11,11 +13,17 @@ use crate::transform::{Stage, Worker};
 pub struct Tally {
     /// Records that came.
     pub records: u64,
-    /// Records that at least one rule changed.
+    /// Records that at least one rule changed, and that were written.
     pub changed: u64,
-    /// Requests without a whole HTTP head, which no rule can change.
+    /// Records left out because they could not be redacted.
+    pub dropped: u64,
+    /// Requests without a whole HTTP head, which none but redactions can change.
     pub headless: u64,
-    /// Records that each rule changed, in the order of the rules.
+    /// What redactions could not read.
+    pub unread: Unread,
+    /// Bodies that redactions do not look into.
+    pub binary: u64,
+    /// Records that each rule changed, and that were written, in the order of the rules.
     pub by_rule: Vec<u64>,
 }
 
@@ -23,9 +31,19 @@ impl Tally {
     fn add(&mut self, other: &Tally) {
         self.records += other.records;
         self.changed += other.changed;
+        self.dropped += other.dropped;
         self.headless += other.headless;
+        self.unread.add(&other.unread);
+        self.binary += other.binary;
         self.by_rule.iter_mut().zip(&other.by_rule).for_each(|(sum, count)| *sum += count);
     }
+}
+
+/// What redactions need besides themselves.
+#[derive(Clone, Debug)]
+struct Redacting {
+    key: Key,
+    is_strict: bool,
 }
 
 /// Writes the records as the rules make them.
@@ -33,15 +51,25 @@ impl Tally {
 pub struct Rewriting {
     rules: Vec<Rule>,
     applies_all: bool,
+    redacting: Option<Redacting>,
     tally: Tally,
 }
 
 impl Rewriting {
     /// Applies `rules` in their order. Of the rules about the URL the first
-    /// that matches ends the others, unless `applies_all`.
+    /// that matches ends the others, unless `applies_all`. Redactions among
+    /// them are passed over; see [`Rewriting::redacting`].
     pub fn new(rules: Vec<Rule>, applies_all: bool) -> Self {
         let tally = Tally { by_rule: vec![0; rules.len()], ..Tally::default() };
-        Rewriting { rules, applies_all, tally }
+        Rewriting { rules, applies_all, redacting: None, tally }
+    }
+
+    /// Applies the redactions among the rules too, under this key. Records
+    /// that they cannot read are dropped if `is_strict`.
+    #[must_use]
+    pub fn redacting(mut self, key: Key, is_strict: bool) -> Self {
+        self.redacting = Some(Redacting { key, is_strict });
+        self
     }
 
     /// What became of the records so far.
@@ -59,7 +87,12 @@ impl Stage for Rewriting {
 
     fn worker(&self) -> Rewriter {
         // A clone of a pattern has its own scratch space.
-        Rewriter { rules: self.rules.clone(), applies_all: self.applies_all, ..Rewriter::default() }
+        Rewriter {
+            rules: self.rules.clone(),
+            applies_all: self.applies_all,
+            redacting: self.redacting.clone(),
+            ..Rewriter::default()
+        }
     }
 
     fn emit(&mut self, block: &mut Block, notes: &mut Tally, sink: &mut dyn Sink) -> Result<()> {
@@ -68,11 +101,22 @@ impl Stage for Rewriting {
     }
 }
 
+/// What is to become of a record.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Fate {
+    Same,
+    Changed,
+    Dropped,
+}
+
 /// Rewrites blocks. Each thread has its own, with its own buffers.
 #[derive(Debug, Default)]
 pub struct Rewriter {
     rules: Vec<Rule>,
     applies_all: bool,
+    redacting: Option<Redacting>,
+    findings: Findings,
+    id: Option<Vec<u8>>,
     message: Vec<u8>,
     edited: Vec<u8>,
     changed: Block,
@@ -89,14 +133,18 @@ impl Worker<Tally> for Rewriter {
         }
         let mut out = std::mem::take(&mut self.changed);
         out.clear();
-        // Records before this one are in `out`, or nothing has changed so far.
+        // Records before this one are in `out` or dropped, or nothing has changed so far.
         let mut copied = 0;
         for (index, view) in block.iter().enumerate() {
-            if view.header.kind != Kind::Request || !self.rewrite(&view, notes) {
+            let fate = self.judge(&view, notes);
+            if fate == Fate::Same {
                 continue;
             }
             block.runs_in(copied..index).for_each(|run| out.append(&run));
-            out.push(&view.header, &self.message);
+            if fate == Fate::Changed {
+                let id = self.id.as_deref().unwrap_or(view.header.id);
+                out.push(&Header { id, ..view.header }, &self.message);
+            }
             copied = index + 1;
         }
         if copied > 0 {
@@ -108,31 +156,96 @@ impl Worker<Tally> for Rewriter {
 }
 
 impl Rewriter {
-    /// Leaves the changed message in `self.message`. `false`: it is as it was.
-    fn rewrite(&mut self, view: &View<'_>, notes: &mut Tally) -> bool {
-        let Some(head) = Head::of(view.payload) else {
-            notes.headless += 1;
-            return false;
+    /// Leaves the new id and the new message of a record that is changed in
+    /// `self.id` and `self.message`, and counts.
+    fn judge(&mut self, view: &View<'_>, notes: &mut Tally) -> Fate {
+        if view.header.kind != Kind::Request && self.redacting.is_none() {
+            return Fate::Same;
+        }
+        self.findings.unread = Unread::default();
+        self.findings.is_binary = false;
+        self.findings.hits.clear();
+        self.findings.hits.resize(self.rules.len(), false);
+        self.id = self.redacting.as_ref().and_then(|redacting| {
+            redacting::id(&self.rules, &redacting.key, view.header.id, &mut self.findings.hits)
+        });
+        let is_request = view.header.kind == Kind::Request;
+        let is_changed = match Head::of(view.payload) {
+            Some(head) => self.rewrite(view.payload, &head, is_request),
+            None => {
+                notes.headless += u64::from(is_request);
+                self.message.clear();
+                self.redacting.as_ref().is_some_and(|redacting| {
+                    let (rules, key) = (&self.rules, &redacting.key);
+                    redacting::headless(rules, key, view.payload, &mut self.findings, &mut self.message)
+                })
+            }
         };
-        let (body, mut is_changed, mut is_url_done) = (head.len(), false, false);
-        for (rule, count) in self.rules.iter().zip(&mut notes.by_rule) {
+        notes.unread.add(&self.findings.unread);
+        notes.binary += u64::from(self.findings.is_binary);
+        if self.redacting.as_ref().is_some_and(|redacting| redacting.is_strict)
+            && self.findings.unread.total() > 0
+        {
+            notes.dropped += 1;
+            return Fate::Dropped;
+        }
+        notes.by_rule.iter_mut().zip(&self.findings.hits).for_each(|(count, &hit)| *count += u64::from(hit));
+        if !is_changed {
+            if self.id.is_none() {
+                return Fate::Same;
+            }
+            self.message.clear();
+            self.message.extend_from_slice(view.payload);
+        }
+        notes.changed += 1;
+        Fate::Changed
+    }
+
+    /// Leaves the changed message in `self.message`. `false`: it is as it was.
+    fn rewrite(&mut self, payload: &[u8], head: &Head<'_>, is_request: bool) -> bool {
+        let (mut is_changed, mut is_url_done) = (false, false);
+        for (rule, hit) in self.rules.iter().zip(&mut self.findings.hits) {
             let is_url = matches!(rule, Rule::RewriteUrl(_));
             if is_url && is_url_done {
                 continue;
             }
             self.edited.clear();
-            let current = if is_changed { Head::of(&self.message) } else { Some(head) };
-            let effect = current.map_or(Effect::None, |head| rule.apply(&head, &mut self.edited));
+            let current = if is_changed { Head::of(&self.message) } else { Some(*head) };
+            let Some(current) = current else { continue };
+            let effect = match (rule, &self.redacting) {
+                (Rule::Redact(redaction), Some(redacting)) => {
+                    match redacting::head(redaction, &redacting.key, &current, &mut self.edited) {
+                        true => Effect::Changed,
+                        false => Effect::None,
+                    }
+                }
+                (rule, _) if is_request => rule.apply(&current, &mut self.edited),
+                _ => Effect::None,
+            };
             is_url_done |= is_url && !self.applies_all && effect != Effect::None;
             if effect == Effect::Changed {
                 std::mem::swap(&mut self.message, &mut self.edited);
-                *count += 1;
+                *hit = true;
                 is_changed = true;
             }
         }
+        self.edited.clear();
+        if let Some(redacting) = &self.redacting
+            && let Some(new_head) = if is_changed { Head::of(&self.message) } else { Some(*head) }
+            && redacting::body(
+                &self.rules,
+                &redacting.key,
+                (payload, head, is_request),
+                &new_head,
+                &mut self.findings,
+                &mut self.edited,
+            )
+        {
+            std::mem::swap(&mut self.message, &mut self.edited);
+            return true;
+        }
         if is_changed {
-            notes.changed += 1;
-            self.message.extend_from_slice(&view.payload[body..]);
+            self.message.extend_from_slice(&payload[head.len()..]);
         }
         is_changed
     }

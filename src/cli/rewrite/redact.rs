@@ -1,0 +1,139 @@
+//! Redaction on the command line: which rules are asked for, under which key, and what is said at the end.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use crate::BadRule;
+use crate::transform::redact::{Key, Redaction};
+use crate::transform::rewrite::{MAX_BODY, Tally, Unread};
+
+/// A shorter key could be found by trying.
+const MIN_KEY: usize = 16;
+
+/// Bytes of a key made for one run.
+const RANDOM_KEY: usize = 32;
+
+/// Anonymise requests and responses.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Redaction")]
+#[group(skip)]
+pub struct RedactOptions {
+    /// Replace secrets and personal data: `all`, or a list of presets.
+    ///
+    /// Works on requests and responses, recorded and replayed: on URLs, headers, trailers and bodies, whether
+    /// chunked or compressed (gzip, deflate, br, zstd), which stay so. Equal values get equal replacements.
+    ///
+    /// authorization: credentials in Authorization and Proxy-Authorization.
+    /// cookie, set-cookie: the values of cookies.
+    /// secrets: the values of what is called password, passwd, secret, token, api_key, access_token, client_secret,
+    /// authorization, session, user, login and the like, in any case, as members of JSON at any depth, in forms,
+    /// in queries and as headers (X-Api-Key).
+    /// jwt, email, card, phone: JSON web tokens, email addresses, card numbers, telephone numbers, anywhere.
+    /// ipv4, ipv6, ip (both): addresses, anywhere. The id of a record holds the client's address (hex digits 9 to
+    /// 16): it is replaced too, the same in a request and its responses, and sessions stay sessions.
+    ///
+    /// What has another name is not known to be a secret: see the other options. Names of people, postal
+    /// addresses and dates are not looked for, nor is anything in images and other binary bodies.
+    #[arg(long, value_name = "PRESET,…", value_parser = presets)]
+    pub redact: Vec<Presets>,
+    /// Replace what a path selects in JSON bodies, and all below it: `$.user.name`, `$..street`, `$.items[*].id`.
+    #[arg(long, value_name = "PATH", value_parser = json)]
+    pub redact_json: Vec<Presets>,
+    /// Replace the values of a parameter, in queries and in forms.
+    #[arg(long, value_name = "NAME", value_parser = param)]
+    pub redact_param: Vec<Presets>,
+    /// Replace the values of a header.
+    #[arg(long, value_name = "NAME", value_parser = header)]
+    pub redact_header: Vec<Presets>,
+    /// Take the key of the replacements from this file: the same value has the same replacement in every run.
+    ///
+    /// The file holds at least 16 bytes, best random ones; line ends at its end do not count. Who has it can test
+    /// guesses. Without this option each run has a random key of its own.
+    #[arg(long, value_name = "FILE", requires = GROUP)]
+    pub redact_key_file: Option<PathBuf>,
+    /// Drop records that cannot be read to be redacted, instead of writing them with their body as it is.
+    ///
+    /// Such are bodies in an unknown coding, broken or cut compressed ones, those of more than 128 MiB (decoded),
+    /// and records that are not HTTP. They are counted and said, with this option or without.
+    #[arg(long, requires = GROUP)]
+    pub redact_strict: bool,
+}
+
+/// The options of which the other two need one.
+pub(super) const GROUP: &str = "redactions";
+
+/// The options that are rules.
+pub(super) const OPTIONS: [&str; 4] = ["redact", "redact_json", "redact_param", "redact_header"];
+
+/// What one option asks for: rules, each with what the ledger calls it.
+#[derive(Clone, Debug)]
+pub struct Presets(pub(super) Vec<(String, Redaction)>);
+
+fn presets(text: &str) -> Result<Presets, BadRule> {
+    let (mut rules, mut at) = (Vec::new(), 0);
+    for name in text.split(',') {
+        if name == "all" {
+            rules.extend(Redaction::all().map(|(name, rule)| (format!("--redact all: {name}"), rule)));
+        } else {
+            let rule = Redaction::preset(name).map_err(|bad| BadRule::new(text, at, bad.reason + ", all"))?;
+            rules.push((format!("--redact {name}"), rule));
+        }
+        at += name.len() + 1;
+    }
+    Ok(Presets(rules))
+}
+
+fn one(option: &str, text: &str, rule: Redaction) -> Presets {
+    Presets(vec![(format!("--{option} {text}"), rule)])
+}
+
+fn json(path: &str) -> Result<Presets, BadRule> {
+    Redaction::json(path).map(|rule| one("redact-json", path, rule))
+}
+
+fn param(name: &str) -> Result<Presets, BadRule> {
+    Redaction::param(name).map(|rule| one("redact-param", name, rule))
+}
+
+fn header(name: &str) -> Result<Presets, BadRule> {
+    Redaction::header(name).map(|rule| one("redact-header", name, rule))
+}
+
+/// The key in the file, or a random one.
+pub(super) fn key(file: Option<&Path>) -> anyhow::Result<Key> {
+    let Some(path) = file else {
+        let mut secret = [0; RANDOM_KEY];
+        getrandom::fill(&mut secret).context("no random key can be made")?;
+        return Ok(Key::new(&secret));
+    };
+    let bytes = std::fs::read(path).map_err(crate::Error::from).with_context(|| path.display().to_string())?;
+    let end = bytes.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |last| last + 1);
+    if end < MIN_KEY {
+        bail!("{}: the key is shorter than {MIN_KEY} bytes, so it could be found by trying", path.display());
+    }
+    Ok(Key::new(&bytes[..end]))
+}
+
+/// What was not redacted, in one line; `None` when everything was.
+pub(super) fn said(tally: &Tally, is_strict: bool) -> Option<String> {
+    let Unread { unknown, broken, too_large, headless } = tally.unread;
+    let reasons = [
+        (unknown, "in a coding that is not known".to_owned()),
+        (broken, "with a body that does not decode to its end".to_owned()),
+        (too_large, format!("of more than {} MiB", MAX_BODY >> 20)),
+        (headless, "without an HTTP head".to_owned()),
+    ];
+    let reasons = reasons.iter().filter(|(count, _)| *count > 0);
+    let reasons: Vec<_> = reasons.map(|(count, reason)| format!("{count} {reason}")).collect();
+    let became = if is_strict {
+        "were dropped"
+    } else {
+        "were written with a body that may hold secrets; --redact-strict drops them"
+    };
+    let total = tally.unread.total();
+    (total > 0).then(|| {
+        let list = reasons.join(", ");
+        format!("{total} records could not be read to be redacted ({list}) and {became}")
+    })
+}

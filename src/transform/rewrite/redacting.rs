@@ -1,0 +1,233 @@
+//! Redactions applied to a whole message: its head, its body through framing and codings, its trailers.
+
+use super::rule::Rule;
+use crate::http::body::Body;
+use crate::http::coding::Fault;
+use crate::http::{Head, RequestLine, StatusLine};
+use crate::transform::redact::{Key, Redaction, is_binary};
+
+/// A larger head, or a body that is or decodes to more, is not redacted. A replacement may be thirteen times as long
+/// as what it replaces, and a block holds less than 4 GiB.
+pub const MAX_BODY: usize = 128 << 20;
+
+/// What could not be read, and so was not redacted; each record is counted once.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Unread {
+    /// Bodies in a coding that is not known.
+    pub unknown: u64,
+    /// Bodies that do not decode to their end.
+    pub broken: u64,
+    /// Heads or bodies of more than [`MAX_BODY`].
+    pub too_large: u64,
+    /// Records without an HTTP head. They are redacted as text.
+    pub headless: u64,
+}
+
+impl Unread {
+    pub(super) fn add(&mut self, other: &Unread) {
+        self.unknown += other.unknown;
+        self.broken += other.broken;
+        self.too_large += other.too_large;
+        self.headless += other.headless;
+    }
+
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.unknown + self.broken + self.too_large + self.headless
+    }
+
+    fn count(&mut self, fault: &Fault) {
+        match fault {
+            Fault::Unknown(_) => self.unknown += 1,
+            Fault::Broken => self.broken += 1,
+            Fault::TooLarge => self.too_large += 1,
+        }
+    }
+}
+
+/// What is found out about one message.
+#[derive(Debug, Default)]
+pub(super) struct Findings {
+    /// Which rules changed something, in their order.
+    pub(super) hits: Vec<bool>,
+    pub(super) unread: Unread,
+    /// Whether the body is one that redactions do not look into.
+    pub(super) is_binary: bool,
+}
+
+/// The redactions among the rules, each with its place.
+fn redactions(rules: &[Rule]) -> impl Iterator<Item = (usize, &Redaction)> {
+    rules.iter().enumerate().filter_map(|(place, rule)| match rule {
+        Rule::Redact(redaction) => Some((place, redaction)),
+        _ => None,
+    })
+}
+
+/// The new id of a record, by the first redaction that looks at ids; a second one would make it differ from the same
+/// address elsewhere.
+pub(super) fn id(rules: &[Rule], key: &Key, id: &[u8], hits: &mut [bool]) -> Option<Vec<u8>> {
+    let (place, redaction) = redactions(rules).find(|(_, redaction)| redaction.reads_ids())?;
+    let new = redaction.id(key, id)?;
+    hits[place] = true;
+    Some(new)
+}
+
+/// Writes the head as one redaction makes it. `false`, and nothing written: it stays.
+pub(super) fn head(redaction: &Redaction, key: &Key, head: &Head<'_>, out: &mut Vec<u8>) -> bool {
+    let bytes = head.bytes();
+    if bytes.len() > MAX_BODY {
+        return false;
+    }
+    let mut copied = 0;
+    let mut replace = |range: std::ops::Range<usize>, new: Vec<u8>| {
+        out.extend_from_slice(&bytes[copied..range.start]);
+        out.extend_from_slice(&new);
+        copied = range.end;
+    };
+    let range_of = |part: &[u8]| {
+        let start = part.as_ptr() as usize - bytes.as_ptr() as usize;
+        start..start + part.len()
+    };
+    if let Some(StatusLine { reason, .. }) = head.status_line() {
+        // A header of no name: what is found in any text is found there.
+        if redaction.reads_headers()
+            && let Some(new) = redaction.header_value(key, b"", reason)
+        {
+            replace(range_of(reason), new);
+        }
+    } else if let Some(RequestLine { target, .. }) = head.request_line()
+        && redaction.reads_target()
+        && let Some(new) = redaction.target(key, target)
+    {
+        replace(range_of(target), new);
+    }
+    if redaction.reads_headers() {
+        for field in head.fields() {
+            if let Some(new) = redaction.header_value(key, field.name, field.value) {
+                replace(field.value_range, new);
+            }
+        }
+    }
+    if copied == 0 {
+        return false;
+    }
+    out.extend_from_slice(&bytes[copied..]);
+    true
+}
+
+/// Writes the message with its body as the redactions make it, and `new_head` for its head. `false`, and nothing
+/// written: what follows the head stays.
+pub(super) fn body(
+    rules: &[Rule],
+    key: &Key,
+    (message, old_head, is_request): (&[u8], &Head<'_>, bool),
+    new_head: &Head<'_>,
+    findings: &mut Findings,
+    out: &mut Vec<u8>,
+) -> bool {
+    if old_head.len() > MAX_BODY {
+        findings.unread.too_large += 1;
+        return false;
+    }
+    if message.len() == old_head.len() {
+        return false;
+    }
+    let body = Body::of(old_head, message, is_request, MAX_BODY);
+    if let Some(fault) = body.fault() {
+        findings.unread.count(fault);
+        return false;
+    }
+    let content_type = old_head.values(b"content-type").next();
+    findings.is_binary = !body.content().is_empty() && is_binary(content_type, body.content());
+    let (mut content, mut trailers, mut surplus) = (None, None, None);
+    for (place, redaction) in redactions(rules) {
+        let mut hit = false;
+        let mut change = |part: &mut Option<Vec<u8>>, new: Option<Vec<u8>>| {
+            hit |= new.is_some();
+            *part = new.or(part.take());
+        };
+        if !findings.is_binary {
+            let new = redaction.body(key, content_type, content.as_deref().unwrap_or(body.content()));
+            change(&mut content, new);
+        }
+        if let Some(section) = body.trailers() {
+            let new = section_of_fields(redaction, key, trailers.as_deref().unwrap_or(section));
+            change(&mut trailers, new);
+        }
+        let new = redaction.body(key, None, surplus.as_deref().unwrap_or(body.surplus()));
+        change(&mut surplus, new);
+        findings.hits[place] |= hit;
+    }
+    if content.is_none() && trailers.is_none() && surplus.is_none() {
+        return false;
+    }
+    let is_written = body.write(
+        new_head,
+        content.as_deref().unwrap_or(body.content()),
+        trailers.as_deref().or(body.trailers()).unwrap_or_default(),
+        surplus.as_deref().unwrap_or(body.surplus()),
+        out,
+    );
+    if !is_written {
+        findings.unread.broken += 1;
+    }
+    is_written
+}
+
+/// Field lines without a start line, the last of which may be cut off.
+fn section_of_fields(redaction: &Redaction, key: &Key, section: &[u8]) -> Option<Vec<u8>> {
+    const START: &[u8] = b"trailers\r\n";
+    if section.iter().all(u8::is_ascii_whitespace) {
+        return None;
+    }
+    let new = cut_head(redaction, key, &[START, section].concat())?;
+    Some(new[START.len()..].to_vec())
+}
+
+/// A head whose end may be missing, as one redaction makes it.
+fn cut_head(redaction: &Redaction, key: &Key, bytes: &[u8]) -> Option<Vec<u8>> {
+    let completed = [bytes, b"\r\n\r\n"].concat();
+    let whole = Head::of(&completed)?;
+    let mut out = Vec::new();
+    if !head(redaction, key, &whole, &mut out) {
+        return None;
+    }
+    match whole.len().checked_sub(bytes.len()) {
+        Some(added) => out.truncate(out.len() - added),
+        None => out.extend_from_slice(&bytes[whole.len()..]),
+    }
+    Some(out)
+}
+
+/// Writes a message that has no whole head as the redactions make it: as a head that is cut off, and as text.
+/// `false`, and nothing written: it stays.
+pub(super) fn headless(
+    rules: &[Rule],
+    key: &Key,
+    message: &[u8],
+    findings: &mut Findings,
+    out: &mut Vec<u8>,
+) -> bool {
+    if message.len() > MAX_BODY {
+        findings.unread.too_large += 1;
+        return false;
+    }
+    let completed = [message, b"\r\n\r\n"].concat();
+    let is_http = Head::of(&completed).is_some_and(|head| {
+        let request = head.request_line();
+        head.status_line().is_some() || request.is_some_and(|line| line.version.starts_with(b"HTTP/"))
+    });
+    if !is_http {
+        findings.unread.headless += 1;
+    }
+    let mut new: Option<Vec<u8>> = None;
+    for (place, redaction) in redactions(rules) {
+        for changes in [cut_head, |redaction: &Redaction, key: &Key, text: &[u8]| redaction.body(key, None, text)] {
+            if let Some(changed) = changes(redaction, key, new.as_deref().unwrap_or(message)) {
+                findings.hits[place] = true;
+                new = Some(changed);
+            }
+        }
+    }
+    new.map(|new| out.extend_from_slice(&new)).is_some()
+}
