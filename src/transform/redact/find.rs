@@ -10,6 +10,9 @@ use super::view::Edits;
 /// Where replaced email addresses are at home (RFC 2606: nobody can be).
 const NOWHERE: &str = "example.invalid";
 
+/// Bytes of a URL's authority in which a user is looked for.
+const MAX_USERINFO: usize = 1024;
+
 /// Last labels that make `logo@2x.png` a file.
 const FILE_ENDINGS: &[&str] =
     &["png", "jpg", "jpeg", "gif", "webp", "avif", "svg", "ico", "js", "mjs", "css"];
@@ -48,6 +51,24 @@ pub(super) fn email(key: &Key, text: &[u8]) -> Edits {
         edits.push((start..at, format!("u-{letters}").into_bytes()));
         edits.push((at + 1..end, NOWHERE.as_bytes().to_vec()));
         done = end;
+    }
+    edits
+}
+
+/// The user and the password of URLs, `scheme://user:password@host` (RFC 3986 §3.2.1). What replaces them ends with a
+/// colon, so that it is no email address together with the host.
+pub(super) fn userinfo(key: &Key, text: &[u8]) -> Edits {
+    let mut edits = Edits::new();
+    for slashes in memmem::find_iter(text, b"://") {
+        let start = slashes + 3;
+        let authority = &text[start..text.len().min(start + MAX_USERINFO)];
+        let is_end = |byte: &u8| b"/?#\"'<>\\".contains(byte) || byte.is_ascii_whitespace();
+        let authority = authority.split(is_end).next().unwrap_or_default();
+        let Some(at) = memchr::memrchr(b'@', authority) else { continue };
+        let old = &authority[..at];
+        if let Some(new) = key.opaque(old.strip_suffix(b":").unwrap_or(old)) {
+            edits.push((start..start + at, format!("{new}:").into_bytes()));
+        }
     }
     edits
 }

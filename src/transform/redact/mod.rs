@@ -8,6 +8,7 @@
 //! | what | becomes |
 //! | --- | --- |
 //! | a credential, a cookie, a parameter, a header, a JSON string | `redacted-` and 16 letters |
+//! | a user and a password in a URL | `redacted-` and 16 letters, and an empty password |
 //! | an email address | `u-<16 letters>@example.invalid` |
 //! | a card | as many digits in the same groups, from 9999, Luhn-valid |
 //! | a JWT | a JWT whose `typ` is `redacted` and whose `sub` is the hash |
@@ -29,6 +30,7 @@ mod names;
 mod numbers;
 mod path;
 mod places;
+mod source;
 mod view;
 
 pub use key::Key;
@@ -73,6 +75,7 @@ enum Rule {
 /// What is found in text wherever text is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Class {
+    Userinfo,
     Email,
     Card,
     Jwt,
@@ -89,6 +92,7 @@ const PRESETS: &[(&str, fn() -> Rule)] = &[
     ("cookie", || Rule::Cookie),
     ("set-cookie", || Rule::SetCookie),
     ("secrets", || Rule::Secrets(Path::to_secrets())),
+    ("userinfo", || Rule::Text(Class::Userinfo)),
     ("jwt", || Rule::Text(Class::Jwt)),
     ("email", || Rule::Text(Class::Email)),
     ("card", || Rule::Text(Class::Card)),
@@ -104,7 +108,7 @@ impl Class {
         let has = |byte| memchr(byte, bytes).is_some();
         may_be_escaped(bytes)
             || match self {
-                Class::Email => has(b'@'),
+                Class::Email | Class::Userinfo => has(b'@'),
                 Class::Jwt => memmem::find(bytes, b"eyJ").is_some(),
                 Class::Ipv4 => has(b'.'),
                 Class::Ipv6 => has(b':'),
@@ -116,6 +120,7 @@ impl Class {
 
     fn find(self, key: &Key, text: &[u8]) -> Edits {
         match self {
+            Class::Userinfo => find::userinfo(key, text),
             Class::Email => find::email(key, text),
             Class::Card => numbers::card(key, text),
             Class::Jwt => find::jwt(key, text),
@@ -316,6 +321,9 @@ impl Redaction {
             }
             (Rule::Param(_) | Rule::Secrets(_), Kind::Form) => return self.parameters(key, body),
             (Rule::Json(path) | Rule::Secrets(path), Kind::Json) => json::redact(key, path, body),
+            // Some clients send a form as plain text.
+            (Rule::Secrets(_), Kind::Text) if places::is_form(body) => return self.parameters(key, body),
+            (Rule::Secrets(_), Kind::Text) => source::secrets(key, body),
             (Rule::Text(class), kind) => {
                 let find: Finder = &|text| class.find(key, text);
                 match kind {

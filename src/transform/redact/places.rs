@@ -70,7 +70,8 @@ impl<'a> Kind<'a> {
     }
 }
 
-fn is_form(body: &[u8]) -> bool {
+/// Whether the body is spelled as a form is.
+pub(super) fn is_form(body: &[u8]) -> bool {
     let is_spelled = |byte: &u8| byte.is_ascii_alphanumeric() || b"%&=+-._~*[]!'()@:,/".contains(byte);
     memchr(b'=', body).is_some_and(|sign| sign > 0) && body.iter().all(is_spelled)
 }

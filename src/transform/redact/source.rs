@@ -1,0 +1,199 @@
+//! Secrets in scripts, markup and settings, by the names beside them.
+
+use std::ops::Range;
+
+use memchr::{memchr, memchr_iter, memchr2, memchr2_iter, memmem};
+
+use super::key::Key;
+use super::names::is_secret;
+use super::view::{Edits, View};
+
+/// Bytes of the longest name that is looked at.
+const MAX_NAME: usize = 64;
+
+/// White space between a name, its sign and its value.
+const MAX_SPACE: usize = 32;
+
+/// How far a tag is looked at, before a name in it and after.
+const MAX_TAG: usize = 1024;
+
+/// Replaces what has the name of a secret: quoted values (`password: "x"`, `token = 'x'`, `{"pin":"x"}`), the content
+/// of elements (`<password>x</password>`), and what a tag that is so named has for its value
+/// (`<input name="password" value="x">`). A value without quotes is left alone, as it may be an expression.
+pub(super) fn secrets(key: &Key, text: &[u8]) -> Edits {
+    let mut found = elements(text);
+    assignments(text, &mut found);
+    found.sort_by_key(|range| (range.start, range.end));
+    let (mut edits, mut done) = (Edits::new(), 0);
+    for range in found {
+        if range.start < done {
+            continue;
+        }
+        if let Some(new) = key.opaque(&View::json(&text[range.clone()]).text) {
+            done = range.end;
+            edits.push((range, new.into_bytes()));
+        }
+    }
+    edits
+}
+
+fn assignments(text: &[u8], found: &mut Vec<Range<usize>>) {
+    let mut done = 0;
+    for sign in memchr2_iter(b':', b'=', text) {
+        if sign < done {
+            continue;
+        }
+        let Some(value) = quoted_after(text, sign + 1) else { continue };
+        let name = name_before(text, sign);
+        if is_secret(name) {
+            let end = string_end(text, value);
+            found.push(value..end);
+            done = end;
+        } else if text[sign] == b'=' && name.eq_ignore_ascii_case(b"name") {
+            let named = &text[value..text.len().min(value + MAX_NAME)];
+            let end = named.iter().position(|&byte| byte == text[value - 1]).unwrap_or(0);
+            if is_secret(&named[..end]) {
+                found.extend(value_of_tag(text, value));
+            }
+        }
+    }
+}
+
+/// Where the inside of a string begins that stands at `at`, perhaps after white space.
+fn quoted_after(text: &[u8], at: usize) -> Option<usize> {
+    let spaces = spaces(text[at..].iter());
+    matches!(text.get(at + spaces), Some(b'"' | b'\'' | b'`')).then_some(at + spaces + 1)
+}
+
+fn spaces<'a>(bytes: impl Iterator<Item = &'a u8>) -> usize {
+    bytes.take(MAX_SPACE).take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).count()
+}
+
+/// The name that ends before `end`, perhaps in quotes.
+fn name_before(text: &[u8], end: usize) -> &[u8] {
+    let mut end = end - spaces(text[..end].iter().rev());
+    if matches!(text[..end].last(), Some(b'"' | b'\'' | b'`')) {
+        end -= 1;
+    }
+    let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || b"_-.$".contains(byte);
+    let length = text[..end].iter().rev().take(MAX_NAME).take_while(is_name).count();
+    &text[end - length..end]
+}
+
+/// Where the string ends whose inside begins at `at`: with its quote, or with the line.
+fn string_end(text: &[u8], mut at: usize) -> usize {
+    let quote = text[at - 1];
+    while let Some(&byte) = text.get(at) {
+        match byte {
+            b'\\' => at += 1,
+            b'\n' => return at,
+            byte if byte == quote => return at,
+            _ => {}
+        }
+        at += 1;
+    }
+    text.len()
+}
+
+/// The value or content that a tag gives, which is open at `within`.
+fn value_of_tag(text: &[u8], within: usize) -> Option<Range<usize>> {
+    let from = within.saturating_sub(MAX_TAG);
+    let start = from + text[from..within].iter().rposition(|byte| matches!(byte, b'<' | b'>'))?;
+    if text[start] != b'<' {
+        return None;
+    }
+    let rest = &text[..text.len().min(within + MAX_TAG)];
+    let end = memchr(b'>', &rest[within..]).map_or(rest.len(), |length| within + length);
+    let tag = &text[start..end];
+    memchr_iter(b'=', tag).find_map(|sign| {
+        let value = quoted_after(tag, sign + 1)?;
+        let name = name_before(tag, sign);
+        let is_value = name.eq_ignore_ascii_case(b"value") || name.eq_ignore_ascii_case(b"content");
+        is_value.then(|| start + value..start + string_end(tag, value))
+    })
+}
+
+/// What is in elements that are called secrets, as far as the next tag.
+fn elements(text: &[u8]) -> Vec<Range<usize>> {
+    let (mut found, mut done) = (Vec::new(), 0);
+    for open in memchr_iter(b'<', text) {
+        if open < done {
+            continue;
+        }
+        let tag = &text[open + 1..text.len().min(open + 1 + MAX_TAG)];
+        let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || b"_-.:".contains(byte);
+        let length = tag.iter().take(MAX_NAME).take_while(is_name).count();
+        let name = tag[..length].rsplit(|&byte| byte == b':').next().unwrap_or_default();
+        if !is_secret(name) {
+            continue;
+        }
+        // A tag in which another begins is none.
+        let Some(end) = memchr2(b'>', b'<', tag).filter(|&end| tag[end] == b'>' && tag[end - 1] != b'/') else {
+            continue;
+        };
+        let start = open + 1 + end + 1;
+        let (start, end) = match text[start..].strip_prefix(b"<![CDATA[") {
+            Some(data) => {
+                let start = text.len() - data.len();
+                (start, memmem::find(data, b"]]>").map_or(text.len(), |length| start + length))
+            }
+            None => (start, memchr(b'<', &text[start..]).map_or(text.len(), |length| start + length)),
+        };
+        done = end;
+        let content = &text[start..end];
+        let start = end - content.trim_ascii_start().len();
+        found.push(start..start + content.trim_ascii().len());
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What is in `«…»` is replaced, and nothing besides is.
+    #[test]
+    fn secrets_are_found_by_the_names_beside_them() {
+        let key = Key::new(b"a key for tests");
+        for case in [
+            r#"json("POST", { user: "«ada»", password: "«correct horse»" })"#,
+            r#"var apiKey = '«a\'b»', page = "1"; const token=`«x»`"#,
+            r#"window.state = {"access_token":"«x»","tokens":"2"};"#,
+            "password: '«x»\nnext: 'y'",
+            "<user>«ada»</user><name>n</name><w:Password type='t'>\n «x y» </w:Password>",
+            "<secret><![CDATA[«<&>»]]></secret><token/>a<token>«b»",
+            r#"<input type="hidden" name="csrf_token" value="«x»"><input value='«y»' name='password'>"#,
+            r#"<meta name="csrf-token" content="«x»"><input name="q" value="z"><label for="password">"#,
+            r#"<input type="password" name="q" value="z"> token = a.token; password: x"#,
+            r#"token: "", password: """#,
+        ] {
+            let mut expected = String::new();
+            for (place, piece) in case.split(['«', '»']).enumerate() {
+                let plain = View::json(piece.as_bytes());
+                let new = key.opaque(&plain.text).filter(|_| place % 2 == 1);
+                expected.push_str(&new.unwrap_or_else(|| piece.to_owned()));
+            }
+            let text = case.replace(['«', '»'], "");
+            let new = super::super::view::edited(text.as_bytes(), secrets(&key, text.as_bytes()));
+            let new = new.map_or(text, |new| String::from_utf8(new).unwrap());
+            assert_eq!(new, expected, "{case}");
+            assert_eq!(secrets(&key, new.as_bytes()), Edits::new(), "{case} is replaced twice");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn edits_are_in_order_and_stay_replaced(
+            words in prop::collection::vec(prop::sample::select(vec![
+                "password", "token", "name", "value", "<", ">", "/", "=", ":", "\"", "'", "\\", " ", "\n", "x", "<![CDATA[", "]]>",
+            ]), 0..40),
+        ) {
+            let (key, text) = (Key::new(b"k"), words.concat());
+            let edits = secrets(&key, text.as_bytes());
+            prop_assert!(edits.windows(2).all(|pair| pair[0].0.end <= pair[1].0.start));
+            prop_assert!(edits.iter().all(|(range, _)| range.start < range.end && range.end <= text.len()));
+        }
+    }
+}
