@@ -23,7 +23,7 @@ _gor__rewrite() {
 
     case "${cmd}" in
         gor__rewrite)
-            opts="-o -v -q -h -V --threads --set-header --delete-header --rewrite-header --rewrite-url --all --set-param --delete-param --set-host --middleware --middleware-timeout --middleware-may-drop --strict --max-record --follow --output --force --append --chunk-size --chunk-records --max-size --flush-interval --compress-level --compress-threads --index --split --sessions --instance --stats --stats-json --verbose --quiet --help --version"
+            opts="-o -v -q -h -V --threads --set-header --delete-header --rewrite-header --rewrite-url --all --set-param --delete-param --set-host --redact --redact-json --redact-param --redact-header --redact-key-file --redact-strict --middleware --middleware-timeout --middleware-may-drop --strict --max-record --follow --output --force --append --chunk-size --chunk-records --max-size --flush-interval --compress-level --compress-threads --index --split --sessions --instance --stats --stats-json --verbose --quiet --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -58,6 +58,26 @@ _gor__rewrite() {
                     return 0
                     ;;
                 --set-host)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --redact)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --redact-json)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --redact-param)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --redact-header)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --redact-key-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

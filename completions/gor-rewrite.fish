@@ -6,6 +6,11 @@ complete -c gor-rewrite -l rewrite-url -d 'Replace what matches in path and quer
 complete -c gor-rewrite -l set-param -d 'Set a parameter of the query: it takes the place of the first of that name, or comes last' -r
 complete -c gor-rewrite -l delete-param -d 'Delete the parameters of that name from the query' -r
 complete -c gor-rewrite -l set-host -d 'Set the host: the Host header, and that of a target with scheme and host, as proxies get it' -r
+complete -c gor-rewrite -l redact -d 'Replace secrets and personal data: `all`, or a list of presets' -r
+complete -c gor-rewrite -l redact-json -d 'Replace what a path selects in JSON bodies, and all below it: `$.user.name`, `$..street`, `$.items[*].id`' -r
+complete -c gor-rewrite -l redact-param -d 'Replace the values of a parameter, in queries and in forms' -r
+complete -c gor-rewrite -l redact-header -d 'Replace the values of a header' -r
+complete -c gor-rewrite -l redact-key-file -d 'Take the key of the replacements from this file: the same value has the same replacement in every run' -r -F
 complete -c gor-rewrite -l middleware -d 'Send records through this program, by GoReplay\'s protocol' -r
 complete -c gor-rewrite -l middleware-timeout -d 'Kill the program when it has input left, or its input ended, and it neither reads nor writes for this long' -r
 complete -c gor-rewrite -l max-record -d 'Longest record accepted, up to 3gb' -r
@@ -19,6 +24,7 @@ complete -c gor-rewrite -l compress-threads -d 'Compress on so many threads; up 
 complete -c gor-rewrite -l instance -d 'What %i in a name stands for; host name and process id unless given' -r
 complete -c gor-rewrite -l stats-json -d 'Write the ledger to this file, as JSON' -r -F
 complete -c gor-rewrite -l all -d 'Apply every --rewrite-url that matches, not the first alone'
+complete -c gor-rewrite -l redact-strict -d 'Drop records that cannot be read to be redacted, instead of writing them with their body as it is'
 complete -c gor-rewrite -l middleware-may-drop -d 'The program drops records on purpose: one that does not come back is no error'
 complete -c gor-rewrite -l strict -d 'Fail at the first malformed record instead of skipping it'
 complete -c gor-rewrite -l follow -d 'Read files on as they grow, until interrupted, as `tail -F` does'

@@ -224,7 +224,9 @@ pub fn run(command: &CommandLine) -> anyhow::Result<Exit> {
     if redacts {
         rewriting = rewriting.redacting(redact::key(key_file)?, args.redaction.redact_strict);
         if key_file.is_none() && args.verbosity.verbose > 0 {
-            super::note("redacting under a random key; --redact-key-file gives the same replacements in every run");
+            super::note(
+                "redacting under a random key; --redact-key-file gives the same replacements in every run",
+            );
         }
     }
     let is_stopping = signals::stop()?;

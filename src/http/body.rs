@@ -112,7 +112,8 @@ impl<'a> Body<'a> {
             Framing::Length(declared) => {
                 let missing = declared.saturating_sub(self.coded_length as u64);
                 let length = (coded.len() as u64 + missing).to_string();
-                let name = head.fields_named(b"content-length").next().map_or(&b"Content-Length"[..], |f| f.name);
+                let name =
+                    head.fields_named(b"content-length").next().map_or(&b"Content-Length"[..], |f| f.name);
                 edit::set_field(head, name, length.as_bytes(), out);
                 out.extend_from_slice(coded);
             }
@@ -142,8 +143,7 @@ impl<'a> Body<'a> {
 
 /// How the length of the body is told; of a message whose framing is broken, all there is is its body.
 fn length(message: &[u8], is_request: bool) -> BodyLength {
-    let mut framer =
-        if is_request { Framer::request() } else { Framer::response(RequestContext::default()) };
+    let mut framer = if is_request { Framer::request() } else { Framer::response(RequestContext::default()) };
     let mut at = 0;
     loop {
         match framer.advance(&message[at..]) {
@@ -233,7 +233,10 @@ mod tests {
     fn content_is_replaced_and_the_framing_says_so() {
         for (before, after) in [
             ("A / HTTP/1.1\r\ncontent-LENGTH:  2\r\n\r\nab", "A / HTTP/1.1\r\ncontent-LENGTH: 4\r\n\r\nabab"),
-            ("A / HTTP/1.1\r\nContent-Length: 2, 2\r\n\r\nab", "A / HTTP/1.1\r\nContent-Length: 4\r\n\r\nabab"),
+            (
+                "A / HTTP/1.1\r\nContent-Length: 2, 2\r\n\r\nab",
+                "A / HTTP/1.1\r\nContent-Length: 4\r\n\r\nabab",
+            ),
             // Three bytes are missing, before and after.
             ("A / HTTP/1.1\r\nContent-Length: 5\r\n\r\nab", "A / HTTP/1.1\r\nContent-Length: 7\r\n\r\nabab"),
             ("A / HTTP/1.1\r\nContent-Length: 1\r\n\r\nabc", "A / HTTP/1.1\r\nContent-Length: 2\r\n\r\naabc"),
@@ -265,7 +268,11 @@ mod tests {
         for (field, content, fault) in [
             ("Content-Encoding: sdch", &b"a"[..], Some(Fault::Unknown("sdch".into()))),
             ("Content-Encoding: gzip", b"no gzip", Some(Fault::Broken)),
-            ("Transfer-Encoding: compress, chunked", b"1\r\na\r\n0\r\n\r\n", Some(Fault::Unknown("compress".into()))),
+            (
+                "Transfer-Encoding: compress, chunked",
+                b"1\r\na\r\n0\r\n\r\n",
+                Some(Fault::Unknown("compress".into())),
+            ),
             ("A: b", &[b'a'; LIMIT + 1], Some(Fault::TooLarge)),
             ("Content-Encoding: sdch", b"", None),
         ] {
@@ -278,7 +285,9 @@ mod tests {
 
     /// A body in chunks of at most three bytes.
     fn in_chunks(content: &[u8]) -> Vec<u8> {
-        let chunks = content.chunks(3).map(|chunk| [format!("{:X}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat());
+        let chunks = content
+            .chunks(3)
+            .map(|chunk| [format!("{:X}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat());
         [chunks.collect::<Vec<_>>().concat(), b"0\r\nA: b\r\n\r\n".to_vec()].concat()
     }
 

@@ -30,6 +30,7 @@ mod record_cases;
 mod record_damage;
 mod record_dummy;
 mod record_laws;
+mod redact;
 mod replay;
 mod replay_connections;
 mod replay_output;

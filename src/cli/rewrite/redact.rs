@@ -21,17 +21,23 @@ const RANDOM_KEY: usize = 32;
 pub struct RedactOptions {
     /// Replace secrets and personal data: `all`, or a list of presets.
     ///
-    /// Works on requests and responses, recorded and replayed: on URLs, headers, trailers and bodies, whether
+    /// Change requests and responses, recorded and replayed: on URLs, headers, trailers and bodies, whether
     /// chunked or compressed (gzip, deflate, br, zstd), which stay so. Equal values get equal replacements.
     ///
-    /// authorization: credentials in Authorization and Proxy-Authorization.
-    /// cookie, set-cookie: the values of cookies.
-    /// secrets: the values of what is called password, passwd, secret, token, api_key, access_token, client_secret,
-    /// authorization, session, user, login and the like, in any case, as members of JSON at any depth, in forms,
-    /// in queries and as headers (X-Api-Key).
-    /// jwt, email, card, phone: JSON web tokens, email addresses, card numbers, telephone numbers, anywhere.
-    /// ipv4, ipv6, ip (both): addresses, anywhere. The id of a record holds the client's address (hex digits 9 to
-    /// 16): it is replaced too, the same in a request and its responses, and sessions stay sessions.
+    /// - authorization: credentials in Authorization and Proxy-Authorization;
+    ///
+    /// - cookie, set-cookie: the values of cookies;
+    ///
+    /// - secrets: the values of what is called password, passwd, secret, token, api_key, access_token,
+    /// refresh_token, client_secret, authorization, session, user, login and the like, in any case: members of JSON
+    /// at any depth, parameters of forms and queries, headers (X-Api-Key), quoted values in scripts and markup;
+    ///
+    /// - userinfo: users and passwords in URLs;
+    ///
+    /// - jwt, email, card, phone: JSON web tokens, email addresses, card numbers, telephone numbers, anywhere;
+    ///
+    /// - ipv4, ipv6, ip (both): addresses, anywhere. The id of a record holds the client's address (hex digits 9 to
+    /// 16): it is replaced too, the same in a request and its responses, so that sessions stay sessions.
     ///
     /// What has another name is not known to be a secret: see the other options. Names of people, postal
     /// addresses and dates are not looked for, nor is anything in images and other binary bodies.
@@ -107,7 +113,8 @@ pub(super) fn key(file: Option<&Path>) -> anyhow::Result<Key> {
         getrandom::fill(&mut secret).context("no random key can be made")?;
         return Ok(Key::new(&secret));
     };
-    let bytes = std::fs::read(path).map_err(crate::Error::from).with_context(|| path.display().to_string())?;
+    let bytes =
+        std::fs::read(path).map_err(crate::Error::from).with_context(|| path.display().to_string())?;
     let end = bytes.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |last| last + 1);
     if end < MIN_KEY {
         bail!("{}: the key is shorter than {MIN_KEY} bytes, so it could be found by trying", path.display());

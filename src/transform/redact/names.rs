@@ -90,13 +90,34 @@ mod tests {
     #[test]
     fn names_are_told_in_every_spelling() {
         for name in [
-            "password", "PASSWD", "newPassword", "password_confirmation", "user[password]", "login.pass", "token",
-            "access_token", "refreshToken", "id-token", "client_secret", "secret", "API_KEY", "apiKey", "stripe_api_key",
-            "authorization", "user", "user_name", "users[][username]", "tokens[token][]", "sessionId", "pin",
+            "password",
+            "PASSWD",
+            "newPassword",
+            "password_confirmation",
+            "user[password]",
+            "login.pass",
+            "token",
+            "access_token",
+            "refreshToken",
+            "id-token",
+            "client_secret",
+            "secret",
+            "API_KEY",
+            "apiKey",
+            "stripe_api_key",
+            "authorization",
+            "user",
+            "user_name",
+            "users[][username]",
+            "tokens[token][]",
+            "sessionId",
+            "pin",
         ] {
             assert!(is_secret(name.as_bytes()), "{name}");
         }
-        for name in ["max_tokens", "page", "passenger", "spin", "authors", "users", "", "[]", "password.length"] {
+        for name in
+            ["max_tokens", "page", "passenger", "spin", "authors", "users", "", "[]", "password.length"]
+        {
             assert!(!is_secret(name.as_bytes()), "{name}");
         }
     }

@@ -128,7 +128,8 @@ fn elements(text: &[u8]) -> Vec<Range<usize>> {
             continue;
         }
         // A tag in which another begins is none.
-        let Some(end) = memchr2(b'>', b'<', tag).filter(|&end| tag[end] == b'>' && tag[end - 1] != b'/') else {
+        let Some(end) = memchr2(b'>', b'<', tag).filter(|&end| tag[end] == b'>' && tag[end - 1] != b'/')
+        else {
             continue;
         };
         let start = open + 1 + end + 1;

@@ -441,11 +441,18 @@ fn what_is_called_a_secret_is_replaced_wherever_names_are() {
         ("application/x-www-form-urlencoded", "user%5Bpassword%5D=[x]&page=1&Api-Key=[k]"),
         ("text/plain", "user=[ada]&password=[x]"),
         ("text/plain", "password: '[x]', name: 'y'"),
-        ("multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"token\"\r\n\r\n[x]\r\n--b--"),
+        (
+            "multipart/form-data; boundary=b",
+            "--b\r\nContent-Disposition: form-data; name=\"token\"\r\n\r\n[x]\r\n--b--",
+        ),
     ] {
         let mut expected = String::new();
         // An array in JSON has brackets of its own.
-        let before = before.replace(":[{", ":⟦{").replace("}],", "}⟧,").replace(":[\"", ":⟦\"").replace("\"]}", "\"⟧}");
+        let before = before
+            .replace(":[{", ":⟦{")
+            .replace("}],", "}⟧,")
+            .replace(":[\"", ":⟦\"")
+            .replace("\"]}", "\"⟧}");
         for (place, piece) in before.split(['[', ']']).enumerate() {
             let plain = piece.replace("\\\"", "\"");
             expected.push_str(&if place % 2 == 0 { piece.to_owned() } else { new(&plain) });
@@ -488,7 +495,11 @@ fn headers_that_frame_a_message_stay() {
     for name in ["Content-Length", "transfer-encoding", "Content-Encoding", "content-type", "Connection"] {
         assert!(Redaction::header(name).unwrap_err().reason.contains("stays"), "{name}");
         for (_, rule) in Redaction::all() {
-            assert_eq!(rule.header_value(&key(), name.as_bytes(), b"4111111111111111 a@b.de"), None, "{name}");
+            assert_eq!(
+                rule.header_value(&key(), name.as_bytes(), b"4111111111111111 a@b.de"),
+                None,
+                "{name}"
+            );
         }
     }
 }

@@ -10,8 +10,8 @@ mod stage;
 mod template;
 mod url;
 
-pub use rule::{Field, FieldPattern, Parameter, Rule, host, name};
 pub use redacting::{MAX_BODY, Unread};
+pub use rule::{Field, FieldPattern, Parameter, Rule, host, name};
 pub use stage::{Rewriting, Tally};
 pub use url::UrlPattern;
 

@@ -222,7 +222,9 @@ pub(super) fn headless(
     }
     let mut new: Option<Vec<u8>> = None;
     for (place, redaction) in redactions(rules) {
-        for changes in [cut_head, |redaction: &Redaction, key: &Key, text: &[u8]| redaction.body(key, None, text)] {
+        for changes in
+            [cut_head, |redaction: &Redaction, key: &Key, text: &[u8]| redaction.body(key, None, text)]
+        {
             if let Some(changed) = changes(redaction, key, new.as_deref().unwrap_or(message)) {
                 findings.hits[place] = true;
                 new = Some(changed);
@@ -231,3 +233,6 @@ pub(super) fn headless(
     }
     new.map(|new| out.extend_from_slice(&new)).is_some()
 }
+
+#[cfg(test)]
+mod tests;
