@@ -265,6 +265,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_has_a_fault_and_is_not_written() {
+        let large = vec![b'a'; LIMIT + 1];
         for (field, content, fault) in [
             ("Content-Encoding: sdch", &b"a"[..], Some(Fault::Unknown("sdch".into()))),
             ("Content-Encoding: gzip", b"no gzip", Some(Fault::Broken)),
@@ -273,7 +274,7 @@ mod tests {
                 b"1\r\na\r\n0\r\n\r\n",
                 Some(Fault::Unknown("compress".into())),
             ),
-            ("A: b", &[b'a'; LIMIT + 1], Some(Fault::TooLarge)),
+            ("A: b", &large, Some(Fault::TooLarge)),
             ("Content-Encoding: sdch", b"", None),
         ] {
             let message = [b"HTTP/1.1 200 OK\r\n", field.as_bytes(), b"\r\n\r\n", content].concat();

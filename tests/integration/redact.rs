@@ -57,7 +57,7 @@ fn body(record: &Record) -> Vec<u8> {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 /// The value of a member of a JSON body, or of a parameter of a form.
@@ -67,6 +67,14 @@ fn value(body: &[u8], name: &str) -> Option<String> {
     }
     let (_, value) = query::parameters(body).find(|(found, _)| *found == name.as_bytes())?;
     Some(String::from_utf8_lossy(&query::form_decoded(value)).into_owned())
+}
+
+/// A record's Basic credentials, `user:password`.
+fn credentials(record: &Record) -> Vec<String> {
+    let values = header(record, "authorization");
+    let encoded = values.iter().filter_map(|value| value.strip_prefix("Basic "));
+    let decoded = encoded.map(|encoded| STANDARD.decode(encoded).expect("base64"));
+    decoded.map(|plain| String::from_utf8(plain).expect("text")).collect()
 }
 
 fn sessions(records: &[Record]) -> BTreeSet<String> {
@@ -108,10 +116,8 @@ impl Secrets {
         }
         let mut let_in = 0;
         for record in records {
-            for credentials in header(record, "authorization") {
-                let plain = STANDARD.decode(credentials.trim_start_matches("Basic ")).expect("base64");
-                let plain = String::from_utf8(plain).expect("text");
-                let (user, password) = plain.split_once(':').expect("two of them");
+            for credentials in credentials(record) {
+                let (user, password) = credentials.split_once(':').expect("two of them");
                 secrets.users.insert(user.to_owned());
                 secrets.passwords.insert(password.to_owned());
                 let_in += 1;
@@ -142,11 +148,13 @@ fn found<'a>(words: &BTreeSet<&'a str>, text: &[u8]) -> BTreeSet<&'a str> {
     words.iter().copied().filter(|word| spellings.iter().any(|text| in_text(text, word))).collect()
 }
 
-/// The bytes of a recording and what gor-show decodes of it, without the names of programs: one is a user's too.
+/// The bytes of a recording, what gor-show decodes of it, and its decoded credentials, without the names of programs:
+/// one is a user's too.
 fn all_of(recording: &[u8]) -> Vec<u8> {
     let shown = run("gor-show", &["--json"], recording);
     shown.ends_with(0);
-    let text = [recording, &shown.stdout].concat();
+    let credentials = records(recording).iter().flat_map(credentials).collect::<Vec<_>>().join("\n");
+    let text = [recording, &shown.stdout, credentials.as_bytes()].concat();
     let agents = regex::bytes::Regex::new("(?i)user-agent(: |\",\")curl/[0-9.]+").expect("a pattern");
     agents.replace_all(&text, &b"program"[..]).into_owned()
 }

@@ -21,23 +21,23 @@ const RANDOM_KEY: usize = 32;
 pub struct RedactOptions {
     /// Replace secrets and personal data: `all`, or a list of presets.
     ///
-    /// Change requests and responses, recorded and replayed: on URLs, headers, trailers and bodies, whether
-    /// chunked or compressed (gzip, deflate, br, zstd), which stay so. Equal values get equal replacements.
+    /// Look into the URLs, headers, trailers and bodies of requests and responses, recorded and replayed. Bodies that
+    /// are chunked or compressed (gzip, deflate, br, zstd) stay so. Equal values get equal replacements.
     ///
-    /// - authorization: credentials in Authorization and Proxy-Authorization;
+    /// `authorization`: credentials in Authorization and Proxy-Authorization.
     ///
-    /// - cookie, set-cookie: the values of cookies;
+    /// `cookie`, `set-cookie`: the values of cookies.
     ///
-    /// - secrets: the values of what is called password, passwd, secret, token, api_key, access_token,
-    /// refresh_token, client_secret, authorization, session, user, login and the like, in any case: members of JSON
-    /// at any depth, parameters of forms and queries, headers (X-Api-Key), quoted values in scripts and markup;
+    /// `secrets`: the values of what is called `password`, `passwd`, `secret`, `token`, `api_key`, `access_token`,
+    /// `refresh_token`, `client_secret`, `authorization`, `session`, `user`, `login` and the like, in any case: members
+    /// of JSON at any depth, parameters of forms and queries, headers (X-Api-Key), quoted values in scripts and markup.
     ///
-    /// - userinfo: users and passwords in URLs;
+    /// `userinfo`: users and passwords in URLs.
     ///
-    /// - jwt, email, card, phone: JSON web tokens, email addresses, card numbers, telephone numbers, anywhere;
+    /// `jwt`, `email`, `card`, `phone`: JSON web tokens, email addresses, card numbers, telephone numbers, anywhere.
     ///
-    /// - ipv4, ipv6, ip (both): addresses, anywhere. The id of a record holds the client's address (hex digits 9 to
-    /// 16): it is replaced too, the same in a request and its responses, so that sessions stay sessions.
+    /// `ipv4`, `ipv6`, `ip` (both): addresses, anywhere. The id of a record holds the client's address (hex digits 9
+    /// to 16): it is replaced too, the same in a request and its responses, so that sessions stay sessions.
     ///
     /// What has another name is not known to be a secret: see the other options. Names of people, postal
     /// addresses and dates are not looked for, nor is anything in images and other binary bodies.

@@ -85,9 +85,12 @@ enum Class {
     Phone,
 }
 
+/// A preset's name, and what makes its rule.
+type Preset = (&'static str, fn() -> Rule);
+
 /// The presets by the names they have on the command line, in the order in which `all` applies them: what takes
 /// a whole value comes before what looks for a part of it.
-const PRESETS: &[(&str, fn() -> Rule)] = &[
+const PRESETS: &[Preset] = &[
     ("authorization", || Rule::Authorization),
     ("cookie", || Rule::Cookie),
     ("set-cookie", || Rule::SetCookie),

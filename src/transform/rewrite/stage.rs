@@ -170,16 +170,15 @@ impl Rewriter {
             redacting::id(&self.rules, &redacting.key, view.header.id, &mut self.findings.hits)
         });
         let is_request = view.header.kind == Kind::Request;
-        let is_changed = match Head::of(view.payload) {
-            Some(head) => self.rewrite(view.payload, &head, is_request),
-            None => {
-                notes.headless += u64::from(is_request);
-                self.message.clear();
-                self.redacting.as_ref().is_some_and(|redacting| {
-                    let (rules, key) = (&self.rules, &redacting.key);
-                    redacting::headless(rules, key, view.payload, &mut self.findings, &mut self.message)
-                })
-            }
+        let is_changed = if let Some(head) = Head::of(view.payload) {
+            self.rewrite(view.payload, &head, is_request)
+        } else {
+            notes.headless += u64::from(is_request);
+            self.message.clear();
+            self.redacting.as_ref().is_some_and(|redacting| {
+                let (rules, key) = (&self.rules, &redacting.key);
+                redacting::headless(rules, key, view.payload, &mut self.findings, &mut self.message)
+            })
         };
         notes.unread.add(&self.findings.unread);
         notes.binary += u64::from(self.findings.is_binary);
@@ -214,10 +213,8 @@ impl Rewriter {
             let Some(current) = current else { continue };
             let effect = match (rule, &self.redacting) {
                 (Rule::Redact(redaction), Some(redacting)) => {
-                    match redacting::head(redaction, &redacting.key, &current, &mut self.edited) {
-                        true => Effect::Changed,
-                        false => Effect::None,
-                    }
+                    let is_new = redacting::head(redaction, &redacting.key, &current, &mut self.edited);
+                    if is_new { Effect::Changed } else { Effect::None }
                 }
                 (rule, _) if is_request => rule.apply(&current, &mut self.edited),
                 _ => Effect::None,

@@ -127,7 +127,8 @@ proptest! {
         ],
         lines in prop::sample::select(vec!["", "\r\n", "\n"]),
     ) {
-        let fields: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let fields: Vec<_> = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let fields = fields.concat();
         let payload = [format!("{lines}{}{fields}\r\n", start(kind)).as_bytes(), &body].concat();
         let new = message(all(), kind, &payload);
         prop_assert!(!is_whole(kind, &payload) || is_whole(kind, &new), "{:?} {:?}", String::from_utf8_lossy(&payload), String::from_utf8_lossy(&new));
