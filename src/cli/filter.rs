@@ -13,6 +13,7 @@ use regex::bytes::Regex;
 
 use super::values::{self, Moment};
 use super::{Exit, InputOptions, OutputOptions, Verbosity, moment, note, signals};
+use crate::BadRule;
 use crate::endpoint::{self, Window};
 use crate::observe::Ledger;
 use crate::pipeline;
@@ -103,10 +104,10 @@ pub struct Args {
     #[arg(long = "body", value_name = "REGEX", value_parser = pattern, groups = ["rule", "asking"], help_heading = "Rules")]
     pub bodies: Vec<Regex>,
     /// The response's status matches; any of those given. `^5` and `5..` are all server errors.
-    #[arg(long = "status", value_name = "REGEX", value_parser = pattern, groups = ["rule", "asking"], help_heading = "Rules")]
+    #[arg(long = "status", value_name = "REGEX", value_parser = status, groups = ["rule", "asking"], help_heading = "Rules")]
     pub statuses: Vec<Regex>,
     /// The response's status matches none of those given. There must be a response.
-    #[arg(long = "not-status", value_name = "REGEX", value_parser = pattern, groups = ["rule", "asking"], help_heading = "Rules")]
+    #[arg(long = "not-status", value_name = "REGEX", value_parser = status, groups = ["rule", "asking"], help_heading = "Rules")]
     pub not_statuses: Vec<Regex>,
     /// The exchange took this long or longer, from the request's beginning to the response's end.
     ///
@@ -140,7 +141,7 @@ pub struct Args {
     pub window: u64,
 
     /// Write exactly the records that the rules drop, and drop those that they let pass.
-    #[arg(long, requires = "rule", help_heading = "Choice")]
+    #[arg(long, help_heading = "Choice")]
     pub invert: bool,
     /// Write records of this kind; any of those given.
     ///
@@ -283,6 +284,20 @@ impl Sink for Discard {
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let rules = args.rules(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX));
+    if args.invert && !Rule::ALL.into_iter().any(|rule| rules.has(rule)) {
+        return Err(crate::Error::Usage(
+            "--invert writes what the rules drop: give at least one rule, such as --method GET".into(),
+        )
+        .into());
+    }
+    for name in &args.methods {
+        if name.bytes().any(|byte| byte.is_ascii_lowercase()) && !args.verbosity.quiet {
+            let upper = name.to_uppercase();
+            note(format_args!(
+                "--method {name}: methods are told apart by case, and most are in capitals: {upper}"
+            ));
+        }
+    }
     if !args.invert
         && let (Some(since), Some(until)) = (rules.since, rules.until)
         && since >= until
@@ -316,6 +331,9 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 
     let tally = filtering.tally();
     tell_losses(&tally);
+    if let Some(reason) = emptiness(&tally, &rules).filter(|_| !args.verbosity.quiet && !args.count) {
+        note(reason);
+    }
     let ledger = ledger(&tally, &intake);
     let table = table(&tally, &rules);
     if args.stats || args.verbosity.verbose > 0 {
@@ -329,6 +347,35 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let counted = if args.count { writeln!(std::io::stdout(), "{}", tally.written) } else { Ok(()) };
     result?;
     counted.context("standard output").map(|()| Exit::Done)
+}
+
+/// A pattern of statuses, which must match at least one of them.
+fn status(text: &str) -> Result<Regex, BadRule> {
+    let regex = pattern(text)?;
+    if (100..1000).any(|status: u16| regex.is_match(status.to_string().as_bytes())) {
+        return Ok(regex);
+    }
+    Err(BadRule::new(text, 0, "this matches no status; server errors are ^5, or 5 and two dots"))
+}
+
+/// Why nothing was written, where something could have been.
+fn emptiness(tally: &Tally, rules: &Rules) -> Option<String> {
+    if tally.written > 0 || tally.requests == 0 {
+        return None;
+    }
+    let (rule, failed) = Rule::ALL
+        .into_iter()
+        .map(|rule| (rule, tally.failed[rule as usize]))
+        .filter(|(rule, failed)| rules.has(*rule) && *failed > 0)
+        .max_by_key(|(_, failed)| *failed)?;
+    let span = match (rule, tally.times) {
+        (Rule::Since | Rule::Until, Some(times)) => {
+            let [first, last] = times.map(moment::shown);
+            format!("; the recording is from {first} to {last}")
+        }
+        _ => String::new(),
+    };
+    Some(format!("nothing to write: {failed} of {} requests failed {}{span}", tally.requests, rule.option()))
 }
 
 /// Says what was lost that the user did not ask to lose.

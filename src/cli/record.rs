@@ -4,6 +4,8 @@ pub mod dummy;
 pub mod live;
 mod rights;
 
+use std::fs::File;
+use std::io::Read as _;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -56,7 +58,7 @@ pub struct Args {
     /// servers at the addresses of this machine then; --any-host, or an address that is written out, records
     /// others too. With -r, `:80` means any host, and without ADDRESS every TCP port is looked at, and whoever
     /// sends a request is the client.
-    #[arg(value_name = "ADDRESS")]
+    #[arg(value_name = "ADDRESS", value_parser = address)]
     pub addresses: Vec<Address>,
 
     /// Capture to read: a file, a quoted glob, or `-`. May be repeated; several
@@ -461,6 +463,20 @@ impl TimestampSource {
             TimestampSource::AdapterUnsynced => wire::TimestampSource::AdapterUnsynced,
         }
     }
+}
+
+/// An address; the name of a capture or recording is none.
+fn address(text: &str) -> Result<Address, String> {
+    values::no_file(text, |name| {
+        let mut first = [0; 16];
+        let length = File::open(name).and_then(|mut file| file.read(&mut first)).unwrap_or(0);
+        match &first[..length] {
+            [b'1'..=b'3', b' ', ..] => {
+                "it looks like a recording, which the other tools read as it is".to_owned()
+            }
+            _ => format!("give captures with -r, as in -r {name}"),
+        }
+    })
 }
 
 /// As many sockets as the kernel lets share packets.

@@ -59,7 +59,7 @@ impl From<SlowOutput> for WhenSlow {
 #[command(name = "gor-replay", version, after_help = EXAMPLES)]
 pub struct Args {
     /// Where requests go: HOST, HOST:PORT or http://USER:PASSWORD@HOST/PREFIX. Each of several gets them all.
-    #[arg(value_name = "TARGET", required_unless_present = "dry_run")]
+    #[arg(value_name = "TARGET", required_unless_present = "dry_run", value_parser = target)]
     pub targets: Vec<Target>,
 
     /// Read records from this file or pattern; `-` or nothing is standard input. May be repeated.
@@ -93,7 +93,7 @@ pub struct Args {
     pub rounds: Option<NonZeroU64>,
 
     /// Most connections to each target. [default: 1024, with --no-wait 64]
-    #[arg(long, value_name = "MAX", help_heading = "Sending")]
+    #[arg(long, value_name = "MAX", value_parser = values::at_least_one, help_heading = "Sending")]
     pub connections: Option<NonZeroUsize>,
     /// Longest time from when a request is due to the last byte of its answer.
     #[arg(
@@ -124,4 +124,9 @@ pub struct Args {
     /// Say only what went wrong.
     #[arg(short, long, help_heading = "Messages")]
     pub quiet: bool,
+}
+
+/// A target; the name of a recording is no target.
+fn target(text: &str) -> Result<Target, String> {
+    values::no_file(text, |name| format!("give recordings with -i, as in -i {name}"))
 }

@@ -1,6 +1,9 @@
 //! Values on the command line. Clap adds the option and the value to what is
 //! said here; nothing that does not parse ever becomes a default.
 
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::str::FromStr;
 use std::time::Duration;
 
 pub use super::moment::{Moment, time};
@@ -8,6 +11,22 @@ pub use super::moment::{Moment, time};
 /// A duration: `500ms`, `2s`, `1m30s`, `1h`.
 pub fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|_| "a duration looks like 500ms, 2s, 1m30s or 1h".into())
+}
+
+/// What is parsed from `text`, unless that is the name of a file: then the user meant something else.
+pub(super) fn no_file<T: FromStr>(text: &str, instead: impl FnOnce(&str) -> String) -> Result<T, String>
+where
+    T::Err: std::fmt::Display,
+{
+    if Path::new(text).is_file() {
+        return Err(format!("this is a file; {}", instead(text)));
+    }
+    text.parse().map_err(|error: T::Err| error.to_string())
+}
+
+/// A number that is at least 1.
+pub(super) fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "the least is 1".into())
 }
 
 /// A number of bytes: `32mb` and `32MiB` (both 1024 × 1024 × 32), `1gb`,

@@ -11,6 +11,21 @@ pub fn pattern(text: &str) -> Result<Regex, BadRule> {
     Regex::new(text).map_err(|error| BadRule::pattern(text, 0, &error))
 }
 
+/// `name`, which is part of `text`, if a header may be called so (RFC 9110 §5.1).
+pub(super) fn header_name(text: &str, name: &str) -> Result<String, BadRule> {
+    let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    if name.is_empty() {
+        return Err(BadRule::new(text, 0, "the header's name is missing"));
+    }
+    match name.char_indices().find(|&(_, c)| !is_token(c)) {
+        Some((at, _)) => {
+            let start = text.find(name).unwrap_or(0);
+            Err(BadRule::new(text, start + at, "this character cannot stand in a header's name"))
+        }
+        None => Ok(name.to_owned()),
+    }
+}
+
 /// A header's name and what one of its values must match, typed `name:regex`.
 #[derive(Clone, Debug)]
 pub struct HeaderPattern {
@@ -27,7 +42,7 @@ impl FromStr for HeaderPattern {
     fn from_str(text: &str) -> Result<Self, BadRule> {
         let (name, start) = split(text, "name:regex")?;
         let value = Regex::new(&text[start..]).map_err(|error| BadRule::pattern(text, start, &error))?;
-        Ok(HeaderPattern { name: name.to_owned(), value })
+        Ok(HeaderPattern { name: header_name(text, name)?, value })
     }
 }
 

@@ -100,6 +100,8 @@ pub struct Tally {
     pub late: u64,
     /// Requests in all.
     pub requests: u64,
+    /// When the first and the last of them began, in nanoseconds since the Unix epoch.
+    pub times: Option<[i64; 2]>,
     /// Requests by the first rule they failed, whatever was chosen besides.
     pub failed: [u64; Rule::ALL.len()],
     /// Requests that passed every rule about themselves.
@@ -192,6 +194,7 @@ impl Selection {
             let (kind, reason) = (note.kind, self.reason(note));
             self.tally.records += 1;
             self.count_request(kind, reason);
+            self.count_time(note);
             let is_written = self.settle(kind, reason);
             states.push(if is_written { State::Write } else { State::Drop });
         }
@@ -256,6 +259,7 @@ impl Selection {
     /// What becomes of a record where responses are asked.
     fn ask(&mut self, note: &Note, states: &mut [State], decided: &mut Vec<(u64, bool)>) -> State {
         self.tally.records += 1;
+        self.count_time(note);
         let before = self.pending.take(note.id);
         if note.kind != Kind::Request {
             if let Some(request) = before {
@@ -404,6 +408,15 @@ impl Selection {
     }
 
     /// Counts what the rules said about a request.
+    /// Takes note of when requests begin.
+    fn count_time(&mut self, note: &Note) {
+        if note.kind == Kind::Request {
+            let [first, last] = self.tally.times.get_or_insert([note.time; 2]);
+            *first = (*first).min(note.time);
+            *last = (*last).max(note.time);
+        }
+    }
+
     fn count_request(&mut self, kind: Kind, reason: Reason) {
         if kind != Kind::Request {
             return;

@@ -21,6 +21,7 @@ mod live_servers;
 mod live_tcpdump;
 mod live_vxlan;
 mod merge;
+mod messages;
 mod packets_kept;
 mod packets_out;
 mod pages;

@@ -145,6 +145,10 @@ fn open(plan: &Plan, path: &str, existing: Existing) -> Result<(File, bool)> {
             }
             return Ok((file, true));
         }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let folder = Path::new(path).parent().unwrap_or(Path::new("")).display();
+            return Err(Error::Invalid(format!("there is no directory {folder}; make it first")).at(path));
+        }
         Err(error) => return Err(failed(error)),
     }
     let is_file = std::fs::metadata(path).map_err(failed)?.is_file();

@@ -9,6 +9,7 @@ use super::template::{Template, replace};
 use super::url::UrlPattern;
 use crate::BadRule;
 use crate::http::{Head, edit, query};
+use crate::transform::pattern::header_name;
 use crate::transform::redact::Redaction;
 
 /// A change to requests, or a redaction of all messages.
@@ -138,20 +139,6 @@ fn named(text: &str, form: &str) -> Result<(String, usize), BadRule> {
     let name = header_name(text, text[..colon].trim())?;
     let value = text[colon + 1..].trim_start();
     Ok((name, text.len() - value.len()))
-}
-
-fn header_name(text: &str, name: &str) -> Result<String, BadRule> {
-    let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-    if name.is_empty() {
-        return Err(BadRule::new(text, 0, "the header's name is missing"));
-    }
-    match name.char_indices().find(|&(_, c)| !is_token(c)) {
-        Some((at, _)) => {
-            let start = text.find(name).unwrap_or(0);
-            Err(BadRule::new(text, start + at, "this character cannot stand in a header's name"))
-        }
-        None => Ok(name.to_owned()),
-    }
 }
 
 /// A header's name by itself.

@@ -1,0 +1,60 @@
+//! What is said of command lines that people get wrong, and of results that are empty: what to do about it.
+
+use super::support::program::run;
+
+#[test]
+fn a_wrong_command_line_says_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let recording = folder.path().join("shop.gor").display().to_string();
+    run("gor-record", &["-r", "testdata/shop.pcapng", "-q", "-o", &recording], b"").ends_with(0);
+    let missing = folder.path().join("a/b/c.gor").display().to_string();
+    let cases: &[(&str, &[&str], i32, &str)] = &[
+        ("gor-replay", &[&recording], 2, "this is a file; give recordings with -i, as in -i /"),
+        (
+            "gor-record",
+            &["testdata/shop.pcapng"],
+            2,
+            "this is a file; give captures with -r, as in -r testdata/shop",
+        ),
+        ("gor-record", &[&recording], 2, "it looks like a recording, which the other tools read as it is"),
+        ("gor-filter", &["--invert", &recording], 2, "give at least one rule, such as --method GET"),
+        ("gor-replay", &["--connections", "0", "-i", &recording, "localhost"], 2, "the least is 1"),
+        ("gor-filter", &["--sample", "10", &recording], 2, "expected 10%, 0.5% or 1/4"),
+        ("gor-filter", &[&recording, "-o", &missing], 1, "there is no directory /"),
+        ("gor-filter", &[&recording, "-o", &recording], 2, "it is also an input"),
+        ("gor-filter", &["--status", "5xx", &recording], 2, "this matches no status; server errors are ^5"),
+        (
+            "gor-filter",
+            &["--header", "a b:c", &recording],
+            2,
+            "this character cannot stand in a header's name",
+        ),
+        ("gor-filter", &["--method", "get", &recording], 0, "--method get: methods are told apart by case"),
+        (
+            "gor-filter",
+            &["--since", "2030-01-01", "--until", "2029-01-01", &recording],
+            2,
+            "nothing can match",
+        ),
+    ];
+    for (tool, args, status, said) in cases {
+        run(tool, args, b"").ends_with(*status).says(said);
+    }
+}
+
+#[test]
+fn an_empty_result_says_why() {
+    let shop = run("gor-record", &["-r", "testdata/shop.pcapng", "-q"], b"").stdout;
+    let cases: &[(&[&str], &str)] = &[
+        (
+            &["--since", "2030-01-01"],
+            "nothing to write: 247 of 247 requests failed --since; the recording is from 2026-11-2",
+        ),
+        (&["--method", "PATCH"], "nothing to write: 247 of 247 requests failed --method"),
+        (&["--method", "GET", "--url", "^/nowhere"], "nothing to write: 167 of 247 requests failed --url"),
+    ];
+    for (args, said) in cases {
+        run("gor-filter", args, &shop).ends_with(0).says(said);
+        run("gor-filter", &[args, &["-q"][..]].concat(), &shop).ends_with(0).is_silent();
+    }
+}
