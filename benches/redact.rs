@@ -20,7 +20,7 @@ fn bodies(criterion: &mut Criterion) {
     }
     json.push(b']');
     let text = b"a line of text without any secret in it\n".repeat(26 << 10);
-    let mut rules: Vec<_> = ["email", "card", "jwt", "ip", "phone"]
+    let mut rules: Vec<_> = ["secrets", "email", "card", "jwt", "ip", "phone"]
         .map(|name| (name, Redaction::preset(name).expect("it is a preset")))
         .into();
     rules.push(("json path", Redaction::json("$..text").expect("it is a path")));

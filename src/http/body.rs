@@ -10,74 +10,112 @@ use super::{BodyLength, Framer, Head, RequestContext, Step, edit, token};
 #[derive(Clone, Debug)]
 pub struct Body<'a> {
     framing: Framing<'a>,
-    codings: Vec<Coding>,
-    content: Vec<u8>,
-    fault: Option<Fault>,
-    /// Bytes of the content with its codings.
-    coded_length: usize,
+    /// The content with its codings, in pieces.
+    pieces: Vec<&'a [u8]>,
+    /// Everything but the trailers and the surplus, as it is in the message.
+    raw: &'a [u8],
     /// What follows the message's end.
     surplus: &'a [u8],
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Framing<'a> {
-    /// What follows the data of the last chunk, from the line of size 0 on; empty when it is cut off before that.
-    Chunked(&'a [u8]),
+    /// The line of the last chunk, of size 0, and the trailers; both are empty where it is cut off before that.
+    Chunked { last: &'a [u8], trailers: &'a [u8] },
     /// The length that the head declares.
     Length(u64),
     /// All there is.
     Rest,
 }
 
+/// Content, and what it is coded with.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Content {
+    /// The content without codings.
+    pub bytes: Vec<u8>,
+    codings: Vec<Coding>,
+}
+
 impl<'a> Body<'a> {
-    /// The body of `message`, a request or a response, which begins with `head`; of one that is, or decodes
-    /// to, more than `limit` bytes there is no content, and a fault.
-    pub fn of(head: &Head<'_>, message: &'a [u8], is_request: bool, limit: usize) -> Self {
+    /// The body of `message`, a request or a response, which begins with `head`.
+    pub fn of(head: &Head<'_>, message: &'a [u8], is_request: bool) -> Self {
         let rest = &message[head.len()..];
-        let (framing, pieces, surplus) = match length(message, is_request) {
-            BodyLength::Chunked => {
-                let chunks = Chunks::of(rest);
-                (Framing::Chunked(chunks.tail), chunks.data, chunks.surplus)
-            }
+        match length(message, is_request) {
+            BodyLength::Chunked => Self::chunked(rest),
             BodyLength::Fixed(declared) => {
                 let end = usize::try_from(declared).unwrap_or(usize::MAX).min(rest.len());
-                (Framing::Length(declared), vec![&rest[..end]], &rest[end..])
+                let (raw, surplus) = rest.split_at(end);
+                Body { framing: Framing::Length(declared), pieces: vec![raw], raw, surplus }
             }
-            BodyLength::None | BodyLength::UntilClose => (Framing::Rest, vec![rest], &rest[rest.len()..]),
-        };
-        let coded_length = pieces.iter().map(|piece| piece.len()).sum();
-        let mut body =
-            Body { framing, codings: Vec::new(), content: Vec::new(), fault: None, coded_length, surplus };
-        match codings(head) {
-            // An empty body has nothing to decode, whatever its head says.
-            _ if coded_length == 0 => {}
-            Err(fault) => body.fault = Some(fault),
-            Ok(_) if rest.len() > limit => body.fault = Some(Fault::TooLarge),
-            Ok(codings) if codings.is_empty() => body.content = pieces.concat(),
-            Ok(codings) => {
-                let decoded = coding::decode(&pieces.concat(), codings, limit);
-                body.fault = decoded.fault;
-                body.codings = decoded.codings;
-                body.content = if body.fault.is_none() { decoded.bytes } else { Vec::new() };
+            BodyLength::None | BodyLength::UntilClose => {
+                Body { framing: Framing::Rest, pieces: vec![rest], raw: rest, surplus: &[] }
             }
         }
-        body
     }
 
-    /// The content without framing and codings; empty where there is a fault.
-    pub fn content(&self) -> &[u8] {
-        &self.content
+    fn chunked(body: &'a [u8]) -> Self {
+        let (mut decoder, mut pieces, mut at) = (Decoder::default(), Vec::new(), 0);
+        // Where the latest data ends.
+        let mut data_end = 0;
+        loop {
+            match decoder.advance(&body[at..]) {
+                Ok(Piece::Framing(length)) => at += length,
+                Ok(Piece::Data(length)) => {
+                    pieces.push(&body[at..at + length]);
+                    at += length;
+                    data_end = at;
+                }
+                Ok(Piece::More | Piece::End) | Err(_) => break,
+            }
+        }
+        let mut tail = &body[data_end..at];
+        if !pieces.is_empty() {
+            tail = tail.strip_prefix(b"\r").unwrap_or(tail);
+            tail = tail.strip_prefix(b"\n").unwrap_or(tail);
+        }
+        // A size without its line's end, or of a chunk whose data is missing, is no last chunk.
+        let line = memchr(b'\n', tail).map_or(0, |end| end + 1);
+        let digits = tail[..line].iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+        let is_last = digits > 0 && tail[..digits].iter().all(|&digit| digit == b'0');
+        let (last, trailers) = if is_last { tail.split_at(line) } else { (&tail[..0], &tail[..0]) };
+        let raw = &body[..at - trailers.len()];
+        Body { framing: Framing::Chunked { last, trailers }, pieces, raw, surplus: &body[at..] }
     }
 
-    /// Why the content cannot be read.
-    pub fn fault(&self) -> Option<&Fault> {
-        self.fault.as_ref()
+    /// Whether there is no content.
+    pub fn is_empty(&self) -> bool {
+        self.coded_length() == 0
+    }
+
+    fn coded_length(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.len()).sum()
+    }
+
+    /// The content without framing and codings, which `head` names; a fault when it is, or decodes to, more than
+    /// `limit` bytes.
+    pub fn content(&self, head: &Head<'_>, limit: usize) -> Result<Content, Fault> {
+        // An empty body has nothing to decode, whatever its head says.
+        if self.is_empty() {
+            return Ok(Content::default());
+        }
+        let codings = codings(head)?;
+        if self.coded_length() > limit {
+            return Err(Fault::TooLarge);
+        }
+        let bytes = self.pieces.concat();
+        if codings.is_empty() {
+            return Ok(Content { bytes, codings });
+        }
+        let decoded = coding::decode(&bytes, codings, limit);
+        match decoded.fault {
+            Some(fault) => Err(fault),
+            None => Ok(Content { bytes: decoded.bytes, codings: decoded.codings }),
+        }
     }
 
     /// The trailer fields of a chunked body, up to and with the empty line where that is there.
-    pub fn trailers(&self) -> Option<&'a [u8]> {
-        let Framing::Chunked(tail) = self.framing else { return None };
-        memchr(b'\n', tail).map(|end| &tail[end + 1..])
+    pub fn trailers(&self) -> &'a [u8] {
+        if let Framing::Chunked { trailers, .. } = self.framing { trailers } else { &[] }
     }
 
     /// What follows the message's end, where it has one.
@@ -85,59 +123,55 @@ impl<'a> Body<'a> {
         self.surplus
     }
 
-    /// Writes the message with `head`, other content in the same codings, other trailers and another surplus.
+    /// Writes the message with `head`, new content, trailers and surplus; what there is no new one of stays.
     ///
-    /// A chunked body becomes one chunk, a declared length follows the content: what was missing at its end is
-    /// still missing. `false`, and nothing written: there is a fault, or a coder failed.
+    /// With new content a chunked body becomes one chunk, a declared length follows the content: what was missing at
+    /// its end is still missing. `false`: a coder failed, and what was written is of no use.
     pub fn write(
         &self,
         head: &Head<'_>,
-        content: &[u8],
-        trailers: &[u8],
-        surplus: &[u8],
+        content: Option<&Content>,
+        trailers: Option<&[u8]>,
+        surplus: Option<&[u8]>,
         out: &mut Vec<u8>,
     ) -> bool {
-        if self.fault.is_some() {
-            return false;
-        }
-        let coded;
-        let coded = if self.codings.is_empty() {
-            content
+        if let Some(content) = content {
+            let Some(coded) = coding::encode(&content.bytes, &content.codings) else { return false };
+            self.write_content(head, &coded, out);
         } else {
-            let Some(encoded) = coding::encode(content, &self.codings) else { return false };
-            coded = encoded;
-            &coded[..]
-        };
+            out.extend_from_slice(head.bytes());
+            out.extend_from_slice(self.raw);
+        }
+        out.extend_from_slice(trailers.unwrap_or(self.trailers()));
+        out.extend_from_slice(surplus.unwrap_or(self.surplus));
+        true
+    }
+
+    fn write_content(&self, head: &Head<'_>, coded: &[u8], out: &mut Vec<u8>) {
         match self.framing {
             Framing::Length(declared) => {
-                let missing = declared.saturating_sub(self.coded_length as u64);
-                let length = (coded.len() as u64 + missing).to_string();
-                let name =
-                    head.fields_named(b"content-length").next().map_or(&b"Content-Length"[..], |f| f.name);
+                let missing = declared.saturating_sub(self.coded_length() as u64);
+                let length = (coded.len() as u64).saturating_add(missing).to_string();
+                let field = head.fields_named(b"content-length").next();
+                let name = field.map_or(&b"Content-Length"[..], |field| field.name);
                 edit::set_field(head, name, length.as_bytes(), out);
                 out.extend_from_slice(coded);
             }
-            Framing::Chunked(tail) => {
+            Framing::Chunked { last, .. } => {
                 out.extend_from_slice(head.bytes());
                 if !coded.is_empty() {
                     out.extend_from_slice(format!("{:x}\r\n", coded.len()).as_bytes());
                     out.extend_from_slice(coded);
+                    // Where the last chunk is cut off, so is the end of this one.
+                    out.extend_from_slice(if last.is_empty() { b"" } else { b"\r\n" });
                 }
-                // Where the last chunk is cut off, so is its line end.
-                if !tail.is_empty() {
-                    let end = memchr(b'\n', tail).map_or(tail.len(), |end| end + 1);
-                    out.extend_from_slice(if coded.is_empty() { b"" } else { b"\r\n" });
-                    out.extend_from_slice(&tail[..end]);
-                    out.extend_from_slice(trailers);
-                }
+                out.extend_from_slice(last);
             }
             Framing::Rest => {
                 out.extend_from_slice(head.bytes());
                 out.extend_from_slice(coded);
             }
         }
-        out.extend_from_slice(surplus);
-        true
     }
 }
 
@@ -170,47 +204,6 @@ fn name(coding: &[u8]) -> &[u8] {
     coding.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii()
 }
 
-/// A chunked body taken apart.
-struct Chunks<'a> {
-    data: Vec<&'a [u8]>,
-    tail: &'a [u8],
-    surplus: &'a [u8],
-}
-
-impl<'a> Chunks<'a> {
-    fn of(body: &'a [u8]) -> Self {
-        let (mut decoder, mut data, mut at) = (Decoder::default(), Vec::new(), 0);
-        // What came after the latest data.
-        let mut framing = 0..0;
-        loop {
-            match decoder.advance(&body[at..]) {
-                Ok(Piece::Framing(length)) => {
-                    framing = at..at + length;
-                    at += length;
-                }
-                Ok(Piece::Data(length)) => {
-                    data.push(&body[at..at + length]);
-                    at += length;
-                    framing = at..at;
-                }
-                Ok(Piece::More | Piece::End) | Err(_) => break,
-            }
-        }
-        let mut tail = &body[framing];
-        if !data.is_empty() {
-            tail = tail.strip_prefix(b"\r").unwrap_or(tail);
-            tail = tail.strip_prefix(b"\n").unwrap_or(tail);
-        }
-        // A size without its line's end, or of a chunk whose data is missing, is no last chunk.
-        let line = memchr(b'\n', tail).map_or(&tail[..0], |end| &tail[..end]);
-        let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
-        if digits == 0 || line[..digits].iter().any(|&digit| digit != b'0') {
-            tail = &tail[..0];
-        }
-        Chunks { data, tail, surplus: &body[at..] }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -221,12 +214,18 @@ mod tests {
     const LIMIT: usize = 1 << 20;
 
     /// The message with what `change` makes of its content.
-    fn changed(message: &[u8], is_request: bool, change: impl Fn(&[u8]) -> Vec<u8>) -> Option<Vec<u8>> {
+    fn changed(
+        message: &[u8],
+        is_request: bool,
+        change: impl Fn(&[u8]) -> Vec<u8>,
+    ) -> Result<Vec<u8>, Fault> {
         let head = Head::of(message).expect("a head");
-        let body = Body::of(&head, message, is_request, LIMIT);
+        let body = Body::of(&head, message, is_request);
+        let mut content = body.content(&head, LIMIT)?;
+        content.bytes = change(&content.bytes);
         let mut out = Vec::new();
-        let trailers = body.trailers().unwrap_or_default();
-        body.write(&head, &change(body.content()), trailers, body.surplus(), &mut out).then_some(out)
+        assert!(body.write(&head, Some(&content), None, None, &mut out), "it can be encoded");
+        Ok(out)
     }
 
     #[test]
@@ -264,24 +263,31 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_has_a_fault_and_is_not_written() {
+    fn what_cannot_be_read_has_a_fault() {
         let large = vec![b'a'; LIMIT + 1];
+        let chunk = b"1\r\na\r\n0\r\n\r\n";
         for (field, content, fault) in [
             ("Content-Encoding: sdch", &b"a"[..], Some(Fault::Unknown("sdch".into()))),
             ("Content-Encoding: gzip", b"no gzip", Some(Fault::Broken)),
-            (
-                "Transfer-Encoding: compress, chunked",
-                b"1\r\na\r\n0\r\n\r\n",
-                Some(Fault::Unknown("compress".into())),
-            ),
+            ("Transfer-Encoding: compress, chunked", chunk, Some(Fault::Unknown("compress".into()))),
             ("A: b", &large, Some(Fault::TooLarge)),
             ("Content-Encoding: sdch", b"", None),
         ] {
             let message = [b"HTTP/1.1 200 OK\r\n", field.as_bytes(), b"\r\n\r\n", content].concat();
-            let body = Body::of(&Head::of(&message).unwrap(), &message, false, LIMIT);
-            assert_eq!(body.fault(), fault.as_ref(), "{field}");
-            assert_eq!(changed(&message, false, <[u8]>::to_vec).is_none(), fault.is_some(), "{field}");
+            assert_eq!(changed(&message, false, <[u8]>::to_vec).err(), fault, "{field}");
         }
+    }
+
+    #[test]
+    fn trailers_are_replaced_and_the_chunks_stay() {
+        let message =
+            "A / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;x\r\na\r\n1\nb\r\n0;y\r\nT: u\r\n\r\nmore";
+        let head = Head::of(message.as_bytes()).unwrap();
+        let body = Body::of(&head, message.as_bytes(), true);
+        assert_eq!((body.trailers(), body.surplus()), (&b"T: u\r\n\r\n"[..], &b"more"[..]));
+        let mut out = Vec::new();
+        assert!(body.write(&head, None, Some(b"V: w\r\n\r\n"), Some(b"less"), &mut out));
+        assert_eq!(String::from_utf8(out).unwrap(), message.replace("T: u", "V: w").replace("more", "less"));
     }
 
     /// A body in chunks of at most three bytes.
@@ -315,13 +321,15 @@ mod tests {
             let message = [format!("{start}\r\n{fields}\r\n\r\n").as_bytes(), &body].concat();
             let is_whole = if is_request { message::is_whole_request } else { message::is_whole_response };
             prop_assert!(is_whole(&message));
-            let read = Body::of(&Head::of(&message).unwrap(), &message, is_request, LIMIT);
-            prop_assert_eq!(read.content(), &before[..]);
-            let new = changed(&message, is_request, |_| after.clone()).expect("it can be written");
+            let content = |message: &[u8]| {
+                let head = Head::of(message).unwrap();
+                Body::of(&head, message, is_request).content(&head, LIMIT).map(|content| content.bytes)
+            };
+            prop_assert_eq!(content(&message), Ok(before));
+            let new = changed(&message, is_request, |_| after.clone()).expect("no fault");
             prop_assert!(is_whole(&new));
-            let read = Body::of(&Head::of(&new).unwrap(), &new, is_request, LIMIT);
-            prop_assert_eq!(read.content(), &after[..]);
-            prop_assert_eq!(read.trailers(), is_chunked.then_some(&b"A: b\r\n\r\n"[..]));
+            prop_assert_eq!(content(&new), Ok(after));
+            prop_assert_eq!(new.ends_with(b"0\r\nA: b\r\n\r\n"), is_chunked);
         }
 
         #[test]
@@ -331,7 +339,12 @@ mod tests {
             is_request: bool,
         ) {
             let message = [format!("POST / HTTP/1.1\r\n{fields}\r\n\r\n").as_bytes(), &body].concat();
-            changed(&message, is_request, <[u8]>::to_vec);
+            let head = Head::of(&message).unwrap();
+            let (body, mut out) = (Body::of(&head, &message, is_request), Vec::new());
+            prop_assert!(body.write(&head, None, None, None, &mut out));
+            prop_assert_eq!(&out, &message);
+            // A fault is an answer too.
+            let _ = changed(&message, is_request, <[u8]>::to_vec);
         }
     }
 }

@@ -132,42 +132,48 @@ pub(super) fn body(
     if message.len() == old_head.len() {
         return false;
     }
-    let body = Body::of(old_head, message, is_request, MAX_BODY);
-    if let Some(fault) = body.fault() {
-        findings.unread.count(fault);
-        return false;
-    }
+    let body = Body::of(old_head, message, is_request);
     let content_type = old_head.values(b"content-type").next();
-    findings.is_binary = !body.content().is_empty() && is_binary(content_type, body.content());
-    let (mut content, mut trailers, mut surplus) = (None, None, None);
+    let mut content = None;
+    if redactions(rules).any(|(_, redaction)| redaction.reads_body()) {
+        match body.content(old_head, MAX_BODY) {
+            Err(fault) => findings.unread.count(&fault),
+            _ if body.surplus().len() > MAX_BODY => findings.unread.count(&Fault::TooLarge),
+            Ok(found) => {
+                findings.is_binary = !found.bytes.is_empty() && is_binary(content_type, &found.bytes);
+                content = (!findings.is_binary).then_some(found);
+            }
+        }
+    }
+    let (mut is_new, mut trailers, mut surplus) = (false, None, None);
     for (place, redaction) in redactions(rules) {
         let mut hit = false;
-        let mut change = |part: &mut Option<Vec<u8>>, new: Option<Vec<u8>>| {
-            hit |= new.is_some();
-            *part = new.or(part.take());
-        };
-        if !findings.is_binary {
-            let new = redaction.body(key, content_type, content.as_deref().unwrap_or(body.content()));
-            change(&mut content, new);
+        if let Some(content) = &mut content
+            && let Some(new) = redaction.body(key, content_type, &content.bytes)
+        {
+            content.bytes = new;
+            is_new = true;
+            hit = true;
         }
-        if let Some(section) = body.trailers() {
-            let new = section_of_fields(redaction, key, trailers.as_deref().unwrap_or(section));
-            change(&mut trailers, new);
+        let section = trailers.as_deref().unwrap_or(body.trailers());
+        if let Some(new) = section_of_fields(redaction, key, section) {
+            trailers = Some(new);
+            hit = true;
         }
-        let new = redaction.body(key, None, surplus.as_deref().unwrap_or(body.surplus()));
-        change(&mut surplus, new);
+        let rest = surplus.as_deref().unwrap_or(body.surplus());
+        if rest.len() <= MAX_BODY
+            && let Some(new) = redaction.body(key, None, rest)
+        {
+            surplus = Some(new);
+            hit = true;
+        }
         findings.hits[place] |= hit;
     }
-    if content.is_none() && trailers.is_none() && surplus.is_none() {
+    if !is_new && trailers.is_none() && surplus.is_none() {
         return false;
     }
-    let is_written = body.write(
-        new_head,
-        content.as_deref().unwrap_or(body.content()),
-        trailers.as_deref().or(body.trailers()).unwrap_or_default(),
-        surplus.as_deref().unwrap_or(body.surplus()),
-        out,
-    );
+    let content = content.as_ref().filter(|_| is_new);
+    let is_written = body.write(new_head, content, trailers.as_deref(), surplus.as_deref(), out);
     if !is_written {
         findings.unread.broken += 1;
     }
