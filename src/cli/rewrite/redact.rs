@@ -30,7 +30,8 @@ pub struct RedactOptions {
     ///
     /// `secrets`: the values of what is called `password`, `passwd`, `secret`, `token`, `api_key`, `access_token`,
     /// `refresh_token`, `client_secret`, `authorization`, `session`, `user`, `login` and the like, in any case: members
-    /// of JSON at any depth, parameters of forms and queries, headers (X-Api-Key), quoted values in scripts and markup.
+    /// of JSON at any depth, parameters of forms and queries, headers (X-Api-Key), quoted values in scripts and markup,
+    /// elements of XML.
     ///
     /// `userinfo`: users and passwords in URLs.
     ///

@@ -19,7 +19,7 @@
 //!
 //! Looked through are percent-encoding (three layers), JSON's escapes and multipart bodies, each part by its
 //! own type. Not reached: base64 other than Basic's, HTML's `&#64;`, UTF-16, what is binary by its
-//! Content-Type or by a NUL in it, parts of forms whose name holds a `;`, and JSON within a JSON string. All of it takes time linear in
+//! Content-Type or by a NUL in it, and parts of forms whose name holds a `;`. All of it takes time linear in
 //! the message, whatever its bytes.
 
 mod credentials;
@@ -258,10 +258,17 @@ impl Redaction {
             Rule::Secrets(_) if names::is_secret_header(name) => {
                 key.opaque(value.trim_ascii()).map(String::into_bytes)
             }
-            Rule::Param(_) | Rule::Secrets(_) if URL_HEADERS.iter().any(|known| is(known)) => {
+            Rule::Secrets(_) if names::has_own_preset(name) => None,
+            Rule::Secrets(_) | Rule::Text(_) if FRAMING_HEADERS.iter().any(|known| is(known)) => None,
+            Rule::Param(_) if URL_HEADERS.iter().any(|known| is(known)) => {
                 places::in_query(value, |query| self.parameters(key, query))
             }
-            Rule::Text(_) if FRAMING_HEADERS.iter().any(|known| is(known)) => None,
+            Rule::Secrets(_) => {
+                let is_url = URL_HEADERS.iter().any(|known| is(known));
+                let query = |query: &[u8]| self.parameters(key, query);
+                let new = is_url.then(|| places::in_query(value, query)).flatten();
+                then(value, new, |value| places::in_text(value, &|text| source::secrets(key, text)))
+            }
             Rule::Text(class) if !class.may_be_in(value) => None,
             Rule::Text(Class::Ipv4 | Class::Ip) if PRODUCT_HEADERS.iter().any(|known| is(known)) => None,
             Rule::Text(class) => edited(value, places::in_text(value, &|text| class.find(key, text))),
@@ -276,16 +283,13 @@ impl Redaction {
     /// The new request target, scheme and authority included where it has them; `None` when it stays.
     pub fn target(&self, key: &Key, target: &[u8]) -> Option<Vec<u8>> {
         match &self.0 {
-            Rule::Param(_) | Rule::Secrets(_) => {
-                places::in_query(target, |query| self.parameters(key, query))
+            Rule::Param(_) => places::in_query(target, |query| self.parameters(key, query)),
+            Rule::Secrets(_) => {
+                let new = places::in_query(target, |query| self.parameters(key, query));
+                then(target, new, |target| places::in_target(target, &|text| source::secrets(key, text)))
             }
             Rule::Text(class) if class.may_be_in(target) => {
-                let find: Finder = &|text| class.find(key, text);
-                let query = memchr(b'?', target).map_or(target.len(), |mark| mark + 1);
-                let mut edits = places::in_text(&target[..query], find);
-                let in_query = places::in_form(&target[query..], find).into_iter();
-                edits.extend(in_query.map(|(range, new)| (query + range.start..query + range.end, new)));
-                edited(target, edits)
+                edited(target, places::in_target(target, &|text| class.find(key, text)))
             }
             _ => None,
         }
@@ -322,11 +326,24 @@ impl Redaction {
                 }
                 edits
             }
-            (Rule::Param(_) | Rule::Secrets(_), Kind::Form) => return self.parameters(key, body),
-            (Rule::Json(path) | Rule::Secrets(path), Kind::Json) => json::redact(key, path, body),
-            // Some clients send a form as plain text.
-            (Rule::Secrets(_), Kind::Text) if places::is_form(body) => return self.parameters(key, body),
-            (Rule::Secrets(_), Kind::Text) => source::secrets(key, body),
+            (Rule::Param(_), Kind::Form) => return self.parameters(key, body),
+            (Rule::Json(path), Kind::Json) => json::redact(key, path, body),
+            (Rule::Secrets(path), kind) => {
+                // What has a name first, then what has one within another's value.
+                let find: Finder = &|text| source::secrets(key, text);
+                return match kind {
+                    Kind::Json => {
+                        let new = edited(body, json::redact(key, path, body));
+                        then(body, new, |body| places::in_json(body, find))
+                    }
+                    // Some clients send a form as plain text.
+                    Kind::Text if !places::is_form(body) => edited(body, source::secrets(key, body)),
+                    Kind::Form | Kind::Text => {
+                        then(body, self.parameters(key, body), |body| places::in_form(body, find))
+                    }
+                    Kind::Multipart(_) | Kind::Binary => None,
+                };
+            }
             (Rule::Text(class), kind) => {
                 let find: Finder = &|text| class.find(key, text);
                 match kind {
@@ -345,6 +362,12 @@ impl Redaction {
 /// Whether redactions do not look into such a body.
 pub fn is_binary(content_type: Option<&[u8]>, body: &[u8]) -> bool {
     Kind::of(content_type, body) == Kind::Binary
+}
+
+/// `old`, or the `new` one in its place, with more edits.
+fn then(old: &[u8], new: Option<Vec<u8>>, more: impl Fn(&[u8]) -> Edits) -> Option<Vec<u8>> {
+    let current = new.as_deref().unwrap_or(old);
+    edited(current, more(current)).or(new)
 }
 
 #[cfg(test)]

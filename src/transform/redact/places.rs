@@ -145,6 +145,15 @@ pub(super) fn in_text(text: &[u8], find: Finder) -> Edits {
     edits
 }
 
+/// In a request target: its query is spelled as a form is.
+pub(super) fn in_target(target: &[u8], find: Finder) -> Edits {
+    let query = memchr(b'?', target).map_or(target.len(), |mark| mark + 1);
+    let mut edits = in_text(&target[..query], find);
+    let in_query = in_form(&target[query..], find).into_iter();
+    edits.extend(in_query.map(|(range, new)| (query + range.start..query + range.end, new)));
+    edits
+}
+
 /// In the names and the values of a form or a query.
 pub(super) fn in_form(form: &[u8], find: Finder) -> Edits {
     let mut edits = Edits::new();
@@ -194,12 +203,15 @@ impl<'a> Part<'a> {
         self.header("content-type").unwrap_or(b"text/plain")
     }
 
-    /// The name of the field, of the form `name="…"` (RFC 7578 §4.2).
+    /// The name of the field, `name="…"` (RFC 7578 §4.2) or without quotes.
     pub(super) fn name(&self) -> Option<&'a [u8]> {
-        let value = self.header("content-disposition")?;
-        value
-            .split(|&byte| byte == b';')
-            .find_map(|parameter| parameter.trim_ascii().strip_prefix(b"name=\"")?.strip_suffix(b"\""))
+        self.header("content-disposition")?.split(|&byte| byte == b';').find_map(|parameter| {
+            let sign = memchr(b'=', parameter)?;
+            let value = parameter[sign + 1..].trim_ascii();
+            let unquoted = value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\""));
+            let is_name = parameter[..sign].trim_ascii().eq_ignore_ascii_case(b"name");
+            is_name.then_some(unquoted.unwrap_or(value))
+        })
     }
 }
 

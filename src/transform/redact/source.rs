@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
-use memchr::{memchr, memchr_iter, memchr2, memchr2_iter, memmem};
+use memchr::{memchr, memchr_iter, memchr2, memchr2_iter, memchr3, memmem};
 
 use super::key::Key;
 use super::names::is_secret;
 use super::view::{Edits, View};
+use crate::http::query::form_decoded;
 
 /// Bytes of the longest name that is looked at.
 const MAX_NAME: usize = 64;
@@ -17,19 +18,38 @@ const MAX_SPACE: usize = 32;
 /// How far a tag is looked at, before a name in it and after.
 const MAX_TAG: usize = 1024;
 
-/// Replaces what has the name of a secret: quoted values (`password: "x"`, `token = 'x'`, `{"pin":"x"}`), the content
-/// of elements (`<password>x</password>`), and what a tag that is so named has for its value
-/// (`<input name="password" value="x">`). A value without quotes is left alone, as it may be an expression.
+/// Where a secret is.
+struct Found {
+    range: Range<usize>,
+    /// Whether it is spelled as in a URL, and not as in a string.
+    is_in_url: bool,
+}
+
+impl Found {
+    fn string(range: Range<usize>) -> Self {
+        Found { range, is_in_url: false }
+    }
+}
+
+/// Replaces what has the name of a secret: quoted values (`password: "x"`, `token = 'x'`, `{"pin":"x"}`), parameters
+/// of URLs (`?token=x`), the content of elements (`<password>x</password>`), and what a tag that is so named has for
+/// its value (`<input name="password" value="x">`). Other values without quotes are replaced after `=` where there
+/// is no bracket of a script in the whole text, and left alone elsewhere, as they may be expressions.
 pub(super) fn secrets(key: &Key, text: &[u8]) -> Edits {
+    if memchr3(b':', b'=', b'<', text).is_none() {
+        return Edits::new();
+    }
     let mut found = elements(text);
     assignments(text, &mut found);
-    found.sort_by_key(|range| (range.start, range.end));
+    found.sort_by_key(|found| (found.range.start, found.range.end));
     let (mut edits, mut done) = (Edits::new(), 0);
-    for range in found {
+    for Found { range, is_in_url } in found {
         if range.start < done {
             continue;
         }
-        if let Some(new) = key.opaque(&View::json(&text[range.clone()]).text) {
+        let spelled = &text[range.clone()];
+        let plain = if is_in_url { form_decoded(spelled) } else { View::json(spelled).text };
+        if let Some(new) = key.opaque(&plain) {
             done = range.end;
             edits.push((range, new.into_bytes()));
         }
@@ -37,26 +57,49 @@ pub(super) fn secrets(key: &Key, text: &[u8]) -> Edits {
     edits
 }
 
-fn assignments(text: &[u8], found: &mut Vec<Range<usize>>) {
+fn assignments(text: &[u8], found: &mut Vec<Found>) {
+    let is_code = memchr2(b'(', b'{', text).is_some();
     let mut done = 0;
     for sign in memchr2_iter(b':', b'=', text) {
         if sign < done {
             continue;
         }
-        let Some(value) = quoted_after(text, sign + 1) else { continue };
-        let name = name_before(text, sign);
-        if is_secret(name) {
-            let end = string_end(text, value);
-            found.push(value..end);
-            done = end;
-        } else if text[sign] == b'=' && name.eq_ignore_ascii_case(b"name") {
-            let named = &text[value..text.len().min(value + MAX_NAME)];
-            let end = named.iter().position(|&byte| byte == text[value - 1]).unwrap_or(0);
-            if is_secret(&named[..end]) {
-                found.extend(value_of_tag(text, value));
+        if let Some(value) = quoted_after(text, sign + 1) {
+            let name = name_before(text, sign);
+            if is_secret(name) {
+                done = string_end(text, value);
+                found.push(Found::string(value..done));
+            } else if text[sign] == b'=' && name.eq_ignore_ascii_case(b"name") {
+                let named = &text[value..text.len().min(value + MAX_NAME)];
+                let end = named.iter().position(|&byte| byte == text[value - 1]).unwrap_or(0);
+                found.extend(value_of_tag(text, value, &named[..end]));
+            }
+        } else if text[sign] == b'=' {
+            let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || b"_-.[]".contains(byte);
+            let length = text[..sign].iter().rev().take(MAX_NAME).take_while(is_name).count();
+            let (before, name) = text[..sign].split_at(sign - length);
+            let end = word_end(text, sign + 1, b"&;#,)\\");
+            // Other signs part parameters too, but in a script these are variables.
+            let is_parameter = match before {
+                [] | [.., b'?' | b'&'] => true,
+                [.., b' ' | b'\t' | b'\n' | b',' | b';'] => !is_code || before.ends_with(b"&amp;"),
+                _ => false,
+            };
+            if is_parameter && is_secret(name) {
+                found.push(Found { range: sign + 1..end, is_in_url: true });
+                done = end;
+            } else if name.eq_ignore_ascii_case(b"name") {
+                found.extend(value_of_tag(text, sign + 1, &text[sign + 1..end]));
             }
         }
     }
+}
+
+/// Where a word ends that begins at `at` and stands without quotes: at white space, at what ends a tag or a string,
+/// or at one of `others`.
+fn word_end(text: &[u8], at: usize, others: &[u8]) -> usize {
+    let is_end = |byte: &u8| byte.is_ascii_whitespace() || b"\"'`<>".contains(byte) || others.contains(byte);
+    text[at..].iter().position(is_end).map_or(text.len(), |length| at + length)
 }
 
 /// Where the inside of a string begins that stands at `at`, perhaps after white space.
@@ -95,8 +138,11 @@ fn string_end(text: &[u8], mut at: usize) -> usize {
     text.len()
 }
 
-/// The value or content that a tag gives, which is open at `within`.
-fn value_of_tag(text: &[u8], within: usize) -> Option<Range<usize>> {
+/// The value or content that a tag gives, which is open at `within`, if its name is that of a secret.
+fn value_of_tag(text: &[u8], within: usize, name: &[u8]) -> Option<Found> {
+    if !is_secret(name) {
+        return None;
+    }
     let from = within.saturating_sub(MAX_TAG);
     let start = from + text[from..within].iter().rposition(|byte| matches!(byte, b'<' | b'>'))?;
     if text[start] != b'<' {
@@ -106,15 +152,20 @@ fn value_of_tag(text: &[u8], within: usize) -> Option<Range<usize>> {
     let end = memchr(b'>', &rest[within..]).map_or(rest.len(), |length| within + length);
     let tag = &text[start..end];
     memchr_iter(b'=', tag).find_map(|sign| {
-        let value = quoted_after(tag, sign + 1)?;
         let name = name_before(tag, sign);
-        let is_value = name.eq_ignore_ascii_case(b"value") || name.eq_ignore_ascii_case(b"content");
-        is_value.then(|| start + value..start + string_end(tag, value))
+        if !name.eq_ignore_ascii_case(b"value") && !name.eq_ignore_ascii_case(b"content") {
+            return None;
+        }
+        let range = match quoted_after(tag, sign + 1) {
+            Some(value) => value..string_end(tag, value),
+            None => sign + 1..word_end(tag, sign + 1, b""),
+        };
+        Some(Found::string(start + range.start..start + range.end))
     })
 }
 
 /// What is in elements that are called secrets, as far as the next tag.
-fn elements(text: &[u8]) -> Vec<Range<usize>> {
+fn elements(text: &[u8]) -> Vec<Found> {
     let (mut found, mut done) = (Vec::new(), 0);
     for open in memchr_iter(b'<', text) {
         if open < done {
@@ -143,7 +194,7 @@ fn elements(text: &[u8]) -> Vec<Range<usize>> {
         done = end;
         let content = &text[start..end];
         let start = end - content.trim_ascii_start().len();
-        found.push(start..start + content.trim_ascii().len());
+        found.push(Found::string(start..start + content.trim_ascii().len()));
     }
     found
 }
@@ -169,6 +220,10 @@ mod tests {
             r#"<meta name="csrf-token" content="«x»"><input name="q" value="z"><label for="password">"#,
             r#"<input type="password" name="q" value="z"> token = a.token; password: x"#,
             r#"token: "", password: """#,
+            r#"<input type=hidden name=csrf_token value=«x»><a href="/a?token=«x»&amp;sid=«y»&b=c#d">"#,
+            "see http://h/?a=1&user[password]=«x», token=«b»",
+            "if(a){b;token=c;user=d}",
+            "token=«x»; path=/; sid=«y»\nAPI_KEY=«z»",
         ] {
             let mut expected = String::new();
             for (place, piece) in case.split(['«', '»']).enumerate() {
@@ -188,7 +243,7 @@ mod tests {
         #[test]
         fn edits_are_in_order_and_stay_replaced(
             words in prop::collection::vec(prop::sample::select(vec![
-                "password", "token", "name", "value", "<", ">", "/", "=", ":", "\"", "'", "\\", " ", "\n", "x", "<![CDATA[", "]]>",
+                "password", "token", "name", "value", "<", ">", "/", "=", ":", "\"", "'", "\\", " ", "\n", "x", "<![CDATA[", "]]>", "?", "&", ";",
             ]), 0..40),
         ) {
             let (key, text) = (Key::new(b"k"), words.concat());

@@ -74,3 +74,33 @@ fn headers_that_frame_a_message_stay() {
         }
     }
 }
+
+#[test]
+fn a_secret_within_another_value_is_found_by_its_name() {
+    let rule = preset("secrets");
+    let new = |value: &str| key().opaque(value.as_bytes()).unwrap();
+    let body = |content_type: &str, body: &str| {
+        let new = rule.body(&key(), Some(content_type.as_bytes()), body.as_bytes());
+        String::from_utf8(new.expect("something is found")).unwrap()
+    };
+    for (content_type, before) in [
+        ("application/json", r#"{"data":"{\"password\":\"SECRET\"}","next":"/a?token=SECRET"}"#),
+        (
+            "application/x-www-form-urlencoded",
+            "payload=%7B%22token%22%3A%22SECRET%22%7D&next=%2Fa%3Fsid%3DSECRET",
+        ),
+        ("text/event-stream", "data: {\"token\":\"SECRET\"}\n\n"),
+        (
+            "multipart/form-data; boundary=b",
+            "--b\r\nContent-Disposition: form-data; name=token\r\n\r\nSECRET\r\n--b--",
+        ),
+    ] {
+        assert_eq!(body(content_type, before), before.replace("SECRET", &new("SECRET")), "{content_type}");
+    }
+    let target = "/login?next=%2Fa%3Ftoken%3DSECRET&x=1;token=SECRET#access_token=SECRET";
+    let redacted = rule.target(&key(), target.as_bytes()).expect("something is found");
+    assert_eq!(String::from_utf8(redacted).unwrap(), target.replace("SECRET", &new("SECRET")));
+    let link = "</a?api_key=SECRET>; rel=next";
+    let redacted = rule.header_value(&key(), b"Link", link.as_bytes()).expect("something is found");
+    assert_eq!(String::from_utf8(redacted).unwrap(), link.replace("SECRET", &new("SECRET")));
+}
