@@ -78,7 +78,6 @@ fn assignments(text: &[u8], found: &mut Vec<Found>) {
             let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || b"_-.[]".contains(byte);
             let length = text[..sign].iter().rev().take(MAX_NAME).take_while(is_name).count();
             let (before, name) = text[..sign].split_at(sign - length);
-            let end = word_end(text, sign + 1, b"&;#,)\\");
             // Other signs part parameters too, but in a script these are variables.
             let is_parameter = match before {
                 [] | [.., b'?' | b'&'] => true,
@@ -86,10 +85,13 @@ fn assignments(text: &[u8], found: &mut Vec<Found>) {
                 _ => false,
             };
             if is_parameter && is_secret(name) {
+                let end = word_end(text, sign + 1, b"&;#,)\\");
                 found.push(Found { range: sign + 1..end, is_in_url: true });
                 done = end;
             } else if name.eq_ignore_ascii_case(b"name") {
-                found.extend(value_of_tag(text, sign + 1, &text[sign + 1..end]));
+                let named = &text[..text.len().min(sign + 1 + MAX_NAME)];
+                let end = word_end(named, sign + 1, b"");
+                found.extend(value_of_tag(text, sign + 1, &named[sign + 1..end]));
             }
         }
     }
