@@ -44,6 +44,9 @@ pub enum Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Fault::Host(host) if host == "localhost" => {
+                f.write_str("names are not looked up; localhost is 127.0.0.1:PORT or [::1]:PORT")
+            }
             Fault::Host(host) => write!(
                 f,
                 "'{host}' is no IP address, network or interface (IPv6 goes in brackets: [::1]:80, [fd00::/8]:80)"

@@ -18,7 +18,7 @@ const ENOUGH: u32 = 20;
 
 /// Notices requests that come round again and again.
 ///
-/// A request is an *echo* if a client on this machine sends it to a server elsewhere, and within the time looked at that
+/// A request is an *echo* if a client on this machine sends it to a server, here or elsewhere, and within the time looked at that
 /// server got the same one from this machine more often than all others together, who sent it at least once. So the
 /// first copy of a request is no echo, as a proxy, a NAT or a replay that ends here sends it once for each that came,
 /// and neither is what this machine asks again and again by itself, which nobody else asked. What is replayed, recorded and
@@ -88,7 +88,7 @@ impl Echoes {
             self.forget_first();
         }
         let what = self.digest(payload, ignored);
-        let sent_to = (self.own.include(client.ip()) && !self.own.include(server.ip())).then_some(server);
+        let sent_to = self.own.include(client.ip()).then_some(server);
         self.recent.push_back((time, what, sent_to));
         let all = self.all.entry(what).or_default();
         *all += 1;
@@ -187,6 +187,14 @@ mod tests {
     }
 
     #[test]
+    fn a_replay_to_the_server_that_is_recorded_is_one_too() {
+        let first = (0, STRANGER, OUR_SERVER, 1);
+        let rounds = std::iter::once(first).chain((1..=21).map(|time| (time, US, OUR_SERVER, 1)));
+        let server = OUR_SERVER.parse().unwrap();
+        assert_eq!(notices(rounds), Some(Echo { client: US.parse().unwrap(), server }));
+    }
+
+    #[test]
     fn requests_that_go_round_while_others_come_are_a_replay() {
         // Each that came goes out, and comes in anew, with what went out in the round before.
         let mut requests = Vec::new();
@@ -206,6 +214,9 @@ mod tests {
         // A proxy, or a NAT: what comes in goes out once.
         let forwarded = |time| [(time, STRANGER, OUR_SERVER, 1), (time, US, THEM, 1)];
         assert_eq!(notices(many.clone().flat_map(forwarded)), None);
+        // A proxy here, whose application is here and is recorded at too.
+        let behind = |time| [(time, STRANGER, OUR_SERVER, 1), (time, US, "10.0.0.5:8080", 1)];
+        assert_eq!(notices(many.clone().flat_map(behind)), None);
         // Machines that check each other, this one more often.
         let checks = |time| [(time * 50, US, THEM, 1), (time * 50, US, "10.0.0.8:80", 1)];
         let checked = |time| (time % 12 == 0).then_some((time * 50, STRANGER, OUR_SERVER, 1));

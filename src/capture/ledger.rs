@@ -411,7 +411,11 @@ fn section(f: &mut fmt::Formatter<'_>, name: &str, sum: u64, rows: &[(&str, u64)
     if sum == 0 && parts.clone().next().is_none() {
         return Ok(());
     }
-    writeln!(f, "{name:<30} {sum:>14}")?;
+    if sum > 0 {
+        writeln!(f, "{name:<30} {sum:>14}")?;
+    } else {
+        writeln!(f, "{name}")?;
+    }
     for (name, number) in parts {
         writeln!(f, "  {name:<28} {number:>14}")?;
     }

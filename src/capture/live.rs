@@ -148,11 +148,9 @@ impl Setup {
             kept: Packets::default(),
             setup: self,
         };
-        if live.is_wide() {
-            let slow = live.setup.watch.wire.buffer_timeout.as_nanos().saturating_mul(64);
-            let window = i64::try_from(slow).unwrap_or(i64::MAX).max(LEAST_REMEMBERED);
-            live.recorder.notice_echoes(window);
-        }
+        let slow = live.setup.watch.wire.buffer_timeout.as_nanos().saturating_mul(64);
+        let window = i64::try_from(slow).unwrap_or(i64::MAX).max(LEAST_REMEMBERED);
+        live.recorder.notice_echoes(window);
         live.serve()?;
         Ok(live)
     }
@@ -178,7 +176,9 @@ impl Live {
         }
         let echo = self.recorder.echo()?;
         let own = echo.client.ip();
+        let is_here = self.setup.own().include(echo.server.ip());
         let instead = match (self.setup.watch.wire.is_promiscuous, self.setup.watch.has_any_host) {
+            _ if is_here => "replay to another server, or ",
             (true, _) => "leave out --promisc or ",
             (false, true) => "leave out --any-host or ",
             (false, false) => "",
@@ -188,11 +188,6 @@ impl Live {
              {instead}use --not-client {own}",
             echo.server
         ))
-    }
-
-    /// Whether servers of other machines are recorded at, to which a replay may go.
-    fn is_wide(&self) -> bool {
-        self.setup.means_any_host() || self.setup.options.addresses.iter().any(Address::has_host)
     }
 
     fn serve(&mut self) -> Result<()> {

@@ -52,9 +52,10 @@ impl Collector for Snapshot {
             segments.missing,
         )?;
 
+        counter(&mut encoder, "connections_seen", "Connections met", connections.seen)?;
         let mut family = encoder.encode_descriptor(
-            "connections",
-            "Connections, by what they spoke",
+            "connections_ended",
+            "Connections that are over, by what they spoke",
             None,
             MetricType::Counter,
         )?;
@@ -148,7 +149,7 @@ mod tests {
         for line in [
             "gor_record_packets_read_total 100",
             "gor_record_packets_dropped_total 3",
-            "gor_record_connections_total{protocol=\"TLS\"} 4",
+            "gor_record_connections_ended_total{protocol=\"TLS\"} 4",
             "gor_record_messages_total{kind=\"request\"} 10",
             "gor_record_messages_lost_total{kind=\"response\",reason=\"packets missing\"} 2",
             "gor_record_messages_lost_total{kind=\"request\",reason=\"output too slow\"} 5",

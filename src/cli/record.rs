@@ -237,7 +237,7 @@ pub struct Args {
     pub stats: bool,
 
     /// Serve counters at the path /metrics of ADDRESS, over HTTP and in the text format of Prometheus.
-    #[arg(long, value_name = "ADDRESS", conflicts_with = "read", help_heading = "Messages")]
+    #[arg(long, value_name = "ADDRESS", value_parser = listen_address, conflicts_with = "read", help_heading = "Messages")]
     pub metrics: Option<SocketAddr>,
 
     /// Write the same as JSON to this file.
@@ -477,6 +477,16 @@ fn address(text: &str) -> Result<Address, String> {
             _ => format!("give captures with -r, as in -r {name}"),
         }
     })
+}
+
+/// Where to listen: `9187` and `:9187` are ports of all addresses.
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let port = text.strip_prefix(':').unwrap_or(text).parse::<u16>();
+    match (text.parse(), port) {
+        (Ok(address), _) => Ok(address),
+        (_, Ok(port)) => Ok(SocketAddr::from(([0, 0, 0, 0], port))),
+        _ => Err("an address to listen at looks like 127.0.0.1:9187, [::1]:9187 or :9187".into()),
+    }
 }
 
 /// As many sockets as the kernel lets share packets.

@@ -132,6 +132,9 @@ fn split_port(place: &str) -> Result<(&str, u16), &'static str> {
     if host.is_empty() {
         return Err("the host is missing");
     }
+    if port.is_none() && host.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err("a port alone is no target, as in localhost:8080");
+    }
     let port = match port {
         None => 80,
         Some(digits) => {

@@ -66,7 +66,7 @@ struct Waiting<T> {
 ///
 /// An exchange is given out with its response; in a recording that holds replayed responses, with that. One that stays
 /// without is given out once it has waited for a minute of the recording, when more wait than there is room for, when
-/// its id comes again, or at the end.
+/// its id comes again, or at the end. In a recording with replayed responses time does not count.
 pub struct Joiner<T> {
     hasher: RandomState,
     waiting: HashMap<u64, Waiting<T>, RandomState>,
@@ -102,7 +102,10 @@ impl<T: Kept> Joiner<T> {
         let (kind, time) = (record.header.kind, record.header.timestamp);
         let id = self.hasher.hash_one(record.header.id);
         self.has_replayed |= kind == Kind::Replayed;
-        self.give_up_before(time.saturating_sub(PATIENCE), &mut give);
+        if !self.has_replayed {
+            // A replay has times of its own, and comes when it comes.
+            self.give_up_before(time.saturating_sub(PATIENCE), &mut give);
+        }
         if let Some(waiting) = self.waiting.get_mut(&id) {
             let message = T::keep(record);
             let cost = message.cost();

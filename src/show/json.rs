@@ -79,7 +79,7 @@ pub fn write_json(exchange: &Exchange<Message>, out: &mut String) {
     let answer = short.response.as_ref().or(short.replayed.as_ref());
     let object = Object {
         id: text(&first.id),
-        client: client(&first.id).map(|client| client.to_string()),
+        client: client(&first.id),
         time: time(first.time),
         method,
         host,

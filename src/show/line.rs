@@ -1,7 +1,7 @@
 //! An exchange in one line.
 
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::Ipv4Addr;
 
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
@@ -45,7 +45,7 @@ impl Line {
         let Exchange { request, response, replayed } = exchange;
         let Some(first) = request.as_ref().or(response.as_ref()).or(replayed.as_ref()) else { return };
         self.time(first.time, out);
-        let client = client(&first.id).map_or("-".to_owned(), |client| client.to_string());
+        let client = client(&first.id).unwrap_or("-".to_owned());
         let _ = write!(out, "  {client:<21}  ");
         self.target(request.as_ref(), out);
         out.push(' ');
@@ -144,12 +144,17 @@ impl Line {
     }
 }
 
-/// The client that an id tells: port, server's port, the last four bytes of its address, the exchange.
-pub(super) fn client(id: &[u8]) -> Option<SocketAddrV4> {
+/// The client that an id tells: port, server's port, the last four bytes of its address, the exchange. What cannot be the
+/// address of an IPv4 client is told as the end of an IPv6 address.
+pub(super) fn client(id: &[u8]) -> Option<String> {
     let digits = str::from_utf8(id).ok().filter(|id| id.len() == ID_DIGITS)?;
     let port = u16::from_str_radix(digits.get(..4)?, 16).ok()?;
     let address = u32::from_str_radix(digits.get(8..16)?, 16).ok()?;
-    Some(SocketAddrV4::new(Ipv4Addr::from_bits(address), port))
+    let ip = Ipv4Addr::from_bits(address);
+    Some(match ip.octets()[0] {
+        0 | 224.. => format!("[..{:x}:{:x}]:{port}", address >> 16, address & 0xffff),
+        _ => format!("{ip}:{port}"),
+    })
 }
 
 /// From the beginning of the request to the end of the answer: that of a replay, where there is one.

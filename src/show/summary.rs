@@ -200,7 +200,8 @@ impl Summary {
         };
         self.all.add(exchange);
         if let Some(client) = super::line::client(&request.id)
-            && let Some(count) = self.clients.get(client.ip().to_string().as_bytes())
+            && let Some((address, _)) = client.rsplit_once(':')
+            && let Some(count) = self.clients.get(address.as_bytes())
         {
             *count += 1;
         }

@@ -77,7 +77,7 @@ pub fn run(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Ended> {
     let (mut exit, unwritten) = (ran?, unwritten?);
     let ledger = Ledger { unwritten, ..network.ledger()? };
     if ledger.packets.read == 0 && !args.verbosity.quiet {
-        note("no packets were seen");
+        note("no packet was seen that could be of a server recorded at; the first line says which those are");
     }
     if ledger.packets.dropped > 0 || ledger.unwritten != Unwritten::default() {
         exit = Exit::Lost;
