@@ -138,7 +138,8 @@ impl Dialogue {
             return false;
         }
         if self.client != Some(side) {
-            return has_moved || self.pairing.expects_response(chunk.seq);
+            return self.pairing.expects_response(chunk.seq)
+                || (has_moved && !self.pairing.is_inside_answer(chunk.seq));
         }
         let after_response = self.final_end.is_some() && self.final_end == chunk.ack;
         if let Some(broken) = self.broken_at {
@@ -152,10 +153,7 @@ impl Dialogue {
     }
 
     pub(super) fn http(&mut self, key: &Key, side: Side, chunk: &Chunk<'_>, out: &mut Out<'_>) {
-        if self.is_bare_head(side)
-            && self.may_begin(side, chunk)
-            && starts_response(chunk.bytes) != Some(false)
-        {
+        if self.is_bare_head(side) && self.may_be_next_response(side, chunk) {
             self.end_bare_head(key, side, Some(chunk.seq), &mut &[][..], out);
         }
         let mut rest = chunk.bytes;
@@ -182,6 +180,15 @@ impl Dialogue {
                 self.begin(key, side, from, &Chunk { seq: chunk.seq + ahead, ..*chunk }, out);
             }
             self.message(key, side, chunk.time, &mut rest, out);
+        }
+    }
+
+    /// Whether a segment behind a bare head may be the next response, and not the head's body. One that begins with a
+    /// whole status line is: that the head answered a HEAD which is not in the capture is more likely than such a body.
+    fn may_be_next_response(&self, side: Side, chunk: &Chunk<'_>) -> bool {
+        match starts_response(chunk.bytes) {
+            Some(starts) => starts && (chunk.is_segment_start || self.may_begin(side, chunk)),
+            None => self.may_begin(side, chunk),
         }
     }
 

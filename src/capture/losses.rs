@@ -126,6 +126,10 @@ impl Ledger {
             };
             parts.push(format!("{what} of TCP streams missing from the capture{late}"));
         }
+        if segments.differing > 0 {
+            let what = count(segments.differing, "byte", "bytes");
+            parts.push(format!("{what} sent twice and not the same; the first copy was kept"));
+        }
         if segments.misplaced > 0 {
             let what = count(segments.misplaced, "payload byte", "payload bytes");
             parts.push(format!("{what} ignored, being outside the TCP streams"));

@@ -185,6 +185,12 @@ impl Pairing {
         self.pending.len() > 1 || self.pending.iter().any(|request| request.ack == Some(start))
     }
 
+    /// Whether `start` is behind where the only answer begins that the server owes: then it is within that answer.
+    pub(super) fn is_inside_answer(&self, start: Seq) -> bool {
+        self.pending.len() == 1
+            && self.pending.iter().any(|request| request.ack.is_some_and(|ack| start.is_after(ack)))
+    }
+
     /// Whether one of the requests that a response may answer is a HEAD.
     pub(super) fn may_answer_head(&self) -> bool {
         self.pending.iter().any(|request| request.context.head)

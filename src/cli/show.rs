@@ -129,8 +129,8 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let source = endpoint::open(&args.inputs, &reading)?;
     let mut showing = Showing::new(args);
     let (intake, result) = pipeline::run(source, &mut showing, &mut Nowhere, NonZeroUsize::MIN, &is_stopping);
-    tell(&intake, args.verbosity);
     result?;
+    tell(&intake, args.verbosity);
     Ok(Exit::Done)
 }
 
@@ -300,8 +300,8 @@ fn line(args: &Args) -> Line {
 fn print(text: &mut String) -> crate::Result<()> {
     if !text.is_empty() {
         let mut stdout = std::io::stdout().lock();
-        stdout.write_all(text.as_bytes())?;
-        stdout.flush()?;
+        let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+        written.map_err(|error| crate::Error::from(error).at("standard output"))?;
         text.clear();
     }
     Ok(())

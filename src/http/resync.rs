@@ -75,7 +75,9 @@ fn is_request_line(line: &[u8]) -> bool {
     let method = &before[..space];
     // `bodyPOST` is the end of a body and a method.
     let is_glued = KNOWN_METHODS.iter().any(|known| method.ends_with(known) && method.len() > known.len());
-    token::is_token(method) && !is_glued
+    // `OST` is what is left of a method whose first byte is missing.
+    let is_torn = KNOWN_METHODS.iter().any(|known| known.ends_with(method) && method.len() < known.len());
+    token::is_token(method) && !is_glued && !is_torn
 }
 
 #[cfg(test)]
@@ -91,6 +93,8 @@ mod tests {
             ("PURGE /x HTTP/1.0\n\n", Some(true)),
             ("tail\r\nGET / HTTP/1.1\nHost: a", Some(false)),
             ("helloPOST /x HTTP/1.1\r\nHost: a\r\n", Some(false)),
+            ("OST /x HTTP/1.1\r\nHost: a\r\n", Some(false)),
+            ("T /x HTTP/1.1\r\nHost: a\r\n", Some(false)),
             ("we say GET / HTTP/1.1\r\nHost: a\r\n", Some(false)),
             ("> GET / HTTP/1.1\r\n> Host: a\r\n", Some(false)),
             ("\"GET / HTTP/1.1\" 200\r\nHost: a\r\n", Some(false)),

@@ -2,37 +2,73 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The longest request that is read, in bytes.
 const MAX_REQUEST: u64 = 8 << 10;
 
-/// How long a client may take for its request and for reading the answer.
+/// Clients that are served at once; others are sent away.
+const MAX_CLIENTS: usize = 32;
+
+/// How long a client may take for its request, and for reading the answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The media type of the `OpenMetrics` text format.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Serves `/metrics` from now on, on a thread of its own, one client after the other. `page` makes the text, in the
+/// Serves `/metrics` from now on, on threads of its own. `page` makes the text, in the
 /// `OpenMetrics` format.
-pub fn serve_metrics(listener: TcpListener, page: impl Fn() -> String + Send + 'static) -> io::Result<()> {
+pub fn serve_metrics(
+    listener: TcpListener,
+    page: impl Fn() -> String + Send + Sync + 'static,
+) -> io::Result<()> {
+    let (page, clients) = (Arc::new(page), Arc::new(()));
     thread::Builder::new().name("metrics".to_owned()).spawn(move || {
         for stream in listener.incoming() {
             // A client that goes away early is its own loss; one that cannot be accepted comes again.
-            let answered = stream.and_then(|stream| answer(&stream, &page));
-            if answered.is_err_and(|error| error.raw_os_error() == Some(libc::EMFILE)) {
-                thread::sleep(PATIENCE);
+            let Ok(stream) = stream else {
+                thread::sleep(PATIENCE / 20);
+                continue;
+            };
+            if Arc::strong_count(&clients) > MAX_CLIENTS {
+                continue;
             }
+            let (page, client) = (Arc::clone(&page), Arc::clone(&clients));
+            let serve = move || {
+                // Nobody else is told that a client has gone.
+                let _ = answer(&stream, &*page);
+                drop(client);
+            };
+            // Where there is no thread for it, it comes again.
+            let _ = thread::Builder::new().name("scrape".to_owned()).spawn(serve);
         }
     })?;
     Ok(())
 }
 
+/// A client, which has so much time in all.
+struct Client<'a> {
+    stream: &'a TcpStream,
+    until: Instant,
+}
+
+impl Read for Client<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        self.stream.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.stream.read(bytes)
+    }
+}
+
 fn answer(stream: &TcpStream, page: &impl Fn() -> String) -> io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let mut request = BufReader::new(stream.take(MAX_REQUEST));
+    let client = Client { stream, until: Instant::now() + PATIENCE };
+    let mut request = BufReader::new(client.take(MAX_REQUEST));
     let (mut line, mut field) = (String::new(), String::new());
     request.read_line(&mut line)?;
     while request.read_line(&mut field)? > 0 && !field.trim_end().is_empty() {
@@ -95,11 +131,13 @@ mod tests {
         }
     }
 
-    /// It is one client after the other, so the next one is served once this one is given up.
     #[test]
-    fn a_client_that_says_nothing_does_not_stop_the_others_for_ever() {
+    fn clients_that_say_nothing_or_little_do_not_stop_the_others() {
         let address = serve();
-        let _silent = TcpStream::connect(address).expect("it listens");
+        let mut slow: Vec<_> = (0..10).map(|_| TcpStream::connect(address).expect("it listens")).collect();
+        for stream in slow.iter_mut().step_by(2) {
+            stream.write_all(b"GET").expect("it reads");
+        }
         assert!(ask(address, "GET /metrics HTTP/1.1\r\n\r\n").ends_with("gor 1\n"));
     }
 }

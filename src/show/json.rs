@@ -1,5 +1,7 @@
 //! An exchange as one line of JSON.
 
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
@@ -7,6 +9,7 @@ use serde::Serialize;
 
 use super::content::content;
 use super::line::{client, latency};
+use super::text::is_printable;
 use super::{Exchange, Facts, Message, Start};
 use crate::http::Head;
 use crate::record::Mark;
@@ -92,8 +95,22 @@ pub fn write_json(exchange: &Exchange<Message>, out: &mut String) {
     };
     // Strings and numbers can always be written.
     if let Ok(json) = serde_json::to_string(&object) {
-        out.push_str(&json);
+        escape(&json, out);
         out.push('\n');
+    }
+}
+
+/// Escapes what JSON lets stand but a terminal would obey.
+fn escape(json: &str, out: &mut String) {
+    for sign in json.chars() {
+        if is_printable(sign) {
+            out.push(sign);
+        } else {
+            for unit in sign.encode_utf16(&mut [0; 2]) {
+                // Writing to a string does not fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        }
     }
 }
 
@@ -142,6 +159,15 @@ mod tests {
     use super::*;
     use crate::record::{Block, Header, Kind};
     use crate::show::Kept;
+
+    #[test]
+    fn what_controls_a_terminal_is_escaped_and_means_the_same() {
+        let text = "a\u{9b}31m\u{202e}\u{7f}\u{e0001}🧀";
+        let mut out = String::new();
+        escape(&serde_json::to_string(text).expect("a string"), &mut out);
+        assert!(out.chars().all(is_printable), "{out:?}");
+        assert_eq!(serde_json::from_str::<String>(&out).expect("JSON"), text);
+    }
 
     #[test]
     fn an_exchange_is_one_object_on_one_line() {

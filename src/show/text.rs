@@ -38,9 +38,9 @@ fn escaped(bytes: &[u8], stays: impl Fn(char) -> bool) -> Cow<'_, str> {
 }
 
 /// Neither a control character, nor one that changes the direction of text or is a line end to some terminals.
-fn is_printable(sign: char) -> bool {
+pub(super) fn is_printable(sign: char) -> bool {
     !sign.is_control()
-        && !matches!(sign, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        && !matches!(sign, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// A number of bytes in at most five characters: `0`, `999`, `1.2k`, `35k`, `1.0M`; k is 1024.
