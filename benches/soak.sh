@@ -62,8 +62,8 @@ done)
 ip netns exec "$there" "$tools/gor-replay" -q --connections 64 -i "$work/load.gor" 10.79.0.1:8080 2>"$work/replay" &
 replay=$!
 while kill -0 "$replay" 2>/dev/null; do
-  awk -v at="$SECONDS" '/VmRSS/ { rss = $2 } /RssShmem/ { ring = $2 } END {
-    printf "after %d s: %d MB resident, %d MB of them the ring\n", at, rss / 1024, ring / 1024 }' "/proc/$pid/status"
+  awk -v at="$SECONDS" '/VmRSS/ { rss = $2 } /RssFile/ { ring = $2 } END {
+    printf "after %d s: %d MB resident, %d MB of them mapped, the ring and the program\n", at, rss / 1024, ring / 1024 }' "/proc/$pid/status"
   sleep 10
 done
 wait "$replay" || true

@@ -356,6 +356,16 @@ impl Pairing {
 
     /// Whether a request shows by what it acknowledges that its client does not wait for the responses to a batch.
     fn overlaps(&self, request: &Request) -> bool {
+        // The latest response began before all of an earlier request was received, which so is still open.
+        let is_open = |received: Seq| {
+            self.pending.iter().any(|other| other.ack != request.ack && other.head_end.is_after(received))
+        };
+        if let Some((Some(received), end)) = self.latest
+            && request.ack == Some(end)
+            && is_open(received)
+        {
+            return true;
+        }
         let Some(answered) = self.answered.filter(|answered| request.ack == Some(answered.end)) else {
             return false;
         };

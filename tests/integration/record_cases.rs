@@ -279,6 +279,12 @@ fn a_connection_joined_in_its_middle_finds_the_next_message() {
         ),
         Case::new("at a request", Talk::joined().client(get("/a")).server(OK), PAIR),
         Case::new(
+            "behind the first byte of a request",
+            Talk::joined().client("OST /a HTTP/1.1\r\nA: b\r\n\r\n").server(OK),
+            &["2 a 200"],
+        )
+        .counts(&[("/without_request", 1)]),
+        Case::new(
             "at a response",
             Talk::joined().server(OK).client(get("/a")).server(OK),
             &["2 a 200", "1 b GET /a", "2 b 200"],
