@@ -116,6 +116,12 @@ impl Connection {
         }
     }
 
+    /// The addresses of both ends, while it is connected.
+    pub(super) fn ends(&self) -> Option<(SocketAddr, SocketAddr)> {
+        let stream = self.stream.as_ref()?;
+        Some((stream.local_addr().ok()?, stream.peer_addr().ok()?))
+    }
+
     /// Closes the socket.
     pub(super) fn close(&mut self) {
         self.stream = None;

@@ -13,6 +13,7 @@ use super::clock;
 use super::crew::Crew;
 use super::ending::{Ending, Stop};
 use super::output::{WhenSlow, Writer};
+use super::own::Own;
 use super::reading::{self, Open, Supply};
 use super::request::Editor;
 use super::scheduler::{Scheduled, Scheduler};
@@ -163,6 +164,7 @@ pub fn run(
     let (connections, descriptors) = share(wanted, targets.len(), workers);
     let mut inboxes = Vec::new();
     let mut crews = Vec::new();
+    let own = Own::default();
     for (target, addresses) in targets.iter().zip(addresses) {
         let mut crew = Crew::default();
         let of_worker = |number: usize| Orders {
@@ -175,6 +177,7 @@ pub fn run(
             output: outlet.clone(),
             wall_offset: clock::wall() - clock::now() as i64,
             ending: ending.clone(),
+            own: own.clone(),
             pulse: Arc::default(),
         };
         inboxes.push((0..workers).map(|number| crew.hire(of_worker(number))).collect::<Result<Vec<_>>>()?);
@@ -183,7 +186,8 @@ pub fn run(
     let echoes_dropped = Arc::new(AtomicU64::new(0));
     let echo = outlet.filter(|_| settings.echo);
     let readings = reading::read_ahead(open, settings.rounds, echo, Arc::clone(&echoes_dropped));
-    let scheduler = Scheduler::new(settings.pace, settings.read_depth, settings.supply.clone(), inboxes);
+    let scheduler =
+        Scheduler::new(settings.pace, settings.read_depth, settings.supply.clone(), inboxes).knowing(own);
     let ends = ending.clone();
     let planning = thread::spawn(move || scheduler.run(&readings, &ends));
 
@@ -209,6 +213,7 @@ fn outcome(
     let reason = ending.reason();
     for tally in &mut tallies {
         tally.not_sent.add_many(reason.unwrap_or(Reason::Interrupted), scheduled.unscheduled);
+        tally.not_sent.add_many(Reason::OwnRequest, scheduled.own);
     }
     Outcome {
         targets: targets.into_iter().zip(tallies).collect(),

@@ -20,6 +20,7 @@ mod engine;
 mod exchange;
 mod opening;
 mod output;
+mod own;
 mod queue;
 mod reading;
 mod request;

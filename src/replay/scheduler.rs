@@ -8,6 +8,7 @@ use mio::Waker;
 
 use super::clock;
 use super::ending::Ending;
+use super::own::Own;
 use super::reading::{Reading, Supply};
 use super::schedule::{Batch, Request, Window};
 use super::start::Start;
@@ -58,6 +59,8 @@ pub(super) struct Scheduled {
     pub(super) requests: u64,
     /// Requests that were not handed over because the replay was ended, for each target.
     pub(super) unscheduled: u64,
+    /// Requests that this replay has sent itself, for each target.
+    pub(super) own: u64,
     /// Responses, which are not sent.
     pub(super) responses: u64,
     /// Times that the input was read.
@@ -89,6 +92,7 @@ pub(super) struct Scheduler {
     /// Which inbox the next request is for.
     turn: usize,
     scheduled: Scheduled,
+    own: Own,
 }
 
 impl Scheduler {
@@ -107,7 +111,13 @@ impl Scheduler {
             early: Vec::new(),
             turn: 0,
             scheduled: Scheduled { rounds: 1, ..Scheduled::default() },
+            own: Own::default(),
         }
+    }
+
+    /// Leaves out the requests that the replay has sent itself.
+    pub(super) fn knowing(self, own: Own) -> Self {
+        Scheduler { own, ..self }
     }
 
     /// Schedules until the input has ended or the replay ends early. The workers
@@ -180,6 +190,11 @@ impl Scheduler {
         for (record, view) in block.iter().enumerate() {
             if view.header.kind == Kind::Request {
                 self.scheduled.requests += 1;
+                // What is in files was there before.
+                if !self.supply.is_there && self.own.has_sent(&view.header) {
+                    self.scheduled.own += 1;
+                    continue;
+                }
                 self.newest = self.newest.max(Some(view.header.timestamp));
                 self.window.push(block, record, view.header.timestamp);
                 if let Some(request) = self.window.pop_excess() {

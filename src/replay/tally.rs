@@ -14,6 +14,8 @@ pub enum Reason {
     Marked,
     /// The record is not one whole HTTP/1 request.
     Broken,
+    /// This replay has sent it, and it was recorded anew.
+    OwnRequest,
     /// The user ended the replay.
     Interrupted,
     /// The output failed, and the replay ended with it.
@@ -57,13 +59,14 @@ pub enum Reason {
 }
 
 /// How many reasons there are.
-const REASONS: usize = 22;
+const REASONS: usize = 23;
 
 impl Reason {
     /// All of them, in the order in which a summary has them.
     pub const ALL: [Reason; REASONS] = [
         Reason::Marked,
         Reason::Broken,
+        Reason::OwnRequest,
         Reason::Interrupted,
         Reason::OutputFailed,
         Reason::QueueFull,
@@ -97,6 +100,7 @@ impl fmt::Display for Reason {
         f.pad(match self {
             Reason::Marked => "recorded incompletely",
             Reason::Broken => "not one whole HTTP/1 request",
+            Reason::OwnRequest => "sent by this replay itself, and recorded again (gor-record --not-client)",
             Reason::Interrupted => "interrupted",
             Reason::OutputFailed => "the output failed",
             Reason::QueueFull => "queue full",

@@ -25,6 +25,7 @@ use super::ending::Ending;
 use super::exchange::describe;
 use super::opening::Opening;
 use super::output::Outlet;
+use super::own::Own;
 use super::queue::Queue;
 use super::request::Editor;
 use super::schedule::{Batch, Entry};
@@ -73,6 +74,8 @@ pub(super) struct Orders {
     /// What to add to monotonic nanoseconds for nanoseconds since the epoch.
     pub(super) wall_offset: i64,
     pub(super) ending: Ending,
+    /// Where connections that were made are remembered.
+    pub(super) own: Own,
     pub(super) pulse: Arc<Pulse>,
 }
 

@@ -127,6 +127,37 @@ fn what_is_replayed_is_not_recorded_again() {
     assert!(replayed.try_recv().is_err(), "one was replayed twice");
 }
 
+/// Where it goes to the very server that is recorded, it is recorded, but not sent again and again.
+#[test]
+fn what_is_replayed_to_the_recorded_server_does_not_go_round() {
+    let Some(network) = Network::new() else { return };
+    let served = Network::serve(&network.here);
+    let mut recorder = Recorder::start_piped(&network.here, &[":8080"]);
+    let program = command("gor-replay", &[]);
+    let mut replay = Command::new("ip");
+    replay.args(["netns", "exec", &network.here]).arg(program.get_program());
+    replay.arg(format!("http://127.0.0.1:{PORT}"));
+    replay.stdin(recorder.child.0.stdout.take().expect("it is piped"));
+    let mut replay =
+        Process(replay.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("ip was there before"));
+    let mut errors = replay.0.stderr.take().expect("it is piped");
+    let paths = ["/a/1", "/b/2", "/c/3"].map(str::to_owned);
+    Network::get(&network.there, HERE[0], &paths);
+    let mut arrived: Vec<_> = served.iter().take(2 * paths.len()).collect();
+    arrived.sort();
+    assert_eq!(arrived, ["/a/1", "/a/1", "/b/2", "/b/2", "/c/3", "/c/3"]);
+    // What was replayed is recorded within the time of the buffer, and with it the end comes.
+    thread::sleep(std::time::Duration::from_millis(500));
+    let recording = recorder.end();
+    let mut said = String::new();
+    errors.read_to_string(&mut said).expect("messages are text");
+    replay.0.wait().expect("it can be waited for");
+    assert_eq!(number(&recording.stats, "/requests/recorded"), 6, "{:#}", recording.stats);
+    assert!(served.try_recv().is_err(), "one went round again");
+    let words: Vec<_> = said.split_whitespace().collect();
+    assert!(words.join(" ").contains(" 3 sent by this replay itself"), "{said}");
+}
+
 /// While it is stopped, more comes than its buffer holds.
 #[test]
 fn what_the_kernel_drops_is_counted_and_ends_it_with_status_1() {

@@ -36,6 +36,9 @@ impl Worker {
                 Ok(false) => return,
                 Ok(true) => {
                     self.tally.connections += 1;
+                    if let Some((local, peer)) = self.connections[slot].ends() {
+                        self.orders.own.add(local, peer, clock::wall());
+                    }
                     self.connections[slot].phase = Phase::Busy;
                 }
                 Err(error) => {

@@ -31,6 +31,7 @@ fn worker() -> (Worker, TcpListener) {
         output: None,
         wall_offset: 0,
         ending: Ending::default(),
+        own: crate::replay::own::Own::default(),
         pulse: Arc::default(),
     };
     let (_, intake) = sync_channel(1);

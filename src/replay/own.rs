@@ -1,0 +1,99 @@
+//! Which requests of a live recording were sent by this very replay, and have come round to it again:
+//! `gor-record :80 | gor-replay localhost:80` would go on with them for ever.
+//!
+//! A record's id tells the client's port, the server's port, and the last four bytes of the client's address. A request
+//! from a connection of this replay, recorded since that was made, is its own.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use crate::record::Header;
+
+/// Connections that are remembered, the latest ones.
+const MAX_REMEMBERED: usize = 1 << 14;
+
+/// Hex digits of an id that tells its connection, and of those that do.
+const ID_DIGITS: usize = 24;
+const SESSION_DIGITS: usize = 16;
+
+/// The connections that a replay has made.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Own(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    has_any: AtomicBool,
+    /// What ids tell of each, and when it was made: nanoseconds since the Unix epoch.
+    made: Mutex<Made>,
+}
+
+#[derive(Debug, Default)]
+struct Made {
+    times: HashMap<u64, i64, RandomState>,
+    /// The oldest first.
+    order: VecDeque<u64>,
+}
+
+impl Own {
+    /// Remembers a connection that was made at `time`.
+    pub(super) fn add(&self, local: SocketAddr, peer: SocketAddr, time: i64) {
+        let mut made = self.0.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if made.order.len() >= MAX_REMEMBERED
+            && let Some(oldest) = made.order.pop_front()
+        {
+            made.times.remove(&oldest);
+        }
+        let session = session(local, peer.port());
+        made.times.insert(session, time);
+        made.order.push_back(session);
+        self.0.has_any.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether this replay has sent the request of this record.
+    pub(super) fn has_sent(&self, header: &Header<'_>) -> bool {
+        if !self.0.has_any.load(Ordering::Relaxed) || header.id.len() != ID_DIGITS {
+            return false;
+        }
+        let digits = str::from_utf8(&header.id[..SESSION_DIGITS]);
+        let Some(session) = digits.ok().and_then(|digits| u64::from_str_radix(digits, 16).ok()) else {
+            return false;
+        };
+        let made = self.0.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.times.get(&session).is_some_and(|time| *time <= header.timestamp)
+    }
+}
+
+fn session(client: SocketAddr, server_port: u16) -> u64 {
+    let address = match client.ip().to_canonical() {
+        IpAddr::V4(ip) => u32::from(ip),
+        IpAddr::V6(ip) => u128::from(ip) as u32,
+    };
+    u64::from(client.port()) << 48 | u64::from(server_port) << 32 | u64::from(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_from_a_connection_of_the_replay_is_its_own_once_that_was_made() {
+        let own = Own::default();
+        let sent =
+            |id: &str, timestamp| own.has_sent(&Header { id: id.as_bytes(), timestamp, ..Header::default() });
+        assert!(!sent("c74e1f907f00000100000001", 1000));
+        own.add("127.0.0.1:51022".parse().unwrap(), "127.0.0.1:8080".parse().unwrap(), 500);
+        own.add("[fd91::2]:51023".parse().unwrap(), "[fd91::1]:8080".parse().unwrap(), 500);
+        assert!(sent("c74e1f907f00000100000001", 500));
+        assert!(sent("c74f1f9000000002deadbeef", 1000));
+        // Before it was made, of another connection, or an id that tells none.
+        assert!(!sent("c74e1f907f00000100000001", 499));
+        assert!(!sent("c74e1f917f00000100000001", 1000));
+        assert!(!sent("c74e1f907f000001", 1000));
+        assert!(!sent("not a connection's at all", 1000));
+    }
+}
