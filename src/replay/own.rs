@@ -40,8 +40,12 @@ struct Made {
 }
 
 impl Own {
-    /// Remembers a connection that was made at `time`.
+    /// Remembers a connection that was made at `time`, if it is to a server on this machine: a recorder that sees what
+    /// goes to other machines notices that by itself.
     pub(super) fn add(&self, local: SocketAddr, peer: SocketAddr, time: i64) {
+        if local.ip() != peer.ip() {
+            return;
+        }
         let mut made = self.0.made.lock().unwrap_or_else(PoisonError::into_inner);
         if made.order.len() >= MAX_REMEMBERED
             && let Some(oldest) = made.order.pop_front()
@@ -87,9 +91,11 @@ mod tests {
             |id: &str, timestamp| own.has_sent(&Header { id: id.as_bytes(), timestamp, ..Header::default() });
         assert!(!sent("c74e1f907f00000100000001", 1000));
         own.add("127.0.0.1:51022".parse().unwrap(), "127.0.0.1:8080".parse().unwrap(), 500);
-        own.add("[fd91::2]:51023".parse().unwrap(), "[fd91::1]:8080".parse().unwrap(), 500);
+        own.add("[fd91::2]:51023".parse().unwrap(), "[fd91::2]:8080".parse().unwrap(), 500);
         assert!(sent("c74e1f907f00000100000001", 500));
         assert!(sent("c74f1f9000000002deadbeef", 1000));
+        own.add("10.0.0.5:51024".parse().unwrap(), "10.0.0.9:8080".parse().unwrap(), 500);
+        assert!(!sent("c7501f900a00000500000001", 1000), "it goes to another machine");
         // Before it was made, of another connection, or an id that tells none.
         assert!(!sent("c74e1f907f00000100000001", 499));
         assert!(!sent("c74e1f917f00000100000001", 1000));
