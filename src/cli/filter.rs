@@ -17,7 +17,7 @@ use crate::BadRule;
 use crate::endpoint::{self, Window};
 use crate::observe::Ledger;
 use crate::pipeline;
-use crate::record::{Intake, Kind, Run, Sink};
+use crate::record::{Discard, Intake, Kind, Sink};
 use crate::transform::{
     Choice, Filter, Filtering, HeaderPattern, Rule, Rules, Sample, Selection, Share, Tally, pattern,
 };
@@ -260,23 +260,6 @@ impl Args {
         let mut to = self.output.write_options(&self.inputs);
         to.reports.extend(self.stats_json.as_deref());
         endpoint::create(&self.output.output, &to)
-    }
-}
-
-/// Takes records that are only to be counted, which the tally does.
-struct Discard;
-
-impl Sink for Discard {
-    fn write(&mut self, _: &Run<'_>) -> crate::Result<()> {
-        Ok(())
-    }
-
-    fn flush(&mut self) -> crate::Result<()> {
-        Ok(())
-    }
-
-    fn finish(&mut self) -> crate::Result<()> {
-        Ok(())
     }
 }
 

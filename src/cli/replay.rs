@@ -108,7 +108,7 @@ pub struct Args {
     #[arg(long, help_heading = "Sending")]
     pub original_host: bool,
     /// Send nothing; tell what is recorded, and how long a replay takes.
-    #[arg(long, help_heading = "Sending")]
+    #[arg(long, conflicts_with_all = ["output", "rounds"], help_heading = "Sending")]
     pub dry_run: bool,
 
     #[command(flatten)]

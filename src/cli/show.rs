@@ -12,7 +12,7 @@ use super::{Exit, InputOptions, Verbosity, note, signals};
 use crate::BadRule;
 use crate::endpoint::{self, ReadOptions};
 use crate::pipeline;
-use crate::record::{Block, Intake, Kind, Run, Sink, Source as _};
+use crate::record::{Block, Discard, Intake, Kind, Sink, Source as _};
 use crate::show::{
     By, Compared, Comparison, Counts, Exchange, Facts, Joiner, Line, Message, Part, Side, Summary, write_json,
 };
@@ -128,7 +128,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     }
     let source = endpoint::open(&args.inputs, &reading)?;
     let mut showing = Showing::new(args);
-    let (intake, result) = pipeline::run(source, &mut showing, &mut Nowhere, NonZeroUsize::MIN, &is_stopping);
+    let (intake, result) = pipeline::run(source, &mut showing, &mut Discard, NonZeroUsize::MIN, &is_stopping);
     result?;
     tell(&intake, args.verbosity);
     Ok(Exit::Done)
@@ -170,13 +170,19 @@ fn compare(args: &Args, names: [&String; 2], reading: &ReadOptions) -> anyhow::R
         print(&mut out)?;
     }
     let counts = comparison.finish();
-    let Counts { same, different, only_before, only_after, unanswered } = counts;
+    let Counts { same, different, only_before, only_after, unanswered, given_up } = counts;
     let _ = writeln!(
         out,
         "{same} the same, {different} different, {only_before} answered only before, {only_after} only after, \
          {unanswered} in neither"
     );
     print(&mut out)?;
+    if given_up > 0 {
+        note(format_args!(
+            "{given_up} exchanges were not compared: the recordings are in too different an order"
+        ));
+        exit = Exit::Lost;
+    }
     Ok(exit)
 }
 
@@ -334,22 +340,5 @@ impl Stage for Showing {
     fn finish(&mut self, _: &mut dyn Sink) -> crate::Result<()> {
         self.end();
         print(&mut self.text)
-    }
-}
-
-/// No records are written.
-struct Nowhere;
-
-impl Sink for Nowhere {
-    fn write(&mut self, _: &Run<'_>) -> crate::Result<()> {
-        Ok(())
-    }
-
-    fn flush(&mut self) -> crate::Result<()> {
-        Ok(())
-    }
-
-    fn finish(&mut self) -> crate::Result<()> {
-        Ok(())
     }
 }

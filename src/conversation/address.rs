@@ -2,14 +2,13 @@
 
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
+use crate::record;
+
 /// The server's address, which no id tells (RFC 5737, TEST-NET-1).
 pub const SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
 /// The server's address where [`SERVER`] is the client's.
 pub const OTHER_SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
-
-/// Hex digits of an id that tells addresses.
-const ID_DIGITS: usize = 24;
 
 /// Client and server of an exchange, and its number.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -25,18 +24,15 @@ impl Origin {
     /// are in it. Of another id: port and address (RFC 2544, 198.18.0.0/15) by
     /// its hash, server port 80.
     pub(super) fn of(id: &[u8]) -> Self {
-        digits(id).map_or_else(|| Self::hashed(id), |bytes| Self::told(&bytes))
+        record::Origin::of(id).map_or_else(|| Self::hashed(id), Self::told)
     }
 
-    fn told(bytes: &[u8; ID_DIGITS / 2]) -> Self {
-        let half = |at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
-        let word = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-        let client = Ipv4Addr::from_bits(word(4));
-        let server = if client == SERVER { OTHER_SERVER } else { SERVER };
+    fn told(id: record::Origin) -> Self {
+        let server = if id.client == SERVER { OTHER_SERVER } else { SERVER };
         Origin {
-            client: SocketAddrV4::new(client, half(0)),
-            server: SocketAddrV4::new(server, half(2)),
-            exchange: word(8),
+            client: SocketAddrV4::new(id.client, id.client_port),
+            server: SocketAddrV4::new(server, id.server_port),
+            exchange: id.exchange,
         }
     }
 
@@ -67,17 +63,6 @@ pub(super) fn mixed(number: u64) -> u64 {
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     number ^ (number >> 31)
-}
-
-/// The bytes that an id's digits are, if it has the usual form.
-fn digits(id: &[u8]) -> Option<[u8; ID_DIGITS / 2]> {
-    let id: &[u8; ID_DIGITS] = id.try_into().ok()?;
-    let mut bytes = [0; ID_DIGITS / 2];
-    for (byte, pair) in bytes.iter_mut().zip(id.as_chunks::<2>().0) {
-        let [high, low] = pair.map(|digit| char::from(digit).to_digit(16));
-        *byte = (high? << 4 | low?) as u8;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

@@ -37,14 +37,19 @@ pub fn status(response: &[u8]) -> Option<&[u8]> {
     response.get(at + spaces..at + spaces + 3)
 }
 
+/// Whether the last transfer coding is chunked (RFC 9112 §6.1).
+pub fn is_chunked(head: &Head<'_>) -> bool {
+    let coding = head.values(b"transfer-encoding").last().unwrap_or_default();
+    let last = coding.rsplit(|&byte| byte == b',').next().unwrap_or_default();
+    last.trim_ascii().eq_ignore_ascii_case(b"chunked")
+}
+
 /// The body without chunked framing, its content coding left as it is. What
 /// has no HTTP head is body as a whole.
 pub fn content(message: &[u8]) -> Cow<'_, [u8]> {
     let Some(head) = Head::of(message) else { return Cow::Borrowed(message) };
     let body = &message[head.len()..];
-    let coding = head.values(b"transfer-encoding").last().unwrap_or_default();
-    let last = coding.rsplit(|&byte| byte == b',').next().unwrap_or_default().trim_ascii();
-    if body.is_empty() || !last.eq_ignore_ascii_case(b"chunked") {
+    if body.is_empty() || !is_chunked(&head) {
         return Cow::Borrowed(body);
     }
     let mut pieces = chunked::content(body);

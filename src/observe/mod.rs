@@ -6,6 +6,7 @@ mod durations;
 mod ledger;
 mod meter;
 mod metrics;
+mod names;
 mod progress;
 
 pub use counts::Counts;
@@ -13,4 +14,5 @@ pub use durations::{Durations, Span};
 pub use ledger::Ledger;
 pub use meter::Meter;
 pub use metrics::serve_metrics;
+pub use names::Names;
 pub use progress::Progress;

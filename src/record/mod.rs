@@ -14,6 +14,7 @@
 
 mod block;
 mod header;
+mod origin;
 mod reader;
 mod separator;
 mod sink;
@@ -21,8 +22,9 @@ mod source;
 
 pub use block::{Block, Run, View};
 pub use header::{Header, Kind, MAX_HEADER, Malformed, Mark, SEPARATOR};
+pub use origin::Origin;
 pub use reader::{DEFAULT_MAX_RECORD, MAX_MAX_RECORD, Options, Reader};
-pub use sink::Sink;
+pub use sink::{Discard, Sink};
 pub use source::{Intake, Record, Records, Source};
 
 #[cfg(test)]

@@ -33,6 +33,24 @@ pub trait Sink {
     }
 }
 
+/// Discards everything.
+#[derive(Clone, Copy, Debug)]
+pub struct Discard;
+
+impl Sink for Discard {
+    fn write(&mut self, _: &Run<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
 impl<S: Sink + ?Sized> Sink for Box<S> {
     fn write(&mut self, records: &Run<'_>) -> Result<()> {
         (**self).write(records)

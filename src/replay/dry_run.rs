@@ -3,14 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
-
 use super::schedule::{Request, Window};
 use super::summary::Bytes;
 use crate::Result;
 use crate::http::{query, request_line, status_line};
-use crate::observe::Span;
+use crate::observe::{Names, Span};
 use crate::pace::{Pace, Timeline};
 use crate::record::{Block, Intake, Kind, Source};
 
@@ -19,9 +16,6 @@ const MOST_NAMES: usize = 65_536;
 
 /// How many of the most frequent ones are shown.
 const SHOWN: usize = 10;
-
-/// Longest name told apart from others that begin like it.
-const LONGEST_NAME: usize = 200;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -50,8 +44,8 @@ pub struct DryRun {
     pub peak: u64,
     /// Whether nothing waits, so that times mean nothing.
     pub is_closed_loop: bool,
-    methods: Names,
-    paths: Names,
+    methods: Names<u64>,
+    paths: Names<u64>,
     /// Responses by the first digit of their status; 0 for what has none.
     classes: [u64; 10],
 }
@@ -65,36 +59,6 @@ pub struct Waits {
     pub max: u64,
     /// The one before the second request.
     pub first: u64,
-}
-
-/// How often each of a bounded number of names was met.
-#[derive(Debug, Default)]
-struct Names {
-    counts: HashMap<Box<[u8]>, u64, RandomState>,
-    others: u64,
-}
-
-impl Names {
-    fn add(&mut self, name: &[u8]) {
-        let name = &name[..name.len().min(LONGEST_NAME)];
-        if let Some(count) = self.counts.get_mut(name) {
-            *count += 1;
-        } else if self.counts.len() < MOST_NAMES {
-            self.counts.insert(name.into(), 1);
-        } else {
-            self.others += 1;
-        }
-    }
-
-    /// The most frequent ones, and how often any other was met.
-    fn top(&self) -> (Vec<(&[u8], u64)>, u64) {
-        let mut names: Vec<(&[u8], u64)> =
-            self.counts.iter().map(|(name, count)| (&**name, *count)).collect();
-        names.sort_unstable_by(|one, two| two.1.cmp(&one.1).then(one.0.cmp(two.0)));
-        let others = names.iter().skip(SHOWN).map(|(_, count)| count).sum::<u64>() + self.others;
-        names.truncate(SHOWN);
-        (names, others)
-    }
 }
 
 /// Turns due times, in order, into waits and a peak.
@@ -142,8 +106,8 @@ impl DryRun {
             waits: None,
             peak: 0,
             is_closed_loop: pace.no_wait,
-            methods: Names::default(),
-            paths: Names::default(),
+            methods: Names::new(MOST_NAMES),
+            paths: Names::new(MOST_NAMES),
             classes: [0; 10],
         };
         let timeline = Timeline::new(pace);
@@ -189,8 +153,8 @@ impl DryRun {
         if kind == Kind::Request {
             self.requests += 1;
             if let Some(line) = request_line(payload) {
-                self.methods.add(line.method);
-                self.paths.add(query::path(line.target));
+                self.methods.count(line.method);
+                self.paths.count(query::path(line.target));
             }
         } else {
             self.responses += 1;
@@ -234,8 +198,8 @@ impl fmt::Display for DryRun {
     }
 }
 
-fn write_names(f: &mut fmt::Formatter<'_>, title: &str, names: &Names) -> fmt::Result {
-    let (top, others) = names.top();
+fn write_names(f: &mut fmt::Formatter<'_>, title: &str, names: &Names<u64>) -> fmt::Result {
+    let (top, others) = names.most_frequent(SHOWN);
     for (place, (name, count)) in top.iter().enumerate() {
         writeln!(f, "{:<12}{count:>9}  {}", if place == 0 { title } else { "" }, name.escape_ascii())?;
     }

@@ -5,21 +5,17 @@
 //! from a connection of this replay, recorded since that was made, is its own.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use crate::record::Header;
+use crate::record::{Header, Origin};
 
 /// Connections that are remembered, the latest ones.
 const MAX_REMEMBERED: usize = 1 << 14;
-
-/// Hex digits of an id that tells its connection, and of those that do.
-const ID_DIGITS: usize = 24;
-const SESSION_DIGITS: usize = 16;
 
 /// The connections that a replay has made.
 #[derive(Clone, Debug, Default)]
@@ -34,9 +30,9 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Made {
-    times: HashMap<u64, i64, RandomState>,
+    times: HashMap<Session, i64, RandomState>,
     /// The oldest first.
-    order: VecDeque<u64>,
+    order: VecDeque<Session>,
 }
 
 impl Own {
@@ -60,24 +56,27 @@ impl Own {
 
     /// Whether this replay has sent the request of this record.
     pub(super) fn has_sent(&self, header: &Header<'_>) -> bool {
-        if !self.0.has_any.load(Ordering::Relaxed) || header.id.len() != ID_DIGITS {
+        if !self.0.has_any.load(Ordering::Relaxed) {
             return false;
         }
-        let digits = str::from_utf8(&header.id[..SESSION_DIGITS]);
-        let Some(session) = digits.ok().and_then(|digits| u64::from_str_radix(digits, 16).ok()) else {
+        let Some(Origin { client, client_port, server_port, .. }) = Origin::of(header.id) else {
             return false;
         };
+        let session = (client, client_port, server_port);
         let made = self.0.made.lock().unwrap_or_else(PoisonError::into_inner);
         made.times.get(&session).is_some_and(|time| *time <= header.timestamp)
     }
 }
 
-fn session(client: SocketAddr, server_port: u16) -> u64 {
+/// What ids tell of a connection: the last four bytes of the client's address, its port, and the server's.
+type Session = (Ipv4Addr, u16, u16);
+
+fn session(client: SocketAddr, server_port: u16) -> Session {
     let address = match client.ip().to_canonical() {
-        IpAddr::V4(ip) => u32::from(ip),
-        IpAddr::V6(ip) => u128::from(ip) as u32,
+        IpAddr::V4(ip) => ip,
+        IpAddr::V6(ip) => Ipv4Addr::from_bits(ip.to_bits() as u32),
     };
-    u64::from(client.port()) << 48 | u64::from(server_port) << 32 | u64::from(address)
+    (address, client.port(), server_port)
 }
 
 #[cfg(test)]

@@ -67,12 +67,8 @@ impl Facts {
             _ => return facts,
         };
         let body = &record.payload[head.len()..];
-        let is_chunked = head.values(b"transfer-encoding").last().is_some_and(|coding| {
-            let last = coding.rsplit(|&byte| byte == b',').next().unwrap_or_default();
-            last.trim_ascii().eq_ignore_ascii_case(b"chunked")
-        });
         facts.size = body.len() as u64;
-        if is_chunked {
+        if message::is_chunked(&head) {
             facts.size = chunked::content(body).map(|piece| piece.len() as u64).sum();
         }
         facts.media_type = head.values(b"content-type").next().and_then(media_type);

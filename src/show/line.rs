@@ -1,7 +1,6 @@
 //! An exchange in one line.
 
 use std::fmt::Write as _;
-use std::net::Ipv4Addr;
 
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
@@ -9,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::text::{printable, short_size, short_time};
 use super::{Exchange, Facts, Start};
-use crate::record::Mark;
+use crate::record::{Mark, Origin};
 
 /// Width of the column of host and path where the output has none.
 const TARGET: usize = 48;
@@ -19,9 +18,6 @@ const LEAST_TARGET: usize = 20;
 
 /// Columns of a line besides host and path, and what stands at its end.
 const OTHERS: usize = 23 + 2 + 21 + 2 + 7 + 1 + 1 + 9 + 1 + 7 + 1 + 5 + 1 + 5 + 2 + 12;
-
-/// Hex digits of an id that tells a client.
-const ID_DIGITS: usize = 24;
 
 /// How lines are written.
 #[derive(Clone, Debug)]
@@ -147,13 +143,11 @@ impl Line {
 /// The client that an id tells: port, server's port, the last four bytes of its address, the exchange. What cannot be the
 /// address of an IPv4 client is told as the end of an IPv6 address.
 pub(super) fn client(id: &[u8]) -> Option<String> {
-    let digits = str::from_utf8(id).ok().filter(|id| id.len() == ID_DIGITS)?;
-    let port = u16::from_str_radix(digits.get(..4)?, 16).ok()?;
-    let address = u32::from_str_radix(digits.get(8..16)?, 16).ok()?;
-    let ip = Ipv4Addr::from_bits(address);
-    Some(match ip.octets()[0] {
-        0 | 224.. => format!("[..{:x}:{:x}]:{port}", address >> 16, address & 0xffff),
-        _ => format!("{ip}:{port}"),
+    let Origin { client, client_port, .. } = Origin::of(id)?;
+    let address = client.to_bits();
+    Some(match client.octets()[0] {
+        0 | 224.. => format!("[..{:x}:{:x}]:{client_port}", address >> 16, address & 0xffff),
+        _ => format!("{client}:{client_port}"),
     })
 }
 

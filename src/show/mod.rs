@@ -13,7 +13,6 @@ mod joiner;
 mod json;
 mod json_text;
 mod line;
-mod names;
 mod report;
 mod summary;
 pub mod text;

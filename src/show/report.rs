@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::names::Names;
 use super::summary::{Group, Summary};
 use super::text::{printable, short_size, short_time};
+use crate::observe::Names;
 
 /// Columns of the chart of requests over time.
 const CHART: usize = 60;
@@ -177,13 +177,17 @@ fn named(names: &Names<u64>, top: usize) -> String {
 }
 
 fn list(title: &str, names: &Names<u64>, top: usize, out: &mut String) {
-    if names.len() == 0 {
+    if names.is_empty() {
         return;
     }
     let title = format!("{title} ({} in all)", names.len());
     let _ = writeln!(out, "\n{title:<40} {:>9}", "requests");
-    for (name, number) in names.top(top, |number| *number) {
+    let (shown, others) = names.most_frequent(top);
+    for (name, number) in shown {
         let _ = writeln!(out, "{:<40} {number:>9}", printable(name));
+    }
+    if others > 0 {
+        let _ = writeln!(out, "{:<40} {others:>9}", "(others)");
     }
 }
 

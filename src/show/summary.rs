@@ -7,9 +7,9 @@ use regex::bytes::Regex;
 
 use super::endpoint::grouped;
 use super::line::latency;
-use super::names::Names;
 use super::{Exchange, Facts, Start};
 use crate::http::{Head, query};
+use crate::observe::Names;
 use crate::record::View;
 
 /// Endpoints that are told apart; each takes about 14 KB.
@@ -180,9 +180,7 @@ impl Summary {
                 By::Header(name) => head.values(name.as_bytes()).next(),
                 By::Cookie(name) => head.values(b"cookie").find_map(|value| cookie(value, name.as_bytes())),
             };
-            if let Some(count) = self.users.get(user.unwrap_or(b"(none)")) {
-                *count += 1;
-            }
+            self.users.count(user.unwrap_or(b"(none)"));
         }
     }
 
@@ -201,18 +199,12 @@ impl Summary {
         self.all.add(exchange);
         if let Some(client) = super::line::client(&request.id)
             && let Some((address, _)) = client.rsplit_once(':')
-            && let Some(count) = self.clients.get(address.as_bytes())
         {
-            *count += 1;
+            self.clients.count(address.as_bytes());
         }
         let Start::Request { method, host, target } = &request.start else { return };
-        let count = |names: &mut Names<u64>, name: &[u8]| {
-            if let Some(count) = names.get(name) {
-                *count += 1;
-            }
-        };
-        count(&mut self.methods, method);
-        count(&mut self.hosts, host.as_deref().unwrap_or(b"(none)"));
+        self.methods.count(method);
+        self.hosts.count(host.as_deref().unwrap_or(b"(none)"));
         let mut path = std::mem::take(&mut self.scratch);
         let bare = query::path(target);
         grouped(bare, self.pattern.as_ref(), &mut path);

@@ -1,6 +1,8 @@
 //! What is said of command lines that people get wrong, and of results that are empty: what to do about it.
 
-use super::support::program::run;
+use std::process::Stdio;
+
+use super::support::program::{command, run};
 
 #[test]
 fn a_wrong_command_line_says_what_to_do() {
@@ -18,6 +20,7 @@ fn a_wrong_command_line_says_what_to_do() {
         ),
         ("gor-record", &[&recording], 2, "it looks like a recording, which the other tools read as it is"),
         ("gor-filter", &["--invert", &recording], 2, "give at least one rule, such as --method GET"),
+        ("gor-replay", &["--dry-run", "-i", &recording, "-o", "x.gor"], 2, "cannot be used with"),
         ("gor-replay", &["--connections", "0", "-i", &recording, "localhost"], 2, "the least is 1"),
         ("gor-filter", &["--sample", "10", &recording], 2, "expected 10%, 0.5% or 1/4"),
         ("gor-filter", &[&recording, "-o", &missing], 1, "there is no directory /"),
@@ -40,6 +43,23 @@ fn a_wrong_command_line_says_what_to_do() {
     for (tool, args, status, said) in cases {
         run(tool, args, b"").ends_with(*status).says(said);
     }
+}
+
+/// One output whose reader has gone does not stop the others, and is said.
+#[test]
+fn an_output_that_nobody_reads_any_more_is_said() {
+    let shop = run("gor-record", &["-r", "testdata/shop.pcapng", "-q", "--responses"], b"").stdout;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (input, output) = (folder.path().join("in.gor"), folder.path().join("out.gor"));
+    std::fs::write(&input, &shop).expect("it can be written");
+    let args = [input.to_str().expect("text"), "-o", "-", "-o", output.to_str().expect("text")];
+    let mut child = command("gor-filter", &args);
+    let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it was built");
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().expect("it ends");
+    let said = String::from_utf8(ended.stderr).expect("text");
+    assert!(ended.status.success() && said.contains("the reader of one of the outputs has gone"), "{said}");
+    assert!(std::fs::read(&output).expect("it is there") == shop);
 }
 
 #[test]

@@ -43,7 +43,7 @@ use self::template::Template;
 use self::ticker::Ticker;
 use super::format::Compression;
 use super::place::refuse_services;
-use crate::record::{Run, Sink};
+use crate::record::{Discard, Sink};
 use crate::{Error, Result};
 
 /// Most threads that compress unless more are asked for: each takes memory.
@@ -178,7 +178,7 @@ pub fn create(names: &[String], how: &WriteOptions<'_>) -> Result<Box<dyn Sink +
     let sink: Box<dyn Sink + Send> = match sinks.len() {
         1 => sinks.remove(0),
         _ if how.splits => Box::new(Split::new(sinks, how.keeps_sessions, how.tell)),
-        _ => Box::new(Copies(sinks)),
+        _ => Box::new(Copies(sinks, how.tell)),
     };
     Ok(match how.max_size {
         Some(limit) => Box::new(Limited::new(sink, limit)),
@@ -233,7 +233,7 @@ impl Target {
 
     fn open(self, plan: &Arc<Plan>) -> Result<Box<dyn Sink + Send>> {
         Ok(match self {
-            Target::Null => Box::new(Null),
+            Target::Null => Box::new(Discard),
             Target::Standard => Box::new(opening::standard(plan)?),
             Target::File(path, _) if plan.has_chunks() => Box::new(Chunks::new(plan, &path)),
             Target::File(path, _) => Box::new(opening::file(plan, &path, Existing::AsTold)?),
@@ -307,23 +307,6 @@ fn refuse_useless(targets: &[Target], how: &WriteOptions<'_>) -> Result<()> {
 fn this_instance() -> String {
     let host = rustix::system::uname();
     format!("{}-{}", host.nodename().to_string_lossy().replace('/', "_"), std::process::id())
-}
-
-/// Discards everything.
-struct Null;
-
-impl Sink for Null {
-    fn write(&mut self, _: &Run<'_>) -> Result<()> {
-        Ok(())
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        Ok(())
-    }
-
-    fn finish(&mut self) -> Result<()> {
-        Ok(())
-    }
 }
 
 #[cfg(test)]

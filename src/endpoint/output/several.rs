@@ -12,11 +12,11 @@ const MAX_KNOWN: usize = 1 << 19;
 const SESSION: usize = 16;
 
 /// Several outputs that get the same.
-pub(super) struct Copies(pub(super) Vec<Box<dyn Sink + Send>>);
+pub(super) struct Copies(pub(super) Vec<Box<dyn Sink + Send>>, pub(super) Option<Tell>);
 
 impl Copies {
     /// Does the same to each output. One whose reader has gone is left out
-    /// from then on; when the last one has, that is told. When one fails, the
+    /// from then on, which is told; when the last one has, that is the error. When one fails, the
     /// others are ended first.
     fn each(&mut self, mut act: impl FnMut(&mut dyn Sink) -> Result<()>) -> Result<()> {
         let mut index = 0;
@@ -24,6 +24,9 @@ impl Copies {
             match act(&mut self.0[index]) {
                 Err(error) if error.is_broken_pipe() && self.0.len() > 1 => {
                     self.0.remove(index);
+                    if let Some(tell) = self.1 {
+                        tell(&"the reader of one of the outputs has gone; the others go on");
+                    }
                 }
                 Err(error) => {
                     self.0.remove(index);
@@ -78,7 +81,7 @@ pub(super) struct Split {
 
 impl Split {
     pub(super) fn new(outputs: Vec<Box<dyn Sink + Send>>, by_session: bool, tell: Option<Tell>) -> Self {
-        let (outputs, known) = (Copies(outputs), Recent::new(MAX_KNOWN));
+        let (outputs, known) = (Copies(outputs, tell), Recent::new(MAX_KNOWN));
         Split { outputs, by_session, known, next: 0, doubtful: 0, tell }
     }
 
