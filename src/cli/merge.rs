@@ -13,7 +13,7 @@ use anyhow::Context;
 use clap::Parser;
 
 use self::values::{Shift, memory};
-use super::values::{Moment, duration, time};
+use super::values::{Moment, duration, report, time};
 use super::{Exit, InputOptions, OutputOptions, Verbosity, note, signals};
 use crate::endpoint::{self, Place, ReadOptions};
 use crate::merge::{
@@ -110,7 +110,7 @@ pub struct Args {
     #[arg(long, help_heading = "Messages")]
     pub stats: bool,
     /// Write the ledger to this file, as JSON.
-    #[arg(long, value_name = "FILE", help_heading = "Messages")]
+    #[arg(long, value_name = "FILE", value_parser = report, help_heading = "Messages")]
     pub stats_json: Option<PathBuf>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the group has its own")]

@@ -241,7 +241,7 @@ pub struct Args {
     pub metrics: Option<SocketAddr>,
 
     /// Write the same as JSON to this file.
-    #[arg(long, value_name = "FILE", help_heading = "Messages")]
+    #[arg(long, value_name = "FILE", value_parser = values::report, help_heading = "Messages")]
     pub stats_json: Option<std::path::PathBuf>,
 
     #[command(flatten)]

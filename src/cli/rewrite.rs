@@ -118,7 +118,7 @@ pub struct Args {
     #[arg(long, help_heading = "Messages")]
     pub stats: bool,
     /// Write the ledger to this file, as JSON.
-    #[arg(long, value_name = "FILE", help_heading = "Messages")]
+    #[arg(long, value_name = "FILE", value_parser = values::report, help_heading = "Messages")]
     pub stats_json: Option<PathBuf>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the group has its own")]

@@ -2,7 +2,7 @@
 //! said here; nothing that does not parse ever becomes a default.
 
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -22,6 +22,14 @@ where
         return Err(format!("this is a file; {}", instead(text)));
     }
     text.parse().map_err(|error: T::Err| error.to_string())
+}
+
+/// The name of a file for a report.
+pub(super) fn report(text: &str) -> Result<PathBuf, String> {
+    if text == "-" {
+        return Err("name a file; standard output is for records".into());
+    }
+    Ok(text.into())
 }
 
 /// A number that is at least 1.

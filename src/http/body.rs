@@ -189,7 +189,7 @@ fn length(message: &[u8], is_request: bool) -> BodyLength {
 }
 
 /// The codings of the content, then those of its transfer but the chunks, in the order in which they were applied.
-fn codings(head: &Head<'_>) -> Result<Vec<Coding>, Fault> {
+pub fn codings(head: &Head<'_>) -> Result<Vec<Coding>, Fault> {
     let mut codings = coding::codings(head)?;
     let mut transfer: Vec<_> = head.values(b"transfer-encoding").flat_map(token::list).collect();
     if transfer.last().is_some_and(|last| name(last).eq_ignore_ascii_case(b"chunked")) {

@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 
 use super::json_text;
 use super::text::{printable, printable_lines};
-use crate::http::{Head, coding, message, query};
+use crate::http::{Head, body, coding, message, query};
 
 /// A body decodes to this much at most; more is not shown.
 const MAX_DECODED: usize = 64 << 20;
@@ -25,7 +25,7 @@ pub(super) struct Content {
 /// The body of a message.
 pub(super) fn content(head: &Head<'_>, payload: &[u8]) -> Content {
     let body = message::content(payload);
-    match coding::codings(head) {
+    match body::codings(head) {
         Err(fault) => Content { bytes: body.into_owned(), fault: Some(fault) },
         Ok(codings) => {
             let decoded = coding::decode(&body, codings, MAX_DECODED);
@@ -145,6 +145,7 @@ mod tests {
                 "h\n[the body does not decode to its end]",
             ),
             ("Content-Encoding: gzip", b"hello".to_vec(), "hello\n[the body does not decode to its end]"),
+            ("Transfer-Encoding: gzip", gzip(b"hello"), "hello"),
             ("Content-Encoding: sdch", b"hello".to_vec(), "hello\n[the content coding 'sdch' is not known]"),
             ("Transfer-Encoding: chunked", b"3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n".to_vec(), "abcd"),
             (

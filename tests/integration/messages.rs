@@ -20,6 +20,7 @@ fn a_wrong_command_line_says_what_to_do() {
         ),
         ("gor-record", &[&recording], 2, "it looks like a recording, which the other tools read as it is"),
         ("gor-filter", &["--invert", &recording], 2, "give at least one rule, such as --method GET"),
+        ("gor-filter", &["--stats-json", "-", &recording], 2, "name a file; standard output is for records"),
         ("gor-replay", &["--dry-run", "-i", &recording, "-o", "x.gor"], 2, "cannot be used with"),
         ("gor-replay", &["--connections", "0", "-i", &recording, "localhost"], 2, "the least is 1"),
         ("gor-filter", &["--sample", "10", &recording], 2, "expected 10%, 0.5% or 1/4"),
