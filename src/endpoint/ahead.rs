@@ -4,7 +4,7 @@
 //! compressed one, so many pieces are decompressed ahead.
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, Read};
+use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -12,18 +12,12 @@ use std::time::Duration;
 
 use super::bytes::{Bytes, Coded, open_coded};
 use super::place::Found;
+use super::pump::{Pieces, thread_lost};
 use super::reading::ReadOptions;
 use crate::{Position, Result};
 
 /// Places open at a time: the one that is read, and those after it.
 const PLACES_OPEN: usize = 4;
-
-/// Bytes decompressed at once.
-const PIECE: usize = 1 << 18;
-
-/// Pieces of a place that wait to be read. With those in the hands of the two
-/// threads, 3 MiB a place.
-const PIECES_WAITING: usize = 10;
 
 /// How often a wait for a place that does not open looks whether it is to end.
 const STOP_CHECK: Duration = Duration::from_millis(100);
@@ -121,97 +115,4 @@ fn work(jobs: &Mutex<Receiver<Job>>, how: &ReadOptions) {
             writer.run(decoder);
         }
     }
-}
-
-/// Reads `input` on a thread of its own, and gives what was read.
-pub(super) fn pump(input: Bytes) -> io::Result<Bytes> {
-    let (pieces, writer) = Pieces::new();
-    thread::Builder::new().name("decoder".to_owned()).spawn(move || writer.run(input))?;
-    Ok(Box::new(pieces))
-}
-
-/// What the thread that reads hands on.
-enum Message {
-    Piece(Vec<u8>),
-    Failed(io::Error),
-    End,
-}
-
-/// The bytes another thread has read.
-struct Pieces {
-    messages: Receiver<Message>,
-    used: Sender<Vec<u8>>,
-    piece: Vec<u8>,
-    given: usize,
-    is_over: bool,
-}
-
-/// The other end.
-struct Writer {
-    messages: SyncSender<Message>,
-    used: Receiver<Vec<u8>>,
-}
-
-impl Pieces {
-    fn new() -> (Self, Writer) {
-        let (to_reader, messages) = sync_channel(PIECES_WAITING);
-        let (used, free) = channel();
-        let pieces = Pieces { messages, used, piece: Vec::new(), given: 0, is_over: false };
-        (pieces, Writer { messages: to_reader, used: free })
-    }
-}
-
-impl Writer {
-    /// Reads to the end, or until nobody wants more.
-    fn run(self, mut input: Bytes) {
-        loop {
-            let mut piece = self.used.try_recv().unwrap_or_default();
-            piece.resize(PIECE, 0);
-            let message = match input.read(&mut piece) {
-                Ok(0) => Message::End,
-                Ok(length) => {
-                    piece.truncate(length);
-                    Message::Piece(piece)
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => Message::Failed(error),
-            };
-            let is_last = !matches!(message, Message::Piece(_));
-            if self.messages.send(message).is_err() || is_last {
-                return;
-            }
-        }
-    }
-}
-
-impl Read for Pieces {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if self.given == self.piece.len() {
-            if self.is_over {
-                return Ok(0);
-            }
-            match self.messages.recv() {
-                Ok(Message::Piece(piece)) => {
-                    // The other thread may be done with pieces.
-                    let _ = self.used.send(std::mem::replace(&mut self.piece, piece));
-                    self.given = 0;
-                }
-                Ok(Message::End) => self.is_over = true,
-                Ok(Message::Failed(error)) => {
-                    self.is_over = true;
-                    return Err(error);
-                }
-                Err(_) => return Err(thread_lost()),
-            }
-        }
-        let length = out.len().min(self.piece.len() - self.given);
-        out[..length].copy_from_slice(&self.piece[self.given..self.given + length]);
-        self.given += length;
-        Ok(length)
-    }
-}
-
-/// A thread that ends early has panicked, and said so itself.
-fn thread_lost() -> io::Error {
-    io::Error::other("a thread ended before its work was done")
 }

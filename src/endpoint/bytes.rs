@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use super::ahead::pump;
 use super::decode::{Gunzip, Unzstd};
 use super::format::{Compression, MAGIC};
 use super::index::{Index, sidecar};
 use super::place::Place;
+use super::pump::pump;
 use super::reading::{Notice, ReadOptions, Window};
 use crate::observe::Meter;
 use crate::{Position, Result};
@@ -37,7 +37,7 @@ pub(super) type Bytes = Box<dyn Read + Send>;
 pub fn open_bytes(place: &Place, how: &ReadOptions) -> Result<Box<dyn Read + Send>> {
     match open_coded(place, how)?.0 {
         Coded::Plain(bytes) => Ok(bytes),
-        Coded::Compressed(decoder) => Ok(pump(decoder)?),
+        Coded::Compressed(decoder) => Ok(Box::new(pump(decoder)?)),
     }
 }
 

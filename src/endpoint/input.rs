@@ -1,10 +1,8 @@
-//! Several places read one after the other, as one source of records.
+//! One place read to its end, and what is said of it.
 
-use super::ahead::Ahead;
-use super::bytes::{Bytes, Peeked, total_size};
-use super::follow::Followed;
+use super::bytes::{Bytes, Peeked};
 use super::format::{Format, resembles};
-use super::place::{Found, Place, find};
+use super::place::Found;
 use super::reading::{Notice, ReadOptions};
 use crate::capture::{self, Tap};
 use crate::http::{Framer, RequestContext, Step};
@@ -16,61 +14,6 @@ const BEGINNING: usize = 512;
 
 /// UTF-8's mark at the beginning of a file, which some editors write.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
-
-/// Opens places for reading, one after the other as one source.
-///
-/// No name means standard input; see [`expand`](super::expand) for the others. Compression
-/// and format are told by the first bytes. A few files are opened, and
-/// decompressed, ahead of their turn on other threads; their number has no
-/// bound.
-///
-/// A place that cannot be read, or whose data is cut or damaged, does not hide
-/// the others: with a single place its error is the result, with several it
-/// goes to [`ReadOptions::tell`], and after the last place comes an error that
-/// counts them. Files that are missing are told here, before anything is read.
-/// A file that was only found in a directory may hold no record; it is told.
-///
-/// Files that are followed have no turns: see [`ReadOptions::is_followed`].
-pub fn open(names: &[String], how: &ReadOptions) -> Result<Box<dyn Source + Send>> {
-    let places = find(names)?;
-    if how.is_followed {
-        return Ok(Box::new(Followed::start(places, how)?));
-    }
-    let total = places.len();
-    let mut failed = Failed { count: 0, total, how: how.clone() };
-    let mut readable = Vec::with_capacity(total);
-    for found in places {
-        match look(&found.place) {
-            Ok(()) => readable.push(found),
-            Err(error) => failed.add(error)?,
-        }
-    }
-    how.meter.set_total(total_size(readable.iter().map(|found| &found.place)));
-    let rest = Ahead::new(readable, how);
-    Ok(Box::new(Inputs { rest, current: None, before: Intake::default(), failed, how: how.clone() }))
-}
-
-/// Whether a place is there, and is no directory.
-fn look(place: &Place) -> Result<()> {
-    let Place::File(path) = place else { return Ok(()) };
-    match std::fs::metadata(path) {
-        // Only one that cannot be listed is left of those that were named.
-        Ok(found) if found.is_dir() => std::fs::read_dir(path).map(|_| ()),
-        Ok(_) => Ok(()),
-        Err(error) => Err(error),
-    }
-    .map_err(|error| Error::from(error).at(place.to_string()))
-}
-
-/// The places, those that wait and the one that is read.
-struct Inputs {
-    rest: Ahead,
-    current: Option<Input>,
-    /// What was read from the places before the current one.
-    before: Intake,
-    failed: Failed,
-    how: ReadOptions,
-}
 
 /// The places that could not be read.
 pub(super) struct Failed {
@@ -281,19 +224,6 @@ impl Failed {
     }
 }
 
-impl Inputs {
-    fn close(&mut self) {
-        if let Some(input) = self.current.take() {
-            self.before = join(&self.before, &input.intake());
-        }
-    }
-
-    /// After an error that ends everything nothing more is read.
-    fn fail(&mut self, error: Error) -> Result<()> {
-        self.failed.add(error).inspect_err(|_| self.rest.stop())
-    }
-}
-
 /// What was read from one place and then from another.
 pub(super) fn join(before: &Intake, now: &Intake) -> Intake {
     Intake {
@@ -315,38 +245,5 @@ fn breaks_rule(error: &Error) -> bool {
         Error::Malformed { .. } | Error::RecordTooLarge { .. } => true,
         Error::At { error, .. } => breaks_rule(error),
         _ => false,
-    }
-}
-
-impl Source for Inputs {
-    fn read_block(&mut self, block: &mut Block) -> Result<bool> {
-        loop {
-            if self.how.is_over() && self.current.is_none() {
-                self.rest.stop();
-            }
-            if let Some(input) = &mut self.current {
-                match input.read_block(block, &self.how) {
-                    Ok(true) => return Ok(true),
-                    Ok(false) => self.close(),
-                    Err(error) => {
-                        self.close();
-                        self.fail(error)?;
-                    }
-                }
-            } else if let Some((found, bytes)) = self.rest.next() {
-                match bytes.and_then(|(bytes, start)| Input::new(&found, bytes, start, &self.how)) {
-                    Ok(input) => self.current = Some(input),
-                    Err(error) => self.fail(error)?,
-                }
-            } else {
-                block.clear();
-                return self.failed.end();
-            }
-        }
-    }
-
-    fn intake(&self) -> Intake {
-        let now = self.current.as_ref().map(Input::intake).unwrap_or_default();
-        join(&self.before, &now)
     }
 }

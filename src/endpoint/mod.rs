@@ -11,13 +11,15 @@ mod follow;
 mod format;
 mod index;
 mod input;
+mod inputs;
 mod output;
 mod place;
+mod pump;
 mod reading;
 mod recent;
 
 pub use bytes::{open_bytes, total_size};
-pub use input::open;
+pub use inputs::open;
 pub use output::{
     Dropped, FLUSH_INTERVAL, Later, PacketFile, PacketQueue, Queue, Reason, WriteOptions, create, later,
 };

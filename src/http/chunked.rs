@@ -4,10 +4,7 @@ use memchr::memchr;
 
 use super::Fault;
 
-/// The longest line of a chunk's size and extensions, its line end included, in bytes.
-pub const MAX_CHUNK_LINE: usize = 16 << 10;
-/// The largest trailer section, its last empty line included, in bytes.
-pub const MAX_TRAILERS: usize = 64 << 10;
+pub use super::bounds::{MAX_CHUNK_LINE, MAX_TRAILERS};
 
 /// What the next bytes of a chunked body are.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -2,18 +2,18 @@
 
 use std::fmt;
 
-use super::{chunked, framing};
+use super::bounds::{MAX_CHUNK_LINE, MAX_HEAD, MAX_METHOD, MAX_TRAILERS};
 
 /// Why framing stopped. Its text is lower case and names the rule.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fault {
-    /// RFC 9110 §9.1: the method is a token. Ours is also at most [`framing::MAX_METHOD`] bytes long.
+    /// RFC 9110 §9.1: the method is a token. Ours is also at most [`MAX_METHOD`] bytes long.
     Method,
     /// RFC 9112 §3: method, target, and a version that is HTTP/1.x. An HTTP/0.9 request lacks the version.
     RequestLine,
     /// RFC 9112 §4: a version that is HTTP/1.x, and three digits.
     StatusLine,
-    /// The head does not end within [`framing::MAX_HEAD`] bytes.
+    /// The head does not end within [`MAX_HEAD`] bytes.
     HeadTooLarge,
     /// RFC 9112 §6.3, rule 5: a Content-Length that is not a number, or one beyond 64 bits.
     ContentLength,
@@ -23,31 +23,31 @@ pub enum Fault {
     ChunkSize,
     /// RFC 9112 §7.1: a chunk size beyond 64 bits.
     ChunkSizeOverflow,
-    /// The line of a chunk's size and extensions is longer than [`chunked::MAX_CHUNK_LINE`].
+    /// The line of a chunk's size and extensions is longer than [`MAX_CHUNK_LINE`].
     ChunkLineTooLong,
     /// RFC 9112 §7.1: a line end follows the data of a chunk.
     ChunkEnd,
-    /// The trailer section is larger than [`chunked::MAX_TRAILERS`].
+    /// The trailer section is larger than [`MAX_TRAILERS`].
     TrailersTooLarge,
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Fault::Method => write!(f, "the method is not a token of at most {} bytes", framing::MAX_METHOD),
+            Fault::Method => write!(f, "the method is not a token of at most {} bytes", MAX_METHOD),
             Fault::RequestLine => f.write_str("the request line is not a method, a target and HTTP/1.x"),
             Fault::StatusLine => f.write_str("the status line is not HTTP/1.x and three digits"),
-            Fault::HeadTooLarge => write!(f, "the head is larger than {} bytes", framing::MAX_HEAD),
+            Fault::HeadTooLarge => write!(f, "the head is larger than {} bytes", MAX_HEAD),
             Fault::ContentLength => f.write_str("the content-length is not a number of 64 bits"),
             Fault::TransferCoding => f.write_str("the last transfer coding of a request is not chunked"),
             Fault::ChunkSize => f.write_str("a chunk size is not hexadecimal digits"),
             Fault::ChunkSizeOverflow => f.write_str("a chunk size does not fit 64 bits"),
             Fault::ChunkLineTooLong => {
-                write!(f, "a chunk size line is longer than {} bytes", chunked::MAX_CHUNK_LINE)
+                write!(f, "a chunk size line is longer than {} bytes", MAX_CHUNK_LINE)
             }
             Fault::ChunkEnd => f.write_str("no line end follows the data of a chunk"),
             Fault::TrailersTooLarge => {
-                write!(f, "the trailer section is larger than {} bytes", chunked::MAX_TRAILERS)
+                write!(f, "the trailer section is larger than {} bytes", MAX_TRAILERS)
             }
         }
     }

@@ -11,10 +11,8 @@ use super::chunked::{Decoder, Piece};
 use super::head::{request_words, status_words, without_cr};
 use super::{Fault, token};
 
-/// The largest head, from the start line to the empty line, in bytes.
-pub const MAX_HEAD: usize = 1 << 20;
-/// The longest method, in bytes.
-pub const MAX_METHOD: usize = 64;
+pub use super::bounds::{MAX_HEAD, MAX_METHOD};
+
 const VERSION_START: &[u8] = b"HTTP/1.";
 
 /// What a response must know of the request it answers.

@@ -6,6 +6,7 @@
 
 pub mod auth;
 pub mod body;
+mod bounds;
 pub mod chunked;
 pub mod coding;
 pub mod edit;

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvErr
 use std::thread;
 use std::time::Duration;
 
-use super::lane::Batch;
+use super::batch::Batch;
 use crate::record::{Intake, Source};
 use crate::{Error, Result};
 

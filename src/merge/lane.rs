@@ -1,9 +1,10 @@
-//! One of the inputs that are merged: its records, and each record's place in the order.
+//! One of the inputs that are merged, and how far its records were taken.
 
 use super::ahead::{Ahead, Next};
+use super::batch::{Batch, Key};
 use super::spill::RunReader;
 use crate::Result;
-use crate::record::{Block, Intake, Source};
+use crate::record::{Intake, Source};
 
 /// Opens an input. What it returns may well open its file at the first read.
 pub type Opener = Box<dyn FnOnce() -> Result<Box<dyn Source + Send>> + Send>;
@@ -15,40 +16,6 @@ pub struct Input {
     /// The first record's timestamp, where the input can wait to be opened
     /// until the merge has come so far. `None`: it is opened at once.
     pub first: Option<i64>,
-}
-
-/// A record's place in the order: by time, and at equal times by input.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) struct Key {
-    /// The latest timestamp of this input up to the record.
-    pub(super) time: i64,
-    /// The input's number, or that of a run.
-    pub(super) order: u32,
-}
-
-/// Records and their keys.
-#[derive(Default)]
-pub(super) struct Batch {
-    pub(super) block: Block,
-    pub(super) keys: Vec<Key>,
-    /// Records that are earlier than one before them in their input.
-    pub(super) disordered: u64,
-    /// What was read up to the end of this block.
-    pub(super) intake: Intake,
-}
-
-impl Batch {
-    /// Finds the keys of the records, which follow those up to `newest`.
-    pub(super) fn number(&mut self, order: u32, newest: &mut i64) {
-        self.keys.clear();
-        self.disordered = 0;
-        for view in self.block.iter() {
-            let timestamp = view.header.timestamp;
-            self.disordered += u64::from(timestamp < *newest);
-            *newest = timestamp.max(*newest);
-            self.keys.push(Key { time: *newest, order });
-        }
-    }
 }
 
 /// An open input.

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::ahead::Ahead;
+use super::batch::{Batch, Key};
 use super::counts::{Counted, Counts};
 use super::failures::Failures;
-use super::lane::{Batch, Input, Key, Lane, both};
+use super::lane::{Input, Lane, both};
 use super::spill::{RunReader, Spill};
 use super::ties::{has_open_response, settle};
 use crate::record::{Block, Intake, Source};

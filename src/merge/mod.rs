@@ -12,6 +12,7 @@
 //! ```
 
 mod ahead;
+mod batch;
 mod counts;
 mod dedup;
 mod failures;

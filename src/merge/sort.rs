@@ -8,9 +8,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use super::ahead::{Ahead, Next};
+use super::batch::Key;
 use super::counts::{Counted, Counts};
 use super::failures::Failures;
-use super::lane::{Input, Key, both};
+use super::lane::{Input, both};
 use super::merger::{Merge, Options, Ties};
 use super::spill::{Run, Spill};
 use crate::record::{Block, Intake, Source};

@@ -2,15 +2,16 @@
 
 use std::net::SocketAddr;
 
-use super::capture_file::Packet;
 use super::fault::{Fault, Layer, Stop};
 use super::fragment::{Added, Fragment, FragmentLimits, FragmentTally, Fragments};
 use super::ip;
 use super::link_type::LinkType;
 use super::network::{Network, Selection};
+use super::packet::Packet;
 use super::part::Part;
+use super::step::{Next, Walk};
 use super::tcp::{Flags, TcpView};
-use super::walk::{Found, Next, Walk};
+use super::walk::{self, Found};
 
 /// A TCP segment as a packet carried it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -109,7 +110,7 @@ impl Decoder {
         let cut = packet.wire_length.saturating_sub(packet.bytes.len() as u32);
         let Decoder { fragments, whole, selection } = self;
         let mut walk = Walk::new(Part { bytes: packet.bytes, cut }, selection);
-        match walk.run(Next::Link(packet.link)) {
+        match walk::run(&mut walk, Next::Link(packet.link)) {
             Ok(Found::Tcp(tcp)) => segment(&walk, &tcp, packet.time),
             Ok(Found::Quic { source, destination }) => quic(&walk, source, destination),
             Ok(Found::Fragment(fragment)) => {
@@ -166,7 +167,7 @@ fn put_together<'a>(
 /// Goes on with what an IP header carries.
 fn payload<'a>(protocol: u8, walk: &mut Walk<'a>) -> Result<Found<'a>, Stop> {
     let next = ip::payload(protocol, walk)?;
-    walk.run(next)
+    walk::run(walk, next)
 }
 
 fn quic<'a>(walk: &Walk<'_>, source: u16, destination: u16) -> Decoded<'a> {

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use hashbrown::HashMap;
 
+use super::ends::Ends;
 use super::fault::{Layer, Rule, Stop};
-use super::ip::Ends;
 use super::network::{Network, Passed};
 use super::part::Part;
 

@@ -1,10 +1,11 @@
 //! IPv4 (RFC 791) and IPv6 (RFC 8200), and what they carry.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::ends::Ends;
 use super::fault::{Layer, Rule, Stop};
 use super::part::Part;
-use super::walk::{Next, Walk};
+use super::step::{Next, Walk};
 
 /// The most IP headers inside each other.
 pub const MAX_NESTING: usize = 8;
@@ -22,19 +23,6 @@ pub(super) const FRAGMENT: u8 = 44;
 pub(super) const GRE: u8 = 47;
 pub(super) const AUTHENTICATION: u8 = 51;
 pub(super) const DESTINATION: u8 = 60;
-
-/// The two addresses of an IP header.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(super) struct Ends {
-    pub(super) source: IpAddr,
-    pub(super) destination: IpAddr,
-}
-
-impl Ends {
-    pub(super) fn is_ipv6(self) -> bool {
-        self.source.is_ipv6()
-    }
-}
 
 /// An IPv4 header whose lengths were checked, and its payload.
 struct Ipv4View<'a> {

@@ -2,7 +2,7 @@
 
 use super::fault::{Layer, Rule, Stop};
 use super::network::Network;
-use super::walk::{Next, Walk};
+use super::step::{Next, Walk};
 
 /// The most VLAN tags on one frame.
 pub const MAX_TAGS: usize = 16;

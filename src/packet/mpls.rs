@@ -6,7 +6,7 @@
 
 use super::fault::{Layer, Rule, Stop};
 use super::link::{IPV4, IPV6, MPLS, PPPOE_SESSION, QINQ, VLAN};
-use super::walk::{Next, Walk};
+use super::step::{Next, Walk};
 
 /// The most MPLS labels on one packet.
 pub const MAX_LABELS: usize = 16;

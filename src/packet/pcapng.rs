@@ -2,16 +2,10 @@
 
 use std::io::Read;
 
-use super::capture_file::{Damage, MAX_PACKET, Packet, Trouble};
+use super::damage::{Damage, MAX_BLOCK, MAX_INTERFACES, MAX_PACKET, Trouble};
 use super::input::Input;
 use super::link_type::LinkType;
-
-/// The longest block that is held whole: packets, interfaces and section
-/// headers. Blocks of other types are passed over, whatever their length.
-pub const MAX_BLOCK: u32 = 4 * 1024 * 1024;
-
-/// The most interfaces that one section may describe.
-pub const MAX_INTERFACES: usize = 65_536;
+use super::packet::Packet;
 
 const SECTION: u32 = 0x0a0d_0d0a;
 const INTERFACE: u32 = 1;

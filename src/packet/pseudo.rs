@@ -4,7 +4,7 @@ use super::fault::{Layer, Rule, Stop};
 use super::link;
 use super::link_type::LinkType;
 use super::part::Part;
-use super::walk::{Next, Walk};
+use super::step::{Next, Walk};
 
 /// The most attributes of one NFLOG packet.
 pub const MAX_ATTRIBUTES: usize = 64;

@@ -9,7 +9,7 @@ use super::link;
 use super::link_type::LinkType;
 use super::part::Part;
 use super::quic;
-use super::walk::{Next, Walk};
+use super::step::{Next, Walk};
 
 /// The most extension headers of one GTP-U packet.
 pub const MAX_GTP_EXTENSIONS: usize = 16;

@@ -1,7 +1,7 @@
 //! 802.11 data frames in the clear, and the headers that cards put before them.
 
 use super::fault::{Layer, Rule, Stop};
-use super::walk::{Next, Walk};
+use super::step::{Next, Walk};
 
 /// Radiotap (radiotap.org): of its fields only the padding flag matters.
 pub(super) fn radiotap(walk: &mut Walk<'_>) -> Result<Next, Stop> {

@@ -19,6 +19,7 @@ mod reader;
 mod separator;
 mod sink;
 mod source;
+mod span;
 
 pub use block::{Block, Run, View};
 pub use header::{Header, Kind, MAX_HEADER, Malformed, Mark, SEPARATOR};

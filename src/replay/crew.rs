@@ -6,7 +6,6 @@ use std::thread::{self, JoinHandle};
 
 use mio::Waker;
 
-use super::engine::join;
 use super::scheduler::Inbox;
 use super::tally::Tally;
 use super::worker::{Orders, Pulse, Worker};
@@ -49,4 +48,9 @@ impl Crew {
         }
         Ok(tally)
     }
+}
+
+/// The value a thread ends with. A panic there goes on here.
+pub(super) fn join<T>(thread: JoinHandle<T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::addresses::Addresses;
 use super::clock;
-use super::crew::Crew;
+use super::crew::{Crew, join};
 use super::ending::{Ending, Stop};
 use super::output::{WhenSlow, Writer};
 use super::own::Own;
@@ -261,9 +261,4 @@ fn watching<T: Send + 'static>(
             }
         }
     }
-}
-
-/// The value a thread ends with. A panic there goes on here.
-pub(super) fn join<T>(thread: JoinHandle<T>) -> T {
-    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Plan;
 use super::naming::{chunk, next_chunk};
-use super::opening::{Existing, file};
+use super::opening::Existing;
 use super::sink::FileSink;
 use crate::record::{Run, Sink};
 use crate::{Error, Result};
@@ -42,7 +42,7 @@ impl Chunks {
             none => {
                 let next =
                     next_chunk(&self.path).map_err(|error| Error::from(error).at(self.path.as_str()))?;
-                none.insert(file(&self.plan, &chunk(&self.path, next), Existing::Refuse)?)
+                none.insert(FileSink::open(&self.plan, &chunk(&self.path, next), Existing::Refuse)?)
             }
         };
         current.write(records)

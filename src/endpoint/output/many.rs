@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::Plan;
 use super::chunks::Chunks;
-use super::opening::{Existing, file};
+use super::opening::Existing;
+use super::sink::FileSink;
 use super::template::Template;
 use crate::endpoint::recent::hash;
 use crate::record::{Run, Sink, View};
@@ -67,7 +68,7 @@ impl Many {
             return Err(Error::Invalid(text).at(path));
         }
         let existing = if is_made { Existing::GoOn } else { Existing::AsTold };
-        Ok(Box::new(file(&self.plan, &path, existing)?))
+        Ok(Box::new(FileSink::open(&self.plan, &path, existing)?))
     }
 
     fn make_room(&mut self) -> Result<()> {

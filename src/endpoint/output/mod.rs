@@ -39,6 +39,7 @@ use self::many::Many;
 use self::naming::Format;
 use self::opening::Existing;
 use self::several::{Copies, Limited, Split};
+use self::sink::FileSink;
 use self::template::Template;
 use self::ticker::Ticker;
 use super::format::Compression;
@@ -234,9 +235,9 @@ impl Target {
     fn open(self, plan: &Arc<Plan>) -> Result<Box<dyn Sink + Send>> {
         Ok(match self {
             Target::Null => Box::new(Discard),
-            Target::Standard => Box::new(opening::standard(plan)?),
+            Target::Standard => Box::new(FileSink::standard(plan)?),
             Target::File(path, _) if plan.has_chunks() => Box::new(Chunks::new(plan, &path)),
-            Target::File(path, _) => Box::new(opening::file(plan, &path, Existing::AsTold)?),
+            Target::File(path, _) => Box::new(FileSink::open(plan, &path, Existing::AsTold)?),
             Target::Many(template, _) => Box::new(Many::new(plan, template)),
         })
     }

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Seek as _, Write as _};
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use rustix::fs::{FlockOperation, OFlags};
 use rustix::io::Errno;
@@ -12,7 +12,6 @@ use rustix::io::Errno;
 use super::coding::{Coding, GZIP_PIECE, SMALL_PIECE, ZSTD_PIECE};
 use super::collisions::{self, Identity};
 use super::file::{Opened, Output, Pieces};
-use super::sink::FileSink;
 use super::{Plan, naming, repair};
 use crate::endpoint::format::Compression;
 use crate::endpoint::index::{Builder, Index, sidecar};
@@ -29,22 +28,8 @@ pub(super) enum Existing {
     Refuse,
 }
 
-/// Opens a file for writing, by its path.
-pub(super) fn file(plan: &Arc<Plan>, path: &str, existing: Existing) -> Result<FileSink> {
-    let (output, format) = output(plan, path, existing)?;
-    let sink = sink(plan, output, format);
-    Ok(sink.named(plan, path))
-}
-
-/// The same for bytes that are not made of records.
-pub(super) fn plain(plan: &Arc<Plan>, path: &str, existing: Existing) -> Result<FileSink> {
-    let (output, _) = output(plan, path, existing)?;
-    let sink = sink(plan, output, naming::Format::Gor);
-    Ok(sink.named(plan, path))
-}
-
 /// The file, and what its name says that it holds.
-fn output(plan: &Arc<Plan>, path: &str, existing: Existing) -> Result<(Output, naming::Format)> {
+pub(super) fn file(plan: &Arc<Plan>, path: &str, existing: Existing) -> Result<(Output, naming::Format)> {
     let (format, compression) = naming::of_name(path);
     let failed = |error: io::Error| Error::from(error).at(path);
     let (file, is_new) = open(plan, path, existing)?;
@@ -87,7 +72,7 @@ fn output(plan: &Arc<Plan>, path: &str, existing: Existing) -> Result<(Output, n
 }
 
 /// Standard output, or where the shell has led it.
-pub(super) fn standard(plan: &Plan) -> Result<FileSink> {
+pub(super) fn standard() -> Result<Output> {
     let place = "standard output";
     let failed = |error: io::Error| Error::from(error).at(place);
     let mut file = File::from(io::stdout().as_fd().try_clone_to_owned().map_err(failed)?);
@@ -102,14 +87,7 @@ pub(super) fn standard(plan: &Plan) -> Result<FileSink> {
     };
     let (place, path) = (place.to_owned(), None);
     let opened = Opened { file, place, path, is_regular, is_new: false, at, pieces: None, index: None };
-    Ok(sink(plan, Output::new(opened), naming::Format::Gor))
-}
-
-fn sink(plan: &Plan, output: Output, format: naming::Format) -> FileSink {
-    let is_regular = output.is_regular();
-    let output = Arc::new(Mutex::new(output));
-    let waits = is_regular && !plan.ticker.is_immediate();
-    FileSink::new(output, format, plan.tell, waits.then(|| Arc::clone(&plan.ticker)))
+    Ok(Output::new(opened))
 }
 
 fn pieces(plan: &Plan, compression: Compression) -> Option<Pieces> {

@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 
 use super::naming::{self, Format};
-use super::opening::{self, Existing};
+use super::opening::Existing;
 use super::queue::LOOK;
 use super::sink::FileSink;
 use super::{Plan, WriteOptions, plan};
@@ -36,7 +36,7 @@ impl PacketFile {
             )));
         }
         let plan = plan(&[], how);
-        let file = opening::plain(&plan, path, Existing::AsTold)?;
+        let file = FileSink::plain(&plan, path, Existing::AsTold)?;
         Ok(PacketFile {
             path: path.to_owned(),
             format,
@@ -75,7 +75,7 @@ impl PacketFile {
         if !self.file.was_moved() {
             return self.flush();
         }
-        match opening::plain(&self.plan, &self.path, Existing::GoOn) {
+        match FileSink::plain(&self.plan, &self.path, Existing::GoOn) {
             Ok(new) => {
                 self.finish()?;
                 self.file = new;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Plan;
 use super::file::Output;
-use super::naming::{Format, Tell};
+use super::naming::Format;
 use super::opening::{self, Existing};
 use super::ticker::Ticker;
 use crate::Result;
@@ -29,19 +29,32 @@ pub(super) struct FileSink {
 }
 
 impl FileSink {
-    pub(super) fn new(
-        output: Arc<Mutex<Output>>,
-        format: Format,
-        tell: Option<Tell>,
-        ticker: Option<Arc<Ticker>>,
-    ) -> Self {
-        let bytes = Box::new(Bytes(Arc::clone(&output)));
-        FileSink { format: format.sink(bytes, tell), output, ticker, is_watched: false, name: None }
+    /// Opens a file for writing, by its path.
+    pub(super) fn open(plan: &Arc<Plan>, path: &str, existing: Existing) -> Result<Self> {
+        let (output, format) = opening::file(plan, path, existing)?;
+        Ok(FileSink { name: Some((Arc::clone(plan), path.to_owned())), ..Self::of(plan, output, format) })
     }
 
-    /// It was opened by its name.
-    pub(super) fn named(self, plan: &Arc<Plan>, path: &str) -> Self {
-        FileSink { name: Some((Arc::clone(plan), path.to_owned())), ..self }
+    /// The same for bytes that are not made of records.
+    pub(super) fn plain(plan: &Arc<Plan>, path: &str, existing: Existing) -> Result<Self> {
+        let (output, _) = opening::file(plan, path, existing)?;
+        Ok(FileSink {
+            name: Some((Arc::clone(plan), path.to_owned())),
+            ..Self::of(plan, output, Format::Gor)
+        })
+    }
+
+    /// Standard output, or where the shell has led it.
+    pub(super) fn standard(plan: &Plan) -> Result<Self> {
+        Ok(Self::of(plan, opening::standard()?, Format::Gor))
+    }
+
+    fn of(plan: &Plan, output: Output, format: Format) -> Self {
+        let waits = output.is_regular() && !plan.ticker.is_immediate();
+        let output = Arc::new(Mutex::new(output));
+        let bytes = Box::new(Bytes(Arc::clone(&output)));
+        let ticker = waits.then(|| Arc::clone(&plan.ticker));
+        FileSink { format: format.sink(bytes, plan.tell), output, ticker, is_watched: false, name: None }
     }
 
     /// Takes bytes of another format, opened as such. What fails leaves them there as a whole or not at all.
@@ -101,7 +114,7 @@ impl Sink for FileSink {
         {
             tell(&format_args!("{path}: was moved away, and gets no index"));
         }
-        match opening::file(&plan, &path, Existing::GoOn) {
+        match FileSink::open(&plan, &path, Existing::GoOn) {
             Ok(new) => {
                 self.finish()?;
                 *self = new;

@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use etherparse::{IpNumber, Ipv4Header, Ipv6Header, UdpHeader};
 use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -16,7 +17,7 @@ use nix::sys::socket::{
 };
 use nix::sys::time::TimeSpec;
 
-use super::super::{LinkType, Packet, ip};
+use super::super::{LinkType, Packet};
 use super::ring::{self, NOTHING};
 use crate::error::{Error, Result};
 
@@ -26,9 +27,12 @@ pub const VXLAN_PORT: u16 = 4789;
 /// Bytes of the largest datagram.
 const MAX_DATAGRAM: usize = u16::MAX as usize;
 
-const IPV4_HEADER: usize = 20;
-const IPV6_HEADER: usize = 40;
-const UDP_HEADER: usize = 8;
+const IPV4_HEADER: usize = Ipv4Header::MIN_LEN;
+const IPV6_HEADER: usize = Ipv6Header::LEN;
+const UDP_HEADER: usize = UdpHeader::LEN;
+
+/// Hops left, of 64 that systems begin with.
+const HOPS: u8 = 64;
 
 /// Datagrams that are handed out in one go.
 const BATCH: usize = 256;
@@ -212,42 +216,23 @@ fn address(found: &SockaddrStorage) -> SocketAddr {
 /// Writes headers of IP and UDP to the end of `room`, and gives their length. UDP has no checksum, as VXLAN's
 /// senders may leave it out (RFC 7348 §5, RFC 6935).
 fn write_headers(room: &mut [u8], received: &Received, port: u16) -> usize {
-    let udp_length = (UDP_HEADER + received.length) as u16;
-    let at = room.len() - UDP_HEADER;
-    room[at..at + 2].copy_from_slice(&received.source.port().to_be_bytes());
-    room[at + 2..at + 4].copy_from_slice(&port.to_be_bytes());
-    room[at + 4..at + 6].copy_from_slice(&udp_length.to_be_bytes());
-    room[at + 6..].fill(0);
+    let length = (UDP_HEADER + received.length) as u16;
+    let udp = UdpHeader { source_port: received.source.port(), destination_port: port, length, checksum: 0 };
+    let (room, end) = room.split_at_mut(room.len() - UDP_HEADER);
+    end.copy_from_slice(&udp.to_bytes());
+    let room_length = room.len();
     match (received.source.ip(), received.destination) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
-            let header = &mut room[at - IPV4_HEADER..at];
-            header.copy_from_slice(&[
-                0x45,
-                0,
-                0,
-                0,
-                0,
-                0,
-                0x40,
-                0,
-                64,
-                ip::UDP,
-                0,
-                0,
-                0,
-                0,
-                0,
-                0,
-                0,
-                0,
-                0,
-                0,
-            ]);
-            header[2..4].copy_from_slice(&(udp_length + IPV4_HEADER as u16).to_be_bytes());
-            header[12..16].copy_from_slice(&source.octets());
-            header[16..20].copy_from_slice(&destination.octets());
-            let checksum = checksum(header);
-            header[10..12].copy_from_slice(&checksum.to_be_bytes());
+            let mut header = Ipv4Header {
+                total_len: length + IPV4_HEADER as u16,
+                time_to_live: HOPS,
+                protocol: IpNumber::UDP,
+                source: source.octets(),
+                destination: destination.octets(),
+                ..Ipv4Header::default()
+            };
+            header.header_checksum = header.calc_header_checksum();
+            room[room_length - IPV4_HEADER..].copy_from_slice(&header.to_bytes());
             IPV4_HEADER + UDP_HEADER
         }
         (source, destination) => {
@@ -255,27 +240,23 @@ fn write_headers(room: &mut [u8], received: &Received, port: u16) -> usize {
                 IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
                 IpAddr::V6(ip) => ip.octets(),
             };
-            let header = &mut room[at - IPV6_HEADER..at];
-            header[..8].copy_from_slice(&[0x60, 0, 0, 0, 0, 0, ip::UDP, 64]);
-            header[4..6].copy_from_slice(&udp_length.to_be_bytes());
-            header[8..24].copy_from_slice(&octets(source));
-            header[24..].copy_from_slice(&octets(destination));
+            let header = Ipv6Header {
+                payload_length: length,
+                next_header: IpNumber::UDP,
+                hop_limit: HOPS,
+                source: octets(source),
+                destination: octets(destination),
+                ..Ipv6Header::default()
+            };
+            room[room_length - IPV6_HEADER..].copy_from_slice(&header.to_bytes());
             IPV6_HEADER + UDP_HEADER
         }
     }
 }
 
-/// Of a header in whose place for it there are zeros (RFC 1071).
-fn checksum(header: &[u8]) -> u16 {
-    let words = header.chunks_exact(2).map(|word| u32::from(u16::from_be_bytes([word[0], word[1]])));
-    let sum: u32 = words.sum();
-    let folded = (sum & 0xffff) + (sum >> 16);
-    !((folded & 0xffff) + (folded >> 16)) as u16
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::super::{Decoded, Decoder};
+    use super::super::super::{Decoded, Decoder, ip};
     use super::*;
 
     fn received(from: &str, to: &str, length: usize) -> Received {

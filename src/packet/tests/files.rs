@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use pcap_file::pcap::{PcapHeader, PcapPacket, PcapTsResolution, PcapWriter};
-use pcap_file::{DataLink, Endianness};
+use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
+use pcap_file::{DataLink, Endianness, TsResolution};
 use proptest::prelude::*;
 
 use super::super::{MAX_BLOCK, MAX_PACKET, is_capture};
@@ -264,7 +264,7 @@ proptest! {
         sizes in prop::collection::vec(1..3000usize, 1..5),
     ) {
         let header = PcapHeader {
-            ts_resolution: if is_nanosecond { PcapTsResolution::NanoSecond } else { PcapTsResolution::MicroSecond },
+            ts_resolution: if is_nanosecond { TsResolution::NanoSecond } else { TsResolution::MicroSecond },
             endianness: if big { Endianness::Big } else { Endianness::Little },
             datalink: DataLink::ETHERNET,
             ..PcapHeader::default()
@@ -274,12 +274,12 @@ proptest! {
         for (seconds, nanoseconds, bytes, more) in &packets {
             let wire_length = bytes.len() as u32 + more;
             let time = Duration::new(u64::from(*seconds), *nanoseconds);
-            writer.write_packet(&PcapPacket::new(time, wire_length, &bytes[..]).unwrap()).unwrap();
+            writer.write_packet(&PcapPacket::new(time, wire_length, bytes)).unwrap();
             let fraction = if is_nanosecond { *nanoseconds } else { nanoseconds / 1000 * 1000 };
             let time = i64::from(*seconds) * 1_000_000_000 + i64::from(fraction);
             expected.push(kept(1, time, wire_length, bytes));
         }
-        let file = writer.into_inner();
+        let file = writer.into_writer();
         let cut = Cut { bytes: &file, sizes: sizes.iter().cycle() };
         prop_assert_eq!(read_all(cut), (expected, None));
     }

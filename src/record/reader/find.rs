@@ -4,11 +4,11 @@ use std::io::Read;
 
 use memchr::memchr;
 
-use super::super::block::Span;
 use super::super::header::{Kind, MAX_HEADER, Malformed, SEPARATOR};
 use super::super::separator::{
     Ending, MONKEYS, OPENING, Search, find_separator, may_become_separator, partial_separator, separator_at,
 };
+use super::super::span::Span;
 use super::line::{Follows, Line, begins_with_header, header_line, what_follows};
 use super::{MAX_MAX_RECORD, Reader};
 

@@ -2,9 +2,9 @@
 
 use memchr::memchr;
 
-use super::super::block::Span;
 use super::super::header::{Header, MAX_HEADER, Malformed};
 use super::super::separator::{filler, nuls};
+use super::super::span::Span;
 
 /// A header line taken apart, counted from its own first byte. Of its record
 /// the end is not known yet.
