@@ -6,11 +6,10 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Resource, getrlimit, setrlimit};
-
 use super::addresses::Addresses;
 use super::clock;
 use super::crew::{Crew, join};
+use super::descriptors::descriptor_limit;
 use super::ending::{Ending, Stop};
 use super::output::{WhenSlow, Writer};
 use super::own::Own;
@@ -112,21 +111,6 @@ pub struct Progress {
     pub in_flight: u64,
     /// Records that wait for the output.
     pub unwritten: usize,
-}
-
-/// Lets this process open as many descriptors as it is allowed to. Where
-/// that is refused, the limit in force holds, and is counted when reached.
-pub fn raise_descriptor_limit() {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    if setrlimit(Resource::Nofile, limit).is_err() {
-        // As said above.
-    }
-}
-
-/// The descriptors that this process may have; `None` where there is no limit.
-pub(super) fn descriptor_limit() -> Option<u64> {
-    getrlimit(Resource::Nofile).current
 }
 
 /// How many connections each target may have, and the limit on descriptors where that is why.

@@ -14,6 +14,7 @@ mod addresses;
 mod clock;
 mod connection;
 mod crew;
+mod descriptors;
 mod dry_run;
 mod ending;
 mod engine;
@@ -32,11 +33,10 @@ mod tally;
 mod target;
 mod worker;
 
+pub use descriptors::raise_descriptor_limit;
 pub use dry_run::{DryRun, Waits};
 pub use ending::Stop;
-pub use engine::{
-    CLOSED_LOOP_CONNECTIONS, OPEN_LOOP_CONNECTIONS, Outcome, Progress, Settings, raise_descriptor_limit, run,
-};
+pub use engine::{CLOSED_LOOP_CONNECTIONS, OPEN_LOOP_CONNECTIONS, Outcome, Progress, Settings, run};
 pub use output::WhenSlow;
 pub use reading::{Open, Supply};
 pub use summary::Summary;

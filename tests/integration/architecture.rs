@@ -254,6 +254,50 @@ fn the_architecture_page_shows_the_same_table() {
     assert_eq!(shown, expected);
 }
 
+/// Rows of the table under "Dependencies": `| `memchr` | … |`. Those of tests and builds alone are among them.
+#[test]
+fn the_architecture_page_names_every_dependency() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("ARCHITECTURE.md")).expect("ARCHITECTURE.md is there");
+    let chapter = page.split("\n## Dependencies\n").nth(1).expect("the page has that chapter");
+    let chapter = chapter.split("\n## ").next().unwrap_or_default();
+    let mut shown = Vec::new();
+    for row in chapter.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<_> = row.split('|').map(str::trim).collect();
+        assert!(!cells[2].is_empty(), "{row}: what it is for");
+        shown.extend(cells[1].split('`').skip(1).step_by(2).map(ToString::to_string));
+    }
+    shown.sort();
+    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).expect("Cargo.toml is there");
+    let (mut expected, mut is_in_dependencies) = (Vec::new(), false);
+    for line in manifest.lines() {
+        if let Some(section) = line.strip_prefix('[') {
+            is_in_dependencies = section.trim_end_matches(']').ends_with("dependencies");
+        } else if is_in_dependencies && let Some((name, _)) = line.split_once(" = ") {
+            expected.push(name.to_owned());
+        }
+    }
+    assert!(expected.len() > 10, "the dependencies were not found");
+    expected.sort();
+    expected.dedup();
+    assert_eq!(shown, expected);
+}
+
+/// Whatever is listed is of use: its name stands in the sources, the tests or the benchmarks.
+#[test]
+fn every_dependency_is_used() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).expect("Cargo.toml is there");
+    let dependencies = manifest.split("\n[dependencies]\n").nth(1).expect("there are dependencies");
+    let dependencies = dependencies.split("\n[").next().unwrap_or_default();
+    let names: Vec<_> = dependencies.lines().filter_map(|line| line.split_once(" = ")).collect();
+    let sources = sources();
+    for (name, _) in names {
+        let path = format!("{}::", name.replace('-', "_"));
+        assert!(sources.iter().any(|source| source.text.contains(&path)), "{name} is used nowhere");
+    }
+}
+
 #[test]
 fn paths_are_read_out_of_imports() {
     for (text, expected) in [

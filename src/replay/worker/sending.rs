@@ -7,7 +7,7 @@ use mio::Token;
 use super::Worker;
 use crate::replay::clock;
 use crate::replay::connection::{Connection, Moved, Phase, connect_reason, is_out_of_descriptors};
-use crate::replay::engine::descriptor_limit;
+use crate::replay::descriptors::descriptor_limit;
 use crate::replay::exchange::describe;
 use crate::replay::output::Outlet;
 use crate::replay::tally::{Hold, Reason};
