@@ -34,20 +34,20 @@ pub enum Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Fault::Method => write!(f, "the method is not a token of at most {} bytes", MAX_METHOD),
+            Fault::Method => write!(f, "the method is not a token of at most {MAX_METHOD} bytes"),
             Fault::RequestLine => f.write_str("the request line is not a method, a target and HTTP/1.x"),
             Fault::StatusLine => f.write_str("the status line is not HTTP/1.x and three digits"),
-            Fault::HeadTooLarge => write!(f, "the head is larger than {} bytes", MAX_HEAD),
+            Fault::HeadTooLarge => write!(f, "the head is larger than {MAX_HEAD} bytes"),
             Fault::ContentLength => f.write_str("the content-length is not a number of 64 bits"),
             Fault::TransferCoding => f.write_str("the last transfer coding of a request is not chunked"),
             Fault::ChunkSize => f.write_str("a chunk size is not hexadecimal digits"),
             Fault::ChunkSizeOverflow => f.write_str("a chunk size does not fit 64 bits"),
             Fault::ChunkLineTooLong => {
-                write!(f, "a chunk size line is longer than {} bytes", MAX_CHUNK_LINE)
+                write!(f, "a chunk size line is longer than {MAX_CHUNK_LINE} bytes")
             }
             Fault::ChunkEnd => f.write_str("no line end follows the data of a chunk"),
             Fault::TrailersTooLarge => {
-                write!(f, "the trailer section is larger than {} bytes", MAX_TRAILERS)
+                write!(f, "the trailer section is larger than {MAX_TRAILERS} bytes")
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Packets kept in memory, on their way from one thread to another.
 
+use super::captured::Packet;
 use super::link_type::LinkType;
-use super::packet::Packet;
 
 /// Packets in one buffer.
 #[derive(Clone, Debug, Default)]

@@ -2,9 +2,9 @@
 
 use std::io::Read;
 
+use super::captured::Packet;
 use super::damage::{Damage, Position, Trouble};
 use super::input::Input;
-use super::packet::Packet;
 use super::pcap::{self, Pcap};
 use super::pcapng::{self, Pcapng};
 use crate::error::{Error, Result};

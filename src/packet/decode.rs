@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 
+use super::captured::Packet;
 use super::fault::{Fault, Layer, Stop};
 use super::fragment::{Added, Fragment, FragmentLimits, FragmentTally, Fragments};
 use super::ip;
 use super::link_type::LinkType;
 use super::network::{Network, Selection};
-use super::packet::Packet;
 use super::part::Part;
 use super::step::{Next, Walk};
 use super::tcp::{Flags, TcpView};

@@ -11,6 +11,7 @@
 
 mod batch;
 mod capture_file;
+mod captured;
 mod damage;
 mod decode;
 mod ends;
@@ -23,7 +24,6 @@ mod link_type;
 pub mod live;
 mod mpls;
 mod network;
-mod packet;
 mod part;
 mod pcap;
 mod pcapng;
@@ -38,6 +38,7 @@ mod write;
 
 pub use batch::Packets;
 pub use capture_file::{CaptureFile, is_capture};
+pub use captured::Packet;
 pub use damage::{Damage, MAX_BLOCK, MAX_INTERFACES, MAX_PACKET, Position};
 pub use decode::{Decoded, Decoder, Segment};
 pub use fault::{Fault, Layer, Rule};
@@ -48,7 +49,6 @@ pub use link::MAX_TAGS;
 pub use link_type::LinkType;
 pub use mpls::MAX_LABELS;
 pub use network::{Network, Selection};
-pub use packet::Packet;
 pub use pseudo::MAX_ATTRIBUTES;
 pub use tcp::Flags;
 pub use tunnel::{MAX_GTP_EXTENSIONS, MAX_TZSP_FIELDS};

@@ -2,10 +2,10 @@
 
 use std::io::Read;
 
+use super::captured::Packet;
 use super::damage::{Damage, MAX_PACKET, Trouble};
 use super::input::Input;
 use super::link_type::LinkType;
-use super::packet::Packet;
 
 /// Microseconds.
 const MICROSECONDS: u32 = 0xa1b2_c3d4;

@@ -2,10 +2,10 @@
 
 use std::io::Read;
 
+use super::captured::Packet;
 use super::damage::{Damage, MAX_BLOCK, MAX_INTERFACES, MAX_PACKET, Trouble};
 use super::input::Input;
 use super::link_type::LinkType;
-use super::packet::Packet;
 
 const SECTION: u32 = 0x0a0d_0d0a;
 const INTERFACE: u32 = 1;

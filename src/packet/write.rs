@@ -1,7 +1,7 @@
 //! Capture files written: pcap and pcapng, little-endian, times in nanoseconds.
 
+use super::captured::Packet;
 use super::link_type::LinkType;
-use super::packet::Packet;
 use crate::error::{Error, Result};
 
 /// Link-layer bytes a packet may have, told in the file's header.

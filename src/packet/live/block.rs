@@ -6,9 +6,9 @@ use std::mem::offset_of;
 
 use libc::{sockaddr_ll, tpacket_block_desc, tpacket_hdr_v1, tpacket_hdr_variant1, tpacket3_hdr};
 
+use super::super::captured::Packet;
 use super::super::link;
 use super::super::link_type::LinkType;
-use super::super::packet::Packet;
 
 /// Bytes of a VLAN tag.
 pub(super) const TAG: usize = 4;
