@@ -8,7 +8,7 @@ use super::pairing::{Answer, Pairing, Request};
 use super::recording::Deferred;
 use super::stream::{Progress, State, Stream};
 use super::{Options, Protocol};
-use crate::http::{Framer, RequestContext, request_line, starts_request, starts_response};
+use crate::http::{Framer, RequestContext, starts_request, starts_response};
 use crate::record::{Block, Mark};
 use crate::tcp::{Chunk, Key, Seq, Side};
 
@@ -214,7 +214,7 @@ impl Dialogue {
         match stream.advance(rest) {
             Ok(Progress::More) => {}
             Ok(Progress::Head) => {
-                self.head(side, rest, out);
+                self.head(side, out);
                 if self.client != Some(side) {
                     self.end_before_next(key, side, rest, out);
                 }
@@ -297,16 +297,16 @@ impl Dialogue {
     }
 
     /// The head is whole.
-    fn head(&mut self, side: Side, at_hand: &[u8], out: &mut Out<'_>) {
+    fn head(&mut self, side: Side, out: &mut Out<'_>) {
         let stream = &self.streams[side as usize];
-        let is_suspicious = stream.framer().is_some_and(Framer::is_suspicious);
+        let Some(framer) = stream.framer() else { return };
+        let is_suspicious = framer.is_suspicious();
         if self.client != Some(side) {
             out.ledger.responses.suspicious += u64::from(is_suspicious);
             return;
         }
         out.ledger.requests.suspicious += u64::from(is_suspicious);
-        let method = request_line(stream.payload(at_hand)).map(|line| line.method).unwrap_or_default();
-        let (context, message) = (RequestContext::of(method), stream.message);
+        let (context, message) = (framer.context(), stream.message);
         let exchange = self.next_exchange(message.ack.unwrap_or_default());
         self.begin_exchange(exchange);
         self.pairing.request(Request::new(exchange, message.ack, message.seq, message.head_end(), context));

@@ -1,7 +1,6 @@
 //! Ids of exchanges, which no two connections share.
 
 use std::hash::BuildHasher as _;
-use std::net::{IpAddr, SocketAddr};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
@@ -23,16 +22,15 @@ pub(super) struct Ids {
 
 impl Ids {
     /// What to add to the numbers of a connection's exchanges: nothing, unless another one has its ids.
-    pub(super) fn salt(&mut self, key: &Key, client: SocketAddr, server: SocketAddr) -> u32 {
-        let owner = self.owners.entry(session(client, server)).or_insert(*key);
+    pub(super) fn salt(&mut self, key: &Key, client: Side) -> u32 {
+        let owner = self.owners.entry(session(key, client)).or_insert(*key);
         if owner == key { 0 } else { FixedState::default().hash_one(key) as u32 | 1 }
     }
 
     /// The connection is forgotten: its ids are free.
     pub(super) fn release(&mut self, key: &Key) {
-        let [low, high] = [Side::Low, Side::High].map(|side| key.endpoint(side));
         // Of the conversations on it, either side may have been the client.
-        for session in [session(low, high), session(high, low)] {
+        for session in [session(key, Side::Low), session(key, Side::High)] {
             if self.owners.get(&session) == Some(key) {
                 self.owners.remove(&session);
             }
@@ -41,27 +39,53 @@ impl Ids {
 }
 
 /// The id of the exchange of number `exchange`.
-pub(super) fn id_of(client: SocketAddr, server: SocketAddr, exchange: Seq) -> Id {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut bytes = [0; 12];
-    bytes[..8].copy_from_slice(&session(client, server));
-    bytes[8..].copy_from_slice(&exchange.0.to_be_bytes());
+pub(super) fn id_of(key: &Key, client: Side, exchange: Seq) -> Id {
+    let session = session(key, client);
+    let (ports, address) = session.split_at(4);
+    let words = [ports, address, &exchange.0.to_be_bytes()];
     let mut id = [0; 24];
-    for (byte, digits) in bytes.iter().zip(id.chunks_exact_mut(2)) {
-        digits[0] = DIGITS[usize::from(byte >> 4)];
-        digits[1] = DIGITS[usize::from(byte & 15)];
+    for (word, digits) in words.into_iter().zip(id.chunks_exact_mut(8)) {
+        digits.copy_from_slice(&hex(word.try_into().unwrap_or_default()));
     }
     id
 }
 
+/// The hex digits of four bytes, all eight at once: each half of a byte is spread to a byte of its own, and becomes a
+/// digit's character there.
+fn hex(bytes: [u8; 4]) -> [u8; 8] {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let bytes = u64::from(u32::from_be_bytes(bytes));
+    let pairs = (bytes | bytes << 16) & 0x0000_ffff_0000_ffff;
+    let pairs = (pairs | pairs << 8) & 0x00ff_00ff_00ff_00ff;
+    let halves = (pairs | pairs << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    // A half of ten or more has its fifth bit set when 6 is added.
+    let letters = (halves + 6 * ONES) >> 4 & ONES;
+    (halves + u64::from(b'0') * ONES + letters * u64::from(b'a' - b'0' - 10)).to_be_bytes()
+}
+
 /// What the ids of all exchanges of a connection begin with.
-fn session(client: SocketAddr, server: SocketAddr) -> [u8; 8] {
-    let mut bytes = [0; 8];
-    bytes[..2].copy_from_slice(&client.port().to_be_bytes());
-    bytes[2..4].copy_from_slice(&server.port().to_be_bytes());
-    match client.ip() {
-        IpAddr::V4(ip) => bytes[4..].copy_from_slice(&ip.octets()),
-        IpAddr::V6(ip) => bytes[4..].copy_from_slice(&ip.octets()[12..]),
+fn session(key: &Key, client: Side) -> [u8; 8] {
+    let ((client_port, address), (server_port, _)) = (key.tail(client), key.tail(client.other()));
+    let ports = u64::from(client_port) << 48 | u64::from(server_port) << 32;
+    (ports | u64::from(address)).to_be_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_ports_address_and_number_in_hex() {
+        let (key, client) = Key::of("10.9.171.254:65535".parse().unwrap(), "10.0.0.1:80".parse().unwrap());
+        assert_eq!(&id_of(&key, client, Seq(0x89ab_cdef)), b"ffff00500a09abfe89abcdef");
+        assert_eq!(&id_of(&key, client.other(), Seq(0x0123_4567)), b"0050ffff0a00000101234567");
     }
-    bytes
+
+    #[test]
+    fn all_halves_of_bytes_become_their_digits() {
+        for byte in 0..=u8::MAX {
+            let expected = format!("{byte:02x}{:02x}00ff", !byte);
+            assert_eq!(hex([byte, !byte, 0, 255]), expected.as_bytes());
+        }
+    }
 }

@@ -151,9 +151,9 @@ impl Recorder {
         ring(packet.time, table, alarms, &mut context);
         let decoded = decoder.decode(packet);
         let is_at = |address: &Address, endpoint| address.serves(endpoint, interface, servers);
-        let segment = match decoded {
+        let segment = match &decoded {
             Decoded::Tcp(segment) => segment,
-            Decoded::Quic { source, destination, network } => {
+            &Decoded::Quic { source, destination, network } => {
                 context.out.ledger.packets.not_tcp += 1;
                 let ends = (source, destination, network);
                 if let Some((key, side, client)) = sides(ends, &context.out.options.addresses, is_at)
@@ -164,8 +164,8 @@ impl Recorder {
                 }
                 return false;
             }
-            _ => {
-                count(&decoded, context.out.ledger);
+            other => {
+                count(other, context.out.ledger);
                 return false;
             }
         };
@@ -195,7 +195,7 @@ impl Recorder {
         };
         context.out.ledger.packets.segments += 1;
         let Some(connection) = table.get_mut(id) else { return true };
-        connection.segment(side, &tcp_segment(&segment), &mut context);
+        connection.segment(side, &tcp_segment(segment), &mut context);
         settle(id, table, alarms, &mut context);
         while let Some((_, mut connection)) = table.evict_over_limit() {
             context.out.ledger.connections.forgotten += u64::from(!connection.is_quiet());

@@ -104,9 +104,8 @@ impl Dialogue {
     /// The id of an exchange of this connection.
     fn id(&mut self, key: &Key, exchange: Seq, out: &mut Out<'_>) -> [u8; 24] {
         let client = self.client.unwrap_or(Side::Low);
-        let (client, server) = (key.endpoint(client), key.endpoint(client.other()));
-        let salt = *self.salt.get_or_insert_with(|| out.ids.salt(key, client, server));
-        id_of(client, server, exchange + salt)
+        let salt = *self.salt.get_or_insert_with(|| out.ids.salt(key, client));
+        id_of(key, client, exchange + salt)
     }
 
     /// Writes a response whose request is not known.

@@ -5,8 +5,6 @@
 //! overruled. Such a message is [suspicious](Framer::is_suspicious), as it smells of request smuggling
 //! (RFC 9112 §11.2).
 
-use memchr::{memchr, memchr_iter};
-
 use super::chunked::{Decoder, Piece};
 use super::head::{request_words, status_words, without_cr};
 use super::{Fault, token};
@@ -113,7 +111,7 @@ struct Scan {
 struct Facts {
     minor: u8,
     status: Option<u16>,
-    is_connect: bool,
+    request: RequestContext,
     content_length: Option<u64>,
     content_length_is_broken: bool,
     content_lengths_differ: bool,
@@ -164,6 +162,7 @@ impl Framer {
     /// The number in the answer is consumed: the next call starts after those bytes. A head is not consumed
     /// before it is whole; until then `unread` grows, and what was examined is not examined again. A fault
     /// is told once every good byte before it was consumed, and again on every later call.
+    #[inline]
     pub fn advance(&mut self, unread: &[u8]) -> Result<Step, Fault> {
         let step = match &mut self.state {
             State::Before | State::Start | State::Head => self.head(unread),
@@ -244,6 +243,11 @@ impl Framer {
         self.length
     }
 
+    /// What the response to this request must know; for a request whose head was consumed.
+    pub fn context(&self) -> RequestContext {
+        self.facts.request
+    }
+
     /// A response's status, 100 to 999.
     pub fn status(&self) -> Option<u16> {
         self.facts.status
@@ -288,11 +292,12 @@ impl Framer {
             (Side::Response(context), Some(status)) => {
                 status == 101 || context.connect && (200..300).contains(&status)
             }
-            _ => self.facts.is_connect || self.facts.upgrade && self.facts.connection_upgrade,
+            _ => self.facts.request.connect || self.facts.upgrade && self.facts.connection_upgrade,
         }
     }
 
     /// Empty lines, then the head.
+    #[inline(never)]
     fn head(&mut self, unread: &[u8]) -> Result<Step, Fault> {
         if matches!(self.state, State::Before) {
             match token::empty_lines(unread) {
@@ -308,10 +313,9 @@ impl Framer {
             }
             self.state = State::Head;
         }
-        let from = self.scan.searched;
-        for line_end in memchr_iter(b'\n', &within[from..]) {
-            self.count(from + line_end + 1 - self.scan.searched);
-            self.scan.searched = from + line_end + 1;
+        while let Some(length) = token::line_length(&within[self.scan.searched..]) {
+            self.count(length);
+            self.scan.searched += length;
             if self.line(within)? {
                 self.decide()?;
                 return Ok(Step::Head(self.scan.searched));
@@ -366,7 +370,7 @@ impl Framer {
         let version = match self.side {
             Side::Request => {
                 let words = request_words(line).ok_or(Fault::RequestLine)?;
-                self.facts.is_connect = words.method == b"CONNECT";
+                self.facts.request = RequestContext::of(words.method);
                 Some(words.version).filter(|version| token::is_version(version)).ok_or(Fault::RequestLine)?
             }
             Side::Response(_) => {
@@ -382,24 +386,39 @@ impl Framer {
 
     /// Takes note of a field line that may matter; one glance at its first byte settles most.
     fn field(&mut self, line: &[u8]) {
-        let Some(b'c' | b't' | b'e' | b'u') = line.first().map(u8::to_ascii_lowercase) else { return };
-        let Some(colon) = memchr(b':', line) else { return };
-        let name = token::trim_end(&line[..colon]);
-        let is = |wanted: &[u8]| name.eq_ignore_ascii_case(wanted);
-        let value = &line[colon + 1..];
-        match name.len() {
-            14 if is(b"content-length") => self.facts.content_length(value),
-            17 if is(b"transfer-encoding") => self.facts.transfer_encoding(value),
-            10 if is(b"connection") => self.facts.connection(value),
-            6 if is(b"expect") => {
-                let value = token::trim(value);
-                self.facts.expects_continue |= value.eq_ignore_ascii_case(b"100-continue");
+        let facts = &mut self.facts;
+        let Some(first) = line.first() else { return };
+        let is_spaced = match first.to_ascii_lowercase() {
+            b'c' => {
+                if let Some((value, is_spaced)) = value_of(b"Content-Length", line) {
+                    facts.content_length(value);
+                    is_spaced
+                } else if let Some((value, is_spaced)) = value_of(b"Connection", line) {
+                    facts.connection(value);
+                    is_spaced
+                } else {
+                    return;
+                }
             }
-            7 if is(b"upgrade") => self.facts.upgrade = true,
+            b't' => {
+                let Some((value, is_spaced)) = value_of(b"Transfer-Encoding", line) else { return };
+                facts.transfer_encoding(value);
+                is_spaced
+            }
+            b'e' => {
+                let Some((value, is_spaced)) = value_of(b"Expect", line) else { return };
+                facts.expects_continue |= token::trim(value).eq_ignore_ascii_case(b"100-continue");
+                is_spaced
+            }
+            b'u' => {
+                let Some((_, is_spaced)) = value_of(b"Upgrade", line) else { return };
+                facts.upgrade = true;
+                is_spaced
+            }
             _ => return,
-        }
+        };
+        facts.suspicious |= is_spaced;
         self.count(line.len());
-        self.facts.suspicious |= name.len() < colon;
     }
 
     /// The rules of RFC 9112 §6.3, in their order, once the head is whole.
@@ -485,12 +504,30 @@ impl Facts {
     }
 
     fn connection(&mut self, value: &[u8]) {
+        if token::trim(value) == b"keep-alive" {
+            // What nearly all say.
+            self.keep_alive = true;
+            return;
+        }
         for option in token::list(value) {
             self.close |= option.eq_ignore_ascii_case(b"close");
             self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
             self.connection_upgrade |= option.eq_ignore_ascii_case(b"upgrade");
         }
     }
+}
+
+/// What follows the colon of a field line if its name is `name` in any case, and whether there is whitespace before the
+/// colon. What settles most lines is looked at first: the byte after the name, then whether it is spelled as usual.
+#[inline]
+fn value_of<'a, const N: usize>(name: &[u8; N], line: &'a [u8]) -> Option<(&'a [u8], bool)> {
+    let (start, rest) = line.split_first_chunk::<N>()?;
+    let is_end = rest.first().is_some_and(|&byte| byte == b':' || token::is_space(byte));
+    if !is_end || !(start == name || start.eq_ignore_ascii_case(name)) {
+        return None;
+    }
+    let trimmed = token::trim_start(rest);
+    Some((trimmed.strip_prefix(b":")?, trimmed.len() < rest.len()))
 }
 
 /// Decimal digits and nothing else, within 64 bits.

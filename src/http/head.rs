@@ -61,12 +61,16 @@ pub(super) fn without_cr(line: &[u8]) -> &[u8] {
 /// The words of a request line that has lost its line end.
 pub(super) fn request_words(line: &[u8]) -> Option<RequestLine<'_>> {
     let line = token::trim_end(line);
-    let space = memchr(b' ', line)?;
+    // A method is a few bytes long, so a plain loop is faster than `memchr`.
+    let space = line.iter().position(|&byte| byte == b' ')?;
     let (method, rest) = (&line[..space], &line[space + 1..]);
-    let (target, version) = match memrchr(b' ', rest) {
-        Some(last) if rest[last + 1..].starts_with(b"HTTP/") => (&rest[..last], &rest[last + 1..]),
-        _ if rest.starts_with(b"HTTP/") => (&rest[..0], rest),
-        _ => (rest, &rest[rest.len()..]),
+    let (target, version) = match rest.split_last_chunk::<9>() {
+        Some((target, [b' ', version @ ..])) if token::is_version(version) => (target, &version[..]),
+        _ => match memrchr(b' ', rest) {
+            Some(last) if rest[last + 1..].starts_with(b"HTTP/") => (&rest[..last], &rest[last + 1..]),
+            _ if rest.starts_with(b"HTTP/") => (&rest[..0], rest),
+            _ => (rest, &rest[rest.len()..]),
+        },
     };
     let target = token::trim(target);
     (!target.is_empty()).then_some(RequestLine { method, target, version })
@@ -77,7 +81,7 @@ pub(super) fn status_words(line: &[u8]) -> Option<StatusLine<'_>> {
     if !line.starts_with(b"HTTP/") {
         return None;
     }
-    let space = memchr(b' ', line)?;
+    let space = line.iter().position(|&byte| byte == b' ')?;
     let (version, mut rest) = (&line[..space], &line[space + 1..]);
     while let [b' ', after @ ..] = rest {
         rest = after;

@@ -1,4 +1,6 @@
-//! The smallest words of HTTP: tokens, optional whitespace, lists.
+//! The smallest words of HTTP: tokens, optional whitespace, lines, lists.
+
+use memchr::memchr;
 
 /// Which bytes are `tchar` (RFC 9110 §5.6.2).
 const TOKEN: [bool; 256] = {
@@ -33,18 +35,23 @@ pub(super) fn is_version(bytes: &[u8]) -> bool {
 }
 
 /// Whether `byte` is whitespace around a value; CR and LF are, for folded lines (RFC 9112 §5.2).
-fn is_space(byte: u8) -> bool {
+pub(super) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
 /// `value` without the whitespace around it.
-pub(super) fn trim(mut value: &[u8]) -> &[u8] {
+pub(super) fn trim(value: &[u8]) -> &[u8] {
+    trim_end(trim_start(value))
+}
+
+/// `value` without the whitespace before it.
+pub(super) fn trim_start(mut value: &[u8]) -> &[u8] {
     while let [first, rest @ ..] = value
         && is_space(*first)
     {
         value = rest;
     }
-    trim_end(value)
+    value
 }
 
 /// `value` without the whitespace after it.
@@ -55,6 +62,30 @@ pub(super) fn trim_end(mut value: &[u8]) -> &[u8] {
         value = rest;
     }
     value
+}
+
+/// How long the line is that `bytes` begins with, its LF included.
+///
+/// Most lines are so short that a call of `memchr` takes longer than to look through them here, eight bytes at once.
+pub(super) fn line_length(bytes: &[u8]) -> Option<usize> {
+    const SHORT: usize = 64;
+    let (words, _) = bytes[..bytes.len().min(SHORT)].as_chunks::<8>();
+    for (number, &word) in words.iter().enumerate() {
+        if let Some(at) = first_lf(u64::from_le_bytes(word)) {
+            return Some(number * 8 + at + 1);
+        }
+    }
+    let searched = words.len() * 8;
+    memchr(b'\n', &bytes[searched..]).map(|at| searched + at + 1)
+}
+
+/// Which of the bytes of `word`, the lowest first, is the first LF.
+fn first_lf(word: u64) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let differing = word ^ (u64::from(b'\n') * ONES);
+    // The top bits of bytes that are zero; a borrow makes that wrong only above the lowest of them.
+    let lfs = differing.wrapping_sub(ONES) & !differing & (0x80 * ONES);
+    (lfs != 0).then(|| lfs.trailing_zeros() as usize / 8)
 }
 
 /// The elements of a comma-separated list, trimmed; empty ones are left out (RFC 9110 §5.6.1.2).
@@ -71,6 +102,28 @@ pub(super) fn empty_lines(bytes: &[u8]) -> usize {
             [b'\n', ..] => at += 1,
             [b'\r', b'\n', ..] => at += 2,
             _ => return at,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::line_length;
+
+    proptest! {
+        #[test]
+        fn a_line_is_as_long_as_its_first_lf_says(
+            bytes in prop::collection::vec(prop::sample::select(&b"a\x09\x0b\x8a\xff\x00\r"[..]), 0..150),
+            lfs in prop::collection::vec(any::<prop::sample::Index>(), 0..3),
+        ) {
+            let mut bytes = bytes;
+            for at in lfs.iter().filter(|_| !bytes.is_empty()).map(|at| at.index(bytes.len())).collect::<Vec<_>>() {
+                bytes[at] = b'\n';
+            }
+            let expected = bytes.iter().position(|&byte| byte == b'\n').map(|at| at + 1);
+            prop_assert_eq!(line_length(&bytes), expected);
         }
     }
 }

@@ -364,7 +364,8 @@ impl<'a> Run<'a> {
 
 /// Whether a reader would go wrong in this payload if it were not told its length.
 pub(super) fn needs_length(payload: &[u8]) -> bool {
-    holds_separator(payload) || begins_with_header(payload, true) == Some(true)
+    // What is ASCII holds no monkey, which is quicker to see.
+    !payload.is_ascii() && holds_separator(payload) || begins_with_header(payload, true) == Some(true)
 }
 
 /// Whether a reader could take a line of the payload for the separator.

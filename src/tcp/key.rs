@@ -69,6 +69,12 @@ impl Key {
             && (self.network == other.network || self.network == 0 || other.network == 0)
     }
 
+    /// The port of one side, and the last four bytes of its address.
+    pub fn tail(&self, side: Side) -> (u16, u32) {
+        let [_, low] = self.addresses[side as usize];
+        (self.ports[side as usize], low as u32)
+    }
+
     /// The address and port of one side.
     pub fn endpoint(&self, side: Side) -> SocketAddr {
         let [high, low] = self.addresses[side as usize];
@@ -98,6 +104,8 @@ impl Hash for Key {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, SocketAddr};
+
     use super::{Key, Side};
 
     #[test]
@@ -109,12 +117,20 @@ mod tests {
             ("1.2.3.4:5", "[2001:db8::2]:1"),
         ];
         for (low, high) in cases {
-            let (a, b) = (low.parse().unwrap(), high.parse().unwrap());
+            let (a, b): (SocketAddr, SocketAddr) = (low.parse().unwrap(), high.parse().unwrap());
             let (key, side) = Key::of(a, b);
             let (back, other) = Key::of(b, a);
             assert_eq!(key, back, "{low} {high}");
             assert_eq!(side, other.other(), "{low} {high}");
             assert_eq!((key.endpoint(side), key.endpoint(other)), (a, b), "{low} {high}");
+            for (side, end) in [(side, a), (other, b)] {
+                let bytes = match end.ip() {
+                    IpAddr::V4(ip) => ip.octets().to_vec(),
+                    IpAddr::V6(ip) => ip.octets()[12..].to_vec(),
+                };
+                let (port, address) = key.tail(side);
+                assert_eq!((port, address.to_be_bytes().to_vec()), (end.port(), bytes), "{low} {high}");
+            }
         }
     }
 
