@@ -21,8 +21,8 @@ use crate::transform::{Stage, Worker, pattern};
 /// Look inside recordings: one line an exchange, messages in full, or a summary
 ///
 /// Reads recordings, packet captures, and what a pipe brings, and writes text to standard output. An exchange is shown
-/// when its response comes; one that stays without a response, at the end or after a minute of the recording. The columns
-/// are time, client, method, host and path, status, latency, the sizes of both bodies and the type of the response.
+/// when its response comes; one that stays without a response, at the end or after a minute of the recording. A response
+/// that comes later is shown in a line of its own, with its request and marked as late. The columns are time, client, method, host and path, status, latency, the sizes of both bodies and the type of the response.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "gor-show", version, max_term_width = 100, after_help = EXAMPLES)]
 #[command(group = ArgGroup::new("form").args(["headers", "bodies", "raw", "json"]))]
@@ -46,8 +46,8 @@ pub struct Args {
 
     /// Write one JSON object a line and exchange; with --summary, one object.
     ///
-    /// Keys: id, client, time, method, host, target, status, latency (seconds), request, response, replayed. The last
-    /// three have time, latency, status, mark (`cut` or `gap`), size, headers (pairs), and `body`, decoded, or
+    /// Keys: id, client, time, method, host, target, status, latency (seconds), request, response, replayed;
+    /// `request_before` is true where the request was in an earlier object, without this answer. The last three have time, latency, status, mark (`cut` or `gap`), size, headers (pairs), and `body`, decoded, or
     /// `body_base64` where it is not UTF-8; `body_fault` says why it is not decoded. What is not known is absent.
     #[arg(long, help_heading = "What to show")]
     pub json: bool,
@@ -138,7 +138,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 fn compare(args: &Args, names: [&String; 2], reading: &ReadOptions) -> anyhow::Result<Exit> {
     let open = |name: &String| endpoint::open(std::slice::from_ref(name), reading);
     let mut sources = [Some(open(names[0])?), Some(open(names[1])?)];
-    let mut joiners = [Joiner::<Compared>::default(), Joiner::default()];
+    let mut joiners = [Joiner::<Compared>::patient(), Joiner::patient()];
     let mut given = [0_u64; 2];
     let mut comparison = Comparison::default();
     let line = line(args);
@@ -222,7 +222,7 @@ impl Showing {
         let form = match part {
             Some(part) => Form::Full(Joiner::default(), part),
             None if args.summary => {
-                Form::Summary(Joiner::default(), Box::new(Summary::new(args.group.clone(), args.by.clone())))
+                Form::Summary(Joiner::patient(), Box::new(Summary::new(args.group.clone(), args.by.clone())))
             }
             None if args.json => Form::Json(Joiner::default()),
             None => Form::Lines(Joiner::default()),

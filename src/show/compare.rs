@@ -8,7 +8,7 @@ use hashbrown::HashMap;
 
 use super::content::content;
 use super::text::short_size;
-use super::{Exchange, Facts, Kept};
+use super::{Earlier, Exchange, Facts, Kept};
 use crate::http::Head;
 use crate::record::View;
 
@@ -36,7 +36,11 @@ impl Kept for Compared {
     }
 
     fn cost(&self) -> usize {
-        self.facts.cost() + size_of::<Self>()
+        self.facts.cost() + size_of::<Self>() - size_of::<Facts>()
+    }
+
+    fn shortened(&self) -> Self {
+        self.clone()
     }
 }
 
@@ -97,12 +101,23 @@ pub struct Comparison {
 impl Comparison {
     /// Takes the next exchange of a recording, and gives out the difference that it completes.
     pub fn take(&mut self, side: Side, exchange: Exchange<Compared>) -> Option<Difference> {
-        let Exchange { request, response, replayed } = exchange;
+        let Exchange { request, response, replayed, earlier: past } = exchange;
         let answer = replayed.or(response);
         let id =
             request.as_ref().or(answer.as_ref()).map(|message| self.hasher.hash_one(&message.facts.id))?;
         let request = request.map(|request| request.facts);
         match self.waiting.remove(&id) {
+            // The answer has come after its request was given out without one.
+            Some(mut other) if past.is_shown() && other.side == side && other.answer.is_none() => {
+                other.answer = answer;
+                self.waiting.insert(id, other);
+                None
+            }
+            None if past.is_shown() => {
+                // The request was compared, or given up, as one without an answer.
+                self.counts.given_up += 1;
+                None
+            }
             Some(other) if other.side != side => {
                 let request = other.request.or(request);
                 match side {
@@ -163,7 +178,8 @@ impl Comparison {
             (one, other) if one == other => format!("bodies of {} differ", short_size(one)),
             (one, other) => format!("body {} > {}", short_size(one), short_size(other)),
         });
-        let exchange = Exchange { request, response: Some(before.facts), replayed: Some(after.facts) };
+        let (response, replayed) = (Some(before.facts), Some(after.facts));
+        let exchange = Exchange { request, response, replayed, earlier: Earlier::No };
         Some(Difference { exchange, note })
     }
 
@@ -202,7 +218,7 @@ mod tests {
         Exchange {
             request: Some(message(Kind::Request, id, "GET / HTTP/1.1\r\n\r\n")),
             response,
-            replayed: None,
+            ..Exchange::default()
         }
     }
 

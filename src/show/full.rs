@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anstyle::Style;
 
 use super::text::{printable, printable_lines};
-use super::{Exchange, Facts, Kept, Line, content};
+use super::{Exchange, Facts, Kept, Line, Start, content};
 use crate::http::Head;
 use crate::record::View;
 
@@ -26,6 +26,10 @@ impl Kept for Message {
     fn cost(&self) -> usize {
         self.payload.len() + self.facts.cost()
     }
+
+    fn shortened(&self) -> Self {
+        Message { facts: self.facts.clone(), payload: Box::default() }
+    }
 }
 
 impl Kept for Facts {
@@ -34,7 +38,19 @@ impl Kept for Facts {
     }
 
     fn cost(&self) -> usize {
-        size_of::<Facts>() + 128
+        let start = match &self.start {
+            Start::Request { method, host, target } => {
+                method.len() + host.as_ref().map_or(0, |host| host.len()) + target.len()
+            }
+            _ => 0,
+        };
+        let media_type = self.media_type.as_ref().map_or(0, |media| media.len());
+        // An allocation takes a few bytes more than was asked for.
+        size_of::<Facts>() + self.id.len() + start + media_type + 64
+    }
+
+    fn shortened(&self) -> Self {
+        self.clone()
     }
 }
 
@@ -49,13 +65,26 @@ pub enum Part {
     Raw,
 }
 
+impl Exchange<Message> {
+    /// What its line says.
+    pub(super) fn facts(&self) -> Exchange<Facts> {
+        let facts = |message: &Option<Message>| message.as_ref().map(|message| message.facts.clone());
+        let Exchange { request, response, replayed, earlier } = self;
+        Exchange {
+            request: facts(request),
+            response: facts(response),
+            replayed: facts(replayed),
+            earlier: *earlier,
+        }
+    }
+}
+
 impl Line {
     /// Writes an exchange in full, and an empty line after it.
     pub fn write_full(&self, exchange: &Exchange<Message>, part: Part, out: &mut String) {
-        let facts = |message: &Option<Message>| message.as_ref().map(|message| message.facts.clone());
-        let Exchange { request, response, replayed } = exchange;
-        let line = Exchange { request: facts(request), response: facts(response), replayed: facts(replayed) };
-        self.write(&line, out);
+        self.write(&exchange.facts(), out);
+        let Exchange { request, response, replayed, earlier } = exchange;
+        let request = if earlier.is_shown() { &None } else { request };
         for (message, sign) in [(request, ">"), (response, "<"), (replayed, "=")] {
             if let Some(message) = message {
                 self.message(&message.payload, sign, part, out);
@@ -118,7 +147,7 @@ mod tests {
                 "POST /a HTTP/1.1\r\nHost: b\r\nX: 1\r\n 2\x07\r\nContent-Length: 7\r\n\r\n{\"a\":1}",
             )),
             response: Some(message(Kind::Response, "HTTP/1.1 204 No Content\r\n\r\n")),
-            replayed: None,
+            ..Exchange::default()
         };
         let mut out = String::new();
         Line { zone: TimeZone::UTC, width: None, is_coloured: false }.write_full(&exchange, part, &mut out);

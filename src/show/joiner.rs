@@ -14,6 +14,12 @@ const MAX_WAITING: usize = 1 << 16;
 /// Bytes of messages that wait at most.
 const MAX_BYTES: usize = 64 << 20;
 
+/// Requests that were given out without an answer, and are remembered for a late one, at most.
+const MAX_REMEMBERED: usize = 1 << 16;
+
+/// Bytes of these at most.
+const MAX_REMEMBERED_BYTES: usize = 16 << 20;
+
 /// A request without a response is given out after this much of the recording's time, in nanoseconds.
 const PATIENCE: i64 = 60_000_000_000;
 
@@ -24,6 +30,23 @@ pub trait Kept {
 
     /// Memory that it takes, in bytes, about.
     fn cost(&self) -> usize;
+
+    /// What the line of a late answer says of its request.
+    fn shortened(&self) -> Self;
+}
+
+/// Whether the request of an exchange was given out before.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Earlier {
+    /// It was not.
+    #[default]
+    No,
+    /// It was, without an answer.
+    Unanswered,
+    /// It was, with its response, but without the response of a replay, or with another of either.
+    Answered,
+    /// Nobody knows: there is no request here, and not all are remembered that were given out without an answer.
+    Unknown,
 }
 
 /// A request, its response, and the response that a replay of it got, as far as they were found.
@@ -35,11 +58,20 @@ pub struct Exchange<T> {
     pub response: Option<T>,
     /// What was answered to a replay.
     pub replayed: Option<T>,
+    /// Whether the request was given out before, in another exchange.
+    pub earlier: Earlier,
+}
+
+impl Earlier {
+    /// Whether it was given out before for certain.
+    pub fn is_shown(self) -> bool {
+        matches!(self, Earlier::Unanswered | Earlier::Answered)
+    }
 }
 
 impl<T> Default for Exchange<T> {
     fn default() -> Self {
-        Exchange { request: None, response: None, replayed: None }
+        Exchange { request: None, response: None, replayed: None, earlier: Earlier::No }
     }
 }
 
@@ -66,7 +98,8 @@ struct Waiting<T> {
 ///
 /// An exchange is given out with its response; in a recording that holds replayed responses, with that. One that stays
 /// without is given out once it has waited for a minute of the recording, when more wait than there is room for, when
-/// its id comes again, or at the end. In a recording with replayed responses time does not count.
+/// its id comes again, or at the end. In a recording with replayed responses time does not count. What is needed of its
+/// request is remembered in bounded memory: an answer that comes later is given out with it, marked as such.
 pub struct Joiner<T> {
     hasher: RandomState,
     waiting: HashMap<u64, Waiting<T>, RandomState>,
@@ -76,6 +109,72 @@ pub struct Joiner<T> {
     next: u64,
     /// Whether responses of replays are expected.
     has_replayed: bool,
+    /// Whether only memory limits the waiting, and not time.
+    is_patient: bool,
+    remembered: Remembered<T>,
+}
+
+/// A request that was given out without an answer, or without one of two.
+struct Known<T> {
+    number: u64,
+    request: T,
+    earlier: Earlier,
+}
+
+/// Requests that were given out without an answer.
+struct Remembered<T> {
+    requests: HashMap<u64, Known<T>, RandomState>,
+    /// Their ids, the oldest first; some have gone since.
+    order: VecDeque<(u64, u64)>,
+    bytes: usize,
+    next: u64,
+    has_forgotten: bool,
+}
+
+impl<T: Kept> Remembered<T> {
+    fn add(&mut self, id: u64, request: T, earlier: Earlier) {
+        self.bytes += request.cost();
+        let known = Known { number: self.next, request, earlier };
+        if let Some(older) = self.requests.insert(id, known) {
+            // No answer can be told to be that of the older one any more.
+            self.bytes -= older.request.cost();
+            self.has_forgotten = true;
+        }
+        self.order.push_back((id, self.next));
+        self.next += 1;
+        while self.requests.len() > MAX_REMEMBERED || self.bytes > MAX_REMEMBERED_BYTES {
+            let Some((id, number)) = self.order.pop_front() else { return };
+            if self.is_there(id, number) {
+                self.take(id);
+                self.has_forgotten = true;
+            }
+        }
+        if self.order.len() > 4 * MAX_REMEMBERED {
+            let mut order = std::mem::take(&mut self.order);
+            order.retain(|(id, number)| self.is_there(*id, *number));
+            self.order = order;
+        }
+    }
+
+    fn is_there(&self, id: u64, number: u64) -> bool {
+        self.requests.get(&id).is_some_and(|known| known.number == number)
+    }
+
+    fn take(&mut self, id: u64) -> Option<Known<T>> {
+        let known = self.requests.remove(&id)?;
+        self.bytes -= known.request.cost();
+        Some(known)
+    }
+
+    /// An exchange for an answer whose request does not wait.
+    fn late(&mut self, id: u64) -> Exchange<T> {
+        let (request, earlier) = match self.take(id) {
+            Some(known) => (Some(known.request), known.earlier),
+            None if self.has_forgotten => (None, Earlier::Unknown),
+            None => (None, Earlier::No),
+        };
+        Exchange { request, earlier, ..Exchange::default() }
+    }
 }
 
 impl<T: Kept> Default for Joiner<T> {
@@ -87,11 +186,24 @@ impl<T: Kept> Default for Joiner<T> {
             bytes: 0,
             next: 0,
             has_replayed: false,
+            is_patient: false,
+            remembered: Remembered {
+                requests: HashMap::default(),
+                order: VecDeque::new(),
+                bytes: 0,
+                next: 0,
+                has_forgotten: false,
+            },
         }
     }
 }
 
 impl<T: Kept> Joiner<T> {
+    /// One in which exchanges wait as long as there is room, for when nothing is shown before the end.
+    pub fn patient() -> Self {
+        Joiner { is_patient: true, ..Joiner::default() }
+    }
+
     /// From now on exchanges wait for the response of a replay.
     pub fn expect_replayed(&mut self) {
         self.has_replayed = true;
@@ -102,7 +214,7 @@ impl<T: Kept> Joiner<T> {
         let (kind, time) = (record.header.kind, record.header.timestamp);
         let id = self.hasher.hash_one(record.header.id);
         self.has_replayed |= kind == Kind::Replayed;
-        if !self.has_replayed {
+        if !self.has_replayed && !self.is_patient {
             // A replay has times of its own, and comes when it comes.
             self.give_up_before(time.saturating_sub(PATIENCE), &mut give);
         }
@@ -125,33 +237,40 @@ impl<T: Kept> Joiner<T> {
                 return self.make_room(&mut give);
             }
             // The same id again is another exchange.
-            self.remove(id, &mut give);
-            return self.begin(id, kind, time, message, &mut give);
+            self.give_up(id, &mut give);
         }
         let message = T::keep(record);
-        if kind == Kind::Request || (kind == Kind::Response && self.has_replayed) {
-            return self.begin(id, kind, time, message, &mut give);
-        }
-        let mut exchange = Exchange::default();
+        let mut exchange = if kind == Kind::Request { Exchange::default() } else { self.remembered.late(id) };
         *exchange.place(kind) = Some(message);
-        give(exchange);
+        if kind == Kind::Request || (kind == Kind::Response && self.has_replayed) {
+            self.begin(id, time, exchange, &mut give);
+        } else {
+            give(exchange);
+        }
     }
 
     /// Gives out what still waits: nothing more comes.
     pub fn finish(&mut self, mut give: impl FnMut(Exchange<T>)) {
-        self.give_up_before(i64::MAX, &mut give);
+        while let Some((id, number)) = self.order.pop_front() {
+            if self.is_waiting(id, number) {
+                self.remove(id, &mut give);
+            }
+        }
     }
 
-    fn begin(&mut self, id: u64, kind: Kind, time: i64, message: T, give: &mut impl FnMut(Exchange<T>)) {
-        let cost = message.cost();
-        let mut exchange = Exchange::default();
-        *exchange.place(kind) = Some(message);
+    fn begin(&mut self, id: u64, time: i64, exchange: Exchange<T>, give: &mut impl FnMut(Exchange<T>)) {
+        let messages = [&exchange.request, &exchange.response, &exchange.replayed];
+        let cost = messages.into_iter().flatten().map(T::cost).sum();
         let number = self.next;
         self.next += 1;
         self.bytes += cost;
         self.waiting.insert(id, Waiting { exchange, number, time, cost });
         self.order.push_back((id, number));
         self.make_room(give);
+    }
+
+    fn is_waiting(&self, id: u64, number: u64) -> bool {
+        self.waiting.get(&id).is_some_and(|waiting| waiting.number == number)
     }
 
     fn remove(&mut self, id: u64, give: &mut impl FnMut(Exchange<T>)) {
@@ -161,11 +280,23 @@ impl<T: Kept> Joiner<T> {
         }
     }
 
+    /// Gives out an exchange that is not whole.
+    fn give_up(&mut self, id: u64, give: &mut impl FnMut(Exchange<T>)) {
+        if let Some(Waiting { exchange, .. }) = self.waiting.get(&id)
+            && let Some(request) = &exchange.request
+        {
+            let has_answer = exchange.response.is_some() || exchange.replayed.is_some();
+            let earlier = if has_answer { Earlier::Answered } else { Earlier::Unanswered };
+            self.remembered.add(id, request.shortened(), earlier);
+        }
+        self.remove(id, give);
+    }
+
     fn make_room(&mut self, give: &mut impl FnMut(Exchange<T>)) {
         while self.waiting.len() > MAX_WAITING || self.bytes > MAX_BYTES {
             let Some((id, number)) = self.order.pop_front() else { return };
-            if self.waiting.get(&id).is_some_and(|waiting| waiting.number == number) {
-                self.remove(id, give);
+            if self.is_waiting(id, number) {
+                self.give_up(id, give);
             }
         }
         if self.order.len() > 4 * MAX_WAITING {
@@ -177,12 +308,13 @@ impl<T: Kept> Joiner<T> {
     fn give_up_before(&mut self, time: i64, give: &mut impl FnMut(Exchange<T>)) {
         while let Some((id, number)) = self.order.front().copied() {
             let waiting = self.waiting.get(&id).filter(|waiting| waiting.number == number);
-            if waiting.is_some_and(|waiting| waiting.time >= time && time < i64::MAX) {
+            if waiting.is_some_and(|waiting| waiting.time >= time) {
                 return;
             }
+            let is_waiting = waiting.is_some();
             self.order.pop_front();
-            if waiting.is_some() {
-                self.remove(id, give);
+            if is_waiting {
+                self.give_up(id, give);
             }
         }
     }
@@ -200,6 +332,9 @@ mod tests {
         fn cost(&self) -> usize {
             self.len()
         }
+        fn shortened(&self) -> Self {
+            self.clone()
+        }
     }
 
     /// Kind, id, time and payload.
@@ -211,7 +346,9 @@ mod tests {
         let mut out = Vec::new();
         let mut give = |exchange: Exchange<String>| {
             let text = |message: Option<String>| message.unwrap_or_else(|| "-".into());
-            out.push([exchange.request, exchange.response, exchange.replayed].map(text).join(" "));
+            let earlier = ["", " shown", " answered", " unknown"][exchange.earlier as usize];
+            let messages = [exchange.request, exchange.response, exchange.replayed].map(text).join(" ");
+            out.push(messages + earlier);
         };
         for (kind, id, time, payload) in records {
             let mut block = Block::new();
@@ -253,7 +390,7 @@ mod tests {
                     (Request, "2", MINUTE + 1, "b"),
                     (Response, "1", MINUTE + 2, "A"),
                 ],
-                &["a - -", "- A -", "- - -", "b - -"],
+                &["a - -", "a A - shown", "- - -", "b - -"],
             ),
             (
                 vec![(Request, "1", 0, "a"), (Response, "1", 1, "A"), (Replayed, "1", 2, "X")],
@@ -289,5 +426,48 @@ mod tests {
         }
         assert_eq!((joiner.waiting.len(), given), (MAX_WAITING, MAX_WAITING * 4));
         assert!(joiner.order.len() <= 4 * MAX_WAITING);
+        assert_eq!(joiner.remembered.requests.len(), MAX_REMEMBERED);
+        assert_eq!(joiner.remembered.bytes, MAX_REMEMBERED);
+    }
+
+    #[test]
+    fn what_is_remembered_for_late_answers_is_bounded_and_what_is_forgotten_is_not_denied() {
+        let mut joiner = Joiner::<String>::default();
+        let mut block = Block::new();
+        let mut take = |kind, id: &str, time, payload: &[u8]| {
+            block.clear();
+            block.push(&Header { kind, id: id.as_bytes(), timestamp: time, ..Header::default() }, payload);
+            let mut given = Vec::new();
+            joiner.take(&block.get(0), |exchange| given.push(exchange));
+            let late = given.into_iter().find(|exchange| exchange.response.is_some());
+            (
+                late.map(|exchange| (exchange.request.map(|request| request.len()), exchange.earlier)),
+                joiner.remembered.bytes,
+            )
+        };
+        let large = vec![b'x'; MAX_REMEMBERED_BYTES / 4];
+        for id in 0..4 {
+            take(Kind::Request, &id.to_string(), 0, &large);
+        }
+        let (given, bytes) = take(Kind::Response, "none", MINUTE + 1, b"N");
+        assert_eq!((given, bytes), (Some((None, Earlier::No)), MAX_REMEMBERED_BYTES));
+        take(Kind::Request, "4", MINUTE + 1, &large);
+        let (given, bytes) = take(Kind::Response, "3", 3 * MINUTE, b"A");
+        assert_eq!(given, Some((Some(large.len()), Earlier::Unanswered)));
+        assert_eq!(bytes, MAX_REMEMBERED_BYTES / 4 * 3);
+        assert_eq!(take(Kind::Response, "0", 3 * MINUTE, b"A").0, Some((None, Earlier::Unknown)));
+    }
+
+    #[test]
+    fn a_patient_one_waits_as_long_as_there_is_room() {
+        let mut joiner = Joiner::<String>::patient();
+        let mut given = Vec::new();
+        for (kind, time, payload) in [(Kind::Request, 0, "a"), (Kind::Response, 100 * MINUTE, "A")] {
+            let mut block = Block::new();
+            block.push(&Header { kind, id: b"1", timestamp: time, ..Header::default() }, payload.as_bytes());
+            joiner.take(&block.get(0), |exchange| given.push(exchange));
+        }
+        let whole = Exchange { request: Some("a".into()), response: Some("A".into()), ..Exchange::default() };
+        assert_eq!(given, [whole]);
     }
 }

@@ -32,6 +32,9 @@ struct Object<'a> {
     /// Seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     latency: Option<f64>,
+    /// Whether the request was in an earlier object, without this answer.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    request_before: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     request: Option<Part<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,9 +70,10 @@ struct Part<'a> {
 
 /// Writes an exchange as an object, and a line feed.
 pub fn write_json(exchange: &Exchange<Message>, out: &mut String) {
-    let facts = |message: &Option<Message>| message.as_ref().map(|message| message.facts.clone());
-    let Exchange { request, response, replayed } = exchange;
-    let short = Exchange { request: facts(request), response: facts(response), replayed: facts(replayed) };
+    let Exchange { request, response, replayed, earlier } = exchange;
+    let short = exchange.facts();
+    // Its headers and body are in the object that was written before.
+    let request = request.as_ref().filter(|_| !earlier.is_shown());
     let Some(first) = short.request.as_ref().or(short.response.as_ref()).or(short.replayed.as_ref()) else {
         return;
     };
@@ -89,7 +93,8 @@ pub fn write_json(exchange: &Exchange<Message>, out: &mut String) {
         target,
         status: answer.and_then(Facts::status),
         latency: latency(&short).map(seconds),
-        request: request.as_ref().map(part),
+        request_before: earlier.is_shown(),
+        request: request.map(part),
         response: response.as_ref().map(part),
         replayed: replayed.as_ref().map(part),
     };
@@ -185,7 +190,7 @@ mod tests {
                 2_000_000_000,
                 b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n\xff\xfe\r\n0\r\n\r\n",
             )),
-            replayed: None,
+            ..Exchange::default()
         };
         let mut out = String::new();
         write_json(&exchange, &mut out);

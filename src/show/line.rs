@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::text::{printable, short_size, short_time};
-use super::{Exchange, Facts, Start};
+use super::{Earlier, Exchange, Facts, Start};
 use crate::record::{Mark, Origin};
 
 /// Width of the column of host and path where the output has none.
@@ -38,12 +38,12 @@ impl Line {
 
     /// Writes an exchange, and a note at the end of its line.
     pub fn write_noted(&self, exchange: &Exchange<Facts>, note: Option<&str>, out: &mut String) {
-        let Exchange { request, response, replayed } = exchange;
+        let Exchange { request, response, replayed, .. } = exchange;
         let Some(first) = request.as_ref().or(response.as_ref()).or(replayed.as_ref()) else { return };
         self.time(first.time, out);
         let client = client(&first.id).unwrap_or("-".to_owned());
         let _ = write!(out, "  {client:<21}  ");
-        self.target(request.as_ref(), out);
+        self.target(exchange, out);
         out.push(' ');
         self.status(exchange, out);
         let latency = latency(exchange).map_or("-".to_owned(), short_time);
@@ -79,9 +79,9 @@ impl Line {
         };
     }
 
-    fn target(&self, request: Option<&Facts>, out: &mut String) {
+    fn target(&self, exchange: &Exchange<Facts>, out: &mut String) {
         let width = self.width.map_or(TARGET, |width| width.saturating_sub(OTHERS).max(LEAST_TARGET));
-        let (method, text) = match request.map(|request| &request.start) {
+        let (method, text) = match exchange.request.as_ref().map(|request| &request.start) {
             Some(Start::Request { method, host, target }) => {
                 let host = host.as_deref().unwrap_or_default();
                 let is_host = method.as_ref() == b"CONNECT" && target.starts_with(host);
@@ -93,7 +93,11 @@ impl Line {
                 (printable(method).into_owned(), text)
             }
             Some(_) => ("?".into(), "(not HTTP)".into()),
-            None => ("-".into(), "(request not recorded)".into()),
+            // It may come later, or be in another file.
+            None if exchange.earlier == Earlier::No => {
+                ("-".into(), "(no unanswered request before it)".into())
+            }
+            None => ("-".into(), "(request not shown here)".into()),
         };
         self.styled(Style::new().bold(), &format!("{method:<7}"), out);
         let text = match self.width {
@@ -175,6 +179,9 @@ fn remarks<'a>(exchange: &Exchange<Facts>) -> Vec<&'a str> {
     if exchange.response.is_none() && exchange.replayed.is_none() {
         remarks.push("no response");
     }
+    if exchange.earlier.is_shown() {
+        remarks.push("late: the request was shown before");
+    }
     remarks
 }
 
@@ -234,7 +241,8 @@ mod tests {
 
     #[test]
     fn an_exchange_is_a_line_of_aligned_columns() {
-        let exchange = |request, response, replayed| Exchange { request, response, replayed };
+        let exchange =
+            |request, response, replayed| Exchange { request, response, replayed, earlier: Earlier::No };
         let start = "2026-11-25 21:02:11.482  10.0.0.2:51022         ";
         let cases = [
             (
@@ -270,8 +278,19 @@ mod tests {
             assert_eq!(line(&exchange, None, false), format!("{start}{expected}\n"), "{exchange:?}");
         }
         let orphan = exchange(None, Some(Facts { id: (*b"xyz").into(), ..response(404) }), None);
-        let expected = "2026-11-25 21:02:11.494  -                      -       (request not recorded)                           404             -     -  1.2k  json\n";
-        assert_eq!(line(&orphan, None, false), expected);
+        for (earlier, said) in [
+            (Earlier::No, "(no unanswered request before it)"),
+            (Earlier::Unknown, "(request not shown here)"),
+        ] {
+            let expected = format!(
+                "2026-11-25 21:02:11.494  -                      -       {said:<48} 404             -     -  1.2k  json\n"
+            );
+            assert_eq!(line(&Exchange { earlier, ..orphan.clone() }, None, false), expected);
+        }
+        let late = exchange(Some(request("/a")), Some(response(200)), None);
+        let expected = "GET     shop/a                                           200        12.3ms     0  1.2k  json        late: the request was shown before\n";
+        let late = Exchange { earlier: Earlier::Unanswered, ..late };
+        assert_eq!(line(&late, None, false), format!("{start}{expected}"));
     }
 
     #[test]
@@ -279,7 +298,7 @@ mod tests {
         let exchange = Exchange {
             request: Some(request(&format!("/\x1b[31m{}", "x".repeat(500)))),
             response: Some(response(200)),
-            replayed: None,
+            ..Exchange::default()
         };
         let text = line(&exchange, Some(130), true);
         assert!(text.contains("shop/\\x1b[31mxxxxx") && text.contains('…'), "{text:?}");

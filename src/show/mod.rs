@@ -20,7 +20,7 @@ pub mod text;
 pub use compare::{Compared, Comparison, Counts, Difference, Side};
 pub use facts::{Facts, Start};
 pub use full::{Message, Part};
-pub use joiner::{Exchange, Joiner, Kept};
+pub use joiner::{Earlier, Exchange, Joiner, Kept};
 pub use json::write_json;
 pub use line::Line;
 pub use summary::{By, Group, Summary};

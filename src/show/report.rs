@@ -36,7 +36,7 @@ impl Summary {
             row("unanswered", format!("{} requests without a response", self.all.unanswered));
         }
         if self.orphans > 0 {
-            row("orphans", format!("{} responses without a request", self.orphans));
+            row("orphans", format!("{} responses whose request was not found", self.orphans));
         }
         for (name, number) in ["cut", "with gaps"].into_iter().zip(self.marked) {
             if number > 0 {

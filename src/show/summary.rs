@@ -7,7 +7,7 @@ use regex::bytes::Regex;
 
 use super::endpoint::grouped;
 use super::line::latency;
-use super::{Exchange, Facts, Start};
+use super::{Earlier, Exchange, Facts, Start};
 use crate::http::{Head, query};
 use crate::observe::Names;
 use crate::record::View;
@@ -81,11 +81,19 @@ impl Default for Group {
 impl Group {
     fn add(&mut self, exchange: &Exchange<Facts>) {
         let answer = exchange.response.as_ref().or(exchange.replayed.as_ref());
-        self.requests += u64::from(exchange.request.is_some());
-        self.unanswered += u64::from(answer.is_none());
+        if exchange.earlier == Earlier::Answered {
+            return;
+        }
+        if exchange.earlier == Earlier::Unanswered {
+            // Its request is counted already, as one without an answer.
+            self.unanswered = self.unanswered.saturating_sub(u64::from(answer.is_some()));
+        } else {
+            self.requests += u64::from(exchange.request.is_some());
+            self.unanswered += u64::from(answer.is_none());
+            self.bytes[0] += exchange.request.as_ref().map_or(0, |request| request.size);
+        }
         self.failed += u64::from(answer.and_then(Facts::status).is_some_and(|status| status >= 400));
         let size = |message: Option<&Facts>| message.map_or(0, |message| message.size);
-        self.bytes[0] += size(exchange.request.as_ref());
         self.bytes[1] += size(answer);
         if let Some(latency) = latency(exchange) {
             self.latency.saturating_record(u64::try_from(latency / 1000).unwrap_or(0).max(1));
@@ -107,7 +115,7 @@ pub struct Summary {
     pub records: [u64; 3],
     /// Records that are not whole: cut, and with gaps.
     pub marked: [u64; 2],
-    /// Responses whose request was not recorded.
+    /// Responses whose request was not found.
     pub orphans: u64,
     /// The first and the last time, in nanoseconds since the Unix epoch.
     pub time: Option<[i64; 2]>,
@@ -197,14 +205,18 @@ impl Summary {
             return;
         };
         self.all.add(exchange);
-        if let Some(client) = super::line::client(&request.id)
+        let is_late = exchange.earlier.is_shown();
+        if !is_late
+            && let Some(client) = super::line::client(&request.id)
             && let Some((address, _)) = client.rsplit_once(':')
         {
             self.clients.count(address.as_bytes());
         }
         let Start::Request { method, host, target } = &request.start else { return };
-        self.methods.count(method);
-        self.hosts.count(host.as_deref().unwrap_or(b"(none)"));
+        if !is_late {
+            self.methods.count(method);
+            self.hosts.count(host.as_deref().unwrap_or(b"(none)"));
+        }
         let mut path = std::mem::take(&mut self.scratch);
         let bare = query::path(target);
         grouped(bare, self.pattern.as_ref(), &mut path);

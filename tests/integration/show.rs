@@ -65,7 +65,7 @@ fn what_is_missing_or_hostile_is_marked_and_controls_nothing() {
     let text = String::from_utf8(shown.stdout).expect("text");
     assert!(text.contains("a\\x07b/\\x1b[2J"), "{text}");
     assert!(text.contains("/unanswered") && text.contains("no response"), "{text}");
-    assert!(text.contains("(request not recorded)") && text.contains("(not HTTP)"), "{text}");
+    assert!(text.contains("(no unanswered request before it)") && text.contains("(not HTTP)"), "{text}");
 }
 
 #[test]
@@ -116,6 +116,49 @@ fn a_summary_counts_all_of_it() {
     assert!(
         text.contains("PUT /api/cart/{id}  ") && text.contains("status      2xx 210, 3xx 26, 4xx 11\n"),
         "{text}"
+    );
+}
+
+#[test]
+fn an_answer_after_minutes_is_shown_with_its_request_and_its_latency() {
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: shop\r\n\r\n");
+    let record = |kind: u8, id: u8, seconds: u64, payload: &str| {
+        let time = 1_790_000_000_000_000_000 + seconds * 1_000_000_000;
+        format!("{kind} c74e1f900a000002{id:08x} {time} 0 {}\n{payload}\n🐵🙈🙉\n", payload.len())
+    };
+    let input = [
+        record(1, 1, 0, &get("/slow")),
+        record(1, 2, 90, &get("/quick")),
+        record(2, 2, 91, "HTTP/1.1 200 OK\r\n\r\n"),
+        record(2, 1, 125, "HTTP/1.1 503 Late\r\n\r\n"),
+    ]
+    .concat();
+    let shown = run("gor-show", &["--utc"], input.as_bytes());
+    let shown = lines(&shown.ends_with(0).stdout);
+    assert_eq!(shown.len(), 3, "{shown:?}");
+    assert!(shown[0].contains("shop/slow ") && shown[0].ends_with("no response"), "{shown:?}");
+    assert!(shown[1].contains("shop/quick ") && shown[1].contains(" 200 "), "{shown:?}");
+    for part in ["GET ", "shop/slow ", " 503 ", " 2m05s ", "late: the request was shown before"] {
+        assert!(shown[2].contains(part), "{part} in {shown:?}");
+    }
+    let full = run("gor-show", &["--headers"], input.as_bytes()).stdout;
+    assert_eq!(lines(&full).iter().filter(|line| line.starts_with("> GET /slow")).count(), 1);
+    let objects = run("gor-show", &["--json"], input.as_bytes()).stdout;
+    let late: Value = serde_json::from_str(lines(&objects)[2]).expect("JSON");
+    assert_eq!((&late["target"], &late["latency"]), (&"/slow".into(), &125.0.into()));
+    assert_eq!((&late["request_before"], &late["request"]), (&true.into(), &Value::Null));
+    let summary = run("gor-show", &["--summary", "--json"], input.as_bytes()).stdout;
+    let summary: Value = serde_json::from_slice(&summary).expect("JSON");
+    assert_eq!(summary["all"]["unanswered"], 0);
+    assert_eq!(summary["orphans"], 0);
+    // What is compared waits for it.
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("late.gor").display().to_string();
+    std::fs::write(&path, &input).expect("it can be written");
+    let compared = run("gor-show", &["--compare", &path, &path], b"");
+    assert_eq!(
+        lines(&compared.ends_with(0).stdout),
+        ["2 the same, 0 different, 0 answered only before, 0 only after, 0 in neither"]
     );
 }
 
