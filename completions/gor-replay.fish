@@ -20,7 +20,7 @@ complete -c gor-replay -l strict -d 'Fail at the first malformed record instead 
 complete -c gor-replay -l follow -d 'Read files on as they grow, until interrupted, as `tail -F` does'
 complete -c gor-replay -l no-wait -d 'Send as fast as the target answers, on all connections'
 complete -c gor-replay -l original-host -d 'Leave Host as it was recorded'
-complete -c gor-replay -l dry-run -d 'Send nothing; tell what is recorded, and how long a replay takes'
+complete -c gor-replay -l dry-run -d 'Send nothing; print what `gor-show --summary` does, when requests would be due, and what each target would get'
 complete -c gor-replay -l force -d 'Overwrite existing files'
 complete -c gor-replay -l append -d 'Add to existing files; to compressed ones a new gzip member or zstd frame'
 complete -c gor-replay -l index -d 'Write beside each file an index, FILE.idx: which times and kinds stand where'

@@ -8,12 +8,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use clap::Parser;
-use gor_tools::cli::replay::Args;
+use gor_tools::cli::replay::{Args, dry_run};
 use gor_tools::cli::{self, Exit, Verbosity};
 use gor_tools::endpoint::{self, Place, ReadOptions};
 use gor_tools::observe::{self, Span};
 use gor_tools::pace::Pace;
-use gor_tools::replay::{self, DryRun, Outcome, Progress, Settings, Stop, Summary, Supply, WhenSlow};
+use gor_tools::replay::{self, Outcome, Progress, Settings, Stop, Summary, Supply, WhenSlow};
 use gor_tools::{Error, Result};
 
 #[global_allocator]
@@ -45,12 +45,6 @@ fn run(args: &Args) -> Result<Exit> {
     let places = endpoint::expand(&args.input)?;
     let pace = Pace { speed: args.speed, max_wait: args.max_wait, no_wait: args.no_wait };
     let verbosity = Verbosity { quiet: args.quiet, verbose: 0 };
-    if args.dry_run {
-        let reading = args.reading.reading(verbosity, &cli::signals::stop()?);
-        let mut source = endpoint::open(&args.input, &reading)?;
-        cli::report(DryRun::read(&mut *source, places.len(), pace, args.read_depth)?);
-        return Ok(Exit::Done);
-    }
     let rounds = args.rounds.map_or(1, NonZeroU64::get);
     if rounds > 1 && places.contains(&Place::Standard) {
         return Err(Error::Usage("--loop needs an input that can be read again; name files with -i".into()));
@@ -58,8 +52,12 @@ fn run(args: &Args) -> Result<Exit> {
     if rounds > 1 && args.reading.follow {
         return Err(Error::Usage("--loop reads its input to the end, and with --follow it has none".into()));
     }
-    let (sending, waiting) = cli::signals::stop_in_two_steps()?;
-    let stop = Stop { sending, waiting };
+    let stop = if args.dry_run {
+        Stop { sending: cli::signals::stop()?, ..Stop::default() }
+    } else {
+        let (sending, waiting) = cli::signals::stop_in_two_steps()?;
+        Stop { sending, waiting }
+    };
     let reading = args.reading.reading(verbosity, &stop.sending);
     let settings = Settings {
         pace,
@@ -80,6 +78,9 @@ fn run(args: &Args) -> Result<Exit> {
             is_there: !args.reading.follow && endpoint::total_size(&places).is_some(),
         },
     };
+    if args.dry_run {
+        return dry_run(args, settings, &reading);
+    }
     let outcome = replay(&settings, args, reading, &stop)?;
     if !args.quiet || outcome.has_failures() {
         cli::report(Summary(&outcome));

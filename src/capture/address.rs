@@ -13,7 +13,7 @@ const MAX_INTERFACE: usize = 15;
 
 /// An address to record at, as given on a command line.
 ///
-/// Displayed in the form in which it is given.
+/// Displayed in the form in which it is given, without a colon where no port is named.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Address {
     /// None: any.
@@ -70,7 +70,7 @@ impl FromStr for Address {
         }
         let (host, ports) = match text.rsplit_once(':') {
             // The last colon of a bare IPv6 address separates no port.
-            Some(_) if host_of(text).is_some() => (text, ""),
+            Some(_) if host_of(text).is_some() || text.ends_with(']') => (text, ""),
             Some((host, ports)) => (host, ports),
             None => (text, ""),
         };
@@ -145,11 +145,13 @@ impl fmt::Display for Address {
             None => f.write_str(interface)?,
             Some((ip, prefix)) => {
                 let sign = if interface.is_empty() { "" } else { "%" };
-                let [open, close] = if ip.is_ipv4() { ["", ""] } else { ["[", "]"] };
+                let is_bare = ip.is_ipv4() || self.ports.is_any();
+                let [open, close] = if is_bare { ["", ""] } else { ["[", "]"] };
                 write!(f, "{open}{ip}{sign}{interface}{prefix}{close}")?;
             }
         }
-        write!(f, ":{}", self.ports)
+        let is_alone = self.ports.is_any() && (self.host.is_some() || self.interface.is_some());
+        if is_alone { Ok(()) } else { write!(f, ":{}", self.ports) }
     }
 }
 
@@ -164,16 +166,18 @@ mod tests {
             ":80",
             ":80,8080",
             "10.0.0.1:80",
-            "10.0.0.1:",
+            "10.0.0.1",
             "[::1]:80",
-            "[2001:db8::1]:",
+            "2001:db8::1",
+            "fe80::1%eth0",
             "eth0:80",
-            "br-1.5:",
+            "br-1.5",
             ":8000-8010",
             ":80,8000-8010,9000",
             "eth0:8000-8010",
             "10.0.0.0/8:80",
-            "10.1.2.3/8:",
+            "10.1.2.3/8",
+            "fd00::/8",
             "[fd00::/8]:80",
             "[fe80::1%eth0]:80",
             "[fe80::%eth0/64]:80-90",
@@ -181,6 +185,11 @@ mod tests {
         ] {
             let address: Address = text.parse().expect(text);
             assert_eq!(address.to_string(), text);
+        }
+        for (text, shown) in
+            [("10.0.0.1:", "10.0.0.1"), ("eth0:", "eth0"), ("[::1]:", "::1"), ("[::1]", "::1"), ("", ":")]
+        {
+            assert_eq!(text.parse::<Address>().expect(text).to_string(), shown);
         }
     }
 

@@ -1,5 +1,7 @@
 //! The command line of `gor-replay`.
 
+mod dry_run;
+
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
@@ -8,6 +10,8 @@ use clap::{Parser, ValueEnum};
 use super::{InputOptions, OutputOptions, values};
 use crate::pace::Speed;
 use crate::replay::{Target, WhenSlow};
+
+pub use dry_run::dry_run;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,7 +22,7 @@ Examples:
   gor-replay --no-wait --connections 32 -i requests.gor localhost:8080 localhost:8081
       sends to two targets, as fast as they answer
   gor-replay --dry-run -i 'requests-*.gor.gz'
-      tells what is recorded, and how long a replay takes
+      prints what is recorded, and when it would be sent
 
 Exit status:
   0 every request was answered, whatever its status; 1 one was not, an answer is missing in the output, or the
@@ -29,6 +33,26 @@ Exit status:
 Signals:
   SIGINT and SIGTERM end the sending; answers under way are waited for until their timeout. A second one, and SIGHUP,
   end the waiting: the summary and the output are still written.";
+
+/// Options of a replay's output, and rounds: a dry run has neither.
+const NOT_DRY: [&str; 16] = [
+    "output",
+    "rounds",
+    "force",
+    "append",
+    "chunk_size",
+    "chunk_records",
+    "max_size",
+    "flush_interval",
+    "compress_level",
+    "compress_threads",
+    "index",
+    "split",
+    "sessions",
+    "instance",
+    "echo",
+    "slow_output",
+];
 
 /// A name for [`WhenSlow`] on the command line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -107,8 +131,8 @@ pub struct Args {
     /// Leave Host as it was recorded.
     #[arg(long, help_heading = "Sending")]
     pub original_host: bool,
-    /// Send nothing; tell what is recorded, and how long a replay takes.
-    #[arg(long, conflicts_with_all = ["output", "rounds"], help_heading = "Sending")]
+    /// Send nothing; print what `gor-show --summary` does, when requests would be due, and what each target would get.
+    #[arg(long, conflicts_with_all = NOT_DRY, help_heading = "Sending")]
     pub dry_run: bool,
 
     #[command(flatten)]

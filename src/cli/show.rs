@@ -12,9 +12,10 @@ use super::{Exit, InputOptions, Verbosity, note, signals};
 use crate::BadRule;
 use crate::endpoint::{self, ReadOptions};
 use crate::pipeline;
-use crate::record::{Block, Discard, Intake, Kind, Sink, Source as _};
+use crate::record::{Block, Discard, Intake, Sink, Source as _};
 use crate::show::{
-    By, Compared, Comparison, Counts, Exchange, Facts, Joiner, Line, Message, Part, Side, Summary, write_json,
+    By, Compared, Comparison, Counts, Exchange, Facts, Joiner, Line, Message, Overview, Part, Side, Summary,
+    has_replayed, write_json,
 };
 use crate::transform::{Stage, Worker, pattern};
 
@@ -155,7 +156,7 @@ fn compare(args: &Args, names: [&String; 2], reading: &ReadOptions) -> anyhow::R
         };
         let read = sources[at].as_mut().map_or(Ok(false), |source| source.read_block(&mut block));
         if let Ok(true) = read {
-            if block.iter().any(|record| record.header.kind == Kind::Replayed) {
+            if has_replayed(&block) {
                 joiners[at].expect_replayed();
             }
             block.iter().for_each(|record| joiners[at].take(&record, &mut take));
@@ -198,7 +199,7 @@ enum Form {
     Lines(Joiner<Facts>),
     Full(Joiner<Message>, Part),
     Json(Joiner<Message>),
-    Summary(Joiner<Facts>, Box<Summary>),
+    Summary(Box<Overview>),
 }
 
 /// Writes exchanges to standard output.
@@ -222,7 +223,7 @@ impl Showing {
         let form = match part {
             Some(part) => Form::Full(Joiner::default(), part),
             None if args.summary => {
-                Form::Summary(Joiner::patient(), Box::new(Summary::new(args.group.clone(), args.by.clone())))
+                Form::Summary(Box::new(Overview::new(Summary::new(args.group.clone(), args.by.clone()))))
             }
             None if args.json => Form::Json(Joiner::default()),
             None => Form::Lines(Joiner::default()),
@@ -242,16 +243,21 @@ impl Showing {
         if std::mem::replace(&mut self.has_looked, true) {
             return;
         }
-        if block.iter().any(|record| record.header.kind == Kind::Replayed) {
+        if has_replayed(block) {
             match &mut self.form {
-                Form::Lines(joiner) | Form::Summary(joiner, _) => joiner.expect_replayed(),
+                Form::Lines(joiner) => joiner.expect_replayed(),
                 Form::Full(joiner, _) | Form::Json(joiner) => joiner.expect_replayed(),
+                // It looks for itself.
+                Form::Summary(_) => {}
             }
         }
     }
 
     fn take(&mut self, block: &Block) {
         let Showing { form, line, text, .. } = self;
+        if let Form::Summary(overview) = form {
+            return overview.add(block);
+        }
         for record in block.iter() {
             match form {
                 Form::Lines(joiner) => {
@@ -261,10 +267,7 @@ impl Showing {
                     joiner.take(&record, |exchange| line.write_full(&exchange, *part, text));
                 }
                 Form::Json(joiner) => joiner.take(&record, |exchange| write_json(&exchange, text)),
-                Form::Summary(joiner, summary) => {
-                    summary.record(&record);
-                    joiner.take(&record, |exchange| summary.exchange(&exchange));
-                }
+                Form::Summary(_) => {}
             }
         }
     }
@@ -275,8 +278,8 @@ impl Showing {
             Form::Lines(joiner) => joiner.finish(|exchange| line.write(&exchange, text)),
             Form::Full(joiner, part) => joiner.finish(|exchange| line.write_full(&exchange, *part, text)),
             Form::Json(joiner) => joiner.finish(|exchange| write_json(&exchange, text)),
-            Form::Summary(joiner, summary) => {
-                joiner.finish(|exchange| summary.exchange(&exchange));
+            Form::Summary(overview) => {
+                let summary = overview.finish();
                 if self.is_json {
                     // Writing to a string does not fail.
                     let _ = writeln!(text, "{:#}", summary.json(self.top));
@@ -303,7 +306,7 @@ fn line(args: &Args) -> Line {
 }
 
 /// Writes text to standard output, and takes it away.
-fn print(text: &mut String) -> crate::Result<()> {
+pub(super) fn print(text: &mut String) -> crate::Result<()> {
     if !text.is_empty() {
         let mut stdout = std::io::stdout().lock();
         let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());

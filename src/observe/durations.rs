@@ -1,7 +1,5 @@
 //! A histogram of durations: constant memory, three significant digits, mergeable.
 
-use std::fmt;
-
 use hdrhistogram::Histogram;
 
 /// Longest duration told apart from longer ones: an hour, in nanoseconds.
@@ -57,30 +55,6 @@ impl Default for Durations {
     }
 }
 
-/// Shows nanoseconds with three digits and a fitting unit: `86.2 µs`.
-#[derive(Clone, Copy, Debug)]
-pub struct Span(pub u64);
-
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let nanoseconds = self.0 as f64;
-        let (value, unit) = match self.0 {
-            0 => return f.pad("0 s"),
-            1..1_000 => (nanoseconds, "ns"),
-            1_000..1_000_000 => (nanoseconds / 1e3, "µs"),
-            1_000_000..1_000_000_000 => (nanoseconds / 1e6, "ms"),
-            _ => (nanoseconds / 1e9, "s"),
-        };
-        let decimals = match value {
-            _ if unit == "ns" => 0,
-            100.0.. => 0,
-            10.0.. => 1,
-            _ => 2,
-        };
-        f.pad(&format!("{value:.decimals$} {unit}"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,21 +70,6 @@ mod tests {
         assert_eq!(even.len(), all.len());
         for percent in [0.0, 50.0, 90.0, 99.0, 99.9, 100.0] {
             assert_eq!(even.percentile(percent), all.percentile(percent), "{percent}");
-        }
-    }
-
-    #[test]
-    fn a_span_has_three_digits() {
-        for (nanoseconds, expected) in [
-            (0, "0 s"),
-            (7, "7 ns"),
-            (999, "999 ns"),
-            (1_234, "1.23 µs"),
-            (86_240, "86.2 µs"),
-            (123_456_789, "123 ms"),
-            (61_000_000_000, "61.0 s"),
-        ] {
-            assert_eq!(Span(nanoseconds).to_string(), expected, "{nanoseconds}");
         }
     }
 }

@@ -8,11 +8,13 @@ mod meter;
 mod metrics;
 mod names;
 mod progress;
+mod quantity;
 
 pub use counts::Counts;
-pub use durations::{Durations, Span};
+pub use durations::Durations;
 pub use ledger::Ledger;
 pub use meter::Meter;
 pub use metrics::serve_metrics;
 pub use names::Names;
 pub use progress::Progress;
+pub use quantity::{Size, Span};

@@ -2,6 +2,7 @@
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
+use hashbrown::hash_map::EntryRef;
 
 /// Longest name told apart from others that begin like it, in bytes.
 const LONGEST_NAME: usize = 200;
@@ -9,7 +10,7 @@ const LONGEST_NAME: usize = 200;
 /// Something by name, for so many names at most.
 #[derive(Debug)]
 pub struct Names<V> {
-    values: HashMap<Box<[u8]>, V, RandomState>,
+    values: HashMap<Vec<u8>, V, RandomState>,
     most: usize,
     /// How often any other was met.
     pub others: u64,
@@ -24,14 +25,15 @@ impl<V: Default> Names<V> {
     /// What is kept under a name. None: there is no room for another name.
     pub fn get(&mut self, name: &[u8]) -> Option<&mut V> {
         let name = &name[..name.len().min(LONGEST_NAME)];
-        if !self.values.contains_key(name) {
-            if self.values.len() >= self.most {
+        let is_full = self.values.len() >= self.most;
+        match self.values.entry_ref(name) {
+            EntryRef::Occupied(entry) => Some(entry.into_mut()),
+            EntryRef::Vacant(_) if is_full => {
                 self.others += 1;
-                return None;
+                None
             }
-            self.values.insert(name.into(), V::default());
+            EntryRef::Vacant(entry) => Some(entry.insert(V::default())),
         }
-        self.values.get_mut(name)
     }
 
     /// Whether there is none.

@@ -63,6 +63,14 @@ pub struct Settings {
     pub supply: Supply,
 }
 
+impl Settings {
+    /// Most connections to each target, as far as descriptors allow them.
+    pub(super) fn most_connections(&self) -> usize {
+        let default = if self.pace.no_wait { CLOSED_LOOP_CONNECTIONS } else { OPEN_LOOP_CONNECTIONS };
+        self.connections.unwrap_or(default).max(1)
+    }
+}
+
 /// What a replay came to.
 #[derive(Debug)]
 pub struct Outcome {
@@ -142,8 +150,7 @@ pub fn run(
     let writer = out.map(|out| Writer::start(out, settings.when_slow, &ending));
     let outlet = writer.as_ref().map(|writer| writer.outlet.clone());
 
-    let default = if settings.pace.no_wait { CLOSED_LOOP_CONNECTIONS } else { OPEN_LOOP_CONNECTIONS };
-    let wanted = settings.connections.unwrap_or(default).max(1);
+    let wanted = settings.most_connections();
     let workers = settings.workers.unwrap_or(1).clamp(1, wanted);
     let (connections, descriptors) = share(wanted, targets.len(), workers);
     let mut inboxes = Vec::new();

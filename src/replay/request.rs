@@ -71,6 +71,11 @@ impl Editor {
         }
     }
 
+    /// Changes nothing.
+    pub(super) fn unchanged() -> Self {
+        Editor { host: None, prefix: Vec::new(), authorization: None }
+    }
+
     /// Appends the head of the request in `payload`, as it is to be sent, to `out`.
     pub(super) fn write_head(&self, payload: &[u8], out: &mut Vec<u8>) -> Result<Shape, Unsendable> {
         let (head, shape) = measure(payload)?;

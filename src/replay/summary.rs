@@ -5,7 +5,7 @@ use std::fmt;
 use super::engine::Outcome;
 use super::tally::{Counts, Hold, Tally};
 use super::target::Target;
-use crate::observe::{Durations, Span};
+use crate::observe::{Durations, Size, Span};
 
 /// Status codes shown one by one; the rest are added up.
 const MOST_STATUSES: usize = 12;
@@ -55,7 +55,7 @@ fn write_target(
     writeln!(f, "answered    {}", tally.answered)?;
     write_counts(f, "failed", &tally.failed)?;
     write_statuses(f, &tally.statuses)?;
-    let (sent, received) = (Bytes(tally.bytes_sent), Bytes(tally.bytes_received));
+    let (sent, received) = (Size(tally.bytes_sent), Size(tally.bytes_received));
     writeln!(f, "bytes       {sent} sent, {received} received, over {} connections", tally.connections)?;
     for line in tally.unasked() {
         writeln!(f, "unasked     {line}")?;
@@ -128,7 +128,7 @@ fn write_limits(f: &mut fmt::Formatter<'_>, tally: &Tally, is_closed_loop: bool)
 }
 
 /// A total and, below it, what it consists of. Nothing where the total is 0.
-fn write_counts(f: &mut fmt::Formatter<'_>, name: &str, counts: &Counts) -> fmt::Result {
+pub(super) fn write_counts(f: &mut fmt::Formatter<'_>, name: &str, counts: &Counts) -> fmt::Result {
     if counts.total() == 0 {
         return Ok(());
     }
@@ -168,19 +168,4 @@ fn write_durations(f: &mut fmt::Formatter<'_>, name: &str, durations: &Durations
         write!(f, "{:>9} ", Span(durations.percentile(percent)))?;
     }
     writeln!(f, "{:>9}", Span(durations.max()))
-}
-
-/// Shows a number of bytes with three digits and a decimal unit.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Bytes(pub(super) u64);
-
-impl fmt::Display for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            0..1_000 => write!(f, "{} B", self.0),
-            1_000..1_000_000 => write!(f, "{:.1} kB", self.0 as f64 / 1e3),
-            1_000_000..1_000_000_000 => write!(f, "{:.1} MB", self.0 as f64 / 1e6),
-            _ => write!(f, "{:.2} GB", self.0 as f64 / 1e9),
-        }
-    }
 }

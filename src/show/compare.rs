@@ -7,9 +7,9 @@ use foldhash::quality::RandomState;
 use hashbrown::HashMap;
 
 use super::content::content;
-use super::text::short_size;
 use super::{Earlier, Exchange, Facts, Kept};
 use crate::http::Head;
+use crate::observe::Size;
 use crate::record::View;
 
 /// Exchanges of either recording that wait for the other's, at most: beyond it, the oldest is given up.
@@ -175,8 +175,8 @@ impl Comparison {
         }
         self.counts.different += 1;
         let note = (!is_same_body).then(|| match (before.body.0, after.body.0) {
-            (one, other) if one == other => format!("bodies of {} differ", short_size(one)),
-            (one, other) => format!("body {} > {}", short_size(one), short_size(other)),
+            (one, other) if one == other => format!("bodies of {} differ", Size(one)),
+            (one, other) => format!("body {} > {}", Size(one), Size(other)),
         });
         let (response, replayed) = (Some(before.facts), Some(after.facts));
         let exchange = Exchange { request, response, replayed, earlier: Earlier::No };
@@ -233,13 +233,13 @@ mod tests {
             (
                 OK,
                 "HTTP/1.1 200 OK\r\n\r\nno",
-                Some(Some("bodies of 2 differ")),
+                Some(Some("bodies of 2B differ")),
                 Counts { different: 1, ..Counts::default() },
             ),
             (
                 OK,
                 "HTTP/1.1 200 OK\r\n\r\nokay",
-                Some(Some("body 2 > 4")),
+                Some(Some("body 2B > 4B")),
                 Counts { different: 1, ..Counts::default() },
             ),
             (OK, "", None, Counts { only_before: 1, ..Counts::default() }),

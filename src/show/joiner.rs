@@ -32,6 +32,7 @@ pub trait Kept {
     fn cost(&self) -> usize;
 
     /// What the line of a late answer says of its request.
+    #[must_use]
     fn shortened(&self) -> Self;
 }
 

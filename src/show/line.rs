@@ -1,13 +1,15 @@
 //! An exchange in one line.
 
 use std::fmt::Write as _;
+use std::net::Ipv4Addr;
 
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::text::{printable, short_size, short_time};
+use super::text::printable;
 use super::{Earlier, Exchange, Facts, Start};
+use crate::observe::{Size, Span};
 use crate::record::{Mark, Origin};
 
 /// Width of the column of host and path where the output has none.
@@ -46,9 +48,9 @@ impl Line {
         self.target(exchange, out);
         out.push(' ');
         self.status(exchange, out);
-        let latency = latency(exchange).map_or("-".to_owned(), short_time);
+        let latency = latency(exchange).map_or("-".to_owned(), duration);
         let size = |message: &Option<Facts>| {
-            message.as_ref().map_or("-".to_owned(), |message| short_size(message.size))
+            message.as_ref().map_or("-".to_owned(), |message| Size(message.size).to_string())
         };
         let answer = if response.is_some() { response } else { replayed };
         let _ = write!(out, " {latency:>7} {:>5} {:>5}", size(request), size(answer));
@@ -144,15 +146,19 @@ impl Line {
     }
 }
 
-/// The client that an id tells: port, server's port, the last four bytes of its address, the exchange. What cannot be the
-/// address of an IPv4 client is told as the end of an IPv6 address.
+/// The client that an id tells: port, server's port, the last four bytes of its address, the exchange.
 pub(super) fn client(id: &[u8]) -> Option<String> {
     let Origin { client, client_port, .. } = Origin::of(id)?;
-    let address = client.to_bits();
-    Some(match client.octets()[0] {
-        0 | 224.. => format!("[..{:x}:{:x}]:{client_port}", address >> 16, address & 0xffff),
-        _ => format!("{client}:{client_port}"),
-    })
+    Some(format!("{}:{client_port}", address(client)))
+}
+
+/// The address of a client. What cannot be that of an IPv4 client is told as the end of an IPv6 address.
+pub(super) fn address(client: Ipv4Addr) -> String {
+    let bits = client.to_bits();
+    match client.octets()[0] {
+        0 | 224.. => format!("[..{:x}:{:x}]", bits >> 16, bits & 0xffff),
+        _ => client.to_string(),
+    }
 }
 
 /// From the beginning of the request to the end of the answer: that of a replay, where there is one.
@@ -162,6 +168,11 @@ pub(super) fn latency(exchange: &Exchange<Facts>) -> Option<i64> {
     }
     let (request, response) = (exchange.request.as_ref()?, exchange.response.as_ref()?);
     Some(response.end().saturating_sub(request.time))
+}
+
+/// A time between two moments of a recording. None where the later one is said to be the earlier.
+pub(super) fn duration(nanoseconds: i64) -> String {
+    u64::try_from(nanoseconds).map_or_else(|_| "-".to_owned(), |nanoseconds| Span(nanoseconds).to_string())
 }
 
 /// What is not as it should be.
@@ -247,15 +258,15 @@ mod tests {
         let cases = [
             (
                 exchange(Some(request("/a")), Some(response(200)), None),
-                "GET     shop/a                                           200        12.3ms     0  1.2k  json",
+                "GET     shop/a                                           200        12.3ms    0B 1.2kB  json",
             ),
             (
                 exchange(Some(request("/a")), None, None),
-                "GET     shop/a                                           -               -     0     -              no response",
+                "GET     shop/a                                           -               -    0B     -              no response",
             ),
             (
                 exchange(Some(request("/a")), Some(Facts { mark: Some(Mark::Cut), ..response(500) }), None),
-                "GET     shop/a                                           500        12.3ms     0  1.2k  json        response cut",
+                "GET     shop/a                                           500        12.3ms    0B 1.2kB  json        response cut",
             ),
             (
                 exchange(
@@ -263,7 +274,7 @@ mod tests {
                     Some(response(200)),
                     Some(Facts { latency: Some(2_000_000), ..response(200) }),
                 ),
-                "GET     shop/a                                           200>200    2.00ms     0  1.2k  json",
+                "GET     shop/a                                           200>200    2.00ms    0B 1.2kB  json",
             ),
             (
                 exchange(
@@ -271,7 +282,7 @@ mod tests {
                     Some(response(200)),
                     Some(Facts { latency: None, ..response(503) }),
                 ),
-                "GET     shop/a                                           200>503 !       -     0  1.2k  json",
+                "GET     shop/a                                           200>503 !       -    0B 1.2kB  json",
             ),
         ];
         for (exchange, expected) in cases {
@@ -283,12 +294,12 @@ mod tests {
             (Earlier::Unknown, "(request not shown here)"),
         ] {
             let expected = format!(
-                "2026-11-25 21:02:11.494  -                      -       {said:<48} 404             -     -  1.2k  json\n"
+                "2026-11-25 21:02:11.494  -                      -       {said:<48} 404             -     - 1.2kB  json\n"
             );
             assert_eq!(line(&Exchange { earlier, ..orphan.clone() }, None, false), expected);
         }
         let late = exchange(Some(request("/a")), Some(response(200)), None);
-        let expected = "GET     shop/a                                           200        12.3ms     0  1.2k  json        late: the request was shown before\n";
+        let expected = "GET     shop/a                                           200        12.3ms    0B 1.2kB  json        late: the request was shown before\n";
         let late = Exchange { earlier: Earlier::Unanswered, ..late };
         assert_eq!(line(&late, None, false), format!("{start}{expected}"));
     }

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
+use super::line::{address, duration};
 use super::summary::{Group, Summary};
-use super::text::{printable, short_size, short_time};
-use crate::observe::Names;
+use super::text::printable;
+use crate::observe::{Names, Size};
 
 /// Columns of the chart of requests over time.
 const CHART: usize = 60;
@@ -29,7 +30,7 @@ impl Summary {
         let [requests, responses, replayed] = self.records;
         row("records", format!("{}", requests + responses + replayed));
         let Some([first, last]) = self.time else { return out };
-        row("time", format!("{} to {}, {}", local(first, zone), local(last, zone), short_time(last - first)));
+        row("time", format!("{} to {}, {}", local(first, zone), local(last, zone), duration(last - first)));
         let replays = if replayed > 0 { format!(", {replayed} replayed responses") } else { String::new() };
         row("messages", format!("{requests} requests, {responses} responses{replays}"));
         if self.all.unanswered > 0 {
@@ -53,11 +54,11 @@ impl Summary {
         };
         row("status", self.classes.iter().enumerate().filter_map(class).collect::<Vec<_>>().join(", "));
         row("hosts", named(&self.hosts, top));
-        let [sent, received] = self.all.bytes.map(short_size);
+        let [sent, received] = self.all.bytes.map(Size);
         row("bodies", format!("{sent} in requests, {received} in responses"));
         let percentiles = PERCENTILES.map(|percent| {
             let name = if percent < 100.0 { format!("p{percent}") } else { "max".to_owned() };
-            format!("{name} {}", self.all.percentile(percent).map_or("-".to_owned(), short_time))
+            format!("{name} {}", self.all.percentile(percent).map_or("-".to_owned(), duration))
         });
         row("latency", percentiles.join(", "));
         self.chart(&mut out);
@@ -68,7 +69,7 @@ impl Summary {
             "requests", "failed", "p50", "p99", "sent", "received"
         );
         for (name, group) in self.endpoints.top(top, |group| group.requests) {
-            let time = |percent| group.percentile(percent).map_or("-".to_owned(), short_time);
+            let time = |percent| group.percentile(percent).map_or("-".to_owned(), duration);
             let _ = writeln!(
                 out,
                 "{:<40} {:>9} {:>7} {:>7} {:>8} {:>8} {:>8}",
@@ -77,16 +78,16 @@ impl Summary {
                 group.failed,
                 time(50.0),
                 time(99.0),
-                short_size(group.bytes[0]),
-                short_size(group.bytes[1]),
+                Size(group.bytes[0]),
+                Size(group.bytes[1]),
             );
         }
         if self.endpoints.others > 0 {
             let _ = writeln!(out, "{:<40} {:>9}", "(others)", self.endpoints.others);
         }
-        list("clients", &self.clients, top, &mut out);
+        list("clients", &self.clients, client, top, &mut out);
         if let Some(by) = self.by() {
-            list(&by.to_string(), &self.users, top, &mut out);
+            list(&by.to_string(), &self.users, escaped, top, &mut out);
         }
         out
     }
@@ -111,9 +112,9 @@ impl Summary {
     pub fn json(&self, top: usize) -> Value {
         let [requests, responses, replayed] = self.records;
         let time = |at: i64| Timestamp::from_nanosecond(at.into()).map(|time| time.to_string()).ok();
-        let list = |names: &Names<u64>| -> Value {
+        let list = |names: &Names<u64>, shown: fn(&[u8]) -> String| -> Value {
             let all = names.top(top, |number| *number);
-            all.iter().map(|(name, number)| json!({"name": lossy(name), "requests": number})).collect()
+            all.iter().map(|(name, number)| json!({"name": shown(name), "requests": number})).collect()
         };
         let endpoints: Vec<_> = self.endpoints.top(top, |group| group.requests);
         let endpoint = |(name, values): &(&[u8], &Group)| {
@@ -135,17 +136,17 @@ impl Summary {
             "orphans": self.orphans,
             "differing": self.differing,
             "all": group(&self.all),
-            "methods": list(&self.methods),
+            "methods": list(&self.methods, lossy),
             "status": classes.collect::<serde_json::Map<_, _>>(),
-            "hosts": list(&self.hosts),
+            "hosts": list(&self.hosts, lossy),
             "endpoints": endpoints.iter().map(endpoint).collect::<Vec<_>>(),
             "other_endpoints": self.endpoints.others,
-            "clients": list(&self.clients),
+            "clients": list(&self.clients, client),
             "peak_rate": self.peak(),
             "rates": self.rates(CHART),
         });
         if let Some(by) = self.by() {
-            object["by"] = json!({"what": by.to_string(), "top": list(&self.users)});
+            object["by"] = json!({"what": by.to_string(), "top": list(&self.users, lossy)});
         }
         object
     }
@@ -176,19 +177,28 @@ fn named(names: &Names<u64>, top: usize) -> String {
     parts.join(", ")
 }
 
-fn list(title: &str, names: &Names<u64>, top: usize, out: &mut String) {
+fn list(title: &str, names: &Names<u64>, shown: fn(&[u8]) -> String, top: usize, out: &mut String) {
     if names.is_empty() {
         return;
     }
     let title = format!("{title} ({} in all)", names.len());
     let _ = writeln!(out, "\n{title:<40} {:>9}", "requests");
-    let (shown, others) = names.most_frequent(top);
-    for (name, number) in shown {
-        let _ = writeln!(out, "{:<40} {number:>9}", printable(name));
+    let (most, others) = names.most_frequent(top);
+    for (name, number) in most {
+        let _ = writeln!(out, "{:<40} {number:>9}", shown(name));
     }
     if others > 0 {
         let _ = writeln!(out, "{:<40} {others:>9}", "(others)");
     }
+}
+
+fn escaped(name: &[u8]) -> String {
+    printable(name).into_owned()
+}
+
+/// A client, which is counted by the bytes of its address.
+fn client(name: &[u8]) -> String {
+    <[u8; 4]>::try_from(name).map_or_else(|_| escaped(name), |octets| address(octets.into()))
 }
 
 fn lossy(name: &[u8]) -> String {

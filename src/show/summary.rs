@@ -10,7 +10,7 @@ use super::line::latency;
 use super::{Earlier, Exchange, Facts, Start};
 use crate::http::{Head, query};
 use crate::observe::Names;
-use crate::record::View;
+use crate::record::{Origin, View};
 
 /// Endpoints that are told apart; each takes about 14 KB.
 const MAX_ENDPOINTS: usize = 2048;
@@ -128,6 +128,7 @@ pub struct Summary {
     pub differing: u64,
     pub(super) hosts: Names<u64>,
     pub(super) endpoints: Names<Group>,
+    /// By the four bytes that ids have of their addresses.
     pub(super) clients: Names<u64>,
     pub(super) users: Names<u64>,
     /// Requests by interval of so many seconds since the Unix epoch.
@@ -206,11 +207,8 @@ impl Summary {
         };
         self.all.add(exchange);
         let is_late = exchange.earlier.is_shown();
-        if !is_late
-            && let Some(client) = super::line::client(&request.id)
-            && let Some((address, _)) = client.rsplit_once(':')
-        {
-            self.clients.count(address.as_bytes());
+        if !is_late && let Some(origin) = Origin::of(&request.id) {
+            self.clients.count(&origin.client.octets());
         }
         let Start::Request { method, host, target } = &request.start else { return };
         if !is_late {
@@ -218,9 +216,10 @@ impl Summary {
             self.hosts.count(host.as_deref().unwrap_or(b"(none)"));
         }
         let mut path = std::mem::take(&mut self.scratch);
-        let bare = query::path(target);
-        grouped(bare, self.pattern.as_ref(), &mut path);
-        path.splice(..0, [method, &b" "[..]].concat());
+        path.clear();
+        path.extend_from_slice(method);
+        path.push(b' ');
+        grouped(query::path(target), self.pattern.as_ref(), &mut path);
         if let Some(group) = self.endpoints.get(&path) {
             group.add(exchange);
         }

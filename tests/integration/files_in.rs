@@ -344,7 +344,7 @@ fn progress_is_drawn_on_a_terminal_and_taken_away() {
     let text = record("a") + &record("b");
     let tool = format!("gor-filter FIFO -o {}", folder.name("out"));
     let Some(said) = on_a_terminal(&folder, &tool, text.as_bytes(), "/s") else { return };
-    assert!(said.contains(&format!("{} B read, 2 records", text.len())), "{said:?}");
+    assert!(said.contains(&format!("{}B read, 2 records", text.len())), "{said:?}");
     assert!(said.ends_with("\u{1b}[2K"), "{said:?}");
     assert_eq!(std::fs::read_to_string(folder.path("out")).unwrap(), text);
 }
@@ -355,5 +355,5 @@ fn progress_is_drawn_of_captures_too() {
     let capture = std::fs::read("testdata/shop.pcapng").unwrap();
     let tool = "gor-record -r FIFO -o null:";
     let Some(said) = on_a_terminal(&folder, tool, &capture, "/s") else { return };
-    assert!(said.contains("KiB read"), "{said:?}");
+    assert!(said.contains("kB read"), "{said:?}");
 }

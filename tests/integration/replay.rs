@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use crate::support::origin::{Answer, Origin, answer};
+use crate::support::program::run;
 use crate::support::replayer::{
     MILLISECOND, OK, assert_exit, assert_says, gets, good, lines, record, replay, start,
 };
@@ -365,12 +366,38 @@ fn a_signal_ends_the_sending_and_the_summary_comes_all_the_same() {
 }
 
 #[test]
-fn a_dry_run_sends_nothing() {
+fn a_dry_run_sends_nothing_and_prints_the_summary_of_gor_show() {
     let origin = Origin::start(good);
     let target = origin.address().to_string();
-    let said = assert_exit(&replay(&["--dry-run", &target], &gets(&[(0, "/a"), (90_000, "/b")])), 0);
+    let input = gets(&[(0, "/a"), (90_000, "/b")]);
+    let output = replay(&["--dry-run", "--connections", "7", "--timeout", "250ms", &target], &input);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert_eq!(origin.connections(), 0);
-    assert_says(&said, "replay      takes 90.0 s, peak 1 requests in a second\n");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    let said = String::from_utf8(output.stdout).expect("text");
+    let summary = run("gor-show", &["--summary"], &input).stdout;
+    let plan = said.strip_prefix(str::from_utf8(&summary).expect("text")).expect("the same summary");
+    let expected = format!(
+        "
+files       1, {size} ({bytes} bytes)
+disorder    0 requests are older than one before them
+schedule    at 1x, the first request is due at 0s and the last at 90.0s; at most 1 in a second
+pauses      90.0s min, 90.0s max, 90.0s first
+target      http://{target}
+            would get 2 requests with Host {target}, over at most 7 connections, timeout 250ms
+",
+        bytes = input.len(),
+        size = gor_tools::observe::Size(input.len() as u64),
+    );
+    assert_eq!(plan, expected);
+    for option in ["--output=x.gor", "--loop=2", "--force", "--compress-level=3", "--flush-interval=2s"] {
+        let output = replay(&["--dry-run", option], &input);
+        let said = assert_exit(&output, 2);
+        assert_says(&said, "cannot be used with");
+    }
+    let output = replay(&["--dry-run"], b"");
+    assert_eq!(output.status.code(), Some(0));
+    assert_says(&String::from_utf8_lossy(&output.stderr), "nothing to replay");
 }
 
 #[test]

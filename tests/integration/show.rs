@@ -213,7 +213,7 @@ fn two_recordings_are_compared_by_id() {
     let shown = lines(&shown.ends_with(0).stdout);
     assert_eq!(shown.len(), 3, "{shown:?}");
     assert!(shown[0].contains("a/status ") && shown[0].contains("200>500 !"), "{shown:?}");
-    assert!(shown[1].contains("a/body ") && shown[1].ends_with("body 2 > 4"), "{shown:?}");
+    assert!(shown[1].contains("a/body ") && shown[1].ends_with("body 2B > 4B"), "{shown:?}");
     assert_eq!(shown[2], "1 the same, 2 different, 1 answered only before, 0 only after, 0 in neither");
     run("gor-show", &["--compare", &before], b"").ends_with(2);
     run("gor-show", &["--compare", &before, "none.gor"], b"").ends_with(1).says("none.gor");

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use crate::BadRule;
+use crate::observe::Size;
 use crate::transform::redact::{Key, Redaction};
 use crate::transform::rewrite::{MAX_BODY, Tally, Unread};
 
@@ -61,7 +62,7 @@ pub struct RedactOptions {
     pub redact_key_file: Option<PathBuf>,
     /// Drop records that cannot be read to be redacted, instead of writing them with their body as it is.
     ///
-    /// Such are bodies in an unknown coding, broken or cut compressed ones, those of more than 128 MiB (decoded),
+    /// Such are bodies in an unknown coding, broken or cut compressed ones, those of more than 134MB (decoded),
     /// and records that are not HTTP. They are counted and said, with this option or without.
     #[arg(long, requires = GROUP)]
     pub redact_strict: bool,
@@ -129,7 +130,7 @@ pub(super) fn said(tally: &Tally, is_strict: bool) -> Option<String> {
     let reasons = [
         (unknown, "in a coding that is not known".to_owned()),
         (broken, "with a body that does not decode to its end".to_owned()),
-        (too_large, format!("of more than {} MiB", MAX_BODY >> 20)),
+        (too_large, format!("of more than {}", Size(MAX_BODY as u64))),
         (headless, "without an HTTP head".to_owned()),
     ];
     let reasons = reasons.iter().filter(|(count, _)| *count > 0);

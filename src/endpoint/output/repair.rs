@@ -9,6 +9,7 @@ use super::coding::Coding;
 use crate::endpoint::format::Compression;
 use crate::endpoint::index::{Builder, GROUP_RECORDS};
 use crate::endpoint::input::is_whole;
+use crate::observe::Size;
 use crate::record::{
     Block, Header, MAX_HEADER, MAX_MAX_RECORD, Mark, Options, Reader, SEPARATOR, Source as _,
 };
@@ -249,7 +250,10 @@ fn piece(
 }
 
 fn too_much() -> Error {
-    Error::Invalid(format!("more than {} MB at its end are not whole: write to another file", MAX_TAIL >> 20))
+    Error::Invalid(format!(
+        "more than {} at its end are not whole: write to another file",
+        Size(MAX_TAIL as u64)
+    ))
 }
 
 /// Compresses text that was taken up again, as a piece of its own.

@@ -399,8 +399,8 @@ fn explain(error: io::Error, tap: &Tap, options: &Options) -> Error {
     match error.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => no_right(options.engine),
         Some(libc::ENOMEM) => Error::Invalid(format!(
-            "the kernel has no memory for a buffer of {} MiB; a smaller --buffer-size needs less",
-            options.buffer_size >> 20
+            "the kernel has no memory for a buffer of {:.1}MB; a smaller --buffer-size needs less",
+            options.buffer_size as f64 / 1e6
         )),
         _ => {
             let place = tap.interface.as_ref().map_or("the network", |(name, _)| name.as_str());

@@ -76,10 +76,10 @@ impl Endpoint {
         let got = nix::sys::socket::getsockopt(&socket, sockopt::RcvBuf).map_err(io::Error::from)? as u64 / 2;
         let warning = (got < wanted(buffer_size) as u64).then(|| {
             format!(
-                "{}: the kernel gives a buffer of {} KiB only; root, CAP_NET_ADMIN or a larger \
+                "{}: the kernel gives a buffer of {:.0}kB only; root, CAP_NET_ADMIN or a larger \
                  net.core.rmem_max get more",
                 place(),
-                got >> 10
+                got as f64 / 1e3
             )
         });
         let buffer = vec![0; IPV6_HEADER + UDP_HEADER + MAX_DATAGRAM].into();

@@ -1,0 +1,280 @@
+//! What a replay would do with the requests of a recording: when they are due, and which of them are sent.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::engine::Settings;
+use super::exchange::describe;
+use super::request::Editor;
+use super::schedule::{Request, Window};
+use super::summary::write_counts;
+use super::tally::{Counts, Reason};
+use super::target::Target;
+use crate::observe::Span;
+use crate::pace::Timeline;
+use crate::record::{Block, Kind, View};
+
+const SECOND: u64 = 1_000_000_000;
+
+/// The schedule of a replay, found out without sending anything. Shown over several lines.
+#[derive(Debug)]
+pub struct Plan {
+    settings: Settings,
+    targets: Vec<Target>,
+    window: Window,
+    schedule: Schedule,
+    /// What can be sent depends on no target.
+    editor: Editor,
+    head: Vec<u8>,
+    requests: u64,
+    /// Requests older than one before them.
+    out_of_order: u64,
+    newest: i64,
+    not_sent: Counts,
+}
+
+/// Pauses between requests as they would be replayed, in nanoseconds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Waits {
+    min: u64,
+    max: u64,
+    /// Before the second request.
+    first: u64,
+}
+
+/// Turns due times, in order, into waits and a peak.
+#[derive(Debug)]
+struct Schedule {
+    timeline: Timeline,
+    last: Option<u64>,
+    waits: Option<Waits>,
+    /// The second that is being counted, and the requests in it so far.
+    second: (u64, u64),
+    peak: u64,
+    newest: i64,
+    out_of_reach: u64,
+}
+
+impl Schedule {
+    fn add(&mut self, request: &Request) {
+        self.out_of_reach += u64::from(request.timestamp < self.newest);
+        self.newest = self.newest.max(request.timestamp);
+        let due = self.timeline.due(request.timestamp);
+        if let Some(last) = self.last.replace(due) {
+            let wait = due - last;
+            let waits = self.waits.get_or_insert(Waits { min: wait, max: wait, first: wait });
+            waits.min = waits.min.min(wait);
+            waits.max = waits.max.max(wait);
+        }
+        let second = due / SECOND;
+        self.second = if second == self.second.0 { (second, self.second.1 + 1) } else { (second, 1) };
+        self.peak = self.peak.max(self.second.1);
+    }
+}
+
+impl Plan {
+    /// Nothing was read so far.
+    pub fn new(settings: Settings, targets: Vec<Target>) -> Self {
+        let schedule = Schedule {
+            timeline: Timeline::new(settings.pace),
+            last: None,
+            waits: None,
+            second: (0, 0),
+            peak: 0,
+            newest: i64::MIN,
+            out_of_reach: 0,
+        };
+        Plan {
+            window: Window::new(settings.read_depth),
+            schedule,
+            editor: Editor::unchanged(),
+            head: Vec::new(),
+            requests: 0,
+            out_of_order: 0,
+            newest: i64::MIN,
+            not_sent: Counts::default(),
+            settings,
+            targets,
+        }
+    }
+
+    /// Takes the requests of a block.
+    pub fn add(&mut self, block: &Arc<Block>) {
+        for (record, view) in block.iter().enumerate() {
+            if view.header.kind == Kind::Request {
+                self.requests += 1;
+                self.out_of_order += u64::from(view.header.timestamp < self.newest);
+                self.newest = self.newest.max(view.header.timestamp);
+                self.judge(&view);
+                self.window.push(block, record, view.header.timestamp);
+                self.window.pop_excess().iter().for_each(|request| self.schedule.add(request));
+            }
+        }
+    }
+
+    /// Nothing more comes.
+    pub fn finish(&mut self) {
+        while let Some(request) = self.window.pop() {
+            self.schedule.add(&request);
+        }
+    }
+
+    /// Requests that were found.
+    pub fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    /// Whether a request would be sent, as the workers decide it.
+    fn judge(&mut self, request: &View<'_>) {
+        let describe = || describe(request.header.id, request.payload);
+        if request.header.mark.is_some() {
+            return self.not_sent.add(Reason::Marked, describe);
+        }
+        self.head.clear();
+        if let Err(why) = self.editor.write_head(request.payload, &mut self.head) {
+            self.not_sent.add(Reason::Broken, || format!("{}: {why}", describe()));
+        }
+    }
+
+    fn write_schedule(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Plan { schedule, settings, .. } = self;
+        write!(f, "disorder    {} requests are older than one before them", self.out_of_order)?;
+        if schedule.out_of_reach > 0 {
+            write!(f, "; {} of them further than --read-depth reaches", schedule.out_of_reach)?;
+        }
+        writeln!(f)?;
+        if settings.pace.no_wait {
+            return writeln!(f, "schedule    none: each connection sends on as soon as it has its answer");
+        }
+        let Some(last) = schedule.last else { return writeln!(f, "schedule    empty: there is no request") };
+        let speed = settings.pace.speed;
+        write!(f, "schedule    at {speed}, the first request is due at 0s and the last at {}", Span(last))?;
+        if let Some(longest) = settings.pace.max_wait {
+            write!(f, ", with pauses of at most {}", Span(longest.as_nanos() as u64))?;
+        }
+        writeln!(f, "; at most {} in a second", schedule.peak)?;
+        if let Some(Waits { min, max, first }) = schedule.waits {
+            writeln!(f, "pauses      {} min, {} max, {} first", Span(min), Span(max), Span(first))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_schedule(f)?;
+        write_counts(f, "not sent", &self.not_sent)?;
+        let sendable = self.requests - self.not_sent.total();
+        if self.targets.is_empty() {
+            return writeln!(f, "sendable    {sendable} requests; no target is given");
+        }
+        let Settings { timeout, keeps_host, .. } = self.settings;
+        for target in &self.targets {
+            let host =
+                if keeps_host { "Host as recorded".into() } else { format!("Host {}", target.authority()) };
+            let connections = self.settings.most_connections();
+            let timeout = Span(timeout.as_nanos() as u64);
+            writeln!(f, "target      {target}")?;
+            writeln!(
+                f,
+                "            would get {sendable} requests with {host}, over at most {connections} connections, \
+                 timeout {timeout}"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pace::Pace;
+    use crate::record::Header;
+    use crate::replay::{Supply, WhenSlow};
+
+    fn settings() -> Settings {
+        Settings {
+            pace: Pace::default(),
+            rounds: 1,
+            read_depth: 100,
+            connections: None,
+            timeout: std::time::Duration::from_secs(5),
+            keeps_host: false,
+            echo: false,
+            when_slow: WhenSlow::Drop,
+            workers: None,
+            supply: Supply { meter: Arc::default(), is_there: true },
+        }
+    }
+
+    fn plan(settings: Settings, targets: &[&str], records: &[(Kind, i64, &str)]) -> String {
+        let targets = targets.iter().map(|target| target.parse().expect("a target")).collect();
+        let mut plan = Plan::new(settings, targets);
+        for (kind, timestamp, payload) in records {
+            let mut block = Block::new();
+            let header = Header { kind: *kind, id: b"1", timestamp: *timestamp, ..Header::default() };
+            block.push(&header, payload.as_bytes());
+            plan.add(&Arc::new(block));
+        }
+        plan.finish();
+        plan.to_string()
+    }
+
+    const GET: &str = "GET /a?b HTTP/1.1\r\n\r\n";
+
+    #[test]
+    fn a_plan_says_when_requests_are_due_and_which_are_sent_where() {
+        let (request, second) = (Kind::Request, SECOND as i64);
+        let records = [
+            (request, 0, GET),
+            (Kind::Response, 1, "HTTP/1.1 200 OK\r\n\r\n"),
+            (request, 4 * second, GET),
+            (request, 2 * second, "POST /b HTTP/1.1\r\nContent-Length: 9\r\n\r\nshort"),
+            (request, 4 * second + 500, GET),
+        ];
+        let pace = Pace { speed: "2x".parse().unwrap(), ..Pace::default() };
+        let settings = Settings { pace, ..settings() };
+        let expected = "\
+disorder    1 requests are older than one before them
+schedule    at 2x, the first request is due at 0s and the last at 2.00s; at most 2 in a second
+pauses      250ns min, 1.00s max, 1.00s first
+not sent    1
+  1         not one whole HTTP/1 request
+              first: POST /b (record 1): the request ends before its framing says
+target      http://a
+            would get 3 requests with Host a, over at most 1024 connections, timeout 5.00s
+target      http://b:81/p
+            would get 3 requests with Host b:81, over at most 1024 connections, timeout 5.00s
+";
+        assert_eq!(plan(settings, &["a", "b:81/p"], &records), expected);
+    }
+
+    #[test]
+    fn without_waiting_there_is_no_schedule_and_what_is_asked_of_sending_is_said() {
+        let settings = Settings {
+            pace: Pace { no_wait: true, ..Pace::default() },
+            connections: Some(3),
+            keeps_host: true,
+            timeout: std::time::Duration::from_millis(250),
+            ..settings()
+        };
+        let expected = "\
+disorder    0 requests are older than one before them
+schedule    none: each connection sends on as soon as it has its answer
+target      http://a
+            would get 1 requests with Host as recorded, over at most 3 connections, timeout 250ms
+";
+        assert_eq!(plan(settings, &["a"], &[(Kind::Request, 0, GET)]), expected);
+    }
+
+    #[test]
+    fn what_the_window_cannot_reach_is_said() {
+        let records = [9, 8, 1].map(|timestamp| (Kind::Request, timestamp, GET));
+        let said = plan(Settings { read_depth: 1, ..settings() }, &[], &records);
+        assert!(
+            said.starts_with("disorder    2 requests are older than one before them; 1 of them further than --read-depth reaches\n"),
+            "{said}"
+        );
+        assert!(said.ends_with("sendable    3 requests; no target is given\n"), "{said}");
+    }
+}

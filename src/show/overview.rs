@@ -1,0 +1,41 @@
+//! Records in, a summary of them out: exchanges are put together on the way.
+
+use super::{Facts, Joiner, Summary};
+use crate::record::{Block, Kind};
+
+/// A summary in the making. Exchanges wait for their answers as long as there is room: nothing is shown before the end.
+pub struct Overview {
+    joiner: Joiner<Facts>,
+    summary: Summary,
+    has_looked: bool,
+}
+
+impl Overview {
+    /// An overview of nothing so far.
+    pub fn new(summary: Summary) -> Self {
+        Overview { joiner: Joiner::patient(), summary, has_looked: false }
+    }
+
+    /// Takes the next records.
+    pub fn add(&mut self, block: &Block) {
+        // Whether there are responses of a replay is looked up in the first block, before its exchanges are counted.
+        if !std::mem::replace(&mut self.has_looked, true) && has_replayed(block) {
+            self.joiner.expect_replayed();
+        }
+        for record in block.iter() {
+            self.summary.record(&record);
+            self.joiner.take(&record, |exchange| self.summary.exchange(&exchange));
+        }
+    }
+
+    /// Nothing more comes. To be called once.
+    pub fn finish(&mut self) -> &Summary {
+        self.joiner.finish(|exchange| self.summary.exchange(&exchange));
+        &self.summary
+    }
+}
+
+/// Whether there are responses of a replay among these records.
+pub fn has_replayed(block: &Block) -> bool {
+    block.iter().any(|record| record.header.kind == Kind::Replayed)
+}
