@@ -281,8 +281,7 @@ impl Showing {
             Form::Summary(overview) => {
                 let summary = overview.finish();
                 if self.is_json {
-                    // Writing to a string does not fail.
-                    let _ = writeln!(text, "{:#}", summary.json(self.top));
+                    summary.write_json(self.top, text);
                 } else {
                     text.push_str(&summary.text(&line.zone, self.top));
                 }

@@ -105,10 +105,15 @@ pub fn write_json(exchange: &Exchange<Message>, out: &mut String) {
     }
 }
 
-/// Escapes what JSON lets stand but a terminal would obey.
+/// Writes a value over several lines.
+pub(super) fn write_pretty(value: &serde_json::Value, out: &mut String) {
+    escape(&format!("{value:#}\n"), out);
+}
+
+/// Escapes what JSON lets stand but a terminal would obey. Line feeds are between values only.
 fn escape(json: &str, out: &mut String) {
     for sign in json.chars() {
-        if is_printable(sign) {
+        if is_printable(sign) || sign == '\n' {
             out.push(sign);
         } else {
             for unit in sign.encode_utf16(&mut [0; 2]) {

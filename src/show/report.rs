@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
+use super::json::write_pretty;
 use super::line::{address, duration};
 use super::summary::{Group, Summary};
 use super::text::printable;
@@ -108,7 +109,12 @@ impl Summary {
         let _ = writeln!(out, "{:<12}|{bars}| {:.0} requests/s at most", "rate", self.peak());
     }
 
-    /// The same as JSON.
+    /// The same as JSON over several lines.
+    pub fn write_json(&self, top: usize, out: &mut String) {
+        write_pretty(&self.json(top), out);
+    }
+
+    /// The same as a JSON value.
     pub fn json(&self, top: usize) -> Value {
         let [requests, responses, replayed] = self.records;
         let time = |at: i64| Timestamp::from_nanosecond(at.into()).map(|time| time.to_string()).ok();

@@ -911,7 +911,7 @@ fn what_a_capture_lacks_is_said_without_a_flag() {
             &[":9999"],
             "no connection at :9999; 7 TCP segments at other addresses or ports",
         ),
-        ("one of two addresses", whole.clone(), &[":80", "10.9.9.9:"], "no connection at 10.9.9.9:"),
+        ("one of two addresses", whole.clone(), &[":80", "10.9.9.9:"], "no connection at 10.9.9.9"),
         ("quiet about addresses", whole, &["-q", ":9999"], ""),
         (
             "joined in a body",
