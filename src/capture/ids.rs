@@ -17,7 +17,7 @@ pub(super) type Id = [u8; 24];
 /// machine, which have the same sequence numbers as well.
 #[derive(Debug, Default)]
 pub(super) struct Ids {
-    owners: HashMap<[u8; 8], Key, FixedState>,
+    owners: HashMap<u64, Key, FixedState>,
 }
 
 impl Ids {
@@ -41,33 +41,30 @@ impl Ids {
 /// The id of the exchange of number `exchange`.
 pub(super) fn id_of(key: &Key, client: Side, exchange: Seq) -> Id {
     let session = session(key, client);
-    let (ports, address) = session.split_at(4);
-    let words = [ports, address, &exchange.0.to_be_bytes()];
     let mut id = [0; 24];
-    for (word, digits) in words.into_iter().zip(id.chunks_exact_mut(8)) {
-        digits.copy_from_slice(&hex(word.try_into().unwrap_or_default()));
-    }
+    let (words, _) = id.as_chunks_mut::<8>();
+    words[0] = hex((session >> 32) as u32);
+    words[1] = hex(session as u32);
+    words[2] = hex(exchange.0);
     id
 }
 
-/// The hex digits of four bytes, all eight at once: each half of a byte is spread to a byte of its own, and becomes a
-/// digit's character there.
-fn hex(bytes: [u8; 4]) -> [u8; 8] {
+/// Eight hex digits, all at once: each half of a byte is spread to a byte of its own, and becomes a digit there.
+fn hex(word: u32) -> [u8; 8] {
     const ONES: u64 = 0x0101_0101_0101_0101;
-    let bytes = u64::from(u32::from_be_bytes(bytes));
-    let pairs = (bytes | bytes << 16) & 0x0000_ffff_0000_ffff;
-    let pairs = (pairs | pairs << 8) & 0x00ff_00ff_00ff_00ff;
-    let halves = (pairs | pairs << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+    let word = u64::from(word);
+    let pairs = (word | word << 16) & 0x0000_ffff_0000_ffff;
+    let bytes = (pairs | pairs << 8) & 0x00ff_00ff_00ff_00ff;
+    let halves = (bytes | bytes << 4) & 0x0f0f_0f0f_0f0f_0f0f;
     // A half of ten or more has its fifth bit set when 6 is added.
     let letters = (halves + 6 * ONES) >> 4 & ONES;
     (halves + u64::from(b'0') * ONES + letters * u64::from(b'a' - b'0' - 10)).to_be_bytes()
 }
 
 /// What the ids of all exchanges of a connection begin with.
-fn session(key: &Key, client: Side) -> [u8; 8] {
+fn session(key: &Key, client: Side) -> u64 {
     let ((client_port, address), (server_port, _)) = (key.tail(client), key.tail(client.other()));
-    let ports = u64::from(client_port) << 48 | u64::from(server_port) << 32;
-    (ports | u64::from(address)).to_be_bytes()
+    u64::from(client_port) << 48 | u64::from(server_port) << 32 | u64::from(address)
 }
 
 #[cfg(test)]
@@ -84,8 +81,8 @@ mod tests {
     #[test]
     fn all_halves_of_bytes_become_their_digits() {
         for byte in 0..=u8::MAX {
-            let expected = format!("{byte:02x}{:02x}00ff", !byte);
-            assert_eq!(hex([byte, !byte, 0, 255]), expected.as_bytes());
+            let word = u32::from_be_bytes([byte, !byte, 0, 255]);
+            assert_eq!(hex(word), format!("{word:08x}").as_bytes());
         }
     }
 }

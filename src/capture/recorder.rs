@@ -56,8 +56,39 @@ pub struct Recorder {
     servers: Servers,
     quic: Quic,
     echoes: Option<Echoes>,
-    /// Whether an address is one on some interface only.
-    asks_interface: bool,
+    /// Where the addresses are to be seen.
+    place: Place,
+}
+
+/// The interfaces that addresses are to be seen on.
+#[derive(Clone, Copy)]
+enum Place {
+    Any,
+    /// All of them on the interface of this index.
+    On(u32),
+    Several,
+}
+
+impl Place {
+    fn of(addresses: &[Address]) -> Self {
+        let mut indices = addresses.iter().map(|address| address.interface().map(|(_, index)| index));
+        let first = indices.next().flatten();
+        match first {
+            _ if !indices.all(|index| index == first) => Place::Several,
+            Some(index) => Place::On(index),
+            None => Place::Any,
+        }
+    }
+
+    /// Whether a packet of a connection that is followed, seen on the interface of this index, is at one of the
+    /// addresses whatever they are.
+    fn admits(self, interface: u32) -> bool {
+        match self {
+            Place::Any => true,
+            Place::On(index) => index == interface,
+            Place::Several => false,
+        }
+    }
 }
 
 impl Recorder {
@@ -83,7 +114,7 @@ impl Recorder {
             servers: Servers::default(),
             quic: Quic::default(),
             echoes: None,
-            asks_interface: options.addresses.iter().any(|address| address.interface().is_some()),
+            place: Place::of(&options.addresses),
             options,
         }
     }
@@ -140,7 +171,7 @@ impl Recorder {
             servers,
             quic,
             echoes,
-            asks_interface,
+            place,
         } = self;
         ledger.packets.read += 1;
         let mut context = Context {
@@ -171,7 +202,7 @@ impl Recorder {
         };
         let (key, side) = key(segment.source, segment.destination, segment.network);
         // A connection that is followed is at one of the addresses, unless that depends on the interface.
-        let followed = if *asks_interface { None } else { table.touch(&key, segment.time) };
+        let followed = if place.admits(interface) { table.touch(&key, segment.time) } else { None };
         let id = if let Some(id) = followed {
             id
         } else {

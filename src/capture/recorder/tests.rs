@@ -1,6 +1,6 @@
 //! What a recorder holds is bounded, and what it cannot decode is counted.
 
-use super::Recorder;
+use super::{Place, Recorder};
 use crate::capture::{Address, Options};
 use crate::packet::{LinkType, Packet};
 use crate::record::Block;
@@ -75,4 +75,23 @@ fn quic_connections_are_counted_once_each_at_the_addresses_to_record_at() {
         assert_eq!(ledger.connections.other.get("QUIC").copied().unwrap_or_default(), connections);
         assert_eq!((ledger.packets.not_tcp, ledger.uneven()), (5, vec![]));
     }
+}
+
+#[test]
+fn a_followed_connection_need_not_be_looked_up_where_all_addresses_are_on_one_interface() {
+    let place = |addresses: &[(&str, u32)]| {
+        let parse = |&(text, index): &(&str, u32)| {
+            let mut address: Address = text.parse().expect("an address");
+            address.set_interface_index(index);
+            address
+        };
+        Place::of(&addresses.iter().map(parse).collect::<Vec<_>>())
+    };
+    let admits = |addresses| [0, 7, 9].map(|interface| place(addresses).admits(interface));
+    assert_eq!(admits(&[]), [true, true, true]);
+    assert_eq!(admits(&[(":80", 0), (":81", 0)]), [true, true, true]);
+    assert_eq!(admits(&[("eth0:80", 7), ("eth0:81", 7)]), [false, true, false]);
+    assert_eq!(admits(&[("eth0:80", 7), ("eth1:80", 9)]), [false, false, false]);
+    assert_eq!(admits(&[("eth0:80", 7), (":81", 0)]), [false, false, false]);
+    assert_eq!(admits(&[(":81", 0), ("eth0:80", 7)]), [false, false, false]);
 }

@@ -67,7 +67,7 @@ impl Queue {
     pub fn put(&mut self, block: &mut Block) -> Result<()> {
         let mut other = self.written.try_recv().unwrap_or_default();
         other.clear();
-        let accepted = self.choose(block);
+        let accepted = if self.has_room_for(block) { Vec::new() } else { self.choose(block) };
         if accepted.iter().all(|accepted| *accepted) {
             std::mem::swap(&mut other, block);
         } else {
@@ -84,6 +84,12 @@ impl Queue {
             return self.end();
         }
         Ok(())
+    }
+
+    /// Whether all of a block fits, and holds no response whose request was refused: then no record is to be looked at.
+    fn has_room_for(&self, block: &Block) -> bool {
+        self.dropped.requests == 0
+            && self.waiting.load(Ordering::Relaxed).saturating_add(block.bytes().len()) <= self.limit
     }
 
     /// Which records there is room for.
