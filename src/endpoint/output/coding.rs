@@ -5,11 +5,11 @@
 //! good, and one that ends within a piece is good up to there.
 
 use std::io::{self, Write};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::sync::OnceLock;
+use std::sync::mpsc::{Receiver, sync_channel};
 
 use flate2::write::GzEncoder;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::endpoint::format::Compression;
 
@@ -84,27 +84,20 @@ impl Stream {
     }
 }
 
-/// A piece to compress, and where it is to go then.
-struct Job {
-    text: Vec<u8>,
-    coding: Coding,
-    done: SyncSender<Done>,
-}
-
 /// A compressed piece, and the text's memory to use again.
 pub(super) type Done = (io::Result<Vec<u8>>, Vec<u8>);
 
 /// Threads that compress. They start with the first piece.
 #[derive(Debug)]
 pub(super) struct Pool {
-    jobs: Mutex<Option<Sender<Job>>>,
+    pool: OnceLock<ThreadPool>,
     threads: usize,
 }
 
 impl Pool {
     /// Compresses on so many threads.
     pub(super) fn new(threads: usize) -> Self {
-        Pool { jobs: Mutex::new(None), threads }
+        Pool { pool: OnceLock::new(), threads }
     }
 
     /// How many pieces may be on their way at once.
@@ -113,38 +106,34 @@ impl Pool {
     }
 
     /// Has a piece compressed.
-    pub(super) fn compress(&self, text: Vec<u8>, coding: Coding) -> io::Result<Receiver<Done>> {
-        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        let sender = match &mut *jobs {
-            Some(sender) => sender,
-            none => none.insert(start(self.threads)?),
-        };
+    pub(super) fn compress(&self, mut text: Vec<u8>, coding: Coding) -> io::Result<Receiver<Done>> {
         let (done, result) = sync_channel(1);
-        sender.send(Job { text, coding, done }).map_err(|_| thread_lost())?;
+        self.started()?.spawn_fifo(move || {
+            let result = coding.compress(&text);
+            text.clear();
+            // Nobody waits for it after an output failed.
+            let _ = done.send((result, text));
+        });
         Ok(result)
+    }
+
+    fn started(&self) -> io::Result<&ThreadPool> {
+        if let Some(pool) = self.pool.get() {
+            return Ok(pool);
+        }
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(self.threads)
+            .thread_name(|_| "compressor".to_owned())
+            // Whoever waits for the piece is told, as its other end is gone.
+            .panic_handler(drop)
+            .build()
+            .map_err(io::Error::other)?;
+        // Where two outputs come here at once, one of the pools ends again.
+        Ok(self.pool.get_or_init(|| pool))
     }
 }
 
 /// A thread that ends early has panicked, and said so itself.
 pub(super) fn thread_lost() -> io::Error {
     io::Error::other("a thread that compresses ended before its work was done")
-}
-
-fn start(threads: usize) -> io::Result<Sender<Job>> {
-    let (sender, jobs) = channel::<Job>();
-    let jobs = Arc::new(Mutex::new(jobs));
-    for _ in 0..threads {
-        let jobs = Arc::clone(&jobs);
-        thread::Builder::new().name("compressor".to_owned()).spawn(move || {
-            loop {
-                let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                let Ok(Job { mut text, coding, done }) = job else { return };
-                let result = coding.compress(&text);
-                text.clear();
-                // Nobody waits for it after an output failed.
-                let _ = done.send((result, text));
-            }
-        })?;
-    }
-    Ok(sender)
 }
