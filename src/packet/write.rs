@@ -1,5 +1,17 @@
 //! Capture files written: pcap and pcapng, little-endian, times in nanoseconds.
 
+use std::time::Duration;
+
+use byteorder::LittleEndian;
+use pcap_file::pcap::{PcapHeader, RawPcapPacket};
+use pcap_file::pcapng::PcapNgBlock;
+use pcap_file::pcapng::blocks::enhanced_packet::{EnhancedPacketBlock, EnhancedPacketOption};
+use pcap_file::pcapng::blocks::interface_description::{
+    InterfaceDescriptionBlock, InterfaceDescriptionOption,
+};
+use pcap_file::pcapng::blocks::section_header::{SectionHeaderBlock, SectionHeaderOption};
+use pcap_file::{Endianness, TsResolution};
+
 use super::captured::Packet;
 use super::link_type::LinkType;
 use crate::error::{Error, Result};
@@ -7,17 +19,15 @@ use crate::error::{Error, Result};
 /// Link-layer bytes a packet may have, told in the file's header.
 const SNAP: u32 = 262_144;
 
-/// Section header, and after it interface description, of pcapng.
-const SECTION: u32 = 0x0a0d_0d0a;
-const BYTE_ORDER: u32 = 0x1a2b_3c4d;
 const ENHANCED_PACKET: u32 = 6;
-
-const OPTION_COMMENT: u16 = 1;
-const OPTION_APPLICATION: u16 = 4;
-const OPTION_TIME_RESOLUTION: u16 = 9;
 
 /// Bytes of an Enhanced Packet Block besides packet and options.
 const PACKET_BLOCK: usize = 32;
+
+/// The most bytes of an option, whose length has 16 bits.
+const MAX_OPTION: usize = u16::MAX as usize;
+
+const INTO_MEMORY: &str = "memory takes all bytes";
 
 /// Which kind of capture file is written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,15 +40,27 @@ pub enum FileFormat {
 
 impl FileFormat {
     /// Appends what a file begins with.
+    #[allow(clippy::missing_panics_doc, reason = "memory takes all bytes")]
     pub fn begin(self, link: LinkType, file: &mut Vec<u8>) {
         match self {
-            FileFormat::Pcap => words(file, &[0xa1b2_3c4d, 0x0004_0002, 0, 0, SNAP, u32::from(link.0)]),
+            FileFormat::Pcap => {
+                let header = PcapHeader {
+                    snaplen: SNAP,
+                    datalink: u32::from(link.0).into(),
+                    ts_resolution: TsResolution::NanoSecond,
+                    endianness: Endianness::Little,
+                    ..PcapHeader::default()
+                };
+                header.write_to(file).expect(INTO_MEMORY);
+            }
             FileFormat::Pcapng => {
-                let start = file.len();
-                words(file, &[SECTION, 0, BYTE_ORDER, 1, u32::MAX, u32::MAX]);
-                option(file, OPTION_APPLICATION, concat!("gor-tools ", env!("CARGO_PKG_VERSION")).as_bytes());
-                words(file, &[0]);
-                close_block(file, start);
+                let name = concat!("gor-tools ", env!("CARGO_PKG_VERSION"));
+                let section = SectionHeaderBlock {
+                    endianness: Endianness::Little,
+                    options: vec![SectionHeaderOption::UserApplication(name.into())],
+                    ..SectionHeaderBlock::default()
+                };
+                append(section, file);
                 interface(link, file);
             }
         }
@@ -67,26 +89,38 @@ impl FileFormat {
         let time = time.max(0) as u64;
         match self {
             FileFormat::Pcap => {
-                let seconds = u32::try_from(time / 1_000_000_000).unwrap_or(u32::MAX);
-                words(file, &[seconds, (time % 1_000_000_000) as u32, length, wire_length]);
-                file.extend_from_slice(parts[0]);
+                let ts_sec = u32::try_from(time / 1_000_000_000).unwrap_or(u32::MAX);
+                let ts_frac = (time % 1_000_000_000) as u32;
+                // The lengths are of both parts; the second follows without a copy in between.
+                let data = parts[0].into();
+                let packet = RawPcapPacket { ts_sec, ts_frac, incl_len: length, orig_len: wire_length, data };
+                packet.write_to::<_, LittleEndian>(file).expect(INTO_MEMORY);
                 file.extend_from_slice(parts[1]);
             }
-            FileFormat::Pcapng => {
-                let start = file.len();
-                // The block's length is known before its bytes unless there are options.
+            FileFormat::Pcapng if comment.is_empty() => {
+                // The library writes a block twice, the first time to learn its length.
                 let whole = PACKET_BLOCK as u32 + length.next_multiple_of(4);
                 let time = [(time >> 32) as u32, time as u32];
                 words(file, &[ENHANCED_PACKET, whole, interface, time[0], time[1], length, wire_length]);
                 file.extend_from_slice(parts[0]);
                 file.extend_from_slice(parts[1]);
-                pad(file, length as usize);
-                if comment.is_empty() {
-                    return words(file, &[whole]);
+                file.resize(file.len() + (length.next_multiple_of(4) - length) as usize, 0);
+                words(file, &[whole]);
+            }
+            FileFormat::Pcapng => {
+                let mut comment = String::from_utf8_lossy(comment);
+                if comment.len() > MAX_OPTION {
+                    let end = comment.floor_char_boundary(MAX_OPTION);
+                    comment.to_mut().truncate(end);
                 }
-                option(file, OPTION_COMMENT, String::from_utf8_lossy(comment).as_bytes());
-                words(file, &[0]);
-                close_block(file, start);
+                let packet = EnhancedPacketBlock {
+                    interface_id: interface,
+                    timestamp: Duration::from_nanos(time),
+                    original_len: wire_length,
+                    data: parts.concat().into(),
+                    options: vec![EnhancedPacketOption::Comment(comment)],
+                };
+                append(packet, file);
             }
         }
     }
@@ -146,36 +180,18 @@ impl CaptureWriter {
 
 /// The description of a pcapng interface.
 fn interface(link: LinkType, file: &mut Vec<u8>) {
-    let start = file.len();
-    words(file, &[1, 0, u32::from(link.0), SNAP]);
-    option(file, OPTION_TIME_RESOLUTION, &[9]);
-    words(file, &[0]);
-    close_block(file, start);
+    const NANOSECONDS: u8 = 9;
+    let mut interface = InterfaceDescriptionBlock::new(u32::from(link.0).into(), SNAP);
+    interface.options.push(InterfaceDescriptionOption::IfTsResol(NANOSECONDS));
+    append(interface, file);
+}
+
+fn append<'a>(block: impl PcapNgBlock<'a>, file: &mut Vec<u8>) {
+    block.into_block().write_to::<LittleEndian, _>(file).expect(INTO_MEMORY);
 }
 
 fn words<const N: usize>(file: &mut Vec<u8>, words: &[u32; N]) {
     for word in words {
         file.extend_from_slice(&word.to_le_bytes());
     }
-}
-
-/// Fills up to a multiple of four after so many bytes.
-fn pad(file: &mut Vec<u8>, length: usize) {
-    file.resize(file.len() + length.next_multiple_of(4) - length, 0);
-}
-
-/// An option; longer than its 16 bits of length can tell is cut.
-fn option(file: &mut Vec<u8>, code: u16, value: &[u8]) {
-    let value = &value[..value.len().min(usize::from(u16::MAX))];
-    file.extend_from_slice(&code.to_le_bytes());
-    file.extend_from_slice(&(value.len() as u16).to_le_bytes());
-    file.extend_from_slice(value);
-    pad(file, value.len());
-}
-
-/// Writes the length of the block that began at `start` to both its places.
-fn close_block(file: &mut Vec<u8>, start: usize) {
-    let length = (file.len() + 4 - start) as u32;
-    file[start + 4..start + 8].copy_from_slice(&length.to_le_bytes());
-    words(file, &[length]);
 }
