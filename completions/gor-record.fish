@@ -2,7 +2,7 @@ complete -c gor-record -s r -l read -d 'Capture to read: a file, a quoted glob, 
 complete -c gor-record -l dummy -d 'Capture nothing: write the request `GET /`, and with --responses its answer, so often; once a second without N' -r
 complete -c gor-record -l ignore-interface -d 'Do not look at packets of these interfaces. May be repeated' -r
 complete -c gor-record -l buffer-size -d 'Size of the kernel\'s packet buffer, from 2mb to 2gb' -r
-complete -c gor-record -l threads -d 'Capture with N threads, each of which gets whole connections, and a buffer of its own' -r
+complete -c gor-record -l threads -d 'Capture with N threads, each of which gets whole connections (except IPv6 fragments), and a buffer of its own' -r
 complete -c gor-record -l buffer-timeout -d 'Take packets out of the buffer at least this often, from 1ms to 10s' -r
 complete -c gor-record -l exit-after -d 'Stop after TIME, as at SIGINT' -r
 complete -c gor-record -l output-queue -d 'Let up to SIZE of records wait for a slow output; when more would, whole exchanges are dropped and counted' -r

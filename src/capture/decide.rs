@@ -106,8 +106,16 @@ impl Dialogue {
         if self.leave_out(key, out) {
             return;
         }
-        self.mode = Mode::Http;
+        let first = &self.streams[client as usize];
         self.is_unproven = is_joined[client as usize];
+        self.is_doubtful[client as usize] = self.is_unproven
+            && !first.buffer.is_empty()
+            && !self.shows_its_beginning(client, first.message.seq, first.message.ack);
+        let server = client.other();
+        self.is_doubtful[server as usize] = is_joined[server as usize]
+            && known == server
+            && self.last_ack[client as usize] != Some(self.streams[server as usize].message.seq);
+        self.mode = Mode::Http;
         for side in [client, client.other()] {
             // A side that has said nothing yet may still show its beginning.
             let is_joined = is_joined[side as usize] && self.has_spoken[side as usize];

@@ -65,7 +65,7 @@ pub(super) struct Dialogue {
     /// Where the bytes told of each side end.
     position: [Seq; 2],
     /// What each side's latest bytes acknowledged.
-    last_ack: [Option<Seq>; 2],
+    pub(super) last_ack: [Option<Seq>; 2],
     /// Where the latest gap of each side begins.
     gap_at: [Option<Seq>; 2],
     /// The first byte of each side, if its SYN was seen.
@@ -74,13 +74,16 @@ pub(super) struct Dialogue {
     is_whole: [bool; 2],
     /// Which sides lack bytes from before the protocol was known.
     pub(super) has_gap: [bool; 2],
-    /// The end of the latest response that is no 1xx.
+    /// The end of the latest response that is no 1xx, and of the latest that is one.
     final_end: Option<Seq>,
+    interim_end: Option<Seq>,
     /// Where the server's stream was when a request broke the framing: the client's bytes are no requests until a
     /// response beyond this shows that the server went on.
     pub(super) broken_at: Option<Seq>,
     /// Whether the request under way may be text in the body of another.
     pub(super) is_unproven: bool,
+    /// Whether nothing but its bytes shows that the request under way, or the next response, begins where it does.
+    pub(super) is_doubtful: [bool; 2],
     /// Which sides any byte came from.
     pub(super) has_spoken: [bool; 2],
 }
@@ -130,11 +133,11 @@ impl Dialogue {
     /// has no reason to say anything. A client, moreover, acknowledges a whole response then, if responses are seen.
     /// In answer to a request of which the sender is not known to have understood the end, that is the only proof.
     pub(super) fn may_begin(&self, side: Side, chunk: &Chunk<'_>) -> bool {
-        let has_moved = match (chunk.ack, self.last_ack[side as usize]) {
-            (Some(ack), Some(last)) => ack.is_after(last),
-            _ => true,
-        };
+        let has_moved = self.has_moved(side, chunk.ack);
         if !chunk.is_segment_start {
+            return false;
+        }
+        if self.client == Some(side) && self.goes_on(chunk.ack) {
             return false;
         }
         if self.client != Some(side) {
@@ -152,9 +155,37 @@ impl Dialogue {
         has_moved && (after_response || !sees_responses)
     }
 
+    /// Whether a client that acknowledges `ack` has heard a 1xx response last, and so goes on with its request.
+    fn goes_on(&self, ack: Option<Seq>) -> bool {
+        ack.is_some() && ack == self.interim_end
+    }
+
+    /// Whether a message of the client begins with the byte at `seq`, before which bytes are missing, in a segment that
+    /// acknowledges `ack`: if a response acknowledged all that came before it, and the client has heard that response
+    /// to its end. Otherwise the bytes may go on with a message whose beginning is missing.
+    pub(super) fn shows_its_beginning(&self, client: Side, seq: Seq, ack: Option<Seq>) -> bool {
+        let server = client.other() as usize;
+        let latest = match self.mode {
+            Mode::Http => self.pairing.latest(),
+            _ => self.has_spoken[server].then(|| (self.last_ack[server], self.position[server])),
+        };
+        latest.is_some_and(|(received, end)| {
+            ack == Some(end) && received.is_some_and(|received| !received.is_before(seq))
+        })
+    }
+
+    /// Whether a segment acknowledges more than the latest one of its side before.
+    fn has_moved(&self, side: Side, ack: Option<Seq>) -> bool {
+        match (ack, self.last_ack[side as usize]) {
+            (Some(ack), Some(last)) => ack.is_after(last),
+            _ => true,
+        }
+    }
+
     pub(super) fn http(&mut self, key: &Key, side: Side, chunk: &Chunk<'_>, out: &mut Out<'_>) {
         if self.is_bare_head(side) && self.may_be_next_response(side, chunk) {
-            self.end_bare_head(key, side, Some(chunk.seq), &mut &[][..], out);
+            let is_sure = self.has_moved(side, chunk.ack);
+            self.end_bare_head(key, side, Some(chunk.seq), is_sure, &mut &[][..], out);
         }
         let mut rest = chunk.bytes;
         while !rest.is_empty() {
@@ -199,9 +230,12 @@ impl Dialogue {
         let (passed, found) = self.streams[side as usize].find(chunk, may_begin, starts);
         out.ledger.bytes.skipped += passed as u64;
         if let Some((start, bytes)) = found {
-            if self.client == Some(side) {
+            self.is_doubtful[side as usize] = if self.client == Some(side) {
                 self.broken_at = None;
-            }
+                !self.shows_its_beginning(side, start.seq, start.ack)
+            } else {
+                !self.pairing.begins_answer(start.seq)
+            };
             let (seq, ack) = (start.seq, start.ack);
             self.http(key, side, &Chunk { bytes: &bytes, seq, ack, time: start.time, ..*chunk }, out);
         }
@@ -243,7 +277,7 @@ impl Dialogue {
     fn begin(&mut self, key: &Key, side: Side, from: Seq, chunk: &Chunk<'_>, out: &mut Out<'_>) {
         let options = out.options;
         let (framer, keep) = if self.client == Some(side) {
-            self.end_bare_head(key, side.other(), chunk.ack, &mut &[][..], out);
+            self.end_bare_head(key, side.other(), chunk.ack, true, &mut &[][..], out);
             if let Some(requests) = self.pairing.begin_batch(chunk.ack) {
                 self.settle(key, &requests, out);
             }
@@ -259,20 +293,28 @@ impl Dialogue {
                 if let Answer::To(request) = answer { request.context } else { RequestContext::default() };
             (Framer::response(context), if options.has_responses { options.max_message } else { 0 })
         };
-        self.streams[side as usize].begin(framer, chunk, keep);
+        let stream = &mut self.streams[side as usize];
+        // As doubtful as a request is what the client sent together with it.
+        let goes_on =
+            self.client == Some(side) && stream.message.is_doubtful && stream.message.ack == chunk.ack;
+        stream.begin(framer, chunk, keep);
+        stream.message.is_doubtful = std::mem::take(&mut self.is_doubtful[side as usize]) || goes_on;
     }
 
     /// A response to a request that is not known ends with its head if what came after it shows so: it may have
-    /// answered a HEAD. `end` is where it would end.
+    /// answered a HEAD. `end` is where it would end. Unless that `is_sure`, it is marked, and what follows.
     fn end_bare_head(
         &mut self,
         key: &Key,
         side: Side,
         end: Option<Seq>,
+        is_sure: bool,
         rest: &mut &[u8],
         out: &mut Out<'_>,
     ) {
         if self.is_bare_head(side) && end == Some(self.streams[side as usize].message.head_end()) {
+            self.streams[side as usize].message.is_doubtful |= !is_sure;
+            self.is_doubtful[side as usize] = !is_sure;
             self.whole(key, side, rest, out);
         }
     }
@@ -292,7 +334,7 @@ impl Dialogue {
             && self.pairing.may_answer_head()
         {
             let end = Some(stream.message.head_end());
-            self.end_bare_head(key, side, end, rest, out);
+            self.end_bare_head(key, side, end, false, rest, out);
         }
     }
 
@@ -309,7 +351,9 @@ impl Dialogue {
         let (context, message) = (framer.context(), stream.message);
         let exchange = self.next_exchange(message.ack.unwrap_or_default());
         self.begin_exchange(exchange);
-        self.pairing.request(Request::new(exchange, message.ack, message.seq, message.head_end(), context));
+        let mut request = Request::new(exchange, message.ack, message.seq, message.head_end(), context);
+        request.is_doubtful = message.is_doubtful;
+        self.pairing.request(request);
     }
 
     /// The request under way gets its number.
@@ -327,6 +371,15 @@ impl Dialogue {
         exchange
     }
 
+    /// The byte after the message under way, which is whole, and behind which `rest` follows.
+    fn end_of_message(&self, side: Side, rest: &[u8]) -> Seq {
+        let stream = &self.streams[side as usize];
+        if stream.is_only_a_head() {
+            return stream.message.head_end();
+        }
+        self.position[side as usize] + (stream.rest_of(rest).len() as u32).wrapping_neg()
+    }
+
     /// The message is whole: writes it, and looks at what it means to the connection.
     fn whole(&mut self, key: &Key, side: Side, rest: &mut &[u8], out: &mut Out<'_>) {
         let stream = &self.streams[side as usize];
@@ -336,14 +389,11 @@ impl Dialogue {
         if is_response && is_interim {
             out.ledger.responses.interim += 1;
             out.ledger.bytes.interim += stream.message.length;
+            self.interim_end = Some(self.end_of_message(side, rest));
             self.streams[side as usize].leave(rest);
             return;
         }
-        let end = if stream.is_only_a_head() {
-            stream.message.head_end()
-        } else {
-            self.position[side as usize] + (stream.rest_of(rest).len() as u32).wrapping_neg()
-        };
+        let end = self.end_of_message(side, rest);
         if is_response {
             self.final_end = Some(end);
             let request = if let Some(Answer::To(request)) = &self.answer { Some(request) } else { None };
@@ -367,7 +417,8 @@ impl Dialogue {
             let loss = if stream.message.is_snapped { Loss::Snapped } else { Loss::Gap };
             self.lose(key, side, loss, rest, out);
         } else {
-            let mark = stream.is_cut().then_some(Mark::Cut);
+            let is_doubtful = stream.message.is_doubtful;
+            let mark = stream.is_cut().then_some(Mark::Cut).or(is_doubtful.then_some(Mark::Doubtful));
             self.write(key, side, mark, rest, out);
         }
         self.streams[side as usize].leave(rest);
@@ -516,6 +567,9 @@ impl Dialogue {
         }
         if !matches!(self.mode, Mode::Binary | Mode::LeftOut) && self.has_spoken == [true, true] {
             out.ledger.without_response += self.pairing.unanswered + self.pairing.clear();
+            if out.options.has_responses {
+                out.ledger.assumed_pairs += self.pairing.assumed;
+            }
         }
         self.pairing.clear();
     }

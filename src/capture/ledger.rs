@@ -129,6 +129,8 @@ pub struct Messages {
     pub cut: u64,
     /// Written with parts missing, and marked so.
     pub incomplete: u64,
+    /// Written whole, but marked: the request, or that of the response, may be text in the body of another message.
+    pub doubtful: u64,
     /// Whole, but not asked for.
     pub not_asked_for: u64,
     /// 1xx responses.
@@ -145,9 +147,13 @@ impl Messages {
         self.lost.sum()
     }
 
+    /// Written, whole or not.
+    pub fn written(&self) -> u64 {
+        self.recorded + self.cut + self.incomplete + self.doubtful
+    }
+
     fn is_even(&self) -> bool {
-        let sum =
-            self.recorded + self.cut + self.incomplete + self.not_asked_for + self.interim + self.lost();
+        let sum = self.written() + self.not_asked_for + self.interim + self.lost();
         self.begun == sum
     }
 }
@@ -192,6 +198,8 @@ pub struct Ledger {
     pub responses: Messages,
     /// Responses recorded whose request was not seen.
     pub without_request: u64,
+    /// Responses paired as if their clients wait for each response, the beginning of the connection not being there.
+    pub assumed_pairs: u64,
     /// Requests to which no response was seen, both directions being in the capture.
     pub without_response: u64,
     /// IP fragments whose datagram did not become whole, whatever it carried.
@@ -376,6 +384,7 @@ impl fmt::Display for Ledger {
                 ("recorded", messages.recorded),
                 ("cut", messages.cut),
                 ("incomplete", messages.incomplete),
+                ("doubtful", messages.doubtful),
                 ("not asked for", messages.not_asked_for),
                 ("interim (1xx)", messages.interim),
             ];
@@ -394,6 +403,7 @@ impl fmt::Display for Ledger {
                 ("suspicious requests", self.requests.suspicious),
                 ("suspicious responses", self.responses.suspicious),
                 ("responses without request", self.without_request),
+                ("responses paired as if in turn", self.assumed_pairs),
                 ("requests without response", self.without_response),
                 ("connections forgotten", connections.forgotten),
                 ("fragments of incomplete IP", self.incomplete_fragments),

@@ -30,6 +30,9 @@ impl Ledger {
             self.unmet(&mut parts);
         }
         self.lost_messages(&mut parts, limit);
+        if !is_quiet {
+            self.assumed(&mut parts);
+        }
         self.lost_bytes(&mut parts);
         self.unwritten(&mut parts);
         let unseen: u64 = self.connections.other.sum();
@@ -105,6 +108,14 @@ impl Ledger {
             if messages.cut > 0 {
                 parts.push(format!("{} cut at {limit}", count(messages.cut, one, many)));
             }
+            if messages.doubtful > 0 {
+                let what = count(messages.doubtful, one, many);
+                let doubt = match one {
+                    "request" => "that may be text in the body of another",
+                    _ => "whose request, beginning or end is not certain",
+                };
+                parts.push(format!("{what} {doubt} (marked doubtful)"));
+            }
             if messages.incomplete > 0 {
                 parts.push(format!("{} recorded with parts missing", count(messages.incomplete, one, many)));
             }
@@ -112,6 +123,17 @@ impl Ledger {
         if self.without_request > 0 {
             let what = count(self.without_request, "response", "responses");
             parts.push(format!("{what} without a request"));
+        }
+    }
+
+    /// Pairs that are right only if the client does not pipeline.
+    fn assumed(&self, parts: &mut Vec<String>) {
+        if self.assumed_pairs > 0 {
+            let what = count(self.assumed_pairs, "response", "responses");
+            parts.push(format!(
+                "{what} paired on the assumption that clients wait for each response, as the beginning of the \
+                 connection is not in the capture"
+            ));
         }
     }
 
@@ -160,7 +182,7 @@ impl Ledger {
 
     /// Why there is nothing in the recording, though nothing was lost.
     fn emptiness(&self) -> Option<String> {
-        let recorded = |messages: &Messages| messages.recorded + messages.cut + messages.incomplete;
+        let recorded = |messages: &Messages| messages.written();
         let packets = &self.packets;
         if packets.read == 0 || recorded(&self.requests) + recorded(&self.responses) > 0 {
             return None;

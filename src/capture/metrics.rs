@@ -7,7 +7,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncod
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use super::ledger::{Ledger, Messages};
+use super::ledger::Ledger;
 
 /// How a live capture is getting on.
 #[derive(Clone, Debug, Default)]
@@ -74,8 +74,7 @@ impl Collector for Snapshot {
         let mut family =
             encoder.encode_descriptor("messages", "Messages recorded, by kind", None, MetricType::Counter)?;
         for (kind, messages) in both {
-            let Messages { recorded, cut, incomplete, .. } = messages;
-            one_of(&mut family, &[("kind", kind)], recorded + cut + incomplete)?;
+            one_of(&mut family, &[("kind", kind)], messages.written())?;
         }
 
         let mut family = encoder.encode_descriptor(

@@ -15,10 +15,15 @@
 //! In both ways a response never answers a request that the server had not acknowledged when it began to answer, nor
 //! one that acknowledges more than what came before the response. A client that was seen to send a new batch while
 //! responses to an earlier one were on their way is not believed: only counting tells its pairs.
+//!
+//! That a client waits at all is known once it was seen to do so while nothing was missing. Pairs told after a loss
+//! before that are marked as doubtful; those of a connection joined in its middle are only counted, as they would be
+//! all that is ever told of it.
 
 use std::collections::VecDeque;
 
 use crate::http::RequestContext;
+use crate::record::Mark;
 use crate::tcp::Seq;
 
 /// Requests of one connection that wait for their responses. More than any client pipelines; a server that never
@@ -39,6 +44,8 @@ pub(super) struct Request {
     pub(super) end: Option<Seq>,
     /// What the framing of its response depends on.
     pub(super) context: RequestContext,
+    /// Whether it may be text in the body of another message.
+    pub(super) is_doubtful: bool,
     place: Place,
 }
 
@@ -51,7 +58,21 @@ impl Request {
         head_end: Seq,
         context: RequestContext,
     ) -> Self {
-        Request { exchange, ack, start, head_end, end: None, context, place: Place::Unknown }
+        Request {
+            exchange,
+            ack,
+            start,
+            head_end,
+            end: None,
+            context,
+            is_doubtful: false,
+            place: Place::Unknown,
+        }
+    }
+
+    /// What marks it, and the response to it.
+    pub(super) fn mark(&self) -> Option<Mark> {
+        self.is_doubtful.then_some(Mark::Doubtful)
     }
 
     /// Whether a response may answer it that begins at `start` and acknowledges `ack`.
@@ -122,6 +143,7 @@ struct Answered {
 }
 
 /// How a client was seen to send its requests.
+#[allow(clippy::struct_excessive_bools, reason = "each is seen by itself")]
 #[derive(Clone, Copy, Debug, Default)]
 struct Habits {
     /// A batch of several requests.
@@ -130,15 +152,20 @@ struct Habits {
     has_waited: bool,
     /// A batch before the responses to the one before had ended.
     has_overlaps: bool,
+    /// A request when it had the response to the one before, nothing of the connection missing.
+    has_alternated: bool,
 }
 
 /// The pairing of one connection.
+#[allow(clippy::struct_excessive_bools, reason = "each is known by itself")]
 #[derive(Debug)]
 pub(super) struct Pairing {
     pending: VecDeque<Request>,
     before: Before,
     /// Whether messages may be missing, so that counting proves nothing.
     is_disturbed: bool,
+    /// Of the requests that wait, how many came before the first that may be missing, so that counting proves still.
+    counted: usize,
     habits: Habits,
     /// Up to where the server had said all that it had to say when requests went missing, if that is known.
     said: Option<Seq>,
@@ -155,8 +182,12 @@ pub(super) struct Pairing {
     has_gap: bool,
     /// Whether that was so before the first response not paired yet.
     is_after_gap: bool,
+    /// Whether the connection was joined in its middle.
+    is_joined: bool,
     /// Requests given up without a response.
     pub(super) unanswered: u64,
+    /// Pairs told of a connection joined in its middle, as of a client that waits.
+    pub(super) assumed: u64,
 }
 
 impl Default for Pairing {
@@ -165,6 +196,7 @@ impl Default for Pairing {
             pending: VecDeque::new(),
             before: Before::Start,
             is_disturbed: false,
+            counted: 0,
             habits: Habits::default(),
             said: None,
             answered: None,
@@ -173,7 +205,9 @@ impl Default for Pairing {
             unpaired: Vec::new(),
             has_gap: false,
             is_after_gap: false,
+            is_joined: false,
             unanswered: 0,
+            assumed: 0,
         }
     }
 }
@@ -182,7 +216,12 @@ impl Pairing {
     /// Whether a response may begin at `start` though its segment acknowledges nothing new: a batch begins to be
     /// answered there, or the server has several requests to answer.
     pub(super) fn expects_response(&self, start: Seq) -> bool {
-        self.pending.len() > 1 || self.pending.iter().any(|request| request.ack == Some(start))
+        self.pending.len() > 1 || self.begins_answer(start)
+    }
+
+    /// Whether the client had heard all before `start` when it sent a request, so that a response begins there.
+    pub(super) fn begins_answer(&self, start: Seq) -> bool {
+        self.pending.iter().any(|request| request.ack == Some(start))
     }
 
     /// Whether `start` is behind where the only answer begins that the server owes: then it is within that answer.
@@ -196,6 +235,12 @@ impl Pairing {
         self.pending.iter().any(|request| request.context.head)
     }
 
+    /// What the first segment of the latest response acknowledged, and the byte after that response, if nothing of the
+    /// server's is missing since.
+    pub(super) fn latest(&self) -> Option<(Option<Seq>, Seq)> {
+        self.latest
+    }
+
     /// Whether no request waits for its response.
     pub(super) fn is_idle(&self) -> bool {
         self.pending.is_empty()
@@ -205,6 +250,7 @@ impl Pairing {
     pub(super) fn clear(&mut self) -> u64 {
         let count = self.pending.len() as u64;
         self.pending.clear();
+        self.counted = 0;
         count
     }
 
@@ -218,9 +264,13 @@ impl Pairing {
     pub(super) fn gap_in_requests(&mut self, at: Seq, first: Option<Seq>) {
         self.gap_at.get_or_insert(at);
         if self.before == Before::Start {
+            self.is_joined |= first.is_none();
             self.said = first;
         } else if self.before != Before::Gap {
             self.said = self.answered.filter(|_| self.pending.is_empty()).map(|answered| answered.end);
+        }
+        if !self.is_disturbed {
+            self.counted = self.pending.len();
         }
         self.is_disturbed = true;
         self.before = Before::Gap;
@@ -230,6 +280,7 @@ impl Pairing {
     /// stay so, and are forgotten here.
     pub(super) fn gap_in_responses(&mut self) {
         self.is_disturbed = true;
+        self.counted = 0;
         self.answered = None;
         self.latest = None;
         self.unpaired.clear();
@@ -248,8 +299,9 @@ impl Pairing {
         if self.unpaired.is_empty() || self.before == Before::Request(ack) {
             return None;
         }
-        let requests = self.backwards(ack);
+        let mut requests = self.backwards(ack);
         if requests.iter().any(Option::is_some) {
+            requests.iter_mut().flatten().for_each(|request| *request = self.doubt(*request));
             self.unanswered += self.clear().saturating_sub(requests.iter().flatten().count() as u64);
         }
         self.unpaired.clear();
@@ -280,7 +332,7 @@ impl Pairing {
             // At least one response is missing.
             self.habits.has_waited |= size > 1 && self.unpaired.len() + 1 >= size;
         }
-        if self.habits.has_overlaps || self.is_doubtful() {
+        if self.habits.has_overlaps || self.has_unknown_habits() {
             return requests;
         }
         for ((index, response), request) in
@@ -307,7 +359,7 @@ impl Pairing {
     /// One alone, to a request that was alone on its way as far as can be seen, answers that request.
     pub(super) fn end(&mut self) -> Vec<Option<Request>> {
         let mut requests = vec![None; self.unpaired.len()];
-        if let ([response], Some(request)) = (&self.unpaired[..], self.pending.back())
+        if let ([response], Some(request)) = (&self.unpaired[..], self.pending.back().copied())
             && !self.habits.has_batches
             && !self.habits.has_overlaps
             && response.end.is_some()
@@ -315,7 +367,7 @@ impl Pairing {
             && request.end.is_some()
             && request.end == response.ack
         {
-            requests[0] = Some(*request);
+            requests[0] = Some(self.doubt(request));
             self.unanswered += self.clear() - 1;
         }
         self.unpaired.clear();
@@ -335,12 +387,14 @@ impl Pairing {
         self.habits.has_overlaps |= self.overlaps(&request);
         let is_answered = self.answered.is_some_and(|answered| request.ack == Some(answered.end));
         self.habits.has_waited |= self.habits.has_batches && is_answered && self.pending.is_empty();
+        self.habits.has_alternated |= !self.is_disturbed && is_answered && self.pending.is_empty();
         self.gap_at = None;
         self.before = Before::Request(request.ack);
         if self.pending.len() == MAX_PENDING {
             self.pending.pop_front();
             self.unanswered += 1;
             self.is_disturbed = true;
+            self.counted = 0;
         }
         self.pending.push_back(request);
         self.look_for_overlap();
@@ -385,15 +439,16 @@ impl Pairing {
     /// A response begins at `start`, or at the empty lines before it that begin at `from`, in a segment that
     /// acknowledges `ack`.
     pub(super) fn response(&mut self, from: Seq, start: Seq, ack: Option<Seq>) -> Answer {
-        if self.is_disturbed {
+        if self.is_disturbed && self.counted == 0 {
             return self.disturbed_response(from, start, ack);
         }
         if let Some(&request) = self.pending.front().filter(|request| request.may_be_answered(start, ack)) {
             self.pending.pop_front();
+            self.counted = self.counted.saturating_sub(1);
             return Answer::To(request);
         }
         // An answer to nothing: its request may come to light yet.
-        self.is_disturbed = true;
+        (self.is_disturbed, self.counted) = (true, 0);
         Answer::Unknown
     }
 
@@ -406,7 +461,7 @@ impl Pairing {
         let has_gap = std::mem::take(&mut self.has_gap);
         let follows = self.answered.filter(|answered| answered.end == from).map(|answered| answered.batch);
         if let Some(&request) = self.pending.front()
-            && !self.is_doubtful()
+            && !self.has_unknown_habits()
             && request.may_be_answered(start, ack)
             && match request.place {
                 Place::First => request.ack.is_some_and(|own| !own.is_before(from)),
@@ -415,7 +470,7 @@ impl Pairing {
             }
         {
             self.pending.pop_front();
-            return Answer::To(request);
+            return Answer::To(self.doubt(request));
         }
         self.answered = None;
         if self.unpaired.is_empty() && !self.pending.iter().any(|request| request.may_be_answered(start, ack))
@@ -429,8 +484,18 @@ impl Pairing {
         Answer::Later
     }
 
+    /// A request found to be answered after something was missing: with a mark, or counted, if it is not known that its
+    /// client waits for responses.
+    fn doubt(&mut self, mut request: Request) -> Request {
+        if !self.habits.has_waited && !self.habits.has_alternated {
+            request.is_doubtful |= !self.is_joined;
+            self.assumed += u64::from(self.is_joined);
+        }
+        request
+    }
+
     /// Whether the client sends requests ahead, and was not seen yet to wait for all responses to them.
-    fn is_doubtful(&self) -> bool {
+    fn has_unknown_habits(&self) -> bool {
         self.habits.has_batches && !self.habits.has_waited
     }
 

@@ -51,7 +51,7 @@ impl Dialogue {
         if let Some(Answer::To(request)) = answer {
             let id = self.id(key, request.exchange, out);
             let payload = self.streams[side as usize].payload(at_hand);
-            record(Kind::Response, &id, &message, mark, payload, out);
+            record(Kind::Response, &id, &message, mark.or(request.mark()), payload, out);
             return;
         }
         let payload = self.streams[side as usize].payload(at_hand).to_vec();
@@ -124,7 +124,8 @@ impl Dialogue {
             match (response, request) {
                 (Some(response), Some(request)) => {
                     let id = self.id(key, request.exchange, out);
-                    record(Kind::Response, &id, &response.message, response.mark, &response.payload, out);
+                    let mark = response.mark.or(request.mark());
+                    record(Kind::Response, &id, &response.message, mark, &response.payload, out);
                 }
                 (Some(response), None) => self.write_orphan(key, &response, out),
                 (None, _) => {}
@@ -182,6 +183,7 @@ fn record_edited(
         None => messages.recorded += 1,
         Some(Mark::Cut) => messages.cut += 1,
         Some(Mark::Gap) => messages.incomplete += 1,
+        Some(Mark::Doubtful) => messages.doubtful += 1,
     }
 }
 

@@ -55,6 +55,8 @@ pub(super) struct Message {
     pub(super) keep: usize,
     pub(super) has_gap: bool,
     pub(super) is_snapped: bool,
+    /// Whether it may be no message, or one that ends elsewhere.
+    pub(super) is_doubtful: bool,
 }
 
 impl Message {

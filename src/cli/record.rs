@@ -101,7 +101,7 @@ pub struct Args {
     #[arg(long, value_name = "SIZE", default_value = "64mb", value_parser = buffer_size, conflicts_with = "read", help_heading = "Input")]
     pub buffer_size: u64,
 
-    /// Capture with N threads, each of which gets whole connections, and a buffer of its own.
+    /// Capture with N threads, each of which gets whole connections (except IPv6 fragments), and a buffer of its own.
     ///
     /// Records come out in the order in which their messages were complete, up to three times --buffer-timeout later than with one thread.
     #[arg(long, value_name = "N", default_value = "1", value_parser = threads, conflicts_with = "read", help_heading = "Input")]

@@ -39,6 +39,9 @@ pub enum Mark {
     Cut,
     /// Packets of it were missing from the capture.
     Gap,
+    /// Packets are missing before it, so that it may be text in the body of another message, or end elsewhere; or, of a
+    /// response, it may answer another request than the one with its id.
+    Doubtful,
 }
 
 impl Mark {
@@ -47,6 +50,7 @@ impl Mark {
         match self {
             Mark::Cut => "cut",
             Mark::Gap => "gap",
+            Mark::Doubtful => "doubtful",
         }
     }
 }
@@ -144,6 +148,7 @@ impl<'a> Header<'a> {
             header.mark = match next_field(&mut rest) {
                 Some(b"cut") => Some(Mark::Cut),
                 Some(b"gap") => Some(Mark::Gap),
+                Some(b"doubtful") => Some(Mark::Doubtful),
                 _ => {
                     rest = before_mark;
                     None

@@ -98,7 +98,7 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Reason::Marked => "recorded incompletely",
+            Reason::Marked => "recorded incompletely, or doubtful",
             Reason::Broken => "not one whole HTTP/1 request",
             Reason::OwnRequest => "sent by this replay itself, and recorded again (gor-record --not-client)",
             Reason::Interrupted => "interrupted",

@@ -179,14 +179,17 @@ pub(super) fn duration(nanoseconds: i64) -> String {
 fn remarks<'a>(exchange: &Exchange<Facts>) -> Vec<&'a str> {
     let mut remarks = Vec::new();
     let mark = |message: &Option<Facts>| message.as_ref().and_then(|message| message.mark);
-    let mut add = |mark: Option<Mark>, cut, gap| match mark {
+    let mut add = |mark: Option<Mark>, cut, gap, doubtful| match mark {
         Some(Mark::Cut) => remarks.push(cut),
         Some(Mark::Gap) => remarks.push(gap),
+        Some(Mark::Doubtful) => remarks.push(doubtful),
         None => {}
     };
-    add(mark(&exchange.request), "request cut", "request with gaps");
-    add(mark(&exchange.response), "response cut", "response with gaps");
-    add(mark(&exchange.replayed), "replayed response cut", "replayed response with gaps");
+    add(mark(&exchange.request), "request cut", "request with gaps", "may be no request");
+    add(mark(&exchange.response), "response cut", "response with gaps", "may answer another request");
+    let [cut, gap, doubtful] =
+        ["replayed response cut", "replayed response with gaps", "replayed response doubtful"];
+    add(mark(&exchange.replayed), cut, gap, doubtful);
     if exchange.response.is_none() && exchange.replayed.is_none() {
         remarks.push("no response");
     }

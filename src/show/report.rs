@@ -40,7 +40,7 @@ impl Summary {
         if self.orphans > 0 {
             row("orphans", format!("{} responses whose request was not found", self.orphans));
         }
-        for (name, number) in ["cut", "with gaps"].into_iter().zip(self.marked) {
+        for (name, number) in ["cut", "with gaps", "doubtful"].into_iter().zip(self.marked) {
             if number > 0 {
                 row(name, format!("{number} records"));
             }
@@ -139,6 +139,7 @@ impl Summary {
             "records": {"requests": requests, "responses": responses, "replayed": replayed},
             "cut": self.marked[0],
             "with_gaps": self.marked[1],
+            "doubtful": self.marked[2],
             "orphans": self.orphans,
             "differing": self.differing,
             "all": group(&self.all),

@@ -113,8 +113,8 @@ pub struct Summary {
     by: Option<By>,
     /// Records by kind: requests, responses, replayed responses.
     pub records: [u64; 3],
-    /// Records that are not whole: cut, and with gaps.
-    pub marked: [u64; 2],
+    /// Records with a mark: cut, with gaps, and doubtful.
+    pub marked: [u64; 3],
     /// Responses whose request was not found.
     pub orphans: u64,
     /// The first and the last time, in nanoseconds since the Unix epoch.
@@ -144,7 +144,7 @@ impl Summary {
             pattern,
             by,
             records: [0; 3],
-            marked: [0; 2],
+            marked: [0; 3],
             orphans: 0,
             time: None,
             all: Group::default(),
@@ -173,6 +173,7 @@ impl Summary {
         match header.mark {
             Some(crate::record::Mark::Cut) => self.marked[0] += 1,
             Some(crate::record::Mark::Gap) => self.marked[1] += 1,
+            Some(crate::record::Mark::Doubtful) => self.marked[2] += 1,
             None => {}
         }
         let [first, last] = self.time.get_or_insert([header.timestamp; 2]);

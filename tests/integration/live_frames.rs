@@ -5,7 +5,7 @@
 use std::thread;
 use std::time::Duration;
 
-use gor_tools::record::{Kind, Record};
+use gor_tools::record::{Kind, Mark, Record};
 
 use super::support::frames::{self, fragments, has_python};
 use super::support::live::{Recorder, exchanges};
@@ -111,7 +111,15 @@ fn live(network: &Network, args: &[&str], options: &[&str], frames: &[Vec<u8>]) 
     let mut recording = recorder.end();
     // What it kept of the packets tells the same again, times included.
     let again = record(&[&[":80", "-r", &packets], options].concat(), b"");
-    assert!(in_order(&recording.records) == in_order(&again.records), "{args:?}\n{:#}", again.stats);
+    if args.contains(&"--threads") {
+        // The kernel does not put fragments of IPv6 together: their thread has not seen the rest of the connection.
+        for record in &mut recording.records {
+            record.mark = record.mark.filter(|mark| *mark != Mark::Doubtful);
+        }
+    }
+    let (found, told) = (in_order(&recording.records), in_order(&again.records));
+    let differing = found.iter().zip(&told).find(|(found, told)| found != told);
+    assert!(found == told, "{args:?}: {differing:?}\n{:#}", again.stats);
     recording.records.retain(|record| record.header().id.get(..4) != Some(b"fde8"));
     recording
 }

@@ -236,7 +236,7 @@ struct Line<'a>(&'a Snapshot);
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Snapshot { ledger, queued, output, lag } = self.0;
-        let recorded = |messages: &Messages| messages.recorded + messages.cut + messages.incomplete;
+        let recorded = |messages: &Messages| messages.written();
         write!(
             f,
             "{} packets ({} dropped), {} connections, {} requests ({} lost), {} responses ({} lost), \

@@ -156,19 +156,21 @@ const SUMS: [(&str, &[&str]); 7] = [
     ),
 ];
 
-const MESSAGES_OF_REQUESTS: [&str; 6] = [
+const MESSAGES_OF_REQUESTS: [&str; 7] = [
     "/requests/recorded",
     "/requests/cut",
     "/requests/incomplete",
+    "/requests/doubtful",
     "/requests/not_asked_for",
     "/requests/interim",
     "/requests/lost",
 ];
 
-const MESSAGES_OF_RESPONSES: [&str; 6] = [
+const MESSAGES_OF_RESPONSES: [&str; 7] = [
     "/responses/recorded",
     "/responses/cut",
     "/responses/incomplete",
+    "/responses/doubtful",
     "/responses/not_asked_for",
     "/responses/interim",
     "/responses/lost",
@@ -183,8 +185,10 @@ pub(crate) fn assert_reconciles(recording: &Recording, name: &str) {
         assert_eq!(sum(stats, whole), of_parts, "{name}: {whole} of {stats:#}");
     }
     for (kind, path) in [(true, "/requests"), (false, "/responses")] {
-        let counted: u64 =
-            ["recorded", "cut", "incomplete"].map(|part| sum(stats, &format!("{path}/{part}"))).iter().sum();
+        let counted: u64 = ["recorded", "cut", "incomplete", "doubtful"]
+            .map(|part| sum(stats, &format!("{path}/{part}")))
+            .iter()
+            .sum();
         let written = recording.records.iter().filter(|record| is_request(&record.header()) == kind).count();
         let unwritten = sum(stats, &format!("/unwritten{path}"));
         assert_eq!(counted, written as u64 + unwritten, "{name}: {path} of {stats:#}");
