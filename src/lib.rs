@@ -30,6 +30,7 @@ pub mod record;
 pub mod replay;
 pub mod show;
 pub mod tcp;
+pub mod tool;
 pub mod transform;
 
 pub use error::{BadRule, Error, Position, Result};

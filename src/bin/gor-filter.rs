@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use gor_tools::cli::{self, filter};
+use clap::Parser as _;
+use gor_tools::{cli, tool::filter};
 
 fn main() -> ExitCode {
     let args = filter::Args::parse();

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use gor_tools::cli::{self, merge};
+use clap::Parser as _;
+use gor_tools::{cli, tool::merge};
 
 fn main() -> ExitCode {
     let args = merge::Args::parse();

@@ -1,10 +1,10 @@
-//! `gor-rewrite`: changes requests by rules, or by a program that reads and writes them.
+//! `gor-rewrite`: changes messages.
 
 use std::process::ExitCode;
 
-use gor_tools::cli::{self, rewrite};
+use gor_tools::{cli, tool::rewrite};
 
 fn main() -> ExitCode {
-    let command = rewrite::CommandLine::parse();
-    cli::run("gor-rewrite", || rewrite::run(&command))
+    let args = rewrite::CommandLine::parse();
+    cli::run("gor-rewrite", || rewrite::run(&args))
 }

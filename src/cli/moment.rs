@@ -93,7 +93,7 @@ pub fn time(text: &str) -> Result<Moment, BadRule> {
 }
 
 /// A time in local time, with its offset from UTC, as it is told to a person.
-pub(super) fn shown(time: i64) -> String {
+pub(crate) fn shown(time: i64) -> String {
     let zoned =
         Timestamp::from_nanosecond(time.into()).map(|time| time.to_zoned_datetime(TimeZone::system()));
     zoned.map_or_else(|_| time.to_string(), |zoned| zoned.strftime("%Y-%m-%d %H:%M:%S%.f %:z").to_string())

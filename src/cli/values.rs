@@ -14,7 +14,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// What is parsed from `text`, unless that is the name of a file: then the user meant something else.
-pub(super) fn no_file<T: FromStr>(text: &str, instead: impl FnOnce(&str) -> String) -> Result<T, String>
+pub(crate) fn no_file<T: FromStr>(text: &str, instead: impl FnOnce(&str) -> String) -> Result<T, String>
 where
     T::Err: std::fmt::Display,
 {
@@ -25,7 +25,7 @@ where
 }
 
 /// The name of a file for a report.
-pub(super) fn report(text: &str) -> Result<PathBuf, String> {
+pub(crate) fn report(text: &str) -> Result<PathBuf, String> {
     if text == "-" {
         return Err("name a file; standard output is for records".into());
     }
@@ -33,7 +33,7 @@ pub(super) fn report(text: &str) -> Result<PathBuf, String> {
 }
 
 /// A number that is at least 1.
-pub(super) fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
+pub(crate) fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
     text.parse().map_err(|_| "the least is 1".into())
 }
 

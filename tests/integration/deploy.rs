@@ -1,7 +1,7 @@
 //! The command lines in `deploy/` are command lines of gor-record.
 
 use clap::Parser as _;
-use gor_tools::cli::record::Args;
+use gor_tools::tool::record::Args;
 
 #[test]
 fn what_is_deployed_is_a_command_line_that_records_from_the_network() {

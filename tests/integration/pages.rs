@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
-use gor_tools::cli::{filter, merge, record, replay, rewrite, show};
+use gor_tools::tool::{filter, merge, record, replay, rewrite, show};
 
 /// The tools, each with its command line.
 fn tools() -> Vec<Command> {

@@ -1,21 +1,23 @@
 //! The command line of `gor-record`.
 
-pub mod dummy;
-pub mod live;
+mod dummy;
+mod files;
+mod live;
 mod rights;
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{BufWriter, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 
-use super::{OutputOptions, Verbosity, values};
 use crate::Error;
-use crate::capture::{self, Address, Subnet, Watch};
+use crate::capture::{self, Address, Ledger, Subnet, Watch};
+use crate::cli::{self, Exit, OutputOptions, Verbosity, signals, values};
 use crate::endpoint::{PacketFile, WriteOptions};
 use crate::packet::Selection;
 use crate::packet::live as wire;
@@ -514,4 +516,46 @@ fn field_name(text: &str) -> Result<String, String> {
         return Ok(text.to_string());
     }
     Err("a field name is letters, digits and hyphens, as in X-Real-IP".into())
+}
+
+/// Records as the command line says.
+pub fn run(args: &Args) -> anyhow::Result<Exit> {
+    args.check()?;
+    let stop = signals::stop()?;
+    if let Some(rate) = args.dummy {
+        let (ledger, exit) = dummy::run(args, rate, &stop)?;
+        tell(args, &ledger, None)?;
+        return Ok(exit);
+    }
+    if args.is_live() {
+        let ended = live::run(args, &stop)?;
+        tell(args, &ended.ledger, ended.stats_json)?;
+        return Ok(ended.exit);
+    }
+    files::run(args, &stop)
+}
+
+/// Tells what became of everything, as far as that was asked for or is a loss; as JSON in a file that may be open
+/// already.
+fn tell(args: &Args, ledger: &Ledger, open: Option<File>) -> anyhow::Result<()> {
+    if args.stats || args.verbosity.verbose > 0 {
+        cli::report(ledger);
+    }
+    if let Some(path) = &args.stats_json {
+        let write = || -> anyhow::Result<()> {
+            let mut file = BufWriter::new(open.map_or_else(|| File::create(path), Ok)?);
+            if file.get_ref().metadata()?.is_file() {
+                file.get_ref().set_len(0)?;
+            }
+            serde_json::to_writer_pretty(&mut file, ledger)?;
+            file.write_all(b"\n")?;
+            file.flush()?;
+            Ok(())
+        };
+        write().with_context(|| path.display().to_string())?;
+    }
+    if let Some(losses) = ledger.losses(args.verbosity.quiet) {
+        cli::note(losses);
+    }
+    Ok(())
 }

@@ -11,9 +11,9 @@ use clap::{ArgGroup, Parser, ValueEnum};
 use jiff::tz::TimeZone;
 use regex::bytes::Regex;
 
-use super::values::{self, Moment};
-use super::{Exit, InputOptions, OutputOptions, Verbosity, moment, note, signals};
 use crate::BadRule;
+use crate::cli::values::{self, Moment};
+use crate::cli::{self, Exit, InputOptions, OutputOptions, Verbosity, moment, note, signals};
 use crate::endpoint::{self, Window};
 use crate::observe::Ledger;
 use crate::pipeline;
@@ -308,7 +308,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 
     let threads = args.threads.or_else(|| std::thread::available_parallelism().ok());
     let threads = threads.unwrap_or(NonZeroUsize::MIN);
-    let drawn = super::progress(&reading.meter, &args.output.output, args.verbosity.quiet);
+    let drawn = cli::progress(&reading.meter, &args.output.output, args.verbosity.quiet);
     let (intake, result) = pipeline::run(source, &mut filtering, &mut *sink, threads, &is_stopping);
     drop(drawn);
 
@@ -320,8 +320,8 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let ledger = ledger(&tally, &intake);
     let table = table(&tally, &rules);
     if args.stats || args.verbosity.verbose > 0 {
-        super::report(&ledger);
-        super::report(show(&table));
+        cli::report(&ledger);
+        cli::report(show(&table));
     }
     if let Some(path) = &args.stats_json {
         write_json(path, &ledger, &table).with_context(|| path.display().to_string())?;

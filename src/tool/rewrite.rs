@@ -15,8 +15,9 @@ mod redact;
 
 pub use redact::{Presets, RedactOptions};
 
-use super::{Exit, InputOptions, OutputOptions, Verbosity, filter, signals, values};
+use super::filter;
 use crate::BadRule;
+use crate::cli::{self, Exit, InputOptions, OutputOptions, Verbosity, signals, values};
 use crate::endpoint;
 use crate::middleware::{Command, Middleware, Options, Traffic};
 use crate::observe::Ledger;
@@ -224,7 +225,7 @@ pub fn run(command: &CommandLine) -> anyhow::Result<Exit> {
     if redacts {
         rewriting = rewriting.redacting(redact::key(key_file)?, args.redaction.redact_strict);
         if key_file.is_none() && args.verbosity.verbose > 0 {
-            super::note(
+            cli::note(
                 "redacting under a random key; --redact-key-file gives the same replacements in every run",
             );
         }
@@ -238,7 +239,7 @@ pub fn run(command: &CommandLine) -> anyhow::Result<Exit> {
     let mut to = args.output.write_options(&read);
     to.reports.extend(args.stats_json.as_deref());
     let mut sink = endpoint::create(&args.output.output, &to)?;
-    let drawn = super::progress(&reading.meter, &args.output.output, args.verbosity.quiet);
+    let drawn = cli::progress(&reading.meter, &args.output.output, args.verbosity.quiet);
     // Where there is a middleware, its input is what ends; what it still answers is taken.
     let mut pipeline_stop = Arc::clone(&is_stopping);
     let mut traffic = None;
@@ -264,13 +265,13 @@ pub fn run(command: &CommandLine) -> anyhow::Result<Exit> {
         ledger = with_middleware(ledger, &traffic);
     }
     if args.stats || args.verbosity.verbose > 0 {
-        super::report(&ledger);
+        cli::report(&ledger);
     }
     if let Some(path) = &args.stats_json {
         write_json(path, &ledger).with_context(|| path.display().to_string())?;
     }
     if let Some(said) = redact::said(rewriting.tally(), args.redaction.redact_strict) {
-        super::note(said);
+        cli::note(said);
     }
     result?;
     Ok(Exit::Done)

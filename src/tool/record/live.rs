@@ -25,17 +25,17 @@ const STATS_INTERVAL: Duration = Duration::from_secs(5);
 const METRICS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How a recording ended.
-pub struct Ended {
+pub(super) struct Ended {
     /// What became of everything.
-    pub ledger: Ledger,
+    pub(super) ledger: Ledger,
     /// How the tool is to end.
-    pub exit: Exit,
+    pub(super) exit: Exit,
     /// The file of `--stats-json`, which is open since the beginning.
-    pub stats_json: Option<File>,
+    pub(super) stats_json: Option<File>,
 }
 
 /// Records until it is told to stop, and tells what became of everything.
-pub fn run(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Ended> {
+pub(super) fn run(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Ended> {
     let mut privileges = Privileges::choose(args.user.as_deref())?;
     if args.monitor {
         // libpcap takes the interface that it has made away again at the end.

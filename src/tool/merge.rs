@@ -13,8 +13,8 @@ use anyhow::Context;
 use clap::Parser;
 
 use self::values::{Shift, memory};
-use super::values::{Moment, duration, report, time};
-use super::{Exit, InputOptions, OutputOptions, Verbosity, note, signals};
+use crate::cli::values::{Moment, duration, report, time};
+use crate::cli::{self, Exit, InputOptions, OutputOptions, Verbosity, note, signals};
 use crate::endpoint::{self, Place, ReadOptions};
 use crate::merge::{
     Counted, Counts, Dedup, Failures, Input, Merge, Opener, Options, REMEMBERED, Retime, Retimed, Sort,
@@ -150,7 +150,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     }
     let ledger = ledger(&end, written);
     if args.stats || args.verbosity.verbose > 0 {
-        super::report(&ledger);
+        cli::report(&ledger);
     }
     if let Some(path) = &args.stats_json {
         let written = File::create(path).and_then(|mut file| writeln!(file, "{:#}", ledger.to_json()));

@@ -29,7 +29,7 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
 }
 
 /// Writes exchanges until it is told to stop.
-pub fn run(args: &Args, rate: f64, stop: &Arc<AtomicBool>) -> anyhow::Result<(Ledger, Exit)> {
+pub(super) fn run(args: &Args, rate: f64, stop: &Arc<AtomicBool>) -> anyhow::Result<(Ledger, Exit)> {
     let mut sink = endpoint::create(&args.output.output, &args.write_options())?;
     let reopening = if args.output.has_files() { signals::reopening()? } else { Arc::default() };
     if let Some(time) = args.exit_after {

@@ -7,18 +7,19 @@ use std::sync::atomic::Ordering;
 use jiff::tz::TimeZone;
 
 use super::Args;
-use crate::cli::{Exit, note, show};
+use crate::cli::{Exit, note};
 use crate::endpoint::{self, ReadOptions};
 use crate::observe::Size;
 use crate::record::{Block, Source as _};
 use crate::replay::{Plan, Settings};
 use crate::show::{Overview, Summary};
+use crate::tool::show;
 
 /// Names of each list, as many as gor-show has.
 const TOP: usize = 10;
 
 /// Reads the input to its end, and writes to standard output what `gor-show --summary` says of it and what would be sent.
-pub fn dry_run(args: &Args, settings: Settings, reading: &ReadOptions) -> crate::Result<Exit> {
+pub(super) fn run(args: &Args, settings: Settings, reading: &ReadOptions) -> anyhow::Result<Exit> {
     let files = endpoint::expand(&args.input)?.len();
     let mut source = endpoint::open(&args.input, reading)?;
     let mut overview = Overview::new(Summary::new(None, None));

@@ -8,8 +8,8 @@ use clap::{ArgGroup, Parser, ValueEnum};
 use jiff::tz::TimeZone;
 use regex::bytes::Regex;
 
-use super::{Exit, InputOptions, Verbosity, note, signals};
 use crate::BadRule;
+use crate::cli::{Exit, InputOptions, Verbosity, note, signals};
 use crate::endpoint::{self, ReadOptions};
 use crate::pipeline;
 use crate::record::{Block, Discard, Intake, Sink, Source as _};

@@ -1,0 +1,8 @@
+//! The tools, one file each, all in one form: `Args` has the options, `run` does what they mean.
+
+pub mod filter;
+pub mod merge;
+pub mod record;
+pub mod replay;
+pub mod rewrite;
+pub mod show;
