@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use gor_tools::merge::{Failures, Input, Merge, Options};
+use gor_tools::merge::{Failures, Merge, MergeInput, MergeOptions};
 use gor_tools::record::{Block, Header, Reader, Source};
 
 const INPUTS: i64 = 8;
@@ -27,10 +27,10 @@ fn text(first: i64, step: i64) -> Vec<u8> {
 
 fn merge(texts: &[Vec<u8>]) -> usize {
     let inputs = texts.iter().map(|text| {
-        let reader = Reader::new(Cursor::new(text.clone()), gor_tools::record::Options::default());
-        Input { open: Box::new(|| Ok(Box::new(reader))), first: None }
+        let reader = Reader::new(Cursor::new(text.clone()), gor_tools::record::ReaderOptions::default());
+        MergeInput { open: Box::new(|| Ok(Box::new(reader))), first: None }
     });
-    let options = Options {
+    let options = MergeOptions {
         fan_in: 64,
         directory: std::env::temp_dir(),
         is_stopping: Arc::new(AtomicBool::new(false)),

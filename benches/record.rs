@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use gor_tools::record::{Block, Header, Kind, Options, Reader, Source};
+use gor_tools::record::{Block, Header, Kind, Reader, ReaderOptions, Source};
 
 /// About 8 MB of requests and responses of the usual size.
 fn recording() -> Vec<u8> {
@@ -32,7 +32,7 @@ fn benches(criterion: &mut Criterion) {
     group.bench_function("reader", |bencher| {
         let mut block = Block::new();
         bencher.iter(|| {
-            let mut reader = Reader::new(&text[..], Options::default());
+            let mut reader = Reader::new(&text[..], ReaderOptions::default());
             while reader.read_block(&mut block).expect("the text is good") {
                 black_box(block.len());
             }

@@ -4,10 +4,10 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use gor_tools::transform::redact::{Key, Redaction};
+use gor_tools::transform::redact::{PseudonymKey, Redaction};
 
 fn bodies(criterion: &mut Criterion) {
-    let key = Key::new(b"key");
+    let key = PseudonymKey::new(b"key");
     let mut json = b"[".to_vec();
     for number in 0.. {
         let secret =

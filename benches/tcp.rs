@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use gor_tools::tcp::{Assembler, Counters, Event, Flags, Key, Limits, Segment, Seq, Table};
+use gor_tools::tcp::{Assembler, ConnectionKey, Counters, Event, Flags, Limits, Segment, Seq, Table};
 
 const SEGMENTS: u32 = 10_000;
 const LENGTH: u32 = 1448;
@@ -42,9 +42,9 @@ fn assembler(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn key(number: u32) -> Key {
+fn key(number: u32) -> ConnectionKey {
     let client = ((0x0a00_0000 + number / 7).to_be_bytes(), 1024 + (number % 7) as u16);
-    Key::of(client.into(), ([10, 9, 9, 9], 80).into()).0
+    ConnectionKey::of(client.into(), ([10, 9, 9, 9], 80).into()).0
 }
 
 fn filled() -> Table<[u64; 16]> {

@@ -48,7 +48,7 @@ pub enum Error {
     #[error("{position}: {damage}")]
     Capture {
         /// The packet that could not be read.
-        position: crate::packet::Position,
+        position: crate::packet::FilePosition,
         /// What is wrong with it.
         damage: crate::packet::Damage,
     },

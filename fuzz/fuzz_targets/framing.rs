@@ -1,10 +1,10 @@
 //! Any bytes as a message, cut anywhere: consumed counts stay in range and the cuts change nothing.
 #![no_main]
 
-use gor_tools::http::{BodyLength, Fault, Framer, RequestContext, Step};
+use gor_tools::http::{BodyLength, FramingFault, Framer, RequestContext, Step};
 
 /// Bytes skipped, of head and of body, how it ended, and what the framer says of the message.
-type Told = (usize, usize, usize, Result<Step, Fault>, BodyLength, bool, bool);
+type Told = (usize, usize, usize, Result<Step, FramingFault>, BodyLength, bool, bool);
 
 fn frame(mut framer: Framer, bytes: &[u8], cuts: &[u8]) -> Told {
     let (mut skipped, mut head, mut body, mut given) = (0, 0, 0, 0);

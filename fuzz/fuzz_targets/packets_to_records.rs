@@ -4,9 +4,9 @@
 
 use std::collections::HashMap;
 
-use gor_tools::capture::{Options, Protocol, Recorder};
+use gor_tools::capture::{CaptureOptions, Protocol, Recorder};
 use gor_tools::packet::{LinkType, Packet};
-use gor_tools::record::{Block, Kind, Mark, Options as ReadOptions, Reader, Record, Records};
+use gor_tools::record::{Block, Kind, Mark, ReaderOptions as ReadOptions, Reader, Record, Records};
 use libfuzzer_sys::fuzz_target;
 
 /// What stands for `@` in the phrases of each connection, and is nowhere else in them.
@@ -67,7 +67,7 @@ struct Exchange {
 fuzz_target!(|data: &[u8]| {
     let [settings, more_settings, data @ ..] = data else { return };
     let mut data = data;
-    let options = Options {
+    let options = CaptureOptions {
         has_responses: settings & 1 != 0,
         allows_incomplete: settings & 2 != 0,
         protocol: if settings & 4 != 0 { Protocol::Binary } else { Protocol::Http },
@@ -76,7 +76,7 @@ fuzz_target!(|data: &[u8]| {
         expire: EXPIRES[usize::from(more_settings & 3)],
         addresses: if settings & 32 != 0 { vec![":80".parse().unwrap()] } else { Vec::new() },
         real_ip_header: (settings & 64 != 0).then(|| "X-Real-IP".to_string()),
-        ..Options::default()
+        ..CaptureOptions::default()
     };
     let mut recorder = Recorder::new(options.clone());
     let mut block = Block::new();

@@ -4,7 +4,7 @@
 
 use std::io::Read;
 
-use gor_tools::record::{Block, Intake, Options, Reader, Record, Records, SEPARATOR};
+use gor_tools::record::{Block, Intake, ReaderOptions, Reader, Record, Records, SEPARATOR};
 use libfuzzer_sys::fuzz_target;
 
 struct Pieces<'a> {
@@ -21,7 +21,7 @@ impl Read for Pieces<'_> {
     }
 }
 
-fn read_all(input: impl Read, options: Options) -> (Vec<Record>, Intake) {
+fn read_all(input: impl Read, options: ReaderOptions) -> (Vec<Record>, Intake) {
     let mut source = Records::new(Reader::new(input, options));
     let (mut records, mut record) = (Vec::new(), Record::default());
     while source.read(&mut record).expect("bytes in memory are readable") {
@@ -33,10 +33,10 @@ fn read_all(input: impl Read, options: Options) -> (Vec<Record>, Intake) {
 
 fuzz_target!(|data: &[u8]| {
     let Some((&size, text)) = data.split_first() else { return };
-    let options = Options {
+    let options = ReaderOptions {
         max_record: if size % 2 == 0 { 100 } else { 1 << 30 },
         is_whole: |_, payload| payload.ends_with(b"!"),
-        ..Options::default()
+        ..ReaderOptions::default()
     };
     let (records, intake) = read_all(text, options);
     let size = usize::from(size / 2) + 1;
@@ -46,7 +46,7 @@ fuzz_target!(|data: &[u8]| {
     for record in &records {
         block.push(&record.header(), &record.payload);
     }
-    let (again, _) = read_all(block.bytes(), Options { max_record: 1 << 30, ..options });
+    let (again, _) = read_all(block.bytes(), ReaderOptions { max_record: 1 << 30, ..options });
     // With their lengths given, records that are cut anywhere yield no other.
     let mut lengths = Vec::new();
     for record in &records {
@@ -55,7 +55,7 @@ fuzz_target!(|data: &[u8]| {
         lengths.extend_from_slice(&record.payload);
         lengths.extend_from_slice(SEPARATOR);
     }
-    let unlimited = Options { max_record: 1 << 30, ..options };
+    let unlimited = ReaderOptions { max_record: 1 << 30, ..options };
     let (cut, _) = read_all(&lengths[..lengths.len() * size / 129], unlimited);
     assert!(cut.len() <= records.len());
     assert!(cut.iter().zip(&records).all(|(cut, record)| cut.payload == record.payload));

@@ -1,10 +1,10 @@
 //! Any bytes as a target, a value and a body: nothing panics, what is unchanged is said to be, JSON stays JSON.
 #![no_main]
 
-use gor_tools::transform::redact::{Key, Redaction};
+use gor_tools::transform::redact::{PseudonymKey, Redaction};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    let key = Key::new(b"key");
+    let key = PseudonymKey::new(b"key");
     let presets = Redaction::presets().map(Redaction::preset);
     let others = [Redaction::json("$..a"), Redaction::param("a"), Redaction::header("x")];
     for rule in presets.chain(others) {

@@ -20,11 +20,11 @@ pub struct Address {
     host: Option<Subnet>,
     ports: Ports,
     /// None: any.
-    interface: Option<Interface>,
+    interface: Option<InterfaceEntry>,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
-struct Interface {
+struct InterfaceEntry {
     name: String,
     /// 0 until it is known.
     index: u32,
@@ -32,7 +32,7 @@ struct Interface {
 
 /// Why a text is no [`Address`].
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Fault {
+pub enum AddressFault {
     /// What stands where the host should be.
     Host(String),
     /// What stands where a port should be.
@@ -41,32 +41,32 @@ pub enum Fault {
     NoColon(String),
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for AddressFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Fault::Host(host) if host == "localhost" => {
+            AddressFault::Host(host) if host == "localhost" => {
                 f.write_str("names are not looked up; localhost is 127.0.0.1:PORT or [::1]:PORT")
             }
-            Fault::Host(host) => write!(
+            AddressFault::Host(host) => write!(
                 f,
                 "'{host}' is no IP address, network or interface (IPv6 goes in brackets: [::1]:80, [fd00::/8]:80)"
             ),
-            Fault::Port(port) => {
+            AddressFault::Port(port) => {
                 write!(f, "'{port}' is not a port from 1 to 65535, nor a range of them as in 8000-8010")
             }
-            Fault::NoColon(port) => write!(f, "a port alone is written with a colon: ':{port}'"),
+            AddressFault::NoColon(port) => write!(f, "a port alone is written with a colon: ':{port}'"),
         }
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for AddressFault {}
 
 impl FromStr for Address {
-    type Err = Fault;
+    type Err = AddressFault;
 
-    fn from_str(text: &str) -> Result<Self, Fault> {
+    fn from_str(text: &str) -> Result<Self, AddressFault> {
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(Fault::NoColon(text.to_string()));
+            return Err(AddressFault::NoColon(text.to_string()));
         }
         let (host, ports) = match text.rsplit_once(':') {
             // The last colon of a bare IPv6 address separates no port.
@@ -78,19 +78,19 @@ impl FromStr for Address {
         let (host, interface) = match host_of(bare) {
             Some((host, interface)) => (Some(host), interface),
             None if host.is_empty() => (None, None),
-            None if is_interface(host) => (None, Some(Interface { name: host.to_string(), index: 0 })),
-            None => return Err(Fault::Host(host.to_string())),
+            None if is_interface(host) => (None, Some(InterfaceEntry { name: host.to_string(), index: 0 })),
+            None => return Err(AddressFault::Host(host.to_string())),
         };
-        Ok(Address { host, ports: Ports::parse(ports).map_err(Fault::Port)?, interface })
+        Ok(Address { host, ports: Ports::parse(ports).map_err(AddressFault::Port)?, interface })
     }
 }
 
 /// Addresses that are written out, and the interface that they are to be seen on: `fe80::1%eth0`, and of a network
 /// `fe80::%eth0/64` (RFC 4007 §11.7).
-fn host_of(text: &str) -> Option<(Subnet, Option<Interface>)> {
+fn host_of(text: &str) -> Option<(Subnet, Option<InterfaceEntry>)> {
     let Some((ip, rest)) = text.split_once('%') else { return Some((text.parse().ok()?, None)) };
     let (name, prefix) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let interface = is_interface(name).then(|| Interface { name: name.to_owned(), index: 0 })?;
+    let interface = is_interface(name).then(|| InterfaceEntry { name: name.to_owned(), index: 0 })?;
     Some((format!("{ip}{prefix}").parse().ok()?, Some(interface)))
 }
 
@@ -255,19 +255,19 @@ mod tests {
     #[test]
     fn what_is_no_address_says_why() {
         let cases = [
-            ("80", Fault::NoColon("80".into())),
-            ("10.0.0.300:80", Fault::Host("10.0.0.300".into())),
-            ("[eth0]:80", Fault::Host("[eth0]".into())),
-            ("a/b:80", Fault::Host("a/b".into())),
-            ("no-interface-has-this:80", Fault::Host("no-interface-has-this".into())),
-            (":0", Fault::Port("0".into())),
-            (":80,http", Fault::Port("http".into())),
-            (":65536", Fault::Port("65536".into())),
-            (":8010-8000", Fault::Port("8010-8000".into())),
-            (":80,8000-", Fault::Port("8000-".into())),
-            ("10.0.0.0/33:80", Fault::Host("10.0.0.0/33".into())),
-            ("[fe80::1%]:80", Fault::Host("[fe80::1%]".into())),
-            ("eth0%eth0:80", Fault::Host("eth0%eth0".into())),
+            ("80", AddressFault::NoColon("80".into())),
+            ("10.0.0.300:80", AddressFault::Host("10.0.0.300".into())),
+            ("[eth0]:80", AddressFault::Host("[eth0]".into())),
+            ("a/b:80", AddressFault::Host("a/b".into())),
+            ("no-interface-has-this:80", AddressFault::Host("no-interface-has-this".into())),
+            (":0", AddressFault::Port("0".into())),
+            (":80,http", AddressFault::Port("http".into())),
+            (":65536", AddressFault::Port("65536".into())),
+            (":8010-8000", AddressFault::Port("8010-8000".into())),
+            (":80,8000-", AddressFault::Port("8000-".into())),
+            ("10.0.0.0/33:80", AddressFault::Host("10.0.0.0/33".into())),
+            ("[fe80::1%]:80", AddressFault::Host("[fe80::1%]".into())),
+            ("eth0%eth0:80", AddressFault::Host("eth0%eth0".into())),
         ];
         for (text, fault) in cases {
             assert_eq!(text.parse::<Address>(), Err(fault), "{text}");

@@ -1,16 +1,22 @@
 //! Connections of any protocol: a message is what one side says until the other answers.
 
-use super::dialogue::{Dialogue, Out};
+use super::dialogue::{Dialogue, DialogueOut};
 use super::ledger::Loss;
-use super::pairing::{Answer, Request};
+use super::pairing::{Answer, UnansweredRequest};
 use crate::http::RequestContext;
 use crate::record::Mark;
-use crate::tcp::{Chunk, Key, Side};
+use crate::tcp::{Chunk, ConnectionKey, Side};
 
 impl Dialogue {
     /// Takes the next bytes of one side. Who speaks first is the client, unless
     /// that is known already.
-    pub(super) fn binary(&mut self, key: &Key, side: Side, chunk: &Chunk<'_>, out: &mut Out<'_>) {
+    pub(super) fn binary(
+        &mut self,
+        key: &ConnectionKey,
+        side: Side,
+        chunk: &Chunk<'_>,
+        out: &mut DialogueOut<'_>,
+    ) {
         if self.client.is_none() {
             self.client = Some(side);
             if self.leave_out(key, out) {
@@ -38,7 +44,7 @@ impl Dialogue {
     }
 
     /// The message of one side ends, as the other answers, or nothing more comes.
-    pub(super) fn binary_end(&mut self, key: &Key, side: Side, out: &mut Out<'_>) {
+    pub(super) fn binary_end(&mut self, key: &ConnectionKey, side: Side, out: &mut DialogueOut<'_>) {
         let message = self.streams[side as usize].message;
         if message.length == 0 {
             return;
@@ -46,7 +52,7 @@ impl Dialogue {
         if self.client == Some(side) {
             let exchange = self.next_exchange(message.ack.unwrap_or_default());
             self.begin_exchange(exchange);
-            self.asked = Some(Request::new(
+            self.asked = Some(UnansweredRequest::new(
                 exchange,
                 message.ack,
                 message.seq,

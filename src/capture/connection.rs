@@ -2,10 +2,10 @@
 
 use std::collections::VecDeque;
 
-use super::dialogue::{Dialogue, Out};
+use super::dialogue::{Dialogue, DialogueOut};
 use super::ledger::Loss;
-use super::{Options, Protocol};
-use crate::tcp::{Assembler, Chunk, Counters, Event, Flags, Key, Limits, Segment, Seq, Side};
+use super::{CaptureOptions, Protocol};
+use crate::tcp::{Assembler, Chunk, ConnectionKey, Counters, Event, Flags, Limits, Segment, Seq, Side};
 
 /// Bytes of one connection that may wait for the other direction, [`EVENT_OVERHEAD`] for each event included.
 const MAX_HELD: usize = 1 << 20;
@@ -20,26 +20,26 @@ const SIDES: [Side; 2] = [Side::Low, Side::High];
 
 /// What is told of one direction, waiting until the other has caught up.
 #[derive(Debug)]
-enum Waiting {
+enum QueuedEvent {
     Data { bytes: Vec<u8>, seq: Seq, ack: Option<Seq>, time: i64, is_segment_start: bool },
     Gap { bytes: u64, is_snapped: bool },
     Fin,
 }
 
-impl Waiting {
+impl QueuedEvent {
     /// Memory that it takes.
     fn cost(&self) -> usize {
         match self {
-            Waiting::Data { bytes, .. } => bytes.len() + EVENT_OVERHEAD,
-            Waiting::Gap { .. } | Waiting::Fin => EVENT_OVERHEAD,
+            QueuedEvent::Data { bytes, .. } => bytes.len() + EVENT_OVERHEAD,
+            QueuedEvent::Gap { .. } | QueuedEvent::Fin => EVENT_OVERHEAD,
         }
     }
 }
 
 /// One direction's waiting events, in order.
 #[derive(Debug, Default)]
-struct Held {
-    events: VecDeque<Waiting>,
+struct EventQueue {
+    events: VecDeque<QueuedEvent>,
     /// What the events cost.
     bytes: usize,
 }
@@ -52,10 +52,10 @@ struct Held {
 /// until that has come. After as long as a missing segment is waited for, what
 /// they acknowledge is known to be missing from the capture.
 pub(super) struct Connection {
-    key: Key,
+    key: ConnectionKey,
     assemblers: [Assembler; 2],
     dialogue: Dialogue,
-    held: Option<Box<[Held; 2]>>,
+    held: Option<Box<[EventQueue; 2]>>,
     /// Up to where each direction need not be waited for: it is not in the capture.
     given_up: [Option<Seq>; 2],
     /// Packet time of each direction's last segment with payload.
@@ -74,12 +74,12 @@ pub(super) struct Connection {
 pub(super) struct Context<'a> {
     pub(super) counters: &'a mut Counters,
     pub(super) limits: &'a Limits,
-    pub(super) out: Out<'a>,
+    pub(super) out: DialogueOut<'a>,
 }
 
 impl Connection {
     /// A connection of which nothing was seen.
-    pub(super) fn new(key: Key, client: Option<Side>, options: &Options) -> Self {
+    pub(super) fn new(key: ConnectionKey, client: Option<Side>, options: &CaptureOptions) -> Self {
         Connection {
             key,
             assemblers: [Assembler::new(), Assembler::new()],
@@ -141,7 +141,7 @@ impl Connection {
         let seen = self.position(side.other());
         let mut joined = SIDES.map(|side| self.assemblers[side as usize].is_joined());
         joined[side as usize] &= !self.is_syn;
-        let mut inbox = Inbox {
+        let mut inbox = EventReceiver {
             key: &self.key,
             side,
             seen,
@@ -191,7 +191,7 @@ impl Connection {
         let held = self.held.as_ref().map(|held| &held[side as usize].events);
         let first = held.and_then(|events| {
             events.iter().find_map(|event| match event {
-                Waiting::Data { seq, .. } => Some(*seq),
+                QueuedEvent::Data { seq, .. } => Some(*seq),
                 _ => None,
             })
         });
@@ -235,7 +235,7 @@ impl Connection {
     /// Whether the first event that waits has nothing left to wait for.
     fn may_tell_first(&self, side: Side) -> bool {
         match self.held.as_ref().and_then(|held| held[side as usize].events.front()) {
-            Some(Waiting::Data { ack, .. }) => !is_ahead(*ack, self.position(side.other())),
+            Some(QueuedEvent::Data { ack, .. }) => !is_ahead(*ack, self.position(side.other())),
             Some(_) => true,
             None => false,
         }
@@ -246,7 +246,7 @@ impl Connection {
     fn first_waiting(&self) -> Option<(i64, Side, Seq)> {
         let held = self.held.as_ref()?;
         let first = |side: Side| match held[side as usize].events.front()? {
-            Waiting::Data { time, ack: Some(ack), .. } => Some((*time, side, *ack)),
+            QueuedEvent::Data { time, ack: Some(ack), .. } => Some((*time, side, *ack)),
             _ => None,
         };
         SIDES.into_iter().filter_map(first).min_by_key(|(time, ..)| *time)
@@ -259,14 +259,16 @@ impl Connection {
         let held = &mut held[side as usize];
         let (key, out) = (&self.key, &mut context.out);
         let event = held.events.pop_front();
-        held.bytes -= event.as_ref().map_or(0, Waiting::cost);
+        held.bytes -= event.as_ref().map_or(0, QueuedEvent::cost);
         match event {
-            Some(Waiting::Data { bytes, seq, ack, time, is_segment_start }) => {
+            Some(QueuedEvent::Data { bytes, seq, ack, time, is_segment_start }) => {
                 let chunk = Chunk { bytes: &bytes, seq, ack, time, offset: 0, is_segment_start };
                 self.dialogue.data(key, side, &chunk, joined, out);
             }
-            Some(Waiting::Gap { bytes, is_snapped }) => self.dialogue.gap(key, side, bytes, is_snapped, out),
-            Some(Waiting::Fin) => self.dialogue.fin(key, side, out),
+            Some(QueuedEvent::Gap { bytes, is_snapped }) => {
+                self.dialogue.gap(key, side, bytes, is_snapped, out);
+            }
+            Some(QueuedEvent::Fin) => self.dialogue.fin(key, side, out),
             None => {}
         }
     }
@@ -362,13 +364,13 @@ fn is_ahead(ack: Option<Seq>, seen: Option<Seq>) -> bool {
 }
 
 /// Where an assembler's events go: to the dialogue, or into the waiting line.
-struct Inbox<'a> {
-    key: &'a Key,
+struct EventReceiver<'a> {
+    key: &'a ConnectionKey,
     side: Side,
     seen: Option<Seq>,
     joined: [bool; 2],
     dialogue: &'a mut Dialogue,
-    held: &'a mut Option<Box<[Held; 2]>>,
+    held: &'a mut Option<Box<[EventQueue; 2]>>,
     given_up: &'a mut [Option<Seq>; 2],
     /// Whether a reset was seen before.
     is_reset: bool,
@@ -377,26 +379,26 @@ struct Inbox<'a> {
     has_restarted: bool,
 }
 
-impl Inbox<'_> {
-    fn take(&mut self, event: Event<'_>, out: &mut Out<'_>) {
+impl EventReceiver<'_> {
+    fn take(&mut self, event: Event<'_>, out: &mut DialogueOut<'_>) {
         let is_waiting = self.held.as_ref().is_some_and(|held| !held[self.side as usize].events.is_empty());
         match event {
             Event::Data(chunk) => {
                 if is_waiting || is_ahead(chunk.ack, self.seen) {
                     let Chunk { bytes, seq, ack, time, is_segment_start, .. } = chunk;
-                    self.hold(Waiting::Data { bytes: bytes.to_vec(), seq, ack, time, is_segment_start });
+                    self.hold(QueuedEvent::Data { bytes: bytes.to_vec(), seq, ack, time, is_segment_start });
                 } else {
                     self.dialogue.data(self.key, self.side, &chunk, self.joined, out);
                 }
             }
             Event::Gap { bytes, is_snapped, .. } if is_waiting => {
-                self.hold(Waiting::Gap { bytes, is_snapped });
+                self.hold(QueuedEvent::Gap { bytes, is_snapped });
             }
             Event::Gap { bytes, is_snapped, .. } => {
                 self.joined[self.side as usize] = true;
                 self.dialogue.gap(self.key, self.side, bytes, is_snapped, out);
             }
-            Event::Fin { .. } if is_waiting => self.hold(Waiting::Fin),
+            Event::Fin { .. } if is_waiting => self.hold(QueuedEvent::Fin),
             Event::Fin { .. } => self.dialogue.fin(self.key, self.side, out),
             Event::Reset { time } => self.reset = Some(time),
             Event::Restart => {
@@ -414,26 +416,26 @@ impl Inbox<'_> {
         }
     }
 
-    fn hold(&mut self, event: Waiting) {
+    fn hold(&mut self, event: QueuedEvent) {
         let held = &mut self.held.get_or_insert_default()[self.side as usize];
         held.bytes += event.cost();
         held.events.push_back(event);
     }
 
     /// Tells everything that waits, in either direction: the connection is over.
-    fn tell_all(&mut self, out: &mut Out<'_>) {
+    fn tell_all(&mut self, out: &mut DialogueOut<'_>) {
         let Some(held) = self.held.take() else { return };
         for (side, held) in SIDES.into_iter().zip(*held) {
             for event in held.events {
                 match event {
-                    Waiting::Data { bytes, seq, ack, time, is_segment_start } => {
+                    QueuedEvent::Data { bytes, seq, ack, time, is_segment_start } => {
                         let chunk = Chunk { bytes: &bytes, seq, ack, time, offset: 0, is_segment_start };
                         self.dialogue.data(self.key, side, &chunk, self.joined, out);
                     }
-                    Waiting::Gap { bytes, is_snapped } => {
+                    QueuedEvent::Gap { bytes, is_snapped } => {
                         self.dialogue.gap(self.key, side, bytes, is_snapped, out);
                     }
-                    Waiting::Fin => self.dialogue.fin(self.key, side, out),
+                    QueuedEvent::Fin => self.dialogue.fin(self.key, side, out),
                 }
             }
         }

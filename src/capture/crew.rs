@@ -9,10 +9,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::Ledger;
+use super::CaptureLedger;
 use super::live::{Live, Setup};
-use crate::packet::live::{Options, Share, Wire};
-use crate::packet::{Packet, Packets};
+use crate::packet::live::{LiveOptions, TapShare, Wire};
+use crate::packet::{Packet, PacketBatch};
 use crate::record::{Block, Header, View};
 use crate::{Error, Result};
 
@@ -23,26 +23,26 @@ const MAX_BATCHES: usize = 64;
 const LEDGER_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What a thread hands over.
-struct Batch {
+struct RecordBatch {
     thread: usize,
     block: Block,
-    kept: Packets,
+    kept: PacketBatch,
     /// What comes later was completed no earlier than this: nanoseconds since the Unix epoch.
     passed: i64,
     lag: Duration,
-    ledger: Option<Box<Ledger>>,
+    ledger: Option<Box<CaptureLedger>>,
     /// What went wrong, after the records.
     error: Option<Error>,
     warning: Option<String>,
     is_last: bool,
 }
 
-impl Batch {
+impl RecordBatch {
     fn empty(thread: usize) -> Self {
-        Batch {
+        RecordBatch {
             thread,
             block: Block::new(),
-            kept: Packets::default(),
+            kept: PacketBatch::default(),
             passed: i64::MIN,
             lag: Duration::ZERO,
             ledger: None,
@@ -55,20 +55,20 @@ impl Batch {
 
 /// What is known of a thread.
 #[derive(Default)]
-struct Part {
+struct ThreadState {
     waiting: VecDeque<Block>,
     /// How many records of the first block are given out.
     given: usize,
-    kept: VecDeque<Packets>,
+    kept: VecDeque<PacketBatch>,
     /// How many packets of the first batch are given out.
     kept_given: usize,
     passed: i64,
     lag: Duration,
-    ledger: Ledger,
+    ledger: CaptureLedger,
     has_ended: bool,
 }
 
-impl Part {
+impl ThreadState {
     fn next(&self) -> Option<View<'_>> {
         self.waiting.front().map(|block| block.get(self.given))
     }
@@ -95,34 +95,34 @@ impl Part {
 }
 
 /// The threads, and what of their records waits for others.
-pub(super) struct Crew {
-    batches: Receiver<Batch>,
-    parts: Vec<Part>,
+pub(super) struct RecorderPool {
+    batches: Receiver<RecordBatch>,
+    parts: Vec<ThreadState>,
     patience: Duration,
     /// Warnings that were not given out yet.
     warnings: VecDeque<String>,
     /// Warnings and errors that one thread had, which others may have too.
     told: BTreeSet<String>,
-    kept: Packets,
+    kept: PacketBatch,
     /// What the threads are to be started with.
-    waiting: Option<(Setup, Vec<Share>, Options, SyncSender<Batch>)>,
+    waiting: Option<(Setup, Vec<TapShare>, LiveOptions, SyncSender<RecordBatch>)>,
 }
 
-impl Crew {
+impl RecorderPool {
     /// A thread for each share. They are started when it is polled, so that they have no more rights than the thread
     /// that does so.
-    pub(super) fn new(setup: Setup, shares: Vec<Share>, options: Options) -> Self {
+    pub(super) fn new(setup: Setup, shares: Vec<TapShare>, options: LiveOptions) -> Self {
         let (sender, batches) = sync_channel(MAX_BATCHES * shares.len());
-        let parts = shares.iter().map(|_| Part::default()).collect();
+        let parts = shares.iter().map(|_| ThreadState::default()).collect();
         let patience = options.buffer_timeout;
         let waiting = Some((setup, shares, options, sender));
-        Crew {
+        RecorderPool {
             batches,
             parts,
             patience,
             warnings: VecDeque::new(),
             told: BTreeSet::new(),
-            kept: Packets::default(),
+            kept: PacketBatch::default(),
             waiting,
         }
     }
@@ -137,8 +137,11 @@ impl Crew {
                     Ok(live) => record(number, live, &sender),
                     Err(error) => {
                         // Nobody takes it where another thread has failed before.
-                        let _ =
-                            sender.send(Batch { error: Some(error), is_last: true, ..Batch::empty(number) });
+                        let _ = sender.send(RecordBatch {
+                            error: Some(error),
+                            is_last: true,
+                            ..RecordBatch::empty(number)
+                        });
                     }
                 }
             })?;
@@ -172,7 +175,7 @@ impl Crew {
         error.map_or(Ok(true), Err)
     }
 
-    fn take(&mut self, batch: Batch) -> Option<Error> {
+    fn take(&mut self, batch: RecordBatch) -> Option<Error> {
         let part = &mut self.parts[batch.thread];
         if !batch.block.is_empty() {
             part.waiting.push_back(batch.block);
@@ -196,8 +199,8 @@ impl Crew {
 
     /// Gives out what was completed before a time.
     fn give_out(&mut self, before: i64, block: &mut Block) {
-        let next = |parts: &[Part]| {
-            let first = |(at, part): (usize, &Part)| Some((completed(&part.next()?.header), at));
+        let next = |parts: &[ThreadState]| {
+            let first = |(at, part): (usize, &ThreadState)| Some((completed(&part.next()?.header), at));
             parts.iter().enumerate().filter_map(first).min()
         };
         while let Some((time, at)) = next(&self.parts)
@@ -213,8 +216,8 @@ impl Crew {
     }
 
     fn give_out_kept(&mut self, before: i64) {
-        let next = |parts: &[Part]| {
-            let first = |(at, part): (usize, &Part)| Some((part.next_kept()?.time, at));
+        let next = |parts: &[ThreadState]| {
+            let first = |(at, part): (usize, &ThreadState)| Some((part.next_kept()?.time, at));
             parts.iter().enumerate().filter_map(first).min()
         };
         while let Some((time, at)) = next(&self.parts)
@@ -229,13 +232,13 @@ impl Crew {
     }
 
     /// As [`Live::kept`].
-    pub(super) fn kept(&mut self) -> &mut Packets {
+    pub(super) fn kept(&mut self) -> &mut PacketBatch {
         &mut self.kept
     }
 
     /// What became of everything, as of at most a second ago; all of it once the last record was given out.
-    pub(super) fn ledger(&self) -> Ledger {
-        let mut sum = Ledger::default();
+    pub(super) fn ledger(&self) -> CaptureLedger {
+        let mut sum = CaptureLedger::default();
         for part in &self.parts {
             sum += part.ledger.clone();
         }
@@ -253,13 +256,13 @@ fn completed(header: &Header<'_>) -> i64 {
 }
 
 /// Records until the end.
-fn record(thread: usize, mut live: Live, sender: &SyncSender<Batch>) {
+fn record(thread: usize, mut live: Live, sender: &SyncSender<RecordBatch>) {
     let mut told = Instant::now();
     loop {
         let mut block = Block::new();
         let polled = live.poll(&mut block);
         let is_last = matches!(polled, Ok(false));
-        let mut batch = Batch {
+        let mut batch = RecordBatch {
             thread,
             block,
             kept: std::mem::take(live.kept()),

@@ -1,11 +1,11 @@
 //! What a connection speaks, by its first bytes, and who of it is the client.
 
-use super::dialogue::{Dialogue, Mode, Out};
-use super::stream::Stream;
+use super::dialogue::{Dialogue, DialogueOut, Mode};
+use super::stream::MessageStream;
 use crate::http::recognise::{Recognised, recognise};
 use crate::http::resync::MAX_START_LINE;
 use crate::http::{Framer, starts_request, starts_response};
-use crate::tcp::{Chunk, Key, Side};
+use crate::tcp::{Chunk, ConnectionKey, Side};
 
 /// What a connection is called that speaks nothing known.
 pub(super) const UNKNOWN: &str = "unknown";
@@ -14,11 +14,11 @@ impl Dialogue {
     /// Looks at the first bytes for what they are.
     pub(super) fn decide(
         &mut self,
-        key: &Key,
+        key: &ConnectionKey,
         side: Side,
         chunk: &Chunk<'_>,
         is_joined: [bool; 2],
-        out: &mut Out<'_>,
+        out: &mut DialogueOut<'_>,
     ) {
         let is_joined = [0, 1].map(|side| is_joined[side] || self.has_gap[side]);
         let may_begin = !is_joined[side as usize] || self.may_begin(side, chunk);
@@ -80,11 +80,11 @@ impl Dialogue {
     /// though not a valid one.
     pub(super) fn decide_again(
         &mut self,
-        key: &Key,
+        key: &ConnectionKey,
         side: Side,
         chunk: &Chunk<'_>,
         is_joined: [bool; 2],
-        out: &mut Out<'_>,
+        out: &mut DialogueOut<'_>,
     ) {
         if starts_response(chunk.bytes) != Some(true) || self.client == Some(side) {
             out.ledger.bytes.other_protocols += chunk.bytes.len() as u64;
@@ -101,7 +101,14 @@ impl Dialogue {
 
     /// From here on it is HTTP, and what came so far is read again as such.
     /// The first byte of side `known` begins a message.
-    fn speak_http(&mut self, key: &Key, client: Side, known: Side, is_joined: [bool; 2], out: &mut Out<'_>) {
+    fn speak_http(
+        &mut self,
+        key: &ConnectionKey,
+        client: Side,
+        known: Side,
+        is_joined: [bool; 2],
+        out: &mut DialogueOut<'_>,
+    ) {
         self.client = Some(client);
         if self.leave_out(key, out) {
             return;
@@ -139,7 +146,7 @@ impl Dialogue {
     }
 
     /// The client is known from here on. True: it is one that is left out, and so is the connection.
-    pub(super) fn leave_out(&mut self, key: &Key, out: &mut Out<'_>) -> bool {
+    pub(super) fn leave_out(&mut self, key: &ConnectionKey, out: &mut DialogueOut<'_>) -> bool {
         let Some(client) = self.client else { return false };
         if !out.options.leaves_out(key.endpoint(client).ip()) {
             return false;
@@ -147,24 +154,24 @@ impl Dialogue {
         self.mode = Mode::LeftOut;
         for stream in &mut self.streams {
             out.ledger.bytes.other_clients += stream.buffer.len() as u64;
-            *stream = Stream::default();
+            *stream = MessageStream::default();
         }
         true
     }
 
     /// Like [`Dialogue::data`], of bytes that were counted before.
-    fn data_again(&mut self, key: &Key, side: Side, chunk: &Chunk<'_>, out: &mut Out<'_>) {
+    fn data_again(&mut self, key: &ConnectionKey, side: Side, chunk: &Chunk<'_>, out: &mut DialogueOut<'_>) {
         match self.mode {
             Mode::Tunnel => out.ledger.bytes.tunnelled += chunk.bytes.len() as u64,
             _ => self.http(key, side, chunk, out),
         }
     }
 
-    fn speak_other(&mut self, name: &'static str, out: &mut Out<'_>) {
+    fn speak_other(&mut self, name: &'static str, out: &mut DialogueOut<'_>) {
         self.mode = Mode::Other(name);
         for stream in &mut self.streams {
             out.ledger.bytes.other_protocols += stream.buffer.len() as u64;
-            *stream = Stream::default();
+            *stream = MessageStream::default();
         }
     }
 }

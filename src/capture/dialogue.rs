@@ -3,20 +3,20 @@
 use super::decide::UNKNOWN;
 use super::echoes::Echoes;
 use super::ids::Ids;
-use super::ledger::{Ledger, Loss};
-use super::pairing::{Answer, Pairing, Request};
+use super::ledger::{CaptureLedger, Loss};
+use super::pairing::{Answer, Pairing, UnansweredRequest};
 use super::recording::Deferred;
-use super::stream::{Progress, State, Stream};
-use super::{Options, Protocol};
+use super::stream::{MessageStream, StreamProgress, StreamState};
+use super::{CaptureOptions, Protocol};
 use crate::http::{Framer, RequestContext, starts_request, starts_response};
 use crate::record::{Block, Mark};
-use crate::tcp::{Chunk, Key, Seq, Side};
+use crate::tcp::{Chunk, ConnectionKey, Seq, Side};
 
 /// Where a dialogue's records and counts go.
-pub(super) struct Out<'a> {
+pub(super) struct DialogueOut<'a> {
     pub(super) block: &'a mut Block,
-    pub(super) ledger: &'a mut Ledger,
-    pub(super) options: &'a Options,
+    pub(super) ledger: &'a mut CaptureLedger,
+    pub(super) options: &'a CaptureOptions,
     /// Which connection has which ids.
     pub(super) ids: &'a mut Ids,
     /// What notices that the recording is replayed into itself. None: it need not.
@@ -48,7 +48,7 @@ pub(super) struct Dialogue {
     pub(super) mode: Mode,
     /// Who sends the requests, once that is known.
     pub(super) client: Option<Side>,
-    pub(super) streams: [Stream; 2],
+    pub(super) streams: [MessageStream; 2],
     pub(super) pairing: Pairing,
     /// What the response under way answers, from its first byte, or that of a 1xx response before it.
     pub(super) answer: Option<Answer>,
@@ -59,7 +59,7 @@ pub(super) struct Dialogue {
     pub(super) sending: Option<Seq>,
     last_exchange: Option<Seq>,
     /// The latest request of plain bytes.
-    pub(super) asked: Option<Request>,
+    pub(super) asked: Option<UnansweredRequest>,
     /// Added to the numbers of exchanges, so that ids differ from those of another connection.
     pub(super) salt: Option<u32>,
     /// Where the bytes told of each side end.
@@ -99,11 +99,11 @@ impl Dialogue {
     /// its first byte may have been in the middle of something.
     pub(super) fn data(
         &mut self,
-        key: &Key,
+        key: &ConnectionKey,
         side: Side,
         chunk: &Chunk<'_>,
         is_joined: [bool; 2],
-        out: &mut Out<'_>,
+        out: &mut DialogueOut<'_>,
     ) {
         let is_first = !std::mem::replace(&mut self.has_spoken[side as usize], true);
         if is_first {
@@ -182,7 +182,13 @@ impl Dialogue {
         }
     }
 
-    pub(super) fn http(&mut self, key: &Key, side: Side, chunk: &Chunk<'_>, out: &mut Out<'_>) {
+    pub(super) fn http(
+        &mut self,
+        key: &ConnectionKey,
+        side: Side,
+        chunk: &Chunk<'_>,
+        out: &mut DialogueOut<'_>,
+    ) {
         if self.is_bare_head(side) && self.may_be_next_response(side, chunk) {
             let is_sure = self.has_moved(side, chunk.ack);
             self.end_bare_head(key, side, Some(chunk.seq), is_sure, &mut &[][..], out);
@@ -194,7 +200,7 @@ impl Dialogue {
                 return;
             }
             let stream = &mut self.streams[side as usize];
-            if let State::Seeking(_) = stream.state {
+            if let StreamState::Seeking(_) = stream.state {
                 let at_start = rest.len() == chunk.bytes.len();
                 self.find(key, side, &Chunk { bytes: rest, is_segment_start: at_start, ..*chunk }, out);
                 return;
@@ -224,7 +230,7 @@ impl Dialogue {
     }
 
     /// Looks for the start of a message, and goes on with it.
-    fn find(&mut self, key: &Key, side: Side, chunk: &Chunk<'_>, out: &mut Out<'_>) {
+    fn find(&mut self, key: &ConnectionKey, side: Side, chunk: &Chunk<'_>, out: &mut DialogueOut<'_>) {
         let may_begin = chunk.is_segment_start && self.may_begin(side, chunk);
         let starts = if self.client == Some(side) { starts_request } else { starts_response };
         let (passed, found) = self.streams[side as usize].find(chunk, may_begin, starts);
@@ -242,12 +248,19 @@ impl Dialogue {
     }
 
     /// Reads on in the message under way.
-    fn message(&mut self, key: &Key, side: Side, time: i64, rest: &mut &[u8], out: &mut Out<'_>) {
+    fn message(
+        &mut self,
+        key: &ConnectionKey,
+        side: Side,
+        time: i64,
+        rest: &mut &[u8],
+        out: &mut DialogueOut<'_>,
+    ) {
         let stream = &mut self.streams[side as usize];
         stream.message.end = stream.message.end.max(time);
         match stream.advance(rest) {
-            Ok(Progress::More) => {}
-            Ok(Progress::Head) => {
+            Ok(StreamProgress::More) => {}
+            Ok(StreamProgress::Head) => {
                 self.head(side, out);
                 if self.client != Some(side) {
                     self.end_before_next(key, side, rest, out);
@@ -257,7 +270,7 @@ impl Dialogue {
                     self.message(key, side, time, rest, out);
                 }
             }
-            Ok(Progress::Whole) => self.whole(key, side, rest, out),
+            Ok(StreamProgress::Whole) => self.whole(key, side, rest, out),
             Err(_) => {
                 self.lose(key, side, Loss::Malformed, rest, out);
                 let ack = self.streams[side as usize].message.ack;
@@ -274,7 +287,14 @@ impl Dialogue {
     }
 
     /// A message begins with `chunk`, after empty lines that begin at `from`.
-    fn begin(&mut self, key: &Key, side: Side, from: Seq, chunk: &Chunk<'_>, out: &mut Out<'_>) {
+    fn begin(
+        &mut self,
+        key: &ConnectionKey,
+        side: Side,
+        from: Seq,
+        chunk: &Chunk<'_>,
+        out: &mut DialogueOut<'_>,
+    ) {
         let options = out.options;
         let (framer, keep) = if self.client == Some(side) {
             self.end_bare_head(key, side.other(), chunk.ack, true, &mut &[][..], out);
@@ -305,12 +325,12 @@ impl Dialogue {
     /// answered a HEAD. `end` is where it would end. Unless that `is_sure`, it is marked, and what follows.
     fn end_bare_head(
         &mut self,
-        key: &Key,
+        key: &ConnectionKey,
         side: Side,
         end: Option<Seq>,
         is_sure: bool,
         rest: &mut &[u8],
-        out: &mut Out<'_>,
+        out: &mut DialogueOut<'_>,
     ) {
         if self.is_bare_head(side) && end == Some(self.streams[side as usize].message.head_end()) {
             self.streams[side as usize].message.is_doubtful |= !is_sure;
@@ -327,7 +347,13 @@ impl Dialogue {
     }
 
     /// As [`Dialogue::end_bare_head`], when what follows the head in the same segment is another response.
-    fn end_before_next(&mut self, key: &Key, side: Side, rest: &mut &[u8], out: &mut Out<'_>) {
+    fn end_before_next(
+        &mut self,
+        key: &ConnectionKey,
+        side: Side,
+        rest: &mut &[u8],
+        out: &mut DialogueOut<'_>,
+    ) {
         let stream = &self.streams[side as usize];
         if self.is_bare_head(side)
             && starts_response(stream.rest_of(rest)) == Some(true)
@@ -339,7 +365,7 @@ impl Dialogue {
     }
 
     /// The head is whole.
-    fn head(&mut self, side: Side, out: &mut Out<'_>) {
+    fn head(&mut self, side: Side, out: &mut DialogueOut<'_>) {
         let stream = &self.streams[side as usize];
         let Some(framer) = stream.framer() else { return };
         let is_suspicious = framer.is_suspicious();
@@ -351,7 +377,8 @@ impl Dialogue {
         let (context, message) = (framer.context(), stream.message);
         let exchange = self.next_exchange(message.ack.unwrap_or_default());
         self.begin_exchange(exchange);
-        let mut request = Request::new(exchange, message.ack, message.seq, message.head_end(), context);
+        let mut request =
+            UnansweredRequest::new(exchange, message.ack, message.seq, message.head_end(), context);
         request.is_doubtful = message.is_doubtful;
         self.pairing.request(request);
     }
@@ -381,7 +408,7 @@ impl Dialogue {
     }
 
     /// The message is whole: writes it, and looks at what it means to the connection.
-    fn whole(&mut self, key: &Key, side: Side, rest: &mut &[u8], out: &mut Out<'_>) {
+    fn whole(&mut self, key: &ConnectionKey, side: Side, rest: &mut &[u8], out: &mut DialogueOut<'_>) {
         let stream = &self.streams[side as usize];
         let is_response = self.client != Some(side);
         let (is_interim, leaves_http) =
@@ -428,11 +455,11 @@ impl Dialogue {
     }
 
     /// The rest of the connection is a tunnel; what the client sent ahead is in it.
-    fn leave_http(&mut self, client: Side, out: &mut Out<'_>) {
+    fn leave_http(&mut self, client: Side, out: &mut DialogueOut<'_>) {
         self.mode = Mode::Tunnel;
         let stream = &mut self.streams[client as usize];
         match stream.state {
-            State::Within(_) => {
+            StreamState::Within(_) => {
                 out.ledger.requests.begun -= 1;
                 out.ledger.bytes.tunnelled += stream.message.length;
             }
@@ -443,22 +470,22 @@ impl Dialogue {
     }
 
     /// Gives up the message under way, if there is one.
-    pub(super) fn give_up(&mut self, key: &Key, side: Side, loss: Loss, out: &mut Out<'_>) {
+    pub(super) fn give_up(&mut self, key: &ConnectionKey, side: Side, loss: Loss, out: &mut DialogueOut<'_>) {
         match (self.mode, &self.streams[side as usize].state) {
-            (Mode::Http, State::Within(_)) => self.lose(key, side, loss, &[], out),
+            (Mode::Http, StreamState::Within(_)) => self.lose(key, side, loss, &[], out),
             (Mode::Binary, _) => return self.binary_end(key, side, out),
             _ => out.ledger.bytes.skipped += self.streams[side as usize].buffer.len() as u64,
         }
         self.streams[side as usize].leave(&mut &[][..]);
     }
 
-    fn seek(&mut self, key: &Key, side: Side, out: &mut Out<'_>) {
+    fn seek(&mut self, key: &ConnectionKey, side: Side, out: &mut DialogueOut<'_>) {
         self.lose_count(key, side, out);
         self.streams[side as usize].seek();
     }
 
     /// Messages of `side` may be missing here.
-    pub(super) fn lose_count(&mut self, key: &Key, side: Side, out: &mut Out<'_>) {
+    pub(super) fn lose_count(&mut self, key: &ConnectionKey, side: Side, out: &mut DialogueOut<'_>) {
         if self.client == Some(side) {
             let gap = self.gap_at[side as usize].take();
             // Of a connection joined in its middle nobody knows whether requests are missing.
@@ -473,7 +500,14 @@ impl Dialogue {
     }
 
     /// Bytes of one side are missing.
-    pub(super) fn gap(&mut self, key: &Key, side: Side, bytes: u64, is_snapped: bool, out: &mut Out<'_>) {
+    pub(super) fn gap(
+        &mut self,
+        key: &ConnectionKey,
+        side: Side,
+        bytes: u64,
+        is_snapped: bool,
+        out: &mut DialogueOut<'_>,
+    ) {
         let at = self.position[side as usize];
         self.position[side as usize] = at + bytes as u32;
         if self.has_spoken[side as usize] {
@@ -499,7 +533,7 @@ impl Dialogue {
     }
 
     /// One side has no more to say. A body that lasts until then is whole.
-    pub(super) fn fin(&mut self, key: &Key, side: Side, out: &mut Out<'_>) {
+    pub(super) fn fin(&mut self, key: &ConnectionKey, side: Side, out: &mut DialogueOut<'_>) {
         let is_bare_head = self.is_bare_head(side);
         let stream = &mut self.streams[side as usize];
         // A head and nothing more answers a HEAD request, as far as anyone can tell.
@@ -514,13 +548,13 @@ impl Dialogue {
     }
 
     /// No batch of requests will follow that could tell what the responses not paired yet answer.
-    fn settle_end(&mut self, key: &Key, out: &mut Out<'_>) {
+    fn settle_end(&mut self, key: &ConnectionKey, out: &mut DialogueOut<'_>) {
         let requests = self.pairing.end();
         self.settle(key, &requests, out);
     }
 
     /// The connection was reset, by whichever side.
-    pub(super) fn reset(&mut self, key: &Key, out: &mut Out<'_>) {
+    pub(super) fn reset(&mut self, key: &ConnectionKey, out: &mut DialogueOut<'_>) {
         for side in [Side::Low, Side::High] {
             if self.mode == Mode::Http || self.mode == Mode::Binary {
                 self.give_up(key, side, Loss::Reset, out);
@@ -530,7 +564,7 @@ impl Dialogue {
     }
 
     /// Nothing came for too long.
-    pub(super) fn expire(&mut self, key: &Key, side: Side, out: &mut Out<'_>) {
+    pub(super) fn expire(&mut self, key: &ConnectionKey, side: Side, out: &mut DialogueOut<'_>) {
         self.give_up(key, side, Loss::Expired, out);
         if self.mode == Mode::Http {
             self.settle_end(key, out);
@@ -542,14 +576,14 @@ impl Dialogue {
     pub(super) fn is_unfinished(&self, side: Side) -> bool {
         let stream = &self.streams[side as usize];
         match self.mode {
-            Mode::Http => matches!(stream.state, State::Within(_)),
+            Mode::Http => matches!(stream.state, StreamState::Within(_)),
             Mode::Binary => stream.message.length > 0,
             _ => false,
         }
     }
 
     /// The connection is over, or not followed any further: settles its accounts.
-    pub(super) fn end(&mut self, key: &Key, loss: Loss, out: &mut Out<'_>) {
+    pub(super) fn end(&mut self, key: &ConnectionKey, loss: Loss, out: &mut DialogueOut<'_>) {
         let has_spoken = self.has_spoken != [false, false];
         for side in [Side::Low, Side::High] {
             self.give_up(key, side, loss, out);
@@ -575,7 +609,7 @@ impl Dialogue {
     }
 
     /// Who the client is, as far as the addresses to record at tell.
-    pub(super) fn known_client(&self, options: &Options) -> Option<Side> {
+    pub(super) fn known_client(&self, options: &CaptureOptions) -> Option<Side> {
         if options.addresses.is_empty() { None } else { self.client }
     }
 

@@ -5,11 +5,11 @@ use std::hash::BuildHasher as _;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-use crate::tcp::{Key, Seq, Side};
+use crate::tcp::{ConnectionKey, Seq, Side};
 
 /// An id: client port, server port, the last four bytes of the client's address, and the number of the exchange, all
 /// in hex.
-pub(super) type Id = [u8; 24];
+pub(super) type ExchangeId = [u8; 24];
 
 /// Which connection has the ids that begin with a client port, a server port and four bytes of an address.
 ///
@@ -17,18 +17,18 @@ pub(super) type Id = [u8; 24];
 /// machine, which have the same sequence numbers as well.
 #[derive(Debug, Default)]
 pub(super) struct Ids {
-    owners: HashMap<u64, Key, FixedState>,
+    owners: HashMap<u64, ConnectionKey, FixedState>,
 }
 
 impl Ids {
     /// What to add to the numbers of a connection's exchanges: nothing, unless another one has its ids.
-    pub(super) fn salt(&mut self, key: &Key, client: Side) -> u32 {
+    pub(super) fn salt(&mut self, key: &ConnectionKey, client: Side) -> u32 {
         let owner = self.owners.entry(session(key, client)).or_insert(*key);
         if owner == key { 0 } else { FixedState::default().hash_one(key) as u32 | 1 }
     }
 
     /// The connection is forgotten: its ids are free.
-    pub(super) fn release(&mut self, key: &Key) {
+    pub(super) fn release(&mut self, key: &ConnectionKey) {
         // Of the conversations on it, either side may have been the client.
         for session in [session(key, Side::Low), session(key, Side::High)] {
             if self.owners.get(&session) == Some(key) {
@@ -39,7 +39,7 @@ impl Ids {
 }
 
 /// The id of the exchange of number `exchange`.
-pub(super) fn id_of(key: &Key, client: Side, exchange: Seq) -> Id {
+pub(super) fn id_of(key: &ConnectionKey, client: Side, exchange: Seq) -> ExchangeId {
     let session = session(key, client);
     let mut id = [0; 24];
     let (words, _) = id.as_chunks_mut::<8>();
@@ -62,7 +62,7 @@ fn hex(word: u32) -> [u8; 8] {
 }
 
 /// What the ids of all exchanges of a connection begin with.
-fn session(key: &Key, client: Side) -> u64 {
+fn session(key: &ConnectionKey, client: Side) -> u64 {
     let ((client_port, address), (server_port, _)) = (key.tail(client), key.tail(client.other()));
     u64::from(client_port) << 48 | u64::from(server_port) << 32 | u64::from(address)
 }
@@ -73,7 +73,8 @@ mod tests {
 
     #[test]
     fn an_id_is_ports_address_and_number_in_hex() {
-        let (key, client) = Key::of("10.9.171.254:65535".parse().unwrap(), "10.0.0.1:80".parse().unwrap());
+        let (key, client) =
+            ConnectionKey::of("10.9.171.254:65535".parse().unwrap(), "10.0.0.1:80".parse().unwrap());
         assert_eq!(&id_of(&key, client, Seq(0x89ab_cdef)), b"ffff00500a09abfe89abcdef");
         assert_eq!(&id_of(&key, client.other(), Seq(0x0123_4567)), b"0050ffff0a00000101234567");
     }

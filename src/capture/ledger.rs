@@ -183,7 +183,7 @@ pub struct Connections {
 
 /// The books of one capture.
 #[derive(AddAssign, Clone, Debug, Default, Eq, PartialEq, Serialize)]
-pub struct Ledger {
+pub struct CaptureLedger {
     /// Packets read.
     pub packets: Packets,
     /// Payload bytes of the segments taken in.
@@ -255,7 +255,7 @@ impl From<&Counters> for Segments {
     }
 }
 
-impl Ledger {
+impl CaptureLedger {
     /// The sums that do not come out even: none, or there is a bug. True only
     /// once the capture has ended.
     pub fn uneven(&self) -> Vec<&'static str> {
@@ -317,7 +317,7 @@ impl Ledger {
 }
 
 /// A table of everything that is not zero, sums first.
-impl fmt::Display for Ledger {
+impl fmt::Display for CaptureLedger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (packets, segments, bytes) = (&self.packets, &self.segments, &self.bytes);
         section(

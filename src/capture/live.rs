@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::{Address, Ledger, Options, Ports, Recorder, Servers};
+use super::{Address, CaptureLedger, CaptureOptions, Ports, Recorder, Servers};
 use crate::packet::live::{self, Engine, Interfaces, Tap, Wire};
-use crate::packet::{Packet, Packets};
+use crate::packet::{Packet, PacketBatch};
 use crate::record::Block;
 use crate::{Error, Result};
 
@@ -24,7 +24,7 @@ const LEAST_REMEMBERED: i64 = 10_000_000_000;
 #[derive(Clone, Debug, Default)]
 pub struct Watch {
     /// The kernel's buffer.
-    pub wire: live::Options,
+    pub wire: live::LiveOptions,
     /// Whether an address without a host means any host, not only this one.
     pub has_any_host: bool,
     /// Names of interfaces whose packets are not looked at.
@@ -49,17 +49,17 @@ pub(super) struct Live {
     /// Indices of interfaces that take in everything.
     promiscuous: BTreeSet<u32>,
     looked_up: Instant,
-    ending: Ending,
+    ending: LiveEnd,
     /// The time of the latest packet, if there was one when it was last looked.
     latest: Option<i64>,
     /// No packet before this time will come.
     passed: i64,
     /// Packets at the addresses, where they are kept.
-    kept: Packets,
+    kept: PacketBatch,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Ending {
+enum LiveEnd {
     /// Packets come in.
     No,
     /// None come in since then, and those in the ring are read.
@@ -72,7 +72,7 @@ enum Ending {
 /// What a recording of the network begins with.
 #[derive(Clone)]
 pub(super) struct Setup {
-    options: Options,
+    options: CaptureOptions,
     watch: Watch,
     interfaces: Interfaces,
     ignored: BTreeSet<u32>,
@@ -82,7 +82,7 @@ pub(super) struct Setup {
 impl Setup {
     /// Finds the interfaces; what is to be captured there.
     pub(super) fn new(
-        mut options: Options,
+        mut options: CaptureOptions,
         watch: Watch,
         is_stopping: Arc<AtomicBool>,
     ) -> Result<(Self, Vec<Tap>)> {
@@ -142,10 +142,10 @@ impl Setup {
             renamed: Vec::new(),
             promiscuous: BTreeSet::new(),
             looked_up: Instant::now(),
-            ending: Ending::No,
+            ending: LiveEnd::No,
             latest: None,
             passed: i64::MIN,
-            kept: Packets::default(),
+            kept: PacketBatch::default(),
             setup: self,
         };
         let slow = live.setup.watch.wire.buffer_timeout.as_nanos().saturating_mul(64);
@@ -158,7 +158,7 @@ impl Setup {
 
 impl Live {
     /// The books of the capture so far.
-    pub(super) fn ledger(&mut self) -> Result<Ledger> {
+    pub(super) fn ledger(&mut self) -> Result<CaptureLedger> {
         let mut ledger = self.recorder.ledger();
         ledger.packets.dropped = self.wire.dropped()?;
         Ok(ledger)
@@ -248,11 +248,11 @@ impl Live {
         Ok(())
     }
 
-    /// As [`Network::poll`](super::Network::poll), but adds to the block.
+    /// As [`NetworkRecording::poll`](super::NetworkRecording::poll), but adds to the block.
     pub(super) fn poll(&mut self, block: &mut Block) -> Result<bool> {
         let polled = self.take(block);
         if polled.is_err() {
-            self.ending = Ending::Drained;
+            self.ending = LiveEnd::Drained;
         }
         polled
     }
@@ -265,7 +265,7 @@ impl Live {
     }
 
     /// The packets at the addresses to record at that came since this was emptied, where they are to be kept.
-    pub(super) fn kept(&mut self) -> &mut Packets {
+    pub(super) fn kept(&mut self) -> &mut PacketBatch {
         &mut self.kept
     }
 
@@ -277,18 +277,18 @@ impl Live {
     fn take(&mut self, block: &mut Block) -> Result<bool> {
         // A packet is in the ring at most so long before its block is handed out.
         let delay = self.setup.watch.wire.buffer_timeout * 2;
-        if matches!(self.ending, Ending::No) && self.setup.is_stopping.load(Ordering::Relaxed) {
+        if matches!(self.ending, LiveEnd::No) && self.setup.is_stopping.load(Ordering::Relaxed) {
             self.wire.close()?;
-            self.ending = Ending::Since(Instant::now());
+            self.ending = LiveEnd::Since(Instant::now());
         }
         match self.ending {
-            Ending::Done => return Ok(false),
-            Ending::Drained => {
+            LiveEnd::Done => return Ok(false),
+            LiveEnd::Drained => {
                 self.recorder.finish(block);
-                self.ending = Ending::Done;
+                self.ending = LiveEnd::Done;
                 return Ok(true);
             }
-            Ending::No | Ending::Since(_) => {}
+            LiveEnd::No | LiveEnd::Since(_) => {}
         }
         self.look_up()?;
         let Live { wire, recorder, latest, setup, kept, .. } = self;
@@ -307,7 +307,7 @@ impl Live {
         }
         self.latest = None;
         match self.ending {
-            Ending::Since(stopped) if stopped.elapsed() >= delay => self.ending = Ending::Drained,
+            LiveEnd::Since(stopped) if stopped.elapsed() >= delay => self.ending = LiveEnd::Drained,
             _ => {
                 let passed = now(delay);
                 self.passed = self.passed.max(passed);
@@ -334,7 +334,7 @@ fn taps(
     addresses: &[Address],
     tunnels: &[u16],
     ignored: &BTreeSet<u32>,
-    options: &live::Options,
+    options: &live::LiveOptions,
 ) -> Result<Vec<Tap>> {
     let for_ports = |addresses: &[&Address]| Tap {
         ports: Ports::union(addresses.iter().map(|address| address.ports())),
@@ -453,7 +453,7 @@ mod tests {
         let said = scope(&addresses(&[":80"]), &many, &Watch::default());
         assert!(said.contains("10.0.0.7 and 2 more, port 80"), "{said}");
         let watch = Watch {
-            wire: live::Options { is_promiscuous: true, ..live::Options::default() },
+            wire: live::LiveOptions { is_promiscuous: true, ..live::LiveOptions::default() },
             ignored: vec!["eth1".into()],
             ..Watch::default()
         };
@@ -482,7 +482,7 @@ mod tests {
             (&["eth1:80", "eth0:81", "eth0:90"], Tap { only: vec![7, 9], ..plain(&[80..=81, 90..=90]) }),
         ];
         for (texts, expected) in cases {
-            let found = taps(&addresses(texts), &[4788], &[3].into(), &live::Options::default());
+            let found = taps(&addresses(texts), &[4788], &[3].into(), &live::LiveOptions::default());
             assert_eq!(found.expect("any mixture will do"), [expected], "{texts:?}");
         }
     }

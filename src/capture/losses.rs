@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use super::ledger::{Ledger, Messages};
+use super::ledger::{CaptureLedger, Messages};
 use crate::observe::Counts;
 
 /// Link types, and addresses, that are named; of others only the number is told.
 const MAX_NAMED: usize = 8;
 
-impl Ledger {
+impl CaptureLedger {
     /// One line about what the recording lacks though nobody asked for that;
     /// none when nothing is lacking. Unless `is_quiet`, it also tells what may be
     /// as it should: connections of other protocols, addresses without any, and
@@ -22,7 +22,7 @@ impl Ledger {
         self.requests.cut + self.responses.cut
     }
 
-    /// The same as [`Ledger::losses`] for a tool whose limit for messages is another option.
+    /// The same as [`CaptureLedger::losses`] for a tool whose limit for messages is another option.
     pub fn losses_by(&self, is_quiet: bool, limit: &str) -> Option<String> {
         let mut parts = Vec::new();
         self.unread(&mut parts);
@@ -219,15 +219,15 @@ mod tests {
     use super::*;
     use crate::packet::LinkType;
 
-    fn ledger(fill: impl FnOnce(&mut Ledger)) -> Ledger {
-        let mut ledger = Ledger::default();
+    fn ledger(fill: impl FnOnce(&mut CaptureLedger)) -> CaptureLedger {
+        let mut ledger = CaptureLedger::default();
         fill(&mut ledger);
         ledger
     }
 
     #[test]
     fn what_is_lacking_is_said_in_one_line() {
-        let cases: Vec<(Ledger, Option<&str>, Option<&str>)> = vec![
+        let cases: Vec<(CaptureLedger, Option<&str>, Option<&str>)> = vec![
             (ledger(|_| ()), None, None),
             (
                 ledger(|all| {

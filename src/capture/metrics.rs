@@ -7,13 +7,13 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncod
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use super::ledger::Ledger;
+use super::ledger::CaptureLedger;
 
 /// How a live capture is getting on.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// What became of everything so far.
-    pub ledger: Ledger,
+    pub ledger: CaptureLedger,
     /// Bytes of records that wait for the output.
     pub queued: u64,
     /// Bytes of records handed to the output, those that wait included.
@@ -36,7 +36,8 @@ impl Snapshot {
 
 impl Collector for Snapshot {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Ledger { packets, segments, connections, requests, responses, unwritten, .. } = &self.ledger;
+        let CaptureLedger { packets, segments, connections, requests, responses, unwritten, .. } =
+            &self.ledger;
         counter(&mut encoder, "packets_read", "Packets looked at", packets.read)?;
         counter(
             &mut encoder,

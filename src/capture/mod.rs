@@ -38,19 +38,19 @@ mod subnet;
 
 pub use address::Address;
 pub use dummy::Dummy;
-pub use ledger::{Bytes, Connections, Ledger, Loss, Messages, Packets, Segments, Unwritten};
+pub use ledger::{Bytes, CaptureLedger, Connections, Loss, Messages, Packets, Segments, Unwritten};
 pub use live::Watch;
 pub use metrics::Snapshot;
-pub use network::Network;
+pub use network::NetworkRecording;
 pub use ports::Ports;
 pub use recorder::Recorder;
 pub use servers::Servers;
-pub use source::{Source, Tap};
+pub use source::{CaptureInput, CaptureSource};
 pub use subnet::{NoSubnet, Subnet};
 
 use std::net::IpAddr;
 
-use crate::packet::Selection;
+use crate::packet::NetworkSelection;
 
 /// What the bytes of a connection are taken for.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -59,19 +59,19 @@ pub enum Protocol {
     #[default]
     Http,
     /// Anything: a message is what one side says until the other answers, or
-    /// until it is quiet for [`Options::expire`], or two seconds.
+    /// until it is quiet for [`CaptureOptions::expire`], or two seconds.
     Binary,
 }
 
 /// What to record, and the limits of patience and memory.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct CaptureOptions {
     /// Server sides. None: whoever sends a request is the client, on any port.
     pub addresses: Vec<Address>,
     /// Clients whose connections are left out.
     pub not_clients: Vec<Subnet>,
     /// Virtual networks to look into.
-    pub selection: Selection,
+    pub selection: NetworkSelection,
     /// What the connections speak.
     pub protocol: Protocol,
     /// Whether responses are recorded too.
@@ -91,19 +91,19 @@ pub struct Options {
     pub max_connections: usize,
 }
 
-impl Options {
+impl CaptureOptions {
     /// Whether connections of the client at this address are left out.
     pub(crate) fn leaves_out(&self, client: IpAddr) -> bool {
         self.not_clients.iter().any(|subnet| subnet.contains(client))
     }
 }
 
-impl Default for Options {
+impl Default for CaptureOptions {
     fn default() -> Self {
-        Options {
+        CaptureOptions {
             addresses: Vec::new(),
             not_clients: Vec::new(),
-            selection: Selection::default(),
+            selection: NetworkSelection::default(),
             protocol: Protocol::Http,
             has_responses: false,
             expire: None,

@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::crew::Crew;
+use super::crew::RecorderPool;
 use super::live::{Live, Setup, Watch};
-use super::{Ledger, Options};
+use super::{CaptureLedger, CaptureOptions};
 use crate::Result;
-use crate::packet::Packets;
-use crate::packet::live::{Share, Wire};
+use crate::packet::PacketBatch;
+use crate::packet::live::{TapShare, Wire};
 use crate::record::{Block, Intake};
 
 /// A recording of the network that is going on.
-pub struct Network {
+pub struct NetworkRecording {
     scope: String,
     warnings: Vec<String>,
     intake: Intake,
@@ -23,13 +23,13 @@ pub struct Network {
 enum Threads {
     /// The one that asks.
     Own(Box<Live>),
-    Several(Box<Crew>),
+    Several(Box<RecorderPool>),
 }
 
-impl Network {
+impl NetworkRecording {
     /// Begins to record, at `options.addresses`, by this many threads. Several share the connections.
     pub fn open(
-        options: Options,
+        options: CaptureOptions,
         watch: &Watch,
         threads: usize,
         is_stopping: &Arc<AtomicBool>,
@@ -42,10 +42,10 @@ impl Network {
             warnings.extend_from_slice(live.warnings());
             Threads::Own(Box::new(live))
         } else {
-            let shares = Share::open(&taps, &watch.wire, threads)?;
-            Threads::Several(Box::new(Crew::new(setup, shares, watch.wire.clone())))
+            let shares = TapShare::open(&taps, &watch.wire, threads)?;
+            Threads::Several(Box::new(RecorderPool::new(setup, shares, watch.wire.clone())))
         };
-        Ok(Network { scope, warnings, intake: Intake::default(), threads })
+        Ok(NetworkRecording { scope, warnings, intake: Intake::default(), threads })
     }
 
     /// Whose traffic it records, in one line.
@@ -59,7 +59,7 @@ impl Network {
     }
 
     /// Takes the records that packets have completed, and waits for packets if there are none: at most for
-    /// [`live::Options::buffer_timeout`](crate::packet::live::Options). False: it has ended. The block may be empty
+    /// [`live::Options::buffer_timeout`](crate::packet::live::LiveOptions). False: it has ended. The block may be empty
     /// meanwhile.
     ///
     /// After an error the block holds what was seen just before, and the next calls give what was under way.
@@ -77,7 +77,7 @@ impl Network {
 
     /// The packets at the addresses to record at, and fragments that may be of them, that came since this was emptied:
     /// none unless [`Watch::keeps_packets`].
-    pub fn kept(&mut self) -> &mut Packets {
+    pub fn kept(&mut self) -> &mut PacketBatch {
         match &mut self.threads {
             Threads::Own(live) => live.kept(),
             Threads::Several(crew) => crew.kept(),
@@ -106,7 +106,7 @@ impl Network {
     }
 
     /// What became of everything so far; of several threads, as of half a second ago while they run.
-    pub fn ledger(&mut self) -> Result<Ledger> {
+    pub fn ledger(&mut self) -> Result<CaptureLedger> {
         match &mut self.threads {
             Threads::Own(live) => live.ledger(),
             Threads::Several(crew) => Ok(crew.ledger()),

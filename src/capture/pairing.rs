@@ -32,7 +32,7 @@ const MAX_PENDING: usize = 4096;
 
 /// A request that waits for its response.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Request {
+pub(super) struct UnansweredRequest {
     /// The number that its id is made of.
     pub(super) exchange: Seq,
     /// What its first segment acknowledged.
@@ -46,10 +46,10 @@ pub(super) struct Request {
     pub(super) context: RequestContext,
     /// Whether it may be text in the body of another message.
     pub(super) is_doubtful: bool,
-    place: Place,
+    place: BatchPosition,
 }
 
-impl Request {
+impl UnansweredRequest {
     /// A request whose place among the others is not known.
     pub(super) fn new(
         exchange: Seq,
@@ -58,7 +58,7 @@ impl Request {
         head_end: Seq,
         context: RequestContext,
     ) -> Self {
-        Request {
+        UnansweredRequest {
             exchange,
             ack,
             start,
@@ -66,7 +66,7 @@ impl Request {
             end: None,
             context,
             is_doubtful: false,
-            place: Place::Unknown,
+            place: BatchPosition::Unknown,
         }
     }
 
@@ -84,7 +84,7 @@ impl Request {
 
 /// Where in its batch a request is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Place {
+enum BatchPosition {
     /// It is the first.
     First,
     /// The request before it, which was seen, is of the same batch.
@@ -95,9 +95,9 @@ enum Place {
     Within,
 }
 
-impl Place {
+impl BatchPosition {
     fn is_after_gap(self) -> bool {
-        matches!(self, Place::Unknown | Place::Within)
+        matches!(self, BatchPosition::Unknown | BatchPosition::Within)
     }
 }
 
@@ -116,7 +116,7 @@ enum Before {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Answer {
     /// It answers this request.
-    To(Request),
+    To(UnansweredRequest),
     /// What it answers may be told when the next batch begins: see [`Pairing::begin_batch`].
     Later,
     /// What it answers cannot be told.
@@ -160,7 +160,7 @@ struct Habits {
 #[allow(clippy::struct_excessive_bools, reason = "each is known by itself")]
 #[derive(Debug)]
 pub(super) struct Pairing {
-    pending: VecDeque<Request>,
+    pending: VecDeque<UnansweredRequest>,
     before: Before,
     /// Whether messages may be missing, so that counting proves nothing.
     is_disturbed: bool,
@@ -256,7 +256,8 @@ impl Pairing {
 
     /// Memory held besides the pairing itself.
     pub(super) fn held(&self) -> usize {
-        self.pending.capacity() * size_of::<Request>() + self.unpaired.capacity() * size_of::<Unpaired>()
+        self.pending.capacity() * size_of::<UnansweredRequest>()
+            + self.unpaired.capacity() * size_of::<Unpaired>()
     }
 
     /// Bytes that the client sent are missing from `at` on; there may have been requests in them. `first` is the first
@@ -295,7 +296,7 @@ impl Pairing {
 
     /// A request begins that acknowledges `ack`. If it begins a batch, the responses not paired yet are settled: each
     /// one's request, in their order. None: it begins none, and they are not.
-    pub(super) fn begin_batch(&mut self, ack: Option<Seq>) -> Option<Vec<Option<Request>>> {
+    pub(super) fn begin_batch(&mut self, ack: Option<Seq>) -> Option<Vec<Option<UnansweredRequest>>> {
         if self.unpaired.is_empty() || self.before == Before::Request(ack) {
             return None;
         }
@@ -309,7 +310,7 @@ impl Pairing {
     }
 
     /// What the responses not paired yet answer, told from the batch that begins now and acknowledges `ack`.
-    fn backwards(&mut self, ack: Option<Seq>) -> Vec<Option<Request>> {
+    fn backwards(&mut self, ack: Option<Seq>) -> Vec<Option<UnansweredRequest>> {
         let mut requests = vec![None; self.unpaired.len()];
         let is_end = self.unpaired.last().is_some_and(|last| last.end.is_some() && last.end == ack);
         // A last request that is missing would have been received before it was answered.
@@ -323,7 +324,7 @@ impl Pairing {
         let batch = self.pending.back().and_then(|last| last.ack);
         let requests_of_batch = self.pending.iter().rev().take_while(|request| request.ack == batch);
         let size: usize =
-            requests_of_batch.map(|request| 1 + usize::from(request.place == Place::Within)).sum();
+            requests_of_batch.map(|request| 1 + usize::from(request.place == BatchPosition::Within)).sum();
         if batch.is_some() && self.unpaired.first().map(|first| first.start) == batch {
             // If there are fewer, responses to the batch are still to come, or to none.
             self.habits.has_overlaps |= self.unpaired.len() < size;
@@ -342,7 +343,7 @@ impl Pairing {
                 break;
             }
             requests[index] = Some(*request);
-            if request.place != Place::Later {
+            if request.place != BatchPosition::Later {
                 // The responses to a batch begin at the byte that it acknowledges; if not, one is too many here.
                 let may_be_elsewhere = request.place.is_after_gap() || (index == 0 && self.is_after_gap);
                 if request.ack != Some(response.start) && !may_be_elsewhere {
@@ -357,7 +358,7 @@ impl Pairing {
     /// No request will follow: settles the responses not paired yet, if there are any.
     ///
     /// One alone, to a request that was alone on its way as far as can be seen, answers that request.
-    pub(super) fn end(&mut self) -> Vec<Option<Request>> {
+    pub(super) fn end(&mut self) -> Vec<Option<UnansweredRequest>> {
         let mut requests = vec![None; self.unpaired.len()];
         if let ([response], Some(request)) = (&self.unpaired[..], self.pending.back().copied())
             && !self.habits.has_batches
@@ -375,15 +376,15 @@ impl Pairing {
     }
 
     /// The head of a request is whole.
-    pub(super) fn request(&mut self, mut request: Request) {
+    pub(super) fn request(&mut self, mut request: UnansweredRequest) {
         request.place = match self.before {
-            Before::Gap if self.is_first(&request) => Place::First,
-            Before::Gap if self.said.is_some() && self.said == request.ack => Place::Within,
-            Before::Gap => Place::Unknown,
-            Before::Request(ack) if ack == request.ack => Place::Later,
-            Before::Start | Before::Request(_) => Place::First,
+            Before::Gap if self.is_first(&request) => BatchPosition::First,
+            Before::Gap if self.said.is_some() && self.said == request.ack => BatchPosition::Within,
+            Before::Gap => BatchPosition::Unknown,
+            Before::Request(ack) if ack == request.ack => BatchPosition::Later,
+            Before::Start | Before::Request(_) => BatchPosition::First,
         };
-        self.habits.has_batches |= request.place == Place::Later;
+        self.habits.has_batches |= request.place == BatchPosition::Later;
         self.habits.has_overlaps |= self.overlaps(&request);
         let is_answered = self.answered.is_some_and(|answered| request.ack == Some(answered.end));
         self.habits.has_waited |= self.habits.has_batches && is_answered && self.pending.is_empty();
@@ -402,14 +403,14 @@ impl Pairing {
 
     /// Whether a request, before which others are missing, is the first of its batch: those that are missing had been
     /// received before the latest response began, which the client had heard to its end.
-    fn is_first(&self, request: &Request) -> bool {
+    fn is_first(&self, request: &UnansweredRequest) -> bool {
         self.latest.is_some_and(|(ack, end)| {
             request.ack == Some(end) && ack.is_some_and(|ack| !ack.is_before(request.start))
         })
     }
 
     /// Whether a request shows by what it acknowledges that its client does not wait for the responses to a batch.
-    fn overlaps(&self, request: &Request) -> bool {
+    fn overlaps(&self, request: &UnansweredRequest) -> bool {
         // The latest response began before all of an earlier request was received, which so is still open.
         let is_open = |received: Seq| {
             self.pending.iter().any(|other| other.ack != request.ack && other.head_end.is_after(received))
@@ -464,9 +465,9 @@ impl Pairing {
             && !self.has_unknown_habits()
             && request.may_be_answered(start, ack)
             && match request.place {
-                Place::First => request.ack.is_some_and(|own| !own.is_before(from)),
-                Place::Later => follows == Some(request.ack),
-                Place::Unknown | Place::Within => false,
+                BatchPosition::First => request.ack.is_some_and(|own| !own.is_before(from)),
+                BatchPosition::Later => follows == Some(request.ack),
+                BatchPosition::Unknown | BatchPosition::Within => false,
             }
         {
             self.pending.pop_front();
@@ -486,7 +487,7 @@ impl Pairing {
 
     /// A request found to be answered after something was missing: with a mark, or counted, if it is not known that its
     /// client waits for responses.
-    fn doubt(&mut self, mut request: Request) -> Request {
+    fn doubt(&mut self, mut request: UnansweredRequest) -> UnansweredRequest {
         if !self.habits.has_waited && !self.habits.has_alternated {
             request.is_doubtful |= !self.is_joined;
             self.assumed += u64::from(self.is_joined);
@@ -513,7 +514,7 @@ impl Pairing {
     }
 
     /// The response to `request`, or one not paired yet, ends at `end`. Its first segment acknowledged `ack`.
-    pub(super) fn response_end(&mut self, request: Option<&Request>, ack: Option<Seq>, end: Seq) {
+    pub(super) fn response_end(&mut self, request: Option<&UnansweredRequest>, ack: Option<Seq>, end: Seq) {
         self.latest = Some((ack, end));
         if let Some(request) = request {
             self.answered = Some(Answered { batch: request.ack, ack, end });

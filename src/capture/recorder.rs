@@ -5,16 +5,16 @@ use std::collections::BinaryHeap;
 use std::net::SocketAddr;
 
 use super::connection::{Connection, Context};
-use super::dialogue::Out;
+use super::dialogue::DialogueOut;
 use super::echoes::{Echo, Echoes};
 use super::ids::Ids;
-use super::ledger::{Ledger, Loss};
+use super::ledger::{CaptureLedger, Loss};
 use super::quic::Quic;
 use super::servers::Servers;
-use super::{Address, Options, Segments};
-use crate::packet::{self, Decoded, Decoder, FragmentLimits, Network, Packet};
+use super::{Address, CaptureOptions, Segments};
+use crate::packet::{self, Decoded, Decoder, FragmentLimits, Packet, VirtualNetwork};
 use crate::record::Block;
-use crate::tcp::{Counters, Flags, Id, Key, Limits, Seq, Side, Table};
+use crate::tcp::{ConnectionKey, Counters, Flags, Limits, Seq, Side, Table, TableId};
 
 /// Bytes of unfinished messages and out-of-order segments over all connections,
 /// unless messages larger than a quarter of this are asked for.
@@ -39,16 +39,16 @@ const MAX_ALARMS: usize = 4;
 /// Turns packets into records.
 ///
 /// The clock is packet time, so the same packets give the same records. What
-/// becomes of all packets, bytes and messages is in the [`Ledger`].
+/// becomes of all packets, bytes and messages is in the [`CaptureLedger`].
 pub struct Recorder {
-    options: Options,
+    options: CaptureOptions,
     decoder: Decoder,
     table: Table<Connection>,
     /// When connections have something to do without a packet of their own.
-    alarms: BinaryHeap<Reverse<(i64, Id)>>,
+    alarms: BinaryHeap<Reverse<(i64, TableId)>>,
     limits: Limits,
     counters: Counters,
-    ledger: Ledger,
+    ledger: CaptureLedger,
     /// Connections met at each of the addresses to record at.
     met: Vec<u64>,
     ids: Ids,
@@ -57,26 +57,26 @@ pub struct Recorder {
     quic: Quic,
     echoes: Option<Echoes>,
     /// Where the addresses are to be seen.
-    place: Place,
+    place: InterfaceScope,
 }
 
 /// The interfaces that addresses are to be seen on.
 #[derive(Clone, Copy)]
-enum Place {
+enum InterfaceScope {
     Any,
     /// All of them on the interface of this index.
     On(u32),
     Several,
 }
 
-impl Place {
+impl InterfaceScope {
     fn of(addresses: &[Address]) -> Self {
         let mut indices = addresses.iter().map(|address| address.interface().map(|(_, index)| index));
         let first = indices.next().flatten();
         match first {
-            _ if !indices.all(|index| index == first) => Place::Several,
-            Some(index) => Place::On(index),
-            None => Place::Any,
+            _ if !indices.all(|index| index == first) => InterfaceScope::Several,
+            Some(index) => InterfaceScope::On(index),
+            None => InterfaceScope::Any,
         }
     }
 
@@ -84,16 +84,16 @@ impl Place {
     /// addresses whatever they are.
     fn admits(self, interface: u32) -> bool {
         match self {
-            Place::Any => true,
-            Place::On(index) => index == interface,
-            Place::Several => false,
+            InterfaceScope::Any => true,
+            InterfaceScope::On(index) => index == interface,
+            InterfaceScope::Several => false,
         }
     }
 }
 
 impl Recorder {
     /// A recorder that has seen nothing.
-    pub fn new(options: Options) -> Self {
+    pub fn new(options: CaptureOptions) -> Self {
         let max_bytes = options.max_message.saturating_mul(4).min(MOST_BYTES.max(options.max_message));
         let max_bytes = MAX_BYTES.max(max_bytes);
         Recorder {
@@ -107,14 +107,14 @@ impl Recorder {
                 pieces: MAX_PIECES,
             },
             counters: Counters::default(),
-            ledger: Ledger::default(),
+            ledger: CaptureLedger::default(),
             met: vec![0; options.addresses.len()],
             ids: Ids::default(),
             scratch: Vec::new(),
             servers: Servers::default(),
             quic: Quic::default(),
             echoes: None,
-            place: Place::of(&options.addresses),
+            place: InterfaceScope::of(&options.addresses),
             options,
         }
     }
@@ -177,7 +177,7 @@ impl Recorder {
         let mut context = Context {
             counters,
             limits,
-            out: Out { block, ledger, options, ids, scratch, echoes: echoes.as_mut() },
+            out: DialogueOut { block, ledger, options, ids, scratch, echoes: echoes.as_mut() },
         };
         ring(packet.time, table, alarms, &mut context);
         let decoded = decoder.decode(packet);
@@ -247,7 +247,7 @@ impl Recorder {
         let mut context = Context {
             counters,
             limits,
-            out: Out { block, ledger, options, ids, scratch, echoes: echoes.as_mut() },
+            out: DialogueOut { block, ledger, options, ids, scratch, echoes: echoes.as_mut() },
         };
         ring(now, table, alarms, &mut context);
     }
@@ -258,7 +258,7 @@ impl Recorder {
         let mut context = Context {
             counters,
             limits,
-            out: Out { block, ledger, options, ids, scratch, echoes: echoes.as_mut() },
+            out: DialogueOut { block, ledger, options, ids, scratch, echoes: echoes.as_mut() },
         };
         while let Some((_, mut connection)) = table.pop_idlest() {
             connection.end(Loss::CaptureEnd, &mut context);
@@ -267,7 +267,7 @@ impl Recorder {
     }
 
     /// The books so far. Their sums come out even after [`Recorder::finish`].
-    pub fn ledger(&self) -> Ledger {
+    pub fn ledger(&self) -> CaptureLedger {
         let mut ledger = self.ledger.clone();
         ledger.segments = Segments::from(&self.counters);
         let fragments = self.decoder.fragments();
@@ -282,7 +282,7 @@ impl Recorder {
 fn ring(
     now: i64,
     table: &mut Table<Connection>,
-    alarms: &mut BinaryHeap<Reverse<(i64, Id)>>,
+    alarms: &mut BinaryHeap<Reverse<(i64, TableId)>>,
     context: &mut Context<'_>,
 ) {
     while let Some(&Reverse((due, id))) = alarms.peek()
@@ -302,9 +302,9 @@ fn ring(
 
 /// Charges a connection's memory to it, and sets its alarm.
 fn settle(
-    id: Id,
+    id: TableId,
     table: &mut Table<Connection>,
-    alarms: &mut BinaryHeap<Reverse<(i64, Id)>>,
+    alarms: &mut BinaryHeap<Reverse<(i64, TableId)>>,
     context: &mut Context<'_>,
 ) {
     let Some(connection) = table.get_mut(id) else { return };
@@ -321,7 +321,7 @@ fn settle(
 }
 
 /// Drops the alarms of connections that are no more, or have another one by now.
-fn drop_stale(table: &Table<Connection>, alarms: &mut BinaryHeap<Reverse<(i64, Id)>>) {
+fn drop_stale(table: &Table<Connection>, alarms: &mut BinaryHeap<Reverse<(i64, TableId)>>) {
     let mut kept = std::mem::take(alarms).into_vec();
     kept.retain(|&Reverse((due, id))| table.get(id).is_some_and(|connection| connection.armed == due));
     kept.sort_unstable();
@@ -330,7 +330,7 @@ fn drop_stale(table: &Table<Connection>, alarms: &mut BinaryHeap<Reverse<(i64, I
 }
 
 /// Counts a packet that is no TCP segment.
-fn count(decoded: &Decoded<'_>, ledger: &mut Ledger) {
+fn count(decoded: &Decoded<'_>, ledger: &mut CaptureLedger) {
     let packets = &mut ledger.packets;
     let counter = match decoded {
         Decoded::Tcp(_) | Decoded::Quic { .. } => return,
@@ -347,18 +347,18 @@ fn count(decoded: &Decoded<'_>, ledger: &mut Ledger) {
 }
 
 /// The connection of a packet from one end to the other, and who of it sent the packet.
-fn key(source: SocketAddr, destination: SocketAddr, network: Network) -> (Key, Side) {
-    let (key, side) = Key::of(source, destination);
+fn key(source: SocketAddr, destination: SocketAddr, network: VirtualNetwork) -> (ConnectionKey, Side) {
+    let (key, side) = ConnectionKey::of(source, destination);
     (key.within(network.0), side)
 }
 
 /// The connection of a packet from one end to the other, who of it sent the packet, and who is the
 /// client if the addresses tell. None: it is at no address to record at.
 fn sides(
-    (source, destination, network): (SocketAddr, SocketAddr, Network),
+    (source, destination, network): (SocketAddr, SocketAddr, VirtualNetwork),
     addresses: &[Address],
     is_at: impl Fn(&Address, SocketAddr) -> bool,
-) -> Option<(Key, Side, Option<Side>)> {
+) -> Option<(ConnectionKey, Side, Option<Side>)> {
     let (key, side) = key(source, destination, network);
     if addresses.is_empty() {
         return Some((key, side, None));
@@ -374,13 +374,13 @@ fn sides(
 }
 
 /// Whether the client is left out by option, as far as the addresses tell.
-fn is_left_out(key: &Key, side: Side, client: Option<Side>, options: &Options) -> bool {
+fn is_left_out(key: &ConnectionKey, side: Side, client: Option<Side>, options: &CaptureOptions) -> bool {
     let is_one = |side| options.leaves_out(key.endpoint(side).ip());
     client.map_or_else(|| is_one(side) && is_one(side.other()), is_one)
 }
 
 /// A packet's segment as the assembler takes it.
-fn tcp_segment<'a>(segment: &packet::Segment<'a>) -> crate::tcp::Segment<'a> {
+fn tcp_segment<'a>(segment: &packet::TcpSegment<'a>) -> crate::tcp::Segment<'a> {
     let flags = Flags(segment.flags.0);
     crate::tcp::Segment {
         seq: Seq(segment.seq),

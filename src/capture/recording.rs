@@ -1,14 +1,14 @@
 //! Messages as records: their ids, their marks, and the responses that wait for an id.
 
-use super::dialogue::{Dialogue, Mode, Out};
+use super::dialogue::{Dialogue, DialogueOut, Mode};
 use super::edit;
 use super::ids::id_of;
-use super::ledger::{Ledger, Loss, Messages};
-use super::pairing::{Answer, Request};
-use super::stream::Message;
+use super::ledger::{CaptureLedger, Loss, Messages};
+use super::pairing::{Answer, UnansweredRequest};
+use super::stream::StreamMessage;
 use crate::http::Framer;
 use crate::record::{Header, Kind, Mark};
-use crate::tcp::{Key, Seq, Side};
+use crate::tcp::{ConnectionKey, Seq, Side};
 
 /// Bytes of one connection's responses that may wait for their ids. When they are more, their requests remain unknown.
 const MAX_DEFERRED: usize = 1 << 20;
@@ -16,7 +16,7 @@ const MAX_DEFERRED: usize = 1 << 20;
 /// A whole response that waits for its id.
 #[derive(Debug)]
 pub(super) struct Deferred {
-    message: Message,
+    message: StreamMessage,
     mark: Option<Mark>,
     payload: Vec<u8>,
 }
@@ -25,11 +25,11 @@ impl Dialogue {
     /// Writes what is kept of the message under way, whole or not, and counts it.
     pub(super) fn write(
         &mut self,
-        key: &Key,
+        key: &ConnectionKey,
         side: Side,
         mark: Option<Mark>,
         at_hand: &[u8],
-        out: &mut Out<'_>,
+        out: &mut DialogueOut<'_>,
     ) {
         let is_request = self.client == Some(side);
         let message = self.streams[side as usize].message;
@@ -62,7 +62,7 @@ impl Dialogue {
     }
 
     /// Lets a response wait for its id, or one that is not written (none) keep its place among those that are.
-    fn defer(&mut self, key: &Key, response: Option<Deferred>, out: &mut Out<'_>) {
+    fn defer(&mut self, key: &ConnectionKey, response: Option<Deferred>, out: &mut DialogueOut<'_>) {
         let payload = response.as_ref().map_or(0, |response| response.payload.len());
         self.deferred_bytes += payload + size_of::<Option<Deferred>>();
         self.deferred.push(response);
@@ -74,12 +74,12 @@ impl Dialogue {
 
     fn write_request(
         &mut self,
-        key: &Key,
+        key: &ConnectionKey,
         side: Side,
         exchange: Seq,
         mark: Option<Mark>,
         at_hand: &[u8],
-        out: &mut Out<'_>,
+        out: &mut DialogueOut<'_>,
     ) {
         let id = self.id(key, exchange, out);
         let stream = &self.streams[side as usize];
@@ -102,14 +102,14 @@ impl Dialogue {
     }
 
     /// The id of an exchange of this connection.
-    fn id(&mut self, key: &Key, exchange: Seq, out: &mut Out<'_>) -> [u8; 24] {
+    fn id(&mut self, key: &ConnectionKey, exchange: Seq, out: &mut DialogueOut<'_>) -> [u8; 24] {
         let client = self.client.unwrap_or(Side::Low);
         let salt = *self.salt.get_or_insert_with(|| out.ids.salt(key, client));
         id_of(key, client, exchange + salt)
     }
 
     /// Writes a response whose request is not known.
-    fn write_orphan(&mut self, key: &Key, response: &Deferred, out: &mut Out<'_>) {
+    fn write_orphan(&mut self, key: &ConnectionKey, response: &Deferred, out: &mut DialogueOut<'_>) {
         out.ledger.without_request += 1;
         let exchange = self.next_exchange(response.message.seq);
         let id = self.id(key, exchange, out);
@@ -117,7 +117,12 @@ impl Dialogue {
     }
 
     /// Writes the responses that waited for their ids: their requests are known now, or never will be.
-    pub(super) fn settle(&mut self, key: &Key, requests: &[Option<Request>], out: &mut Out<'_>) {
+    pub(super) fn settle(
+        &mut self,
+        key: &ConnectionKey,
+        requests: &[Option<UnansweredRequest>],
+        out: &mut DialogueOut<'_>,
+    ) {
         self.deferred_bytes = 0;
         let requests = requests.iter().copied().chain(std::iter::repeat(None));
         for (response, request) in std::mem::take(&mut self.deferred).into_iter().zip(requests) {
@@ -134,14 +139,21 @@ impl Dialogue {
     }
 
     /// Writes the responses that waited for their ids as answers to nothing known.
-    pub(super) fn settle_none(&mut self, key: &Key, out: &mut Out<'_>) {
+    pub(super) fn settle_none(&mut self, key: &ConnectionKey, out: &mut DialogueOut<'_>) {
         self.settle(key, &[], out);
     }
 
     /// The message under way will not be whole: counts it, or writes what there is of it.
     ///
     /// It is not left yet; the caller knows how it goes on.
-    pub(super) fn lose(&mut self, key: &Key, side: Side, loss: Loss, at_hand: &[u8], out: &mut Out<'_>) {
+    pub(super) fn lose(
+        &mut self,
+        key: &ConnectionKey,
+        side: Side,
+        loss: Loss,
+        at_hand: &[u8],
+        out: &mut DialogueOut<'_>,
+    ) {
         let is_request = self.client == Some(side);
         let is_wanted = is_request || out.options.has_responses;
         if !is_wanted || (out.options.allows_incomplete && loss != Loss::Malformed) {
@@ -159,7 +171,14 @@ impl Dialogue {
 }
 
 /// Writes a record of a message.
-fn record(kind: Kind, id: &[u8], message: &Message, mark: Option<Mark>, payload: &[u8], out: &mut Out<'_>) {
+fn record(
+    kind: Kind,
+    id: &[u8],
+    message: &StreamMessage,
+    mark: Option<Mark>,
+    payload: &[u8],
+    out: &mut DialogueOut<'_>,
+) {
     record_edited(kind, id, message, mark, payload, payload.len(), out);
 }
 
@@ -167,11 +186,11 @@ fn record(kind: Kind, id: &[u8], message: &Message, mark: Option<Mark>, payload:
 fn record_edited(
     kind: Kind,
     id: &[u8],
-    message: &Message,
+    message: &StreamMessage,
     mark: Option<Mark>,
     payload: &[u8],
     kept: usize,
-    out: &mut Out<'_>,
+    out: &mut DialogueOut<'_>,
 ) {
     let latency = Some(message.end - message.start);
     let header = Header { kind, id, timestamp: message.start, latency, mark, ..Header::default() };
@@ -187,6 +206,6 @@ fn record_edited(
     }
 }
 
-fn messages(ledger: &mut Ledger, is_request: bool) -> &mut Messages {
+fn messages(ledger: &mut CaptureLedger, is_request: bool) -> &mut Messages {
     if is_request { &mut ledger.requests } else { &mut ledger.responses }
 }

@@ -2,9 +2,9 @@
 
 use std::io::Read;
 
-use super::{Ledger, Options, Recorder};
+use super::{CaptureLedger, CaptureOptions, Recorder};
 use crate::packet::live::Expression;
-use crate::packet::{CaptureFile, Packets};
+use crate::packet::{CaptureFile, PacketBatch};
 use crate::record::{self, Block, Intake};
 use crate::{Error, Result};
 
@@ -18,7 +18,7 @@ const KEPT_SIZE: usize = 1 << 20;
 ///
 /// An error does not end it: damage in one file is told once, after the
 /// records before it, and the next call goes on with the next file.
-pub struct Source<I> {
+pub struct CaptureSource<I> {
     /// The files not yet opened.
     inputs: Option<I>,
     file: Option<(String, CaptureFile<Box<dyn Read + Send>>)>,
@@ -26,7 +26,7 @@ pub struct Source<I> {
     /// What packets must match to be looked at.
     expression: Option<Expression>,
     /// Packets at the addresses, if they are to be kept.
-    kept: Option<Packets>,
+    kept: Option<PacketBatch>,
     failure: Option<Error>,
     is_finished: bool,
     intake: Intake,
@@ -34,12 +34,12 @@ pub struct Source<I> {
 
 /// An input to be opened: its name, and how to get at its bytes. An error in
 /// opening it carries the name already.
-pub type Tap = (String, Box<dyn FnOnce() -> Result<Box<dyn Read + Send>> + Send>);
+pub type CaptureInput = (String, Box<dyn FnOnce() -> Result<Box<dyn Read + Send>> + Send>);
 
-impl<I: Iterator<Item = Tap>> Source<I> {
+impl<I: Iterator<Item = CaptureInput>> CaptureSource<I> {
     /// Records from `inputs`, each opened when the one before has ended.
-    pub fn new(inputs: I, options: Options) -> Self {
-        Source {
+    pub fn new(inputs: I, options: CaptureOptions) -> Self {
+        CaptureSource {
             inputs: Some(inputs),
             file: None,
             recorder: Recorder::new(options),
@@ -59,11 +59,11 @@ impl<I: Iterator<Item = Tap>> Source<I> {
     /// Keeps the packets that are at the addresses to record at, and fragments that may be of them. From now on
     /// blocks may be empty, and the packets are to be taken out after each.
     pub fn keep_packets(&mut self) {
-        self.kept = Some(Packets::default());
+        self.kept = Some(PacketBatch::default());
     }
 
     /// The packets kept since this was emptied.
-    pub fn kept(&mut self) -> Option<&mut Packets> {
+    pub fn kept(&mut self) -> Option<&mut PacketBatch> {
         self.kept.as_mut()
     }
 
@@ -74,7 +74,7 @@ impl<I: Iterator<Item = Tap>> Source<I> {
     }
 
     /// The books of the capture so far.
-    pub fn ledger(&self) -> Ledger {
+    pub fn ledger(&self) -> CaptureLedger {
         self.recorder.ledger()
     }
 
@@ -93,7 +93,7 @@ impl<I: Iterator<Item = Tap>> Source<I> {
     fn read_packets(&mut self, block: &mut Block) {
         let Some((name, file)) = &mut self.file else { return };
         loop {
-            let has_nothing = block.is_empty() && self.kept.as_ref().is_none_or(Packets::is_empty);
+            let has_nothing = block.is_empty() && self.kept.as_ref().is_none_or(PacketBatch::is_empty);
             let is_full = block.bytes().len() >= BLOCK_SIZE
                 || self.kept.as_ref().is_some_and(|kept| kept.size() >= KEPT_SIZE);
             if is_full || (file.is_drained() && !has_nothing) {
@@ -130,10 +130,10 @@ impl<I: Iterator<Item = Tap>> Source<I> {
     }
 }
 
-impl<I: Iterator<Item = Tap>> record::Source for Source<I> {
+impl<I: Iterator<Item = CaptureInput>> record::Source for CaptureSource<I> {
     fn read_block(&mut self, block: &mut Block) -> Result<bool> {
         block.clear();
-        while block.is_empty() && self.kept.as_ref().is_none_or(Packets::is_empty) {
+        while block.is_empty() && self.kept.as_ref().is_none_or(PacketBatch::is_empty) {
             if let Some(error) = self.failure.take() {
                 return Err(error);
             }

@@ -1,12 +1,12 @@
 //! The messages in one direction of a connection: where each begins, ends, and what of it is kept.
 
-use crate::http::{Fault, Framer, Step};
+use crate::http::{Framer, FramingFault, Step};
 use crate::tcp::{Chunk, Seq};
 
 /// One direction's messages.
 #[derive(Debug, Default)]
-pub(super) struct Stream {
-    pub(super) state: State,
+pub(super) struct MessageStream {
+    pub(super) state: StreamState,
     /// What is kept of the message, where it spans chunks; or what is unread.
     pub(super) buffer: Vec<u8>,
     /// Whether the message spans chunks, so that the buffer has its beginning.
@@ -14,25 +14,25 @@ pub(super) struct Stream {
     /// How many of the bytes at hand are the message's, when it is not buffered.
     taken: usize,
     has_head: bool,
-    pub(super) message: Message,
+    pub(super) message: StreamMessage,
 }
 
 /// Where a stream stands.
 #[derive(Debug, Default)]
 #[allow(clippy::large_enum_variant, reason = "a box would be one more allocation a message")]
-pub(super) enum State {
+pub(super) enum StreamState {
     /// The next byte begins a message.
     #[default]
     Between,
     /// Within a message.
     Within(Framer),
     /// Looking for the next start of a message; where one may begin whose bytes so far are in the buffer.
-    Seeking(Option<Start>),
+    Seeking(Option<MessageStart>),
 }
 
 /// The segment that a message begins with.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Start {
+pub(super) struct MessageStart {
     pub(super) seq: Seq,
     pub(super) ack: Option<Seq>,
     pub(super) time: i64,
@@ -40,7 +40,7 @@ pub(super) struct Start {
 
 /// The message that a stream is in.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Message {
+pub(super) struct StreamMessage {
     /// Packet time of its first byte and of its last so far.
     pub(super) start: i64,
     pub(super) end: i64,
@@ -59,7 +59,7 @@ pub(super) struct Message {
     pub(super) is_doubtful: bool,
 }
 
-impl Message {
+impl StreamMessage {
     /// The byte after its head.
     pub(super) fn head_end(&self) -> Seq {
         self.seq + self.head_length as u32
@@ -67,47 +67,47 @@ impl Message {
 }
 
 /// What the bytes at hand came to.
-pub(super) enum Progress {
+pub(super) enum StreamProgress {
     /// They are used up.
     More,
     /// The head is whole: the framer's questions have answers.
     Head,
-    /// The message is whole: [`Stream::payload`] has what is kept of it.
+    /// The message is whole: [`MessageStream::payload`] has what is kept of it.
     Whole,
 }
 
-impl Stream {
+impl MessageStream {
     /// Whether no message is under way.
     pub(super) fn is_between(&self) -> bool {
-        matches!(self.state, State::Between)
+        matches!(self.state, StreamState::Between)
     }
 
     /// Begins a message whose first byte `chunk` brings, and of which so many
     /// bytes are kept.
     pub(super) fn begin(&mut self, framer: Framer, chunk: &Chunk<'_>, keep: usize) {
-        self.state = State::Within(framer);
-        self.message = Message {
+        self.state = StreamState::Within(framer);
+        self.message = StreamMessage {
             start: chunk.time,
             end: chunk.time,
             seq: chunk.seq,
             ack: chunk.ack,
             keep,
-            ..Message::default()
+            ..StreamMessage::default()
         };
     }
 
     /// The framer of the message under way.
     pub(super) fn framer(&self) -> Option<&Framer> {
         match &self.state {
-            State::Within(framer) => Some(framer),
+            StreamState::Within(framer) => Some(framer),
             _ => None,
         }
     }
 
     /// Reads on in `rest` until something is to be told. What was read is taken
     /// off its front only once the message is buffered, or [left](Self::leave).
-    pub(super) fn advance(&mut self, rest: &mut &[u8]) -> Result<Progress, Fault> {
-        let State::Within(framer) = &mut self.state else { return Ok(Progress::More) };
+    pub(super) fn advance(&mut self, rest: &mut &[u8]) -> Result<StreamProgress, FramingFault> {
+        let StreamState::Within(framer) = &mut self.state else { return Ok(StreamProgress::More) };
         if !self.is_buffered {
             return self.advance_at_hand(rest);
         }
@@ -122,15 +122,15 @@ impl Stream {
                     self.message.length += length as u64;
                     *rest = &rest[length..];
                 }
-                Step::Done => return Ok(Progress::Whole),
-                _ => return Ok(Progress::More),
+                Step::Done => return Ok(StreamProgress::Whole),
+                _ => return Ok(StreamProgress::More),
             }
         }
     }
 
     /// The quick way: nothing is buffered yet, and perhaps nothing needs to be.
-    fn advance_at_hand(&mut self, rest: &mut &[u8]) -> Result<Progress, Fault> {
-        let State::Within(framer) = &mut self.state else { return Ok(Progress::More) };
+    fn advance_at_hand(&mut self, rest: &mut &[u8]) -> Result<StreamProgress, FramingFault> {
+        let StreamState::Within(framer) = &mut self.state else { return Ok(StreamProgress::More) };
         loop {
             match framer.advance(&rest[self.taken..])? {
                 Step::Head(length) => {
@@ -138,28 +138,28 @@ impl Stream {
                     self.message.length = self.taken as u64;
                     self.message.head_length = self.message.length;
                     self.has_head = true;
-                    return Ok(Progress::Head);
+                    return Ok(StreamProgress::Head);
                 }
                 Step::Skip(length) | Step::Body(length) => {
                     self.taken += length;
                     self.message.length = self.taken as u64;
                 }
-                Step::Done => return Ok(Progress::Whole),
+                Step::Done => return Ok(StreamProgress::Whole),
                 Step::More => {
                     let kept = if self.has_head { rest.len().min(self.message.keep) } else { rest.len() };
                     self.buffer.extend_from_slice(&rest[..kept]);
                     self.message.length = rest.len() as u64;
                     (self.is_buffered, self.taken) = (true, 0);
                     *rest = &[];
-                    return Ok(Progress::More);
+                    return Ok(StreamProgress::More);
                 }
             }
         }
     }
 
     /// The head began in earlier chunks. What is beyond its end came just now.
-    fn advance_head(&mut self, rest: &mut &[u8]) -> Result<Progress, Fault> {
-        let State::Within(framer) = &mut self.state else { return Ok(Progress::More) };
+    fn advance_head(&mut self, rest: &mut &[u8]) -> Result<StreamProgress, FramingFault> {
+        let StreamState::Within(framer) = &mut self.state else { return Ok(StreamProgress::More) };
         let before = self.buffer.len();
         self.buffer.extend_from_slice(rest);
         let step = match framer.advance(&self.buffer) {
@@ -178,7 +178,7 @@ impl Stream {
         }
         self.message.length = self.buffer.len() as u64;
         self.message.head_length = self.message.length;
-        Ok(if self.has_head { Progress::Head } else { Progress::More })
+        Ok(if self.has_head { StreamProgress::Head } else { StreamProgress::More })
     }
 
     /// Adds bytes to a message that has no framing, as far as they are kept.
@@ -212,7 +212,7 @@ impl Stream {
     /// Leaves the message behind, its bytes at hand too; the next byte begins another.
     pub(super) fn leave(&mut self, rest: &mut &[u8]) {
         *rest = &rest[self.taken..];
-        self.state = State::Between;
+        self.state = StreamState::Between;
         self.is_buffered = false;
         self.has_head = false;
         self.taken = 0;
@@ -227,7 +227,7 @@ impl Stream {
         self.message.has_gap = true;
         self.message.is_snapped |= is_snapped;
         match &mut self.state {
-            State::Within(framer) => framer.pass_over(bytes),
+            StreamState::Within(framer) => framer.pass_over(bytes),
             _ => false,
         }
     }
@@ -235,7 +235,7 @@ impl Stream {
     /// Whether the message under way is whole if the connection ends here.
     pub(super) fn ends_with_connection(&mut self) -> bool {
         match &mut self.state {
-            State::Within(framer) => framer.close(),
+            StreamState::Within(framer) => framer.close(),
             _ => false,
         }
     }
@@ -243,7 +243,7 @@ impl Stream {
     /// Starts to look for the next message. The one under way must have been left.
     pub(super) fn seek(&mut self) {
         self.leave(&mut &[][..]);
-        self.state = State::Seeking(None);
+        self.state = StreamState::Seeking(None);
     }
 
     /// Looks for the start of a message in `chunk`, which begins where one may begin if `may_begin`. Returns how many
@@ -253,13 +253,13 @@ impl Stream {
         chunk: &Chunk<'_>,
         may_begin: bool,
         starts: fn(&[u8]) -> Option<bool>,
-    ) -> (usize, Option<(Start, Vec<u8>)>) {
-        let State::Seeking(candidate) = &mut self.state else { return (0, None) };
+    ) -> (usize, Option<(MessageStart, Vec<u8>)>) {
+        let StreamState::Seeking(candidate) = &mut self.state else { return (0, None) };
         let mut passed = 0;
         if may_begin {
             passed = self.buffer.len();
             self.buffer.clear();
-            *candidate = Some(Start { seq: chunk.seq, ack: chunk.ack, time: chunk.time });
+            *candidate = Some(MessageStart { seq: chunk.seq, ack: chunk.ack, time: chunk.time });
         }
         let Some(start) = *candidate else { return (chunk.bytes.len(), None) };
         self.buffer.extend_from_slice(chunk.bytes);

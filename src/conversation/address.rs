@@ -12,14 +12,14 @@ pub const OTHER_SERVER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 
 /// Client and server of an exchange, and its number.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Origin {
+pub(super) struct ExchangeOrigin {
     pub(super) client: SocketAddrV4,
     pub(super) server: SocketAddrV4,
     /// The acknowledgement number at the request's first segment.
     pub(super) exchange: u32,
 }
 
-impl Origin {
+impl ExchangeOrigin {
     /// Of an id of 24 hex digits: ports, client address and number as they
     /// are in it. Of another id: port and address (RFC 2544, 198.18.0.0/15) by
     /// its hash, server port 80.
@@ -29,7 +29,7 @@ impl Origin {
 
     fn told(id: record::Origin) -> Self {
         let server = if id.client == SERVER { OTHER_SERVER } else { SERVER };
-        Origin {
+        ExchangeOrigin {
             client: SocketAddrV4::new(id.client, id.client_port),
             server: SocketAddrV4::new(server, id.server_port),
             exchange: id.exchange,
@@ -45,7 +45,7 @@ impl Origin {
         let client = Ipv4Addr::from_bits(0xc612_0000 | (hash as u32 & 0x0001_ffff));
         // Above the ports that are services'.
         let port = 1024 + ((hash >> 17) % (65_536 - 1024)) as u16;
-        Origin {
+        ExchangeOrigin {
             client: SocketAddrV4::new(client, port),
             server: SocketAddrV4::new(SERVER, 80),
             exchange: (hash >> 32) as u32,
@@ -67,7 +67,7 @@ pub(super) fn mixed(number: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::Origin;
+    use super::ExchangeOrigin;
 
     #[test]
     fn an_id_tells_its_ends_and_any_other_has_some() {
@@ -80,13 +80,13 @@ mod tests {
             ("932079936fa4306fc308d67588178d17d823647c", None),
         ];
         for (id, expected) in cases {
-            let origin = Origin::of(id.as_bytes());
+            let origin = ExchangeOrigin::of(id.as_bytes());
             if let Some((client, server, exchange)) = expected {
                 let found = (origin.client.to_string(), origin.server.to_string(), origin.exchange);
                 assert_eq!(found, (client.to_owned(), server.to_owned(), exchange), "{id}");
             } else {
                 assert!(origin.client.to_string().starts_with("198.1"), "{id}: {origin:?}");
-                assert_eq!(origin, Origin::of(id.as_bytes()), "{id}");
+                assert_eq!(origin, ExchangeOrigin::of(id.as_bytes()), "{id}");
             }
         }
     }

@@ -35,7 +35,7 @@ const SYN_OPTION: usize = 4;
 
 /// What a segment's headers say.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Segment {
+pub(super) struct SegmentHeaders {
     pub(super) source: SocketAddrV4,
     pub(super) destination: SocketAddrV4,
     /// Whether the server sends it; it only matters to the Ethernet addresses.
@@ -54,7 +54,7 @@ pub(super) struct Headers {
 
 impl Headers {
     /// The headers of a segment with this payload, of at most [`MSS`] bytes.
-    pub(super) fn of(segment: &Segment, payload: &[u8]) -> Self {
+    pub(super) fn of(segment: &SegmentHeaders, payload: &[u8]) -> Self {
         const FITS: &str = "a segment of at most MSS bytes fits every length field";
         let sender = usize::from(segment.is_servers);
         let ethernet = Ethernet2Header {
@@ -93,17 +93,17 @@ impl Headers {
 mod tests {
     use super::*;
 
-    fn segment(is_servers: bool, flags: u8) -> Segment {
+    fn segment(is_servers: bool, flags: u8) -> SegmentHeaders {
         let ends =
             [SocketAddrV4::new([10, 1, 2, 3].into(), 40_000), SocketAddrV4::new([192, 0, 2, 1].into(), 80)];
         let (source, destination) = if is_servers { (ends[1], ends[0]) } else { (ends[0], ends[1]) };
-        Segment { source, destination, is_servers, seq: 0x0102_0304, ack: 0xfffe_fdfc, flags }
+        SegmentHeaders { source, destination, is_servers, seq: 0x0102_0304, ack: 0xfffe_fdfc, flags }
     }
 
     /// The checksums were calculated by hand once (RFC 791 §3.1, RFC 9293 §3.1), not by the library.
     #[test]
     fn headers_are_these_bytes() {
-        let cases: [(Segment, &[u8], &str); 3] = [
+        let cases: [(SegmentHeaders, &[u8], &str); 3] = [
             (
                 segment(false, SYN),
                 b"",

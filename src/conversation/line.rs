@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::address::{Origin, mixed};
-use super::frame::{ACK, FIN, Headers, PSH, RST, SYN, Segment};
+use super::address::{ExchangeOrigin, mixed};
+use super::frame::{ACK, FIN, Headers, PSH, RST, SYN, SegmentHeaders};
 use super::message::Sending;
 use crate::packet::FileFormat;
 
@@ -15,16 +15,16 @@ const UNACKNOWLEDGED: u32 = 32 << 10;
 
 /// Who sends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Side {
+pub(super) enum PeerSide {
     Client,
     Server,
 }
 
-impl Side {
+impl PeerSide {
     pub(super) fn other(self) -> Self {
         match self {
-            Side::Client => Side::Server,
-            Side::Server => Side::Client,
+            PeerSide::Client => PeerSide::Server,
+            PeerSide::Server => PeerSide::Client,
         }
     }
 }
@@ -42,23 +42,23 @@ pub(super) struct File {
 
 /// The ends that a connection is between, and how far its time has come.
 #[derive(Debug)]
-pub(super) struct Ends {
-    pub(super) origin: Origin,
+pub(super) struct Peers {
+    pub(super) origin: ExchangeOrigin,
     /// Time of the last packet between them, whatever its connection was.
     clock: i64,
     /// Connections so far.
     opened: u64,
 }
 
-impl Ends {
-    pub(super) fn of(origin: Origin) -> Self {
-        Ends { origin, clock: i64::MIN, opened: 0 }
+impl Peers {
+    pub(super) fn of(origin: ExchangeOrigin) -> Self {
+        Peers { origin, clock: i64::MIN, opened: 0 }
     }
 }
 
 /// An open connection.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct OpenConnection {
     /// The next sequence number of each side.
     next: [u32; 2],
     /// What each side has acknowledged.
@@ -73,19 +73,19 @@ pub(super) struct Line {
     /// Whether something on it is not whole, so that it ends by a reset.
     is_broken: bool,
     /// Who spoke last.
-    speaker: Side,
+    speaker: PeerSide,
 }
 
-impl Line {
+impl OpenConnection {
     /// Opens a connection whose first request acknowledges `exchange`: the
     /// handshake ends just before `start`, or as soon after it as may be.
-    pub(super) fn open(ends: &mut Ends, exchange: u32, start: i64, file: &mut File) -> Self {
-        let Origin { client, server, .. } = ends.origin;
+    pub(super) fn open(ends: &mut Peers, exchange: u32, start: i64, file: &mut File) -> Self {
+        let ExchangeOrigin { client, server, .. } = ends.origin;
         let ports = u64::from(client.port()) << 16 | u64::from(server.port());
         let place = u64::from(client.ip().to_bits()) << 32 | ports;
         let isn = mixed(place.wrapping_add(ends.opened)) as u32;
         ends.opened += 1;
-        let mut line = Line {
+        let mut line = OpenConnection {
             next: [isn, exchange.wrapping_sub(1)],
             acknowledged: [0, isn],
             last_exchange: None,
@@ -93,16 +93,16 @@ impl Line {
             is_last: false,
             is_over: false,
             is_broken: false,
-            speaker: Side::Client,
+            speaker: PeerSide::Client,
         };
         let at = start.saturating_sub(3 * STEP);
-        line.packet(ends, Side::Client, SYN, at, file);
+        line.packet(ends, PeerSide::Client, SYN, at, file);
         line.next[0] = isn.wrapping_add(1);
         line.acknowledged[1] = line.next[0];
-        line.packet(ends, Side::Server, SYN | ACK, at.saturating_add(STEP), file);
+        line.packet(ends, PeerSide::Server, SYN | ACK, at.saturating_add(STEP), file);
         line.next[1] = exchange;
         line.acknowledged[0] = exchange;
-        line.packet(ends, Side::Client, ACK, at.saturating_add(2 * STEP), file);
+        line.packet(ends, PeerSide::Client, ACK, at.saturating_add(2 * STEP), file);
         line
     }
 
@@ -126,16 +126,16 @@ impl Line {
     pub(super) fn ask(&mut self, request: Sending, exchange: u32, acknowledged: u32) {
         self.last_exchange = Some(exchange);
         self.acknowledged[0] = acknowledged;
-        self.begin(Side::Client, request);
+        self.begin(PeerSide::Client, request);
     }
 
     /// The server begins a response.
     pub(super) fn answer(&mut self, response: Sending) {
         self.is_over = response.shape.is_last;
-        self.begin(Side::Server, response);
+        self.begin(PeerSide::Server, response);
     }
 
-    fn begin(&mut self, side: Side, sending: Sending) {
+    fn begin(&mut self, side: PeerSide, sending: Sending) {
         self.is_last |= sending.shape.is_last;
         self.is_broken |= sending.message.mark.is_some();
         self.sending[side as usize] = Some(sending);
@@ -143,12 +143,12 @@ impl Line {
 
     /// Sends the next segment of the message that one side is sending. The
     /// message is returned when that was its last.
-    pub(super) fn segment(&mut self, ends: &mut Ends, side: Side, file: &mut File) -> Option<Sending> {
+    pub(super) fn segment(&mut self, ends: &mut Peers, side: PeerSide, file: &mut File) -> Option<Sending> {
         let mut sending = self.sending[side as usize].take()?;
         let at = sending.due();
         let is_first = sending.sent == 0;
         // What came meanwhile is acknowledged; a request's first segment has its own number for that.
-        if !(is_first && side == Side::Client) {
+        if !(is_first && side == PeerSide::Client) {
             self.acknowledged[side as usize] = self.next[1 - side as usize];
         }
         let range = sending.next();
@@ -173,7 +173,7 @@ impl Line {
 
     /// Ends the connection at `at`, or as soon after it as may be: by FINs,
     /// whoever spoke last first, or by a reset if something on it was not whole.
-    pub(super) fn close(mut self, ends: &mut Ends, at: i64, file: &mut File) {
+    pub(super) fn close(mut self, ends: &mut Peers, at: i64, file: &mut File) {
         let side = self.speaker;
         if self.is_broken {
             return self.packet(ends, side, RST | ACK, at, file);
@@ -187,7 +187,7 @@ impl Line {
     }
 
     /// A segment without payload. It acknowledges everything.
-    fn packet(&mut self, ends: &mut Ends, side: Side, flags: u8, at: i64, file: &mut File) {
+    fn packet(&mut self, ends: &mut Peers, side: PeerSide, flags: u8, at: i64, file: &mut File) {
         if flags & ACK != 0 {
             self.acknowledged[side as usize] = self.next[1 - side as usize];
         }
@@ -197,20 +197,21 @@ impl Line {
     #[allow(clippy::too_many_arguments, reason = "all of a packet, in one place")]
     fn write(
         &self,
-        ends: &mut Ends,
-        side: Side,
+        ends: &mut Peers,
+        side: PeerSide,
         flags: u8,
         at: i64,
         payload: &[u8],
         comment: &[u8],
         file: &mut File,
     ) {
-        let Origin { client, server, .. } = ends.origin;
-        let is_servers = side == Side::Server;
+        let ExchangeOrigin { client, server, .. } = ends.origin;
+        let is_servers = side == PeerSide::Server;
         let (source, destination) = if is_servers { (server, client) } else { (client, server) };
         let ack = if flags & ACK == 0 { 0 } else { self.acknowledged[side as usize] };
         let seq = self.next[side as usize];
-        let headers = Headers::of(&Segment { source, destination, is_servers, seq, ack, flags }, payload);
+        let headers =
+            Headers::of(&SegmentHeaders { source, destination, is_servers, seq, ack, flags }, payload);
         ends.clock = ends.clock.max(at);
         file.latest = file.latest.max(ends.clock);
         file.packets += 1;

@@ -10,7 +10,7 @@ const OVERHEAD: usize = 256;
 
 /// A record that waits to be sent, or is being sent.
 #[derive(Debug)]
-pub(super) struct Message {
+pub(super) struct QueuedMessage {
     /// Id and payload, in one allocation.
     bytes: Vec<u8>,
     id_length: usize,
@@ -19,12 +19,12 @@ pub(super) struct Message {
     pub(super) mark: Option<Mark>,
 }
 
-impl Message {
+impl QueuedMessage {
     pub(super) fn of(view: &View<'_>) -> Self {
         let mut bytes = Vec::with_capacity(view.header.id.len() + view.payload.len());
         bytes.extend_from_slice(view.header.id);
         bytes.extend_from_slice(view.payload);
-        Message {
+        QueuedMessage {
             bytes,
             id_length: view.header.id.len(),
             start: view.header.timestamp,
@@ -49,7 +49,7 @@ impl Message {
 
 /// What a message means to its connection.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Shape {
+pub(super) struct MessageShape {
     /// Bytes after which the other side may know what it is about: the head;
     /// of what is no HTTP, everything.
     pub(super) head: usize,
@@ -60,23 +60,23 @@ pub(super) struct Shape {
     pub(super) context: RequestContext,
 }
 
-impl Shape {
-    pub(super) fn of_request(message: &Message) -> Self {
+impl MessageShape {
+    pub(super) fn of_request(message: &QueuedMessage) -> Self {
         let payload = message.payload();
         let (head, is_whole, _) = framed(Framer::request(), payload);
         let is_known = recognise(payload) == Recognised::Request;
         let method = request_line(payload).map(|line| line.method).unwrap_or_default();
-        Shape {
+        MessageShape {
             head,
             is_last: !is_whole || !is_known || message.mark.is_some(),
             context: RequestContext::of(method),
         }
     }
 
-    pub(super) fn of_response(message: &Message, context: RequestContext) -> Self {
+    pub(super) fn of_response(message: &QueuedMessage, context: RequestContext) -> Self {
         let (head, is_whole, framer) = framed(Framer::response(context), message.payload());
         let leaves = framer.upgrades() || framer.is_interim() || framer.length() == BodyLength::UntilClose;
-        Shape { head, is_last: !is_whole || leaves || message.mark.is_some(), context }
+        MessageShape { head, is_last: !is_whole || leaves || message.mark.is_some(), context }
     }
 }
 
@@ -107,8 +107,8 @@ const MAX_PAUSES: usize = 4096;
 /// after its latency, those between evenly between.
 #[derive(Debug)]
 pub(super) struct Sending {
-    pub(super) message: Message,
-    pub(super) shape: Shape,
+    pub(super) message: QueuedMessage,
+    pub(super) shape: MessageShape,
     pub(super) sent: usize,
     segment: usize,
     segments: usize,
@@ -118,7 +118,7 @@ pub(super) struct Sending {
 }
 
 impl Sending {
-    pub(super) fn new(message: Message, shape: Shape) -> Self {
+    pub(super) fn new(message: QueuedMessage, shape: MessageShape) -> Self {
         let payload = message.payload();
         let pauses =
             usize::try_from(message.latency / PAUSE).map_or(MAX_PAUSES, |whole| whole.min(MAX_PAUSES));
@@ -137,7 +137,7 @@ impl Sending {
 
     /// When its next segment is sent.
     pub(super) fn due(&self) -> i64 {
-        let Message { start, latency, .. } = self.message;
+        let QueuedMessage { start, latency, .. } = self.message;
         let gaps = self.segments.saturating_sub(1).max(1) as i128;
         let after = i128::from(latency) * self.segment as i128 / gaps;
         start.saturating_add(i64::try_from(after).unwrap_or(i64::MAX))

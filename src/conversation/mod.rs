@@ -29,10 +29,10 @@ pub use sink::PacketSink;
 
 use crate::packet::{FileFormat, LinkType};
 use crate::record::{Kind, View};
-use crate::tcp::{Id, Key, Table};
-use address::Origin;
+use crate::tcp::{ConnectionKey, Table, TableId};
+use address::ExchangeOrigin;
 use line::File;
-use message::Message;
+use message::QueuedMessage;
 use session::Session;
 
 /// Nanoseconds for which records are held back, so that packets are written in
@@ -50,7 +50,7 @@ const IDLE: i64 = 60_000_000_000;
 
 /// What became of the records.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Tally {
+pub struct ConversationTally {
     /// Requests and responses that became segments.
     pub messages: u64,
     /// Responses to a replay: another conversation, with whom nobody knows. Left out.
@@ -65,11 +65,11 @@ pub struct Tally {
 pub struct Conversations {
     sessions: Table<Session>,
     /// When sessions have something to do; entries of another time than the session's are stale.
-    alarms: BinaryHeap<Reverse<(i64, Id)>>,
+    alarms: BinaryHeap<Reverse<(i64, TableId)>>,
     file: File,
     newest: i64,
     held: usize,
-    tally: Tally,
+    tally: ConversationTally,
 }
 
 impl Conversations {
@@ -83,7 +83,7 @@ impl Conversations {
             file: File { format, bytes, latest: i64::MIN, packets: 0 },
             newest: i64::MIN,
             held: 0,
-            tally: Tally::default(),
+            tally: ConversationTally::default(),
         }
     }
 
@@ -98,10 +98,10 @@ impl Conversations {
             return;
         }
         self.tally.messages += 1;
-        let origin = Origin::of(record.header.id);
+        let origin = ExchangeOrigin::of(record.header.id);
         let (client, server) = origin.ends();
-        let (key, _) = Key::of(client, server);
-        let message = Message::of(record);
+        let (key, _) = ConnectionKey::of(client, server);
+        let message = QueuedMessage::of(record);
         self.newest = self.newest.max(message.start);
         self.held += message.cost();
         let id = match self.sessions.touch(&key, message.start) {
@@ -137,8 +137,8 @@ impl Conversations {
     }
 
     /// What became of the records so far.
-    pub fn tally(&self) -> Tally {
-        Tally { packets: self.file.packets, ..self.tally }
+    pub fn tally(&self) -> ConversationTally {
+        ConversationTally { packets: self.file.packets, ..self.tally }
     }
 
     /// Closes the connections that were idle for too long, or are too many.
@@ -177,7 +177,7 @@ impl Conversations {
     }
 
     /// Sets a session's alarm.
-    fn arm(&mut self, id: Id) {
+    fn arm(&mut self, id: TableId) {
         let Some(session) = self.sessions.get_mut(id) else { return };
         let due = session.due();
         if due != session.armed {

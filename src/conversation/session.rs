@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use super::address::Origin;
-use super::line::{Ends, File, Line, STEP, Side};
-use super::message::{Message, Sending, Shape};
+use super::address::ExchangeOrigin;
+use super::line::{File, OpenConnection, PeerSide, Peers, STEP};
+use super::message::{MessageShape, QueuedMessage, Sending};
 use crate::http::RequestContext;
 use crate::record::Kind;
 
@@ -16,17 +16,17 @@ const LEAD: i64 = 6 * STEP;
 
 /// A request, its response, or both.
 #[derive(Debug)]
-struct Exchange {
+struct SessionExchange {
     number: u32,
-    request: Option<Message>,
-    response: Option<Message>,
+    request: Option<QueuedMessage>,
+    response: Option<QueuedMessage>,
     /// Known once the request was begun.
     context: RequestContext,
     /// The id of both.
     id: Box<[u8]>,
 }
 
-impl Exchange {
+impl SessionExchange {
     fn start(&self) -> i64 {
         self.request.as_ref().or(self.response.as_ref()).map_or(i64::MIN, |message| message.start)
     }
@@ -36,7 +36,7 @@ impl Exchange {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Act {
     /// The next segment of the message that this side is sending.
-    Segment(Side),
+    Segment(PeerSide),
     /// The first request that was not begun, on the open connection.
     Ask { acknowledged: u32 },
     /// The response to the first request that was.
@@ -55,24 +55,25 @@ pub(super) enum Act {
 /// sequence number is right. That waits until everything before was answered.
 #[derive(Debug)]
 pub(super) struct Session {
-    ends: Ends,
-    line: Option<Line>,
+    ends: Peers,
+    line: Option<OpenConnection>,
     /// In order; the first `asked` were begun on the open connection.
-    exchanges: VecDeque<Exchange>,
+    exchanges: VecDeque<SessionExchange>,
     asked: usize,
     /// When it is to be woken.
     pub(super) armed: i64,
 }
 
 impl Session {
-    pub(super) fn new(origin: Origin) -> Self {
-        Session { ends: Ends::of(origin), line: None, exchanges: VecDeque::new(), asked: 0, armed: i64::MAX }
+    pub(super) fn new(origin: ExchangeOrigin) -> Self {
+        Session { ends: Peers::of(origin), line: None, exchanges: VecDeque::new(), asked: 0, armed: i64::MAX }
     }
 
     /// Takes a request or response.
-    pub(super) fn add(&mut self, kind: Kind, number: u32, message: Message) {
+    pub(super) fn add(&mut self, kind: Kind, number: u32, message: QueuedMessage) {
         if kind == Kind::Request {
-            let mut exchange = self.orphan(&message).unwrap_or_else(|| Exchange::new(number, &message));
+            let mut exchange =
+                self.orphan(&message).unwrap_or_else(|| SessionExchange::new(number, &message));
             exchange.request = Some(message);
             return self.insert(exchange);
         }
@@ -84,13 +85,13 @@ impl Session {
             exchange.response = Some(message);
             return;
         }
-        let mut exchange = Exchange::new(number, &message);
+        let mut exchange = SessionExchange::new(number, &message);
         exchange.response = Some(message);
         self.insert(exchange);
     }
 
     /// Takes out a response that came before its request.
-    fn orphan(&mut self, request: &Message) -> Option<Exchange> {
+    fn orphan(&mut self, request: &QueuedMessage) -> Option<SessionExchange> {
         let mut waiting = self.exchanges.iter().skip(self.asked);
         let place =
             waiting.position(|exchange| exchange.request.is_none() && *exchange.id == *request.id())?;
@@ -99,7 +100,7 @@ impl Session {
 
     /// Puts an exchange among those not begun, by its start; of two that start
     /// alike the later one behind.
-    fn insert(&mut self, exchange: Exchange) {
+    fn insert(&mut self, exchange: SessionExchange) {
         let start = exchange.start();
         let mut place = self.exchanges.len();
         while place > self.asked && self.exchanges[place - 1].start() > start {
@@ -115,33 +116,37 @@ impl Session {
 
     /// The earliest thing to do, and when it is due.
     pub(super) fn next(&self) -> Option<(i64, Act)> {
-        let choices =
-            [self.segment_of(Side::Client), self.segment_of(Side::Server), self.answer(), self.request()];
+        let choices = [
+            self.segment_of(PeerSide::Client),
+            self.segment_of(PeerSide::Server),
+            self.answer(),
+            self.request(),
+        ];
         choices.into_iter().flatten().min_by_key(|(due, _)| *due)
     }
 
-    fn sending(&self, side: Side) -> Option<&Sending> {
+    fn sending(&self, side: PeerSide) -> Option<&Sending> {
         self.line.as_ref()?.sending[side as usize].as_ref()
     }
 
-    fn segment_of(&self, side: Side) -> Option<(i64, Act)> {
+    fn segment_of(&self, side: PeerSide) -> Option<(i64, Act)> {
         Some((self.sending(side)?.due(), Act::Segment(side)))
     }
 
     /// Responses, in the order of the requests.
     fn answer(&self) -> Option<(i64, Act)> {
         let is_over = self.line.as_ref().is_none_or(|line| line.is_over);
-        if self.asked == 0 || is_over || self.sending(Side::Server).is_some() {
+        if self.asked == 0 || is_over || self.sending(PeerSide::Server).is_some() {
             return None;
         }
         if let Some(response) = &self.exchanges[0].response {
             let is_ahead =
-                self.asked == 1 && self.sending(Side::Client).is_some_and(|asking| !asking.has_head());
+                self.asked == 1 && self.sending(PeerSide::Client).is_some_and(|asking| !asking.has_head());
             return (!is_ahead).then_some((response.start, Act::Answer));
         }
         // The first is not answered; is a later one?
         let later = self.exchanges.iter().take(self.asked).find_map(|exchange| exchange.response.as_ref())?;
-        self.sending(Side::Client).is_none().then_some((later.start, Act::HangUp))
+        self.sending(PeerSide::Client).is_none().then_some((later.start, Act::HangUp))
     }
 
     /// The first exchange that was not begun.
@@ -150,7 +155,7 @@ impl Session {
         let start = exchange.start();
         let reopened = (start.saturating_sub(LEAD), Act::Reopen);
         let Some(line) = &self.line else { return Some(reopened) };
-        if line.sending[Side::Client as usize].is_some() {
+        if line.sending[PeerSide::Client as usize].is_some() {
             return None;
         }
         if exchange.request.is_some()
@@ -161,7 +166,7 @@ impl Session {
             return Some((start, Act::Ask { acknowledged }));
         }
         let is_answered = self.exchanges.iter().take(self.asked).all(|exchange| exchange.response.is_none());
-        (is_answered && line.sending[Side::Server as usize].is_none()).then_some(reopened)
+        (is_answered && line.sending[PeerSide::Server as usize].is_none()).then_some(reopened)
     }
 
     /// Does what [`Session::next`] said. Returns what of the memory charged is
@@ -172,7 +177,7 @@ impl Session {
             Act::Ask { acknowledged } => {
                 self.ask(acknowledged);
                 // At once, lest something be acknowledged before it.
-                return self.segment(Side::Client, file);
+                return self.segment(PeerSide::Client, file);
             }
             Act::Answer => self.begin_answer(),
             Act::Reopen => self.reopen(due, file),
@@ -181,7 +186,7 @@ impl Session {
         0
     }
 
-    fn segment(&mut self, side: Side, file: &mut File) -> usize {
+    fn segment(&mut self, side: PeerSide, file: &mut File) -> usize {
         let Some(line) = &mut self.line else { return 0 };
         let Some(sent) = line.segment(&mut self.ends, side, file) else { return 0 };
         let is_over = line.is_over || line.is_last && self.asked == 0;
@@ -197,7 +202,7 @@ impl Session {
             return;
         };
         let Some(request) = exchange.request.take() else { return };
-        let shape = Shape::of_request(&request);
+        let shape = MessageShape::of_request(&request);
         exchange.context = shape.context;
         line.ask(Sending::new(request, shape), exchange.number, acknowledged);
         self.asked += 1;
@@ -207,7 +212,7 @@ impl Session {
         let (Some(line), Some(mut exchange)) = (&mut self.line, self.exchanges.pop_front()) else { return };
         self.asked -= 1;
         let Some(response) = exchange.response.take() else { return };
-        let shape = Shape::of_response(&response, exchange.context);
+        let shape = MessageShape::of_response(&response, exchange.context);
         line.answer(Sending::new(response, shape));
     }
 
@@ -216,13 +221,13 @@ impl Session {
     fn reopen(&mut self, due: i64, file: &mut File) {
         self.hang_up(due, file);
         let Some(first) = self.exchanges.front_mut() else { return };
-        let mut line = Line::open(&mut self.ends, first.number, due.saturating_add(LEAD), file);
+        let mut line = OpenConnection::open(&mut self.ends, first.number, due.saturating_add(LEAD), file);
         if first.request.is_none()
             && let Some(response) = first.response.take()
         {
             // Numbered by where it begins, as it answers nothing.
-            let shape = Shape::of_response(&response, RequestContext::default());
-            line.answer(Sending::new(response, Shape { is_last: true, ..shape }));
+            let shape = MessageShape::of_response(&response, RequestContext::default());
+            line.answer(Sending::new(response, MessageShape { is_last: true, ..shape }));
             self.exchanges.pop_front();
         }
         self.line = Some(line);
@@ -257,9 +262,9 @@ impl Session {
     }
 }
 
-impl Exchange {
-    fn new(number: u32, message: &Message) -> Self {
+impl SessionExchange {
+    fn new(number: u32, message: &QueuedMessage) -> Self {
         let id = message.id().into();
-        Exchange { number, request: None, response: None, context: RequestContext::default(), id }
+        SessionExchange { number, request: None, response: None, context: RequestContext::default(), id }
     }
 }

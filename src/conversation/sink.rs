@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::Write;
 
-use super::{Conversations, Tally};
+use super::{ConversationTally, Conversations};
 use crate::Result;
 use crate::packet::FileFormat;
 use crate::record::{Run, Sink};
@@ -28,7 +28,7 @@ impl<W: Write> PacketSink<W> {
     }
 
     /// What became of the records so far.
-    pub fn tally(&self) -> Tally {
+    pub fn tally(&self) -> ConversationTally {
         self.conversations.tally()
     }
 
@@ -58,7 +58,7 @@ impl<W: Write> Sink for PacketSink<W> {
     fn finish(&mut self) -> Result<()> {
         self.conversations.finish();
         self.flush()?;
-        let Tally { replayed, empty, .. } = self.tally();
+        let ConversationTally { replayed, empty, .. } = self.tally();
         if let Some(tell) = self.tell
             && replayed + empty > 0
         {

@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use super::bytes::{Bytes, Coded, open_coded};
-use super::place::Found;
-use super::pump::{Pieces, thread_lost};
+use super::bytes::{ByteStream, Coded, open_coded};
+use super::place::ExpandedPlace;
+use super::pump::{PieceReader, thread_lost};
 use super::reading::ReadOptions;
 use crate::{Position, Result};
 
@@ -23,26 +23,26 @@ const PLACES_OPEN: usize = 4;
 const STOP_CHECK: Duration = Duration::from_millis(100);
 
 /// Places in their order, opened ahead.
-pub(super) struct Ahead {
-    rest: std::vec::IntoIter<Found>,
-    opening: VecDeque<(Found, Receiver<Result<Opened>>)>,
-    to_workers: Sender<Job>,
-    jobs: Arc<Mutex<Receiver<Job>>>,
+pub(super) struct Prefetcher {
+    rest: std::vec::IntoIter<ExpandedPlace>,
+    opening: VecDeque<(ExpandedPlace, Receiver<Result<OpenedPlace>>)>,
+    to_workers: Sender<OpenJob>,
+    jobs: Arc<Mutex<Receiver<OpenJob>>>,
     workers: usize,
     how: ReadOptions,
 }
 
 /// A place to open, and where its bytes are to go.
-type Job = (super::Place, SyncSender<Result<Opened>>);
+type OpenJob = (super::Place, SyncSender<Result<OpenedPlace>>);
 
 /// The bytes of a place, and where in the stream of its records they begin.
-type Opened = (Bytes, Position);
+type OpenedPlace = (ByteStream, Position);
 
-impl Ahead {
+impl Prefetcher {
     /// Opens nothing yet.
-    pub(super) fn new(places: Vec<Found>, how: &ReadOptions) -> Self {
+    pub(super) fn new(places: Vec<ExpandedPlace>, how: &ReadOptions) -> Self {
         let (to_workers, jobs) = channel();
-        Ahead {
+        Prefetcher {
             rest: places.into_iter(),
             opening: VecDeque::new(),
             to_workers,
@@ -60,7 +60,7 @@ impl Ahead {
 
     /// The next place and its bytes, or why it has none. None: that was the
     /// last, or reading is to end.
-    pub(super) fn next(&mut self) -> Option<(Found, Result<Opened>)> {
+    pub(super) fn next(&mut self) -> Option<(ExpandedPlace, Result<OpenedPlace>)> {
         while self.opening.len() < PLACES_OPEN
             && let Some(found) = self.rest.next()
         {
@@ -97,15 +97,15 @@ impl Ahead {
 }
 
 /// Opens and decompresses places until there are no more.
-fn work(jobs: &Mutex<Receiver<Job>>, how: &ReadOptions) {
+fn work(jobs: &Mutex<Receiver<OpenJob>>, how: &ReadOptions) {
     loop {
         let job = jobs.lock().map(|jobs| jobs.recv());
         let Ok(Ok((place, reply))) = job else { return };
         let (bytes, work) = match open_coded(&place, how) {
             Ok((Coded::Plain(bytes), start)) => (Ok((bytes, start)), None),
             Ok((Coded::Compressed(decoder), start)) => {
-                let (pieces, writer) = Pieces::new();
-                (Ok((Box::new(pieces) as Bytes, start)), Some((decoder, writer)))
+                let (pieces, writer) = PieceReader::new();
+                (Ok((Box::new(pieces) as ByteStream, start)), Some((decoder, writer)))
             }
             Err(error) => (Err(error), None),
         };

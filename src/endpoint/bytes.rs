@@ -14,7 +14,7 @@ use super::format::{Compression, MAGIC};
 use super::index::{Index, sidecar};
 use super::place::Place;
 use super::pump::pump;
-use super::reading::{Notice, ReadOptions, Window};
+use super::reading::{Notice, ReadOptions, TimeWindow};
 use crate::observe::Meter;
 use crate::{Position, Result};
 
@@ -25,7 +25,7 @@ const FIRST_READ: usize = 1 << 16;
 const COMPRESSED_READ: usize = 1 << 18;
 
 /// Any stream of bytes.
-pub(super) type Bytes = Box<dyn Read + Send>;
+pub(super) type ByteStream = Box<dyn Read + Send>;
 
 /// Opens a place and decompresses what it holds, on a thread of its own.
 ///
@@ -43,8 +43,8 @@ pub fn open_bytes(place: &Place, how: &ReadOptions) -> Result<Box<dyn Read + Sen
 
 /// What a place gives: its own bytes, or those that must be worked for.
 pub(super) enum Coded {
-    Plain(Bytes),
-    Compressed(Bytes),
+    Plain(ByteStream),
+    Compressed(ByteStream),
 }
 
 /// Opens a place, and says where in the stream of its records the bytes begin:
@@ -52,10 +52,10 @@ pub(super) enum Coded {
 /// decompressed before it is read.
 pub(super) fn open_coded(place: &Place, how: &ReadOptions) -> Result<(Coded, Position)> {
     let open = || -> Result<(Coded, Position)> {
-        let mut feed = Feed::new(open_file(place)?, how)?;
+        let mut feed = FileReader::new(open_file(place)?, how)?;
         let mut start = Position { record: 1, byte: 0 };
         if let Some(index) = index(place, how) {
-            let Window { since, until } = how.window.unwrap_or_default();
+            let TimeWindow { since, until } = how.window.unwrap_or_default();
             feed.left = 0;
             if let Some(part) = index.range(since, until) {
                 feed.file.seek(SeekFrom::Start(part.offset))?;
@@ -93,7 +93,7 @@ pub(super) fn decoded(input: impl Read + Send + 'static) -> io::Result<Coded> {
 const STOP_CHECK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
 /// A file that ends when it is told to, and counts what is read of it.
-struct Feed {
+struct FileReader {
     file: File,
     /// Whether its next bytes may have to be waited for.
     may_wait: bool,
@@ -103,11 +103,11 @@ struct Feed {
     meter: Arc<Meter>,
 }
 
-impl Feed {
+impl FileReader {
     fn new(file: File, how: &ReadOptions) -> io::Result<Self> {
         let may_wait = !file.metadata()?.is_file();
         let (is_stopping, meter) = (Arc::clone(&how.is_stopping), Arc::clone(&how.meter));
-        Ok(Feed { file, may_wait, left: u64::MAX, is_stopping, meter })
+        Ok(FileReader { file, may_wait, left: u64::MAX, is_stopping, meter })
     }
 
     /// Waits for bytes, or for the end. False: it is to end.
@@ -129,7 +129,7 @@ impl Feed {
     }
 }
 
-impl Read for Feed {
+impl Read for FileReader {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if !self.wait()? {
             return Ok(0);

@@ -9,8 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use super::bytes::{Coded, decoded, open_coded};
-use super::input::{Failed, Input, join};
-use super::place::{Found, Place};
+use super::input::{Failed, OpenInput, join};
+use super::place::{ExpandedPlace, Place};
 use super::reading::{Notice, ReadOptions};
 use crate::record::{Block, Intake, Source};
 use crate::{Error, Position, Result};
@@ -28,7 +28,7 @@ const READ: usize = 1 << 16;
 /// Several places followed at once. Records come in the order of their place,
 /// but between places as they are found.
 pub(super) struct Followed {
-    events: Receiver<Event>,
+    events: Receiver<FollowEvent>,
     /// What was read from each place.
     intakes: Vec<Intake>,
     failed: Failed,
@@ -36,7 +36,7 @@ pub(super) struct Followed {
 }
 
 /// What the thread of a place hands on: its number, and what it has.
-type Event = (usize, Finding);
+type FollowEvent = (usize, Finding);
 
 enum Finding {
     /// Records, and all that was read from this place.
@@ -47,7 +47,7 @@ enum Finding {
 
 impl Followed {
     /// Starts a thread for each place.
-    pub(super) fn start(places: Vec<Found>, how: &ReadOptions) -> Result<Self> {
+    pub(super) fn start(places: Vec<ExpandedPlace>, how: &ReadOptions) -> Result<Self> {
         let total = places.len();
         if total > MAX_FOLLOWED {
             let text = format!("{total} files are too many to follow; {MAX_FOLLOWED} at once are the most");
@@ -97,8 +97,8 @@ impl Source for Followed {
 /// Reads one place, and whatever comes under its name after it.
 struct Follower {
     number: usize,
-    found: Found,
-    sender: SyncSender<Event>,
+    found: ExpandedPlace,
+    sender: SyncSender<FollowEvent>,
     how: ReadOptions,
     before: Intake,
 }
@@ -109,7 +109,7 @@ impl Follower {
             return self.read_other();
         };
         let name = self.found.place.to_string();
-        let mut last: Option<Identity> = None;
+        let mut last: Option<FileIdentity> = None;
         let mut is_awaited = false;
         while !self.how.is_over() {
             let opened = File::open(&path).and_then(|file| Ok((file.metadata()?, file)));
@@ -131,7 +131,7 @@ impl Follower {
             if !found.is_file() {
                 return self.read_other();
             }
-            let identity = Identity::of(&found);
+            let identity = FileIdentity::of(&found);
             match last {
                 Some(last) if last == identity => (self.how.tell)(&Notice::Truncated(&name)),
                 Some(_) => (self.how.tell)(&Notice::Replaced(&name)),
@@ -168,7 +168,7 @@ impl Follower {
     /// Reads one file to its end. False: nobody wants more.
     fn read(&mut self, bytes: Coded) -> Result<bool> {
         let (Coded::Plain(bytes) | Coded::Compressed(bytes)) = bytes;
-        let mut input = Input::new(&self.found, bytes, Position { record: 1, byte: 0 }, &self.how)?;
+        let mut input = OpenInput::new(&self.found, bytes, Position { record: 1, byte: 0 }, &self.how)?;
         loop {
             let mut block = Block::new();
             match input.read_block(&mut block, &self.how) {
@@ -194,14 +194,14 @@ impl Follower {
 
 /// Which file a name means.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Identity {
+struct FileIdentity {
     device: u64,
     inode: u64,
 }
 
-impl Identity {
+impl FileIdentity {
     fn of(found: &Metadata) -> Self {
-        Identity { device: found.dev(), inode: found.ino() }
+        FileIdentity { device: found.dev(), inode: found.ino() }
     }
 }
 
@@ -210,7 +210,7 @@ impl Identity {
 struct Growing {
     file: File,
     path: PathBuf,
-    identity: Identity,
+    identity: FileIdentity,
     position: u64,
     how: ReadOptions,
 }
@@ -240,8 +240,8 @@ impl Growing {
 
 /// Whether a name means another file now. While it means none, its writer may
 /// still write to the old one.
-fn is_replaced(path: &Path, identity: Identity) -> bool {
-    std::fs::metadata(path).is_ok_and(|found| Identity::of(&found) != identity)
+fn is_replaced(path: &Path, identity: FileIdentity) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| FileIdentity::of(&found) != identity)
 }
 
 impl Read for Growing {

@@ -28,7 +28,7 @@ impl Compression {
 
 /// What uncompressed bytes hold.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Format {
+pub(super) enum InputFormat {
     /// Records as text. Also whatever is not known: the reader finds out
     /// whether there is a record in it.
     Gor,
@@ -36,9 +36,9 @@ pub(super) enum Format {
     Capture,
 }
 
-impl Format {
+impl InputFormat {
     pub(super) fn of(first: &[u8]) -> Self {
-        if packet::is_capture(first) { Format::Capture } else { Format::Gor }
+        if packet::is_capture(first) { InputFormat::Capture } else { InputFormat::Gor }
     }
 }
 

@@ -52,7 +52,7 @@ const MAGIC: &str = "gor-index 2\n";
 
 /// Records that follow each other, and when they were.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Group {
+struct RecordGroup {
     /// Where the first of them begins in the file.
     offset: u64,
     /// The number of the first one, and where it begins in the stream.
@@ -64,9 +64,16 @@ struct Group {
     related: u64,
 }
 
-impl Group {
+impl RecordGroup {
     fn at(start: Position) -> Self {
-        Group { offset: 0, start, kinds: [0; 3], earliest: i64::MAX, latest: i64::MIN, related: start.record }
+        RecordGroup {
+            offset: 0,
+            start,
+            kinds: [0; 3],
+            earliest: i64::MAX,
+            latest: i64::MIN,
+            related: start.record,
+        }
     }
 
     fn records(&self) -> u64 {
@@ -74,7 +81,7 @@ impl Group {
     }
 
     /// Adds the group that follows.
-    fn extend(&mut self, next: &Group) {
+    fn extend(&mut self, next: &RecordGroup) {
         for (count, more) in self.kinds.iter_mut().zip(next.kinds) {
             *count += more;
         }
@@ -94,7 +101,7 @@ pub(super) fn sidecar(path: &Path) -> PathBuf {
 /// The index of a file that did not change since.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Index {
-    groups: Vec<Group>,
+    groups: Vec<RecordGroup>,
     /// The length of the file.
     length: u64,
     /// Where the stream ends: the number after the last record's, and the
@@ -103,7 +110,7 @@ pub(super) struct Index {
 }
 /// A part of a file, of whole groups of records.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Part {
+pub(super) struct FilePart {
     /// Where it begins in the file as it is stored.
     pub(super) offset: u64,
     /// Where it ends there: the first byte that is not part of it.
@@ -141,7 +148,7 @@ impl Index {
         let mut end = lines.next()?.strip_prefix("until ")?.split(' ');
         let end = Position { record: end.next()?.parse().ok()?, byte: end.next()?.parse().ok()? };
         let groups = lines.map(parse_group).collect::<Option<Vec<_>>>()?;
-        let records = groups.iter().map(Group::records).fold(1, u64::saturating_add);
+        let records = groups.iter().map(RecordGroup::records).fold(1, u64::saturating_add);
         let is_ordered = groups.windows(2).all(|pair| {
             let (one, next) = (&pair[0], &pair[1]);
             one.offset < next.offset
@@ -160,9 +167,9 @@ impl Index {
     /// them. Thus a rule that judges exchanges by their request comes to the
     /// same whether it reads the part or the whole, unless request and
     /// response are more than 131072 requests apart.
-    pub(super) fn range(&self, since: Option<i64>, until: Option<i64>) -> Option<Part> {
+    pub(super) fn range(&self, since: Option<i64>, until: Option<i64>) -> Option<FilePart> {
         let (since, until) = (since.unwrap_or(i64::MIN), until.unwrap_or(i64::MAX));
-        let is_within = |group: &Group| group.earliest <= until && since <= group.latest;
+        let is_within = |group: &RecordGroup| group.earliest <= until && since <= group.latest;
         let mut first = self.groups.iter().position(is_within)?;
         let mut end = self.groups.iter().rposition(is_within)? + 1;
         loop {
@@ -177,14 +184,14 @@ impl Index {
                 break;
             }
         }
-        let records = self.groups[first..end].iter().map(Group::records).sum();
+        let records = self.groups[first..end].iter().map(RecordGroup::records).sum();
         let (offset, start) = (self.groups[first].offset, self.groups[first].start);
         let end = self.groups.get(end).map_or(self.length, |next| next.offset);
-        Some(Part { offset, end, start, records })
+        Some(FilePart { offset, end, start, records })
     }
 }
 
-fn parse_group(line: &str) -> Option<Group> {
+fn parse_group(line: &str) -> Option<RecordGroup> {
     let mut fields = line.strip_prefix("at ")?.split(' ');
     let mut number = || fields.next()?.parse::<u64>().ok();
     let (offset, record, byte) = (number()?, number()?, number()?);
@@ -194,7 +201,7 @@ fn parse_group(line: &str) -> Option<Group> {
     let latest = fields.next()?.parse().ok()?;
     let related = fields.next()?.parse().ok()?;
     let is_sound = (1..=record).contains(&related) && kinds.iter().any(|count| *count > 0);
-    is_sound.then_some(Group { offset, start, kinds, earliest, latest, related })
+    is_sound.then_some(RecordGroup { offset, start, kinds, earliest, latest, related })
 }
 
 /// Gathers the index of a file while that is written.
@@ -203,13 +210,13 @@ fn parse_group(line: &str) -> Option<Group> {
 /// they begin in the file.
 #[derive(Debug)]
 pub(super) struct Builder {
-    groups: Vec<Group>,
+    groups: Vec<RecordGroup>,
     /// How many groups of [`GROUP_RECORDS`] one line stands for.
     joined: u64,
     /// Groups that the last line stands for already.
     in_last: u64,
     /// What was noted since the last cut.
-    current: Group,
+    current: RecordGroup,
     /// Where in the file the noted records begin, where that is known.
     pub(super) begins_at: Option<u64>,
     /// Where the next record stands in the stream.
@@ -219,7 +226,7 @@ pub(super) struct Builder {
 
 /// Records that were noted and not placed yet.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Noted(Group);
+pub(super) struct Noted(RecordGroup);
 
 impl Builder {
     /// Begins the index of a file that is empty.
@@ -232,10 +239,18 @@ impl Builder {
         Builder::after(index.groups, index.end)
     }
 
-    fn after(groups: Vec<Group>, next: Position) -> Self {
+    fn after(groups: Vec<RecordGroup>, next: Position) -> Self {
         let in_last = u64::from(!groups.is_empty());
         let requests = Recent::new(MAX_OPEN);
-        Builder { groups, joined: 1, in_last, current: Group::at(next), begins_at: None, next, requests }
+        Builder {
+            groups,
+            joined: 1,
+            in_last,
+            current: RecordGroup::at(next),
+            begins_at: None,
+            next,
+            requests,
+        }
     }
 
     /// Takes a record into the index.
@@ -265,13 +280,13 @@ impl Builder {
         if self.noted() == 0 {
             return None;
         }
-        Some(Noted(std::mem::replace(&mut self.current, Group::at(self.next))))
+        Some(Noted(std::mem::replace(&mut self.current, RecordGroup::at(self.next))))
     }
 
     /// Says where the noted records begin in the file. They are placed in
     /// their order.
     pub(super) fn place(&mut self, noted: Noted, offset: u64) {
-        let group = Group { offset, ..noted.0 };
+        let group = RecordGroup { offset, ..noted.0 };
         match self.groups.last_mut() {
             Some(last) if self.in_last < self.joined => {
                 last.extend(&group);
@@ -303,7 +318,7 @@ impl Builder {
     }
 
     fn text(&self, seal: &Seal) -> String {
-        let mut total = Group::at(Position { record: 1, byte: 0 });
+        let mut total = RecordGroup::at(Position { record: 1, byte: 0 });
         for group in &self.groups {
             total.extend(group);
         }
@@ -315,8 +330,14 @@ impl Builder {
         let times = if total.records() == 0 { String::new() } else { format!(" {earliest} {latest}") };
         let _ = writeln!(text, "total {} {requests} {responses} {replayed}{times}", total.records());
         let _ = writeln!(text, "until {} {}", self.next.record, self.next.byte);
-        for Group { offset, start, kinds: [requests, responses, replayed], earliest, latest, related } in
-            &self.groups
+        for RecordGroup {
+            offset,
+            start,
+            kinds: [requests, responses, replayed],
+            earliest,
+            latest,
+            related,
+        } in &self.groups
         {
             let Position { record, byte } = start;
             let _ = writeln!(
@@ -330,7 +351,7 @@ impl Builder {
 }
 
 /// One group of two.
-fn join(pair: &[Group]) -> Group {
+fn join(pair: &[RecordGroup]) -> RecordGroup {
     let mut joined = pair[0];
     pair[1..].iter().for_each(|next| joined.extend(next));
     joined

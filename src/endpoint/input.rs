@@ -1,12 +1,12 @@
 //! One place read to its end, and what is said of it.
 
-use super::bytes::{Bytes, Peeked};
-use super::format::{Format, resembles};
-use super::place::Found;
+use super::bytes::{ByteStream, Peeked};
+use super::format::{InputFormat, resembles};
+use super::place::ExpandedPlace;
 use super::reading::{Notice, ReadOptions};
-use crate::capture::{self, Tap};
+use crate::capture::{self, CaptureInput};
 use crate::http::{Framer, RequestContext, Step};
-use crate::record::{Block, Intake, Kind, Options, Reader, Source};
+use crate::record::{Block, Intake, Kind, Reader, ReaderOptions, Source};
 use crate::{Error, Position, Result};
 
 /// How much of an input's beginning is kept to say what it looks like.
@@ -23,7 +23,7 @@ pub(super) struct Failed {
 }
 
 /// One open place.
-pub(super) struct Input {
+pub(super) struct OpenInput {
     name: String,
     /// Whether it may hold no record: nobody named it.
     is_below: bool,
@@ -31,55 +31,63 @@ pub(super) struct Input {
     left_out: u64,
     /// The first bytes, decompressed.
     beginning: Vec<u8>,
-    records: Records,
+    records: PlaceRecords,
     /// What went wrong first. Told when the place has nothing more to give.
     failure: Option<Error>,
 }
 
 /// The records of one place.
-enum Records {
-    Gor(Box<Reader<Peeked<Bytes>>>),
-    Capture(Box<capture::Source<std::iter::Once<Tap>>>),
+enum PlaceRecords {
+    Gor(Box<Reader<Peeked<ByteStream>>>),
+    Capture(Box<capture::CaptureSource<std::iter::Once<CaptureInput>>>),
 }
 
-impl Input {
+impl OpenInput {
     /// A place from its first byte on. An error names it.
-    pub(super) fn new(found: &Found, bytes: Bytes, start: Position, how: &ReadOptions) -> Result<Self> {
+    pub(super) fn new(
+        found: &ExpandedPlace,
+        bytes: ByteStream,
+        start: Position,
+        how: &ReadOptions,
+    ) -> Result<Self> {
         let name = found.place.to_string();
         let mut bytes = Peeked::new(bytes).map_err(|error| Error::from(error).at(name.as_str()))?;
         let beginning = bytes.first()[..bytes.first().len().min(BEGINNING)].to_vec();
-        let records = match Format::of(&beginning) {
-            Format::Capture => {
-                let tap: Tap = (name.clone(), Box::new(|| Ok(Box::new(bytes))));
+        let records = match InputFormat::of(&beginning) {
+            InputFormat::Capture => {
+                let tap: CaptureInput = (name.clone(), Box::new(|| Ok(Box::new(bytes))));
                 // A message becomes a record: what limits one limits the other.
                 let max_message = usize::try_from(how.max_record).unwrap_or(usize::MAX);
-                let options =
-                    capture::Options { has_responses: true, max_message, ..capture::Options::default() };
-                Records::Capture(Box::new(capture::Source::new(std::iter::once(tap), options)))
+                let options = capture::CaptureOptions {
+                    has_responses: true,
+                    max_message,
+                    ..capture::CaptureOptions::default()
+                };
+                PlaceRecords::Capture(Box::new(capture::CaptureSource::new(std::iter::once(tap), options)))
             }
-            Format::Gor => {
+            InputFormat::Gor => {
                 if beginning.starts_with(BYTE_ORDER_MARK) {
                     bytes.skip(BYTE_ORDER_MARK.len());
                 }
                 let ReadOptions { max_record, is_strict, most_read, .. } = *how;
-                let options = Options { max_record, is_strict, most_read, is_whole };
-                Records::Gor(Box::new(Reader::new(bytes, options).starting_at(start)))
+                let options = ReaderOptions { max_record, is_strict, most_read, is_whole };
+                PlaceRecords::Gor(Box::new(Reader::new(bytes, options).starting_at(start)))
             }
         };
-        Ok(Input { name, is_below: found.is_below, left_out: 0, beginning, records, failure: None })
+        Ok(OpenInput { name, is_below: found.is_below, left_out: 0, beginning, records, failure: None })
     }
 
     fn source(&mut self) -> &mut dyn Source {
         match &mut self.records {
-            Records::Gor(reader) => reader.as_mut(),
-            Records::Capture(capture) => capture.as_mut(),
+            PlaceRecords::Gor(reader) => reader.as_mut(),
+            PlaceRecords::Capture(capture) => capture.as_mut(),
         }
     }
 
     pub(super) fn intake(&self) -> Intake {
         let mut intake = match &self.records {
-            Records::Gor(reader) => reader.intake(),
-            Records::Capture(capture) => capture.intake(),
+            PlaceRecords::Gor(reader) => reader.intake(),
+            PlaceRecords::Capture(capture) => capture.intake(),
         };
         if self.left_out > 0 {
             intake.records -= self.left_out;
@@ -107,9 +115,9 @@ impl Input {
                 Ok(false) => break,
                 Err(error) => {
                     let error = match self.records {
-                        Records::Gor(_) => error.at(self.name.as_str()),
+                        PlaceRecords::Gor(_) => error.at(self.name.as_str()),
                         // A capture may be of several files: it names them itself.
-                        Records::Capture(_) => error,
+                        PlaceRecords::Capture(_) => error,
                     };
                     // A damaged capture still has records of what was under way.
                     self.failure.get_or_insert(error);
@@ -137,7 +145,7 @@ impl Input {
         if intake.unfinished.is_some() {
             (how.tell)(&Notice::Unfinished { place, intake });
         }
-        if let Records::Capture(capture) = &self.records
+        if let PlaceRecords::Capture(capture) = &self.records
             && let Some(losses) = &capture.ledger().losses_by(false, "--max-record")
         {
             (how.tell)(&Notice::Lost { place, losses });
@@ -161,7 +169,7 @@ impl Input {
             (Some(error), None) | (None, Some(error)) => return Err(error),
             (None, None) => {}
         }
-        if let Records::Capture(capture) = &self.records
+        if let PlaceRecords::Capture(capture) = &self.records
             && let cut @ 1.. = capture.ledger().cut()
         {
             let text = format!(

@@ -1,9 +1,9 @@
 //! Several places read one after the other, as one source of records.
 
-use super::ahead::Ahead;
+use super::ahead::Prefetcher;
 use super::bytes::total_size;
 use super::follow::Followed;
-use super::input::{Failed, Input, join};
+use super::input::{Failed, OpenInput, join};
 use super::place::{Place, find};
 use super::reading::ReadOptions;
 use crate::record::{Block, Intake, Source};
@@ -38,7 +38,7 @@ pub fn open(names: &[String], how: &ReadOptions) -> Result<Box<dyn Source + Send
         }
     }
     how.meter.set_total(total_size(readable.iter().map(|found| &found.place)));
-    let rest = Ahead::new(readable, how);
+    let rest = Prefetcher::new(readable, how);
     Ok(Box::new(Inputs { rest, current: None, before: Intake::default(), failed, how: how.clone() }))
 }
 
@@ -56,8 +56,8 @@ fn look(place: &Place) -> Result<()> {
 
 /// The places, those that wait and the one that is read.
 struct Inputs {
-    rest: Ahead,
-    current: Option<Input>,
+    rest: Prefetcher,
+    current: Option<OpenInput>,
     /// What was read from the places before the current one.
     before: Intake,
     failed: Failed,
@@ -93,7 +93,7 @@ impl Source for Inputs {
                     }
                 }
             } else if let Some((found, bytes)) = self.rest.next() {
-                match bytes.and_then(|(bytes, start)| Input::new(&found, bytes, start, &self.how)) {
+                match bytes.and_then(|(bytes, start)| OpenInput::new(&found, bytes, start, &self.how)) {
                     Ok(input) => self.current = Some(input),
                     Err(error) => self.fail(error)?,
                 }
@@ -105,7 +105,7 @@ impl Source for Inputs {
     }
 
     fn intake(&self) -> Intake {
-        let now = self.current.as_ref().map(Input::intake).unwrap_or_default();
+        let now = self.current.as_ref().map(OpenInput::intake).unwrap_or_default();
         join(&self.before, &now)
     }
 }

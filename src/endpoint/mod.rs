@@ -21,10 +21,11 @@ mod recent;
 pub use bytes::{open_bytes, total_size};
 pub use inputs::open;
 pub use output::{
-    Dropped, FLUSH_INTERVAL, Later, PacketFile, PacketQueue, Queue, Reason, WriteOptions, create, later,
+    Dropped, FLUSH_INTERVAL, Later, LaterReason, PacketFile, PacketQueue, RecordQueue, WriteOptions, create,
+    later,
 };
 pub use place::{Place, expand};
-pub use reading::{Notice, ReadOptions, Window};
+pub use reading::{Notice, ReadOptions, TimeWindow};
 
 #[cfg(test)]
 mod tests;

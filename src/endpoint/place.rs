@@ -35,7 +35,7 @@ const BESIDE: [&str; 5] = [".idx", ".tmp", ".part", ".swp", "~"];
 
 /// A place, and whether it was only found in a directory that was named.
 #[derive(Clone)]
-pub(super) struct Found {
+pub(super) struct ExpandedPlace {
     pub(super) place: Place,
     pub(super) is_below: bool,
 }
@@ -60,15 +60,15 @@ pub fn expand(names: &[String]) -> Result<Vec<Place>> {
 }
 
 /// The same, with how each place was found.
-pub(super) fn find(names: &[String]) -> Result<Vec<Found>> {
+pub(super) fn find(names: &[String]) -> Result<Vec<ExpandedPlace>> {
     if names.is_empty() {
-        return Ok(vec![Found { place: Place::Standard, is_below: false }]);
+        return Ok(vec![ExpandedPlace { place: Place::Standard, is_below: false }]);
     }
     let mut places = Vec::with_capacity(names.len());
     for name in names {
         refuse_services(name)?;
         if name == "-" {
-            places.push(Found { place: Place::Standard, is_below: false });
+            places.push(ExpandedPlace { place: Place::Standard, is_below: false });
         } else if name.contains(['*', '?', '[']) && !Path::new(name).exists() {
             expand_pattern(name, &mut places)?;
         } else {
@@ -91,7 +91,7 @@ pub(super) fn refuse_services(name: &str) -> Result<()> {
     }
 }
 
-fn expand_pattern(pattern: &str, places: &mut Vec<Found>) -> Result<()> {
+fn expand_pattern(pattern: &str, places: &mut Vec<ExpandedPlace>) -> Result<()> {
     let invalid =
         |error: glob::PatternError| Error::Usage(format!("{pattern}: not a file pattern: {}", error.msg));
     let mut paths = Vec::new();
@@ -116,9 +116,9 @@ fn expand_pattern(pattern: &str, places: &mut Vec<Found>) -> Result<()> {
 }
 
 /// Adds a file, or what is below a directory.
-fn add(path: PathBuf, places: &mut Vec<Found>) -> Result<()> {
+fn add(path: PathBuf, places: &mut Vec<ExpandedPlace>) -> Result<()> {
     if !path.is_dir() {
-        places.push(Found { place: Place::File(path), is_below: false });
+        places.push(ExpandedPlace { place: Place::File(path), is_below: false });
         return Ok(());
     }
     let before = places.len();
@@ -132,10 +132,10 @@ fn add(path: PathBuf, places: &mut Vec<Found>) -> Result<()> {
 
 /// Adds the files below a directory. One that cannot be listed is added
 /// itself, so that it is told in its turn and hides no other.
-fn add_below(directory: &Path, places: &mut Vec<Found>) {
+fn add_below(directory: &Path, places: &mut Vec<ExpandedPlace>) {
     let entries = fs::read_dir(directory).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let Ok(mut entries) = entries else {
-        places.push(Found { place: Place::File(directory.to_owned()), is_below: true });
+        places.push(ExpandedPlace { place: Place::File(directory.to_owned()), is_below: true });
         return;
     };
     entries.sort_by(|one, other| {
@@ -149,7 +149,7 @@ fn add_below(directory: &Path, places: &mut Vec<Found>) {
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => add_below(&path, places),
             Ok(kind) if kind.is_file() && !is_beside(&path) => {
-                places.push(Found { place: Place::File(path), is_below: true });
+                places.push(ExpandedPlace { place: Place::File(path), is_below: true });
             }
             _ => {}
         }
@@ -158,11 +158,11 @@ fn add_below(directory: &Path, places: &mut Vec<Found>) {
 
 /// Puts a set of files in the order of their earliest records, where all of
 /// them have an index that says when that was. Others stay as they are.
-fn sort_by_time(places: &mut [Found]) {
+fn sort_by_time(places: &mut [ExpandedPlace]) {
     if places.len() < 2 {
         return;
     }
-    let earliest = |found: &Found| match &found.place {
+    let earliest = |found: &ExpandedPlace| match &found.place {
         Place::File(path) => Index::load(path)?.earliest(),
         Place::Standard => None,
     };

@@ -12,22 +12,22 @@ const PIECE: usize = 1 << 18;
 const PIECES_WAITING: usize = 10;
 
 /// Reads `input` on a thread of its own, and gives what was read.
-pub(super) fn pump(input: impl Read + Send + 'static) -> io::Result<Pieces> {
-    let (pieces, writer) = Pieces::new();
+pub(super) fn pump(input: impl Read + Send + 'static) -> io::Result<PieceReader> {
+    let (pieces, writer) = PieceReader::new();
     thread::Builder::new().name("decoder".to_owned()).spawn(move || writer.run(input))?;
     Ok(pieces)
 }
 
 /// What the thread that reads hands on.
-enum Message {
+enum PumpItem {
     Piece(Vec<u8>),
     Failed(io::Error),
     End,
 }
 
 /// The bytes another thread has read.
-pub(super) struct Pieces {
-    messages: Receiver<Message>,
+pub(super) struct PieceReader {
+    messages: Receiver<PumpItem>,
     used: Sender<Vec<u8>>,
     piece: Vec<u8>,
     given: usize,
@@ -35,36 +35,36 @@ pub(super) struct Pieces {
 }
 
 /// The other end.
-pub(super) struct Writer {
-    messages: SyncSender<Message>,
+pub(super) struct PieceWriter {
+    messages: SyncSender<PumpItem>,
     used: Receiver<Vec<u8>>,
 }
 
-impl Pieces {
-    pub(super) fn new() -> (Self, Writer) {
+impl PieceReader {
+    pub(super) fn new() -> (Self, PieceWriter) {
         let (to_reader, messages) = sync_channel(PIECES_WAITING);
         let (used, free) = channel();
-        let pieces = Pieces { messages, used, piece: Vec::new(), given: 0, is_over: false };
-        (pieces, Writer { messages: to_reader, used: free })
+        let pieces = PieceReader { messages, used, piece: Vec::new(), given: 0, is_over: false };
+        (pieces, PieceWriter { messages: to_reader, used: free })
     }
 }
 
-impl Writer {
+impl PieceWriter {
     /// Reads to the end, or until nobody wants more.
     pub(super) fn run(self, mut input: impl Read) {
         loop {
             let mut piece = self.used.try_recv().unwrap_or_default();
             piece.resize(PIECE, 0);
             let message = match input.read(&mut piece) {
-                Ok(0) => Message::End,
+                Ok(0) => PumpItem::End,
                 Ok(length) => {
                     piece.truncate(length);
-                    Message::Piece(piece)
+                    PumpItem::Piece(piece)
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => Message::Failed(error),
+                Err(error) => PumpItem::Failed(error),
             };
-            let is_last = !matches!(message, Message::Piece(_));
+            let is_last = !matches!(message, PumpItem::Piece(_));
             if self.messages.send(message).is_err() || is_last {
                 return;
             }
@@ -72,20 +72,20 @@ impl Writer {
     }
 }
 
-impl Read for Pieces {
+impl Read for PieceReader {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         if self.given == self.piece.len() {
             if self.is_over {
                 return Ok(0);
             }
             match self.messages.recv() {
-                Ok(Message::Piece(piece)) => {
+                Ok(PumpItem::Piece(piece)) => {
                     // The other thread may be done with pieces.
                     let _ = self.used.send(std::mem::replace(&mut self.piece, piece));
                     self.given = 0;
                 }
-                Ok(Message::End) => self.is_over = true,
-                Ok(Message::Failed(error)) => {
+                Ok(PumpItem::End) => self.is_over = true,
+                Ok(PumpItem::Failed(error)) => {
                     self.is_over = true;
                     return Err(error);
                 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::Error;
 use crate::observe::Meter;
-use crate::record::{DEFAULT_MAX_RECORD, Intake, Options};
+use crate::record::{DEFAULT_MAX_RECORD, Intake, ReaderOptions};
 
 /// How to read places.
 #[derive(Clone, Debug)]
@@ -16,14 +16,14 @@ pub struct ReadOptions {
     /// Whether the first malformed record is an error.
     pub is_strict: bool,
     /// Most bytes read at once, which is what blocks are as large as; see
-    /// [`Options::most_read`](crate::record::Options::most_read).
+    /// [`ReaderOptions::most_read`](crate::record::ReaderOptions::most_read).
     pub most_read: usize,
     /// Whether files are read on as they grow, and through their rotation.
     pub is_followed: bool,
     /// Which records are wanted at all, if that is known. Of a file with an
     /// index beside it no more is read than may hold them, and the exchanges
     /// they belong to; other records come all the same.
-    pub window: Option<Window>,
+    pub window: Option<TimeWindow>,
     /// When it turns true, every input ends where it is, a silent pipe too. A
     /// record that was not read whole by then is left out.
     pub is_stopping: Arc<AtomicBool>,
@@ -35,7 +35,7 @@ pub struct ReadOptions {
 
 /// Times of records: nanoseconds since the Unix epoch, both inclusive.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Window {
+pub struct TimeWindow {
     /// The earliest.
     pub since: Option<i64>,
     /// The latest.
@@ -54,7 +54,7 @@ impl Default for ReadOptions {
         ReadOptions {
             max_record: DEFAULT_MAX_RECORD,
             is_strict: false,
-            most_read: Options::default().most_read,
+            most_read: ReaderOptions::default().most_read,
             is_followed: false,
             window: None,
             is_stopping: Arc::default(),

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use flate2::write::GzEncoder;
 
 use super::*;
-use crate::record::{Block, Options, Reader, Record, Records, Source};
+use crate::record::{Block, Reader, ReaderOptions, Record, Records, Source};
 
 const ONE: &str = "1 a 1 2\none\n🐵🙈🙉\n";
 const TWO: &str = "1 b 1 2\ntwo\n🐵🙈🙉\n";
@@ -353,7 +353,7 @@ fn of_a_file_with_an_index_only_the_wanted_time_is_read() {
     let path = indexed(&folder, &texts);
     let within = |since, until| {
         let meter = std::sync::Arc::default();
-        let window = Some(Window { since, until });
+        let window = Some(TimeWindow { since, until });
         let how = ReadOptions { window, meter: std::sync::Arc::clone(&meter), ..ReadOptions::default() };
         let (payloads, told, error) = read(&[&path], how);
         assert_eq!((told, error), (vec![], None));
@@ -371,7 +371,7 @@ fn an_index_that_lies_is_told_and_not_used() {
     let folder = Folder::new();
     let path = indexed(&folder, &[ONE.to_owned(), TWO.to_owned()]);
     folder.file("indexed", format!("{TWO}{ONE}"));
-    let window = Some(Window { since: Some(1000), until: None });
+    let window = Some(TimeWindow { since: Some(1000), until: None });
     let (payloads, told, error) = read(&[&path], ReadOptions { window, ..ReadOptions::default() });
     assert_eq!((payloads, error), (vec!["two".to_owned(), "one".to_owned()], None));
     assert_eq!(
@@ -391,7 +391,7 @@ fn thousands_of_places_are_read_with_few_descriptors_at_a_time() {
 /// The records of a text.
 fn block(text: &str) -> Block {
     let mut block = Block::new();
-    Reader::new(text.as_bytes(), Options::default()).read_block(&mut block).unwrap();
+    Reader::new(text.as_bytes(), ReaderOptions::default()).read_block(&mut block).unwrap();
     block
 }
 
@@ -466,7 +466,7 @@ fn copies_are_alike() {
     let mut sink = create(&names, &WriteOptions::default()).unwrap();
     let large = TWO.repeat(30_000);
     for text in [ONE, &large, TWO] {
-        let mut reader = Reader::new(text.as_bytes(), Options::default());
+        let mut reader = Reader::new(text.as_bytes(), ReaderOptions::default());
         let mut block = Block::new();
         while reader.read_block(&mut block).unwrap() {
             sink.write_block(&block).unwrap();

@@ -2,8 +2,8 @@
 
 use memchr::memchr;
 
-use super::chunked::{Decoder, Piece};
-use super::coding::{self, Coding, Fault};
+use super::chunked::{ChunkedDecoder, ChunkedPiece};
+use super::coding::{self, Coding, CodingFault};
 use super::{BodyLength, Framer, Head, RequestContext, Step, edit, token};
 
 /// What follows a head.
@@ -54,18 +54,18 @@ impl<'a> Body<'a> {
     }
 
     fn chunked(body: &'a [u8]) -> Self {
-        let (mut decoder, mut pieces, mut at) = (Decoder::default(), Vec::new(), 0);
+        let (mut decoder, mut pieces, mut at) = (ChunkedDecoder::default(), Vec::new(), 0);
         // Where the latest data ends.
         let mut data_end = 0;
         loop {
             match decoder.advance(&body[at..]) {
-                Ok(Piece::Framing(length)) => at += length,
-                Ok(Piece::Data(length)) => {
+                Ok(ChunkedPiece::Framing(length)) => at += length,
+                Ok(ChunkedPiece::Data(length)) => {
                     pieces.push(&body[at..at + length]);
                     at += length;
                     data_end = at;
                 }
-                Ok(Piece::More | Piece::End) | Err(_) => break,
+                Ok(ChunkedPiece::More | ChunkedPiece::End) | Err(_) => break,
             }
         }
         let mut tail = &body[data_end..at];
@@ -93,14 +93,14 @@ impl<'a> Body<'a> {
 
     /// The content without framing and codings, which `head` names; a fault when it is, or decodes to, more than
     /// `limit` bytes.
-    pub fn content(&self, head: &Head<'_>, limit: usize) -> Result<Content, Fault> {
+    pub fn content(&self, head: &Head<'_>, limit: usize) -> Result<Content, CodingFault> {
         // An empty body has nothing to decode, whatever its head says.
         if self.is_empty() {
             return Ok(Content::default());
         }
         let codings = codings(head)?;
         if self.coded_length() > limit {
-            return Err(Fault::TooLarge);
+            return Err(CodingFault::TooLarge);
         }
         let bytes = self.pieces.concat();
         if codings.is_empty() {
@@ -189,7 +189,7 @@ fn length(message: &[u8], is_request: bool) -> BodyLength {
 }
 
 /// The codings of the content, then those of its transfer but the chunks, in the order in which they were applied.
-pub fn codings(head: &Head<'_>) -> Result<Vec<Coding>, Fault> {
+pub fn codings(head: &Head<'_>) -> Result<Vec<Coding>, CodingFault> {
     let mut codings = coding::codings(head)?;
     let mut transfer: Vec<_> = head.values(b"transfer-encoding").flat_map(token::list).collect();
     if transfer.last().is_some_and(|last| name(last).eq_ignore_ascii_case(b"chunked")) {
@@ -218,7 +218,7 @@ mod tests {
         message: &[u8],
         is_request: bool,
         change: impl Fn(&[u8]) -> Vec<u8>,
-    ) -> Result<Vec<u8>, Fault> {
+    ) -> Result<Vec<u8>, CodingFault> {
         let head = Head::of(message).expect("a head");
         let body = Body::of(&head, message, is_request);
         let mut content = body.content(&head, LIMIT)?;
@@ -267,10 +267,10 @@ mod tests {
         let large = vec![b'a'; LIMIT + 1];
         let chunk = b"1\r\na\r\n0\r\n\r\n";
         for (field, content, fault) in [
-            ("Content-Encoding: sdch", &b"a"[..], Some(Fault::Unknown("sdch".into()))),
-            ("Content-Encoding: gzip", b"no gzip", Some(Fault::Broken)),
-            ("Transfer-Encoding: compress, chunked", chunk, Some(Fault::Unknown("compress".into()))),
-            ("A: b", &large, Some(Fault::TooLarge)),
+            ("Content-Encoding: sdch", &b"a"[..], Some(CodingFault::Unknown("sdch".into()))),
+            ("Content-Encoding: gzip", b"no gzip", Some(CodingFault::Broken)),
+            ("Transfer-Encoding: compress, chunked", chunk, Some(CodingFault::Unknown("compress".into()))),
+            ("A: b", &large, Some(CodingFault::TooLarge)),
             ("Content-Encoding: sdch", b"", None),
         ] {
             let message = [b"HTTP/1.1 200 OK\r\n", field.as_bytes(), b"\r\n\r\n", content].concat();

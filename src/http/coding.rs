@@ -27,7 +27,7 @@ pub enum Coding {
 
 /// Why a body was not decoded, or not to its end.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Fault {
+pub enum CodingFault {
     /// A coding that is not known.
     Unknown(String),
     /// It is not what its coding says, or cut.
@@ -36,34 +36,34 @@ pub enum Fault {
     TooLarge,
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for CodingFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Fault::Unknown(name) => write!(f, "the content coding '{name}' is not known"),
-            Fault::Broken => f.write_str("the body does not decode to its end"),
-            Fault::TooLarge => f.write_str("the body decodes to more than the limit"),
+            CodingFault::Unknown(name) => write!(f, "the content coding '{name}' is not known"),
+            CodingFault::Broken => f.write_str("the body does not decode to its end"),
+            CodingFault::TooLarge => f.write_str("the body decodes to more than the limit"),
         }
     }
 }
 
 /// A body without its codings, and how to put them back.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Decoded {
+pub struct DecodedBody {
     /// What there is of it.
     pub bytes: Vec<u8>,
     /// In the order in which they were applied.
     pub codings: Vec<Coding>,
     /// Why that is not all.
-    pub fault: Option<Fault>,
+    pub fault: Option<CodingFault>,
 }
 
 /// The codings that a head names, in the order in which they were applied; `identity` is none.
-pub fn codings(head: &Head<'_>) -> Result<Vec<Coding>, Fault> {
+pub fn codings(head: &Head<'_>) -> Result<Vec<Coding>, CodingFault> {
     named(head.values(b"content-encoding").flat_map(token::list))
 }
 
 /// The codings of these names, in their order.
-pub(super) fn named<'a>(names: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Coding>, Fault> {
+pub(super) fn named<'a>(names: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Coding>, CodingFault> {
     let mut codings = Vec::new();
     for name in names {
         codings.push(match name.to_ascii_lowercase().as_slice() {
@@ -72,15 +72,15 @@ pub(super) fn named<'a>(names: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Cod
             b"br" => Coding::Brotli,
             b"zstd" => Coding::Zstd,
             b"identity" => continue,
-            other => return Err(Fault::Unknown(String::from_utf8_lossy(other).into_owned())),
+            other => return Err(CodingFault::Unknown(String::from_utf8_lossy(other).into_owned())),
         });
     }
     Ok(codings)
 }
 
 /// Takes codings away, the last that was applied first; gives at most `limit` bytes.
-pub fn decode(body: &[u8], codings: Vec<Coding>, limit: usize) -> Decoded {
-    let mut decoded = Decoded { bytes: body.to_vec(), codings, fault: None };
+pub fn decode(body: &[u8], codings: Vec<Coding>, limit: usize) -> DecodedBody {
+    let mut decoded = DecodedBody { bytes: body.to_vec(), codings, fault: None };
     for coding in decoded.codings.iter_mut().rev() {
         // An empty body has nothing to decode, whatever its head says.
         if decoded.bytes.is_empty() || decoded.fault.is_some() {
@@ -101,7 +101,7 @@ pub fn decode(body: &[u8], codings: Vec<Coding>, limit: usize) -> Decoded {
             Coding::Brotli => read(brotli::Decompressor::new(&input[..], 4096), limit, &mut decoded.bytes),
             Coding::Zstd => match zstd::stream::read::Decoder::new(Cursor::new(&input)) {
                 Ok(stream) => read(stream, limit, &mut decoded.bytes),
-                Err(_) => Some(Fault::Broken),
+                Err(_) => Some(CodingFault::Broken),
             },
         };
         decoded.fault = fault;
@@ -138,18 +138,18 @@ pub fn encode(body: &[u8], codings: &[Coding]) -> Option<Vec<u8>> {
 }
 
 /// Reads what there is, up to the limit.
-fn read(mut from: impl Read, limit: usize, to: &mut Vec<u8>) -> Option<Fault> {
+fn read(mut from: impl Read, limit: usize, to: &mut Vec<u8>) -> Option<CodingFault> {
     let mut piece = [0; 8 << 10];
     loop {
         match from.read(&mut piece) {
             Ok(0) => return None,
             Ok(length) if to.len() + length > limit => {
                 to.extend_from_slice(&piece[..limit - to.len()]);
-                return Some(Fault::TooLarge);
+                return Some(CodingFault::TooLarge);
             }
             Ok(length) => to.extend_from_slice(&piece[..length]),
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(_) => return Some(Fault::Broken),
+            Err(_) => return Some(CodingFault::Broken),
         }
     }
 }
@@ -160,7 +160,7 @@ mod tests {
 
     use super::*;
 
-    fn codings_of(field: &str) -> Result<Vec<Coding>, Fault> {
+    fn codings_of(field: &str) -> Result<Vec<Coding>, CodingFault> {
         let message = format!("HTTP/1.1 200 OK\r\n{field}\r\n\r\n");
         codings(&Head::of(message.as_bytes()).expect("a head"))
     }
@@ -175,7 +175,7 @@ mod tests {
             codings_of("content-encoding: br\r\nContent-Encoding: x-gzip, zstd"),
             Ok(vec![Coding::Brotli, Coding::Gzip, Coding::Zstd])
         );
-        assert_eq!(codings_of("Content-Encoding: gzip, sdch"), Err(Fault::Unknown("sdch".into())));
+        assert_eq!(codings_of("Content-Encoding: gzip, sdch"), Err(CodingFault::Unknown("sdch".into())));
     }
 
     fn coding() -> impl Strategy<Value = Coding> {
@@ -221,6 +221,6 @@ mod tests {
     fn a_bomb_is_cut_at_the_limit() {
         let coded = encode(&vec![0; 10 << 20], &[Coding::Gzip]).expect("it can be encoded");
         let decoded = decode(&coded, vec![Coding::Gzip], 1 << 20);
-        assert_eq!((decoded.bytes.len(), decoded.fault), (1 << 20, Some(Fault::TooLarge)));
+        assert_eq!((decoded.bytes.len(), decoded.fault), (1 << 20, Some(CodingFault::TooLarge)));
     }
 }

@@ -5,9 +5,9 @@
 //! overruled. Such a message is [suspicious](Framer::is_suspicious), as it smells of request smuggling
 //! (RFC 9112 §11.2).
 
-use super::chunked::{Decoder, Piece};
+use super::chunked::{ChunkedDecoder, ChunkedPiece};
 use super::head::{request_words, status_words, without_cr};
-use super::{Fault, token};
+use super::{FramingFault, token};
 
 pub use super::bounds::{MAX_HEAD, MAX_METHOD};
 
@@ -61,10 +61,10 @@ pub enum BodyLength {
 /// Finds the end of one message in the bytes of one direction of a connection. It holds no bytes.
 #[derive(Clone, Debug)]
 pub struct Framer {
-    side: Side,
-    state: State,
+    side: MessageSide,
+    state: FramerState,
     scan: Scan,
-    facts: Facts,
+    facts: FramingFacts,
     length: BodyLength,
     /// Bytes looked at in heads, which a test holds against the bytes given.
     #[cfg(test)]
@@ -72,13 +72,13 @@ pub struct Framer {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Side {
+enum MessageSide {
     Request,
     Response(RequestContext),
 }
 
 #[derive(Clone, Copy, Debug)]
-enum State {
+enum FramerState {
     /// Before the start line, where empty lines are stepped over.
     Before,
     /// In the head, before its first bytes were found to be a start line's.
@@ -86,10 +86,10 @@ enum State {
     /// In the head.
     Head,
     Fixed(u64),
-    Chunked(Decoder),
+    Chunked(ChunkedDecoder),
     UntilClose,
     Done,
-    Failed(Fault),
+    Failed(FramingFault),
 }
 
 /// How far a head was read; offsets from its first byte.
@@ -108,14 +108,14 @@ struct Scan {
 /// What a head says that matters to framing.
 #[derive(Clone, Copy, Debug, Default)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a claim of its own that a head makes or does not")]
-struct Facts {
+struct FramingFacts {
     minor: u8,
     status: Option<u16>,
     request: RequestContext,
     content_length: Option<u64>,
     content_length_is_broken: bool,
     content_lengths_differ: bool,
-    coding: Coding,
+    coding: LastCoding,
     close: bool,
     keep_alive: bool,
     upgrade: bool,
@@ -126,7 +126,7 @@ struct Facts {
 
 /// The last transfer coding.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-enum Coding {
+enum LastCoding {
     #[default]
     None,
     Chunked,
@@ -136,21 +136,21 @@ enum Coding {
 impl Framer {
     /// A framer for a request.
     pub fn request() -> Self {
-        Self::new(Side::Request)
+        Self::new(MessageSide::Request)
     }
 
     /// A framer for one response to the request of `context`. Each 1xx response and the final one after it
     /// take a framer of their own.
     pub fn response(context: RequestContext) -> Self {
-        Self::new(Side::Response(context))
+        Self::new(MessageSide::Response(context))
     }
 
-    fn new(side: Side) -> Self {
+    fn new(side: MessageSide) -> Self {
         Self {
             side,
-            state: State::Before,
+            state: FramerState::Before,
             scan: Scan::default(),
-            facts: Facts::default(),
+            facts: FramingFacts::default(),
             length: BodyLength::None,
             #[cfg(test)]
             examined: 0,
@@ -163,30 +163,30 @@ impl Framer {
     /// before it is whole; until then `unread` grows, and what was examined is not examined again. A fault
     /// is told once every good byte before it was consumed, and again on every later call.
     #[inline]
-    pub fn advance(&mut self, unread: &[u8]) -> Result<Step, Fault> {
+    pub fn advance(&mut self, unread: &[u8]) -> Result<Step, FramingFault> {
         let step = match &mut self.state {
-            State::Before | State::Start | State::Head => self.head(unread),
-            State::Fixed(remaining) => {
+            FramerState::Before | FramerState::Start | FramerState::Head => self.head(unread),
+            FramerState::Fixed(remaining) => {
                 let taken = usize::try_from(*remaining).unwrap_or(usize::MAX).min(unread.len());
                 *remaining -= taken as u64;
                 if *remaining == 0 {
-                    self.state = State::Done;
+                    self.state = FramerState::Done;
                 }
                 Ok(body_or_more(taken))
             }
-            State::Chunked(decoder) => match chunks(decoder, unread) {
+            FramerState::Chunked(decoder) => match chunks(decoder, unread) {
                 Ok(Step::Done) => {
-                    self.state = State::Done;
+                    self.state = FramerState::Done;
                     Ok(Step::Done)
                 }
                 step => step,
             },
-            State::UntilClose => Ok(body_or_more(unread.len())),
-            State::Done => Ok(Step::Done),
-            State::Failed(fault) => Err(*fault),
+            FramerState::UntilClose => Ok(body_or_more(unread.len())),
+            FramerState::Done => Ok(Step::Done),
+            FramerState::Failed(fault) => Err(*fault),
         };
         if let Err(fault) = step {
-            self.state = State::Failed(fault);
+            self.state = FramerState::Failed(fault);
         }
         step
     }
@@ -195,29 +195,29 @@ impl Framer {
     /// they may have held the message's end: in the head, in a chunked body, past a fixed length.
     pub fn pass_over(&mut self, bytes: u64) -> bool {
         match &mut self.state {
-            State::Fixed(remaining) if bytes <= *remaining => {
+            FramerState::Fixed(remaining) if bytes <= *remaining => {
                 *remaining -= bytes;
                 if *remaining == 0 {
-                    self.state = State::Done;
+                    self.state = FramerState::Done;
                 }
                 true
             }
-            State::UntilClose => true,
+            FramerState::UntilClose => true,
             _ => false,
         }
     }
 
     /// The connection ended here; whether the message is whole: it was over, or it ends with its connection.
     pub fn close(&mut self) -> bool {
-        if matches!(self.state, State::UntilClose) {
-            self.state = State::Done;
+        if matches!(self.state, FramerState::UntilClose) {
+            self.state = FramerState::Done;
         }
-        matches!(self.state, State::Done)
+        matches!(self.state, FramerState::Done)
     }
 
     /// The length of the message that `bytes` begin with, empty lines before it included, when nothing
     /// follows `bytes`; `None` when it is not whole. For a framer that was not used before.
-    pub fn measure(mut self, bytes: &[u8]) -> Result<Option<usize>, Fault> {
+    pub fn measure(mut self, bytes: &[u8]) -> Result<Option<usize>, FramingFault> {
         let mut at = 0;
         loop {
             match self.advance(&bytes[at..])? {
@@ -235,7 +235,10 @@ impl Framer {
 
     /// Whether the head was consumed, so that the questions below have answers.
     pub fn has_head(&self) -> bool {
-        !matches!(self.state, State::Before | State::Start | State::Head | State::Failed(_))
+        !matches!(
+            self.state,
+            FramerState::Before | FramerState::Start | FramerState::Head | FramerState::Failed(_)
+        )
     }
 
     /// How the length of the body is told.
@@ -275,7 +278,7 @@ impl Framer {
         let facts = &self.facts;
         let is_old = facts.minor == 0;
         let has_left = facts.status.is_some() && self.upgrades();
-        let faulty = is_old && facts.coding != Coding::None;
+        let faulty = is_old && facts.coding != LastCoding::None;
         let ends = facts.close || has_left || faulty || self.length == BodyLength::UntilClose;
         !ends && (!is_old || facts.keep_alive)
     }
@@ -289,7 +292,7 @@ impl Framer {
     /// (RFC 9110 §7.8). A response: whether it has left HTTP, by 101 or by a 2xx to CONNECT.
     pub fn upgrades(&self) -> bool {
         match (self.side, self.facts.status) {
-            (Side::Response(context), Some(status)) => {
+            (MessageSide::Response(context), Some(status)) => {
                 status == 101 || context.connect && (200..300).contains(&status)
             }
             _ => self.facts.request.connect || self.facts.upgrade && self.facts.connection_upgrade,
@@ -298,20 +301,20 @@ impl Framer {
 
     /// Empty lines, then the head.
     #[inline(never)]
-    fn head(&mut self, unread: &[u8]) -> Result<Step, Fault> {
-        if matches!(self.state, State::Before) {
+    fn head(&mut self, unread: &[u8]) -> Result<Step, FramingFault> {
+        if matches!(self.state, FramerState::Before) {
             match token::empty_lines(unread) {
                 0 if matches!(unread, [] | [b'\r']) => return Ok(Step::More),
-                0 => self.state = State::Start,
+                0 => self.state = FramerState::Start,
                 skipped => return Ok(Step::Skip(skipped)),
             }
         }
         let within = &unread[..unread.len().min(MAX_HEAD)];
-        if matches!(self.state, State::Start) {
+        if matches!(self.state, FramerState::Start) {
             if !self.begins_well(within)? {
                 return Ok(Step::More);
             }
-            self.state = State::Head;
+            self.state = FramerState::Head;
         }
         while let Some(length) = token::line_length(&within[self.scan.searched..]) {
             self.count(length);
@@ -323,17 +326,17 @@ impl Framer {
         }
         self.count(within.len() - self.scan.searched);
         self.scan.searched = within.len();
-        if within.len() == MAX_HEAD { Err(Fault::HeadTooLarge) } else { Ok(Step::More) }
+        if within.len() == MAX_HEAD { Err(FramingFault::HeadTooLarge) } else { Ok(Step::More) }
     }
 
     /// Whether the first bytes are a start line's; `false` when there are too few to tell. Bytes that are
     /// not HTTP are thus refused before a line end is waited for.
-    fn begins_well(&mut self, head: &[u8]) -> Result<bool, Fault> {
-        if let Side::Response(_) = self.side {
+    fn begins_well(&mut self, head: &[u8]) -> Result<bool, FramingFault> {
+        if let MessageSide::Response(_) = self.side {
             let length = head.len().min(VERSION_START.len());
             self.count(length);
             let is_good = head[..length] == VERSION_START[..length];
-            return if is_good { Ok(length == VERSION_START.len()) } else { Err(Fault::StatusLine) };
+            return if is_good { Ok(length == VERSION_START.len()) } else { Err(FramingFault::StatusLine) };
         }
         let start = &head[..head.len().min(MAX_METHOD + 1)];
         let method = start.iter().position(|&byte| !token::is_token_byte(byte));
@@ -341,12 +344,12 @@ impl Framer {
         match method {
             Some(1..) if method.is_some_and(|length| start[length] == b' ') => Ok(true),
             None if start.len() <= MAX_METHOD => Ok(false),
-            _ => Err(Fault::Method),
+            _ => Err(FramingFault::Method),
         }
     }
 
     /// Reads the line of `head` that ends where the search has come to; whether it ends the head.
-    fn line(&mut self, head: &[u8]) -> Result<bool, Fault> {
+    fn line(&mut self, head: &[u8]) -> Result<bool, FramingFault> {
         let Scan { searched: end, line: start, field, fields } = self.scan;
         let line = without_cr(&head[start..end - 1]);
         self.scan.line = end;
@@ -366,18 +369,22 @@ impl Framer {
         Ok(line.is_empty())
     }
 
-    fn start_line(&mut self, line: &[u8]) -> Result<(), Fault> {
+    fn start_line(&mut self, line: &[u8]) -> Result<(), FramingFault> {
         let version = match self.side {
-            Side::Request => {
-                let words = request_words(line).ok_or(Fault::RequestLine)?;
+            MessageSide::Request => {
+                let words = request_words(line).ok_or(FramingFault::RequestLine)?;
                 self.facts.request = RequestContext::of(words.method);
-                Some(words.version).filter(|version| token::is_version(version)).ok_or(Fault::RequestLine)?
+                Some(words.version)
+                    .filter(|version| token::is_version(version))
+                    .ok_or(FramingFault::RequestLine)?
             }
-            Side::Response(_) => {
+            MessageSide::Response(_) => {
                 let words =
-                    status_words(line).filter(|words| words.status >= 100).ok_or(Fault::StatusLine)?;
+                    status_words(line).filter(|words| words.status >= 100).ok_or(FramingFault::StatusLine)?;
                 self.facts.status = Some(words.status);
-                Some(words.version).filter(|version| token::is_version(version)).ok_or(Fault::StatusLine)?
+                Some(words.version)
+                    .filter(|version| token::is_version(version))
+                    .ok_or(FramingFault::StatusLine)?
             }
         };
         self.facts.minor = version[version.len() - 1] - b'0';
@@ -422,14 +429,14 @@ impl Framer {
     }
 
     /// The rules of RFC 9112 §6.3, in their order, once the head is whole.
-    fn decide(&mut self) -> Result<(), Fault> {
+    fn decide(&mut self) -> Result<(), FramingFault> {
         let facts = &mut self.facts;
-        let both = facts.coding != Coding::None
+        let both = facts.coding != LastCoding::None
             && (facts.minor == 0 || facts.content_length.is_some() || facts.content_length_is_broken);
         facts.suspicious |= both;
         let is_response = facts.status.is_some();
         let has_no_body = match (self.side, facts.status) {
-            (Side::Response(context), Some(status)) => {
+            (MessageSide::Response(context), Some(status)) => {
                 context.head
                     || matches!(status, 100..=199 | 204 | 304)
                     || context.connect && (200..300).contains(&status)
@@ -438,19 +445,21 @@ impl Framer {
         };
         self.length = match (facts.coding, facts.content_length) {
             _ if has_no_body => BodyLength::None,
-            (Coding::Chunked, _) => BodyLength::Chunked,
-            (Coding::Other, _) if is_response => BodyLength::UntilClose,
-            (Coding::Other, _) => return Err(Fault::TransferCoding),
-            (Coding::None, _) if facts.content_length_is_broken => return Err(Fault::ContentLength),
-            (Coding::None, Some(length)) => BodyLength::Fixed(length),
-            (Coding::None, None) if is_response => BodyLength::UntilClose,
-            (Coding::None, None) => BodyLength::None,
+            (LastCoding::Chunked, _) => BodyLength::Chunked,
+            (LastCoding::Other, _) if is_response => BodyLength::UntilClose,
+            (LastCoding::Other, _) => return Err(FramingFault::TransferCoding),
+            (LastCoding::None, _) if facts.content_length_is_broken => {
+                return Err(FramingFault::ContentLength);
+            }
+            (LastCoding::None, Some(length)) => BodyLength::Fixed(length),
+            (LastCoding::None, None) if is_response => BodyLength::UntilClose,
+            (LastCoding::None, None) => BodyLength::None,
         };
         self.state = match self.length {
-            BodyLength::None | BodyLength::Fixed(0) => State::Done,
-            BodyLength::Fixed(length) => State::Fixed(length),
-            BodyLength::Chunked => State::Chunked(Decoder::default()),
-            BodyLength::UntilClose => State::UntilClose,
+            BodyLength::None | BodyLength::Fixed(0) => FramerState::Done,
+            BodyLength::Fixed(length) => FramerState::Fixed(length),
+            BodyLength::Chunked => FramerState::Chunked(ChunkedDecoder::default()),
+            BodyLength::UntilClose => FramerState::UntilClose,
         };
         Ok(())
     }
@@ -465,7 +474,7 @@ impl Framer {
     fn count(&mut self, _: usize) {}
 }
 
-impl Facts {
+impl FramingFacts {
     /// A number, or a list of the same number (RFC 9110 §8.6).
     fn content_length(&mut self, value: &[u8]) {
         let mut is_broken = true;
@@ -490,16 +499,16 @@ impl Facts {
             if name.eq_ignore_ascii_case(b"identity") {
                 continue; // No coding at all (RFC 2616 §3.6), as old clients and servers say.
             }
-            self.suspicious |= self.coding == Coding::Chunked;
+            self.suspicious |= self.coding == LastCoding::Chunked;
             self.coding = if name.eq_ignore_ascii_case(b"chunked") {
                 self.suspicious |= name.len() < element.len();
-                Coding::Chunked
+                LastCoding::Chunked
             } else {
-                Coding::Other
+                LastCoding::Other
             };
         }
-        if is_empty && self.coding == Coding::None {
-            self.coding = Coding::Other;
+        if is_empty && self.coding == LastCoding::None {
+            self.coding = LastCoding::Other;
         }
     }
 
@@ -539,14 +548,14 @@ fn number(digits: &[u8]) -> Option<u64> {
 }
 
 /// As much of a chunked body as `unread` holds.
-fn chunks(decoder: &mut Decoder, unread: &[u8]) -> Result<Step, Fault> {
+fn chunks(decoder: &mut ChunkedDecoder, unread: &[u8]) -> Result<Step, FramingFault> {
     let mut taken = 0;
     loop {
         match decoder.advance(&unread[taken..]) {
-            Ok(Piece::Framing(length) | Piece::Data(length)) => taken += length,
-            Ok(Piece::More) => return Ok(body_or_more(taken)),
+            Ok(ChunkedPiece::Framing(length) | ChunkedPiece::Data(length)) => taken += length,
+            Ok(ChunkedPiece::More) => return Ok(body_or_more(taken)),
             _ if taken > 0 => return Ok(Step::Body(taken)),
-            Ok(Piece::End) => return Ok(Step::Done),
+            Ok(ChunkedPiece::End) => return Ok(Step::Done),
             Err(fault) => return Err(fault),
         }
     }

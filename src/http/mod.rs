@@ -19,7 +19,7 @@ pub mod recognise;
 pub mod resync;
 mod token;
 
-pub use fault::Fault;
+pub use fault::FramingFault;
 pub use framing::{BodyLength, Framer, RequestContext, Step};
 pub use head::{Field, Head, RequestLine, StatusLine, request_line, status_line};
 pub use recognise::{Recognised, recognise};

@@ -65,7 +65,7 @@ const PROXY_V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 const MAX_PROXY_V1: usize = 107;
 
 /// What one test says: `None` that it needs more bytes, `Some(None)` that it is not this.
-type Answer = Option<Option<Recognised>>;
+type ProbeResult = Option<Option<Recognised>>;
 
 /// What the first bytes of one direction of a connection are.
 ///
@@ -85,7 +85,7 @@ pub fn recognise(bytes: &[u8]) -> Recognised {
 }
 
 /// Holds `bytes` against a pattern in which `None` is any byte.
-fn matches(bytes: &[u8], pattern: &[Option<u8>], recognised: Recognised) -> Answer {
+fn matches(bytes: &[u8], pattern: &[Option<u8>], recognised: Recognised) -> ProbeResult {
     let differs = |(byte, wanted): (&u8, &Option<u8>)| wanted.is_some_and(|wanted| wanted != *byte);
     if bytes.iter().zip(pattern).any(differs) {
         Some(None)
@@ -94,7 +94,7 @@ fn matches(bytes: &[u8], pattern: &[Option<u8>], recognised: Recognised) -> Answ
     }
 }
 
-fn signature(bytes: &[u8]) -> Answer {
+fn signature(bytes: &[u8]) -> ProbeResult {
     let mut needs_more = false;
     for (start, recognised) in SIGNATURES {
         if bytes.starts_with(start) {
@@ -106,7 +106,7 @@ fn signature(bytes: &[u8]) -> Answer {
 }
 
 /// RFC 8446 §5.1: a content type from 20 to 23, version 3.0 to 3.4, and a length that is possible.
-fn tls(bytes: &[u8]) -> Answer {
+fn tls(bytes: &[u8]) -> ProbeResult {
     let possible = match bytes {
         [] => true,
         [kind, rest @ ..] => {
@@ -126,7 +126,7 @@ fn tls(bytes: &[u8]) -> Answer {
 }
 
 /// RFC 9113 §6.5: a SETTINGS frame on stream 0, as a server's preface is.
-fn http2_settings(bytes: &[u8]) -> Answer {
+fn http2_settings(bytes: &[u8]) -> ProbeResult {
     let any = None;
     let zero = Some(0);
     let pattern = [zero, zero, any, Some(4), zero, zero, zero, zero, zero];
@@ -137,7 +137,7 @@ fn http2_settings(bytes: &[u8]) -> Answer {
 }
 
 /// The PROXY protocol, <https://www.haproxy.org/download/2.9/doc/proxy-protocol.txt> §2.1 and §2.2.
-fn proxy(bytes: &[u8]) -> Answer {
+fn proxy(bytes: &[u8]) -> ProbeResult {
     if let Some(rest) = bytes.strip_prefix(PROXY_V2) {
         return match rest {
             [version, ..] if version >> 4 != 2 => Some(None),
@@ -161,7 +161,7 @@ fn proxy(bytes: &[u8]) -> Answer {
 }
 
 /// An array of bulk strings, as every Redis client sends.
-fn redis(bytes: &[u8]) -> Answer {
+fn redis(bytes: &[u8]) -> ProbeResult {
     let Some(rest) = bytes.strip_prefix(b"*") else { return no_unless_empty(bytes) };
     let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let expected = b"\r\n$";
@@ -175,7 +175,7 @@ fn redis(bytes: &[u8]) -> Answer {
 }
 
 /// The server's greeting: packet 0, protocol version 10, a version that begins with a digit.
-fn mysql(bytes: &[u8]) -> Answer {
+fn mysql(bytes: &[u8]) -> ProbeResult {
     let pattern = [None, None, Some(0), Some(0), Some(10), None];
     match matches(bytes, &pattern, Recognised::Other("MySQL")) {
         Some(Some(_)) if !bytes[5].is_ascii_digit() => Some(None),
@@ -184,13 +184,13 @@ fn mysql(bytes: &[u8]) -> Answer {
 }
 
 /// A start-up message of protocol 3.0, the first of whose parameters follows at once.
-fn postgres(bytes: &[u8]) -> Answer {
+fn postgres(bytes: &[u8]) -> ProbeResult {
     let zero = Some(0);
     matches(bytes, &[zero, zero, None, None, zero, Some(3), zero, zero], Recognised::Other("PostgreSQL"))
 }
 
 /// A CONNECT packet: a remaining length of one to four bytes, then the protocol's name.
-fn mqtt(bytes: &[u8]) -> Answer {
+fn mqtt(bytes: &[u8]) -> ProbeResult {
     let Some(rest) = bytes.strip_prefix(b"\x10") else { return no_unless_empty(bytes) };
     let more = rest.iter().take(4).take_while(|&&byte| byte >= 0x80).count();
     if more == 4 {
@@ -206,7 +206,7 @@ fn mqtt(bytes: &[u8]) -> Answer {
 }
 
 /// TPKT version 3 around an X.224 connection request or confirm.
-fn rdp(bytes: &[u8]) -> Answer {
+fn rdp(bytes: &[u8]) -> ProbeResult {
     let request = [Some(3), Some(0), Some(0), None, None, Some(0xe0)];
     let confirm = [Some(3), Some(0), Some(0), None, None, Some(0xd0)];
     let recognised = Recognised::Other("RDP");
@@ -217,7 +217,7 @@ fn rdp(bytes: &[u8]) -> Answer {
 }
 
 /// A `NetBIOS` session message around SMB 1, 2 or 3.
-fn smb(bytes: &[u8]) -> Answer {
+fn smb(bytes: &[u8]) -> ProbeResult {
     let pattern = [Some(0), None, None, None, None, Some(b'S'), Some(b'M'), Some(b'B')];
     match matches(bytes, &pattern, Recognised::Other("SMB")) {
         Some(Some(_)) if !(0xfd..=0xff).contains(&bytes[4]) => Some(None),
@@ -226,7 +226,7 @@ fn smb(bytes: &[u8]) -> Answer {
 }
 
 /// The operation code of `MongoDB`'s messages, at its place in the header of a first request.
-fn mongo(bytes: &[u8]) -> Answer {
+fn mongo(bytes: &[u8]) -> ProbeResult {
     let recognised = Recognised::Other("MongoDB");
     let mut pattern = [None; 16];
     pattern[3] = Some(0);
@@ -246,7 +246,7 @@ fn mongo(bytes: &[u8]) -> Answer {
 }
 
 /// HTTP/1, and what looks like it.
-fn http(bytes: &[u8]) -> Answer {
+fn http(bytes: &[u8]) -> ProbeResult {
     let bytes = &bytes[token::empty_lines(bytes)..];
     if matches!(bytes, [] | [b'\r']) {
         return None;
@@ -281,7 +281,7 @@ fn http(bytes: &[u8]) -> Answer {
 }
 
 /// Not this, unless there are no bytes at all.
-fn no_unless_empty(bytes: &[u8]) -> Answer {
+fn no_unless_empty(bytes: &[u8]) -> ProbeResult {
     if bytes.is_empty() { None } else { Some(None) }
 }
 

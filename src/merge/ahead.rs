@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvErr
 use std::thread;
 use std::time::Duration;
 
-use super::batch::Batch;
+use super::batch::KeyedBlock;
 use crate::record::{Intake, Source};
 use crate::{Error, Result};
 
@@ -17,30 +17,30 @@ const BLOCKS: usize = 2;
 const STOP_CHECK: Duration = Duration::from_millis(100);
 
 /// The consumer's end of a source that is read ahead.
-pub(super) struct Ahead {
-    items: Receiver<Item>,
-    used: Sender<Batch>,
+pub(super) struct ReadAhead {
+    items: Receiver<ReadItem>,
+    used: Sender<KeyedBlock>,
     is_stopping: Arc<AtomicBool>,
     /// What was read so far.
     intake: Intake,
 }
 
-enum Item {
-    Batch(Batch),
+enum ReadItem {
+    Batch(KeyedBlock),
     End(Intake, Result<()>),
 }
 
 /// What an input has to give.
-pub(super) enum Next {
+pub(super) enum NextBatch {
     /// Records.
-    Batch(Batch),
+    Batch(KeyedBlock),
     /// Nothing yet, and it was not to be waited for.
     NotYet,
     /// The end, or what went wrong. Nothing comes after it.
     End(Result<()>),
 }
 
-impl Ahead {
+impl ReadAhead {
     /// Starts to read. When `is_stopping` turns true the input ends, at the
     /// latest when it is waited for.
     pub(super) fn start(
@@ -52,38 +52,38 @@ impl Ahead {
         let (used, free) = channel();
         for _ in 0..BLOCKS {
             // The other end is in this function.
-            let _ = used.send(Batch::default());
+            let _ = used.send(KeyedBlock::default());
         }
         let stop = Arc::clone(is_stopping);
         thread::Builder::new()
             .name("input".to_owned())
             .spawn(move || read(source, order, &free, &hand_on, &stop))?;
-        Ok(Ahead { items, used, is_stopping: Arc::clone(is_stopping), intake: Intake::default() })
+        Ok(ReadAhead { items, used, is_stopping: Arc::clone(is_stopping), intake: Intake::default() })
     }
 
     /// The next records, if they are there, or if they may be waited for.
-    pub(super) fn next(&mut self, may_wait: bool) -> Next {
+    pub(super) fn next(&mut self, may_wait: bool) -> NextBatch {
         let item = if may_wait { self.wait() } else { self.items.try_recv().map_err(Some) };
         match item {
-            Ok(Item::Batch(batch)) => {
+            Ok(ReadItem::Batch(batch)) => {
                 self.intake = batch.intake;
-                Next::Batch(batch)
+                NextBatch::Batch(batch)
             }
-            Ok(Item::End(intake, result)) => {
+            Ok(ReadItem::End(intake, result)) => {
                 self.intake = intake;
-                Next::End(result)
+                NextBatch::End(result)
             }
-            Err(None) => Next::End(Ok(())),
-            Err(Some(TryRecvError::Empty)) => Next::NotYet,
+            Err(None) => NextBatch::End(Ok(())),
+            Err(Some(TryRecvError::Empty)) => NextBatch::NotYet,
             // A thread that ends early has panicked, and said so itself.
-            Err(Some(TryRecvError::Disconnected)) => {
-                Next::End(Err(Error::Invalid("a reading thread ended before its work was done".to_owned())))
-            }
+            Err(Some(TryRecvError::Disconnected)) => NextBatch::End(Err(Error::Invalid(
+                "a reading thread ended before its work was done".to_owned(),
+            ))),
         }
     }
 
     /// `Err(None)`: it was asked to stop, and the input has nothing.
-    fn wait(&self) -> Result<Item, Option<TryRecvError>> {
+    fn wait(&self) -> Result<ReadItem, Option<TryRecvError>> {
         loop {
             // Asked before the wait: what was read by then comes within it.
             let is_stopping = self.is_stopping.load(Ordering::Relaxed);
@@ -97,7 +97,7 @@ impl Ahead {
     }
 
     /// Gives a block back, to be read into again.
-    pub(super) fn give_back(&self, batch: Batch) {
+    pub(super) fn give_back(&self, batch: KeyedBlock) {
         // The reading thread may be done.
         let _ = self.used.send(batch);
     }
@@ -111,8 +111,8 @@ impl Ahead {
 fn read(
     mut source: Box<dyn Source + Send>,
     order: u32,
-    free: &Receiver<Batch>,
-    hand_on: &SyncSender<Item>,
+    free: &Receiver<KeyedBlock>,
+    hand_on: &SyncSender<ReadItem>,
     is_stopping: &AtomicBool,
 ) {
     let mut newest = i64::MIN;
@@ -123,13 +123,13 @@ fn read(
             Ok(true) => {
                 batch.intake = source.intake();
                 batch.number(order, &mut newest);
-                Item::Batch(batch)
+                ReadItem::Batch(batch)
             }
             end => {
                 // The place is closed before its end is known: another may take its descriptor.
                 let intake = source.intake();
                 drop(source);
-                let _ = hand_on.send(Item::End(intake, end.map(|_| ())));
+                let _ = hand_on.send(ReadItem::End(intake, end.map(|_| ())));
                 return;
             }
         };

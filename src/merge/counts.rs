@@ -4,7 +4,7 @@ use crate::record::Source;
 
 /// Counts of what did not go as it should, or was left out.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Counts {
+pub struct MergeCounts {
     /// Records that are earlier than one before them in their input, and were
     /// merged as they stand.
     pub disordered: u64,
@@ -26,11 +26,11 @@ pub struct Counts {
 /// A source that counts.
 pub trait Counted: Source {
     /// Adds what it counted so far, and what its own sources did.
-    fn count(&self, counts: &mut Counts);
+    fn count(&self, counts: &mut MergeCounts);
 }
 
 impl<S: Counted + ?Sized> Counted for Box<S> {
-    fn count(&self, counts: &mut Counts) {
+    fn count(&self, counts: &mut MergeCounts) {
         (**self).count(counts);
     }
 }

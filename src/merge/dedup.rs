@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 
 use foldhash::quality::RandomState;
 
-use super::counts::{Counted, Counts};
+use super::counts::{Counted, MergeCounts};
 use crate::Result;
 use crate::record::{Block, Intake, Source, View};
 
@@ -95,7 +95,7 @@ impl<S: Source> Source for Dedup<S> {
 }
 
 impl<S: Counted> Counted for Dedup<S> {
-    fn count(&self, counts: &mut Counts) {
+    fn count(&self, counts: &mut MergeCounts) {
         self.source.count(counts);
         counts.duplicates += self.dropped;
         counts.forgotten += self.forgotten;

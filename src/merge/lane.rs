@@ -1,7 +1,7 @@
 //! One of the inputs that are merged, and how far its records were taken.
 
-use super::ahead::{Ahead, Next};
-use super::batch::{Batch, Key};
+use super::ahead::{NextBatch, ReadAhead};
+use super::batch::{KeyedBlock, SortKey};
 use super::spill::RunReader;
 use crate::Result;
 use crate::record::{Intake, Source};
@@ -10,7 +10,7 @@ use crate::record::{Intake, Source};
 pub type Opener = Box<dyn FnOnce() -> Result<Box<dyn Source + Send>> + Send>;
 
 /// An input that is to be merged.
-pub struct Input {
+pub struct MergeInput {
     /// Opens it.
     pub open: Opener,
     /// The first record's timestamp, where the input can wait to be opened
@@ -19,39 +19,51 @@ pub struct Input {
 }
 
 /// An open input.
-pub(super) struct Lane {
-    pub(super) batch: Batch,
+pub(super) struct InputCursor {
+    pub(super) batch: KeyedBlock,
     /// The first record of the batch that was not taken.
     pub(super) next: usize,
     /// Whether the batch is one to be given back.
     is_lent: bool,
-    feed: Feed,
+    feed: InputFeed,
     /// Whether it counts as an open file.
     pub(super) is_file: bool,
 }
 
 /// Where a lane's records come from.
-enum Feed {
-    Ahead(Ahead),
+enum InputFeed {
+    Ahead(ReadAhead),
     Run(RunReader),
 }
 
-impl Lane {
-    pub(super) fn ahead(ahead: Ahead, is_file: bool) -> Self {
-        Lane { batch: Batch::default(), next: 0, is_lent: false, feed: Feed::Ahead(ahead), is_file }
+impl InputCursor {
+    pub(super) fn ahead(ahead: ReadAhead, is_file: bool) -> Self {
+        InputCursor {
+            batch: KeyedBlock::default(),
+            next: 0,
+            is_lent: false,
+            feed: InputFeed::Ahead(ahead),
+            is_file,
+        }
     }
 
     pub(super) fn run(run: RunReader) -> Self {
-        Lane { batch: Batch::default(), next: 0, is_lent: false, feed: Feed::Run(run), is_file: false }
+        InputCursor {
+            batch: KeyedBlock::default(),
+            next: 0,
+            is_lent: false,
+            feed: InputFeed::Run(run),
+            is_file: false,
+        }
     }
 
     /// Whether its records may be of several inputs.
     pub(super) fn is_run(&self) -> bool {
-        matches!(self.feed, Feed::Run(_))
+        matches!(self.feed, InputFeed::Run(_))
     }
 
     /// Where the first record that was not taken stands.
-    pub(super) fn head(&self) -> Option<Key> {
+    pub(super) fn head(&self) -> Option<SortKey> {
         self.batch.keys.get(self.next).copied()
     }
 
@@ -60,19 +72,19 @@ impl Lane {
     pub(super) fn refill(&mut self, may_wait: bool) -> Option<Result<bool>> {
         self.next = 0;
         match &mut self.feed {
-            Feed::Run(run) => Some(run.read(&mut self.batch)),
-            Feed::Ahead(ahead) => {
+            InputFeed::Run(run) => Some(run.read(&mut self.batch)),
+            InputFeed::Ahead(ahead) => {
                 if std::mem::take(&mut self.is_lent) {
                     ahead.give_back(std::mem::take(&mut self.batch));
                 }
                 match ahead.next(may_wait) {
-                    Next::Batch(batch) => {
+                    NextBatch::Batch(batch) => {
                         self.batch = batch;
                         self.is_lent = true;
                         Some(Ok(true))
                     }
-                    Next::NotYet => None,
-                    Next::End(result) => Some(result.map(|()| false)),
+                    NextBatch::NotYet => None,
+                    NextBatch::End(result) => Some(result.map(|()| false)),
                 }
             }
         }
@@ -81,8 +93,8 @@ impl Lane {
     /// What was read from it.
     pub(super) fn intake(&self) -> Intake {
         match &self.feed {
-            Feed::Ahead(ahead) => ahead.intake(),
-            Feed::Run(_) => Intake::default(),
+            InputFeed::Ahead(ahead) => ahead.intake(),
+            InputFeed::Run(_) => Intake::default(),
         }
     }
 }

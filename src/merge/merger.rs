@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::ahead::Ahead;
-use super::batch::{Batch, Key};
-use super::counts::{Counted, Counts};
+use super::ahead::ReadAhead;
+use super::batch::{KeyedBlock, SortKey};
+use super::counts::{Counted, MergeCounts};
 use super::failures::Failures;
-use super::lane::{Input, Lane, both};
+use super::lane::{InputCursor, MergeInput, both};
 use super::spill::{RunReader, Spill};
 use super::ties::{has_open_response, settle};
 use crate::record::{Block, Intake, Source};
@@ -31,7 +31,7 @@ const PENDING: usize = usize::MAX;
 
 /// How to merge.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct MergeOptions {
     /// Most inputs with a known first timestamp that are open at once. Where
     /// more of them overlap in time, they are merged in passes.
     pub fan_in: usize,
@@ -62,19 +62,19 @@ pub(super) enum Ties {
 /// What order permits goes on at once; an input that is silent holds the
 /// others. One that fails ends there, and the others go on.
 pub struct Merge {
-    lanes: Vec<Option<Lane>>,
-    heads: BinaryHeap<Reverse<(Key, usize)>>,
+    lanes: Vec<Option<InputCursor>>,
+    heads: BinaryHeap<Reverse<(SortKey, usize)>>,
     /// Lanes whose next batch must come before anything else can be decided.
     starved: Vec<usize>,
     /// Inputs that wait to be opened, in the order of their first timestamps.
-    pending: VecDeque<(Key, Input)>,
+    pending: VecDeque<(SortKey, MergeInput)>,
     open_files: usize,
-    options: Options,
+    options: MergeOptions,
     ties: Ties,
     /// Records of the time `tied_at`, up to where they were gathered.
     tied: Block,
     tied_at: Option<i64>,
-    keys: Vec<Key>,
+    keys: Vec<SortKey>,
     spill: Option<Spill>,
     /// Runs in it.
     runs: u64,
@@ -89,13 +89,13 @@ pub struct Merge {
 
 impl Merge {
     /// Opens the inputs that are to be opened at once, and merges all of them.
-    pub fn new(inputs: Vec<Input>, options: Options, failures: Failures) -> Result<Self> {
+    pub fn new(inputs: Vec<MergeInput>, options: MergeOptions, failures: Failures) -> Result<Self> {
         let ties = if inputs.len() > 1 { Ties::BetweenInputs } else { Ties::Stay };
         let mut merge = Merge::empty(options, failures, ties);
         let mut pending = Vec::new();
         for (input, order) in inputs.into_iter().zip(0..) {
             match input.first {
-                Some(time) => pending.push((Key { time, order }, input)),
+                Some(time) => pending.push((SortKey { time, order }, input)),
                 None => merge.open(input, order, false)?,
             }
         }
@@ -108,16 +108,16 @@ impl Merge {
     /// Merges runs.
     pub(super) fn of_runs(
         runs: impl IntoIterator<Item = RunReader>,
-        options: Options,
+        options: MergeOptions,
         failures: Failures,
         ties: Ties,
     ) -> Self {
         let mut merge = Merge::empty(options, failures, ties);
-        runs.into_iter().for_each(|run| merge.add(Lane::run(run)));
+        runs.into_iter().for_each(|run| merge.add(InputCursor::run(run)));
         merge
     }
 
-    fn empty(options: Options, failures: Failures, ties: Ties) -> Self {
+    fn empty(options: MergeOptions, failures: Failures, ties: Ties) -> Self {
         Merge {
             lanes: Vec::new(),
             heads: BinaryHeap::new(),
@@ -142,11 +142,11 @@ impl Merge {
 
     /// The keys of the records that came last; not known for those of one time
     /// that were settled.
-    pub(super) fn keys(&self) -> &[Key] {
+    pub(super) fn keys(&self) -> &[SortKey] {
         &self.keys
     }
 
-    fn add(&mut self, lane: Lane) {
+    fn add(&mut self, lane: InputCursor) {
         self.open_files += usize::from(lane.is_file);
         let slot = self.lanes.iter().position(Option::is_none).unwrap_or(self.lanes.len());
         if slot == self.lanes.len() {
@@ -156,10 +156,11 @@ impl Merge {
         self.starved.push(slot);
     }
 
-    fn open(&mut self, input: Input, order: u32, is_file: bool) -> Result<()> {
-        let opened = (input.open)().and_then(|source| Ahead::start(source, order, &self.options.is_stopping));
+    fn open(&mut self, input: MergeInput, order: u32, is_file: bool) -> Result<()> {
+        let opened =
+            (input.open)().and_then(|source| ReadAhead::start(source, order, &self.options.is_stopping));
         match opened {
-            Ok(ahead) => self.add(Lane::ahead(ahead, is_file)),
+            Ok(ahead) => self.add(InputCursor::ahead(ahead, is_file)),
             Err(error) => self.failures.take(error)?,
         }
         Ok(())
@@ -183,14 +184,14 @@ impl Merge {
             let group = self.pending.len().min(self.options.fan_in.max(2));
             let group: VecDeque<_> = self.pending.drain(..group).collect();
             let run = self.merge_ahead(group)?;
-            self.add(Lane::run(run));
+            self.add(InputCursor::run(run));
         }
         self.announce_pending();
         Ok(())
     }
 
     /// Merges some inputs into a temporary file.
-    fn merge_ahead(&mut self, group: VecDeque<(Key, Input)>) -> Result<RunReader> {
+    fn merge_ahead(&mut self, group: VecDeque<(SortKey, MergeInput)>) -> Result<RunReader> {
         let mut part = Merge::empty(self.options.clone(), self.failures.part(), Ties::Stay);
         part.pending = group;
         part.announce_pending();
@@ -271,7 +272,7 @@ impl Merge {
 
     /// Takes records of the lane that has the first of all, up to where
     /// another lane's, or records of one time, come.
-    fn take(&mut self, head: Key, slot: usize, out: &mut Block) {
+    fn take(&mut self, head: SortKey, slot: usize, out: &mut Block) {
         let bound = self.heads.peek().map(|Reverse((key, _))| *key);
         let Some(lane) = &mut self.lanes[slot] else { return };
         let keys = &lane.batch.keys;
@@ -300,7 +301,7 @@ impl Merge {
         }
         lane.next = end;
         let is_over = end == keys.len();
-        let Batch { block, keys, .. } = &mut lane.batch;
+        let KeyedBlock { block, keys, .. } = &mut lane.batch;
         if out.is_empty() && first == 0 && is_over {
             std::mem::swap(out, block);
             std::mem::swap(&mut self.keys, keys);
@@ -364,7 +365,7 @@ impl Merge {
 
     /// Puts the lane's next record among the heads, or waits for it.
     fn advance(&mut self, slot: usize) {
-        match self.lanes[slot].as_ref().and_then(Lane::head) {
+        match self.lanes[slot].as_ref().and_then(InputCursor::head) {
             Some(key) => self.heads.push(Reverse((key, slot))),
             None => self.starved.push(slot),
         }
@@ -374,11 +375,11 @@ impl Merge {
 /// What a heap of heads is asked.
 trait Heads {
     /// Takes the first if it has this time.
-    fn pop_if_first(&mut self, time: i64) -> Option<Reverse<(Key, usize)>>;
+    fn pop_if_first(&mut self, time: i64) -> Option<Reverse<(SortKey, usize)>>;
 }
 
-impl Heads for BinaryHeap<Reverse<(Key, usize)>> {
-    fn pop_if_first(&mut self, time: i64) -> Option<Reverse<(Key, usize)>> {
+impl Heads for BinaryHeap<Reverse<(SortKey, usize)>> {
+    fn pop_if_first(&mut self, time: i64) -> Option<Reverse<(SortKey, usize)>> {
         let Reverse((key, _)) = self.peek()?;
         if key.time == time { self.pop() } else { None }
     }
@@ -398,7 +399,7 @@ impl Source for Merge {
 }
 
 impl Counted for Merge {
-    fn count(&self, counts: &mut Counts) {
+    fn count(&self, counts: &mut MergeCounts) {
         counts.disordered += self.disordered;
         counts.unsettled += self.unsettled;
         counts.runs += self.runs;

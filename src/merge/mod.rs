@@ -24,11 +24,11 @@ mod spill;
 mod ties;
 mod window;
 
-pub use counts::{Counted, Counts};
+pub use counts::{Counted, MergeCounts};
 pub use dedup::{Dedup, REMEMBERED};
 pub use failures::Failures;
-pub use lane::{Input, Opener};
-pub use merger::{Merge, Options};
+pub use lane::{MergeInput, Opener};
+pub use merger::{Merge, MergeOptions};
 pub use retime::{Retime, Retimed};
 pub use sort::Sort;
 pub use window::Window;

@@ -1,6 +1,6 @@
 //! Other timestamps: moved, or made to begin at a given time. All else stays byte for byte.
 
-use super::counts::{Counted, Counts};
+use super::counts::{Counted, MergeCounts};
 use crate::Result;
 use crate::record::{Block, Intake, Source};
 
@@ -55,7 +55,7 @@ impl<S: Source> Source for Retimed<S> {
 }
 
 impl<S: Counted> Counted for Retimed<S> {
-    fn count(&self, counts: &mut Counts) {
+    fn count(&self, counts: &mut MergeCounts) {
         self.source.count(counts);
     }
 }

@@ -7,13 +7,13 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use super::ahead::{Ahead, Next};
-use super::batch::Key;
-use super::counts::{Counted, Counts};
+use super::ahead::{NextBatch, ReadAhead};
+use super::batch::SortKey;
+use super::counts::{Counted, MergeCounts};
 use super::failures::Failures;
-use super::lane::{Input, both};
-use super::merger::{Merge, Options, Ties};
-use super::spill::{Run, Spill};
+use super::lane::{MergeInput, both};
+use super::merger::{Merge, MergeOptions, Ties};
+use super::spill::{Spill, SpilledRun};
 use crate::record::{Block, Intake, Source};
 use crate::{Error, Result};
 
@@ -29,9 +29,9 @@ const LEAST_CHUNK: usize = 4 << 10;
 /// that a response never comes before its request. Nothing comes out before
 /// all inputs were read.
 pub struct Sort {
-    inputs: Vec<Input>,
+    inputs: Vec<MergeInput>,
     memory: usize,
-    options: Options,
+    options: MergeOptions,
     failures: Failures,
     intake: Intake,
     runs: usize,
@@ -40,7 +40,7 @@ pub struct Sort {
 
 impl Sort {
     /// Sorts the inputs with about so many bytes of memory.
-    pub fn new(inputs: Vec<Input>, memory: usize, options: Options, failures: Failures) -> Self {
+    pub fn new(inputs: Vec<MergeInput>, memory: usize, options: MergeOptions, failures: Failures) -> Self {
         Sort { inputs, memory, options, failures, intake: Intake::default(), runs: 0, merge: None }
     }
 
@@ -54,11 +54,11 @@ impl Sort {
         let chunk = self.chunk();
         // Two parts of the memory: one is filled while the other is sorted and written.
         let limit = self.memory * 3 / 8;
-        let (to_writer, full) = sync_channel::<Part>(1);
-        let (give_back, empty) = sync_channel::<Part>(2);
+        let (to_writer, full) = sync_channel::<SortBuffer>(1);
+        let (give_back, empty) = sync_channel::<SortBuffer>(2);
         for _ in 0..2 {
             // The other end is in this function.
-            let _ = give_back.send(Part::default());
+            let _ = give_back.send(SortBuffer::default());
         }
         let mut runs = thread::scope(|scope| {
             let spill = &mut spill;
@@ -80,7 +80,7 @@ impl Sort {
     }
 
     /// Merges runs into fewer.
-    fn pass(&self, spill: &Spill, runs: &[Run], fan_in: usize) -> Result<(Spill, Vec<Run>)> {
+    fn pass(&self, spill: &Spill, runs: &[SpilledRun], fan_in: usize) -> Result<(Spill, Vec<SpilledRun>)> {
         let mut merged = Spill::new(&self.options.directory)?;
         let mut longer = Vec::new();
         let mut block = Block::new();
@@ -99,13 +99,19 @@ impl Sort {
     }
 
     /// Reads the inputs one after the other into parts of the memory.
-    fn collect(&mut self, full: &SyncSender<Part>, empty: &Receiver<Part>, limit: usize) -> Result<()> {
+    fn collect(
+        &mut self,
+        full: &SyncSender<SortBuffer>,
+        empty: &Receiver<SortBuffer>,
+        limit: usize,
+    ) -> Result<()> {
         let Ok(mut part) = empty.recv() else { return Ok(()) };
         for input in std::mem::take(&mut self.inputs) {
             if self.options.is_stopping.load(Ordering::Relaxed) {
                 break;
             }
-            let opened = (input.open)().and_then(|source| Ahead::start(source, 0, &self.options.is_stopping));
+            let opened =
+                (input.open)().and_then(|source| ReadAhead::start(source, 0, &self.options.is_stopping));
             let mut ahead = match opened {
                 Ok(ahead) => ahead,
                 Err(error) => {
@@ -115,9 +121,9 @@ impl Sort {
             };
             let end = loop {
                 let batch = match ahead.next(true) {
-                    Next::Batch(batch) => batch,
-                    Next::NotYet => continue,
-                    Next::End(end) => break end,
+                    NextBatch::Batch(batch) => batch,
+                    NextBatch::NotYet => continue,
+                    NextBatch::End(end) => break end,
                 };
                 for view in batch.block.iter() {
                     if part.is_full(view.raw.len(), limit) {
@@ -159,7 +165,7 @@ impl Source for Sort {
 }
 
 impl Counted for Sort {
-    fn count(&self, counts: &mut Counts) {
+    fn count(&self, counts: &mut MergeCounts) {
         counts.runs += self.runs as u64;
         if let Some(merge) = &self.merge {
             merge.count(counts);
@@ -169,40 +175,40 @@ impl Counted for Sort {
 
 /// Records that are sorted together.
 #[derive(Default)]
-struct Part {
+struct SortBuffer {
     text: Vec<u8>,
-    entries: Vec<Entry>,
+    entries: Vec<SortEntry>,
 }
 
 /// A record of a part.
-struct Entry {
+struct SortEntry {
     time: i64,
     start: u32,
     length: u32,
 }
 
-impl Part {
+impl SortBuffer {
     /// Whether another record of this length would go beyond the limit.
     fn is_full(&self, length: usize, limit: usize) -> bool {
         // The entries' vector may be twice as large as what it holds.
-        let entries = (self.entries.len() + 1) * size_of::<Entry>() * 2;
+        let entries = (self.entries.len() + 1) * size_of::<SortEntry>() * 2;
         !self.entries.is_empty() && self.text.len() + length + entries > limit.min(u32::MAX as usize)
     }
 
     fn push(&mut self, time: i64, raw: &[u8]) {
         let start = self.text.len() as u32;
-        self.entries.push(Entry { time, start, length: raw.len() as u32 });
+        self.entries.push(SortEntry { time, start, length: raw.len() as u32 });
         self.text.extend_from_slice(raw);
     }
 }
 
 /// Sorts each part and writes it as a run.
 fn write_runs(
-    full: &Receiver<Part>,
-    give_back: &SyncSender<Part>,
+    full: &Receiver<SortBuffer>,
+    give_back: &SyncSender<SortBuffer>,
     spill: &mut Spill,
     chunk: usize,
-) -> Result<Vec<Run>> {
+) -> Result<Vec<SpilledRun>> {
     let mut runs = Vec::new();
     for (mut part, order) in full.iter().zip(0..) {
         part.entries.sort_by_key(|entry| entry.time);
@@ -210,7 +216,7 @@ fn write_runs(
         for entry in &part.entries {
             let start = entry.start as usize;
             let raw = &part.text[start..start + entry.length as usize];
-            writer.push(Key { time: entry.time, order }, raw)?;
+            writer.push(SortKey { time: entry.time, order }, raw)?;
         }
         runs.push(writer.finish()?);
         part.entries.clear();

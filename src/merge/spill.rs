@@ -11,7 +11,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::batch::{Batch, Key};
+use super::batch::{KeyedBlock, SortKey};
 use crate::{Error, Result};
 
 /// Bytes of a record's entry in its chunk: time, order, length.
@@ -50,7 +50,7 @@ impl Spill {
     }
 
     /// Reads a run.
-    pub(super) fn read(&self, run: Run) -> RunReader {
+    pub(super) fn read(&self, run: SpilledRun) -> RunReader {
         RunReader {
             file: Arc::clone(&self.file),
             place: Arc::clone(&self.place),
@@ -68,7 +68,7 @@ impl Spill {
 
 /// Where in its file a run lies.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Run {
+pub(super) struct SpilledRun {
     start: u64,
     end: u64,
 }
@@ -85,7 +85,7 @@ pub(super) struct RunWriter<'a> {
 
 impl RunWriter<'_> {
     /// Adds a record: its text, with the separator.
-    pub(super) fn push(&mut self, key: Key, raw: &[u8]) -> Result<()> {
+    pub(super) fn push(&mut self, key: SortKey, raw: &[u8]) -> Result<()> {
         if self.count > 0 && self.text.len() + self.entries.len() + raw.len() > self.chunk {
             self.flush()?;
         }
@@ -110,11 +110,11 @@ impl RunWriter<'_> {
     }
 
     /// Ends the run.
-    pub(super) fn finish(mut self) -> Result<Run> {
+    pub(super) fn finish(mut self) -> Result<SpilledRun> {
         if self.count > 0 {
             self.flush()?;
         }
-        Ok(Run { start: self.start, end: self.spill.end })
+        Ok(SpilledRun { start: self.start, end: self.spill.end })
     }
 }
 
@@ -122,13 +122,13 @@ impl RunWriter<'_> {
 pub(super) struct RunReader {
     file: Arc<File>,
     place: Arc<str>,
-    rest: Run,
+    rest: SpilledRun,
     lengths: Vec<u32>,
 }
 
 impl RunReader {
     /// The next chunk. `false`: the run is over.
-    pub(super) fn read(&mut self, batch: &mut Batch) -> Result<bool> {
+    pub(super) fn read(&mut self, batch: &mut KeyedBlock) -> Result<bool> {
         batch.keys.clear();
         if self.rest.start >= self.rest.end {
             batch.block.clear();
@@ -142,7 +142,7 @@ impl RunReader {
     }
 }
 
-fn read_chunk(input: &mut At<'_>, batch: &mut Batch, lengths: &mut Vec<u32>) -> Result<()> {
+fn read_chunk(input: &mut At<'_>, batch: &mut KeyedBlock, lengths: &mut Vec<u32>) -> Result<()> {
     let mut count = [0; COUNT];
     input.read_exact(&mut count)?;
     let mut entries = vec![0; u32::from_le_bytes(count) as usize * ENTRY];
@@ -150,7 +150,7 @@ fn read_chunk(input: &mut At<'_>, batch: &mut Batch, lengths: &mut Vec<u32>) -> 
     lengths.clear();
     for &[time @ .., o1, o2, o3, o4, l1, l2, l3, l4] in entries.as_chunks::<ENTRY>().0 {
         let order = u32::from_le_bytes([o1, o2, o3, o4]);
-        batch.keys.push(Key { time: i64::from_le_bytes(time), order });
+        batch.keys.push(SortKey { time: i64::from_le_bytes(time), order });
         lengths.push(u32::from_le_bytes([l1, l2, l3, l4]));
     }
     batch.block.load(input, lengths)

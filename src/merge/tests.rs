@@ -45,17 +45,17 @@ fn given(records: &[Record], sizes: &[usize]) -> Given {
     }
 }
 
-fn inputs(lists: &[Vec<Record>], sizes: &[usize], are_known: bool) -> Vec<Input> {
+fn inputs(lists: &[Vec<Record>], sizes: &[usize], are_known: bool) -> Vec<MergeInput> {
     let input = |list: &Vec<Record>| {
         let source = given(list, sizes);
         let first = are_known.then(|| list.first().map_or(i64::MIN, |record| record.timestamp));
-        Input { open: Box::new(move || Ok(Box::new(source))), first }
+        MergeInput { open: Box::new(move || Ok(Box::new(source))), first }
     };
     lists.iter().map(input).collect()
 }
 
-fn options(fan_in: usize) -> Options {
-    Options { fan_in, directory: std::env::temp_dir(), is_stopping: Arc::new(AtomicBool::new(false)) }
+fn options(fan_in: usize) -> MergeOptions {
+    MergeOptions { fan_in, directory: std::env::temp_dir(), is_stopping: Arc::new(AtomicBool::new(false)) }
 }
 
 fn failures(total: usize) -> Failures {
@@ -283,9 +283,9 @@ fn an_input_that_fails_does_not_hide_the_others() {
         let whole = given(&[request(3, "c"), request(9, "d")], &[1]);
         let missing = || Err(Error::Invalid("not there".to_owned()));
         let inputs = vec![
-            Input { open: Box::new(missing), first: None },
-            Input { open: Box::new(|| Ok(Box::new(broken))), first: None },
-            Input { open: Box::new(|| Ok(Box::new(whole))), first: None },
+            MergeInput { open: Box::new(missing), first: None },
+            MergeInput { open: Box::new(|| Ok(Box::new(broken))), first: None },
+            MergeInput { open: Box::new(|| Ok(Box::new(whole))), first: None },
         ];
         let (records, end) = if are_sorted {
             read(&mut Sort::new(inputs, 1 << 20, options(64), failures(3)))
@@ -314,7 +314,7 @@ fn a_sort_of_many_runs_takes_several_passes() {
     let mut sort =
         Sort::new(inputs(std::slice::from_ref(&list), &[100], false), 12_000, options(64), failures(1));
     assert_eq!(all(&mut sort), sorted(&[list]));
-    let mut counts = Counts::default();
+    let mut counts = MergeCounts::default();
     sort.count(&mut counts);
     // Less than half the memory is one run, and as many chunks of 4 KiB are merged at once.
     assert!(counts.runs > 8, "{counts:?}");

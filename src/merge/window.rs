@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::counts::{Counted, Counts};
+use super::counts::{Counted, MergeCounts};
 use crate::record::{Block, Intake, Kind, Source};
 use crate::{Error, Result};
 
@@ -34,7 +34,7 @@ pub struct Window<S> {
     newest: i64,
     /// The time of the latest record that came out.
     latest: i64,
-    exchanges: HashMap<Vec<u8>, Exchange>,
+    exchanges: HashMap<Vec<u8>, HeldExchange>,
     end: Option<Result<(), Error>>,
     pub(super) late: u64,
     hurried: u64,
@@ -43,7 +43,7 @@ pub struct Window<S> {
 
 /// What is held of one id.
 #[derive(Debug, Default)]
-struct Exchange {
+struct HeldExchange {
     request: Option<Spot>,
     responses: Vec<Spot>,
 }
@@ -170,7 +170,7 @@ impl<S: Source> Window<S> {
 }
 
 /// Forgets a record that came out.
-fn forget(exchanges: &mut HashMap<Vec<u8>, Exchange>, id: &[u8], spot: Spot) {
+fn forget(exchanges: &mut HashMap<Vec<u8>, HeldExchange>, id: &[u8], spot: Spot) {
     let Some(exchange) = exchanges.get_mut(id) else { return };
     exchange.request.take_if(|request| *request == spot);
     exchange.responses.retain(|response| *response != spot);
@@ -206,7 +206,7 @@ impl<S: Source> Source for Window<S> {
 }
 
 impl<S: Counted> Counted for Window<S> {
-    fn count(&self, counts: &mut Counts) {
+    fn count(&self, counts: &mut MergeCounts) {
         self.source.count(counts);
         // What the merge found out of order is what this put right.
         counts.disordered = 0;

@@ -30,7 +30,7 @@ const NAMED: usize = 3;
 
 /// What is asked of the child.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct MiddlewareOptions {
     /// How long it may neither read nor write while there is something to do for it.
     pub patience: Duration,
     /// Bounds a record it may answer, in bytes.
@@ -61,7 +61,7 @@ pub struct Middleware {
     input: Option<PipeReader>,
     blocks: Receiver<Block>,
     traffic: Arc<Traffic>,
-    options: Options,
+    options: MiddlewareOptions,
     /// It was killed: because it was done, or for its fault.
     is_killed: bool,
     fault: Option<String>,
@@ -74,7 +74,7 @@ impl Middleware {
     pub fn start(
         command: &Command,
         source: impl Source + Send + 'static,
-        options: Options,
+        options: MiddlewareOptions,
         is_stopping: &Arc<AtomicBool>,
     ) -> Result<Middleware> {
         let text = command.text().to_owned();

@@ -23,7 +23,7 @@ mod lines;
 mod outstanding;
 mod traffic;
 
-pub use child::{Middleware, Options};
+pub use child::{Middleware, MiddlewareOptions};
 pub use command::Command;
 pub use outstanding::Balance;
 pub use traffic::Traffic;

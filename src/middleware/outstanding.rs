@@ -29,8 +29,8 @@ const SHOWN: usize = 60;
 /// that shows whether all of them came back, but not which did not.
 #[derive(Debug)]
 pub(super) struct Outstanding {
-    queue: Queue,
-    records: HashMap<Box<[u8]>, Entry, RandomState>,
+    queue: KeyQueue,
+    records: HashMap<Box<[u8]>, OutstandingRecord, RandomState>,
     memory: usize,
     used: usize,
     /// The digit of the kind and the id of the record at hand.
@@ -39,13 +39,13 @@ pub(super) struct Outstanding {
     returned: u64,
     own: u64,
     /// Records given that were too many to be followed one by one.
-    beyond: Sum,
+    beyond: RecordSum,
     /// Records that the child wrote since then and that are not followed.
-    surplus: Sum,
+    surplus: RecordSum,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct OutstandingRecord {
     count: u64,
     /// Place in the order of giving, of the first of them.
     place: u64,
@@ -53,7 +53,7 @@ struct Entry {
 
 /// Keys in the order they were given, in one buffer, each after its length.
 #[derive(Debug, Default)]
-struct Queue {
+struct KeyQueue {
     bytes: Vec<u8>,
     /// Where the front begins.
     start: usize,
@@ -61,7 +61,7 @@ struct Queue {
     place: u64,
 }
 
-impl Queue {
+impl KeyQueue {
     fn push(&mut self, key: &[u8]) {
         self.bytes.extend_from_slice(&(key.len() as u32).to_le_bytes());
         self.bytes.extend_from_slice(key);
@@ -86,12 +86,12 @@ impl Queue {
 
 /// Records without their order: equal sums are the same records.
 #[derive(Debug, Default, Eq, PartialEq)]
-struct Sum {
+struct RecordSum {
     records: u64,
     hashes: u64,
 }
 
-impl Sum {
+impl RecordSum {
     fn add(&mut self, hash: u64) {
         self.records += 1;
         self.hashes = self.hashes.wrapping_add(hash);
@@ -127,7 +127,7 @@ impl Outstanding {
     /// Follows records in `memory` bytes.
     pub(super) fn new(memory: usize) -> Self {
         Outstanding {
-            queue: Queue::default(),
+            queue: KeyQueue::default(),
             records: HashMap::default(),
             memory,
             used: 0,
@@ -135,8 +135,8 @@ impl Outstanding {
             given: 0,
             returned: 0,
             own: 0,
-            beyond: Sum::default(),
-            surplus: Sum::default(),
+            beyond: RecordSum::default(),
+            surplus: RecordSum::default(),
         }
     }
 
@@ -193,7 +193,7 @@ impl Outstanding {
             let (length, place) = (key.len(), self.queue.place);
             match self.records.get_mut(key) {
                 Some(entry) => entry.count += 1,
-                None => _ = self.records.insert(key.into(), Entry { count: 1, place }),
+                None => _ = self.records.insert(key.into(), OutstandingRecord { count: 1, place }),
             }
             self.queue.pop(length);
         }

@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Command, Middleware, Options, lines};
+use super::{Command, Middleware, MiddlewareOptions, lines};
 use crate::record::{self, Block, Header, Kind, Reader, Record, Records};
 
 /// Long enough that only a child that hangs takes it.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-const STRICT: Options = Options { patience: PATIENCE, max_record: 1 << 20, may_drop: false };
-const MAY_DROP: Options = Options { may_drop: true, ..STRICT };
+const STRICT: MiddlewareOptions =
+    MiddlewareOptions { patience: PATIENCE, max_record: 1 << 20, may_drop: false };
+const MAY_DROP: MiddlewareOptions = MiddlewareOptions { may_drop: true, ..STRICT };
 
 /// For children that hang; enough for one to start.
-const IMPATIENT: Options = Options { patience: Duration::from_secs(1), ..STRICT };
+const IMPATIENT: MiddlewareOptions = MiddlewareOptions { patience: Duration::from_secs(1), ..STRICT };
 
 fn text(records: usize, payload: &str) -> Vec<u8> {
     let mut block = Block::new();
@@ -30,9 +31,9 @@ fn text(records: usize, payload: &str) -> Vec<u8> {
 }
 
 /// Sends `text` through a shell script: what comes out, and how it ended.
-fn through(script: &str, text: Vec<u8>, options: Options) -> (Vec<Record>, Option<String>) {
+fn through(script: &str, text: Vec<u8>, options: MiddlewareOptions) -> (Vec<Record>, Option<String>) {
     let command: Command = format!("sh -c {}", shlex::try_quote(script).unwrap()).parse().unwrap();
-    let source = Reader::new(std::io::Cursor::new(text), record::Options::default());
+    let source = Reader::new(std::io::Cursor::new(text), record::ReaderOptions::default());
     let middleware = Middleware::start(&command, source, options, &Arc::default()).unwrap();
     let mut records = Records::new(middleware);
     let (mut all, mut record) = (Vec::new(), Record::default());
@@ -78,7 +79,7 @@ proptest! {
         }
         prop_assert_eq!(block.get(0).header.id, id.as_bytes());
         let text = [block.bytes(), &text(1, "next")].concat();
-        let mut records = Records::new(Reader::new(&*text, record::Options::default()));
+        let mut records = Records::new(Reader::new(&*text, record::ReaderOptions::default()));
         let mut record = Record::default();
         prop_assert!(records.read(&mut record).unwrap());
         prop_assert_eq!((&record.id[..], &record.payload[..]), (id.as_bytes(), &payload[..]), "{:?}", head);
@@ -205,7 +206,7 @@ fn where_dropping_is_allowed_a_child_must_still_read_all_and_end_well() {
         ("cat >/dev/null; exit 3", 2, "exit status 3"),
     ];
     at_once(&cases, |(script, given, expected)| {
-        let options = Options { may_drop: true, ..IMPATIENT };
+        let options = MiddlewareOptions { may_drop: true, ..IMPATIENT };
         let error = through(script, text(*given, &"a".repeat(200)), options).1.unwrap_or_default();
         assert!(error.contains(expected) && error.is_empty() == expected.is_empty(), "{script}: {error}");
         assert!(!error.contains("may-drop"), "{script}: {error}");
@@ -288,7 +289,7 @@ fn quotes_hold_an_argument_together() {
 #[test]
 fn a_program_that_is_not_there_is_named() {
     let command: Command = "no-such-program --now".parse().unwrap();
-    let source = Reader::new(&b""[..], record::Options::default());
+    let source = Reader::new(&b""[..], record::ReaderOptions::default());
     let error = Middleware::start(&command, source, STRICT, &Arc::default()).unwrap_err().to_string();
     assert!(error.contains("no-such-program --now") && error.contains("no such file"), "{error}");
 }

@@ -120,12 +120,12 @@ impl Traffic {
 
 /// The child's standard input. Its pipe does not block, so that each piece the
 /// child takes is seen, however slowly it reads.
-struct Input<'a> {
+struct ChildInput<'a> {
     pipe: PipeWriter,
     traffic: &'a Traffic,
 }
 
-impl Input<'_> {
+impl ChildInput<'_> {
     fn wait(&self) -> io::Result<()> {
         self.traffic.is_blocked.store(true, Ordering::Relaxed);
         let result = poll(&mut [PollFd::new(&self.pipe, PollFlags::OUT)], None);
@@ -137,7 +137,7 @@ impl Input<'_> {
     }
 }
 
-impl Write for Input<'_> {
+impl Write for ChildInput<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         loop {
             match self.pipe.write(bytes) {
@@ -156,7 +156,7 @@ impl Write for Input<'_> {
     }
 }
 
-impl Drop for Input<'_> {
+impl Drop for ChildInput<'_> {
     fn drop(&mut self) {
         self.traffic.is_input_closed.store(true, Ordering::Release);
     }
@@ -164,7 +164,7 @@ impl Drop for Input<'_> {
 
 /// Feeds the child until the source ends, fails, or the child reads no more.
 pub(super) fn feed(mut source: impl Source, pipe: PipeWriter, traffic: &Traffic, is_stopping: &AtomicBool) {
-    let mut out = io::BufWriter::with_capacity(WRITE, Input { pipe, traffic });
+    let mut out = io::BufWriter::with_capacity(WRITE, ChildInput { pipe, traffic });
     let (mut block, mut scratch) = (Block::new(), Vec::new());
     let end = loop {
         let is_over = is_stopping.load(Ordering::Relaxed);
@@ -191,12 +191,12 @@ pub(super) fn feed(mut source: impl Source, pipe: PipeWriter, traffic: &Traffic,
 }
 
 /// The child's standard output.
-struct Output<'a> {
+struct ChildOutput<'a> {
     pipe: PipeReader,
     traffic: &'a Traffic,
 }
 
-impl Read for Output<'_> {
+impl Read for ChildOutput<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.pipe.read(buffer)?;
         self.traffic.received.fetch_add(read as u64, Ordering::Release);
@@ -208,7 +208,7 @@ impl Read for Output<'_> {
 pub(super) fn read(pipe: PipeReader, hand_on: &SyncSender<Block>, traffic: &Traffic, max_record: u64) {
     // Two digits a byte, and the longest header line.
     let longest = max_record.saturating_mul(2).saturating_add(4096);
-    let mut output = BufReader::with_capacity(WRITE, Output { pipe, traffic });
+    let mut output = BufReader::with_capacity(WRITE, ChildOutput { pipe, traffic });
     let (mut line, mut scratch, mut block, mut number) = (Vec::new(), Vec::new(), Block::new(), 0);
     loop {
         line.clear();

@@ -5,13 +5,13 @@ use super::link_type::LinkType;
 
 /// Packets in one buffer.
 #[derive(Clone, Debug, Default)]
-pub struct Packets {
+pub struct PacketBatch {
     bytes: Vec<u8>,
-    entries: Vec<Entry>,
+    entries: Vec<PacketEntry>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Entry {
+struct PacketEntry {
     link: LinkType,
     time: i64,
     wire_length: u32,
@@ -20,18 +20,18 @@ struct Entry {
     end: usize,
 }
 
-impl Packets {
+impl PacketBatch {
     /// Adds a copy of a packet.
     pub fn push(&mut self, packet: &Packet<'_>) {
         let Packet { link, time, wire_length, bytes } = *packet;
         let start = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
-        self.entries.push(Entry { link, time, wire_length, start, end: self.bytes.len() });
+        self.entries.push(PacketEntry { link, time, wire_length, start, end: self.bytes.len() });
     }
 
     /// The packet of this number, from 0.
     pub fn get(&self, number: usize) -> Option<Packet<'_>> {
-        let &Entry { link, time, wire_length, start, end } = self.entries.get(number)?;
+        let &PacketEntry { link, time, wire_length, start, end } = self.entries.get(number)?;
         Some(Packet { link, time, wire_length, bytes: self.bytes.get(start..end)? })
     }
 
@@ -52,7 +52,7 @@ impl Packets {
 
     /// Bytes of memory that they take.
     pub fn size(&self) -> usize {
-        self.bytes.len() + self.entries.len() * size_of::<Entry>()
+        self.bytes.len() + self.entries.len() * size_of::<PacketEntry>()
     }
 
     /// Forgets them.

@@ -3,14 +3,14 @@
 use std::io::Read;
 
 use super::captured::Packet;
-use super::damage::{Damage, Position, Trouble};
-use super::input::Input;
-use super::pcap::{self, Pcap};
+use super::damage::{Damage, FilePosition, Trouble};
+use super::input::CaptureBuffer;
+use super::pcap::{self, PcapReader};
 use super::pcapng::{self, Pcapng};
 use crate::error::{Error, Result};
 
-enum Format {
-    Pcap(Pcap),
+enum CaptureFormat {
+    Pcap(PcapReader),
     Pcapng(Pcapng),
 }
 
@@ -25,22 +25,22 @@ pub fn is_capture(first: &[u8]) -> bool {
 /// Packets are lent out of its buffer. It never reads ahead further than what
 /// one `read` gives, so packets of a live pipe come out as they come in.
 pub struct CaptureFile<R> {
-    input: Input<R>,
-    format: Format,
+    input: CaptureBuffer<R>,
+    format: CaptureFormat,
     packets: u64,
-    position: Position,
+    position: FilePosition,
     ended: bool,
 }
 
 impl<R: Read> CaptureFile<R> {
     /// Reads the first bytes and the file header.
     pub fn new(read: R) -> Result<Self> {
-        let mut input = Input::new(read);
+        let mut input = CaptureBuffer::new(read);
         let format = Self::open(&mut input).map_err(|trouble| located(trouble, 0))?;
-        Ok(Self { input, format, packets: 0, position: Position::default(), ended: false })
+        Ok(Self { input, format, packets: 0, position: FilePosition::default(), ended: false })
     }
 
-    fn open(input: &mut Input<R>) -> Result<Format, Trouble> {
+    fn open(input: &mut CaptureBuffer<R>) -> Result<CaptureFormat, Trouble> {
         let has_magic = input.fill(4)?;
         // No more than what surely came, so that the answer does not depend on how the stream is cut into reads.
         let first = input.unread().get(..4).unwrap_or(input.unread());
@@ -49,9 +49,9 @@ impl<R: Read> CaptureFile<R> {
         } else if !has_magic {
             Err(Trouble::Damaged(0, Damage::NotACapture))
         } else if pcap::is_magic(first) {
-            Ok(Format::Pcap(Pcap::open(input)?))
+            Ok(CaptureFormat::Pcap(PcapReader::open(input)?))
         } else if pcapng::is_magic(first) {
-            Ok(Format::Pcapng(Pcapng::open(input)?))
+            Ok(CaptureFormat::Pcapng(Pcapng::open(input)?))
         } else {
             Err(Trouble::Damaged(0, Damage::NotACapture))
         }
@@ -67,13 +67,13 @@ impl<R: Read> CaptureFile<R> {
             return Ok(None);
         }
         let next = match &mut self.format {
-            Format::Pcap(pcap) => pcap.next(&mut self.input),
-            Format::Pcapng(pcapng) => pcapng.next(&mut self.input),
+            CaptureFormat::Pcap(pcap) => pcap.next(&mut self.input),
+            CaptureFormat::Pcapng(pcapng) => pcapng.next(&mut self.input),
         };
         match next {
             Ok(Some((byte, packet))) => {
                 self.packets += 1;
-                self.position = Position { packet: self.packets, byte };
+                self.position = FilePosition { packet: self.packets, byte };
                 Ok(Some(packet))
             }
             Ok(None) => {
@@ -92,14 +92,14 @@ impl<R: Read> CaptureFile<R> {
     pub fn is_drained(&self) -> bool {
         let unread = self.input.unread();
         let length = match &self.format {
-            Format::Pcap(pcap) => pcap.packet_length(unread),
-            Format::Pcapng(pcapng) => pcapng.packet_length(unread),
+            CaptureFormat::Pcap(pcap) => pcap.packet_length(unread),
+            CaptureFormat::Pcapng(pcapng) => pcapng.packet_length(unread),
         };
         length.is_none_or(|length| unread.len() < length)
     }
 
     /// Where the packet that `next` gave last begins.
-    pub fn position(&self) -> Position {
+    pub fn position(&self) -> FilePosition {
         self.position
     }
 }
@@ -107,6 +107,6 @@ impl<R: Read> CaptureFile<R> {
 fn located(trouble: Trouble, packet: u64) -> Error {
     match trouble {
         Trouble::Io(error) => Error::Io(error),
-        Trouble::Damaged(byte, damage) => Error::Capture { position: Position { packet, byte }, damage },
+        Trouble::Damaged(byte, damage) => Error::Capture { position: FilePosition { packet, byte }, damage },
     }
 }

@@ -16,14 +16,14 @@ pub const MAX_INTERFACES: usize = 65_536;
 
 /// Where in a capture file something was met.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Position {
+pub struct FilePosition {
     /// Number of the packet, from 1; 0 before the first.
     pub packet: u64,
     /// Offset of the packet's header or block in the (decompressed) file, from 0.
     pub byte: u64,
 }
 
-impl fmt::Display for Position {
+impl fmt::Display for FilePosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.packet {
             0 => write!(f, "byte {}", self.byte),

@@ -3,31 +3,31 @@
 use std::net::SocketAddr;
 
 use super::captured::Packet;
-use super::fault::{Fault, Layer, Stop};
+use super::fault::{DecodeStop, Layer, PacketFault};
 use super::fragment::{Added, Fragment, FragmentLimits, FragmentTally, Fragments};
 use super::ip;
 use super::link_type::LinkType;
-use super::network::{Network, Selection};
-use super::part::Part;
-use super::step::{Next, Walk};
-use super::tcp::{Flags, TcpView};
-use super::walk::{self, Found};
+use super::network::{NetworkSelection, VirtualNetwork};
+use super::part::CapturedPart;
+use super::step::{NextHeader, Walk};
+use super::tcp::{ControlBits, TcpView};
+use super::walk::{self, WalkResult};
 
 /// A TCP segment as a packet carried it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Segment<'a> {
+pub struct TcpSegment<'a> {
     /// Who sent it.
     pub source: SocketAddr,
     /// Whom it went to.
     pub destination: SocketAddr,
     /// The VLAN or overlay that both are in.
-    pub network: Network,
+    pub network: VirtualNetwork,
     /// Sequence number of the first payload byte, or of the SYN.
     pub seq: u32,
     /// Acknowledgement number; it counts only with the ACK flag.
     pub ack: u32,
     /// The control bits.
-    pub flags: Flags,
+    pub flags: ControlBits,
     /// The payload that was captured.
     pub payload: &'a [u8],
     /// Payload bytes after these that the snapshot cut off.
@@ -41,7 +41,7 @@ pub struct Segment<'a> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Decoded<'a> {
     /// It carried, or completed, this segment.
-    Tcp(Segment<'a>),
+    Tcp(TcpSegment<'a>),
     /// A TCP segment in a virtual network that is not among those selected.
     OtherNetwork,
     /// A link type that is not looked into.
@@ -58,7 +58,7 @@ pub enum Decoded<'a> {
         /// Whom it went to.
         destination: SocketAddr,
         /// The VLAN or overlay that both are in.
-        network: Network,
+        network: VirtualNetwork,
     },
     /// An IP fragment whose datagram is not whole yet. What became of these in
     /// the end is in [`Decoder::fragments`].
@@ -69,17 +69,17 @@ pub enum Decoded<'a> {
     /// The snapshot cut the packet inside the headers of this layer.
     Snapped(Layer),
     /// A header that breaks a rule.
-    Malformed(Fault),
+    Malformed(PacketFault),
 }
 
-impl From<Stop> for Decoded<'_> {
-    fn from(stop: Stop) -> Self {
+impl From<DecodeStop> for Decoded<'_> {
+    fn from(stop: DecodeStop) -> Self {
         match stop {
-            Stop::UnknownLink(link) => Decoded::UnknownLink(link),
-            Stop::NotIp => Decoded::NotIp,
-            Stop::NotTcp(protocol) => Decoded::NotTcp(protocol),
-            Stop::Snapped(layer) => Decoded::Snapped(layer),
-            Stop::Malformed(fault) => Decoded::Malformed(fault),
+            DecodeStop::UnknownLink(link) => Decoded::UnknownLink(link),
+            DecodeStop::NotIp => Decoded::NotIp,
+            DecodeStop::NotTcp(protocol) => Decoded::NotTcp(protocol),
+            DecodeStop::Snapped(layer) => Decoded::Snapped(layer),
+            DecodeStop::Malformed(fault) => Decoded::Malformed(fault),
         }
     }
 }
@@ -89,18 +89,18 @@ pub struct Decoder {
     fragments: Fragments,
     /// The datagram put together last, which its segment is a view into.
     whole: Vec<u8>,
-    selection: Selection,
+    selection: NetworkSelection,
 }
 
 impl Decoder {
     /// A decoder with an empty table of fragments.
     pub fn new(limits: FragmentLimits) -> Self {
-        Self { fragments: Fragments::new(limits), whole: Vec::new(), selection: Selection::default() }
+        Self { fragments: Fragments::new(limits), whole: Vec::new(), selection: NetworkSelection::default() }
     }
 
     /// The same, for packets in these networks only.
     #[must_use]
-    pub fn selecting(self, selection: Selection) -> Self {
+    pub fn selecting(self, selection: NetworkSelection) -> Self {
         Self { selection, ..self }
     }
 
@@ -109,11 +109,11 @@ impl Decoder {
     pub fn decode<'a>(&'a mut self, packet: &Packet<'a>) -> Decoded<'a> {
         let cut = packet.wire_length.saturating_sub(packet.bytes.len() as u32);
         let Decoder { fragments, whole, selection } = self;
-        let mut walk = Walk::new(Part { bytes: packet.bytes, cut }, selection);
-        match walk::run(&mut walk, Next::Link(packet.link)) {
-            Ok(Found::Tcp(tcp)) => segment(&walk, &tcp, packet.time),
-            Ok(Found::Quic { source, destination }) => quic(&walk, source, destination),
-            Ok(Found::Fragment(fragment)) => {
+        let mut walk = Walk::new(CapturedPart { bytes: packet.bytes, cut }, selection);
+        match walk::run(&mut walk, NextHeader::Link(packet.link)) {
+            Ok(WalkResult::Tcp(tcp)) => segment(&walk, &tcp, packet.time),
+            Ok(WalkResult::Quic { source, destination }) => quic(&walk, source, destination),
+            Ok(WalkResult::Fragment(fragment)) => {
                 put_together(&fragment, packet.time, fragments, whole, selection)
             }
             Err(stop) => stop.into(),
@@ -131,7 +131,7 @@ fn put_together<'a>(
     time: i64,
     fragments: &mut Fragments,
     whole: &'a mut Vec<u8>,
-    selection: &'a Selection,
+    selection: &'a NetworkSelection,
 ) -> Decoded<'a> {
     let (mut depth, mut network, mut passed) = (fragment.depth, fragment.network, fragment.passed);
     let mut added = fragments.add(fragment, time);
@@ -145,27 +145,27 @@ fn put_together<'a>(
             Err(stop) => return stop.into(),
         };
         *whole = datagram.bytes;
-        let part = Part { bytes: whole.as_slice(), cut: 0 };
+        let part = CapturedPart { bytes: whole.as_slice(), cut: 0 };
         let mut walk = Walk { ends: datagram.ends, network, passed, depth, ..Walk::new(part, selection) };
-        if let Ok(Found::Fragment(inner)) = payload(datagram.protocol, &mut walk) {
+        if let Ok(WalkResult::Fragment(inner)) = payload(datagram.protocol, &mut walk) {
             (depth, network, passed) = (inner.depth, inner.network, inner.passed);
             added = fragments.add(&inner, time);
             continue;
         }
         // Looked at once more, since the borrow that is returned may not begin inside the loop's question.
-        let part = Part { bytes: whole.as_slice(), cut: 0 };
+        let part = CapturedPart { bytes: whole.as_slice(), cut: 0 };
         let mut walk = Walk { ends: datagram.ends, network, passed, depth, ..Walk::new(part, selection) };
         return match payload(datagram.protocol, &mut walk) {
-            Ok(Found::Tcp(tcp)) => segment(&walk, &tcp, time),
-            Ok(Found::Quic { source, destination }) => quic(&walk, source, destination),
-            Ok(Found::Fragment(_)) => Decoded::FragmentHeld,
+            Ok(WalkResult::Tcp(tcp)) => segment(&walk, &tcp, time),
+            Ok(WalkResult::Quic { source, destination }) => quic(&walk, source, destination),
+            Ok(WalkResult::Fragment(_)) => Decoded::FragmentHeld,
             Err(stop) => stop.into(),
         };
     }
 }
 
 /// Goes on with what an IP header carries.
-fn payload<'a>(protocol: u8, walk: &mut Walk<'a>) -> Result<Found<'a>, Stop> {
+fn payload<'a>(protocol: u8, walk: &mut Walk<'a>) -> Result<WalkResult<'a>, DecodeStop> {
     let next = ip::payload(protocol, walk)?;
     walk::run(walk, next)
 }
@@ -186,7 +186,7 @@ fn segment<'a>(walk: &Walk<'_>, tcp: &TcpView<'a>, time: i64) -> Decoded<'a> {
     if !walk.selection.wants(walk.passed) {
         return Decoded::OtherNetwork;
     }
-    Decoded::Tcp(Segment {
+    Decoded::Tcp(TcpSegment {
         source: SocketAddr::new(walk.ends.source, tcp.source_port()),
         destination: SocketAddr::new(walk.ends.destination, tcp.destination_port()),
         network: walk.network,

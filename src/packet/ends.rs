@@ -4,12 +4,12 @@ use std::net::IpAddr;
 
 /// The two addresses of an IP header.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(super) struct Ends {
+pub(super) struct AddressPair {
     pub(super) source: IpAddr,
     pub(super) destination: IpAddr,
 }
 
-impl Ends {
+impl AddressPair {
     pub(super) fn is_ipv6(self) -> bool {
         self.source.is_ipv6()
     }

@@ -77,7 +77,7 @@ impl fmt::Display for Layer {
 
 /// A rule that packets break.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, thiserror::Error)]
-pub enum Rule {
+pub enum PacketRule {
     /// Fewer bytes on the wire than the header has.
     #[error("the packet ends inside the header")]
     TooShort,
@@ -110,25 +110,25 @@ pub enum Rule {
 /// What is wrong with a packet.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, thiserror::Error)]
 #[error("{layer}: {rule}")]
-pub struct Fault {
+pub struct PacketFault {
     /// Whose header it is.
     pub layer: Layer,
     /// The rule it breaks.
-    pub rule: Rule,
+    pub rule: PacketRule,
 }
 
 /// Why looking into a packet stopped.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Stop {
+pub(super) enum DecodeStop {
     UnknownLink(LinkType),
     NotIp,
     NotTcp(u8),
     Snapped(Layer),
-    Malformed(Fault),
+    Malformed(PacketFault),
 }
 
-impl Stop {
-    pub(super) fn malformed(layer: Layer, rule: Rule) -> Self {
-        Stop::Malformed(Fault { layer, rule })
+impl DecodeStop {
+    pub(super) fn malformed(layer: Layer, rule: PacketRule) -> Self {
+        DecodeStop::Malformed(PacketFault { layer, rule })
     }
 }

@@ -5,10 +5,10 @@ use std::ops::Range;
 
 use hashbrown::HashMap;
 
-use super::ends::Ends;
-use super::fault::{Layer, Rule, Stop};
-use super::network::{Network, Passed};
-use super::part::Part;
+use super::ends::AddressPair;
+use super::fault::{DecodeStop, Layer, PacketRule};
+use super::network::{Passed, VirtualNetwork};
+use super::part::CapturedPart;
 
 /// The most bytes a datagram put together has.
 pub const MAX_DATAGRAM: usize = 65_535;
@@ -56,8 +56,8 @@ pub struct FragmentTally {
 /// A fragment as its IP header says.
 #[derive(Clone, Copy)]
 pub(super) struct Fragment<'a> {
-    pub(super) ends: Ends,
-    pub(super) network: Network,
+    pub(super) ends: AddressPair,
+    pub(super) network: VirtualNetwork,
     pub(super) passed: Passed,
     pub(super) id: u32,
     /// What the datagram carries. In IPv6 only the first fragment knows.
@@ -66,14 +66,14 @@ pub(super) struct Fragment<'a> {
     pub(super) offset: usize,
     /// More fragments follow it.
     pub(super) more: bool,
-    pub(super) part: Part<'a>,
+    pub(super) part: CapturedPart<'a>,
     /// IP headers around it, its own included.
     pub(super) depth: usize,
 }
 
 /// A datagram put together.
 pub(super) struct Datagram {
-    pub(super) ends: Ends,
+    pub(super) ends: AddressPair,
     pub(super) protocol: u8,
     pub(super) bytes: Vec<u8>,
 }
@@ -85,16 +85,16 @@ pub(super) enum Added {
 }
 
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
-struct Key {
-    ends: Ends,
-    network: Network,
+struct FragmentKey {
+    ends: AddressPair,
+    network: VirtualNetwork,
     id: u32,
     /// 0 in IPv6, where the protocol does not tell datagrams apart.
     protocol: u8,
 }
 
 struct Partial {
-    key: Key,
+    key: FragmentKey,
     began: i64,
     fragments: u64,
     protocol: u8,
@@ -107,7 +107,7 @@ struct Partial {
 
 pub(super) struct Fragments {
     limits: FragmentLimits,
-    by_key: HashMap<Key, u64, foldhash::fast::RandomState>,
+    by_key: HashMap<FragmentKey, u64, foldhash::fast::RandomState>,
     /// By the order they began in.
     partials: BTreeMap<u64, Partial>,
     next: u64,
@@ -131,15 +131,15 @@ impl Fragments {
         self.tally
     }
 
-    pub(super) fn add(&mut self, fragment: &Fragment<'_>, now: i64) -> Result<Added, Stop> {
+    pub(super) fn add(&mut self, fragment: &Fragment<'_>, now: i64) -> Result<Added, DecodeStop> {
         self.expire(now);
         let length = fragment.part.wire_length();
         let end = fragment.offset + length;
         if fragment.more && !length.is_multiple_of(8) {
-            return Err(Stop::malformed(Layer::Fragment, Rule::FragmentLength));
+            return Err(DecodeStop::malformed(Layer::Fragment, PacketRule::FragmentLength));
         }
         if end > MAX_DATAGRAM {
-            return Err(Stop::malformed(Layer::Fragment, Rule::FragmentPastEnd));
+            return Err(DecodeStop::malformed(Layer::Fragment, PacketRule::FragmentPastEnd));
         }
         let serial = self.serial_of(fragment, now);
         let Some(partial) = self.partials.get_mut(&serial) else { return Ok(Added::Lost) };
@@ -148,7 +148,7 @@ impl Fragments {
             None => !fragment.more && partial.islands.last().is_some_and(|last| last.end > end),
         };
         if is_past_end {
-            return Err(Stop::malformed(Layer::Fragment, Rule::FragmentPastEnd));
+            return Err(DecodeStop::malformed(Layer::Fragment, PacketRule::FragmentPastEnd));
         }
         self.tally.taken += 1;
         if fragment.part.cut > 0 {
@@ -175,7 +175,7 @@ impl Fragments {
 
     fn serial_of(&mut self, fragment: &Fragment<'_>, now: i64) -> u64 {
         let protocol = if fragment.ends.is_ipv6() { 0 } else { fragment.protocol };
-        let key = Key { ends: fragment.ends, network: fragment.network, id: fragment.id, protocol };
+        let key = FragmentKey { ends: fragment.ends, network: fragment.network, id: fragment.id, protocol };
         let Self { by_key, partials, next, .. } = self;
         *by_key.entry(key).or_insert_with(|| {
             *next += 1;

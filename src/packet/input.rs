@@ -6,7 +6,7 @@ use std::io::{self, Read};
 /// block is larger, and only as that one's bytes really arrive.
 pub const BUFFER: usize = 256 * 1024;
 
-pub(super) struct Input<R> {
+pub(super) struct CaptureBuffer<R> {
     read: R,
     buffer: Vec<u8>,
     /// The unread bytes are `buffer[start..end]`.
@@ -16,7 +16,7 @@ pub(super) struct Input<R> {
     offset: u64,
 }
 
-impl<R: Read> Input<R> {
+impl<R: Read> CaptureBuffer<R> {
     pub(super) fn new(read: R) -> Self {
         Self { read, buffer: vec![0; BUFFER], start: 0, end: 0, offset: 0 }
     }

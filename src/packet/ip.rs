@@ -2,10 +2,10 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::ends::Ends;
-use super::fault::{Layer, Rule, Stop};
-use super::part::Part;
-use super::step::{Next, Walk};
+use super::ends::AddressPair;
+use super::fault::{DecodeStop, Layer, PacketRule};
+use super::part::CapturedPart;
+use super::step::{NextHeader, Walk};
 
 /// The most IP headers inside each other.
 pub const MAX_NESTING: usize = 8;
@@ -27,20 +27,20 @@ pub(super) const DESTINATION: u8 = 60;
 /// An IPv4 header whose lengths were checked, and its payload.
 struct Ipv4View<'a> {
     header: &'a [u8; 20],
-    payload: Part<'a>,
+    payload: CapturedPart<'a>,
 }
 
 impl<'a> Ipv4View<'a> {
     #[inline]
-    fn of(part: Part<'a>) -> Result<Self, Stop> {
-        let fault = |rule| Err(Stop::malformed(Layer::Ipv4, rule));
+    fn of(part: CapturedPart<'a>) -> Result<Self, DecodeStop> {
+        let fault = |rule| Err(DecodeStop::malformed(Layer::Ipv4, rule));
         let (header, _) = part.header::<20>(Layer::Ipv4)?;
         if header[0] >> 4 != 4 {
-            return fault(Rule::Version);
+            return fault(PacketRule::Version);
         }
         let length = usize::from(header[0] & 0xf) * 4;
         if length < 20 {
-            return fault(Rule::HeaderLength);
+            return fault(PacketRule::HeaderLength);
         }
         let total = match u16::from_be_bytes([header[2], header[3]]) {
             // The network card was to cut it into segments: it is as long as it was captured.
@@ -48,15 +48,15 @@ impl<'a> Ipv4View<'a> {
             total => usize::from(total),
         };
         if total < length {
-            return fault(Rule::TotalLength);
+            return fault(PacketRule::TotalLength);
         }
         let payload = part.clip(total).skip(length, Layer::Ipv4)?;
         Ok(Self { header, payload })
     }
 
-    fn ends(&self) -> Ends {
+    fn ends(&self) -> AddressPair {
         let h = self.header;
-        Ends {
+        AddressPair {
             source: Ipv4Addr::new(h[12], h[13], h[14], h[15]).into(),
             destination: Ipv4Addr::new(h[16], h[17], h[18], h[19]).into(),
         }
@@ -84,17 +84,17 @@ struct Ipv6View<'a> {
     header: &'a [u8; 8],
     source: &'a [u8; 16],
     destination: &'a [u8; 16],
-    payload: Part<'a>,
+    payload: CapturedPart<'a>,
 }
 
 impl<'a> Ipv6View<'a> {
     #[inline]
-    fn of(part: Part<'a>) -> Result<Self, Stop> {
+    fn of(part: CapturedPart<'a>) -> Result<Self, DecodeStop> {
         let (header, rest) = part.header::<8>(Layer::Ipv6)?;
         let (source, rest) = rest.header::<16>(Layer::Ipv6)?;
         let (destination, rest) = rest.header::<16>(Layer::Ipv6)?;
         if header[0] >> 4 != 6 {
-            return Err(Stop::malformed(Layer::Ipv6, Rule::Version));
+            return Err(DecodeStop::malformed(Layer::Ipv6, PacketRule::Version));
         }
         let length = match u16::from_be_bytes([header[4], header[5]]) {
             // A jumbogram, or one that the network card was to cut into segments.
@@ -104,8 +104,8 @@ impl<'a> Ipv6View<'a> {
         Ok(Self { header, source, destination, payload: rest.clip(length) })
     }
 
-    fn ends(&self) -> Ends {
-        Ends {
+    fn ends(&self) -> AddressPair {
+        AddressPair {
             source: Ipv6Addr::from(*self.source).into(),
             destination: Ipv6Addr::from(*self.destination).into(),
         }
@@ -117,27 +117,27 @@ impl<'a> Ipv6View<'a> {
 }
 
 /// Whatever version the first four bits say; other bits are `NotIp`.
-pub(super) fn any(walk: &mut Walk<'_>) -> Result<Next, Stop> {
+pub(super) fn any(walk: &mut Walk<'_>) -> Result<NextHeader, DecodeStop> {
     let (&[first], _) = walk.part.header::<1>(Layer::Ipv4)?;
     match first >> 4 {
-        4 => Ok(Next::Ipv4),
-        6 => Ok(Next::Ipv6),
-        _ => Err(Stop::NotIp),
+        4 => Ok(NextHeader::Ipv4),
+        6 => Ok(NextHeader::Ipv6),
+        _ => Err(DecodeStop::NotIp),
     }
 }
 
 /// One header deeper.
 #[inline]
-fn deeper(layer: Layer, walk: &mut Walk<'_>) -> Result<(), Stop> {
+fn deeper(layer: Layer, walk: &mut Walk<'_>) -> Result<(), DecodeStop> {
     if walk.depth == MAX_NESTING {
-        return Err(Stop::malformed(layer, Rule::TooDeep));
+        return Err(DecodeStop::malformed(layer, PacketRule::TooDeep));
     }
     walk.depth += 1;
     Ok(())
 }
 
 #[inline]
-pub(super) fn ipv4(walk: &mut Walk<'_>) -> Result<Next, Stop> {
+pub(super) fn ipv4(walk: &mut Walk<'_>) -> Result<NextHeader, DecodeStop> {
     deeper(Layer::Ipv4, walk)?;
     let view = Ipv4View::of(walk.part)?;
     (walk.ends, walk.part) = (view.ends(), view.payload);
@@ -145,11 +145,11 @@ pub(super) fn ipv4(walk: &mut Walk<'_>) -> Result<Next, Stop> {
     if offset == 0 && !more {
         return payload(protocol, walk);
     }
-    Ok(Next::Fragment { id: view.id(), protocol, offset, more })
+    Ok(NextHeader::Fragment { id: view.id(), protocol, offset, more })
 }
 
 #[inline]
-pub(super) fn ipv6(walk: &mut Walk<'_>) -> Result<Next, Stop> {
+pub(super) fn ipv6(walk: &mut Walk<'_>) -> Result<NextHeader, DecodeStop> {
     deeper(Layer::Ipv6, walk)?;
     let view = Ipv6View::of(walk.part)?;
     (walk.ends, walk.part) = (view.ends(), view.payload);
@@ -158,20 +158,20 @@ pub(super) fn ipv6(walk: &mut Walk<'_>) -> Result<Next, Stop> {
 
 /// What an IP header carries, extension headers first.
 #[inline]
-pub(super) fn payload(protocol: u8, walk: &mut Walk<'_>) -> Result<Next, Stop> {
+pub(super) fn payload(protocol: u8, walk: &mut Walk<'_>) -> Result<NextHeader, DecodeStop> {
     match protocol {
-        TCP => Ok(Next::Tcp),
-        UDP => Ok(Next::Udp),
-        GRE => Ok(Next::Gre),
-        IPV4 => Ok(Next::Ipv4),
-        IPV6 => Ok(Next::Ipv6),
+        TCP => Ok(NextHeader::Tcp),
+        UDP => Ok(NextHeader::Udp),
+        GRE => Ok(NextHeader::Gre),
+        IPV4 => Ok(NextHeader::Ipv4),
+        IPV6 => Ok(NextHeader::Ipv6),
         AUTHENTICATION => extensions(protocol, walk),
         HOP_BY_HOP | ROUTING | DESTINATION | FRAGMENT if walk.ends.is_ipv6() => extensions(protocol, walk),
-        other => Err(Stop::NotTcp(other)),
+        other => Err(DecodeStop::NotTcp(other)),
     }
 }
 
-fn extensions(mut protocol: u8, walk: &mut Walk<'_>) -> Result<Next, Stop> {
+fn extensions(mut protocol: u8, walk: &mut Walk<'_>) -> Result<NextHeader, DecodeStop> {
     for _ in 0..MAX_EXTENSIONS {
         let layer = if protocol == AUTHENTICATION { Layer::Authentication } else { Layer::Ipv6Extension };
         match protocol {
@@ -190,7 +190,7 @@ fn extensions(mut protocol: u8, walk: &mut Walk<'_>) -> Result<Next, Stop> {
                 let (offset, more) = (u16::from_be_bytes([offset_1, offset_2 & 0xf8]), offset_2 & 1 != 0);
                 if offset > 0 || more {
                     let id = u32::from_be_bytes(*id);
-                    return Ok(Next::Fragment { id, protocol: next, offset, more });
+                    return Ok(NextHeader::Fragment { id, protocol: next, offset, more });
                 }
                 protocol = next;
             }
@@ -198,5 +198,5 @@ fn extensions(mut protocol: u8, walk: &mut Walk<'_>) -> Result<Next, Stop> {
             _ => return payload(protocol, walk),
         }
     }
-    Err(Stop::malformed(Layer::Ipv6Extension, Rule::TooDeep))
+    Err(DecodeStop::malformed(Layer::Ipv6Extension, PacketRule::TooDeep))
 }

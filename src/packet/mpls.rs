@@ -4,16 +4,16 @@
 //! IP shows by its version; a pseudowire's Ethernet frame, with the control
 //! word of RFC 4385 or without it, by an ether type where a frame has one.
 
-use super::fault::{Layer, Rule, Stop};
+use super::fault::{DecodeStop, Layer, PacketRule};
 use super::link::{IPV4, IPV6, MPLS, PPPOE_SESSION, QINQ, VLAN};
-use super::step::{Next, Walk};
+use super::step::{NextHeader, Walk};
 
 /// The most MPLS labels on one packet.
 pub const MAX_LABELS: usize = 16;
 
 const CONTROL_WORD: usize = 4;
 
-pub(super) fn labels(walk: &mut Walk<'_>) -> Result<Next, Stop> {
+pub(super) fn labels(walk: &mut Walk<'_>) -> Result<NextHeader, DecodeStop> {
     const BOTTOM: u8 = 0x01;
     for _ in 0..MAX_LABELS {
         let label = walk.header::<4>(Layer::Mpls)?;
@@ -21,29 +21,29 @@ pub(super) fn labels(walk: &mut Walk<'_>) -> Result<Next, Stop> {
             return under(walk);
         }
     }
-    Err(Stop::malformed(Layer::Mpls, Rule::TooDeep))
+    Err(DecodeStop::malformed(Layer::Mpls, PacketRule::TooDeep))
 }
 
 /// What is under the last label.
-fn under(walk: &mut Walk<'_>) -> Result<Next, Stop> {
+fn under(walk: &mut Walk<'_>) -> Result<NextHeader, DecodeStop> {
     let bytes = walk.part.bytes;
     let version = bytes.first().map(|first| first >> 4);
     // A hardware address may begin with any four bits, so those of a version alone do not tell.
     if is_ip(bytes, walk.part.wire_length()) {
-        return Ok(Next::Ip);
+        return Ok(NextHeader::Ip);
     }
     if version == Some(0) && bytes.get(CONTROL_WORD..).is_some_and(is_frame) {
         walk.skip(CONTROL_WORD, Layer::Mpls)?;
-        return Ok(Next::Ethernet);
+        return Ok(NextHeader::Ethernet);
     }
     if is_frame(bytes) {
-        return Ok(Next::Ethernet);
+        return Ok(NextHeader::Ethernet);
     }
     // Too little was captured to tell.
     if version == Some(0) && walk.part.cut > 0 && bytes.len() < CONTROL_WORD + 15 {
-        return Err(Stop::Snapped(Layer::Mpls));
+        return Err(DecodeStop::Snapped(Layer::Mpls));
     }
-    Ok(Next::Ip)
+    Ok(NextHeader::Ip)
 }
 
 /// Whether this is an IP header whose lengths can be true. Of IPv6 the length is

@@ -7,17 +7,17 @@
 /// are added to it. Labels and keys that differ between the directions of a
 /// connection (MPLS, GTP-U, GRE) are not part of it.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-pub struct Network(pub u64);
+pub struct VirtualNetwork(pub u64);
 
-impl Network {
+impl VirtualNetwork {
     /// No tag, no overlay.
-    pub const NONE: Network = Network(0);
+    pub const NONE: VirtualNetwork = VirtualNetwork(0);
 
     /// Inside an overlay with this number of 24 bits.
     pub(super) fn overlay(number: [u8; 3]) -> Self {
         let [high, middle, low] = number;
         // The bit above the number tells overlay 0 from none.
-        Network(u64::from(u32::from_be_bytes([1, high, middle, low])))
+        VirtualNetwork(u64::from(u32::from_be_bytes([1, high, middle, low])))
     }
 
     /// Below one more VLAN tag. VLAN 0 is none: such a tag says only the priority.
@@ -25,14 +25,14 @@ impl Network {
     pub(super) fn tagged(self, control: u16) -> Self {
         match control & 0x0fff {
             0 => self,
-            id => Network(self.0 << 12 | u64::from(id)),
+            id => VirtualNetwork(self.0 << 12 | u64::from(id)),
         }
     }
 }
 
 /// Virtual networks to look into, where not all are wanted.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Selection {
+pub struct NetworkSelection {
     /// UDP ports that are VXLAN too, whatever else they may be known for.
     pub vxlan_ports: Vec<u16>,
     /// VLANs, one of whose tags a packet must have. None: any, and no tag too.
@@ -43,7 +43,7 @@ pub struct Selection {
     pub barred_overlays: Vec<u32>,
 }
 
-impl Selection {
+impl NetworkSelection {
     /// Whether a packet is wanted that came through these.
     pub(super) fn wants(&self, passed: Passed) -> bool {
         (passed.is_in_vlan || self.vlans.is_empty())
@@ -52,7 +52,7 @@ impl Selection {
     }
 }
 
-/// What a packet came through of a [`Selection`], at whichever depth.
+/// What a packet came through of a [`NetworkSelection`], at whichever depth.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct Passed {
     is_in_vlan: bool,
@@ -62,12 +62,12 @@ pub(super) struct Passed {
 
 impl Passed {
     /// Below one more VLAN tag.
-    pub(super) fn tag(&mut self, control: u16, selection: &Selection) {
+    pub(super) fn tag(&mut self, control: u16, selection: &NetworkSelection) {
         self.is_in_vlan |= selection.vlans.contains(&(control & 0x0fff));
     }
 
     /// Inside an overlay.
-    pub(super) fn overlay(&mut self, number: [u8; 3], selection: &Selection) {
+    pub(super) fn overlay(&mut self, number: [u8; 3], selection: &NetworkSelection) {
         let [high, middle, low] = number;
         let number = u32::from_be_bytes([0, high, middle, low]);
         self.is_in_overlay |= selection.overlays.contains(&number);

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use super::captured::Packet;
 use super::damage::{Damage, MAX_PACKET, Trouble};
-use super::input::Input;
+use super::input::CaptureBuffer;
 use super::link_type::LinkType;
 
 /// Microseconds.
@@ -31,7 +31,7 @@ fn layout(first: &[u8]) -> Option<(u32, bool)> {
         .find(|(magic, _)| matches!(*magic, MICROSECONDS | NANOSECONDS | MODIFIED))
 }
 
-pub(super) struct Pcap {
+pub(super) struct PcapReader {
     is_big_endian: bool,
     /// Nanoseconds in one unit of the time's fraction.
     unit: i64,
@@ -39,8 +39,8 @@ pub(super) struct Pcap {
     link: LinkType,
 }
 
-impl Pcap {
-    pub(super) fn open<R: Read>(input: &mut Input<R>) -> Result<Self, Trouble> {
+impl PcapReader {
+    pub(super) fn open<R: Read>(input: &mut CaptureBuffer<R>) -> Result<Self, Trouble> {
         let is_whole = input.fill(FILE_HEADER)?;
         let (magic, is_big_endian) =
             layout(input.unread()).ok_or(Trouble::Damaged(0, Damage::NotACapture))?;
@@ -74,7 +74,7 @@ impl Pcap {
     #[inline]
     pub(super) fn next<'a, R: Read>(
         &mut self,
-        input: &'a mut Input<R>,
+        input: &'a mut CaptureBuffer<R>,
     ) -> Result<Option<(u64, Packet<'a>)>, Trouble> {
         let byte = input.offset();
         let damaged = |damage| Err(Trouble::Damaged(byte, damage));

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use super::captured::Packet;
 use super::damage::{Damage, MAX_BLOCK, MAX_INTERFACES, MAX_PACKET, Trouble};
-use super::input::Input;
+use super::input::CaptureBuffer;
 use super::link_type::LinkType;
 
 const SECTION: u32 = 0x0a0d_0d0a;
@@ -71,7 +71,7 @@ impl Resolution {
 }
 
 #[derive(Clone, Copy)]
-struct Interface {
+struct PcapngInterface {
     link: LinkType,
     /// 0 is no limit.
     snap: u32,
@@ -104,12 +104,12 @@ impl Order {
 
 pub(super) struct Pcapng {
     order: Order,
-    interfaces: Vec<Interface>,
+    interfaces: Vec<PcapngInterface>,
     last_time: i64,
 }
 
 /// What a packet block says of its packet.
-struct Found<'a> {
+struct PacketBlock<'a> {
     interface: u32,
     ticks: Option<u64>,
     captured: u32,
@@ -118,7 +118,7 @@ struct Found<'a> {
 }
 
 impl Pcapng {
-    pub(super) fn open<R: Read>(input: &mut Input<R>) -> Result<Self, Trouble> {
+    pub(super) fn open<R: Read>(input: &mut CaptureBuffer<R>) -> Result<Self, Trouble> {
         let order = Order { is_big_endian: false };
         let mut file = Self { order, interfaces: Vec::new(), last_time: 0 };
         file.section(input).map_err(|trouble| match trouble {
@@ -138,7 +138,7 @@ impl Pcapng {
     /// The next packet and where its block begins.
     pub(super) fn next<'a, R: Read>(
         &mut self,
-        input: &'a mut Input<R>,
+        input: &'a mut CaptureBuffer<R>,
     ) -> Result<Option<(u64, Packet<'a>)>, Trouble> {
         loop {
             let byte = input.offset();
@@ -162,7 +162,7 @@ impl Pcapng {
         }
     }
 
-    fn section<R: Read>(&mut self, input: &mut Input<R>) -> Result<(), Trouble> {
+    fn section<R: Read>(&mut self, input: &mut CaptureBuffer<R>) -> Result<(), Trouble> {
         let byte = input.offset();
         let damaged = |damage| Trouble::Damaged(byte, damage);
         if !input.fill(BLOCK_HEADER + 4)? {
@@ -185,7 +185,12 @@ impl Pcapng {
         Ok(())
     }
 
-    fn interface<R: Read>(&mut self, input: &mut Input<R>, kind: u32, length: u32) -> Result<(), Trouble> {
+    fn interface<R: Read>(
+        &mut self,
+        input: &mut CaptureBuffer<R>,
+        kind: u32,
+        length: u32,
+    ) -> Result<(), Trouble> {
         let byte = input.offset();
         let damaged = |damage| Trouble::Damaged(byte, damage);
         let order = self.order;
@@ -193,7 +198,7 @@ impl Pcapng {
         let Some((&[link_1, link_2, _, _, snap @ ..], options)) = body.split_first_chunk::<8>() else {
             return Err(damaged(Damage::BlockLength { kind, length }));
         };
-        let mut interface = Interface {
+        let mut interface = PcapngInterface {
             link: LinkType(order.half([link_1, link_2])),
             snap: order.word(snap),
             resolution: Resolution::of(6),
@@ -229,11 +234,11 @@ impl Pcapng {
         Ok(Packet { link: interface.link, time: self.last_time, wire_length, bytes })
     }
 
-    fn found<'a>(&self, body: &'a [u8], kind: u32) -> Option<Found<'a>> {
+    fn found<'a>(&self, body: &'a [u8], kind: u32) -> Option<PacketBlock<'a>> {
         let ticks = |high, low| Some(u64::from(high) << 32 | u64::from(low));
         if kind == SIMPLE_PACKET {
             let ([on_wire], rest) = self.order.words::<1>(body)?;
-            return Some(Found { interface: 0, ticks: None, captured: 0, on_wire, rest });
+            return Some(PacketBlock { interface: 0, ticks: None, captured: 0, on_wire, rest });
         }
         let ([interface, high, low, captured, on_wire], rest) = self.order.words::<5>(body)?;
         let interface = if kind == OBSOLETE_PACKET {
@@ -241,11 +246,11 @@ impl Pcapng {
         } else {
             interface
         };
-        Some(Found { interface, ticks: ticks(high, low), captured, on_wire, rest })
+        Some(PacketBlock { interface, ticks: ticks(high, low), captured, on_wire, rest })
     }
 }
 
-impl Interface {
+impl PcapngInterface {
     fn options(&mut self, order: Order, mut rest: &[u8]) -> Result<(), Damage> {
         while let Some((&[code_1, code_2, length_1, length_2], after)) = rest.split_first_chunk::<4>() {
             let code = order.half([code_1, code_2]);
@@ -283,7 +288,12 @@ fn check_length(kind: u32, length: u32) -> Result<(), Damage> {
 }
 
 /// Takes a whole block and gives its body.
-fn held<R: Read>(input: &mut Input<R>, order: Order, kind: u32, length: u32) -> Result<&[u8], Trouble> {
+fn held<R: Read>(
+    input: &mut CaptureBuffer<R>,
+    order: Order,
+    kind: u32,
+    length: u32,
+) -> Result<&[u8], Trouble> {
     let byte = input.offset();
     let damaged = |damage| Trouble::Damaged(byte, damage);
     check_length(kind, length).map_err(damaged)?;
@@ -303,7 +313,12 @@ fn held<R: Read>(input: &mut Input<R>, order: Order, kind: u32, length: u32) -> 
 }
 
 /// Leaves a block behind without holding it.
-fn passed_over<R: Read>(input: &mut Input<R>, order: Order, kind: u32, length: u32) -> Result<(), Trouble> {
+fn passed_over<R: Read>(
+    input: &mut CaptureBuffer<R>,
+    order: Order,
+    kind: u32,
+    length: u32,
+) -> Result<(), Trouble> {
     let byte = input.offset();
     let damaged = |damage| Trouble::Damaged(byte, damage);
     check_length(kind, length).map_err(damaged)?;

@@ -2,15 +2,15 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::ends::Ends;
-use super::fault::{Layer, Stop};
+use super::ends::AddressPair;
+use super::fault::{DecodeStop, Layer};
 use super::link_type::LinkType;
-use super::network::{Network, Passed, Selection};
-use super::part::Part;
+use super::network::{NetworkSelection, Passed, VirtualNetwork};
+use super::part::CapturedPart;
 
 /// The header that a packet goes on with.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Next {
+pub(super) enum NextHeader {
     Link(LinkType),
     Ethernet,
     /// What this ether type says.
@@ -45,11 +45,11 @@ pub(super) enum Next {
 /// How far a packet was looked through.
 pub(super) struct Walk<'a> {
     /// What is left of it.
-    pub(super) part: Part<'a>,
+    pub(super) part: CapturedPart<'a>,
     /// Of the innermost IP header so far.
-    pub(super) ends: Ends,
-    pub(super) network: Network,
-    pub(super) selection: &'a Selection,
+    pub(super) ends: AddressPair,
+    pub(super) network: VirtualNetwork,
+    pub(super) selection: &'a NetworkSelection,
     pub(super) passed: Passed,
     /// IP headers so far.
     pub(super) depth: usize,
@@ -58,12 +58,12 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(part: Part<'a>, selection: &'a Selection) -> Self {
+    pub(super) fn new(part: CapturedPart<'a>, selection: &'a NetworkSelection) -> Self {
         let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         Walk {
             part,
-            ends: Ends { source: nowhere, destination: nowhere },
-            network: Network::NONE,
+            ends: AddressPair { source: nowhere, destination: nowhere },
+            network: VirtualNetwork::NONE,
             selection,
             passed: Passed::default(),
             depth: 0,
@@ -73,7 +73,7 @@ impl<'a> Walk<'a> {
 
     /// Cuts off a header of fixed length.
     #[inline]
-    pub(super) fn header<const N: usize>(&mut self, layer: Layer) -> Result<&'a [u8; N], Stop> {
+    pub(super) fn header<const N: usize>(&mut self, layer: Layer) -> Result<&'a [u8; N], DecodeStop> {
         let (header, rest) = self.part.header::<N>(layer)?;
         self.part = rest;
         Ok(header)
@@ -81,7 +81,7 @@ impl<'a> Walk<'a> {
 
     /// Passes over bytes that the snapshot may have cut off.
     #[inline]
-    pub(super) fn skip(&mut self, count: usize, layer: Layer) -> Result<(), Stop> {
+    pub(super) fn skip(&mut self, count: usize, layer: Layer) -> Result<(), DecodeStop> {
         self.part = self.part.skip(count, layer)?;
         Ok(())
     }
@@ -95,13 +95,13 @@ impl<'a> Walk<'a> {
 
     /// What follows is inside the overlay of this number.
     pub(super) fn overlay(&mut self, number: [u8; 3]) {
-        self.network = Network::overlay(number);
+        self.network = VirtualNetwork::overlay(number);
         self.passed.overlay(number, self.selection);
     }
 
     /// What follows was captured elsewhere, in a network of its own.
     pub(super) fn leave_network(&mut self) {
-        self.network = Network::NONE;
+        self.network = VirtualNetwork::NONE;
         self.passed = Passed::default();
     }
 }

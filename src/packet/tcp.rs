@@ -2,80 +2,80 @@
 
 use std::fmt;
 
-use super::fault::{Layer, Rule, Stop};
-use super::part::Part;
+use super::fault::{DecodeStop, Layer, PacketRule};
+use super::part::CapturedPart;
 
 /// The control bits of a TCP header.
 #[derive(Clone, Copy, Default, Eq, Hash, PartialEq)]
-pub struct Flags(pub u8);
+pub struct ControlBits(pub u8);
 
-impl Flags {
+impl ControlBits {
     /// No more data from the sender.
-    pub const FIN: Flags = Flags(0x01);
+    pub const FIN: ControlBits = ControlBits(0x01);
     /// The sequence number is the initial one.
-    pub const SYN: Flags = Flags(0x02);
+    pub const SYN: ControlBits = ControlBits(0x02);
     /// The connection is reset.
-    pub const RST: Flags = Flags(0x04);
+    pub const RST: ControlBits = ControlBits(0x04);
     /// Push.
-    pub const PSH: Flags = Flags(0x08);
+    pub const PSH: ControlBits = ControlBits(0x08);
     /// The acknowledgement number counts.
-    pub const ACK: Flags = Flags(0x10);
+    pub const ACK: ControlBits = ControlBits(0x10);
     /// The urgent pointer counts.
-    pub const URG: Flags = Flags(0x20);
+    pub const URG: ControlBits = ControlBits(0x20);
 
     /// Whether all bits of `flags` are set.
-    pub fn contains(self, flags: Flags) -> bool {
+    pub fn contains(self, flags: ControlBits) -> bool {
         self.0 & flags.0 == flags.0
     }
 
     /// SYN is set.
     pub fn syn(self) -> bool {
-        self.contains(Flags::SYN)
+        self.contains(ControlBits::SYN)
     }
 
     /// ACK is set.
     pub fn ack(self) -> bool {
-        self.contains(Flags::ACK)
+        self.contains(ControlBits::ACK)
     }
 
     /// FIN is set.
     pub fn fin(self) -> bool {
-        self.contains(Flags::FIN)
+        self.contains(ControlBits::FIN)
     }
 
     /// RST is set.
     pub fn rst(self) -> bool {
-        self.contains(Flags::RST)
+        self.contains(ControlBits::RST)
     }
 
     /// PSH is set.
     pub fn psh(self) -> bool {
-        self.contains(Flags::PSH)
+        self.contains(ControlBits::PSH)
     }
 
     /// URG is set.
     pub fn urg(self) -> bool {
-        self.contains(Flags::URG)
+        self.contains(ControlBits::URG)
     }
 }
 
-impl std::ops::BitOr for Flags {
-    type Output = Flags;
+impl std::ops::BitOr for ControlBits {
+    type Output = ControlBits;
 
-    fn bitor(self, other: Flags) -> Flags {
-        Flags(self.0 | other.0)
+    fn bitor(self, other: ControlBits) -> ControlBits {
+        ControlBits(self.0 | other.0)
     }
 }
 
-impl fmt::Debug for Flags {
+impl fmt::Debug for ControlBits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = [
-            (Flags::SYN, "SYN"),
-            (Flags::ACK, "ACK"),
-            (Flags::FIN, "FIN"),
-            (Flags::RST, "RST"),
-            (Flags::PSH, "PSH"),
-            (Flags::URG, "URG"),
+            (ControlBits::SYN, "SYN"),
+            (ControlBits::ACK, "ACK"),
+            (ControlBits::FIN, "FIN"),
+            (ControlBits::RST, "RST"),
+            (ControlBits::PSH, "PSH"),
+            (ControlBits::URG, "URG"),
         ];
         let set: Vec<&str> =
             names.iter().filter(|(flag, _)| self.contains(*flag)).map(|(_, name)| *name).collect();
@@ -86,16 +86,16 @@ impl fmt::Debug for Flags {
 /// A header whose data offset was checked, and the payload after it.
 pub(super) struct TcpView<'a> {
     header: &'a [u8; 20],
-    pub(super) payload: Part<'a>,
+    pub(super) payload: CapturedPart<'a>,
 }
 
 impl<'a> TcpView<'a> {
     #[inline]
-    pub(super) fn of(part: Part<'a>) -> Result<Self, Stop> {
+    pub(super) fn of(part: CapturedPart<'a>) -> Result<Self, DecodeStop> {
         let (header, rest) = part.header::<20>(Layer::Tcp)?;
         let length = usize::from(header[12] >> 4) * 4;
         let Some(options) = length.checked_sub(20) else {
-            return Err(Stop::malformed(Layer::Tcp, Rule::HeaderLength));
+            return Err(DecodeStop::malformed(Layer::Tcp, PacketRule::HeaderLength));
         };
         Ok(Self { header, payload: rest.skip(options, Layer::Tcp)? })
     }
@@ -116,7 +116,7 @@ impl<'a> TcpView<'a> {
         u32::from_be_bytes([self.header[8], self.header[9], self.header[10], self.header[11]])
     }
 
-    pub(super) fn flags(&self) -> Flags {
-        Flags(self.header[13] & 0x3f)
+    pub(super) fn flags(&self) -> ControlBits {
+        ControlBits(self.header[13] & 0x3f)
     }
 }

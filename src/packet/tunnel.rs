@@ -3,13 +3,13 @@
 //! UDP tunnels are known by their ports, so what lies there may be anything
 //! else: a header that is not the tunnel's makes the packet plain UDP, not malformed.
 
-use super::fault::{Layer, Rule, Stop};
+use super::fault::{DecodeStop, Layer, PacketRule};
 use super::ip;
 use super::link;
 use super::link_type::LinkType;
-use super::part::Part;
+use super::part::CapturedPart;
 use super::quic;
-use super::step::{Next, Walk};
+use super::step::{NextHeader, Walk};
 
 /// The most extension headers of one GTP-U packet.
 pub const MAX_GTP_EXTENSIONS: usize = 16;
@@ -30,9 +30,9 @@ const TZSP: u16 = 37008;
 /// The ports at which a UDP packet may be a tunnel.
 pub(super) const PORTS: [u16; 8] = [VXLAN, VXLAN_LINUX, VXLAN_GPE, GENEVE, GTP_U, MPLS, TEREDO, TZSP];
 
-const PLAIN: Stop = Stop::NotTcp(ip::UDP);
+const PLAIN: DecodeStop = DecodeStop::NotTcp(ip::UDP);
 
-pub(super) fn udp(walk: &mut Walk<'_>) -> Result<Next, Stop> {
+pub(super) fn udp(walk: &mut Walk<'_>) -> Result<NextHeader, DecodeStop> {
     let header = walk.header::<8>(Layer::Udp)?;
     let source = u16::from_be_bytes([header[0], header[1]]);
     let destination = u16::from_be_bytes([header[2], header[3]]);
@@ -47,7 +47,7 @@ pub(super) fn udp(walk: &mut Walk<'_>) -> Result<Next, Stop> {
         (_, GTP_U) | (GTP_U, _) => gtp,
         (_, TEREDO) | (TEREDO, _) => teredo,
         _ if quic::is_initial(walk.part.bytes, walk.part.wire_length()) => {
-            return Ok(Next::Quic { source, destination });
+            return Ok(NextHeader::Quic { source, destination });
         }
         _ => return Err(PLAIN),
     };
@@ -56,7 +56,7 @@ pub(super) fn udp(walk: &mut Walk<'_>) -> Result<Next, Stop> {
         0 => walk.part,
         length => {
             let length = usize::from(length).checked_sub(8);
-            walk.part.clip(length.ok_or(Stop::malformed(Layer::Udp, Rule::TotalLength))?)
+            walk.part.clip(length.ok_or(DecodeStop::malformed(Layer::Udp, PacketRule::TotalLength))?)
         }
     };
     walk.tunnel = Some(ip::UDP);
@@ -64,17 +64,17 @@ pub(super) fn udp(walk: &mut Walk<'_>) -> Result<Next, Stop> {
 }
 
 /// VXLAN (RFC 7348 §5): flags with the bit that says the network's number counts.
-fn vxlan(walk: &mut Walk<'_>) -> Result<Next, Stop> {
+fn vxlan(walk: &mut Walk<'_>) -> Result<NextHeader, DecodeStop> {
     let Ok(&[flags, _, _, _, number @ .., _]) = walk.header::<8>(Layer::Udp) else { return Err(PLAIN) };
     if flags & 0x08 == 0 {
         return Err(PLAIN);
     }
     walk.overlay(number);
-    Ok(Next::Ethernet)
+    Ok(NextHeader::Ethernet)
 }
 
 /// VXLAN with the protocol told (draft-ietf-nvo3-vxlan-gpe §3).
-fn vxlan_gpe(walk: &mut Walk<'_>) -> Result<Next, Stop> {
+fn vxlan_gpe(walk: &mut Walk<'_>) -> Result<NextHeader, DecodeStop> {
     const VERSION: u8 = 0x30;
     const HAS_NUMBER: u8 = 0x08;
     const HAS_PROTOCOL: u8 = 0x04;
@@ -89,17 +89,17 @@ fn vxlan_gpe(walk: &mut Walk<'_>) -> Result<Next, Stop> {
         walk.overlay(number);
     }
     match protocol {
-        _ if flags & HAS_PROTOCOL == 0 => Ok(Next::Ethernet),
-        1 => Ok(Next::Ipv4),
-        2 => Ok(Next::Ipv6),
-        3 => Ok(Next::Ethernet),
-        5 => Ok(Next::Mpls),
+        _ if flags & HAS_PROTOCOL == 0 => Ok(NextHeader::Ethernet),
+        1 => Ok(NextHeader::Ipv4),
+        2 => Ok(NextHeader::Ipv6),
+        3 => Ok(NextHeader::Ethernet),
+        5 => Ok(NextHeader::Mpls),
         _ => Err(PLAIN),
     }
 }
 
 /// Geneve (RFC 8926 §3.4).
-fn geneve(walk: &mut Walk<'_>) -> Result<Next, Stop> {
+fn geneve(walk: &mut Walk<'_>) -> Result<NextHeader, DecodeStop> {
     let Ok(&[flags, _, kind_1, kind_2, number @ .., _]) = walk.header::<8>(Layer::Geneve) else {
         return Err(PLAIN);
     };
@@ -112,12 +112,12 @@ fn geneve(walk: &mut Walk<'_>) -> Result<Next, Stop> {
 }
 
 /// MPLS in UDP (RFC 7510): the labels begin at once.
-fn mpls(walk: &mut Walk<'_>) -> Result<Next, Stop> {
-    if walk.part.wire_length() < 4 { Err(PLAIN) } else { Ok(Next::Mpls) }
+fn mpls(walk: &mut Walk<'_>) -> Result<NextHeader, DecodeStop> {
+    if walk.part.wire_length() < 4 { Err(PLAIN) } else { Ok(NextHeader::Mpls) }
 }
 
 /// TZSP, in which access points and switches send what they captured.
-fn tzsp(walk: &mut Walk<'_>) -> Result<Next, Stop> {
+fn tzsp(walk: &mut Walk<'_>) -> Result<NextHeader, DecodeStop> {
     const PADDING: u8 = 0;
     const END: u8 = 1;
     let Ok(&[version, kind, protocol_1, protocol_2]) = walk.header::<4>(Layer::Tzsp) else {
@@ -140,7 +140,7 @@ fn tzsp(walk: &mut Walk<'_>) -> Result<Next, Stop> {
             [END] => {
                 // Where the frame was captured, not where it was sent from.
                 walk.leave_network();
-                return Ok(Next::Link(link));
+                return Ok(NextHeader::Link(link));
             }
             _ => {
                 let &[length] = walk.header::<1>(Layer::Tzsp)?;
@@ -148,11 +148,11 @@ fn tzsp(walk: &mut Walk<'_>) -> Result<Next, Stop> {
             }
         }
     }
-    Err(Stop::malformed(Layer::Tzsp, Rule::TooDeep))
+    Err(DecodeStop::malformed(Layer::Tzsp, PacketRule::TooDeep))
 }
 
 /// GTP-U (3GPP TS 29.281 §5): user data, with optional fields and extension headers.
-fn gtp(walk: &mut Walk<'_>) -> Result<Next, Stop> {
+fn gtp(walk: &mut Walk<'_>) -> Result<NextHeader, DecodeStop> {
     const VERSION_1: u8 = 0x30;
     const OPTIONAL_FIELDS: u8 = 0x07;
     const EXTENSION: u8 = 0x04;
@@ -171,26 +171,26 @@ fn gtp(walk: &mut Walk<'_>) -> Result<Next, Stop> {
             gtp_extensions(next, walk)?;
         }
     }
-    Ok(Next::Ip)
+    Ok(NextHeader::Ip)
 }
 
-fn gtp_extensions(mut next: u8, walk: &mut Walk<'_>) -> Result<(), Stop> {
+fn gtp_extensions(mut next: u8, walk: &mut Walk<'_>) -> Result<(), DecodeStop> {
     for _ in 0..MAX_GTP_EXTENSIONS {
         if next == 0 {
             return Ok(());
         }
         let (&[words], _) = walk.part.header::<1>(Layer::GtpU)?;
         let Some(before_next) = (usize::from(words) * 4).checked_sub(1) else {
-            return Err(Stop::malformed(Layer::GtpU, Rule::HeaderLength));
+            return Err(DecodeStop::malformed(Layer::GtpU, PacketRule::HeaderLength));
         };
         walk.skip(before_next, Layer::GtpU)?;
         next = walk.header::<1>(Layer::GtpU)?[0];
     }
-    Err(Stop::malformed(Layer::GtpU, Rule::TooDeep))
+    Err(DecodeStop::malformed(Layer::GtpU, PacketRule::TooDeep))
 }
 
 /// Teredo (RFC 4380 §5.1.1): authentication and origin may come before IPv6.
-fn teredo(walk: &mut Walk<'_>) -> Result<Next, Stop> {
+fn teredo(walk: &mut Walk<'_>) -> Result<NextHeader, DecodeStop> {
     let skip = |walk: &mut Walk<'_>, count| walk.skip(count, Layer::Udp).map_err(|_| PLAIN);
     if walk.part.bytes.starts_with(&[0, 1]) {
         let Ok(&[_, _, id, value]) = walk.header::<4>(Layer::Udp) else { return Err(PLAIN) };
@@ -201,13 +201,13 @@ fn teredo(walk: &mut Walk<'_>) -> Result<Next, Stop> {
         skip(walk, 8)?;
     }
     match walk.part.bytes.first() {
-        Some(first) if first >> 4 == 6 => Ok(Next::Ipv6),
+        Some(first) if first >> 4 == 6 => Ok(NextHeader::Ipv6),
         _ => Err(PLAIN),
     }
 }
 
 /// GRE (RFC 2784, 2890), and version 1 as PPTP has it (RFC 2637 §4.1).
-pub(super) fn gre(walk: &mut Walk<'_>) -> Result<Next, Stop> {
+pub(super) fn gre(walk: &mut Walk<'_>) -> Result<NextHeader, DecodeStop> {
     const CHECKSUM: u8 = 0x80;
     const ROUTING: u8 = 0x40;
     const KEY: u8 = 0x20;
@@ -220,7 +220,7 @@ pub(super) fn gre(walk: &mut Walk<'_>) -> Result<Next, Stop> {
     let &[flags, more_flags, kind_1, kind_2] = walk.header::<4>(Layer::Gre)?;
     let version = more_flags & 0x07;
     if version > 1 || flags & ROUTING != 0 {
-        return Err(Stop::NotTcp(ip::GRE));
+        return Err(DecodeStop::NotTcp(ip::GRE));
     }
     let has_sequence = flags & SEQUENCE != 0;
     let fields = usize::from(flags & CHECKSUM != 0)
@@ -229,16 +229,16 @@ pub(super) fn gre(walk: &mut Walk<'_>) -> Result<Next, Stop> {
         + usize::from(version == 1 && more_flags & ACKNOWLEDGEMENT != 0);
     walk.skip(fields * 4, Layer::Gre)?;
     match (version, u16::from_be_bytes([kind_1, kind_2])) {
-        (1, PPP) => Ok(Next::Ppp),
+        (1, PPP) => Ok(NextHeader::Ppp),
         (0, ERSPAN) if has_sequence => erspan_2(walk),
         // The first ERSPAN had no header of its own.
         (0, ERSPAN) => {
             walk.leave_network();
-            Ok(Next::Ethernet)
+            Ok(NextHeader::Ethernet)
         }
         (0, ERSPAN_3) => erspan_3(walk),
         (0, kind) => Ok(link::bridged(kind)),
-        _ => Err(Stop::NotIp),
+        _ => Err(DecodeStop::NotIp),
     }
 }
 
@@ -250,17 +250,17 @@ const TRUNCATED: u8 = 0x04;
 fn mirrored(flags: u8, walk: &mut Walk<'_>) {
     walk.leave_network();
     if flags & TRUNCATED != 0 {
-        walk.part = Part { cut: walk.part.cut.max(u32::from(u16::MAX)), ..walk.part };
+        walk.part = CapturedPart { cut: walk.part.cut.max(u32::from(u16::MAX)), ..walk.part };
     }
 }
 
-fn erspan_2(walk: &mut Walk<'_>) -> Result<Next, Stop> {
+fn erspan_2(walk: &mut Walk<'_>) -> Result<NextHeader, DecodeStop> {
     let header = walk.header::<8>(Layer::Erspan)?;
     mirrored(header[2], walk);
-    Ok(Next::Ethernet)
+    Ok(NextHeader::Ethernet)
 }
 
-fn erspan_3(walk: &mut Walk<'_>) -> Result<Next, Stop> {
+fn erspan_3(walk: &mut Walk<'_>) -> Result<NextHeader, DecodeStop> {
     const SUBHEADER: u8 = 0x01;
     const FRAME_IP: u8 = 2;
     let header = walk.header::<12>(Layer::Erspan)?;
@@ -268,5 +268,5 @@ fn erspan_3(walk: &mut Walk<'_>) -> Result<Next, Stop> {
         walk.skip(8, Layer::Erspan)?;
     }
     mirrored(header[2], walk);
-    Ok(if header[10] >> 2 & 0x1f == FRAME_IP { Next::Ip } else { Next::Ethernet })
+    Ok(if header[10] >> 2 & 0x1f == FRAME_IP { NextHeader::Ip } else { NextHeader::Ethernet })
 }

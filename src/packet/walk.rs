@@ -1,9 +1,9 @@
 //! From header to header: the loop over what comes next in a packet.
 
-use super::fault::{Layer, Rule, Stop};
+use super::fault::{DecodeStop, Layer, PacketRule};
 use super::fragment::Fragment;
 use super::link_type::LinkType;
-use super::step::{Next, Walk};
+use super::step::{NextHeader, Walk};
 use super::{ip, link, mpls, pseudo, tcp, tunnel, wifi};
 
 /// The most headers of one packet, runs of VLAN tags, of MPLS labels and of
@@ -11,7 +11,7 @@ use super::{ip, link, mpls, pseudo, tcp, tunnel, wifi};
 pub const MAX_HEADERS: usize = 64;
 
 /// What headers come to when nothing is wrong.
-pub(super) enum Found<'a> {
+pub(super) enum WalkResult<'a> {
     Tcp(tcp::TcpView<'a>),
     Quic { source: u16, destination: u16 },
     Fragment(Fragment<'a>),
@@ -19,25 +19,25 @@ pub(super) enum Found<'a> {
 
 /// Goes through headers, from this one on.
 #[inline]
-pub(super) fn run<'a>(walk: &mut Walk<'a>, mut next: Next) -> Result<Found<'a>, Stop> {
+pub(super) fn run<'a>(walk: &mut Walk<'a>, mut next: NextHeader) -> Result<WalkResult<'a>, DecodeStop> {
     for _ in 0..MAX_HEADERS {
         let result = match next {
-            Next::Link(link) => captured(link, walk),
-            Next::Ethernet => link::ethernet(walk),
-            Next::Ether(kind) => link::ether_type(kind, walk),
-            Next::Llc => link::llc(walk),
-            Next::Ppp => link::ppp(walk),
-            Next::Wifi { is_padded } => wifi::frame(is_padded, walk),
-            Next::Mpls => mpls::labels(walk),
-            Next::Ip => ip::any(walk),
-            Next::Ipv4 => ip::ipv4(walk),
-            Next::Ipv6 => ip::ipv6(walk),
-            Next::Udp => tunnel::udp(walk),
-            Next::Gre => tunnel::gre(walk),
-            Next::Tcp => return tcp::TcpView::of(walk.part).map(Found::Tcp),
-            Next::Quic { source, destination } => return Ok(Found::Quic { source, destination }),
-            Next::Fragment { id, protocol, offset, more } => {
-                return Ok(Found::Fragment(Fragment {
+            NextHeader::Link(link) => captured(link, walk),
+            NextHeader::Ethernet => link::ethernet(walk),
+            NextHeader::Ether(kind) => link::ether_type(kind, walk),
+            NextHeader::Llc => link::llc(walk),
+            NextHeader::Ppp => link::ppp(walk),
+            NextHeader::Wifi { is_padded } => wifi::frame(is_padded, walk),
+            NextHeader::Mpls => mpls::labels(walk),
+            NextHeader::Ip => ip::any(walk),
+            NextHeader::Ipv4 => ip::ipv4(walk),
+            NextHeader::Ipv6 => ip::ipv6(walk),
+            NextHeader::Udp => tunnel::udp(walk),
+            NextHeader::Gre => tunnel::gre(walk),
+            NextHeader::Tcp => return tcp::TcpView::of(walk.part).map(WalkResult::Tcp),
+            NextHeader::Quic { source, destination } => return Ok(WalkResult::Quic { source, destination }),
+            NextHeader::Fragment { id, protocol, offset, more } => {
+                return Ok(WalkResult::Fragment(Fragment {
                     ends: walk.ends,
                     network: walk.network,
                     passed: walk.passed,
@@ -53,29 +53,29 @@ pub(super) fn run<'a>(walk: &mut Walk<'a>, mut next: Next) -> Result<Found<'a>, 
         next = match (result, walk.tunnel) {
             (Ok(next), _) => next,
             // What has no IP inside a tunnel is still IP outside: it is counted as the tunnel's protocol.
-            (Err(Stop::NotIp), Some(protocol)) => return Err(Stop::NotTcp(protocol)),
+            (Err(DecodeStop::NotIp), Some(protocol)) => return Err(DecodeStop::NotTcp(protocol)),
             (Err(stop), _) => return Err(stop),
         };
     }
-    Err(Stop::malformed(Layer::Packet, Rule::TooDeep))
+    Err(DecodeStop::malformed(Layer::Packet, PacketRule::TooDeep))
 }
 
 /// Begins with a packet as captured.
 #[inline]
-fn captured(link: LinkType, walk: &mut Walk<'_>) -> Result<Next, Stop> {
+fn captured(link: LinkType, walk: &mut Walk<'_>) -> Result<NextHeader, DecodeStop> {
     match link {
         LinkType::ETHERNET => link::ethernet(walk),
         LinkType::LINUX_SLL => link::cooked(walk),
         LinkType::LINUX_SLL2 => link::cooked_2(walk),
         LinkType::NULL | LinkType::LOOP => link::loopback(walk),
-        LinkType::RAW | LinkType::RAW_BSD | LinkType::RAW_OPENBSD => Ok(Next::Ip),
-        LinkType::IPV4 => Ok(Next::Ipv4),
-        LinkType::IPV6 => Ok(Next::Ipv6),
-        LinkType::PPP | LinkType::PPP_HDLC => Ok(Next::Ppp),
+        LinkType::RAW | LinkType::RAW_BSD | LinkType::RAW_OPENBSD => Ok(NextHeader::Ip),
+        LinkType::IPV4 => Ok(NextHeader::Ipv4),
+        LinkType::IPV6 => Ok(NextHeader::Ipv6),
+        LinkType::PPP | LinkType::PPP_HDLC => Ok(NextHeader::Ppp),
         LinkType::PPP_ETHER => link::pppoe(walk),
         LinkType::C_HDLC => link::cisco_hdlc(walk),
         LinkType::FRELAY => link::frame_relay(walk),
-        LinkType::IEEE802_11 => Ok(Next::Wifi { is_padded: false }),
+        LinkType::IEEE802_11 => Ok(NextHeader::Wifi { is_padded: false }),
         LinkType::IEEE802_11_RADIOTAP => wifi::radiotap(walk),
         LinkType::IEEE802_11_PRISM => wifi::prism(walk),
         LinkType::IEEE802_11_AVS => wifi::avs(walk),
@@ -84,6 +84,6 @@ fn captured(link: LinkType, walk: &mut Walk<'_>) -> Result<Next, Stop> {
         LinkType::NFLOG => pseudo::nflog(walk),
         LinkType::PKTAP => pseudo::pktap(walk),
         LinkType::USER2 if pseudo::is_pktap(walk.part) => pseudo::pktap(walk),
-        other => Err(Stop::UnknownLink(other)),
+        other => Err(DecodeStop::UnknownLink(other)),
     }
 }

@@ -1,27 +1,27 @@
 //! 802.11 data frames in the clear, and the headers that cards put before them.
 
-use super::fault::{Layer, Rule, Stop};
-use super::step::{Next, Walk};
+use super::fault::{DecodeStop, Layer, PacketRule};
+use super::step::{NextHeader, Walk};
 
 /// Radiotap (radiotap.org): of its fields only the padding flag matters.
-pub(super) fn radiotap(walk: &mut Walk<'_>) -> Result<Next, Stop> {
+pub(super) fn radiotap(walk: &mut Walk<'_>) -> Result<NextHeader, DecodeStop> {
     let part = walk.part;
     let (&[version, _, length_1, length_2, present @ ..], _) = part.header::<8>(Layer::Radiotap)?;
     if version != 0 {
-        return Err(Stop::malformed(Layer::Radiotap, Rule::Version));
+        return Err(DecodeStop::malformed(Layer::Radiotap, PacketRule::Version));
     }
     let length = usize::from(u16::from_le_bytes([length_1, length_2]));
     if length < 8 {
-        return Err(Stop::malformed(Layer::Radiotap, Rule::HeaderLength));
+        return Err(DecodeStop::malformed(Layer::Radiotap, PacketRule::HeaderLength));
     }
     walk.skip(length, Layer::Radiotap)?;
     let header = part.bytes.get(..length).unwrap_or_default();
-    Ok(Next::Wifi { is_padded: is_padded(header, u32::from_le_bytes(present)) })
+    Ok(NextHeader::Wifi { is_padded: is_padded(header, u32::from_le_bytes(present)) })
 }
 
 /// Prism's header, which has one length, or the one by AVS that cards of the
 /// same drivers put in its place.
-pub(super) fn prism(walk: &mut Walk<'_>) -> Result<Next, Stop> {
+pub(super) fn prism(walk: &mut Walk<'_>) -> Result<NextHeader, DecodeStop> {
     const LENGTH: usize = 144;
     let (&magic, _) = walk.part.header::<4>(Layer::Prism)?;
     // The low bits are the version.
@@ -29,18 +29,18 @@ pub(super) fn prism(walk: &mut Walk<'_>) -> Result<Next, Stop> {
         return avs(walk);
     }
     walk.skip(LENGTH, Layer::Prism)?;
-    Ok(Next::Wifi { is_padded: false })
+    Ok(NextHeader::Wifi { is_padded: false })
 }
 
 /// AVS: a magic number and the length.
-pub(super) fn avs(walk: &mut Walk<'_>) -> Result<Next, Stop> {
+pub(super) fn avs(walk: &mut Walk<'_>) -> Result<NextHeader, DecodeStop> {
     let (&[_, _, _, _, length @ ..], _) = walk.part.header::<8>(Layer::Prism)?;
     let length = u32::from_be_bytes(length) as usize;
     if length < 8 {
-        return Err(Stop::malformed(Layer::Prism, Rule::HeaderLength));
+        return Err(DecodeStop::malformed(Layer::Prism, PacketRule::HeaderLength));
     }
     walk.skip(length, Layer::Prism)?;
-    Ok(Next::Wifi { is_padded: false })
+    Ok(NextHeader::Wifi { is_padded: false })
 }
 
 /// Whether the 802.11 header is padded to a multiple of four bytes.
@@ -62,7 +62,7 @@ fn is_padded(header: &[u8], present: u32) -> bool {
 }
 
 /// An 802.11 frame. Only data frames that are not encrypted hold IP for us.
-pub(super) fn frame(is_padded: bool, walk: &mut Walk<'_>) -> Result<Next, Stop> {
+pub(super) fn frame(is_padded: bool, walk: &mut Walk<'_>) -> Result<NextHeader, DecodeStop> {
     const QOS: u8 = 0x80;
     const NO_DATA: u8 = 0x40;
     const BOTH_DISTRIBUTION: u8 = 0x03;
@@ -73,7 +73,7 @@ pub(super) fn frame(is_padded: bool, walk: &mut Walk<'_>) -> Result<Next, Stop> 
     let (&[kind, flags], _) = walk.part.header::<2>(Layer::Wifi)?;
     let is_data = kind & 0x0f == 0x08;
     if !is_data || kind & NO_DATA != 0 || flags & PROTECTED != 0 {
-        return Err(Stop::NotIp);
+        return Err(DecodeStop::NotIp);
     }
     let header = walk.header::<24>(Layer::Wifi)?;
     let mut length = 24;
@@ -96,7 +96,7 @@ pub(super) fn frame(is_padded: bool, walk: &mut Walk<'_>) -> Result<Next, Stop> 
     }
     let is_fragment = flags & MORE_FRAGMENTS != 0 || header[22] & 0x0f != 0;
     if is_aggregated || is_fragment {
-        return Err(Stop::malformed(Layer::Wifi, Rule::Unsupported));
+        return Err(DecodeStop::malformed(Layer::Wifi, PacketRule::Unsupported));
     }
-    Ok(Next::Llc)
+    Ok(NextHeader::Llc)
 }

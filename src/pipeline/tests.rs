@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicUsize;
 use proptest::prelude::*;
 
 use super::*;
-use crate::record::{Header, Kind, Options, Reader, Run};
+use crate::record::{Header, Kind, Reader, ReaderOptions, Run};
 use crate::transform::{Choice, Filter, Filtering, Rules, Selection};
 
 /// Keeps what it gets, and tells of each flush.
@@ -110,7 +110,7 @@ fn text(are_gets: &[bool]) -> Vec<u8> {
 fn filtered(input: impl Read + Send + 'static, choice: Choice, threads: usize) -> (Vec<u8>, Result<()>) {
     let mut sink = Memory::default();
     let mut stage = gets(choice);
-    let source = Reader::new(input, Options::default());
+    let source = Reader::new(input, ReaderOptions::default());
     let threads = NonZeroUsize::new(threads).unwrap();
     let (_, result) = run(source, &mut stage, &mut sink, threads, &running());
     assert!(sink.is_finished);
@@ -162,7 +162,7 @@ fn a_source_that_fails_gives_what_came_before() {
 
 #[test]
 fn a_sink_that_fails_ends_it() {
-    let source = Reader::new(io::Cursor::new(text(&[true])), Options::default());
+    let source = Reader::new(io::Cursor::new(text(&[true])), ReaderOptions::default());
     let mut stage = gets(Choice::default());
     let (_, result) = run(source, &mut stage, &mut Full, NonZeroUsize::MIN, &running());
     assert_eq!(result.unwrap_err().to_string(), "no storage space");
@@ -191,7 +191,7 @@ impl Read for UntilWritten {
 fn nothing_is_held_back_while_the_source_waits() {
     let input = [text(&[true]), b"1 next 0 ".to_vec()].concat();
     let (flushed, seen) = channel();
-    let source = Reader::new(UntilWritten { bytes: input, flushed: seen }, Options::default());
+    let source = Reader::new(UntilWritten { bytes: input, flushed: seen }, ReaderOptions::default());
     let mut sink = Memory { flushed: Some(flushed), ..Memory::default() };
     let mut stage = gets(Choice::default());
     let (intake, result) = run(source, &mut stage, &mut sink, NonZeroUsize::MIN, &running());
@@ -226,7 +226,7 @@ fn a_stop_ends_the_wait_for_a_source_that_has_nothing() {
         while seen.recv().unwrap() == 0 {}
         stop.store(true, Ordering::SeqCst);
     });
-    let source = Reader::new(Silent(input, silence), Options::default());
+    let source = Reader::new(Silent(input, silence), ReaderOptions::default());
     let mut stage = gets(Choice::default());
     let mut sink = Memory { flushed: Some(flushed), ..Memory::default() };
     let (_, result) = run(source, &mut stage, &mut sink, NonZeroUsize::MIN, &is_stopping);

@@ -18,7 +18,7 @@ pub use sandbox::Sandbox;
 pub use user::User;
 
 use crate::{Error, Result};
-use user::Identity;
+use user::UserIdentity;
 
 /// What becomes of this process's rights.
 #[derive(Debug)]
@@ -128,7 +128,8 @@ impl Privileges {
             None => Ok(()),
         });
         let has_kept = has_kept.map_err(|error| failed("root's rights", error))?;
-        let user = self.user.as_ref().map_or_else(|| Identity::current().to_string(), ToString::to_string);
+        let user =
+            self.user.as_ref().map_or_else(|| UserIdentity::current().to_string(), ToString::to_string);
         Ok(GivenUp { user, has_kept, sandbox: Sandbox::enter(folders) })
     }
 }

@@ -17,7 +17,7 @@ const OVERFLOW: u32 = 65534;
 /// A user that this process can become.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct User {
-    identity: Identity,
+    identity: UserIdentity,
     group: Gid,
     /// All groups, the one above included.
     groups: Vec<Gid>,
@@ -25,22 +25,22 @@ pub struct User {
 
 /// Who somebody is.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Identity {
+pub(super) struct UserIdentity {
     number: Uid,
     /// None: no name is known.
     name: Option<String>,
 }
 
-impl Identity {
+impl UserIdentity {
     pub(super) fn current() -> Self {
         let number = geteuid();
         // Without a name the number must do.
         let name = nix::unistd::User::from_uid(number).ok().flatten().map(|user| user.name);
-        Identity { number, name }
+        UserIdentity { number, name }
     }
 }
 
-impl fmt::Display for Identity {
+impl fmt::Display for UserIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.name {
             Some(name) => f.write_str(name),
@@ -113,12 +113,12 @@ impl User {
             .map_err(|_| Error::Invalid(format!("user {} has a zero byte in its name", user.uid)))?;
         let groups = getgrouplist(&name, group)
             .map_err(|error| Error::Invalid(format!("the groups of {} are not known: {error}", user.name)))?;
-        let identity = Identity { number: user.uid, name: Some(user.name) };
+        let identity = UserIdentity { number: user.uid, name: Some(user.name) };
         Ok(User { identity, group, groups })
     }
 
     fn numbered(number: Uid, group: Gid) -> Self {
-        User { identity: Identity { number, name: None }, group, groups: vec![group] }
+        User { identity: UserIdentity { number, name: None }, group, groups: vec![group] }
     }
 
     pub(super) fn is_root(&self) -> bool {

@@ -8,7 +8,7 @@ use memchr::memmem;
 
 use super::header::{Header, SEPARATOR};
 use super::reader::begins_with_header;
-use super::span::Span;
+use super::span::RecordSpan;
 use crate::Position;
 
 /// One record of a [`Block`], its bytes borrowed from there.
@@ -33,7 +33,7 @@ pub struct Block {
     /// The text. Beyond `filled` stands room that was already paid for.
     pub(super) buffer: Vec<u8>,
     pub(super) filled: usize,
-    pub(super) spans: Vec<Span>,
+    pub(super) spans: Vec<RecordSpan>,
     /// Where the buffer's first byte stood in its stream.
     pub(super) origin: Position,
 }
@@ -174,7 +174,7 @@ impl Block {
         let payload_end = self.buffer.len();
         self.buffer.extend_from_slice(SEPARATOR);
         self.filled = self.buffer.len();
-        let mut span = Span::new(&header, start, payload_start..payload_end, self.filled);
+        let mut span = RecordSpan::new(&header, start, payload_start..payload_end, self.filled);
         span.number = self.spans.len() as u32;
         self.spans.push(span);
     }
@@ -188,7 +188,7 @@ impl Block {
         let number = self.spans.len() as u32;
         self.spans.extend(spans.iter().zip(number..).map(|(span, number)| {
             let moved = |at: u32| at - first + start as u32;
-            Span {
+            RecordSpan {
                 start: moved(span.start),
                 payload: moved(span.payload),
                 payload_end: moved(span.payload_end),
@@ -213,7 +213,7 @@ impl Block {
         self.filled = self.buffer.len();
         let end = self.filled - SEPARATOR.len();
         let header = Header { timestamp, ..record.header };
-        let mut span = Span::new(&header, start, end - record.payload.len()..end, self.filled);
+        let mut span = RecordSpan::new(&header, start, end - record.payload.len()..end, self.filled);
         span.number = self.spans.len() as u32;
         self.spans.push(span);
     }
@@ -237,7 +237,7 @@ impl Block {
             let header =
                 Header::parse(line).ok().filter(|_| raw.ends_with(SEPARATOR) && payload.start <= payload.end);
             let header = header.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::InvalidData))?;
-            let mut span = Span::new(&header, start, payload, end);
+            let mut span = RecordSpan::new(&header, start, payload, end);
             span.number = number;
             self.spans.push(span);
             start = end;
@@ -307,7 +307,7 @@ impl Block {
         self.buffer.extend_from_slice(run.bytes());
         let (start, filled) = (first.start, self.filled as u32);
         let number_of = |number: u32| from.origin.record + u64::from(number);
-        self.spans.extend(spans.iter().map(|span| Span {
+        self.spans.extend(spans.iter().map(|span| RecordSpan {
             start: span.start - start + filled,
             payload: span.payload - start + filled,
             payload_end: span.payload_end - start + filled,

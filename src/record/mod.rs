@@ -24,7 +24,7 @@ mod span;
 pub use block::{Block, Run, View};
 pub use header::{Header, Kind, MAX_HEADER, Malformed, Mark, SEPARATOR};
 pub use origin::Origin;
-pub use reader::{DEFAULT_MAX_RECORD, MAX_MAX_RECORD, Options, Reader};
+pub use reader::{DEFAULT_MAX_RECORD, MAX_MAX_RECORD, Reader, ReaderOptions};
 pub use sink::{Discard, Sink};
 pub use source::{Intake, Record, Records, Source};
 

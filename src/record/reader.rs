@@ -5,8 +5,8 @@ mod line;
 
 use std::io::{ErrorKind, Read};
 
-use find::Found;
-use line::Line;
+use find::FindResult;
+use line::HeaderLine;
 pub(super) use line::begins_with_header;
 
 use super::block::Block;
@@ -32,7 +32,7 @@ pub const MAX_MAX_RECORD: u64 = 3 << 30;
 
 /// How to read.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct ReaderOptions {
     /// Longest record accepted, in bytes; capped at [`MAX_MAX_RECORD`].
     pub max_record: u64,
     /// Whether the first malformed record is an error.
@@ -45,9 +45,9 @@ pub struct Options {
     pub is_whole: fn(Kind, &[u8]) -> bool,
 }
 
-impl Default for Options {
+impl Default for ReaderOptions {
     fn default() -> Self {
-        Options {
+        ReaderOptions {
             max_record: DEFAULT_MAX_RECORD,
             is_strict: false,
             most_read: READ_SIZE,
@@ -69,7 +69,7 @@ impl Default for Options {
 #[allow(clippy::struct_excessive_bools, reason = "each is a state of its own")]
 pub struct Reader<R> {
     input: R,
-    options: Options,
+    options: ReaderOptions,
     read_size: usize,
     /// What was read after the last whole record.
     tail: Vec<u8>,
@@ -88,7 +88,7 @@ pub struct Reader<R> {
     /// Whether what comes then is thrown away up to the next separator.
     is_skipping: bool,
     /// The header line at the front, where it was met behind the record before.
-    known_line: Option<Line>,
+    known_line: Option<HeaderLine>,
     is_at_end: bool,
     /// What ended the input early. Told after the records before it.
     failure: Option<Error>,
@@ -97,10 +97,10 @@ pub struct Reader<R> {
 
 impl<R: Read> Reader<R> {
     /// Reads from `input`, which needs no buffer of its own.
-    pub fn new(input: R, options: Options) -> Self {
+    pub fn new(input: R, options: ReaderOptions) -> Self {
         Reader {
             input,
-            options: Options {
+            options: ReaderOptions {
                 max_record: options.max_record.min(MAX_MAX_RECORD),
                 most_read: options.most_read.clamp(FIRST_READ, READ_SIZE),
                 ..options
@@ -182,9 +182,9 @@ impl<R: Read> Reader<R> {
             }
             let found = self.find(&mut block.buffer[next..block.filled]);
             // Half a line end may be one between NULs.
-            self.is_in_nuls &= matches!(found, Found::NeedMore);
+            self.is_in_nuls &= matches!(found, FindResult::NeedMore);
             match found {
-                Found::Record { mut span, length } => {
+                FindResult::Record { mut span, length } => {
                     span.number = (self.position.record - block.origin.record) as u32;
                     span.start += next as u32;
                     span.payload += next as u32;
@@ -198,16 +198,16 @@ impl<R: Read> Reader<R> {
                     self.scanned = 0;
                     next += length;
                 }
-                Found::NeedMore => return Ok(next),
-                Found::Noise(reason, length) => {
+                FindResult::NeedMore => return Ok(next),
+                FindResult::Noise(reason, length) => {
                     self.count(block, next, reason)?;
                     next += length;
                 }
-                Found::Malformed(reason) => {
+                FindResult::Malformed(reason) => {
                     self.count(block, next, reason)?;
                     self.is_skipping = true;
                 }
-                Found::Lost { reason, skip } => {
+                FindResult::Lost { reason, skip } => {
                     let position = self.refuse(block, next);
                     if self.options.is_strict {
                         return Err(Error::Malformed { position, reason });
@@ -217,7 +217,7 @@ impl<R: Read> Reader<R> {
                     self.skip_exactly = skip as u64;
                     self.is_skipping = true;
                 }
-                Found::TooLarge { length } => {
+                FindResult::TooLarge { length } => {
                     let position = self.refuse(block, next);
                     if self.options.is_strict {
                         return Err(Error::RecordTooLarge { position, limit: self.options.max_record });

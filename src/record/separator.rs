@@ -7,14 +7,14 @@ use memchr::memmem;
 use super::header::SEPARATOR;
 
 /// Where a payload ends, and how long the separator after it is.
-pub(super) struct Ending {
+pub(super) struct PayloadEnd {
     pub(super) payload_end: usize,
     pub(super) separator: usize,
 }
 
 /// What a search for a separator came to.
 pub(super) enum Search {
-    At(Ending),
+    At(PayloadEnd),
     /// None before this offset; from there on more bytes are needed.
     Open(usize),
 }
@@ -40,12 +40,12 @@ pub(super) fn find_separator(bytes: &[u8], from: usize, is_at_end: bool) -> Sear
             return Search::Open(bytes.len().saturating_sub(OPENING.len()).max(from));
         };
         match &bytes[at + OPENING.len()..] {
-            [b'\n', ..] => return Search::At(Ending { payload_end: at, separator: SEPARATOR.len() }),
+            [b'\n', ..] => return Search::At(PayloadEnd { payload_end: at, separator: SEPARATOR.len() }),
             [b'\r', b'\n', ..] => {
                 let has_return = at > from && bytes[at - 1] == b'\r';
                 let payload_end = at - usize::from(has_return);
                 let separator = SEPARATOR.len() + 1 + usize::from(has_return);
-                return Search::At(Ending { payload_end, separator });
+                return Search::At(PayloadEnd { payload_end, separator });
             }
             [] | [b'\r'] if !is_at_end => return Search::Open(at.saturating_sub(1).max(from)),
             _ => from = at + 1,

@@ -8,7 +8,7 @@ use super::header::{Header, Kind, Mark};
 ///
 /// Offsets are of 32 bits: a block holds at most 4 GiB.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Span {
+pub(super) struct RecordSpan {
     pub(super) timestamp: i64,
     pub(super) latency: Option<i64>,
     pub(super) start: u32,
@@ -29,10 +29,10 @@ pub(super) struct Span {
     pub(super) number: u32,
 }
 
-impl Span {
+impl RecordSpan {
     /// The span of a record whose header line and payload are known.
     pub(super) fn new(header: &Header<'_>, start: usize, payload: Range<usize>, end: usize) -> Self {
-        Span {
+        RecordSpan {
             timestamp: header.timestamp,
             latency: header.latency,
             start: start as u32,

@@ -29,8 +29,8 @@ fn is_whole(_: Kind, payload: &[u8]) -> bool {
     payload.ends_with(b"!")
 }
 
-fn options() -> Options {
-    Options { is_whole, ..Options::default() }
+fn options() -> ReaderOptions {
+    ReaderOptions { is_whole, ..ReaderOptions::default() }
 }
 
 fn read_all(source: impl Source) -> (Vec<Record>, Intake) {
@@ -155,7 +155,7 @@ proptest! {
         max_record in prop_oneof![Just(DEFAULT_MAX_RECORD), 20_u64..200],
     ) {
         let text = parts.concat();
-        let options = Options { max_record, ..options() };
+        let options = ReaderOptions { max_record, ..options() };
         let whole = read_all(Reader::new(&text[..], options));
         let pieces = read_all(Reader::new(Pieces { bytes: &text, sizes, turn: 0 }, options));
         prop_assert_eq!(whole, pieces);
@@ -431,7 +431,7 @@ fn a_record_beyond_the_limit_is_refused_and_its_neighbours_are_not() {
     let body = "b".repeat(3 << 20);
     for length in ["", " 3145728"] {
         let text = format!("1 a 1 2\none\n🐵🙈🙉\n1 b 1 2{length}\n{body}\n🐵🙈🙉\n1 c 1 2\nthree\n🐵🙈🙉\n");
-        let options = Options { max_record: 1000, ..options() };
+        let options = ReaderOptions { max_record: 1000, ..options() };
         let (records, intake) = read_all(Reader::new(text.as_bytes(), options));
         let read: Vec<_> = records.iter().map(|record| record.payload.as_slice()).collect();
         assert_eq!(read, [&b"one"[..], b"three"]);
@@ -442,7 +442,8 @@ fn a_record_beyond_the_limit_is_refused_and_its_neighbours_are_not() {
 #[test]
 fn strict_reading_gives_the_good_records_and_then_the_error() {
     let text = "1 a 1 2\none\n🐵🙈🙉\n1 b soon\ntwo\n🐵🙈🙉\n1 c 1 2\nthree\n🐵🙈🙉\n";
-    let mut source = Records::new(Reader::new(text.as_bytes(), Options { is_strict: true, ..options() }));
+    let mut source =
+        Records::new(Reader::new(text.as_bytes(), ReaderOptions { is_strict: true, ..options() }));
     let mut record = Record::default();
     assert!(source.read(&mut record).unwrap());
     assert_eq!(record.payload, b"one");

@@ -8,8 +8,8 @@ use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
 
 use super::addresses::Attempt;
-use super::exchange::Exchange;
-use super::tally::Reason;
+use super::exchange::ReplayExchange;
+use super::tally::FailureReason;
 
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -40,9 +40,9 @@ pub(super) enum Moved {
 /// A place for a connection. It outlives the socket, and so do its buffers.
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "each is remembered by itself, from an event of its own")]
-pub(super) struct Connection {
+pub(super) struct ClientConnection {
     pub(super) phase: Phase,
-    pub(super) exchange: Exchange,
+    pub(super) exchange: ReplayExchange,
     /// Whether an exchange before this one went over the socket.
     pub(super) is_reused: bool,
     /// The address that it is connected to, or was last.
@@ -65,11 +65,11 @@ pub(super) struct Connection {
     stream: Option<TcpStream>,
 }
 
-impl Connection {
+impl ClientConnection {
     pub(super) fn new() -> Self {
-        Connection {
+        ClientConnection {
             phase: Phase::Vacant,
-            exchange: Exchange::new(),
+            exchange: ReplayExchange::new(),
             is_reused: false,
             address: None,
             attempt: Attempt::default(),
@@ -203,12 +203,12 @@ pub(super) fn is_out_of_descriptors(error: &io::Error) -> bool {
 }
 
 /// Why a connection could not be made.
-pub(super) fn connect_reason(error: &io::Error) -> Reason {
+pub(super) fn connect_reason(error: &io::Error) -> FailureReason {
     match error.kind() {
-        ErrorKind::ConnectionRefused => Reason::Refused,
-        ErrorKind::ConnectionReset => Reason::ResetBeforeAnswer,
-        ErrorKind::TimedOut => Reason::ConnectTimeout,
-        _ if is_out_of_descriptors(error) => Reason::Descriptors,
-        _ => Reason::Unreachable,
+        ErrorKind::ConnectionRefused => FailureReason::Refused,
+        ErrorKind::ConnectionReset => FailureReason::ResetBeforeAnswer,
+        ErrorKind::TimedOut => FailureReason::ConnectTimeout,
+        _ if is_out_of_descriptors(error) => FailureReason::Descriptors,
+        _ => FailureReason::Unreachable,
     }
 }

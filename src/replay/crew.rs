@@ -6,9 +6,9 @@ use std::thread::{self, JoinHandle};
 
 use mio::Waker;
 
-use super::scheduler::Inbox;
-use super::tally::Tally;
-use super::worker::{Orders, Pulse, Worker};
+use super::scheduler::WorkerInbox;
+use super::tally::ReplayTally;
+use super::worker::{Orders, Pulse, ReplayWorker};
 use crate::Result;
 
 /// Batches that may wait for a worker, besides those it has in hand.
@@ -16,23 +16,23 @@ const BATCHES: usize = 1;
 
 /// Threads, each with its share of the connections and of the schedule.
 #[derive(Debug, Default)]
-pub(super) struct Crew {
-    workers: Vec<JoinHandle<std::io::Result<Tally>>>,
+pub(super) struct WorkerPool {
+    workers: Vec<JoinHandle<std::io::Result<ReplayTally>>>,
     pulses: Vec<Arc<Pulse>>,
     /// Kept until the workers have ended.
     wakers: Vec<Arc<Waker>>,
 }
 
-impl Crew {
+impl WorkerPool {
     /// Starts a worker, and says where it takes its batches from.
-    pub(super) fn hire(&mut self, orders: Orders) -> Result<Inbox> {
+    pub(super) fn hire(&mut self, orders: Orders) -> Result<WorkerInbox> {
         self.pulses.push(Arc::clone(&orders.pulse));
         let (batches, intake) = sync_channel(BATCHES);
-        let (worker, waker) = Worker::new(orders, intake)?;
+        let (worker, waker) = ReplayWorker::new(orders, intake)?;
         let waker = Arc::new(waker);
         self.wakers.push(Arc::clone(&waker));
         self.workers.push(thread::spawn(move || worker.run()));
-        Ok(Inbox { batches, waker })
+        Ok(WorkerInbox { batches, waker })
     }
 
     /// What each of them tells of itself.
@@ -41,8 +41,8 @@ impl Crew {
     }
 
     /// Waits for the workers, and adds up what they saw.
-    pub(super) fn dismiss(self) -> Result<Tally> {
-        let mut tally = Tally::new();
+    pub(super) fn dismiss(self) -> Result<ReplayTally> {
+        let mut tally = ReplayTally::new();
         for worker in self.workers {
             tally.merge(&join(worker)?);
         }

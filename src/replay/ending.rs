@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::tally::Reason;
+use super::tally::FailureReason;
 
 /// How the user ends a replay.
 #[derive(Clone, Debug, Default)]
@@ -29,11 +29,11 @@ impl Ending {
     }
 
     /// Why what was not sent yet never will be.
-    pub(super) fn reason(&self) -> Option<Reason> {
+    pub(super) fn reason(&self) -> Option<FailureReason> {
         if self.output_failed.load(Ordering::Relaxed) {
-            Some(Reason::OutputFailed)
+            Some(FailureReason::OutputFailed)
         } else if self.stop.sending.load(Ordering::Relaxed) {
-            Some(Reason::Interrupted)
+            Some(FailureReason::Interrupted)
         } else {
             None
         }

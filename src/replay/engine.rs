@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use super::addresses::Addresses;
 use super::clock;
-use super::crew::{Crew, join};
+use super::crew::{WorkerPool, join};
 use super::descriptors::descriptor_limit;
 use super::ending::{Ending, Stop};
-use super::output::{WhenSlow, Writer};
+use super::output::{OutputWriter, WhenSlow};
 use super::own::Own;
-use super::reading::{self, Open, Supply};
+use super::reading::{self, OpenSource, Supply};
 use super::request::Editor;
 use super::scheduler::{Scheduled, Scheduler};
-use super::tally::{Reason, Tally};
+use super::tally::{FailureReason, ReplayTally};
 use super::target::Target;
 use super::worker::{Orders, Pulse};
 use crate::pace::Pace;
@@ -75,7 +75,7 @@ impl Settings {
 #[derive(Debug)]
 pub struct Outcome {
     /// Each target and what it saw.
-    pub targets: Vec<(Target, Tally)>,
+    pub targets: Vec<(Target, ReplayTally)>,
     /// Requests read and, with several rounds, read again.
     pub requests: u64,
     /// Responses among the records; they are not sent.
@@ -108,7 +108,7 @@ impl Outcome {
 
 /// How far a replay has come.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Progress {
+pub struct ReplayProgress {
     /// Requests sent, to all targets.
     pub sent: u64,
     /// Requests answered.
@@ -140,14 +140,14 @@ fn share(wanted: usize, targets: usize, workers: usize) -> (usize, Option<u64>) 
 pub fn run(
     settings: &Settings,
     targets: Vec<Target>,
-    open: Open,
+    open: OpenSource,
     out: Option<Box<dyn Sink + Send>>,
     stop: &Stop,
-    mut watch: impl FnMut(Progress),
+    mut watch: impl FnMut(ReplayProgress),
 ) -> Result<Outcome> {
     let addresses = targets.iter().map(Target::resolve).collect::<Result<Vec<_>>>()?;
     let ending = Ending { stop: stop.clone(), ..Ending::default() };
-    let writer = out.map(|out| Writer::start(out, settings.when_slow, &ending));
+    let writer = out.map(|out| OutputWriter::start(out, settings.when_slow, &ending));
     let outlet = writer.as_ref().map(|writer| writer.outlet.clone());
 
     let wanted = settings.most_connections();
@@ -157,7 +157,7 @@ pub fn run(
     let mut crews = Vec::new();
     let own = Own::default();
     for (target, addresses) in targets.iter().zip(addresses) {
-        let mut crew = Crew::default();
+        let mut crew = WorkerPool::default();
         let of_worker = |number: usize| Orders {
             addresses: Addresses::new(&addresses, number),
             editor: Editor::new(target, settings.keeps_host),
@@ -182,12 +182,12 @@ pub fn run(
     let ends = ending.clone();
     let planning = thread::spawn(move || scheduler.run(&readings, &ends));
 
-    let pulses: Vec<Arc<Pulse>> = crews.iter().flat_map(Crew::pulses).collect();
-    let gauge = writer.as_ref().map(Writer::gauge);
+    let pulses: Vec<Arc<Pulse>> = crews.iter().flat_map(WorkerPool::pulses).collect();
+    let gauge = writer.as_ref().map(OutputWriter::gauge);
     let (tallies, plan, written) = watching(&pulses, gauge.as_ref(), &mut watch, move || {
-        let tallies = crews.into_iter().map(Crew::dismiss).collect::<Result<Vec<_>>>();
+        let tallies = crews.into_iter().map(WorkerPool::dismiss).collect::<Result<Vec<_>>>();
         let plan = join(planning);
-        (tallies, plan, writer.map_or((Ok(()), 0), Writer::finish))
+        (tallies, plan, writer.map_or((Ok(()), 0), OutputWriter::finish))
     })?;
     Ok(outcome(settings, targets, tallies?, plan, written, &ending, echoes_dropped.load(Ordering::Relaxed)))
 }
@@ -195,7 +195,7 @@ pub fn run(
 fn outcome(
     settings: &Settings,
     targets: Vec<Target>,
-    mut tallies: Vec<Tally>,
+    mut tallies: Vec<ReplayTally>,
     scheduled: Scheduled,
     (written, unwritten): (Result<()>, usize),
     ending: &Ending,
@@ -203,8 +203,8 @@ fn outcome(
 ) -> Outcome {
     let reason = ending.reason();
     for tally in &mut tallies {
-        tally.not_sent.add_many(reason.unwrap_or(Reason::Interrupted), scheduled.unscheduled);
-        tally.not_sent.add_many(Reason::OwnRequest, scheduled.own);
+        tally.not_sent.add_many(reason.unwrap_or(FailureReason::Interrupted), scheduled.unscheduled);
+        tally.not_sent.add_many(FailureReason::OwnRequest, scheduled.own);
     }
     Outcome {
         targets: targets.into_iter().zip(tallies).collect(),
@@ -212,7 +212,7 @@ fn outcome(
         responses: scheduled.responses,
         rounds: scheduled.rounds,
         intake: scheduled.intake,
-        is_interrupted: reason == Some(Reason::Interrupted),
+        is_interrupted: reason == Some(FailureReason::Interrupted),
         is_closed_loop: settings.pace.no_wait,
         echoes_dropped,
         unwritten,
@@ -224,7 +224,7 @@ fn outcome(
 fn watching<T: Send + 'static>(
     pulses: &[Arc<Pulse>],
     gauge: Option<&impl Fn() -> usize>,
-    watch: &mut impl FnMut(Progress),
+    watch: &mut impl FnMut(ReplayProgress),
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T> {
     let (done, is_done) = mpsc::channel();
@@ -241,7 +241,7 @@ fn watching<T: Send + 'static>(
             }
             Err(RecvTimeoutError::Timeout) => {
                 let unwritten = gauge.map_or(0, |gauge| gauge());
-                let mut progress = Progress { unwritten, ..Progress::default() };
+                let mut progress = ReplayProgress { unwritten, ..ReplayProgress::default() };
                 for pulse in pulses {
                     progress.sent += pulse.sent.load(Ordering::Relaxed);
                     progress.answered += pulse.answered.load(Ordering::Relaxed);

@@ -6,9 +6,9 @@ use std::io::IoSlice;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::request::{Editor, Shape, Unsendable};
+use super::request::{Editor, RequestShape, Unsendable};
 use super::tally::Hold;
-use crate::http::{Fault, Framer, RequestContext, Step, request_line};
+use crate::http::{Framer, FramingFault, RequestContext, Step, request_line};
 use crate::record::Block;
 
 /// A body up to this long is copied behind its head, so that one buffer is sent.
@@ -29,7 +29,7 @@ const KEEP_BUFFER: usize = 64 << 10;
 /// What is wrong with an answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum AnswerFault {
-    Http(Fault),
+    Http(FramingFault),
     /// More than [`MAX_INTERIM`] interim responses.
     TooManyInterim,
     /// RFC 9112 §6.3, rule 5: more than one Content-Length, and not the same.
@@ -48,13 +48,13 @@ impl fmt::Display for AnswerFault {
 
 /// A body that is sent from where it lies.
 #[derive(Debug)]
-struct Body {
+struct RequestBody {
     block: Arc<Block>,
     record: usize,
     range: Range<usize>,
 }
 
-impl Body {
+impl RequestBody {
     fn bytes(&self) -> &[u8] {
         &self.block.get(self.record).payload[self.range.clone()]
     }
@@ -63,7 +63,7 @@ impl Body {
 /// A request and its answer. Its buffers are used again for the next one.
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
-pub(super) struct Exchange {
+pub(super) struct ReplayExchange {
     /// When the request is due, and when it is given up.
     pub(super) due: u64,
     pub(super) deadline: u64,
@@ -79,10 +79,10 @@ pub(super) struct Exchange {
     pub(super) is_early: bool,
     /// The record's id.
     pub(super) id: Vec<u8>,
-    pub(super) shape: Shape,
+    pub(super) shape: RequestShape,
     /// The head, and the body if it is short.
     out: Vec<u8>,
-    body: Option<Body>,
+    body: Option<RequestBody>,
     /// Bytes sent.
     written: usize,
     framer: Framer,
@@ -96,9 +96,9 @@ pub(super) struct Exchange {
     is_cut: bool,
 }
 
-impl Exchange {
+impl ReplayExchange {
     pub(super) fn new() -> Self {
-        Exchange {
+        ReplayExchange {
             due: 0,
             deadline: 0,
             taken_at: 0,
@@ -107,7 +107,7 @@ impl Exchange {
             is_again: false,
             is_early: false,
             id: Vec::new(),
-            shape: Shape::default(),
+            shape: RequestShape::default(),
             out: Vec::new(),
             body: None,
             written: 0,
@@ -135,7 +135,7 @@ impl Exchange {
             self.out.extend_from_slice(&view.payload[range]);
             self.body = None;
         } else {
-            self.body = Some(Body { block: Arc::clone(block), record, range });
+            self.body = Some(RequestBody { block: Arc::clone(block), record, range });
         }
         self.id.clear();
         self.id.extend_from_slice(view.header.id);
@@ -169,7 +169,7 @@ impl Exchange {
 
     /// The next bytes to be sent, in up to two pieces.
     pub(super) fn unsent(&self) -> [IoSlice<'_>; 2] {
-        let body = self.body.as_ref().map_or(&[][..], Body::bytes);
+        let body = self.body.as_ref().map_or(&[][..], RequestBody::bytes);
         let head = &self.out[self.written.min(self.out.len())..];
         let body = &body[self.written.saturating_sub(self.out.len())..];
         let body = &body[..body.len().min(MAX_WRITE)];
@@ -295,16 +295,16 @@ mod tests {
     use crate::record::{Header, Kind};
     use proptest::prelude::*;
 
-    fn exchange(payload: &[u8]) -> Exchange {
+    fn exchange(payload: &[u8]) -> ReplayExchange {
         let mut block = Block::new();
         block.push(&Header { kind: Kind::Request, id: b"a1", ..Header::default() }, payload);
         let editor = Editor::new(&"t".parse().unwrap(), false);
-        let mut exchange = Exchange::new();
+        let mut exchange = ReplayExchange::new();
         exchange.prepare(&editor, &Arc::new(block), 0).unwrap();
         exchange
     }
 
-    fn unsent(exchange: &Exchange) -> Vec<u8> {
+    fn unsent(exchange: &ReplayExchange) -> Vec<u8> {
         exchange.unsent().iter().flat_map(|piece| piece.to_vec()).collect()
     }
 

@@ -35,10 +35,10 @@ mod worker;
 
 pub use descriptors::raise_descriptor_limit;
 pub use ending::Stop;
-pub use engine::{CLOSED_LOOP_CONNECTIONS, OPEN_LOOP_CONNECTIONS, Outcome, Progress, Settings, run};
+pub use engine::{CLOSED_LOOP_CONNECTIONS, OPEN_LOOP_CONNECTIONS, Outcome, ReplayProgress, Settings, run};
 pub use output::WhenSlow;
 pub use plan::Plan;
-pub use reading::{Open, Supply};
-pub use summary::Summary;
-pub use tally::{Count, Counts, Held, Hold, Reason, Tally};
+pub use reading::{OpenSource, Supply};
+pub use summary::ReplaySummary;
+pub use tally::{Count, FailureReason, HeldRequests, Hold, ReasonCounts, ReplayTally};
 pub use target::Target;

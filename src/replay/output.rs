@@ -34,7 +34,7 @@ pub enum WhenSlow {
 
 /// Some records to be written.
 #[derive(Debug)]
-pub(super) enum Piece {
+pub(super) enum OutputPiece {
     /// Records as they were read.
     Echo(Arc<Block>),
     /// Answers of the target.
@@ -43,27 +43,27 @@ pub(super) enum Piece {
     End,
 }
 
-impl Piece {
+impl OutputPiece {
     /// The records, if there are any.
     fn block(&self) -> Option<&Block> {
         match self {
-            Piece::Echo(block) => Some(block),
-            Piece::Answers(block) => Some(block),
-            Piece::End => None,
+            OutputPiece::Echo(block) => Some(block),
+            OutputPiece::Answers(block) => Some(block),
+            OutputPiece::End => None,
         }
     }
 }
 
 /// What waits for the stream.
 #[derive(Debug, Default)]
-struct Queue {
+struct OutputQueue {
     bytes: AtomicUsize,
     records: AtomicUsize,
     /// When it was last seen full: monotonic nanoseconds.
     full_at: AtomicU64,
 }
 
-impl Queue {
+impl OutputQueue {
     fn add(&self, block: &Block) {
         self.bytes.fetch_add(block.bytes().len(), Ordering::Relaxed);
         self.records.fetch_add(block.len(), Ordering::Relaxed);
@@ -86,8 +86,8 @@ impl Queue {
 /// The way to the stream.
 #[derive(Clone, Debug)]
 pub(super) struct Outlet {
-    pieces: Sender<Piece>,
-    queue: Arc<Queue>,
+    pieces: Sender<OutputPiece>,
+    queue: Arc<OutputQueue>,
     when_slow: WhenSlow,
     ending: Ending,
 }
@@ -95,7 +95,7 @@ pub(super) struct Outlet {
 impl Outlet {
     /// Hands over a piece; how many records were dropped instead. Once the stream has failed nothing counts
     /// as dropped, as that is told by itself.
-    pub(super) fn put(&self, piece: Piece) -> usize {
+    pub(super) fn put(&self, piece: OutputPiece) -> usize {
         let Some(block) = piece.block() else { return 0 };
         if self.when_slow == WhenSlow::Drop && self.queue.is_full() {
             return block.len();
@@ -127,16 +127,16 @@ impl Outlet {
 
 /// The thread that writes the output.
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(super) struct OutputWriter {
     pub(super) outlet: Outlet,
     ended: Receiver<Result<()>>,
 }
 
-impl Writer {
+impl OutputWriter {
     pub(super) fn start(out: Box<dyn Sink + Send>, when_slow: WhenSlow, ending: &Ending) -> Self {
         let (pieces, receiver) = mpsc::channel();
         let (end, ended) = mpsc::channel();
-        let queue = Arc::new(Queue::default());
+        let queue = Arc::new(OutputQueue::default());
         let outlet = Outlet { pieces, queue: Arc::clone(&queue), when_slow, ending: ending.clone() };
         let output_failed = Arc::clone(&ending.output_failed);
         thread::spawn(move || {
@@ -148,13 +148,13 @@ impl Writer {
                 // The replay has not waited for this.
             }
         });
-        Writer { outlet, ended }
+        OutputWriter { outlet, ended }
     }
 
     /// Has everything written that was handed over; how many records were not. The thread is left to itself
     /// where the stream does not take them and nothing is to be waited for.
     pub(super) fn finish(self) -> (Result<()>, usize) {
-        if self.outlet.pieces.send(Piece::End).is_err() {
+        if self.outlet.pieces.send(OutputPiece::End).is_err() {
             // It has ended by itself, and says why below.
         }
         let mut now_since = None;
@@ -186,7 +186,7 @@ impl Writer {
 }
 
 /// Writes until the end. What is there is flushed before waiting for more.
-fn write(pieces: &Receiver<Piece>, queue: &Queue, mut out: impl Sink) -> Result<()> {
+fn write(pieces: &Receiver<OutputPiece>, queue: &OutputQueue, mut out: impl Sink) -> Result<()> {
     while let Ok(mut piece) = pieces.recv() {
         loop {
             let Some(block) = piece.block() else { return out.finish() };
@@ -237,17 +237,17 @@ mod tests {
         (Gate { permits, taken }, permit, progress)
     }
 
-    fn piece(bytes: usize) -> Piece {
+    fn piece(bytes: usize) -> OutputPiece {
         let mut block = Block::new();
         block.push(&Header { kind: Kind::Replayed, id: b"1", ..Header::default() }, &vec![b'x'; bytes]);
-        Piece::Answers(block)
+        OutputPiece::Answers(block)
     }
 
     #[test]
     fn a_full_queue_drops_or_holds_and_has_room_again_when_the_stream_goes_on() {
         for when_slow in [WhenSlow::Drop, WhenSlow::Wait] {
             let (gate, permit, progress) = gate();
-            let writer = Writer::start(Box::new(gate), when_slow, &Ending::default());
+            let writer = OutputWriter::start(Box::new(gate), when_slow, &Ending::default());
             let outlet = writer.outlet.clone();
             let dropped: usize = (0..5).map(|_| outlet.put(piece(WAITING / 4))).sum();
             // Each is a little longer than a quarter, by its header.
@@ -271,7 +271,7 @@ mod tests {
     fn what_is_not_waited_for_is_told() {
         let (gate, _permit, _takes) = gate();
         let ending = Ending::default();
-        let writer = Writer::start(Box::new(gate), WhenSlow::Drop, &ending);
+        let writer = OutputWriter::start(Box::new(gate), WhenSlow::Drop, &ending);
         writer.outlet.put(piece(1));
         writer.outlet.put(piece(1));
         ending.stop.sending.store(true, Ordering::Relaxed);

@@ -30,9 +30,9 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Made {
-    times: HashMap<Session, i64, RandomState>,
+    times: HashMap<SessionKey, i64, RandomState>,
     /// The oldest first.
-    order: VecDeque<Session>,
+    order: VecDeque<SessionKey>,
 }
 
 impl Own {
@@ -69,9 +69,9 @@ impl Own {
 }
 
 /// What ids tell of a connection: the last four bytes of the client's address, its port, and the server's.
-type Session = (Ipv4Addr, u16, u16);
+type SessionKey = (Ipv4Addr, u16, u16);
 
-fn session(client: SocketAddr, server_port: u16) -> Session {
+fn session(client: SocketAddr, server_port: u16) -> SessionKey {
     let address = match client.ip().to_canonical() {
         IpAddr::V4(ip) => ip,
         IpAddr::V6(ip) => Ipv4Addr::from_bits(ip.to_bits() as u32),

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::engine::Settings;
 use super::exchange::describe;
 use super::request::Editor;
-use super::schedule::{Request, Window};
+use super::schedule::{QueuedRequest, ReorderWindow};
 use super::summary::write_counts;
-use super::tally::{Counts, Reason};
+use super::tally::{FailureReason, ReasonCounts};
 use super::target::Target;
 use crate::observe::Span;
 use crate::pace::Timeline;
@@ -21,7 +21,7 @@ const SECOND: u64 = 1_000_000_000;
 pub struct Plan {
     settings: Settings,
     targets: Vec<Target>,
-    window: Window,
+    window: ReorderWindow,
     schedule: Schedule,
     /// What can be sent depends on no target.
     editor: Editor,
@@ -30,7 +30,7 @@ pub struct Plan {
     /// Requests older than one before them.
     out_of_order: u64,
     newest: i64,
-    not_sent: Counts,
+    not_sent: ReasonCounts,
 }
 
 /// Pauses between requests as they would be replayed, in nanoseconds.
@@ -56,7 +56,7 @@ struct Schedule {
 }
 
 impl Schedule {
-    fn add(&mut self, request: &Request) {
+    fn add(&mut self, request: &QueuedRequest) {
         self.out_of_reach += u64::from(request.timestamp < self.newest);
         self.newest = self.newest.max(request.timestamp);
         let due = self.timeline.due(request.timestamp);
@@ -85,14 +85,14 @@ impl Plan {
             out_of_reach: 0,
         };
         Plan {
-            window: Window::new(settings.read_depth),
+            window: ReorderWindow::new(settings.read_depth),
             schedule,
             editor: Editor::unchanged(),
             head: Vec::new(),
             requests: 0,
             out_of_order: 0,
             newest: i64::MIN,
-            not_sent: Counts::default(),
+            not_sent: ReasonCounts::default(),
             settings,
             targets,
         }
@@ -128,11 +128,11 @@ impl Plan {
     fn judge(&mut self, request: &View<'_>) {
         let describe = || describe(request.header.id, request.payload);
         if request.header.mark.is_some() {
-            return self.not_sent.add(Reason::Marked, describe);
+            return self.not_sent.add(FailureReason::Marked, describe);
         }
         self.head.clear();
         if let Err(why) = self.editor.write_head(request.payload, &mut self.head) {
-            self.not_sent.add(Reason::Broken, || format!("{}: {why}", describe()));
+            self.not_sent.add(FailureReason::Broken, || format!("{}: {why}", describe()));
         }
     }
 

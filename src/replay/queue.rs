@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::schedule::{Batch, Entry};
+use super::schedule::{RequestBatch, ScheduledRequest};
 
 /// Requests that are due and may wait for a connection; beyond, the oldest is given up.
 pub(super) const QUEUE: usize = 65_536;
@@ -16,16 +16,16 @@ const CLOSED_LOOP_BATCHES: usize = 2;
 
 /// Batches in hand, and how far they were used up.
 #[derive(Debug, Default)]
-pub(super) struct Queue {
-    batches: VecDeque<Arc<Batch>>,
+pub(super) struct BatchQueue {
+    batches: VecDeque<Arc<RequestBatch>>,
     /// Entries of the front batch that are done with.
     used: usize,
     entries: usize,
     bytes: usize,
 }
 
-impl Queue {
-    pub(super) fn push(&mut self, batch: Arc<Batch>) {
+impl BatchQueue {
+    pub(super) fn push(&mut self, batch: Arc<RequestBatch>) {
         if !batch.entries.is_empty() {
             self.entries += batch.entries.len();
             self.bytes += size(&batch);
@@ -33,7 +33,7 @@ impl Queue {
         }
     }
 
-    pub(super) fn front(&self) -> Option<(&Batch, Entry)> {
+    pub(super) fn front(&self) -> Option<(&RequestBatch, ScheduledRequest)> {
         self.batches.front().map(|batch| (&**batch, batch.entries[self.used]))
     }
 
@@ -68,6 +68,6 @@ impl Queue {
     }
 }
 
-fn size(batch: &Batch) -> usize {
+fn size(batch: &RequestBatch) -> usize {
     batch.blocks.iter().map(|block| block.bytes().len()).sum()
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use super::output::{Outlet, Piece};
+use super::output::{Outlet, OutputPiece};
 use crate::observe::Meter;
 use crate::record::{Block, Intake, Source};
 use crate::{Error, Result};
@@ -14,7 +14,7 @@ use crate::{Error, Result};
 const WAITING: usize = 1;
 
 /// Opens the input anew, from its beginning.
-pub type Open = Box<dyn FnMut() -> Result<Box<dyn Source + Send>> + Send>;
+pub type OpenSource = Box<dyn FnMut() -> Result<Box<dyn Source + Send>> + Send>;
 
 /// What is known of the input while it is read.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +43,7 @@ pub(super) enum Reading {
 /// The thread is not to be waited for: it may sit in a read that never ends.
 /// It ends by itself once nobody wants what it has read. `dropped` counts what did not go to the echo.
 pub(super) fn read_ahead(
-    mut open: Open,
+    mut open: OpenSource,
     rounds: u64,
     echo: Option<Outlet>,
     dropped: Arc<AtomicU64>,
@@ -60,7 +60,7 @@ pub(super) fn read_ahead(
 }
 
 fn read(
-    open: &mut Open,
+    open: &mut OpenSource,
     rounds: u64,
     echo: Option<&Outlet>,
     dropped: &AtomicU64,
@@ -75,7 +75,7 @@ fn read(
             let full = Arc::new(std::mem::take(&mut block));
             if let Some(echo) = echo {
                 echo.wait();
-                dropped.fetch_add(echo.put(Piece::Echo(Arc::clone(&full))) as u64, Ordering::Relaxed);
+                dropped.fetch_add(echo.put(OutputPiece::Echo(Arc::clone(&full))) as u64, Ordering::Relaxed);
             }
             if sender.send(Reading::Block(full, source.intake())).is_err() {
                 return Ok(());

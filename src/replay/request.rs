@@ -14,13 +14,13 @@
 use std::ops::Range;
 
 use super::target::Target;
-use crate::http::{Fault, Framer, Head, RequestContext, Step};
+use crate::http::{Framer, FramingFault, Head, RequestContext, Step};
 
 /// Why a recorded request cannot be sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Unsendable {
     /// It is not an HTTP/1 request.
-    Fault(Fault),
+    Fault(FramingFault),
     /// It ends before its framing says.
     Short,
     /// Something follows where its framing says that it ends.
@@ -39,7 +39,7 @@ impl std::fmt::Display for Unsendable {
 
 /// What sending a request must know of it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Shape {
+pub(super) struct RequestShape {
     /// What its response must know.
     pub(super) context: RequestContext,
     /// Whether sending it twice does what sending it once does (RFC 9110 §9.2.2).
@@ -77,11 +77,11 @@ impl Editor {
     }
 
     /// Appends the head of the request in `payload`, as it is to be sent, to `out`.
-    pub(super) fn write_head(&self, payload: &[u8], out: &mut Vec<u8>) -> Result<Shape, Unsendable> {
+    pub(super) fn write_head(&self, payload: &[u8], out: &mut Vec<u8>) -> Result<RequestShape, Unsendable> {
         let (head, shape) = measure(payload)?;
         let head = Head::of(&payload[head]).ok_or(Unsendable::Short)?;
         let bytes = head.bytes();
-        let line = head.request_line().ok_or(Unsendable::Fault(Fault::RequestLine))?;
+        let line = head.request_line().ok_or(Unsendable::Fault(FramingFault::RequestLine))?;
         let target = offset(bytes, line.target);
         out.extend_from_slice(&bytes[..target]);
         self.write_target(line.target, out);
@@ -108,7 +108,7 @@ impl Editor {
         if let Some(authorization) = self.authorization.as_ref().filter(|_| !has_authorization) {
             out.splice(under_start_line..under_start_line, authorization.iter().copied());
         }
-        Ok(Shape {
+        Ok(RequestShape {
             is_idempotent: is_idempotent(line.method),
             context: RequestContext::of(line.method),
             ..shape
@@ -134,7 +134,7 @@ impl Editor {
 }
 
 /// Where the head lies in a payload that is exactly one request, and what its framing tells.
-fn measure(payload: &[u8]) -> Result<(Range<usize>, Shape), Unsendable> {
+fn measure(payload: &[u8]) -> Result<(Range<usize>, RequestShape), Unsendable> {
     let mut framer = Framer::request();
     let (mut at, mut head, mut keeps_alive) = (0, 0..0, false);
     loop {
@@ -152,7 +152,7 @@ fn measure(payload: &[u8]) -> Result<(Range<usize>, Shape), Unsendable> {
     if payload[at..].iter().any(|byte| !matches!(byte, b'\r' | b'\n')) {
         return Err(Unsendable::Long);
     }
-    let shape = Shape { keeps_alive, body: head.end..at, ..Shape::default() };
+    let shape = RequestShape { keeps_alive, body: head.end..at, ..RequestShape::default() };
     Ok((head, shape))
 }
 
@@ -181,7 +181,7 @@ fn is_idempotent(method: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn edited(target: &str, keeps_host: bool, payload: &[u8]) -> Result<(String, Shape), Unsendable> {
+    fn edited(target: &str, keeps_host: bool, payload: &[u8]) -> Result<(String, RequestShape), Unsendable> {
         let editor = Editor::new(&target.parse().unwrap(), keeps_host);
         let mut out = Vec::new();
         let shape = editor.write_head(payload, &mut out)?;

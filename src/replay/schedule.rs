@@ -8,7 +8,7 @@ use crate::record::Block;
 
 /// A request in a batch.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
+pub(super) struct ScheduledRequest {
     /// When it is due: monotonic nanoseconds.
     pub(super) due: u64,
     /// Which of the batch's blocks it is in.
@@ -19,27 +19,27 @@ pub(super) struct Entry {
 
 /// Requests in the order in which they are due, and the blocks they are in.
 #[derive(Debug, Default)]
-pub(super) struct Batch {
+pub(super) struct RequestBatch {
     pub(super) blocks: Vec<Arc<Block>>,
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<ScheduledRequest>,
 }
 
-impl Batch {
+impl RequestBatch {
     /// Adds a request, due no earlier than the last one.
-    pub(super) fn push(&mut self, request: &Request, due: u64) {
+    pub(super) fn push(&mut self, request: &QueuedRequest, due: u64) {
         // A window's worth of neighbours comes from few blocks, the newest most often.
         let known = self.blocks.iter().rposition(|block| Arc::ptr_eq(block, &request.block));
         let block = known.unwrap_or_else(|| {
             self.blocks.push(Arc::clone(&request.block));
             self.blocks.len() - 1
         });
-        self.entries.push(Entry { due, block: block as u32, record: request.record });
+        self.entries.push(ScheduledRequest { due, block: block as u32, record: request.record });
     }
 }
 
 /// A request waiting for its turn.
 #[derive(Clone, Debug)]
-pub(super) struct Request {
+pub(super) struct QueuedRequest {
     pub(super) timestamp: i64,
     /// Its place in the input: equal timestamps keep their order.
     place: u64,
@@ -47,27 +47,27 @@ pub(super) struct Request {
     record: u32,
 }
 
-impl Request {
+impl QueuedRequest {
     fn key(&self) -> (i64, u64) {
         (self.timestamp, self.place)
     }
 }
 
-impl PartialEq for Request {
+impl PartialEq for QueuedRequest {
     fn eq(&self, other: &Self) -> bool {
         self.key() == other.key()
     }
 }
 
-impl Eq for Request {}
+impl Eq for QueuedRequest {}
 
-impl PartialOrd for Request {
+impl PartialOrd for QueuedRequest {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Request {
+impl Ord for QueuedRequest {
     fn cmp(&self, other: &Self) -> Ordering {
         self.key().cmp(&other.key())
     }
@@ -75,20 +75,20 @@ impl Ord for Request {
 
 /// Puts requests that are at most `depth` places from where they belong in order.
 #[derive(Debug)]
-pub(super) struct Window {
+pub(super) struct ReorderWindow {
     depth: usize,
-    heap: BinaryHeap<Reverse<Request>>,
+    heap: BinaryHeap<Reverse<QueuedRequest>>,
     places: u64,
 }
 
-impl Window {
+impl ReorderWindow {
     pub(super) fn new(depth: usize) -> Self {
-        Window { depth, heap: BinaryHeap::new(), places: 0 }
+        ReorderWindow { depth, heap: BinaryHeap::new(), places: 0 }
     }
 
     pub(super) fn push(&mut self, block: &Arc<Block>, record: usize, timestamp: i64) {
         let request =
-            Request { timestamp, place: self.places, block: Arc::clone(block), record: record as u32 };
+            QueuedRequest { timestamp, place: self.places, block: Arc::clone(block), record: record as u32 };
         self.places += 1;
         self.heap.push(Reverse(request));
     }
@@ -104,12 +104,12 @@ impl Window {
     }
 
     /// The next request, if more are waiting than the window is deep.
-    pub(super) fn pop_excess(&mut self) -> Option<Request> {
+    pub(super) fn pop_excess(&mut self) -> Option<QueuedRequest> {
         if self.heap.len() > self.depth { self.pop() } else { None }
     }
 
     /// The next request.
-    pub(super) fn pop(&mut self) -> Option<Request> {
+    pub(super) fn pop(&mut self) -> Option<QueuedRequest> {
         self.heap.pop().map(|Reverse(request)| request)
     }
 }
@@ -128,7 +128,7 @@ mod tests {
             block.push(&header, b"");
         }
         let block = Arc::new(block);
-        let mut window = Window::new(depth);
+        let mut window = ReorderWindow::new(depth);
         let mut order = Vec::new();
         for (record, view) in block.iter().enumerate() {
             window.push(&block, record, view.header.timestamp);

@@ -10,8 +10,8 @@ use super::clock;
 use super::ending::Ending;
 use super::own::Own;
 use super::reading::{Reading, Supply};
-use super::schedule::{Batch, Request, Window};
-use super::start::Start;
+use super::schedule::{QueuedRequest, ReorderWindow, RequestBatch};
+use super::start::StartBuffer;
 use crate::Error;
 use crate::pace::{Pace, Timeline};
 use crate::record::{Block, Intake, Kind};
@@ -30,14 +30,14 @@ const LONGEST_WAIT: u64 = 50_000_000;
 
 /// The way to one worker.
 #[derive(Debug)]
-pub(super) struct Inbox {
-    pub(super) batches: SyncSender<Arc<Batch>>,
+pub(super) struct WorkerInbox {
+    pub(super) batches: SyncSender<Arc<RequestBatch>>,
     /// Shared, as a waker that is dropped takes its last call along.
     pub(super) waker: Arc<Waker>,
 }
 
-impl Inbox {
-    fn put(&self, batch: Arc<Batch>) {
+impl WorkerInbox {
+    fn put(&self, batch: Arc<RequestBatch>) {
         if self.batches.send(batch).is_err() || self.waker.wake().is_err() {
             // The worker has failed. The engine reports why, and the replay with it has failed.
         }
@@ -76,19 +76,19 @@ pub(super) struct Scheduled {
 pub(super) struct Scheduler {
     timeline: Timeline,
     is_closed_loop: bool,
-    window: Window,
+    window: ReorderWindow,
     supply: Supply,
     /// When the first request is due. Not known before the clock has started.
     anchor: Option<u64>,
-    start: Start,
+    start: StartBuffer,
     /// The newest timestamp of this round.
     newest: Option<i64>,
     /// The inboxes of each target. All targets have the same number.
-    targets: Vec<Vec<Inbox>>,
+    targets: Vec<Vec<WorkerInbox>>,
     /// What is handed over next, for each inbox of a target.
-    batches: Vec<Batch>,
+    batches: Vec<RequestBatch>,
     /// What was released before the clock has started: which inbox it is for, in order.
-    early: Vec<(usize, Batch)>,
+    early: Vec<(usize, RequestBatch)>,
     /// Which inbox the next request is for.
     turn: usize,
     scheduled: Scheduled,
@@ -96,18 +96,18 @@ pub(super) struct Scheduler {
 }
 
 impl Scheduler {
-    pub(super) fn new(pace: Pace, depth: usize, supply: Supply, targets: Vec<Vec<Inbox>>) -> Self {
+    pub(super) fn new(pace: Pace, depth: usize, supply: Supply, targets: Vec<Vec<WorkerInbox>>) -> Self {
         let inboxes = targets.first().map_or(0, Vec::len);
         Scheduler {
             timeline: Timeline::new(pace),
             is_closed_loop: pace.no_wait,
-            window: Window::new(depth),
-            start: Start::new(supply.is_there),
+            window: ReorderWindow::new(depth),
+            start: StartBuffer::new(supply.is_there),
             supply,
             anchor: None,
             newest: None,
             targets,
-            batches: (0..inboxes).map(|_| Batch::default()).collect(),
+            batches: (0..inboxes).map(|_| RequestBatch::default()).collect(),
             early: Vec::new(),
             turn: 0,
             scheduled: Scheduled { rounds: 1, ..Scheduled::default() },
@@ -165,7 +165,7 @@ impl Scheduler {
     }
 
     fn close(self) -> Scheduled {
-        self.targets.into_iter().flatten().for_each(Inbox::close);
+        self.targets.into_iter().flatten().for_each(WorkerInbox::close);
         self.scheduled
     }
 
@@ -259,7 +259,7 @@ impl Scheduler {
     }
 
     /// Gives a request its due time, counted from the anchor, and its worker.
-    fn release(&mut self, request: &Request) {
+    fn release(&mut self, request: &QueuedRequest) {
         let due = self.timeline.due(request.timestamp);
         self.batches[self.turn].push(request, due);
         self.turn = (self.turn + 1) % self.batches.len();
@@ -281,7 +281,7 @@ impl Scheduler {
     }
 
     /// Hands a batch over to the workers of every target.
-    fn put(&mut self, place: usize, mut batch: Batch) {
+    fn put(&mut self, place: usize, mut batch: RequestBatch) {
         let anchor = *self.anchor.get_or_insert_with(clock::now);
         for entry in &mut batch.entries {
             entry.due = entry.due.saturating_add(anchor);
@@ -306,7 +306,7 @@ mod tests {
     /// A scheduler at work: what it is given, what it hands over, and what it says in the end.
     struct Work {
         readings: Sender<Reading>,
-        batches: Receiver<Arc<Batch>>,
+        batches: Receiver<Arc<RequestBatch>>,
         ending: Ending,
         thread: JoinHandle<Scheduled>,
         _poll: Poll,
@@ -317,7 +317,8 @@ mod tests {
         let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
         let (inbox, batches) = sync_channel(100);
         let supply = Supply { is_there: true, ..Supply::default() };
-        let scheduler = Scheduler::new(pace, depth, supply, vec![vec![Inbox { batches: inbox, waker }]]);
+        let scheduler =
+            Scheduler::new(pace, depth, supply, vec![vec![WorkerInbox { batches: inbox, waker }]]);
         let (readings, taken) = channel();
         let ending = Ending::default();
         let end = ending.clone();
@@ -335,7 +336,7 @@ mod tests {
         Reading::Block(Arc::new(block), Intake::default())
     }
 
-    fn dues(batches: &Receiver<Arc<Batch>>) -> Vec<u64> {
+    fn dues(batches: &Receiver<Arc<RequestBatch>>) -> Vec<u64> {
         batches
             .iter()
             .flat_map(|batch| batch.entries.iter().map(|entry| entry.due).collect::<Vec<_>>())

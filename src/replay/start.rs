@@ -23,7 +23,7 @@ const LONGEST: u64 = 5_000_000_000;
 
 /// What was read before the clock starts.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Start {
+pub(super) struct StartBuffer {
     /// Whether the input is there as a whole, so that it is never silent.
     is_there: bool,
     /// When the first request was read.
@@ -40,9 +40,9 @@ pub(super) struct Start {
     covered: u64,
 }
 
-impl Start {
+impl StartBuffer {
     pub(super) fn new(is_there: bool) -> Self {
-        Start { is_there, ..Start::default() }
+        StartBuffer { is_there, ..StartBuffer::default() }
     }
 
     /// A block came, after so many bytes were read in all: its requests, its size, and when the last request up
@@ -91,7 +91,7 @@ mod tests {
 
     /// When the clock starts after a first block at 0, if the reader has read this much by each millisecond.
     fn start(is_there: bool, read: impl Fn(u64) -> u64) -> u64 {
-        let mut start = Start::new(is_there);
+        let mut start = StartBuffer::new(is_there);
         start.add(0, read(0), 1, 100, 0);
         let starts = |at: &u64| start.is_time(at * MILLISECOND, read(*at));
         (0..10_000).find(starts).expect("it starts") * MILLISECOND
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn live_traffic_is_waited_for_no_longer_than_its_bound() {
-        let mut start = Start::new(false);
+        let mut start = StartBuffer::new(false);
         let now = |at: u64| at * MILLISECOND;
         // A record of a kilobyte each millisecond, due when it comes.
         let starts = |at: &u64| {
@@ -141,7 +141,7 @@ mod tests {
                 (QUEUE - 1, 100, 0, false),
                 (0, QUEUE_BYTES + 1, 0, false),
             ] {
-                let mut start = Start::new(is_there);
+                let mut start = StartBuffer::new(is_there);
                 start.add(0, 0, requests, bytes, covered);
                 assert_eq!(start.is_time(0, 0), is_time, "{requests} requests, {bytes} bytes, {covered} ns");
             }
@@ -151,7 +151,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_always_starts(is_there: bool, steps in prop::collection::vec((0..30_u64, 0..3_000_000_u64), 1..200)) {
-            let mut start = Start::new(is_there);
+            let mut start = StartBuffer::new(is_there);
             start.add(0, 0, 1, 100, 0);
             let (mut now, mut read) = (0, 0);
             for (pause, more) in steps {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::engine::Outcome;
-use super::tally::{Counts, Hold, Tally};
+use super::tally::{Hold, ReasonCounts, ReplayTally};
 use super::target::Target;
 use crate::observe::{Durations, Size, Span};
 
@@ -12,11 +12,11 @@ const MOST_STATUSES: usize = 12;
 
 /// Shows an outcome over several lines.
 #[derive(Debug)]
-pub struct Summary<'a>(pub &'a Outcome);
+pub struct ReplaySummary<'a>(pub &'a Outcome);
 
-impl fmt::Display for Summary<'_> {
+impl fmt::Display for ReplaySummary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Summary(outcome) = self;
+        let ReplaySummary(outcome) = self;
         write!(f, "read        {} requests, {} responses", outcome.requests, outcome.responses)?;
         if outcome.rounds > 1 {
             write!(f, ", in {} rounds", outcome.rounds)?;
@@ -42,7 +42,7 @@ impl fmt::Display for Summary<'_> {
 fn write_target(
     f: &mut fmt::Formatter<'_>,
     target: &Target,
-    tally: &Tally,
+    tally: &ReplayTally,
     is_closed_loop: bool,
 ) -> fmt::Result {
     writeln!(f, "target      {target}")?;
@@ -87,7 +87,7 @@ fn write_target(
 }
 
 /// Blank where nothing ended: no time was measured then.
-fn write_duration(f: &mut fmt::Formatter<'_>, tally: &Tally) -> fmt::Result {
+fn write_duration(f: &mut fmt::Formatter<'_>, tally: &ReplayTally) -> fmt::Result {
     let seconds = tally.duration() as f64 / 1e9;
     if seconds == 0.0 {
         return writeln!(f, "duration");
@@ -100,7 +100,7 @@ fn write_duration(f: &mut fmt::Formatter<'_>, tally: &Tally) -> fmt::Result {
 }
 
 /// The limits that were reached, and what that did.
-fn write_limits(f: &mut fmt::Formatter<'_>, tally: &Tally, is_closed_loop: bool) -> fmt::Result {
+fn write_limits(f: &mut fmt::Formatter<'_>, tally: &ReplayTally, is_closed_loop: bool) -> fmt::Result {
     for hold in Hold::ALL {
         let held = tally.held_by(hold);
         // Without waiting, all connections are kept busy: that is meant.
@@ -128,7 +128,7 @@ fn write_limits(f: &mut fmt::Formatter<'_>, tally: &Tally, is_closed_loop: bool)
 }
 
 /// A total and, below it, what it consists of. Nothing where the total is 0.
-pub(super) fn write_counts(f: &mut fmt::Formatter<'_>, name: &str, counts: &Counts) -> fmt::Result {
+pub(super) fn write_counts(f: &mut fmt::Formatter<'_>, name: &str, counts: &ReasonCounts) -> fmt::Result {
     if counts.total() == 0 {
         return Ok(());
     }

@@ -9,7 +9,7 @@ use crate::observe::Durations;
 /// Why a request was not sent, or had no answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(usize)]
-pub enum Reason {
+pub enum FailureReason {
     /// The record is marked as cut or as having gaps.
     Marked,
     /// The record is not one whole HTTP/1 request.
@@ -61,66 +61,68 @@ pub enum Reason {
 /// How many reasons there are.
 const REASONS: usize = 23;
 
-impl Reason {
+impl FailureReason {
     /// All of them, in the order in which a summary has them.
-    pub const ALL: [Reason; REASONS] = [
-        Reason::Marked,
-        Reason::Broken,
-        Reason::OwnRequest,
-        Reason::Interrupted,
-        Reason::OutputFailed,
-        Reason::QueueFull,
-        Reason::HeldByConnections,
-        Reason::HeldByDescriptors,
-        Reason::HeldByOutput,
-        Reason::ReadTooLate,
-        Reason::Refused,
-        Reason::Unreachable,
-        Reason::ConnectTimeout,
-        Reason::Descriptors,
-        Reason::ResetBeforeAnswer,
-        Reason::ResetInsideAnswer,
-        Reason::ClosedBeforeAnswer,
-        Reason::ClosedInsideAnswer,
-        Reason::SentTooLate,
-        Reason::Timeout,
-        Reason::NotWaitedFor,
-        Reason::MalformedAnswer,
-        Reason::Unasked,
+    pub const ALL: [FailureReason; REASONS] = [
+        FailureReason::Marked,
+        FailureReason::Broken,
+        FailureReason::OwnRequest,
+        FailureReason::Interrupted,
+        FailureReason::OutputFailed,
+        FailureReason::QueueFull,
+        FailureReason::HeldByConnections,
+        FailureReason::HeldByDescriptors,
+        FailureReason::HeldByOutput,
+        FailureReason::ReadTooLate,
+        FailureReason::Refused,
+        FailureReason::Unreachable,
+        FailureReason::ConnectTimeout,
+        FailureReason::Descriptors,
+        FailureReason::ResetBeforeAnswer,
+        FailureReason::ResetInsideAnswer,
+        FailureReason::ClosedBeforeAnswer,
+        FailureReason::ClosedInsideAnswer,
+        FailureReason::SentTooLate,
+        FailureReason::Timeout,
+        FailureReason::NotWaitedFor,
+        FailureReason::MalformedAnswer,
+        FailureReason::Unasked,
     ];
 
     /// Whether the recording is the reason, so that nothing went wrong here.
     fn is_of_the_recording(self) -> bool {
-        matches!(self, Reason::Marked | Reason::Broken)
+        matches!(self, FailureReason::Marked | FailureReason::Broken)
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for FailureReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Reason::Marked => "recorded incompletely, or doubtful",
-            Reason::Broken => "not one whole HTTP/1 request",
-            Reason::OwnRequest => "sent by this replay itself, and recorded again (gor-record --not-client)",
-            Reason::Interrupted => "interrupted",
-            Reason::OutputFailed => "the output failed",
-            Reason::QueueFull => "queue full",
-            Reason::HeldByConnections => "held back by the limit on connections",
-            Reason::HeldByDescriptors => "held back by the limit on descriptors",
-            Reason::HeldByOutput => "held back by the output",
-            Reason::ReadTooLate => "read from the input too late",
-            Reason::Refused => "connection refused",
-            Reason::Unreachable => "no connection",
-            Reason::ConnectTimeout => "no connection within the timeout",
-            Reason::Descriptors => "too many open files",
-            Reason::ResetBeforeAnswer => "connection reset before an answer",
-            Reason::ResetInsideAnswer => "connection reset inside the answer",
-            Reason::ClosedBeforeAnswer => "closed before an answer",
-            Reason::ClosedInsideAnswer => "closed inside the answer",
-            Reason::SentTooLate => "sent too late to be answered",
-            Reason::NotWaitedFor => "not waited for: ended by a signal",
-            Reason::Timeout => "no whole answer within the timeout",
-            Reason::MalformedAnswer => "malformed answer",
-            Reason::Unasked => "answered before it was sent",
+            FailureReason::Marked => "recorded incompletely, or doubtful",
+            FailureReason::Broken => "not one whole HTTP/1 request",
+            FailureReason::OwnRequest => {
+                "sent by this replay itself, and recorded again (gor-record --not-client)"
+            }
+            FailureReason::Interrupted => "interrupted",
+            FailureReason::OutputFailed => "the output failed",
+            FailureReason::QueueFull => "queue full",
+            FailureReason::HeldByConnections => "held back by the limit on connections",
+            FailureReason::HeldByDescriptors => "held back by the limit on descriptors",
+            FailureReason::HeldByOutput => "held back by the output",
+            FailureReason::ReadTooLate => "read from the input too late",
+            FailureReason::Refused => "connection refused",
+            FailureReason::Unreachable => "no connection",
+            FailureReason::ConnectTimeout => "no connection within the timeout",
+            FailureReason::Descriptors => "too many open files",
+            FailureReason::ResetBeforeAnswer => "connection reset before an answer",
+            FailureReason::ResetInsideAnswer => "connection reset inside the answer",
+            FailureReason::ClosedBeforeAnswer => "closed before an answer",
+            FailureReason::ClosedInsideAnswer => "closed inside the answer",
+            FailureReason::SentTooLate => "sent too late to be answered",
+            FailureReason::NotWaitedFor => "not waited for: ended by a signal",
+            FailureReason::Timeout => "no whole answer within the timeout",
+            FailureReason::MalformedAnswer => "malformed answer",
+            FailureReason::Unasked => "answered before it was sent",
         })
     }
 }
@@ -142,18 +144,18 @@ impl Hold {
     pub const ALL: [Hold; 3] = [Hold::Connections, Hold::Descriptors, Hold::Output];
 
     /// Why a request is given up that waited for this until its timeout.
-    pub(super) fn reason(self) -> Reason {
+    pub(super) fn reason(self) -> FailureReason {
         match self {
-            Hold::Connections => Reason::HeldByConnections,
-            Hold::Descriptors => Reason::HeldByDescriptors,
-            Hold::Output => Reason::HeldByOutput,
+            Hold::Connections => FailureReason::HeldByConnections,
+            Hold::Descriptors => FailureReason::HeldByDescriptors,
+            Hold::Output => FailureReason::HeldByOutput,
         }
     }
 }
 
 /// How many requests had to wait, and how long.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Held {
+pub struct HeldRequests {
     /// Whether the bound was reached, be it for an instant.
     pub is_reached: bool,
     /// Requests, those that were given up included.
@@ -162,7 +164,7 @@ pub struct Held {
     pub longest: u64,
 }
 
-impl Held {
+impl HeldRequests {
     pub(super) fn add(&mut self, nanoseconds: u64) {
         self.requests += 1;
         self.longest = self.longest.max(nanoseconds);
@@ -197,21 +199,21 @@ impl Count {
 
 /// How often each reason applied.
 #[derive(Clone, Debug, Default)]
-pub struct Counts([Count; REASONS]);
+pub struct ReasonCounts([Count; REASONS]);
 
-impl Counts {
+impl ReasonCounts {
     /// Counts one; `first` tells about it if it is the first.
-    pub fn add(&mut self, reason: Reason, first: impl FnOnce() -> String) {
+    pub fn add(&mut self, reason: FailureReason, first: impl FnOnce() -> String) {
         self.0[reason as usize].add(first);
     }
 
     /// Counts several that need no words.
-    pub fn add_many(&mut self, reason: Reason, number: u64) {
+    pub fn add_many(&mut self, reason: FailureReason, number: u64) {
         self.0[reason as usize].number += number;
     }
 
     /// How often this reason applied.
-    pub fn of(&self, reason: Reason) -> &Count {
+    pub fn of(&self, reason: FailureReason) -> &Count {
         &self.0[reason as usize]
     }
 
@@ -221,11 +223,14 @@ impl Counts {
     }
 
     /// The reasons that applied.
-    pub fn iter(&self) -> impl Iterator<Item = (Reason, &Count)> {
-        Reason::ALL.into_iter().map(|reason| (reason, self.of(reason))).filter(|(_, count)| count.number > 0)
+    pub fn iter(&self) -> impl Iterator<Item = (FailureReason, &Count)> {
+        FailureReason::ALL
+            .into_iter()
+            .map(|reason| (reason, self.of(reason)))
+            .filter(|(_, count)| count.number > 0)
     }
 
-    fn merge(&mut self, other: &Counts) {
+    fn merge(&mut self, other: &ReasonCounts) {
         for (count, more) in self.0.iter_mut().zip(&other.0) {
             count.merge(more);
         }
@@ -234,7 +239,7 @@ impl Counts {
 
 /// What one target, or one worker's share of it, saw.
 #[derive(Clone, Debug)]
-pub struct Tally {
+pub struct ReplayTally {
     /// Requests of which at least one byte was sent. Each counts once, however often it was sent.
     pub sent: u64,
     /// Requests whose answer came whole.
@@ -242,9 +247,9 @@ pub struct Tally {
     /// Requests sent again because the connection had been closed before anything of the answer came.
     pub sent_again: u64,
     /// Requests that were not sent.
-    pub not_sent: Counts,
+    pub not_sent: ReasonCounts,
     /// Requests that were sent and not answered.
-    pub failed: Counts,
+    pub failed: ReasonCounts,
     /// Answers by status code; the index is the code.
     pub statuses: Vec<u64>,
     /// From when a request was due to the last byte of its answer.
@@ -268,7 +273,7 @@ pub struct Tally {
     /// Answers that did not go to the output, as it was too slow.
     pub answers_dropped: u64,
     /// Requests that waited, by what they waited for; the index is a [`Hold`].
-    pub held: [Held; 3],
+    pub held: [HeldRequests; 3],
     /// Most connections at a time that were allowed.
     pub connections_allowed: u64,
     /// The limit on descriptors, where it allows no more connections than that.
@@ -279,15 +284,15 @@ pub struct Tally {
     pub last_ended: u64,
 }
 
-impl Tally {
+impl ReplayTally {
     /// A tally of nothing.
     pub fn new() -> Self {
-        Tally {
+        ReplayTally {
             sent: 0,
             answered: 0,
             sent_again: 0,
-            not_sent: Counts::default(),
-            failed: Counts::default(),
+            not_sent: ReasonCounts::default(),
+            failed: ReasonCounts::default(),
             statuses: vec![0; 1000],
             latency_from_due: Durations::new(),
             latency_from_send: Durations::new(),
@@ -299,7 +304,7 @@ impl Tally {
             answered_unasked: 0,
             answers_cut: 0,
             answers_dropped: 0,
-            held: [Held::default(); 3],
+            held: [HeldRequests::default(); 3],
             connections_allowed: 0,
             descriptors: None,
             first_sent: u64::MAX,
@@ -308,7 +313,7 @@ impl Tally {
     }
 
     /// Adds another worker's share.
-    pub fn merge(&mut self, other: &Tally) {
+    pub fn merge(&mut self, other: &ReplayTally) {
         self.sent += other.sent;
         self.answered += other.answered;
         self.sent_again += other.sent_again;
@@ -339,7 +344,7 @@ impl Tally {
     }
 
     /// How many requests waited for this, and how long.
-    pub fn held_by(&self, hold: Hold) -> Held {
+    pub fn held_by(&self, hold: Hold) -> HeldRequests {
         self.held[hold as usize]
     }
 
@@ -371,8 +376,8 @@ impl Tally {
     }
 }
 
-impl Default for Tally {
+impl Default for ReplayTally {
     fn default() -> Self {
-        Tally::new()
+        ReplayTally::new()
     }
 }

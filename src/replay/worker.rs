@@ -20,16 +20,16 @@ use mio::{Events, Poll, Token, Waker};
 
 use super::addresses::Addresses;
 use super::clock::{self, Alarm};
-use super::connection::{Connection, Phase};
+use super::connection::{ClientConnection, Phase};
 use super::ending::Ending;
 use super::exchange::describe;
 use super::opening::Opening;
 use super::output::Outlet;
 use super::own::Own;
-use super::queue::Queue;
+use super::queue::BatchQueue;
 use super::request::Editor;
-use super::schedule::{Batch, Entry};
-use super::tally::{Hold, Reason, Tally};
+use super::schedule::{RequestBatch, ScheduledRequest};
+use super::tally::{FailureReason, Hold, ReplayTally};
 use crate::record::Block;
 
 /// How long before its last request is due the next batch is taken. Reading a large record takes long, and
@@ -81,15 +81,15 @@ pub(super) struct Orders {
 
 /// The event loop. Made on its own thread's behalf, then run there.
 #[derive(Debug)]
-pub(super) struct Worker {
+pub(super) struct ReplayWorker {
     orders: Orders,
-    intake: Receiver<Arc<Batch>>,
+    intake: Receiver<Arc<RequestBatch>>,
     /// No batch will come any more.
     is_exhausted: bool,
-    queue: Queue,
+    queue: BatchQueue,
     poll: Poll,
     alarm: Alarm,
-    connections: Vec<Connection>,
+    connections: Vec<ClientConnection>,
     vacant: Vec<usize>,
     /// The one used last is last.
     idle: Vec<usize>,
@@ -108,23 +108,23 @@ pub(super) struct Worker {
     /// Connections that had more to read or to write when their turn was over.
     unfinished: Vec<usize>,
     answers: Block,
-    tally: Tally,
+    tally: ReplayTally,
 }
 
-impl Worker {
+impl ReplayWorker {
     /// A worker, and what wakes it when a batch was put in its way.
-    pub(super) fn new(orders: Orders, intake: Receiver<Arc<Batch>>) -> io::Result<(Self, Waker)> {
+    pub(super) fn new(orders: Orders, intake: Receiver<Arc<RequestBatch>>) -> io::Result<(Self, Waker)> {
         let poll = Poll::new()?;
         let alarm = Alarm::new(poll.registry(), ALARM)?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         let timeout = clock::nanoseconds(orders.timeout);
-        let mut tally = Tally::new();
+        let mut tally = ReplayTally::new();
         tally.connections_allowed = orders.connections as u64;
         tally.descriptors = orders.descriptors;
-        let worker = Worker {
+        let worker = ReplayWorker {
             intake,
             is_exhausted: false,
-            queue: Queue::default(),
+            queue: BatchQueue::default(),
             poll,
             alarm,
             connections: Vec::new(),
@@ -147,7 +147,7 @@ impl Worker {
     }
 
     /// Sends and receives until everything has come to an end.
-    pub(super) fn run(mut self) -> io::Result<Tally> {
+    pub(super) fn run(mut self) -> io::Result<ReplayTally> {
         clock::ask_for_exact_timers();
         let mut events = Events::with_capacity(256);
         let mut next_tick = clock::now() + self.tick;
@@ -243,12 +243,12 @@ impl Worker {
                 if self.queue.front().is_none_or(|(_, entry)| entry.due > clock::now()) {
                     break;
                 }
-                self.give_up(Reason::QueueFull);
+                self.give_up(FailureReason::QueueFull);
             }
         }
         if let Some(reason) = end {
             self.tally.not_sent.add_many(reason, self.queue.len() as u64);
-            self.queue = Queue::default();
+            self.queue = BatchQueue::default();
         }
     }
 
@@ -258,13 +258,13 @@ impl Worker {
             return self.queue.is_low();
         }
         let now = clock::now();
-        let is_early = |(_, entry): (&Batch, Entry)| entry.due > now;
+        let is_early = |(_, entry): (&RequestBatch, ScheduledRequest)| entry.due > now;
         let is_full = self.queue.is_over_full() && self.queue.front().is_some_and(is_early);
         !is_full && self.queue.last_due().is_none_or(|due| due <= now.saturating_add(AHEAD))
     }
 
     /// Gives up the request whose turn is next.
-    fn give_up(&mut self, reason: Reason) {
+    fn give_up(&mut self, reason: FailureReason) {
         if let Some((batch, entry)) = self.queue.front() {
             let view = batch.blocks[entry.block as usize].get(entry.record as usize);
             self.tally.not_sent.add(reason, || describe(view.header.id, view.payload));
@@ -316,7 +316,7 @@ impl Worker {
     }
 
     /// The exchange has come to a bad end.
-    fn fail(&mut self, slot: usize, reason: Reason, detail: &str) {
+    fn fail(&mut self, slot: usize, reason: FailureReason, detail: &str) {
         let exchange = &self.connections[slot].exchange;
         let counts = if exchange.sent_at == 0 { &mut self.tally.not_sent } else { &mut self.tally.failed };
         counts.add(reason, || {
@@ -333,11 +333,11 @@ impl Worker {
     fn leave(&mut self) {
         for slot in 0..self.connections.len() {
             match self.connections[slot].phase {
-                Phase::Connecting => self.fail(slot, Reason::Interrupted, ""),
+                Phase::Connecting => self.fail(slot, FailureReason::Interrupted, ""),
                 Phase::Busy if self.connections[slot].exchange.sent_at == 0 => {
-                    self.fail(slot, Reason::Interrupted, "");
+                    self.fail(slot, FailureReason::Interrupted, "");
                 }
-                Phase::Busy => self.fail(slot, Reason::NotWaitedFor, ""),
+                Phase::Busy => self.fail(slot, FailureReason::NotWaitedFor, ""),
                 Phase::Vacant | Phase::Idle => {}
             }
         }

@@ -46,7 +46,7 @@ impl Kept for Compared {
 
 /// Which recording.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Side {
+pub enum RecordingSide {
     /// The first one.
     Before,
     /// The second one.
@@ -55,7 +55,7 @@ pub enum Side {
 
 /// How many exchanges there were of each kind.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Counts {
+pub struct ComparisonCounts {
     /// With the same status and body.
     pub same: u64,
     /// With another status or body.
@@ -79,8 +79,8 @@ pub struct Difference {
     pub note: Option<String>,
 }
 
-struct Waiting {
-    side: Side,
+struct UnmatchedExchange {
+    side: RecordingSide,
     number: u64,
     request: Option<Facts>,
     answer: Option<Compared>,
@@ -92,15 +92,15 @@ struct Waiting {
 #[derive(Default)]
 pub struct Comparison {
     hasher: RandomState,
-    waiting: HashMap<u64, Waiting, RandomState>,
+    waiting: HashMap<u64, UnmatchedExchange, RandomState>,
     order: VecDeque<(u64, u64)>,
     next: u64,
-    counts: Counts,
+    counts: ComparisonCounts,
 }
 
 impl Comparison {
     /// Takes the next exchange of a recording, and gives out the difference that it completes.
-    pub fn take(&mut self, side: Side, exchange: Exchange<Compared>) -> Option<Difference> {
+    pub fn take(&mut self, side: RecordingSide, exchange: Exchange<Compared>) -> Option<Difference> {
         let Exchange { request, response, replayed, earlier: past } = exchange;
         let answer = replayed.or(response);
         let id =
@@ -121,8 +121,8 @@ impl Comparison {
             Some(other) if other.side != side => {
                 let request = other.request.or(request);
                 match side {
-                    Side::After => self.compare(request, other.answer, answer),
-                    Side::Before => self.compare(request, answer, other.answer),
+                    RecordingSide::After => self.compare(request, other.answer, answer),
+                    RecordingSide::Before => self.compare(request, answer, other.answer),
                 }
             }
             earlier => {
@@ -131,7 +131,7 @@ impl Comparison {
                 }
                 let number = self.next;
                 self.next += 1;
-                self.waiting.insert(id, Waiting { side, number, request, answer });
+                self.waiting.insert(id, UnmatchedExchange { side, number, request, answer });
                 self.order.push_back((id, number));
                 self.make_room();
                 None
@@ -140,7 +140,7 @@ impl Comparison {
     }
 
     /// What was found: all that still waits has no partner.
-    pub fn finish(mut self) -> Counts {
+    pub fn finish(mut self) -> ComparisonCounts {
         for waiting in std::mem::take(&mut self.waiting).into_values() {
             self.give_up(&waiting);
         }
@@ -183,11 +183,11 @@ impl Comparison {
         Some(Difference { exchange, note })
     }
 
-    fn give_up(&mut self, waiting: &Waiting) {
+    fn give_up(&mut self, waiting: &UnmatchedExchange) {
         match (&waiting.answer, waiting.side) {
             (None, _) => self.counts.unanswered += 1,
-            (_, Side::Before) => self.counts.only_before += 1,
-            (_, Side::After) => self.counts.only_after += 1,
+            (_, RecordingSide::Before) => self.counts.only_before += 1,
+            (_, RecordingSide::After) => self.counts.only_after += 1,
         }
     }
 
@@ -228,27 +228,32 @@ mod tests {
     #[test]
     fn answers_differ_by_status_or_by_what_the_body_means() {
         for (before, after, note, counts) in [
-            (OK, CHUNKED, None, Counts { same: 1, ..Counts::default() }),
-            (OK, "HTTP/1.1 500 Oops\r\n\r\nok", Some(None), Counts { different: 1, ..Counts::default() }),
+            (OK, CHUNKED, None, ComparisonCounts { same: 1, ..ComparisonCounts::default() }),
+            (
+                OK,
+                "HTTP/1.1 500 Oops\r\n\r\nok",
+                Some(None),
+                ComparisonCounts { different: 1, ..ComparisonCounts::default() },
+            ),
             (
                 OK,
                 "HTTP/1.1 200 OK\r\n\r\nno",
                 Some(Some("bodies of 2B differ")),
-                Counts { different: 1, ..Counts::default() },
+                ComparisonCounts { different: 1, ..ComparisonCounts::default() },
             ),
             (
                 OK,
                 "HTTP/1.1 200 OK\r\n\r\nokay",
                 Some(Some("body 2B > 4B")),
-                Counts { different: 1, ..Counts::default() },
+                ComparisonCounts { different: 1, ..ComparisonCounts::default() },
             ),
-            (OK, "", None, Counts { only_before: 1, ..Counts::default() }),
-            ("", OK, None, Counts { only_after: 1, ..Counts::default() }),
-            ("", "", None, Counts { unanswered: 1, ..Counts::default() }),
+            (OK, "", None, ComparisonCounts { only_before: 1, ..ComparisonCounts::default() }),
+            ("", OK, None, ComparisonCounts { only_after: 1, ..ComparisonCounts::default() }),
+            ("", "", None, ComparisonCounts { unanswered: 1, ..ComparisonCounts::default() }),
         ] {
             for is_turned in [false, true] {
                 let mut comparison = Comparison::default();
-                let mut sides = [(Side::Before, before), (Side::After, after)];
+                let mut sides = [(RecordingSide::Before, before), (RecordingSide::After, after)];
                 if is_turned {
                     sides.reverse();
                 }
@@ -266,7 +271,7 @@ mod tests {
     fn what_has_no_partner_is_counted_and_bounded() {
         let mut comparison = Comparison::default();
         for number in 0..MAX_WAITING + 10 {
-            assert!(comparison.take(Side::Before, exchange(&number.to_string(), OK)).is_none());
+            assert!(comparison.take(RecordingSide::Before, exchange(&number.to_string(), OK)).is_none());
         }
         assert_eq!(comparison.waiting.len(), MAX_WAITING);
         let counts = comparison.finish();

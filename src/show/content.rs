@@ -16,25 +16,25 @@ const MAX_DECODED: usize = 64 << 20;
 const MAX_DUMPED: usize = 512;
 
 /// What the body of a message is, without chunks and codings.
-pub(super) struct Content {
+pub(super) struct ShownBody {
     pub(super) bytes: Vec<u8>,
     /// Why there may be more, or why it is still coded.
-    pub(super) fault: Option<coding::Fault>,
+    pub(super) fault: Option<coding::CodingFault>,
 }
 
 /// The body of a message.
-pub(super) fn content(head: &Head<'_>, payload: &[u8]) -> Content {
+pub(super) fn content(head: &Head<'_>, payload: &[u8]) -> ShownBody {
     let body = message::content(payload);
     match body::codings(head) {
-        Err(fault) => Content { bytes: body.into_owned(), fault: Some(fault) },
+        Err(fault) => ShownBody { bytes: body.into_owned(), fault: Some(fault) },
         Ok(codings) => {
             let decoded = coding::decode(&body, codings, MAX_DECODED);
             match decoded.fault {
                 // What does not even begin to decode is shown as it is.
                 Some(fault) if decoded.bytes.is_empty() => {
-                    Content { bytes: body.into_owned(), fault: Some(fault) }
+                    ShownBody { bytes: body.into_owned(), fault: Some(fault) }
                 }
-                fault => Content { bytes: decoded.bytes, fault },
+                fault => ShownBody { bytes: decoded.bytes, fault },
             }
         }
     }
@@ -42,7 +42,7 @@ pub(super) fn content(head: &Head<'_>, payload: &[u8]) -> Content {
 
 /// Writes a body, of several lines perhaps, without a line feed at its end. Nothing if it is empty.
 pub(super) fn write(head: &Head<'_>, payload: &[u8], is_coloured: bool, out: &mut String) {
-    let Content { bytes, fault } = content(head, payload);
+    let ShownBody { bytes, fault } = content(head, payload);
     let media = head.values(b"content-type").next().unwrap_or_default();
     if !bytes.is_empty() {
         out.push_str(&readable(&bytes, media, is_coloured));

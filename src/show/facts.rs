@@ -16,7 +16,7 @@ pub struct Facts {
     /// Why it is not whole.
     pub mark: Option<Mark>,
     /// Its first line.
-    pub start: Start,
+    pub start: StartLine,
     /// Bytes of its body, without chunked framing, as far as they were recorded.
     pub size: u64,
     /// What the body is said to be, without parameters, in lower case.
@@ -25,7 +25,7 @@ pub struct Facts {
 
 /// The first line of a message.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Start {
+pub enum StartLine {
     /// Of a request.
     Request {
         /// The method.
@@ -50,7 +50,7 @@ impl Facts {
             time: header.timestamp,
             latency: header.latency.filter(|latency| *latency >= 0),
             mark: header.mark,
-            start: Start::Unknown,
+            start: StartLine::Unknown,
             size: record.payload.len() as u64,
             media_type: None,
         };
@@ -58,12 +58,12 @@ impl Facts {
         let request = head.request_line().filter(|_| header.kind == Kind::Request);
         let status = head.status_line().filter(|_| header.kind != Kind::Request);
         facts.start = match (request, status) {
-            (Some(line), _) => Start::Request {
+            (Some(line), _) => StartLine::Request {
                 method: line.method.into(),
                 host: message::host(&head).map(Into::into),
                 target: crate::http::query::path_and_query(line.target).into(),
             },
-            (_, Some(line)) => Start::Response(line.status),
+            (_, Some(line)) => StartLine::Response(line.status),
             _ => return facts,
         };
         let body = &record.payload[head.len()..];
@@ -82,7 +82,7 @@ impl Facts {
 
     /// The status, of a response.
     pub fn status(&self) -> Option<u16> {
-        if let Start::Response(status) = self.start { Some(status) } else { None }
+        if let StartLine::Response(status) = self.start { Some(status) } else { None }
     }
 }
 
@@ -109,7 +109,7 @@ mod tests {
     fn a_request_has_a_method_a_host_and_a_target() {
         let request = "GET http://shop:81/a?b=c HTTP/1.1\r\nHost: x\r\n\r\n";
         let facts = facts(Kind::Request, request);
-        let expected = Start::Request {
+        let expected = StartLine::Request {
             method: (*b"GET").into(),
             host: Some((*b"shop").into()),
             target: (*b"/a?b=c").into(),
@@ -140,7 +140,7 @@ mod tests {
             (Kind::Request, "GET / HT"),
             (Kind::Response, "GET / HTTP/1.1\r\n\r\n"),
         ] {
-            assert_eq!(facts(kind, payload).start, Start::Unknown, "{payload:?}");
+            assert_eq!(facts(kind, payload).start, StartLine::Unknown, "{payload:?}");
         }
     }
 }

@@ -5,22 +5,22 @@ use std::fmt::Write as _;
 use anstyle::Style;
 
 use super::text::{printable, printable_lines};
-use super::{Exchange, Facts, Kept, Line, Start, content};
+use super::{Exchange, Facts, Kept, Line, StartLine, content};
 use crate::http::Head;
 use crate::record::View;
 
 /// A message as it was recorded, and what its line says.
 #[derive(Clone, Debug)]
-pub struct Message {
+pub struct FullMessage {
     /// In short.
     pub facts: Facts,
     /// All of it.
     pub payload: Box<[u8]>,
 }
 
-impl Kept for Message {
+impl Kept for FullMessage {
     fn keep(record: &View<'_>) -> Self {
-        Message { facts: Facts::of(record), payload: record.payload.into() }
+        FullMessage { facts: Facts::of(record), payload: record.payload.into() }
     }
 
     fn cost(&self) -> usize {
@@ -28,7 +28,7 @@ impl Kept for Message {
     }
 
     fn shortened(&self) -> Self {
-        Message { facts: self.facts.clone(), payload: Box::default() }
+        FullMessage { facts: self.facts.clone(), payload: Box::default() }
     }
 }
 
@@ -39,7 +39,7 @@ impl Kept for Facts {
 
     fn cost(&self) -> usize {
         let start = match &self.start {
-            Start::Request { method, host, target } => {
+            StartLine::Request { method, host, target } => {
                 method.len() + host.as_ref().map_or(0, |host| host.len()) + target.len()
             }
             _ => 0,
@@ -56,7 +56,7 @@ impl Kept for Facts {
 
 /// How much of messages is written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Part {
+pub enum MessagePart {
     /// Start lines and fields.
     Heads,
     /// These, and bodies as a person can read them.
@@ -65,10 +65,10 @@ pub enum Part {
     Raw,
 }
 
-impl Exchange<Message> {
+impl Exchange<FullMessage> {
     /// What its line says.
     pub(super) fn facts(&self) -> Exchange<Facts> {
-        let facts = |message: &Option<Message>| message.as_ref().map(|message| message.facts.clone());
+        let facts = |message: &Option<FullMessage>| message.as_ref().map(|message| message.facts.clone());
         let Exchange { request, response, replayed, earlier } = self;
         Exchange {
             request: facts(request),
@@ -81,7 +81,7 @@ impl Exchange<Message> {
 
 impl Line {
     /// Writes an exchange in full, and an empty line after it.
-    pub fn write_full(&self, exchange: &Exchange<Message>, part: Part, out: &mut String) {
+    pub fn write_full(&self, exchange: &Exchange<FullMessage>, part: MessagePart, out: &mut String) {
         self.write(&exchange.facts(), out);
         let Exchange { request, response, replayed, earlier } = exchange;
         let request = if earlier.is_shown() { &None } else { request };
@@ -94,8 +94,8 @@ impl Line {
     }
 
     /// Lines of the head begin with a sign that tells whose they are.
-    fn message(&self, payload: &[u8], sign: &str, part: Part, out: &mut String) {
-        let head = Head::of(payload).filter(|_| part != Part::Raw);
+    fn message(&self, payload: &[u8], sign: &str, part: MessagePart, out: &mut String) {
+        let head = Head::of(payload).filter(|_| part != MessagePart::Raw);
         let Some(head) = head else {
             let text = printable_lines(payload);
             let text = text.replace("\\x0d\n", "\n");
@@ -107,7 +107,7 @@ impl Line {
             let value = field.value.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).collect::<Vec<_>>();
             let _ = writeln!(out, "{sign} {}: {}", printable(field.name), printable(&value.join(&b' ')));
         }
-        if part == Part::Bodies {
+        if part == MessagePart::Bodies {
             let at = out.len();
             out.push('\n');
             content::write(&head, payload, self.is_coloured, out);
@@ -133,14 +133,14 @@ mod tests {
     use super::*;
     use crate::record::{Block, Header, Kind};
 
-    fn message(kind: Kind, payload: &str) -> Message {
+    fn message(kind: Kind, payload: &str) -> FullMessage {
         let mut block = Block::new();
         let header = Header { kind, id: b"a", ..Header::default() };
         block.push(&header, payload.as_bytes());
-        Message::keep(&block.get(0))
+        FullMessage::keep(&block.get(0))
     }
 
-    fn shown(part: Part) -> String {
+    fn shown(part: MessagePart) -> String {
         let exchange = Exchange {
             request: Some(message(
                 Kind::Request,
@@ -160,9 +160,9 @@ mod tests {
     fn heads_bodies_and_bytes_are_shown_as_asked_for() {
         let heads = "> POST /a HTTP/1.1\n> Host: b\n> X: 1 2\\x07\n> Content-Length: 7\n";
         let answer = "< HTTP/1.1 204 No Content\n";
-        assert_eq!(shown(Part::Heads), format!("{heads}{answer}\n"));
-        assert_eq!(shown(Part::Bodies), format!("{heads}\n{{\n  \"a\": 1\n}}\n{answer}\n"));
+        assert_eq!(shown(MessagePart::Heads), format!("{heads}{answer}\n"));
+        assert_eq!(shown(MessagePart::Bodies), format!("{heads}\n{{\n  \"a\": 1\n}}\n{answer}\n"));
         let raw = "POST /a HTTP/1.1\nHost: b\nX: 1\n 2\\x07\nContent-Length: 7\n\n{\"a\":1}\nHTTP/1.1 204 No Content\n\n";
-        assert_eq!(shown(Part::Raw), raw);
+        assert_eq!(shown(MessagePart::Raw), raw);
     }
 }

@@ -87,7 +87,7 @@ impl<T> Exchange<T> {
 }
 
 /// An exchange that is not whole.
-struct Waiting<T> {
+struct PartialExchange<T> {
     exchange: Exchange<T>,
     /// Which of all that ever waited it is.
     number: u64,
@@ -103,7 +103,7 @@ struct Waiting<T> {
 /// request is remembered in bounded memory: an answer that comes later is given out with it, marked as such.
 pub struct Joiner<T> {
     hasher: RandomState,
-    waiting: HashMap<u64, Waiting<T>, RandomState>,
+    waiting: HashMap<u64, PartialExchange<T>, RandomState>,
     /// Ids of what waits, the oldest first; some have gone since.
     order: VecDeque<(u64, u64)>,
     bytes: usize,
@@ -265,7 +265,7 @@ impl<T: Kept> Joiner<T> {
         let number = self.next;
         self.next += 1;
         self.bytes += cost;
-        self.waiting.insert(id, Waiting { exchange, number, time, cost });
+        self.waiting.insert(id, PartialExchange { exchange, number, time, cost });
         self.order.push_back((id, number));
         self.make_room(give);
     }
@@ -283,7 +283,7 @@ impl<T: Kept> Joiner<T> {
 
     /// Gives out an exchange that is not whole.
     fn give_up(&mut self, id: u64, give: &mut impl FnMut(Exchange<T>)) {
-        if let Some(Waiting { exchange, .. }) = self.waiting.get(&id)
+        if let Some(PartialExchange { exchange, .. }) = self.waiting.get(&id)
             && let Some(request) = &exchange.request
         {
             let has_answer = exchange.response.is_some() || exchange.replayed.is_some();

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::content::content;
 use super::line::{client, latency};
 use super::text::is_printable;
-use super::{Exchange, Facts, Message, Start};
+use super::{Exchange, Facts, FullMessage, StartLine};
 use crate::http::Head;
 use crate::record::Mark;
 
@@ -36,16 +36,16 @@ struct Object<'a> {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     request_before: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    request: Option<Part<'a>>,
+    request: Option<JsonMessage<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    response: Option<Part<'a>>,
+    response: Option<JsonMessage<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    replayed: Option<Part<'a>>,
+    replayed: Option<JsonMessage<'a>>,
 }
 
 /// What is told of a message.
 #[derive(Debug, Serialize)]
-struct Part<'a> {
+struct JsonMessage<'a> {
     time: String,
     /// Seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,7 +69,7 @@ struct Part<'a> {
 }
 
 /// Writes an exchange as an object, and a line feed.
-pub fn write_json(exchange: &Exchange<Message>, out: &mut String) {
+pub fn write_json(exchange: &Exchange<FullMessage>, out: &mut String) {
     let Exchange { request, response, replayed, earlier } = exchange;
     let short = exchange.facts();
     // Its headers and body are in the object that was written before.
@@ -78,7 +78,7 @@ pub fn write_json(exchange: &Exchange<Message>, out: &mut String) {
         return;
     };
     let (method, host, target) = match short.request.as_ref().map(|request| &request.start) {
-        Some(Start::Request { method, host, target }) => {
+        Some(StartLine::Request { method, host, target }) => {
             (Some(text(method)), host.as_ref().map(|host| text(host)), Some(text(target)))
         }
         _ => (None, None, None),
@@ -124,8 +124,8 @@ fn escape(json: &str, out: &mut String) {
     }
 }
 
-fn part(message: &Message) -> Part<'_> {
-    let Message { facts, payload } = message;
+fn part(message: &FullMessage) -> JsonMessage<'_> {
+    let FullMessage { facts, payload } = message;
     let head = Head::of(payload);
     let (bytes, fault) = head.map_or((payload.to_vec(), None), |head| {
         let content = content(&head, payload);
@@ -136,7 +136,7 @@ fn part(message: &Message) -> Part<'_> {
         Err(error) => (None, Some(STANDARD.encode(error.as_bytes()))),
     };
     let headers = head.map(|head| head.fields().map(|field| (text(field.name), text(field.value))).collect());
-    Part {
+    JsonMessage {
         time: time(facts.time),
         latency: facts.latency.map(seconds),
         status: facts.status(),
@@ -186,7 +186,7 @@ mod tests {
             let id = b"c74e1f900a00000200000001";
             let header = Header { kind, id, timestamp, latency: Some(500_000_000), ..Header::default() };
             block.push(&header, payload);
-            Message::keep(&block.get(0))
+            FullMessage::keep(&block.get(0))
         };
         let exchange = Exchange {
             request: Some(message(Kind::Request, 1_000_000_000, b"GET /a?b HTTP/1.1\r\nHost: c\r\n\r\n")),

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::text::printable;
-use super::{Earlier, Exchange, Facts, Start};
+use super::{Earlier, Exchange, Facts, StartLine};
 use crate::observe::{Size, Span};
 use crate::record::{Mark, Origin};
 
@@ -84,7 +84,7 @@ impl Line {
     fn target(&self, exchange: &Exchange<Facts>, out: &mut String) {
         let width = self.width.map_or(TARGET, |width| width.saturating_sub(OTHERS).max(LEAST_TARGET));
         let (method, text) = match exchange.request.as_ref().map(|request| &request.start) {
-            Some(Start::Request { method, host, target }) => {
+            Some(StartLine::Request { method, host, target }) => {
                 let host = host.as_deref().unwrap_or_default();
                 let is_host = method.as_ref() == b"CONNECT" && target.starts_with(host);
                 let text = if is_host {
@@ -226,7 +226,7 @@ mod tests {
             time: 1_795_640_531_482_000_000,
             latency: Some(0),
             mark: None,
-            start: Start::Request {
+            start: StartLine::Request {
                 method: (*b"GET").into(),
                 host: Some((*b"shop").into()),
                 target: target.as_bytes().into(),
@@ -240,7 +240,7 @@ mod tests {
         Facts {
             time: 1_795_640_531_494_000_000,
             latency: Some(345_678),
-            start: Start::Response(status),
+            start: StartLine::Response(status),
             size: 1234,
             media_type: Some("application/json".into()),
             ..request("/")

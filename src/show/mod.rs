@@ -18,11 +18,11 @@ mod report;
 mod summary;
 pub mod text;
 
-pub use compare::{Compared, Comparison, Counts, Difference, Side};
-pub use facts::{Facts, Start};
-pub use full::{Message, Part};
+pub use compare::{Compared, Comparison, ComparisonCounts, Difference, RecordingSide};
+pub use facts::{Facts, StartLine};
+pub use full::{FullMessage, MessagePart};
 pub use joiner::{Earlier, Exchange, Joiner, Kept};
 pub use json::write_json;
 pub use line::Line;
 pub use overview::{Overview, has_replayed};
-pub use summary::{By, Group, Summary};
+pub use summary::{By, Group, TrafficSummary};

@@ -1,18 +1,18 @@
 //! Records in, a summary of them out: exchanges are put together on the way.
 
-use super::{Facts, Joiner, Summary};
+use super::{Facts, Joiner, TrafficSummary};
 use crate::record::{Block, Kind};
 
 /// A summary in the making. Exchanges wait for their answers as long as there is room: nothing is shown before the end.
 pub struct Overview {
     joiner: Joiner<Facts>,
-    summary: Summary,
+    summary: TrafficSummary,
     has_looked: bool,
 }
 
 impl Overview {
     /// An overview of nothing so far.
-    pub fn new(summary: Summary) -> Self {
+    pub fn new(summary: TrafficSummary) -> Self {
         Overview { joiner: Joiner::patient(), summary, has_looked: false }
     }
 
@@ -29,7 +29,7 @@ impl Overview {
     }
 
     /// Nothing more comes. To be called once.
-    pub fn finish(&mut self) -> &Summary {
+    pub fn finish(&mut self) -> &TrafficSummary {
         self.joiner.finish(|exchange| self.summary.exchange(&exchange));
         &self.summary
     }

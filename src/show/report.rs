@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::json::write_pretty;
 use super::line::{address, duration};
-use super::summary::{Group, Summary};
+use super::summary::{Group, TrafficSummary};
 use super::text::printable;
 use crate::observe::{Names, Size};
 
@@ -21,7 +21,7 @@ const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '
 /// Percentiles of latency that are told.
 const PERCENTILES: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 100.0];
 
-impl Summary {
+impl TrafficSummary {
     /// Text for a person; `top`: how many names of each list.
     pub fn text(&self, zone: &TimeZone, top: usize) -> String {
         let mut out = String::new();

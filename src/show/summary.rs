@@ -7,7 +7,7 @@ use regex::bytes::Regex;
 
 use super::endpoint::grouped;
 use super::line::latency;
-use super::{Earlier, Exchange, Facts, Start};
+use super::{Earlier, Exchange, Facts, StartLine};
 use crate::http::{Head, query};
 use crate::observe::Names;
 use crate::record::{Origin, View};
@@ -108,7 +108,7 @@ impl Group {
 
 /// What was found so far.
 #[derive(Debug)]
-pub struct Summary {
+pub struct TrafficSummary {
     pattern: Option<Regex>,
     by: Option<By>,
     /// Records by kind: requests, responses, replayed responses.
@@ -137,10 +137,10 @@ pub struct Summary {
     scratch: Vec<u8>,
 }
 
-impl Summary {
+impl TrafficSummary {
     /// Nothing was found so far. What the pattern matches in paths is taken for an id.
     pub fn new(pattern: Option<Regex>, by: Option<By>) -> Self {
-        Summary {
+        TrafficSummary {
             pattern,
             by,
             records: [0; 3],
@@ -211,7 +211,7 @@ impl Summary {
         if !is_late && let Some(origin) = Origin::of(&request.id) {
             self.clients.count(&origin.client.octets());
         }
-        let Start::Request { method, host, target } = &request.start else { return };
+        let StartLine::Request { method, host, target } = &request.start else { return };
         if !is_late {
             self.methods.count(method);
             self.hosts.count(host.as_deref().unwrap_or(b"(none)"));

@@ -23,7 +23,7 @@
 
 mod gaps;
 
-use super::waiting::{Origin, Piece, Waiting};
+use super::waiting::{BufferedPiece, ReassemblyBuffer, SegmentOrigin};
 use super::{Chunk, Counters, Event, Flags, Segment, Seq};
 
 /// How far from the next byte a segment may be, in bytes, to be believed.
@@ -63,7 +63,7 @@ impl Default for Limits {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
-enum Stage {
+enum StreamStage {
     /// Nothing came yet.
     Unseen,
     /// A start is taken, but nothing was delivered from it and no SYN seen.
@@ -84,10 +84,10 @@ pub struct Assembler {
     start: u64,
     next_seq: Seq,
     isn: Option<Seq>,
-    stage: Stage,
+    stage: StreamStage,
     /// Open, and nothing to look at but the sequence number of the next segment.
     is_smooth: bool,
-    waiting: Option<Box<Waiting>>,
+    waiting: Option<Box<ReassemblyBuffer>>,
 }
 
 impl Default for Assembler {
@@ -97,7 +97,7 @@ impl Default for Assembler {
             start: BASE,
             next_seq: Seq(0),
             isn: None,
-            stage: Stage::Unseen,
+            stage: StreamStage::Unseen,
             is_smooth: false,
             waiting: None,
         }
@@ -105,7 +105,7 @@ impl Default for Assembler {
 }
 
 /// Where bytes and counts go during one call.
-struct Out<'o, D> {
+struct EventOutput<'o, D> {
     counters: &'o mut Counters,
     deliver: &'o mut D,
 }
@@ -124,8 +124,8 @@ impl Assembler {
     /// The sequence number of the next byte to deliver, after a delivered FIN the one after it; none before
     /// anything was seen.
     pub fn next_seq(&self) -> Option<Seq> {
-        let fin = u32::from(self.stage == Stage::Finished);
-        (self.stage > Stage::Unseen).then_some(self.next_seq + fin)
+        let fin = u32::from(self.stage == StreamStage::Finished);
+        (self.stage > StreamStage::Unseen).then_some(self.next_seq + fin)
     }
 
     /// Memory held back, [`PIECE_OVERHEAD`] for each piece included.
@@ -144,12 +144,12 @@ impl Assembler {
     /// missing will not be sent again. A stream of which nothing was seen begins there; for sure, as if its SYN had
     /// been seen, if a SYN acknowledges it.
     pub fn acknowledged(&mut self, ack: Seq, by: Flags, time: i64) {
-        if self.stage == Stage::Unseen {
+        if self.stage == StreamStage::Unseen {
             self.anchor(ack, by.has(Flags::SYN).then_some(Seq(ack.0.wrapping_sub(1))));
             return;
         }
         let distance = self.distance(ack);
-        if distance > 0 && distance <= WINDOW as i64 && self.stage < Stage::Finished {
+        if distance > 0 && distance <= WINDOW as i64 && self.stage < StreamStage::Finished {
             let end = self.next + distance as u64;
             self.waiting().acknowledged(end, time);
             self.is_smooth = false;
@@ -169,14 +169,14 @@ impl Assembler {
         const CONTROL: Flags = Flags::SYN.with(Flags::FIN).with(Flags::RST).with(Flags::URG);
         counters.segments += 1;
         counters.payload_bytes += segment.payload.len() as u64;
-        let out = &mut Out { counters, deliver };
+        let out = &mut EventOutput { counters, deliver };
         if self.is_smooth
             && segment.seq == self.next_seq
             && segment.missing == 0
             && !segment.flags.has(CONTROL)
         {
             if !segment.payload.is_empty() {
-                let origin = Origin { ack: segment.ack, time: segment.time, is_segment_start: true };
+                let origin = SegmentOrigin { ack: segment.ack, time: segment.time, is_segment_start: true };
                 self.hand_over(segment.payload, origin, out);
             }
             return;
@@ -196,7 +196,7 @@ impl Assembler {
         self.tidy();
     }
 
-    fn waiting(&mut self) -> &mut Waiting {
+    fn waiting(&mut self) -> &mut ReassemblyBuffer {
         self.waiting.get_or_insert_default()
     }
 
@@ -208,17 +208,17 @@ impl Assembler {
     /// Whether bytes so far ahead of the next, or behind it, can belong to this stream.
     fn is_plausible(&self, distance: i64, length: u64) -> bool {
         let behind = (self.next - self.start + JOIN_SLACK).min(WINDOW) as i64;
-        let ahead = if self.stage > Stage::Open { JOIN_SLACK } else { WINDOW } as i64;
+        let ahead = if self.stage > StreamStage::Open { JOIN_SLACK } else { WINDOW } as i64;
         distance >= -behind && distance + length as i64 <= ahead
     }
 
     /// Begins a stream at `seq`.
     fn anchor(&mut self, seq: Seq, isn: Option<Seq>) {
-        let stage = if isn.is_some() { Stage::Open } else { Stage::Joined };
+        let stage = if isn.is_some() { StreamStage::Open } else { StreamStage::Joined };
         *self = Self { next_seq: seq, isn, stage, ..Self::default() };
     }
 
-    fn restart<D: FnMut(Event<'_>)>(&mut self, seq: Seq, isn: Option<Seq>, out: &mut Out<'_, D>) {
+    fn restart<D: FnMut(Event<'_>)>(&mut self, seq: Seq, isn: Option<Seq>, out: &mut EventOutput<'_, D>) {
         while self.give_up_first(u64::MAX, out) {}
         out.counters.restarts += 1;
         (out.deliver)(Event::Restart);
@@ -226,32 +226,32 @@ impl Assembler {
     }
 
     /// Finds or moves the stream's start where the segment says something about it.
-    fn start<D: FnMut(Event<'_>)>(&mut self, segment: &Segment<'_>, out: &mut Out<'_, D>) {
+    fn start<D: FnMut(Event<'_>)>(&mut self, segment: &Segment<'_>, out: &mut EventOutput<'_, D>) {
         let first = segment.first_byte();
         if segment.flags.has(Flags::SYN) {
             let behind = -self.distance(first);
             let delivered = (self.next - self.start) as i64;
             if self.isn == Some(segment.seq) {
                 out.counters.repeated_syns += 1;
-            } else if self.stage == Stage::Unseen {
+            } else if self.stage == StreamStage::Unseen {
                 self.anchor(first, Some(segment.seq));
-            } else if self.stage <= Stage::Open
+            } else if self.stage <= StreamStage::Open
                 && self.isn.is_none()
                 && (delivered..=JOIN_SLACK as i64).contains(&behind)
             {
                 // A late SYN: the stream was joined on segments that had overtaken it.
                 self.isn = Some(segment.seq);
                 self.move_start(behind);
-                self.stage = Stage::Open;
+                self.stage = StreamStage::Open;
             } else {
                 self.restart(first, Some(segment.seq), out);
             }
             return;
         }
         match self.stage {
-            Stage::Unseen if segment.payload == [0] => self.anchor(first + 1, None),
-            Stage::Unseen => self.anchor(first, None),
-            Stage::Joined if !segment.payload.is_empty() => {
+            StreamStage::Unseen if segment.payload == [0] => self.anchor(first + 1, None),
+            StreamStage::Unseen => self.anchor(first, None),
+            StreamStage::Joined if !segment.payload.is_empty() => {
                 // The bare acknowledgement that set the start may have been a keep-alive probe (one byte early),
                 // or reordered, or junk.
                 let distance = self.distance(first);
@@ -269,7 +269,7 @@ impl Assembler {
 
     /// Moves the start back by so many bytes (forwards if negative), if nothing was delivered yet.
     fn move_start(&mut self, back: i64) {
-        if self.stage == Stage::Joined {
+        if self.stage == StreamStage::Joined {
             self.next = self.next.wrapping_add_signed(-back);
             self.start = self.next;
             self.next_seq = self.next_seq + (-back) as u32;
@@ -277,7 +277,7 @@ impl Assembler {
     }
 
     /// Puts the segment's bytes and its FIN where they belong.
-    fn place<D: FnMut(Event<'_>)>(&mut self, segment: &Segment<'_>, out: &mut Out<'_, D>) {
+    fn place<D: FnMut(Event<'_>)>(&mut self, segment: &Segment<'_>, out: &mut EventOutput<'_, D>) {
         let payload = segment.payload;
         let missing = if segment.missing <= MAX_SNAPPED { segment.missing } else { 0 };
         let length = payload.len() as u64 + u64::from(missing);
@@ -307,7 +307,7 @@ impl Assembler {
         }
         let at_new = self.skip_known(at, payload.len() as u64, out);
         let payload = &payload[(at_new - at) as usize..];
-        let limit = if self.stage == Stage::Finished {
+        let limit = if self.stage == StreamStage::Finished {
             self.next
         } else {
             self.waiting.as_ref().and_then(|waiting| waiting.fin).map_or(u64::MAX, |(offset, _)| offset)
@@ -315,8 +315,8 @@ impl Assembler {
         let room = limit.saturating_sub(at_new).min(payload.len() as u64) as usize;
         out.counters.after_end_bytes += (payload.len() - room) as u64;
         out.counters.reordered_segments += u64::from(room > 0 && at_new > self.next);
-        if room > 0 && self.stage == Stage::Reset {
-            self.stage = Stage::Open;
+        if room > 0 && self.stage == StreamStage::Reset {
+            self.stage = StreamStage::Open;
         }
         self.fill(at_new, &payload[..room], segment, out);
         self.note_snapped(end - u64::from(missing), end.min(limit), segment, out);
@@ -326,7 +326,7 @@ impl Assembler {
     }
 
     /// Counts the bytes from `at` that come before the next, and returns where the others begin.
-    fn skip_known<D>(&self, at: u64, length: u64, out: &mut Out<'_, D>) -> u64 {
+    fn skip_known<D>(&self, at: u64, length: u64, out: &mut EventOutput<'_, D>) -> u64 {
         let end = (at + length).min(self.next).max(at);
         let before = end.min(self.start).saturating_sub(at);
         let (late_start, late_end) = self.waiting.as_ref().map_or((0, 0), |waiting| waiting.late);
@@ -343,7 +343,7 @@ impl Assembler {
         mut at: u64,
         mut bytes: &[u8],
         segment: &Segment<'_>,
-        out: &mut Out<'_, D>,
+        out: &mut EventOutput<'_, D>,
     ) {
         while !bytes.is_empty() {
             let is_segment_start = self.next_seq + (at - self.next) as u32 == segment.first_byte();
@@ -372,10 +372,10 @@ impl Assembler {
                     waiting.filled = waiting.filled.max(Some(time));
                 }
                 if at == self.next {
-                    self.hand_over(new, Origin { ack, time, is_segment_start }, out);
+                    self.hand_over(new, SegmentOrigin { ack, time, is_segment_start }, out);
                 } else {
-                    let origin = Origin { ack, time, is_segment_start };
-                    self.waiting().insert(at, Piece { bytes: new.into(), snapped: 0, origin });
+                    let origin = SegmentOrigin { ack, time, is_segment_start };
+                    self.waiting().insert(at, BufferedPiece { bytes: new.into(), snapped: 0, origin });
                 }
                 new.len()
             };
@@ -390,7 +390,7 @@ impl Assembler {
         from: u64,
         to: u64,
         segment: &Segment<'_>,
-        out: &mut Out<'_, D>,
+        out: &mut EventOutput<'_, D>,
     ) {
         let from = from.max(self.next);
         let waiting = self.waiting.as_ref();
@@ -402,15 +402,15 @@ impl Assembler {
         if from == self.next {
             self.skip(u64::from(snapped), true, out);
         } else {
-            let origin = Origin { ack: segment.ack, time: segment.time, is_segment_start: false };
-            let piece = Piece { bytes: Box::default(), snapped, origin };
+            let origin = SegmentOrigin { ack: segment.ack, time: segment.time, is_segment_start: false };
+            let piece = BufferedPiece { bytes: Box::default(), snapped, origin };
             self.waiting().insert(from, piece);
         }
     }
 
     /// Notes where the stream ends. Of several FINs the first counts.
-    fn finish<D>(&mut self, end: u64, time: i64, out: &mut Out<'_, D>) {
-        if self.stage > Stage::Open {
+    fn finish<D>(&mut self, end: u64, time: i64, out: &mut EventOutput<'_, D>) {
+        if self.stage > StreamStage::Open {
             return;
         }
         let seen = self.waiting.as_ref().and_then(|waiting| waiting.end()).unwrap_or(self.next);
@@ -421,17 +421,17 @@ impl Assembler {
         }
     }
 
-    fn reset<D: FnMut(Event<'_>)>(&mut self, segment: &Segment<'_>, out: &mut Out<'_, D>) {
+    fn reset<D: FnMut(Event<'_>)>(&mut self, segment: &Segment<'_>, out: &mut EventOutput<'_, D>) {
         out.counters.reset_bytes += segment.payload.len() as u64;
-        if self.stage == Stage::Unseen {
+        if self.stage == StreamStage::Unseen {
             self.anchor(segment.seq, None);
         }
         let distance = self.distance(segment.seq);
         if !self.is_plausible(distance, 0) {
             out.counters.out_of_window_segments += 1;
-        } else if self.stage != Stage::Reset {
+        } else if self.stage != StreamStage::Reset {
             let at = self.next.wrapping_add_signed(distance).max(self.next);
-            let at = if self.stage == Stage::Finished { self.next } else { at };
+            let at = if self.stage == StreamStage::Finished { self.next } else { at };
             let waiting = self.waiting();
             let at = at.max(waiting.end().unwrap_or(0));
             let at = waiting.fin.map_or(at, |(end, _)| at.min(end));
@@ -440,7 +440,12 @@ impl Assembler {
     }
 
     /// Ignores a segment in an implausible place, or follows the stream there if it is the second.
-    fn stray<D: FnMut(Event<'_>)>(&mut self, segment: &Segment<'_>, length: u64, out: &mut Out<'_, D>) {
+    fn stray<D: FnMut(Event<'_>)>(
+        &mut self,
+        segment: &Segment<'_>,
+        length: u64,
+        out: &mut EventOutput<'_, D>,
+    ) {
         let first = segment.first_byte();
         let expected = self.waiting.as_ref().and_then(|waiting| waiting.stray);
         let follows = |expected| (0..=JOIN_SLACK as i64).contains(&i64::from(first - expected));
@@ -454,7 +459,7 @@ impl Assembler {
         }
         while self.give_up_first(u64::MAX, out) {}
         let distance = self.distance(first);
-        if self.stage > Stage::Open || distance <= 0 {
+        if self.stage > StreamStage::Open || distance <= 0 {
             self.restart(first, None, out);
         } else {
             self.skip(distance as u64, false, out);
@@ -463,16 +468,21 @@ impl Assembler {
     }
 
     /// Delivers the next bytes.
-    fn hand_over<D: FnMut(Event<'_>)>(&mut self, bytes: &[u8], origin: Origin, out: &mut Out<'_, D>) {
+    fn hand_over<D: FnMut(Event<'_>)>(
+        &mut self,
+        bytes: &[u8],
+        origin: SegmentOrigin,
+        out: &mut EventOutput<'_, D>,
+    ) {
         let (seq, offset) = (self.next_seq, self.next - self.start);
         self.advance(bytes.len() as u64);
         out.counters.delivered_bytes += bytes.len() as u64;
-        let Origin { ack, time, is_segment_start } = origin;
+        let SegmentOrigin { ack, time, is_segment_start } = origin;
         (out.deliver)(Event::Data(Chunk { bytes, seq, ack, time, offset, is_segment_start }));
     }
 
     /// Delivers a gap.
-    fn skip<D: FnMut(Event<'_>)>(&mut self, bytes: u64, is_snapped: bool, out: &mut Out<'_, D>) {
+    fn skip<D: FnMut(Event<'_>)>(&mut self, bytes: u64, is_snapped: bool, out: &mut EventOutput<'_, D>) {
         let offset = self.next - self.start;
         out.counters.gaps += 1;
         out.counters.gap_bytes += bytes;
@@ -491,13 +501,13 @@ impl Assembler {
         if let Some(waiting) = &mut self.waiting {
             waiting.advance(self.next);
         }
-        if self.stage == Stage::Joined {
-            self.stage = Stage::Open;
+        if self.stage == StreamStage::Joined {
+            self.stage = StreamStage::Open;
         }
     }
 
     /// Delivers the first piece if it has nothing missing before it; false if there is none such.
-    fn deliver_piece<D: FnMut(Event<'_>)>(&mut self, out: &mut Out<'_, D>) -> bool {
+    fn deliver_piece<D: FnMut(Event<'_>)>(&mut self, out: &mut EventOutput<'_, D>) -> bool {
         let Some(piece) = self.waiting.as_mut().and_then(|waiting| waiting.take(self.next)) else {
             return false;
         };
@@ -510,16 +520,16 @@ impl Assembler {
     }
 
     /// Delivers what is held and has nothing missing before it, the stream's end included.
-    fn deliver_ready<D: FnMut(Event<'_>)>(&mut self, out: &mut Out<'_, D>) {
+    fn deliver_ready<D: FnMut(Event<'_>)>(&mut self, out: &mut EventOutput<'_, D>) {
         while self.deliver_piece(out) {}
         let Some(waiting) = &mut self.waiting else { return };
         if let Some((_, time)) = waiting.fin.take_if(|(end, _)| *end == self.next) {
-            self.stage = Stage::Finished;
+            self.stage = StreamStage::Finished;
             (out.deliver)(Event::Fin { time });
         }
         if let Some((_, time)) = waiting.reset.take_if(|(offset, _)| *offset <= self.next) {
-            if self.stage < Stage::Finished {
-                self.stage = Stage::Reset;
+            if self.stage < StreamStage::Finished {
+                self.stage = StreamStage::Reset;
             }
             (out.deliver)(Event::Reset { time });
         }
@@ -532,10 +542,11 @@ impl Assembler {
 
     /// Lets go of what is not needed while segments come in order.
     fn tidy(&mut self) {
-        let is_done =
-            |waiting: &Waiting| waiting.is_empty() && waiting.stray.is_none() && waiting.received.is_none();
+        let is_done = |waiting: &ReassemblyBuffer| {
+            waiting.is_empty() && waiting.stray.is_none() && waiting.received.is_none()
+        };
         let is_quiet = self.waiting.as_deref().is_none_or(is_done);
-        self.is_smooth = is_quiet && self.stage == Stage::Open;
+        self.is_smooth = is_quiet && self.stage == StreamStage::Open;
         if is_quiet && self.waiting.as_ref().is_some_and(|waiting| waiting.late == (0, 0)) {
             self.waiting = None;
         }

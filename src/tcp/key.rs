@@ -3,7 +3,7 @@
 use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// Which endpoint of a [`Key`] sent a segment.
+/// Which endpoint of a [`ConnectionKey`] sent a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
     /// The endpoint with the lower address, or of equal addresses the lower port.
@@ -28,7 +28,7 @@ impl Side {
 /// An IPv4 address and the same one mapped into IPv6 are one endpoint, told as IPv4; flow labels and scopes are not
 /// part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Key {
+pub struct ConnectionKey {
     /// Halves of the addresses, so that the key is aligned to 8 bytes and not to 16.
     addresses: [[u64; 2]; 2],
     ports: [u16; 2],
@@ -36,7 +36,7 @@ pub struct Key {
     network: u64,
 }
 
-impl Key {
+impl ConnectionKey {
     /// The key of a segment's connection, and which of its sides sent the segment.
     ///
     /// An endpoint that talks to itself is `Low` in both directions. The network is not known.
@@ -92,7 +92,7 @@ fn endpoint(address: SocketAddr) -> ([u64; 2], u16) {
 }
 
 /// Keys that join hash alike: the network is left out.
-impl Hash for Key {
+impl Hash for ConnectionKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         for [high, low] in self.addresses {
             state.write_u64(high);
@@ -106,7 +106,7 @@ impl Hash for Key {
 mod tests {
     use std::net::{IpAddr, SocketAddr};
 
-    use super::{Key, Side};
+    use super::{ConnectionKey, Side};
 
     #[test]
     fn both_directions_have_one_key_and_know_their_side() {
@@ -118,8 +118,8 @@ mod tests {
         ];
         for (low, high) in cases {
             let (a, b): (SocketAddr, SocketAddr) = (low.parse().unwrap(), high.parse().unwrap());
-            let (key, side) = Key::of(a, b);
-            let (back, other) = Key::of(b, a);
+            let (key, side) = ConnectionKey::of(a, b);
+            let (back, other) = ConnectionKey::of(b, a);
             assert_eq!(key, back, "{low} {high}");
             assert_eq!(side, other.other(), "{low} {high}");
             assert_eq!((key.endpoint(side), key.endpoint(other)), (a, b), "{low} {high}");
@@ -137,13 +137,14 @@ mod tests {
     #[test]
     fn an_endpoint_talking_to_itself_is_one_side() {
         let own = "127.0.0.1:9".parse().unwrap();
-        assert_eq!(Key::of(own, own).1, Side::Low);
+        assert_eq!(ConnectionKey::of(own, own).1, Side::Low);
     }
 
     #[test]
     fn a_mapped_address_is_the_address() {
-        let plain = Key::of("1.2.3.4:5".parse().unwrap(), "1.2.3.5:6".parse().unwrap());
-        let mapped = Key::of("[::ffff:1.2.3.4]:5".parse().unwrap(), "[::ffff:1.2.3.5]:6".parse().unwrap());
+        let plain = ConnectionKey::of("1.2.3.4:5".parse().unwrap(), "1.2.3.5:6".parse().unwrap());
+        let mapped =
+            ConnectionKey::of("[::ffff:1.2.3.4]:5".parse().unwrap(), "[::ffff:1.2.3.5]:6".parse().unwrap());
         assert_eq!(plain, mapped);
     }
 }

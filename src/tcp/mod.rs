@@ -14,7 +14,7 @@ mod waiting;
 
 pub use assembler::{Assembler, Limits, PIECE_OVERHEAD, WINDOW};
 pub use counters::Counters;
-pub use key::{Key, Side};
+pub use key::{ConnectionKey, Side};
 pub use segment::{Chunk, Event, Flags, Segment};
 pub use seq::Seq;
-pub use table::{Id, Table};
+pub use table::{Table, TableId};

@@ -9,17 +9,17 @@ use std::hash::BuildHasher;
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
 
-use super::Key;
+use super::ConnectionKey;
 
 /// No slot.
 const NONE: u32 = u32::MAX;
 
 /// Names an entry while it is in the table; afterwards the next entry may have the same one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Id(u32);
+pub struct TableId(u32);
 
 struct Slot<C> {
-    key: Key,
+    key: ConnectionKey,
     touched: i64,
     bytes: usize,
     older: u32,
@@ -83,29 +83,29 @@ impl<C> Table<C> {
     ///
     /// Where the key has no network and there are connections in several, it is the one touched last: a packet seen
     /// twice is seen twice in a row.
-    pub fn find(&self, key: &Key) -> Option<Id> {
+    pub fn find(&self, key: &ConnectionKey) -> Option<TableId> {
         let hash = self.hasher.hash_one(key);
         let found = *self.index.find(hash, |&slot| self.slots[slot as usize].key.joins(key))?;
         // An entry without network is the only one of its endpoints, so that only a key without one has a choice.
         if key.network() == 0 && self.slots[found as usize].key.network() != 0 {
             return self.find_latest(hash, key);
         }
-        Some(Id(found))
+        Some(TableId(found))
     }
 
     #[cold]
-    fn find_latest(&self, hash: u64, key: &Key) -> Option<Id> {
+    fn find_latest(&self, hash: u64, key: &ConnectionKey) -> Option<TableId> {
         let joining = self.index.iter_hash(hash).filter(|slot| self.slots[**slot as usize].key.joins(key));
         let latest = joining.max_by_key(|slot| {
             let slot = &self.slots[**slot as usize];
             (slot.touched, slot.key.network())
         });
-        latest.copied().map(Id)
+        latest.copied().map(TableId)
     }
 
     /// Finds the connection that a key joins and makes it the least idle one. It is in the key's network from now on,
     /// if none was known.
-    pub fn touch(&mut self, key: &Key, now: i64) -> Option<Id> {
+    pub fn touch(&mut self, key: &ConnectionKey, now: i64) -> Option<TableId> {
         let id = self.find(key)?;
         let slot = &mut self.slots[id.0 as usize];
         if slot.key.network() == 0 {
@@ -118,7 +118,7 @@ impl<C> Table<C> {
     /// Adds a connection as the least idle one, charged with nothing, and returns what was there that its key joins.
     ///
     /// May put the table over its limit: call [`Table::evict_over_limit`] until it has nothing more.
-    pub fn insert(&mut self, key: Key, content: C, now: i64) -> (Id, Option<C>) {
+    pub fn insert(&mut self, key: ConnectionKey, content: C, now: i64) -> (TableId, Option<C>) {
         if let Some(id) = self.touch(&key, now) {
             self.charge(id, 0);
             return (id, self.slots[id.0 as usize].content.replace(content));
@@ -137,21 +137,21 @@ impl<C> Table<C> {
         let hash = |slot: &u32| hasher.hash_one(slots[*slot as usize].key);
         self.index.insert_unique(hash(&number), number, hash);
         self.link(number, now);
-        (Id(number), None)
+        (TableId(number), None)
     }
 
     /// The content of an entry; none if it was removed.
-    pub fn get(&self, id: Id) -> Option<&C> {
+    pub fn get(&self, id: TableId) -> Option<&C> {
         self.slots.get(id.0 as usize)?.content.as_ref()
     }
 
     /// The content of an entry, to change; none if it was removed.
-    pub fn get_mut(&mut self, id: Id) -> Option<&mut C> {
+    pub fn get_mut(&mut self, id: TableId) -> Option<&mut C> {
         self.slots.get_mut(id.0 as usize)?.content.as_mut()
     }
 
     /// Sets how many bytes an entry holds, in place of what it was charged before.
-    pub fn charge(&mut self, id: Id, bytes: usize) {
+    pub fn charge(&mut self, id: TableId, bytes: usize) {
         if let Some(slot) = self.slots.get_mut(id.0 as usize)
             && slot.content.is_some()
         {
@@ -161,7 +161,7 @@ impl<C> Table<C> {
     }
 
     /// Takes an entry out.
-    pub fn remove(&mut self, id: Id) -> Option<(Key, C)> {
+    pub fn remove(&mut self, id: TableId) -> Option<(ConnectionKey, C)> {
         let slot = self.slots.get_mut(id.0 as usize)?;
         let content = slot.content.take()?;
         let key = slot.key;
@@ -177,12 +177,12 @@ impl<C> Table<C> {
     }
 
     /// Takes out the idlest entry. Repeated, this empties the table from the idlest to the least idle.
-    pub fn pop_idlest(&mut self) -> Option<(Key, C)> {
-        self.remove(Id(self.oldest))
+    pub fn pop_idlest(&mut self) -> Option<(ConnectionKey, C)> {
+        self.remove(TableId(self.oldest))
     }
 
     /// Takes out the idlest entry if it was not touched for more than `idle` nanoseconds at `now`.
-    pub fn expire_idle(&mut self, now: i64, idle: i64) -> Option<(Key, C)> {
+    pub fn expire_idle(&mut self, now: i64, idle: i64) -> Option<(ConnectionKey, C)> {
         let oldest = self.slots.get(self.oldest as usize)?;
         if now.saturating_sub(oldest.touched) > idle { self.pop_idlest() } else { None }
     }
@@ -190,13 +190,13 @@ impl<C> Table<C> {
     /// Takes out the idlest entry if there are too many, or too many bytes are charged.
     ///
     /// The last one stays, whatever is charged to it: it is the one at work, with limits of its own.
-    pub fn evict_over_limit(&mut self) -> Option<(Key, C)> {
+    pub fn evict_over_limit(&mut self) -> Option<(ConnectionKey, C)> {
         let is_over = self.len() > self.max_connections || self.bytes > self.max_bytes;
         if is_over && self.len() > 1 { self.pop_idlest() } else { None }
     }
 
     /// The entries from the idlest to the least idle.
-    pub fn iter(&self) -> impl Iterator<Item = (&Key, &C)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&ConnectionKey, &C)> {
         let mut number = self.oldest;
         std::iter::from_fn(move || {
             let slot = self.slots.get(number as usize)?;

@@ -5,24 +5,24 @@ use std::collections::BTreeMap;
 use super::Seq;
 
 /// Bytes brought by one segment ahead of a hole, or the news that these bytes were snapped.
-pub(super) struct Piece {
+pub(super) struct BufferedPiece {
     /// Empty when the bytes were snapped.
     pub(super) bytes: Box<[u8]>,
     /// How many bytes were snapped; 0 when there are `bytes`.
     pub(super) snapped: u32,
-    pub(super) origin: Origin,
+    pub(super) origin: SegmentOrigin,
 }
 
 /// The segment that brought some bytes.
 #[derive(Clone, Copy)]
-pub(super) struct Origin {
+pub(super) struct SegmentOrigin {
     pub(super) ack: Option<Seq>,
     pub(super) time: i64,
     /// Whether the first of the bytes is the segment's first.
     pub(super) is_segment_start: bool,
 }
 
-impl Piece {
+impl BufferedPiece {
     fn len(&self) -> u64 {
         self.bytes.len() as u64 + u64::from(self.snapped)
     }
@@ -30,8 +30,8 @@ impl Piece {
 
 /// Pieces by offset, which never overlap, and an end of the stream that cannot be told yet.
 #[derive(Default)]
-pub(super) struct Waiting {
-    pieces: BTreeMap<u64, Piece>,
+pub(super) struct ReassemblyBuffer {
+    pieces: BTreeMap<u64, BufferedPiece>,
     held: usize,
     /// Where the stream ends and when that was said.
     pub(super) fin: Option<(u64, i64)>,
@@ -49,7 +49,7 @@ pub(super) struct Waiting {
     latest_received: (u64, i64),
 }
 
-impl Waiting {
+impl ReassemblyBuffer {
     pub(super) fn piece_count(&self) -> usize {
         self.pieces.len()
     }
@@ -65,7 +65,7 @@ impl Waiting {
     }
 
     /// The piece that has the byte at `at`, and where it begins and ends.
-    pub(super) fn covering(&self, at: u64) -> Option<(u64, u64, &Piece)> {
+    pub(super) fn covering(&self, at: u64) -> Option<(u64, u64, &BufferedPiece)> {
         let (&start, piece) = self.pieces.range(..=at).next_back()?;
         let end = start + piece.len();
         (at < end).then_some((start, end, piece))
@@ -77,13 +77,13 @@ impl Waiting {
     }
 
     /// Adds a piece; the caller has seen to it that its place is free.
-    pub(super) fn insert(&mut self, at: u64, piece: Piece) {
+    pub(super) fn insert(&mut self, at: u64, piece: BufferedPiece) {
         self.held += piece.bytes.len();
         self.pieces.insert(at, piece);
     }
 
     /// Takes the first piece if it begins at `at`.
-    pub(super) fn take(&mut self, at: u64) -> Option<Piece> {
+    pub(super) fn take(&mut self, at: u64) -> Option<BufferedPiece> {
         let first = self.pieces.first_entry()?;
         if *first.key() != at {
             return None;

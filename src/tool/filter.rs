@@ -14,12 +14,13 @@ use regex::bytes::Regex;
 use crate::BadRule;
 use crate::cli::values::{self, Moment};
 use crate::cli::{self, Exit, InputOptions, OutputOptions, Verbosity, moment, note, signals};
-use crate::endpoint::{self, Window};
+use crate::endpoint::{self, TimeWindow};
 use crate::observe::Ledger;
 use crate::pipeline;
 use crate::record::{Discard, Intake, Kind, Sink};
 use crate::transform::{
-    Choice, Filter, Filtering, HeaderPattern, Rule, Rules, Sample, Selection, Share, Tally, pattern,
+    Choice, Filter, FilterRule, Filtering, HeaderPattern, NamedShare, Rules, Sample, Selection,
+    SelectionTally, pattern,
 };
 
 /// More threads than this are a slip of the finger.
@@ -87,10 +88,10 @@ pub struct Args {
     /// A value is always in or always out: FNV-1a of 32 bits, modulo 100, below the percentage. The same
     /// values are kept as by GoReplay. `user-id:1/4` says the same as `user-id:25%`.
     #[arg(long = "header-limit", value_name = "NAME:PERCENT", group = "rule", help_heading = "Rules")]
-    pub header_limits: Vec<Share>,
+    pub header_limits: Vec<NamedShare>,
     /// The same for a parameter of the query, its value taken as recorded.
     #[arg(long = "param-limit", value_name = "NAME:PERCENT", group = "rule", help_heading = "Rules")]
-    pub param_limits: Vec<Share>,
+    pub param_limits: Vec<NamedShare>,
 
     /// The host matches; any of those given.
     ///
@@ -267,7 +268,7 @@ impl Args {
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let rules = args.rules(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX));
-    if args.invert && !Rule::ALL.into_iter().any(|rule| rules.has(rule)) {
+    if args.invert && !FilterRule::ALL.into_iter().any(|rule| rules.has(rule)) {
         return Err(crate::Error::Usage(
             "--invert writes what the rules drop: give at least one rule, such as --method GET".into(),
         )
@@ -301,7 +302,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let is_stopping = signals::stop()?;
     let mut reading = args.input.reading(args.verbosity, &is_stopping);
     if !args.invert && (rules.since.is_some() || rules.until.is_some()) {
-        reading.window = Some(Window { since: rules.since, until: rules.until });
+        reading.window = Some(TimeWindow { since: rules.since, until: rules.until });
     }
     let source = endpoint::open(&args.inputs, &reading)?;
     let mut sink = args.sink()?;
@@ -342,17 +343,17 @@ fn status(text: &str) -> Result<Regex, BadRule> {
 }
 
 /// Why nothing was written, where something could have been.
-fn emptiness(tally: &Tally, rules: &Rules) -> Option<String> {
+fn emptiness(tally: &SelectionTally, rules: &Rules) -> Option<String> {
     if tally.written > 0 || tally.requests == 0 {
         return None;
     }
-    let (rule, failed) = Rule::ALL
+    let (rule, failed) = FilterRule::ALL
         .into_iter()
         .map(|rule| (rule, tally.failed[rule as usize]))
         .filter(|(rule, failed)| rules.has(*rule) && *failed > 0)
         .max_by_key(|(_, failed)| *failed)?;
     let span = match (rule, tally.times) {
-        (Rule::Since | Rule::Until, Some(times)) => {
+        (FilterRule::Since | FilterRule::Until, Some(times)) => {
             let [first, last] = times.map(moment::shown);
             format!("; the recording is from {first} to {last}")
         }
@@ -362,7 +363,7 @@ fn emptiness(tally: &Tally, rules: &Rules) -> Option<String> {
 }
 
 /// Says what was lost that the user did not ask to lose.
-fn tell_losses(tally: &Tally) {
+fn tell_losses(tally: &SelectionTally) {
     if tally.doubtful > 0 {
         note(format_args!(
             "{} requests were forgotten before a response came: \
@@ -381,13 +382,13 @@ fn tell_losses(tally: &Tally) {
 
 /// A rule that was given, and how many requests it matched and dropped, of
 /// those that came as far as it.
-type Row = (Rule, u64, u64);
+type Row = (FilterRule, u64, u64);
 
-fn table(tally: &Tally, rules: &Rules) -> Vec<Row> {
+fn table(tally: &SelectionTally, rules: &Rules) -> Vec<Row> {
     let mut left = tally.requests;
     let mut is_asked = false;
     let mut rows = Vec::new();
-    for rule in Rule::ALL.into_iter().filter(|&rule| rules.has(rule)) {
+    for rule in FilterRule::ALL.into_iter().filter(|&rule| rules.has(rule)) {
         if rule.is_about_the_response() && !is_asked {
             is_asked = true;
             left = tally.answered;
@@ -412,9 +413,9 @@ fn show(table: &[Row]) -> String {
 }
 
 /// What became of the records, and what was read besides.
-fn ledger(tally: &Tally, intake: &Intake) -> Ledger {
+fn ledger(tally: &SelectionTally, intake: &Intake) -> Ledger {
     let mut ledger = Ledger::new().total("records judged", tally.records).part("written", tally.written);
-    for (rule, count) in Rule::ALL.into_iter().zip(tally.dropped_by_rule) {
+    for (rule, count) in FilterRule::ALL.into_iter().zip(tally.dropped_by_rule) {
         ledger = ledger.part_if_any(rule.ledger_name(), count);
     }
     ledger

@@ -17,8 +17,8 @@ use crate::cli::values::{Moment, duration, report, time};
 use crate::cli::{self, Exit, InputOptions, OutputOptions, Verbosity, note, signals};
 use crate::endpoint::{self, Place, ReadOptions};
 use crate::merge::{
-    Counted, Counts, Dedup, Failures, Input, Merge, Opener, Options, REMEMBERED, Retime, Retimed, Sort,
-    Window,
+    Counted, Dedup, Failures, Merge, MergeCounts, MergeInput, MergeOptions, Opener, REMEMBERED, Retime,
+    Retimed, Sort, Window,
 };
 use crate::observe::Ledger;
 use crate::record::{Block, Intake, Sink, Source};
@@ -136,7 +136,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let places = places(args)?;
     let directory = args.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
     let fan_in = fan_in(&places);
-    let options = Options { fan_in, directory, is_stopping };
+    let options = MergeOptions { fan_in, directory, is_stopping };
     let source = source(args, places, options)?;
     let mut to = args.output.write_options(&args.inputs);
     to.reports.extend(args.stats_json.as_deref());
@@ -226,7 +226,7 @@ fn fan_in(places: &[Named]) -> usize {
 }
 
 /// Puts together what the command line asks for.
-fn source(args: &Args, places: Vec<Named>, options: Options) -> Result<Box<dyn Counted + Send>> {
+fn source(args: &Args, places: Vec<Named>, options: MergeOptions) -> Result<Box<dyn Counted + Send>> {
     let strict = args.input.strict;
     let failures = Failures::new(places.len(), strict, |error| note(error));
     let open_at_once = if args.sort { 1 } else { places.len().min(options.fan_in) };
@@ -234,7 +234,7 @@ fn source(args: &Args, places: Vec<Named>, options: Options) -> Result<Box<dyn C
     let are_many = places.len() > options.fan_in;
     let inputs = places.into_iter().map(|named| {
         let first = (are_many && !args.sort && is_file(&named.place)).then(|| first_time(&named, &how));
-        Input { open: opener(named.name, named.shift, how.clone()), first }
+        MergeInput { open: opener(named.name, named.shift, how.clone()), first }
     });
     let inputs = inputs.collect();
     let mut source: Box<dyn Counted + Send> = if args.sort {
@@ -282,7 +282,7 @@ fn first_time(named: &Named, how: &ReadOptions) -> i64 {
 #[derive(Default)]
 struct End {
     intake: Intake,
-    counts: Counts,
+    counts: MergeCounts,
 }
 
 /// What the merging thread hands on.
@@ -340,7 +340,7 @@ fn merge(mut source: Box<dyn Counted + Send>, free: &Receiver<Block>, hand_on: &
         let item = match source.read_block(&mut block) {
             Ok(true) => Item::Block(block),
             end => {
-                let mut counts = Counts::default();
+                let mut counts = MergeCounts::default();
                 source.count(&mut counts);
                 Item::End(End { intake: source.intake(), counts }, end.map(|_| ()))
             }
@@ -353,8 +353,8 @@ fn merge(mut source: Box<dyn Counted + Send>, free: &Receiver<Block>, hand_on: &
 }
 
 /// Says what did not come out as it was asked for.
-fn warn(counts: &Counts) {
-    let Counts { disordered, unsettled, late, hurried, .. } = *counts;
+fn warn(counts: &MergeCounts) {
+    let MergeCounts { disordered, unsettled, late, hurried, .. } = *counts;
     if disordered > 0 {
         note(format_args!(
             "{disordered} records are earlier than one before them in their input, and stand where they were \

@@ -16,10 +16,10 @@ use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 
 use crate::Error;
-use crate::capture::{self, Address, Ledger, Subnet, Watch};
+use crate::capture::{self, Address, CaptureLedger, Subnet, Watch};
 use crate::cli::{self, Exit, OutputOptions, Verbosity, signals, values};
 use crate::endpoint::{PacketFile, WriteOptions};
-use crate::packet::Selection;
+use crate::packet::NetworkSelection;
 use crate::packet::live as wire;
 
 /// Record HTTP traffic as gor text
@@ -396,7 +396,7 @@ impl Args {
             Some(Engine::Vxlan) => wire::Engine::Vxlan,
             _ => wire::Engine::AfPacket,
         };
-        let wire = wire::Options {
+        let wire = wire::LiveOptions {
             engine,
             bpf: self.bpf.clone(),
             buffer_size: self.buffer_size,
@@ -419,12 +419,12 @@ impl Args {
         options
     }
 
-    fn selection(&self) -> Selection {
+    fn selection(&self) -> NetworkSelection {
         let overlays = |is_barred| {
             let networks = self.vxlan_vni.iter().filter(move |network| network.is_barred == is_barred);
             networks.map(|network| network.number).collect()
         };
-        Selection {
+        NetworkSelection {
             vxlan_ports: self.vxlan_port.clone(),
             vlans: self.vlan.clone(),
             overlays: overlays(false),
@@ -433,8 +433,8 @@ impl Args {
     }
 
     /// What the capture room makes of these.
-    pub fn capture_options(&self) -> capture::Options {
-        capture::Options {
+    pub fn capture_options(&self) -> capture::CaptureOptions {
+        capture::CaptureOptions {
             addresses: self.addresses.clone(),
             not_clients: self.not_client.clone(),
             selection: self.selection(),
@@ -450,7 +450,7 @@ impl Args {
             max_message: usize::try_from(self.max_message).unwrap_or(usize::MAX),
             allows_incomplete: self.allow_incomplete,
             real_ip_header: self.real_ip_header.clone(),
-            ..capture::Options::default()
+            ..capture::CaptureOptions::default()
         }
     }
 }
@@ -537,7 +537,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 
 /// Tells what became of everything, as far as that was asked for or is a loss; as JSON in a file that may be open
 /// already.
-fn tell(args: &Args, ledger: &Ledger, open: Option<File>) -> anyhow::Result<()> {
+fn tell(args: &Args, ledger: &CaptureLedger, open: Option<File>) -> anyhow::Result<()> {
     if args.stats || args.verbosity.verbose > 0 {
         cli::report(ledger);
     }

@@ -14,7 +14,7 @@ use crate::cli::{self, Exit, InputOptions, OutputOptions, Verbosity, values};
 use crate::endpoint::{self, Place, ReadOptions};
 use crate::observe::{self, Span};
 use crate::pace::{Pace, Speed};
-use crate::replay::{self, Outcome, Progress, Settings, Stop, Summary, Supply, Target, WhenSlow};
+use crate::replay::{self, Outcome, ReplayProgress, ReplaySummary, Settings, Stop, Supply, Target, WhenSlow};
 use crate::{Error, Result};
 
 const EXAMPLES: &str = "\
@@ -228,7 +228,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     }
     let outcome = replay(&settings, args, reading, &stop)?;
     if !args.quiet || outcome.has_failures() {
-        cli::report(Summary(&outcome));
+        cli::report(ReplaySummary(&outcome));
     } else {
         // What casts doubt on answers is said even so.
         for (target, tally) in &outcome.targets {
@@ -257,7 +257,7 @@ fn replay(settings: &Settings, args: &Args, reading: ReadOptions, stop: &Stop) -
     let progress = observe::Progress::new(args.quiet);
     let mut is_told = false;
     let outcome = replay::run(settings, args.targets.clone(), open, out, stop, |now| {
-        let Progress { sent, answered, failed, in_flight, unwritten } = now;
+        let ReplayProgress { sent, answered, failed, in_flight, unwritten } = now;
         if stop.sending.load(Ordering::Relaxed) && !is_told {
             is_told = true;
             cli::note(waiting_for(in_flight, args.timeout, unwritten));

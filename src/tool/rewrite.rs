@@ -19,11 +19,11 @@ use super::filter;
 use crate::BadRule;
 use crate::cli::{self, Exit, InputOptions, OutputOptions, Verbosity, signals, values};
 use crate::endpoint;
-use crate::middleware::{Command, Middleware, Options, Traffic};
+use crate::middleware::{Command, Middleware, MiddlewareOptions, Traffic};
 use crate::observe::Ledger;
 use crate::pipeline;
 use crate::record::Intake;
-use crate::transform::rewrite::{self, Rewriting, Rule, Tally};
+use crate::transform::rewrite::{self, RewriteRule, RewriteTally, Rewriting};
 
 /// Change requests by rules, anonymise recordings, or let a program of yours change them.
 ///
@@ -48,22 +48,22 @@ pub struct Args {
 
     /// Set a header: all lines of that name become this one, or it comes directly under the request line.
     #[arg(long, value_name = "NAME: VALUE", value_parser = set_header, help_heading = "Rules")]
-    pub set_header: Vec<Rule>,
+    pub set_header: Vec<RewriteRule>,
     /// Delete all lines of a header.
     #[arg(long, value_name = "NAME", value_parser = delete_header, help_heading = "Rules")]
-    pub delete_header: Vec<Rule>,
+    pub delete_header: Vec<RewriteRule>,
     /// Replace what matches in a header's values: `Host: (.*).example.com,$1.beta.example.com`.
     ///
     /// The last comma ends the pattern. $1 and ${1}x stand for groups, $$ for a dollar sign.
     #[arg(long, value_name = "NAME: REGEX,TEXT", value_parser = rewrite_header, help_heading = "Rules")]
-    pub rewrite_header: Vec<Rule>,
+    pub rewrite_header: Vec<RewriteRule>,
     /// Replace what matches in path and query: `/v1/user/([^/]+)/ping:/v2/user/$1/ping`.
     ///
     /// The first colon that no backslash precedes ends the pattern, and every match is replaced. sed's form
     /// takes any delimiter, `s#a:b#c#`, and the flags g (all matches, not the first) and i (any case). Of
     /// several such rules the first that matches a request ends the others; see --all.
     #[arg(long, value_name = "REGEX:TEXT", value_parser = rewrite_url, help_heading = "Rules")]
-    pub rewrite_url: Vec<Rule>,
+    pub rewrite_url: Vec<RewriteRule>,
     /// Apply every --rewrite-url that matches, not the first alone.
     #[arg(long, requires = "rewrite_url", help_heading = "Rules")]
     pub all: bool,
@@ -71,13 +71,13 @@ pub struct Args {
     ///
     /// What has no place in a query is percent-encoded; escapes like %41 stay.
     #[arg(long, value_name = "NAME=VALUE", value_parser = set_param, help_heading = "Rules")]
-    pub set_param: Vec<Rule>,
+    pub set_param: Vec<RewriteRule>,
     /// Delete the parameters of that name from the query.
     #[arg(long, value_name = "NAME", value_parser = delete_param, help_heading = "Rules")]
-    pub delete_param: Vec<Rule>,
+    pub delete_param: Vec<RewriteRule>,
     /// Set the host: the Host header, and that of a target with scheme and host, as proxies get it.
     #[arg(long, value_name = "HOST[:PORT]", value_parser = set_host, help_heading = "Rules")]
-    pub set_host: Vec<Rule>,
+    pub set_host: Vec<RewriteRule>,
 
     #[command(flatten)]
     #[allow(missing_docs, reason = "the group has its own")]
@@ -141,35 +141,35 @@ Examples:
 
 Exit status: 0 done, 1 something failed or was lost, 2 the command line is wrong.";
 
-fn set_header(text: &str) -> Result<Rule, BadRule> {
-    text.parse().map(Rule::SetHeader)
+fn set_header(text: &str) -> Result<RewriteRule, BadRule> {
+    text.parse().map(RewriteRule::SetHeader)
 }
 
-fn delete_header(text: &str) -> Result<Rule, BadRule> {
-    rewrite::name(text).map(Rule::DeleteHeader)
+fn delete_header(text: &str) -> Result<RewriteRule, BadRule> {
+    rewrite::name(text).map(RewriteRule::DeleteHeader)
 }
 
-fn rewrite_header(text: &str) -> Result<Rule, BadRule> {
-    text.parse().map(Rule::RewriteHeader)
+fn rewrite_header(text: &str) -> Result<RewriteRule, BadRule> {
+    text.parse().map(RewriteRule::RewriteHeader)
 }
 
-fn rewrite_url(text: &str) -> Result<Rule, BadRule> {
-    text.parse().map(Rule::RewriteUrl)
+fn rewrite_url(text: &str) -> Result<RewriteRule, BadRule> {
+    text.parse().map(RewriteRule::RewriteUrl)
 }
 
-fn set_param(text: &str) -> Result<Rule, BadRule> {
-    text.parse().map(Rule::SetParam)
+fn set_param(text: &str) -> Result<RewriteRule, BadRule> {
+    text.parse().map(RewriteRule::SetParam)
 }
 
-fn delete_param(text: &str) -> Result<Rule, BadRule> {
+fn delete_param(text: &str) -> Result<RewriteRule, BadRule> {
     if text.is_empty() {
         return Err(BadRule::new(text, 0, "the parameter's name is missing"));
     }
-    Ok(Rule::DeleteParam(text.to_owned()))
+    Ok(RewriteRule::DeleteParam(text.to_owned()))
 }
 
-fn set_host(text: &str) -> Result<Rule, BadRule> {
-    rewrite::host(text).map(Rule::SetHost)
+fn set_host(text: &str) -> Result<RewriteRule, BadRule> {
+    rewrite::host(text).map(RewriteRule::SetHost)
 }
 
 /// The options that are rules.
@@ -181,7 +181,7 @@ const RULES: [&str; 7] =
 pub struct CommandLine {
     args: Args,
     /// Each with what the ledger calls it.
-    rules: Vec<(String, Rule)>,
+    rules: Vec<(String, RewriteRule)>,
 }
 
 impl CommandLine {
@@ -194,10 +194,10 @@ impl CommandLine {
 }
 
 /// The rules of all options, in the order of the command line.
-fn in_order(matches: &ArgMatches) -> Vec<(String, Rule)> {
+fn in_order(matches: &ArgMatches) -> Vec<(String, RewriteRule)> {
     let mut rules = Vec::new();
     for option in RULES {
-        let values = matches.get_many::<Rule>(option).into_iter().flatten();
+        let values = matches.get_many::<RewriteRule>(option).into_iter().flatten();
         let places = matches.indices_of(option).into_iter().flatten();
         let name = format!("--{}", option.replace('_', "-"));
         rules.extend(places.zip(values).map(|(place, rule)| (place, name.clone(), rule.clone())));
@@ -207,7 +207,7 @@ fn in_order(matches: &ArgMatches) -> Vec<(String, Rule)> {
         let places = matches.indices_of(option).into_iter().flatten();
         for (place, Presets(redactions)) in places.zip(values) {
             let named = redactions.iter().cloned();
-            rules.extend(named.map(|(name, redaction)| (place, name, Rule::Redact(redaction))));
+            rules.extend(named.map(|(name, redaction)| (place, name, RewriteRule::Redact(redaction))));
         }
     }
     // The sort is stable: the presets of one option stay in their order.
@@ -219,7 +219,7 @@ fn in_order(matches: &ArgMatches) -> Vec<(String, Rule)> {
 pub fn run(command: &CommandLine) -> anyhow::Result<Exit> {
     let args = &command.args;
     let rules: Vec<_> = command.rules.iter().map(|(_, rule)| rule.clone()).collect();
-    let redacts = rules.iter().any(|rule| matches!(rule, Rule::Redact(_)));
+    let redacts = rules.iter().any(|rule| matches!(rule, RewriteRule::Redact(_)));
     let mut rewriting = Rewriting::new(rules, args.all);
     let key_file = args.redaction.redact_key_file.as_deref();
     if redacts {
@@ -244,7 +244,7 @@ pub fn run(command: &CommandLine) -> anyhow::Result<Exit> {
     let mut pipeline_stop = Arc::clone(&is_stopping);
     let mut traffic = None;
     if let Some(program) = &args.middleware {
-        let options = Options {
+        let options = MiddlewareOptions {
             patience: args.middleware_timeout,
             max_record: args.input.max_record,
             may_drop: args.middleware_may_drop,
@@ -278,7 +278,7 @@ pub fn run(command: &CommandLine) -> anyhow::Result<Exit> {
 }
 
 /// What became of the records, and how many each rule changed.
-fn ledger(tally: &Tally, rules: &[(String, Rule)], redacts: bool, intake: &Intake) -> Ledger {
+fn ledger(tally: &RewriteTally, rules: &[(String, RewriteRule)], redacts: bool, intake: &Intake) -> Ledger {
     let mut ledger = Ledger::new()
         .total("records", tally.records)
         .part("changed", tally.changed)

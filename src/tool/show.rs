@@ -14,8 +14,8 @@ use crate::endpoint::{self, ReadOptions};
 use crate::pipeline;
 use crate::record::{Block, Discard, Intake, Sink, Source as _};
 use crate::show::{
-    By, Compared, Comparison, Counts, Exchange, Facts, Joiner, Line, Message, Overview, Part, Side, Summary,
-    has_replayed, write_json,
+    By, Compared, Comparison, ComparisonCounts, Exchange, Facts, FullMessage, Joiner, Line, MessagePart,
+    Overview, RecordingSide, TrafficSummary, has_replayed, write_json,
 };
 use crate::transform::{Stage, Worker, pattern};
 
@@ -147,7 +147,7 @@ fn compare(args: &Args, names: [&String; 2], reading: &ReadOptions) -> anyhow::R
     let mut exit = Exit::Done;
     let mut out = String::new();
     while let Some(at) = [0, 1].into_iter().filter(|at| sources[*at].is_some()).min_by_key(|at| given[*at]) {
-        let side = [Side::Before, Side::After][at];
+        let side = [RecordingSide::Before, RecordingSide::After][at];
         let mut take = |exchange| {
             given[at] += 1;
             if let Some(difference) = comparison.take(side, exchange) {
@@ -171,7 +171,7 @@ fn compare(args: &Args, names: [&String; 2], reading: &ReadOptions) -> anyhow::R
         print(&mut out)?;
     }
     let counts = comparison.finish();
-    let Counts { same, different, only_before, only_after, unanswered, given_up } = counts;
+    let ComparisonCounts { same, different, only_before, only_after, unanswered, given_up } = counts;
     let _ = writeln!(
         out,
         "{same} the same, {different} different, {only_before} answered only before, {only_after} only after, \
@@ -197,8 +197,8 @@ fn tell(intake: &Intake, verbosity: Verbosity) {
 /// How exchanges are shown.
 enum Form {
     Lines(Joiner<Facts>),
-    Full(Joiner<Message>, Part),
-    Json(Joiner<Message>),
+    Full(Joiner<FullMessage>, MessagePart),
+    Json(Joiner<FullMessage>),
     Summary(Box<Overview>),
 }
 
@@ -215,16 +215,17 @@ struct Showing {
 impl Showing {
     fn new(args: &Args) -> Self {
         let part = match (args.headers, args.bodies, args.raw) {
-            (true, _, _) => Some(Part::Heads),
-            (_, true, _) => Some(Part::Bodies),
-            (_, _, true) => Some(Part::Raw),
+            (true, _, _) => Some(MessagePart::Heads),
+            (_, true, _) => Some(MessagePart::Bodies),
+            (_, _, true) => Some(MessagePart::Raw),
             _ => None,
         };
         let form = match part {
             Some(part) => Form::Full(Joiner::default(), part),
-            None if args.summary => {
-                Form::Summary(Box::new(Overview::new(Summary::new(args.group.clone(), args.by.clone()))))
-            }
+            None if args.summary => Form::Summary(Box::new(Overview::new(TrafficSummary::new(
+                args.group.clone(),
+                args.by.clone(),
+            )))),
             None if args.json => Form::Json(Joiner::default()),
             None => Form::Lines(Joiner::default()),
         };

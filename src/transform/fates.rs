@@ -21,7 +21,7 @@ const OWN: u64 = !7;
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Fate {
+pub(super) enum RequestOutcome {
     /// It was kept.
     Kept,
     /// It was refused.
@@ -35,21 +35,21 @@ pub(super) enum Fate {
 /// bucket is full, its oldest is forgotten. So every step touches one cache
 /// line only, however many are remembered.
 #[derive(Debug)]
-pub(super) struct Fates {
+pub(super) struct OutcomeTable {
     /// Made at the first insertion.
     buckets: Vec<[u64; WAYS]>,
     number: usize,
     forgotten: u64,
 }
 
-impl Fates {
+impl OutcomeTable {
     pub(super) fn new() -> Self {
-        Fates::with_buckets(BUCKETS)
+        OutcomeTable::with_buckets(BUCKETS)
     }
 
     /// As many buckets as a test likes; a power of two.
     pub(super) fn with_buckets(number: usize) -> Self {
-        Fates { buckets: Vec::new(), number, forgotten: 0 }
+        OutcomeTable { buckets: Vec::new(), number, forgotten: 0 }
     }
 
     /// Brings the buckets of these ids near, all at once: one after the other,
@@ -66,15 +66,15 @@ impl Fates {
     }
 
     /// Remembers what became of the latest request with this id.
-    pub(super) fn insert(&mut self, id: u64, fate: Fate) {
+    pub(super) fn insert(&mut self, id: u64, fate: RequestOutcome) {
         if self.buckets.is_empty() {
             self.buckets = vec![[0; WAYS]; self.number];
         }
         let id = own(id);
         let flags = match fate {
-            Fate::Kept => KEPT,
-            Fate::Refused => 0,
-            Fate::GivenUp => GIVEN_UP,
+            RequestOutcome::Kept => KEPT,
+            RequestOutcome::Refused => 0,
+            RequestOutcome::GivenUp => GIVEN_UP,
         };
         let bucket = &mut self.buckets[place(id, self.number)];
         // The one of the same id makes room, or an empty place, or else the oldest.
@@ -97,15 +97,15 @@ impl Fates {
     }
 
     /// What became of the request that a response answers, where that is known.
-    pub(super) fn answer(&mut self, id: u64) -> Option<Fate> {
+    pub(super) fn answer(&mut self, id: u64) -> Option<RequestOutcome> {
         let id = own(id);
         let bucket = self.buckets.get_mut(place(id, self.number))?;
         let known = bucket.iter_mut().find(|known| **known & OWN == id)?;
         *known |= ANSWERED;
         Some(match *known & (KEPT | GIVEN_UP) {
-            KEPT => Fate::Kept,
-            GIVEN_UP => Fate::GivenUp,
-            _ => Fate::Refused,
+            KEPT => RequestOutcome::Kept,
+            GIVEN_UP => RequestOutcome::GivenUp,
+            _ => RequestOutcome::Refused,
         })
     }
 
@@ -134,16 +134,16 @@ mod tests {
     /// oldest to the latest.
     #[derive(Default)]
     struct Twin {
-        lists: [Vec<(u64, Fate, bool)>; 2],
+        lists: [Vec<(u64, RequestOutcome, bool)>; 2],
         forgotten: u64,
     }
 
     impl Twin {
-        fn list(&mut self, id: u64) -> &mut Vec<(u64, Fate, bool)> {
+        fn list(&mut self, id: u64) -> &mut Vec<(u64, RequestOutcome, bool)> {
             &mut self.lists[usize::from(id >= 1 << 63)]
         }
 
-        fn insert(&mut self, id: u64, fate: Fate) {
+        fn insert(&mut self, id: u64, fate: RequestOutcome) {
             self.list(id).retain(|&(known, ..)| known != id);
             if self.list(id).len() == WAYS {
                 let (.., is_answered) = self.list(id).remove(0);
@@ -152,7 +152,7 @@ mod tests {
             self.list(id).push((id, fate, false));
         }
 
-        fn answer(&mut self, id: u64) -> Option<Fate> {
+        fn answer(&mut self, id: u64) -> Option<RequestOutcome> {
             let known = self.list(id).iter_mut().find(|(known, ..)| *known == id)?;
             known.2 = true;
             Some(known.1)
@@ -164,7 +164,7 @@ mod tests {
         fn it_remembers_what_plain_lists_do(
             steps in prop::collection::vec((0_u8..5, (0_u64..24).prop_map(|id| (id << 59) | (1 << 40))), 0..200),
         ) {
-            let (mut fates, mut twin) = (Fates::with_buckets(2), Twin::default());
+            let (mut fates, mut twin) = (OutcomeTable::with_buckets(2), Twin::default());
             for (step, id) in steps {
                 if step == 3 {
                     twin.list(id).retain(|&(known, ..)| known != id);
@@ -172,7 +172,7 @@ mod tests {
                 } else if step == 4 {
                     prop_assert_eq!(fates.answer(id), twin.answer(id));
                 } else {
-                    let fate = [Fate::Kept, Fate::Refused, Fate::GivenUp][usize::from(step)];
+                    let fate = [RequestOutcome::Kept, RequestOutcome::Refused, RequestOutcome::GivenUp][usize::from(step)];
                     twin.insert(id, fate);
                     fates.insert(id, fate);
                 }

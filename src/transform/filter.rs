@@ -5,8 +5,8 @@ use std::hash::BuildHasher;
 use foldhash::quality::RandomState;
 use regex::bytes::{Regex, RegexSet, RegexSetBuilder};
 
-use super::pattern::{HeaderPattern, Sample, Share};
-use super::rules::{Rule, Rules};
+use super::pattern::{HeaderPattern, NamedShare, Sample};
+use super::rules::{FilterRule, Rules};
 use crate::http::message;
 use crate::http::{Head, RequestLine, auth, query, request_line};
 use crate::record::{Block, Header, Kind, View};
@@ -21,7 +21,7 @@ pub enum Verdict {
     /// It passes every rule.
     Keep,
     /// It fails this rule, and none before it.
-    Drop(Rule),
+    Drop(FilterRule),
     /// It is a request that fails no rule, and the response is to be asked.
     Await {
         /// Whether a body must match yet: that of the request does not.
@@ -37,7 +37,7 @@ pub struct Note {
     /// Of a response, only rules about responses are in it, latency not.
     pub verdict: Verdict,
     /// What a response fails beyond that where its request is not known.
-    pub alone: Option<Rule>,
+    pub alone: Option<FilterRule>,
     /// Whether it is a response that must be whole, and is not.
     pub is_incomplete: bool,
     /// Bytes of the record; a longer one than 4 GiB cannot be.
@@ -65,12 +65,12 @@ pub struct Filter {
     methods: Vec<Vec<u8>>,
     urls: Option<RegexSet>,
     not_urls: Option<RegexSet>,
-    param_limits: Vec<Share>,
+    param_limits: Vec<NamedShare>,
     hosts: Option<RegexSet>,
     headers: Vec<HeaderPattern>,
     not_headers: Vec<HeaderPattern>,
     basic_auth: Option<RegexSet>,
-    header_limits: Vec<Share>,
+    header_limits: Vec<NamedShare>,
     is_complete: bool,
     statuses: Option<RegexSet>,
     not_statuses: Option<RegexSet>,
@@ -87,18 +87,28 @@ impl Filter {
     /// Makes rules ready. Fails only where patterns that are right one by one
     /// take too much memory together.
     pub fn new(rules: Rules) -> Result<Filter, regex::Error> {
-        let has_any = |wanted: &[Rule]| wanted.iter().any(|&rule| rules.has(rule));
+        let has_any = |wanted: &[FilterRule]| wanted.iter().any(|&rule| rules.has(rule));
         Ok(Filter {
-            is_empty: !has_any(&Rule::ALL),
-            reads_line: has_any(&[Rule::Method, Rule::Url, Rule::NotUrl, Rule::ParamLimit]),
-            reads_head: has_any(&[
-                Rule::Host,
-                Rule::Header,
-                Rule::NotHeader,
-                Rule::BasicAuth,
-                Rule::HeaderLimit,
+            is_empty: !has_any(&FilterRule::ALL),
+            reads_line: has_any(&[
+                FilterRule::Method,
+                FilterRule::Url,
+                FilterRule::NotUrl,
+                FilterRule::ParamLimit,
             ]),
-            asks_always: has_any(&[Rule::Status, Rule::NotStatus, Rule::MinLatency, Rule::MaxLatency]),
+            reads_head: has_any(&[
+                FilterRule::Host,
+                FilterRule::Header,
+                FilterRule::NotHeader,
+                FilterRule::BasicAuth,
+                FilterRule::HeaderLimit,
+            ]),
+            asks_always: has_any(&[
+                FilterRule::Status,
+                FilterRule::NotStatus,
+                FilterRule::MinLatency,
+                FilterRule::MaxLatency,
+            ]),
             since: rules.since,
             until: rules.until,
             sample: rules.sample,
@@ -132,7 +142,7 @@ impl Filter {
             return Verdict::Drop(rule);
         }
         if self.is_complete && !message::is_whole_request(request) {
-            return Verdict::Drop(Rule::Complete);
+            return Verdict::Drop(FilterRule::Complete);
         }
         let body = !self.body_matches(request);
         if body || self.asks_always { Verdict::Await { body } } else { Verdict::Keep }
@@ -146,13 +156,13 @@ impl Filter {
                 message::status(response).is_some_and(|digits| patterns.is_match(digits))
             };
             if self.statuses.as_ref().is_some_and(|statuses| !matches(statuses)) {
-                return Verdict::Drop(Rule::Status);
+                return Verdict::Drop(FilterRule::Status);
             }
             if self.not_statuses.as_ref().is_some_and(matches) {
-                return Verdict::Drop(Rule::NotStatus);
+                return Verdict::Drop(FilterRule::NotStatus);
             }
         }
-        if self.body_matches(response) { Verdict::Keep } else { Verdict::Drop(Rule::Body) }
+        if self.body_matches(response) { Verdict::Keep } else { Verdict::Drop(FilterRule::Body) }
     }
 
     /// Judges every record of a block; `notes` is replaced.
@@ -183,7 +193,7 @@ impl Filter {
         if note.kind == Kind::Request {
             note.verdict = match by_header {
                 Some(rule) => Verdict::Drop(rule),
-                None if self.is_complete && header.mark.is_some() => Verdict::Drop(Rule::Complete),
+                None if self.is_complete && header.mark.is_some() => Verdict::Drop(FilterRule::Complete),
                 None => self.judge(view.payload),
             };
             return;
@@ -200,14 +210,14 @@ impl Filter {
     }
 
     /// The first rule about the header line that the record fails.
-    fn failed_by_header(&self, header: &Header<'_>) -> Option<Rule> {
+    fn failed_by_header(&self, header: &Header<'_>) -> Option<FilterRule> {
         if self.since.is_some_and(|since| header.timestamp < since) {
-            return Some(Rule::Since);
+            return Some(FilterRule::Since);
         }
         if self.until.is_some_and(|until| header.timestamp >= until) {
-            return Some(Rule::Until);
+            return Some(FilterRule::Until);
         }
-        self.sample.is_some_and(|sample| !sample.contains(header.id)).then_some(Rule::Sample)
+        self.sample.is_some_and(|sample| !sample.contains(header.id)).then_some(FilterRule::Sample)
     }
 
     /// Whether a pattern for bodies matches, or there is none.
@@ -216,12 +226,12 @@ impl Filter {
     }
 
     /// The first rule about the first line that the request fails.
-    fn failed_by_line(&self, request: &[u8]) -> Option<Rule> {
+    fn failed_by_line(&self, request: &[u8]) -> Option<FilterRule> {
         let line = request_line(request);
         if !self.methods.is_empty() {
             let has_method = |line: RequestLine<'_>| self.methods.iter().any(|method| method == line.method);
             if !line.is_some_and(has_method) {
-                return Some(Rule::Method);
+                return Some(FilterRule::Method);
             }
         }
         let target = line.map(|line| line.target);
@@ -229,45 +239,45 @@ impl Filter {
         if let Some(urls) = &self.urls
             && !url.is_some_and(|url| urls.is_match(url))
         {
-            return Some(Rule::Url);
+            return Some(FilterRule::Url);
         }
         if let Some(not_urls) = &self.not_urls
             && url.is_some_and(|url| not_urls.is_match(url))
         {
-            return Some(Rule::NotUrl);
+            return Some(FilterRule::NotUrl);
         }
-        let is_out = |share: &Share| {
+        let is_out = |share: &NamedShare| {
             let value = target.and_then(|target| query::parameter(target, share.name.as_bytes()));
             value.is_some_and(|value| !share.contains(value))
         };
-        self.param_limits.iter().any(is_out).then_some(Rule::ParamLimit)
+        self.param_limits.iter().any(is_out).then_some(FilterRule::ParamLimit)
     }
 
     /// The first rule about the head that the request fails.
-    fn failed_by_head(&self, request: &[u8]) -> Option<Rule> {
+    fn failed_by_head(&self, request: &[u8]) -> Option<FilterRule> {
         let head = Head::of(request);
         if let Some(hosts) = &self.hosts
             && !head.and_then(|head| message::host(&head)).is_some_and(|host| hosts.is_match(host))
         {
-            return Some(Rule::Host);
+            return Some(FilterRule::Host);
         }
         let matches = |rule: &HeaderPattern| values(head, &rule.name).any(|value| rule.value.is_match(value));
         if !self.headers.iter().all(matches) {
-            return Some(Rule::Header);
+            return Some(FilterRule::Header);
         }
         if self.not_headers.iter().any(matches) {
-            return Some(Rule::NotHeader);
+            return Some(FilterRule::NotHeader);
         }
         if let Some(basic_auth) = &self.basic_auth
             && !values(head, "authorization")
                 .filter_map(auth::credentials)
                 .any(|plain| basic_auth.is_match(&plain))
         {
-            return Some(Rule::BasicAuth);
+            return Some(FilterRule::BasicAuth);
         }
         let is_out =
-            |share: &Share| values(head, &share.name).next().is_some_and(|value| !share.contains(value));
-        self.header_limits.iter().any(is_out).then_some(Rule::HeaderLimit)
+            |share: &NamedShare| values(head, &share.name).next().is_some_and(|value| !share.contains(value));
+        self.header_limits.iter().any(is_out).then_some(FilterRule::HeaderLimit)
     }
 }
 

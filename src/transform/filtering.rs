@@ -1,8 +1,8 @@
 //! The filter as a stage of the copy loop: judged on any thread, selected in order.
 
 use super::filter::{Filter, Note};
-use super::held::Held;
-use super::selection::{Selection, State, Tally};
+use super::held::ReorderBuffer;
+use super::selection::{RecordState, Selection, SelectionTally};
 use super::stage::{Stage, Worker};
 use crate::Result;
 use crate::record::{Block, Sink};
@@ -12,20 +12,20 @@ use crate::record::{Block, Sink};
 pub struct Filtering {
     filter: Filter,
     selection: Selection,
-    held: Held,
-    states: Vec<State>,
+    held: ReorderBuffer,
+    states: Vec<RecordState>,
     decided: Vec<(u64, bool)>,
 }
 
 impl Filtering {
     /// Puts the two together, which are of the same rules. Nothing is seen so far.
     pub fn new(filter: Filter, selection: Selection) -> Self {
-        let held = Held::new(selection.limit());
+        let held = ReorderBuffer::new(selection.limit());
         Filtering { filter, selection, held, states: Vec::new(), decided: Vec::new() }
     }
 
     /// What became of the records so far.
-    pub fn tally(&self) -> Tally {
+    pub fn tally(&self) -> SelectionTally {
         let mut tally = self.selection.tally();
         if self.selection.asks_responses() {
             tally.written = self.held.written;
@@ -53,7 +53,9 @@ impl Stage for Filtering {
             self.held.decide(&self.decided, sink)?;
             return self.held.take(block, states, sink);
         }
-        block.runs(|index| states.get(index) == Some(&State::Write)).try_for_each(|run| sink.write(&run))
+        block
+            .runs(|index| states.get(index) == Some(&RecordState::Write))
+            .try_for_each(|run| sink.write(&run))
     }
 
     fn is_over(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use super::selection::State;
+use super::selection::RecordState;
 use crate::Result;
 use crate::record::{Block, Sink};
 
@@ -19,8 +19,8 @@ const SPARE: usize = 2;
 /// What is held is bounded by whoever decides: everything behind a record
 /// that waits is held, but for what is dropped.
 #[derive(Debug)]
-pub(super) struct Held {
-    chunks: VecDeque<Chunk>,
+pub(super) struct ReorderBuffer {
+    chunks: VecDeque<BufferedChunk>,
     /// Number of the front chunk, counted from the first ever. Wraps.
     first_chunk: u32,
     /// The records that waited when they were taken, in order.
@@ -34,9 +34,9 @@ pub(super) struct Held {
 }
 
 #[derive(Debug, Default)]
-struct Chunk {
+struct BufferedChunk {
     block: Block,
-    states: Vec<State>,
+    states: Vec<RecordState>,
     /// Records at the front that are done with.
     done: usize,
 }
@@ -50,10 +50,10 @@ struct Wait {
     index: u32,
 }
 
-impl Held {
+impl ReorderBuffer {
     /// Nothing is held; so many records are written at most.
     pub(super) fn new(limit: u64) -> Self {
-        Held {
+        ReorderBuffer {
             chunks: VecDeque::new(),
             first_chunk: 0,
             waits: VecDeque::new(),
@@ -76,25 +76,27 @@ impl Held {
             let at = self.waits.partition_point(|wait| wait.record < record);
             let Some(wait) = self.waits.get(at).filter(|wait| wait.record == record) else { continue };
             if let Some(chunk) = self.chunks.get_mut(wait.chunk.wrapping_sub(self.first_chunk) as usize) {
-                chunk.states[wait.index as usize] = if is_written { State::Write } else { State::Drop };
+                chunk.states[wait.index as usize] =
+                    if is_written { RecordState::Write } else { RecordState::Drop };
             }
         }
         self.write_free(sink)
     }
 
     /// Writes the block's records, or holds them where one before them waits.
-    pub(super) fn take(&mut self, block: &Block, states: &[State], sink: &mut dyn Sink) -> Result<()> {
+    pub(super) fn take(&mut self, block: &Block, states: &[RecordState], sink: &mut dyn Sink) -> Result<()> {
         let is_free = self.chunks.is_empty();
-        let waits = if is_free { states.iter().position(|&state| state == State::Wait) } else { Some(0) };
+        let waits =
+            if is_free { states.iter().position(|&state| state == RecordState::Wait) } else { Some(0) };
         let first = waits.unwrap_or(states.len());
         write(block, states, 0..first, &mut self.left, &mut self.written, sink)?;
-        let mut held = (first..states.len()).filter(|&index| states[index] != State::Drop);
-        for run in block.runs(|index| index >= first && states[index] != State::Drop) {
+        let mut held = (first..states.len()).filter(|&index| states[index] != RecordState::Drop);
+        for run in block.runs(|index| index >= first && states[index] != RecordState::Drop) {
             let last = self.make_room(run.bytes().len());
             let (number, chunk) = (self.first_chunk.wrapping_add(last as u32), &mut self.chunks[last]);
             chunk.block.append(&run);
             for index in held.by_ref().take(run.len()) {
-                if states[index] == State::Wait {
+                if states[index] == RecordState::Wait {
                     let record = self.next + index as u64;
                     let index = chunk.states.len() as u32;
                     self.waits.push_back(Wait { record, chunk: number, index });
@@ -108,10 +110,10 @@ impl Held {
 
     /// The last chunk, or a new one where so many bytes more are too many for it.
     fn make_room(&mut self, bytes: usize) -> usize {
-        let is_full = |chunk: &Chunk| chunk.block.bytes().len() + bytes > CHUNK;
+        let is_full = |chunk: &BufferedChunk| chunk.block.bytes().len() + bytes > CHUNK;
         if self.chunks.back().is_none_or(is_full) {
             let block = self.spare.pop().unwrap_or_default();
-            self.chunks.push_back(Chunk { block, ..Chunk::default() });
+            self.chunks.push_back(BufferedChunk { block, ..BufferedChunk::default() });
         }
         self.chunks.len() - 1
     }
@@ -120,14 +122,14 @@ impl Held {
     fn write_free(&mut self, sink: &mut dyn Sink) -> Result<()> {
         while let Some(chunk) = self.chunks.front_mut() {
             let rest = &chunk.states[chunk.done..];
-            let free = rest.iter().position(|&state| state == State::Wait);
+            let free = rest.iter().position(|&state| state == RecordState::Wait);
             let end = free.map_or(chunk.states.len(), |free| chunk.done + free);
             write(&chunk.block, &chunk.states, chunk.done..end, &mut self.left, &mut self.written, sink)?;
             chunk.done = end;
             if free.is_some() {
                 return Ok(());
             }
-            let Some(Chunk { mut block, .. }) = self.chunks.pop_front() else { return Ok(()) };
+            let Some(BufferedChunk { mut block, .. }) = self.chunks.pop_front() else { return Ok(()) };
             while self.waits.front().is_some_and(|wait| wait.chunk == self.first_chunk) {
                 self.waits.pop_front();
             }
@@ -145,13 +147,13 @@ impl Held {
 /// allows.
 fn write(
     block: &Block,
-    states: &[State],
+    states: &[RecordState],
     range: Range<usize>,
     left: &mut u64,
     written: &mut u64,
     sink: &mut dyn Sink,
 ) -> Result<()> {
-    for run in block.runs(|index| range.contains(&index) && states[index] == State::Write) {
+    for run in block.runs(|index| range.contains(&index) && states[index] == RecordState::Write) {
         if *left == 0 {
             break;
         }

@@ -22,9 +22,9 @@ mod stage;
 pub use fates::MAX_REMEMBERED;
 pub use filter::{Filter, Note, Verdict};
 pub use filtering::Filtering;
-pub use pattern::{HeaderPattern, Sample, Share, pattern};
-pub use rules::{Rule, Rules};
-pub use selection::{Choice, DEFAULT_WINDOW, Selection, State, Tally};
+pub use pattern::{HeaderPattern, NamedShare, Sample, pattern};
+pub use rules::{FilterRule, Rules};
+pub use selection::{Choice, DEFAULT_WINDOW, RecordState, Selection, SelectionTally};
 pub use stage::{Scout, Stage, Worker};
 
 #[cfg(test)]

@@ -51,14 +51,14 @@ impl FromStr for HeaderPattern {
 /// A value is always in or always out: what counts is its hash, so that all
 /// requests of one user stay together.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Share {
+pub struct NamedShare {
     /// Of a header (in any case) or of a query parameter.
     pub name: String,
     /// 0 to 100.
     pub percent: u32,
 }
 
-impl Share {
+impl NamedShare {
     /// Whether `value` belongs to the share: FNV-1a of 32 bits, modulo 100, as
     /// GoReplay has it.
     pub fn contains(&self, value: &[u8]) -> bool {
@@ -66,7 +66,7 @@ impl Share {
     }
 }
 
-impl FromStr for Share {
+impl FromStr for NamedShare {
     type Err = BadRule;
 
     fn from_str(text: &str) -> Result<Self, BadRule> {
@@ -82,7 +82,7 @@ impl FromStr for Share {
             (None, None) => None,
         };
         let percent = percent.filter(|&percent| percent <= 100);
-        percent.map(|percent| Share { name: name.to_owned(), percent }).ok_or_else(|| {
+        percent.map(|percent| NamedShare { name: name.to_owned(), percent }).ok_or_else(|| {
             let reason = format!("this is no share; expected {FORM}, whole percents from 0% to 100%");
             BadRule::new(text, start, reason)
         })
@@ -191,7 +191,7 @@ mod tests {
             ("user-id", None),
             ("", None),
         ] {
-            let share = text.parse::<Share>().ok();
+            let share = text.parse::<NamedShare>().ok();
             assert_eq!(share.as_ref().map(|share| (&*share.name, share.percent)), expected, "{text:?}");
         }
     }
@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn what_does_not_parse_has_a_caret_under_the_fault() {
         let header = |text: &str| text.parse::<HeaderPattern>().unwrap_err().at;
-        let share = |text: &str| text.parse::<Share>().unwrap_err().at;
+        let share = |text: &str| text.parse::<NamedShare>().unwrap_err().at;
         assert_eq!((header("Host"), header(":a"), header("Host: a(")), (4, 0, 7));
         assert_eq!((share("user"), share("user: 101%"), share(" :5%")), (4, 6, 0));
         assert_eq!(pattern("^/a[").unwrap_err().at, 3);

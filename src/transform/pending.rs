@@ -8,7 +8,7 @@ use super::filter::Note;
 
 /// A request that waits.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Request {
+pub(super) struct OutstandingRequest {
     /// When it began, in nanoseconds.
     pub(super) time: i64,
     /// Whether the response's body must match.
@@ -21,10 +21,10 @@ pub(super) struct Request {
 
 /// All of them. Bounded by the window, as each is a record in it.
 #[derive(Debug)]
-pub(super) struct Pending {
+pub(super) struct OutstandingRequests {
     window: u64,
     /// By id; of the same id only the latest waits.
-    requests: HashMap<u64, Request, RandomState>,
+    requests: HashMap<u64, OutstandingRequest, RandomState>,
     /// In their order: where each began, its id and its number. Those that
     /// were answered stand here until the window has passed them.
     order: VecDeque<(u64, u64, u64)>,
@@ -36,9 +36,9 @@ pub(super) struct Pending {
     block_first: u64,
 }
 
-impl Pending {
+impl OutstandingRequests {
     pub(super) fn new(window: u64) -> Self {
-        Pending {
+        OutstandingRequests {
             window,
             requests: HashMap::default(),
             order: VecDeque::new(),
@@ -66,19 +66,19 @@ impl Pending {
 
     /// The record at hand begins to wait.
     pub(super) fn push(&mut self, note: &Note, needs_body: bool, is_held: bool) {
-        let request = Request { time: note.time, needs_body, record: self.record, is_held };
+        let request = OutstandingRequest { time: note.time, needs_body, record: self.record, is_held };
         self.requests.insert(note.id, request);
         self.order.push_back((self.position, note.id, self.record));
     }
 
     /// The request with this id waits no longer.
-    pub(super) fn take(&mut self, id: u64) -> Option<Request> {
+    pub(super) fn take(&mut self, id: u64) -> Option<OutstandingRequest> {
         self.requests.remove(&id)
     }
 
     /// The oldest request and its id, if no response that begins at `position` or later
     /// is within its window.
-    pub(super) fn take_expired(&mut self, position: u64) -> Option<(u64, Request)> {
+    pub(super) fn take_expired(&mut self, position: u64) -> Option<(u64, OutstandingRequest)> {
         while let Some(&(began, ..)) = self.order.front()
             && position - began > self.window
         {
@@ -90,7 +90,7 @@ impl Pending {
     }
 
     /// The oldest request and its id, whatever its age.
-    pub(super) fn take_oldest(&mut self) -> Option<(u64, Request)> {
+    pub(super) fn take_oldest(&mut self) -> Option<(u64, OutstandingRequest)> {
         while !self.order.is_empty() {
             if let Some(request) = self.pop() {
                 return Some(request);
@@ -100,12 +100,12 @@ impl Pending {
     }
 
     /// Where the request stands in the block at hand, if it is in that.
-    pub(super) fn index_in_block(&self, request: &Request) -> Option<usize> {
+    pub(super) fn index_in_block(&self, request: &OutstandingRequest) -> Option<usize> {
         request.record.checked_sub(self.block_first).map(|index| index as usize)
     }
 
     /// Takes the front of the order, and its request if that still waits.
-    fn pop(&mut self) -> Option<(u64, Request)> {
+    fn pop(&mut self) -> Option<(u64, OutstandingRequest)> {
         let (_, id, record) = self.order.pop_front()?;
         let request = *self.requests.get(&id).filter(|request| request.record == record)?;
         self.requests.remove(&id);

@@ -2,7 +2,7 @@
 
 use regex::bytes::Regex;
 
-use super::pattern::{HeaderPattern, Sample, Share};
+use super::pattern::{HeaderPattern, NamedShare, Sample};
 
 /// The rules an exchange must pass, as they were given.
 ///
@@ -29,10 +29,10 @@ pub struct Rules {
     /// The decoded `user:password` matches one of these.
     pub basic_auth: Vec<Regex>,
     /// Where a header of that name is there, its first value is in the share.
-    pub header_limits: Vec<Share>,
+    pub header_limits: Vec<NamedShare>,
     /// Where a query parameter of that name is there, its first value, as it
     /// stands there, is in the share.
-    pub param_limits: Vec<Share>,
+    pub param_limits: Vec<NamedShare>,
     /// The host asked for matches one of these; without regard to case.
     pub hosts: Vec<Regex>,
     /// No message is cut, has gaps, or ends before its framing says so.
@@ -52,37 +52,37 @@ pub struct Rules {
 impl Rules {
     /// Whether any of them is about the response.
     pub fn ask_the_response(&self) -> bool {
-        Rule::ALL.into_iter().any(|rule| rule.is_about_the_response() && self.has(rule))
+        FilterRule::ALL.into_iter().any(|rule| rule.is_about_the_response() && self.has(rule))
     }
 
     /// Whether this one was given.
-    pub fn has(&self, rule: Rule) -> bool {
+    pub fn has(&self, rule: FilterRule) -> bool {
         match rule {
-            Rule::Since => self.since.is_some(),
-            Rule::Until => self.until.is_some(),
-            Rule::Sample => self.sample.is_some(),
-            Rule::Method => !self.methods.is_empty(),
-            Rule::Url => !self.urls.is_empty(),
-            Rule::NotUrl => !self.not_urls.is_empty(),
-            Rule::ParamLimit => !self.param_limits.is_empty(),
-            Rule::Host => !self.hosts.is_empty(),
-            Rule::Header => !self.headers.is_empty(),
-            Rule::NotHeader => !self.not_headers.is_empty(),
-            Rule::BasicAuth => !self.basic_auth.is_empty(),
-            Rule::HeaderLimit => !self.header_limits.is_empty(),
-            Rule::Complete => self.is_complete,
-            Rule::Status => !self.statuses.is_empty(),
-            Rule::NotStatus => !self.not_statuses.is_empty(),
-            Rule::MinLatency => self.min_latency.is_some(),
-            Rule::MaxLatency => self.max_latency.is_some(),
-            Rule::Body => !self.bodies.is_empty(),
+            FilterRule::Since => self.since.is_some(),
+            FilterRule::Until => self.until.is_some(),
+            FilterRule::Sample => self.sample.is_some(),
+            FilterRule::Method => !self.methods.is_empty(),
+            FilterRule::Url => !self.urls.is_empty(),
+            FilterRule::NotUrl => !self.not_urls.is_empty(),
+            FilterRule::ParamLimit => !self.param_limits.is_empty(),
+            FilterRule::Host => !self.hosts.is_empty(),
+            FilterRule::Header => !self.headers.is_empty(),
+            FilterRule::NotHeader => !self.not_headers.is_empty(),
+            FilterRule::BasicAuth => !self.basic_auth.is_empty(),
+            FilterRule::HeaderLimit => !self.header_limits.is_empty(),
+            FilterRule::Complete => self.is_complete,
+            FilterRule::Status => !self.statuses.is_empty(),
+            FilterRule::NotStatus => !self.not_statuses.is_empty(),
+            FilterRule::MinLatency => self.min_latency.is_some(),
+            FilterRule::MaxLatency => self.max_latency.is_some(),
+            FilterRule::Body => !self.bodies.is_empty(),
         }
     }
 }
 
 /// A rule by the option that sets it, in the order of judging.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Rule {
+pub enum FilterRule {
     /// `--since`
     Since,
     /// `--until`
@@ -121,32 +121,39 @@ pub enum Rule {
     Body,
 }
 
-impl Rule {
+impl FilterRule {
     /// All of them, in the order of judging.
-    pub const ALL: [Rule; 18] = [
-        Rule::Since,
-        Rule::Until,
-        Rule::Sample,
-        Rule::Method,
-        Rule::Url,
-        Rule::NotUrl,
-        Rule::ParamLimit,
-        Rule::Host,
-        Rule::Header,
-        Rule::NotHeader,
-        Rule::BasicAuth,
-        Rule::HeaderLimit,
-        Rule::Complete,
-        Rule::Status,
-        Rule::NotStatus,
-        Rule::MinLatency,
-        Rule::MaxLatency,
-        Rule::Body,
+    pub const ALL: [FilterRule; 18] = [
+        FilterRule::Since,
+        FilterRule::Until,
+        FilterRule::Sample,
+        FilterRule::Method,
+        FilterRule::Url,
+        FilterRule::NotUrl,
+        FilterRule::ParamLimit,
+        FilterRule::Host,
+        FilterRule::Header,
+        FilterRule::NotHeader,
+        FilterRule::BasicAuth,
+        FilterRule::HeaderLimit,
+        FilterRule::Complete,
+        FilterRule::Status,
+        FilterRule::NotStatus,
+        FilterRule::MinLatency,
+        FilterRule::MaxLatency,
+        FilterRule::Body,
     ];
 
     /// Whether a request alone cannot be judged by it.
     pub fn is_about_the_response(self) -> bool {
-        matches!(self, Rule::Status | Rule::NotStatus | Rule::MinLatency | Rule::MaxLatency | Rule::Body)
+        matches!(
+            self,
+            FilterRule::Status
+                | FilterRule::NotStatus
+                | FilterRule::MinLatency
+                | FilterRule::MaxLatency
+                | FilterRule::Body
+        )
     }
 
     /// The option.
@@ -158,24 +165,24 @@ impl Rule {
     /// What its losses are called in the ledger.
     pub fn ledger_name(self) -> &'static str {
         match self {
-            Rule::Since => "dropped by --since",
-            Rule::Until => "dropped by --until",
-            Rule::Sample => "dropped by --sample",
-            Rule::Method => "dropped by --method",
-            Rule::Url => "dropped by --url",
-            Rule::NotUrl => "dropped by --not-url",
-            Rule::ParamLimit => "dropped by --param-limit",
-            Rule::Host => "dropped by --host",
-            Rule::Header => "dropped by --header",
-            Rule::NotHeader => "dropped by --not-header",
-            Rule::BasicAuth => "dropped by --basic-auth",
-            Rule::HeaderLimit => "dropped by --header-limit",
-            Rule::Complete => "dropped by --complete",
-            Rule::Status => "dropped by --status",
-            Rule::NotStatus => "dropped by --not-status",
-            Rule::MinLatency => "dropped by --min-latency",
-            Rule::MaxLatency => "dropped by --max-latency",
-            Rule::Body => "dropped by --body",
+            FilterRule::Since => "dropped by --since",
+            FilterRule::Until => "dropped by --until",
+            FilterRule::Sample => "dropped by --sample",
+            FilterRule::Method => "dropped by --method",
+            FilterRule::Url => "dropped by --url",
+            FilterRule::NotUrl => "dropped by --not-url",
+            FilterRule::ParamLimit => "dropped by --param-limit",
+            FilterRule::Host => "dropped by --host",
+            FilterRule::Header => "dropped by --header",
+            FilterRule::NotHeader => "dropped by --not-header",
+            FilterRule::BasicAuth => "dropped by --basic-auth",
+            FilterRule::HeaderLimit => "dropped by --header-limit",
+            FilterRule::Complete => "dropped by --complete",
+            FilterRule::Status => "dropped by --status",
+            FilterRule::NotStatus => "dropped by --not-status",
+            FilterRule::MinLatency => "dropped by --min-latency",
+            FilterRule::MaxLatency => "dropped by --max-latency",
+            FilterRule::Body => "dropped by --body",
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Which records go on: what needs their order, and the tally of it.
 
-use super::fates::{Fate, Fates};
+use super::fates::{OutcomeTable, RequestOutcome};
 use super::filter::{Note, Verdict};
-use super::pending::{Pending, Request};
-use super::rules::{Rule, Rules};
+use super::pending::{OutstandingRequest, OutstandingRequests};
+use super::rules::{FilterRule, Rules};
 use crate::record::Kind;
 
 /// What is asked for besides the rules.
@@ -35,7 +35,7 @@ impl Default for Choice {
 
 /// What becomes of a record.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum State {
+pub enum RecordState {
     /// It is not written.
     Drop,
     /// It is written.
@@ -65,15 +65,15 @@ pub struct Selection {
     judges_time: bool,
     min_latency: Option<i64>,
     max_latency: Option<i64>,
-    fates: Fates,
-    pending: Pending,
-    tally: Tally,
+    fates: OutcomeTable,
+    pending: OutstandingRequests,
+    tally: SelectionTally,
 }
 
 /// What became of the records. Each is counted in `written` or in one of the
 /// fields that begin with `dropped`, once nothing waits any more.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Tally {
+pub struct SelectionTally {
     /// Records looked at. Those after the limit are not.
     pub records: u64,
     /// Records that went on.
@@ -81,8 +81,8 @@ pub struct Tally {
     /// Not of the kinds asked for, whatever the rules say.
     pub dropped_by_kind: u64,
     /// Records that failed a rule, by the first they failed, as
-    /// [`Rule::ALL`] has them.
-    pub dropped_by_rule: [u64; Rule::ALL.len()],
+    /// [`FilterRule::ALL`] has them.
+    pub dropped_by_rule: [u64; FilterRule::ALL.len()],
     /// Requests whose response was asked for and did not come in time.
     pub dropped_unanswered: u64,
     /// Responses whose request was refused.
@@ -103,14 +103,14 @@ pub struct Tally {
     /// When the first and the last of them began, in nanoseconds since the Unix epoch.
     pub times: Option<[i64; 2]>,
     /// Requests by the first rule they failed, whatever was chosen besides.
-    pub failed: [u64; Rule::ALL.len()],
+    pub failed: [u64; FilterRule::ALL.len()],
     /// Requests that passed every rule about themselves.
     pub asked: u64,
     /// Those of them whose response passed or failed a rule too.
     pub answered: u64,
 }
 
-impl Tally {
+impl SelectionTally {
     /// Records that are counted as written or dropped.
     pub(super) fn settled(&self) -> u64 {
         self.written
@@ -125,9 +125,9 @@ impl Tally {
 
 /// Why a record passes or not.
 #[derive(Clone, Copy)]
-enum Reason {
+enum SelectionReason {
     Passes,
-    Fails(Rule),
+    Fails(FilterRule),
     Unanswered,
     WithRequest,
 }
@@ -135,11 +135,11 @@ enum Reason {
 impl Selection {
     /// Nothing seen so far. `rules` are those of the filter.
     pub fn new(choice: Choice, rules: &Rules) -> Self {
-        Selection::with_memory(choice, rules, Fates::new())
+        Selection::with_memory(choice, rules, OutcomeTable::new())
     }
 
     /// As [`Selection::new`], with a memory of its own size.
-    pub(super) fn with_memory(choice: Choice, rules: &Rules, fates: Fates) -> Self {
+    pub(super) fn with_memory(choice: Choice, rules: &Rules, fates: OutcomeTable) -> Self {
         Selection {
             limit: choice.limit.unwrap_or(u64::MAX),
             asks_responses: rules.ask_the_response(),
@@ -148,10 +148,10 @@ impl Selection {
             judges_time: rules.since.is_some() || rules.until.is_some(),
             min_latency: rules.min_latency,
             max_latency: rules.max_latency,
-            pending: Pending::new(choice.window),
+            pending: OutstandingRequests::new(choice.window),
             choice,
             fates,
-            tally: Tally::default(),
+            tally: SelectionTally::default(),
         }
     }
 
@@ -161,7 +161,7 @@ impl Selection {
     /// `decided` is replaced with the records of earlier blocks that wait no
     /// longer, by their numbers over all blocks from 0, and whether each is
     /// written. Where responses are asked, the limit is for the caller to keep.
-    pub fn select(&mut self, notes: &[Note], states: &mut Vec<State>, decided: &mut Vec<(u64, bool)>) {
+    pub fn select(&mut self, notes: &[Note], states: &mut Vec<RecordState>, decided: &mut Vec<(u64, bool)>) {
         states.clear();
         decided.clear();
         if self.asks_responses {
@@ -186,7 +186,7 @@ impl Selection {
         }
     }
 
-    fn judge_group(&mut self, notes: &[Note], states: &mut Vec<State>) {
+    fn judge_group(&mut self, notes: &[Note], states: &mut Vec<RecordState>) {
         for note in notes {
             if self.is_over() {
                 return;
@@ -196,11 +196,11 @@ impl Selection {
             self.count_request(kind, reason);
             self.count_time(note);
             let is_written = self.settle(kind, reason);
-            states.push(if is_written { State::Write } else { State::Drop });
+            states.push(if is_written { RecordState::Write } else { RecordState::Drop });
         }
     }
 
-    fn ask_group(&mut self, notes: &[Note], states: &mut Vec<State>, decided: &mut Vec<(u64, bool)>) {
+    fn ask_group(&mut self, notes: &[Note], states: &mut Vec<RecordState>, decided: &mut Vec<(u64, bool)>) {
         for note in notes {
             self.expire(self.pending.position(), states, decided);
             let state = self.ask(note, states, decided);
@@ -214,7 +214,7 @@ impl Selection {
         decided.clear();
         self.pending.begin_block();
         while let Some((id, request)) = self.pending.take_oldest() {
-            self.decide(id, &request, Reason::Unanswered, &mut Vec::new(), decided);
+            self.decide(id, &request, SelectionReason::Unanswered, &mut Vec::new(), decided);
         }
     }
 
@@ -234,30 +234,37 @@ impl Selection {
     }
 
     /// What became of the records so far.
-    pub fn tally(&self) -> Tally {
-        Tally { forgotten: self.fates.forgotten(), ..self.tally }
+    pub fn tally(&self) -> SelectionTally {
+        SelectionTally { forgotten: self.fates.forgotten(), ..self.tally }
     }
 
     /// Why a record passes or not where no response is asked.
-    fn reason(&mut self, note: &Note) -> Reason {
+    fn reason(&mut self, note: &Note) -> SelectionReason {
         let by_itself = match note.verdict {
-            Verdict::Drop(rule) => Reason::Fails(rule),
-            _ => Reason::Passes,
+            Verdict::Drop(rule) => SelectionReason::Fails(rule),
+            _ => SelectionReason::Passes,
         };
         if !self.writes_responses {
             return by_itself;
         }
         match (note.kind, by_itself) {
-            (Kind::Request, Reason::Passes) if self.judges_time => self.fates.insert(note.id, Fate::Kept),
-            (Kind::Request, Reason::Passes) => self.fates.remove(note.id),
-            (Kind::Request, _) => self.fates.insert(note.id, Fate::Refused),
+            (Kind::Request, SelectionReason::Passes) if self.judges_time => {
+                self.fates.insert(note.id, RequestOutcome::Kept);
+            }
+            (Kind::Request, SelectionReason::Passes) => self.fates.remove(note.id),
+            (Kind::Request, _) => self.fates.insert(note.id, RequestOutcome::Refused),
             (Kind::Response | Kind::Replayed, _) => return self.follow(note),
         }
         by_itself
     }
 
     /// What becomes of a record where responses are asked.
-    fn ask(&mut self, note: &Note, states: &mut [State], decided: &mut Vec<(u64, bool)>) -> State {
+    fn ask(
+        &mut self,
+        note: &Note,
+        states: &mut [RecordState],
+        decided: &mut Vec<(u64, bool)>,
+    ) -> RecordState {
         self.tally.records += 1;
         self.count_time(note);
         let before = self.pending.take(note.id);
@@ -267,11 +274,11 @@ impl Selection {
                 self.decide(note.id, &request, reason, states, decided);
             }
             let reason = self.follow(note);
-            return if self.settle(note.kind, reason) { State::Write } else { State::Drop };
+            return if self.settle(note.kind, reason) { RecordState::Write } else { RecordState::Drop };
         }
         if let Some(request) = before {
             // Another request of the same id: a response will be this one's.
-            self.decide(note.id, &request, Reason::Unanswered, states, decided);
+            self.decide(note.id, &request, SelectionReason::Unanswered, states, decided);
         }
         let reason = match note.verdict {
             Verdict::Await { body } => {
@@ -279,71 +286,77 @@ impl Selection {
                 let is_held = self.wants(Kind::Request);
                 self.pending.push(note, body, is_held);
                 return if is_held {
-                    State::Wait
+                    RecordState::Wait
                 } else {
                     self.tally.dropped_by_kind += 1;
-                    State::Drop
+                    RecordState::Drop
                 };
             }
             Verdict::Keep => {
-                self.fates.insert(note.id, Fate::Kept);
-                Reason::Passes
+                self.fates.insert(note.id, RequestOutcome::Kept);
+                SelectionReason::Passes
             }
             Verdict::Drop(rule) => {
-                self.fates.insert(note.id, Fate::Refused);
-                Reason::Fails(rule)
+                self.fates.insert(note.id, RequestOutcome::Refused);
+                SelectionReason::Fails(rule)
             }
         };
         self.count_request(Kind::Request, reason);
-        if self.settle(Kind::Request, reason) { State::Write } else { State::Drop }
+        if self.settle(Kind::Request, reason) { RecordState::Write } else { RecordState::Drop }
     }
 
     /// Gives up the requests whose response cannot begin within the window
     /// any more when the next record begins at `position`.
-    fn expire(&mut self, position: u64, states: &mut [State], decided: &mut Vec<(u64, bool)>) {
+    fn expire(&mut self, position: u64, states: &mut [RecordState], decided: &mut Vec<(u64, bool)>) {
         while let Some((id, request)) = self.pending.take_expired(position) {
-            self.decide(id, &request, Reason::Unanswered, states, decided);
-            self.fates.insert(id, Fate::GivenUp);
+            self.decide(id, &request, SelectionReason::Unanswered, states, decided);
+            self.fates.insert(id, RequestOutcome::GivenUp);
         }
     }
 
     /// What the response to a request that waits says.
-    fn answer(&self, request: &Request, response: &Note) -> Reason {
-        if let Verdict::Drop(rule @ (Rule::Status | Rule::NotStatus)) = response.verdict {
-            return Reason::Fails(rule);
+    fn answer(&self, request: &OutstandingRequest, response: &Note) -> SelectionReason {
+        if let Verdict::Drop(rule @ (FilterRule::Status | FilterRule::NotStatus)) = response.verdict {
+            return SelectionReason::Fails(rule);
         }
         if let Some(rule) = self.failed_by_latency(response, Some(request.time)) {
-            return Reason::Fails(rule);
+            return SelectionReason::Fails(rule);
         }
         match response.verdict {
-            Verdict::Drop(rule) if request.needs_body => Reason::Fails(rule),
-            _ => Reason::Passes,
+            Verdict::Drop(rule) if request.needs_body => SelectionReason::Fails(rule),
+            _ => SelectionReason::Passes,
         }
     }
 
     /// The first rule about latency that an exchange fails. One that is not
     /// known fails them all.
-    fn failed_by_latency(&self, response: &Note, began: Option<i64>) -> Option<Rule> {
+    fn failed_by_latency(&self, response: &Note, began: Option<i64>) -> Option<FilterRule> {
         let took = match response.kind {
             Kind::Replayed => Some(response.time).filter(|&took| took != super::filter::NO_TIME),
             _ => began.map(|began| response.time.saturating_sub(began)),
         };
         if self.min_latency.is_some_and(|min| took.is_none_or(|took| took < min)) {
-            return Some(Rule::MinLatency);
+            return Some(FilterRule::MinLatency);
         }
-        self.max_latency.is_some_and(|max| took.is_none_or(|took| took > max)).then_some(Rule::MaxLatency)
+        self.max_latency
+            .is_some_and(|max| took.is_none_or(|took| took > max))
+            .then_some(FilterRule::MaxLatency)
     }
 
     /// Settles a request that waited.
     fn decide(
         &mut self,
         id: u64,
-        request: &Request,
-        reason: Reason,
-        states: &mut [State],
+        request: &OutstandingRequest,
+        reason: SelectionReason,
+        states: &mut [RecordState],
         decided: &mut Vec<(u64, bool)>,
     ) {
-        let fate = if matches!(reason, Reason::Passes) { Fate::Kept } else { Fate::Refused };
+        let fate = if matches!(reason, SelectionReason::Passes) {
+            RequestOutcome::Kept
+        } else {
+            RequestOutcome::Refused
+        };
         self.fates.insert(id, fate);
         self.count_request(Kind::Request, reason);
         if !request.is_held {
@@ -351,34 +364,34 @@ impl Selection {
         }
         let is_written = self.settle(Kind::Request, reason);
         match self.pending.index_in_block(request) {
-            Some(index) => states[index] = if is_written { State::Write } else { State::Drop },
+            Some(index) => states[index] = if is_written { RecordState::Write } else { RecordState::Drop },
             None => decided.push((request.record, is_written)),
         }
     }
 
     /// Why a response passes or not: with its request, or by itself.
-    fn follow(&mut self, note: &Note) -> Reason {
+    fn follow(&mut self, note: &Note) -> SelectionReason {
         let reason = match self.fates.answer(note.id) {
-            Some(Fate::Kept) => Reason::Passes,
-            Some(Fate::Refused) => return Reason::WithRequest,
-            Some(Fate::GivenUp) => {
+            Some(RequestOutcome::Kept) => SelectionReason::Passes,
+            Some(RequestOutcome::Refused) => return SelectionReason::WithRequest,
+            Some(RequestOutcome::GivenUp) => {
                 self.tally.late += 1;
-                return Reason::WithRequest;
+                return SelectionReason::WithRequest;
             }
             None => {
                 let by_itself = match note.verdict {
-                    Verdict::Drop(rule @ (Rule::Status | Rule::NotStatus)) => Some(rule),
+                    Verdict::Drop(rule @ (FilterRule::Status | FilterRule::NotStatus)) => Some(rule),
                     Verdict::Drop(rule) => self.failed_by_latency(note, None).or(Some(rule)),
                     _ => self.failed_by_latency(note, None),
                 };
                 if let Some(rule) = note.alone.or(by_itself) {
-                    return Reason::Fails(rule);
+                    return SelectionReason::Fails(rule);
                 }
                 self.tally.doubtful += u64::from(self.fates.forgotten() > 0);
-                Reason::Passes
+                SelectionReason::Passes
             }
         };
-        if note.is_incomplete { Reason::Fails(Rule::Complete) } else { reason }
+        if note.is_incomplete { SelectionReason::Fails(FilterRule::Complete) } else { reason }
     }
 
     fn wants(&self, kind: Kind) -> bool {
@@ -386,8 +399,8 @@ impl Selection {
     }
 
     /// Counts a record, and says whether it is written.
-    fn settle(&mut self, kind: Kind, reason: Reason) -> bool {
-        let passes = matches!(reason, Reason::Passes);
+    fn settle(&mut self, kind: Kind, reason: SelectionReason) -> bool {
+        let passes = matches!(reason, SelectionReason::Passes);
         let is_wanted = self.wants(kind);
         let tally = &mut self.tally;
         let counted = if !is_wanted {
@@ -397,10 +410,10 @@ impl Selection {
             return true;
         } else {
             match reason {
-                Reason::Passes => &mut tally.dropped_by_inversion,
-                Reason::Fails(rule) => &mut tally.dropped_by_rule[rule as usize],
-                Reason::Unanswered => &mut tally.dropped_unanswered,
-                Reason::WithRequest => &mut tally.dropped_with_request,
+                SelectionReason::Passes => &mut tally.dropped_by_inversion,
+                SelectionReason::Fails(rule) => &mut tally.dropped_by_rule[rule as usize],
+                SelectionReason::Unanswered => &mut tally.dropped_unanswered,
+                SelectionReason::WithRequest => &mut tally.dropped_with_request,
             }
         };
         *counted += 1;
@@ -417,24 +430,24 @@ impl Selection {
         }
     }
 
-    fn count_request(&mut self, kind: Kind, reason: Reason) {
+    fn count_request(&mut self, kind: Kind, reason: SelectionReason) {
         if kind != Kind::Request {
             return;
         }
         let tally = &mut self.tally;
         tally.requests += 1;
         match reason {
-            Reason::Fails(rule) => {
+            SelectionReason::Fails(rule) => {
                 tally.failed[rule as usize] += 1;
                 let is_answer = rule.is_about_the_response();
                 tally.asked += u64::from(is_answer);
                 tally.answered += u64::from(is_answer);
             }
-            Reason::Passes => {
+            SelectionReason::Passes => {
                 tally.asked += 1;
                 tally.answered += 1;
             }
-            Reason::Unanswered | Reason::WithRequest => tally.asked += 1,
+            SelectionReason::Unanswered | SelectionReason::WithRequest => tally.asked += 1,
         }
     }
 }

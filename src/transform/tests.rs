@@ -70,8 +70,8 @@ fn a_method_is_one_of_those_given_whatever_they_are() {
     let passing = ["GET / HTTP/1.1\r\n\r\n", "PROPFIND /a HTTP/1.1\r\n\r\n", "\r\nGET /\n\n"];
     check(&rules, &passing, Verdict::Keep);
     let failing = ["POST / HTTP/1.1\r\n\r\n", "GETS / HTTP/1.1\r\n\r\n", "get / HTTP/1.1\r\n\r\n", "GET"];
-    check(&rules, &failing, Verdict::Drop(Rule::Method));
-    check(&rules, &GARBAGE, Verdict::Drop(Rule::Method));
+    check(&rules, &failing, Verdict::Drop(FilterRule::Method));
+    check(&rules, &GARBAGE, Verdict::Drop(FilterRule::Method));
 }
 
 #[test]
@@ -84,8 +84,8 @@ fn a_url_is_path_and_query_as_recorded() {
     check(&urls(&["^example.com:443$"]), &["CONNECT example.com:443 HTTP/1.1\r\n\r\n"], Verdict::Keep);
     check(&urls(&["(?-u)^/\\xff$"]), &[], Verdict::Keep);
     let failing = ["GET /x HTTP/1.1\r\nReferer: /api\r\n\r\n/api", "GET http://api/x HTTP/1.1\r\n\r\n"];
-    check(&urls(&["api", "HTTP", "^$"]), &failing, Verdict::Drop(Rule::Url));
-    check(&urls(&[""]), &GARBAGE[..3], Verdict::Drop(Rule::Url));
+    check(&urls(&["api", "HTTP", "^$"]), &failing, Verdict::Drop(FilterRule::Url));
+    check(&urls(&[""]), &GARBAGE[..3], Verdict::Drop(FilterRule::Url));
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn one_matching_pattern_is_enough_to_drop() {
     check(
         &rules,
         &["GET /healthz HTTP/1.1\r\n\r\n", "GET /a.png HTTP/1.1\r\n\r\n"],
-        Verdict::Drop(Rule::NotUrl),
+        Verdict::Drop(FilterRule::NotUrl),
     );
     check(&rules, &["GET /a.png?x HTTP/1.1\r\n\r\n"], Verdict::Keep);
     check(&rules, &GARBAGE, Verdict::Keep);
@@ -113,10 +113,14 @@ fn all_header_patterns_must_match_some_line_of_their_name() {
         check(&headers(passing), &[request], Verdict::Keep);
     }
     for failing in [&["X-A:^12$"][..], &["X-A:1", "X-B:three"], &["X-C:"], &["X-C:body"]] {
-        check(&headers(failing), &[request], Verdict::Drop(Rule::Header));
+        check(&headers(failing), &[request], Verdict::Drop(FilterRule::Header));
     }
-    check(&headers(&["X-A:"]), &GARBAGE, Verdict::Drop(Rule::Header));
-    check(&headers(&["X-A:"]), &["GET / HTTP/1.1\r\nX-A: the head has no end"], Verdict::Drop(Rule::Header));
+    check(&headers(&["X-A:"]), &GARBAGE, Verdict::Drop(FilterRule::Header));
+    check(
+        &headers(&["X-A:"]),
+        &["GET / HTTP/1.1\r\nX-A: the head has no end"],
+        Verdict::Drop(FilterRule::Header),
+    );
 }
 
 #[test]
@@ -124,7 +128,7 @@ fn one_matching_line_is_enough_to_drop() {
     let rules = not_headers(&["User-Agent:bot", "X-Test:"]);
     let failing =
         ["GET / HTTP/1.1\r\nuser-agent: a\r\nuser-agent: robot\r\n\r\n", "GET / HTTP/1.1\nX-TEST:\n\n"];
-    check(&rules, &failing, Verdict::Drop(Rule::NotHeader));
+    check(&rules, &failing, Verdict::Drop(FilterRule::NotHeader));
     check(&rules, &["GET /bot HTTP/1.1\r\nUser-Agent: curl\r\n\r\n"], Verdict::Keep);
     check(&rules, &GARBAGE, Verdict::Keep);
 }
@@ -139,8 +143,8 @@ fn credentials_are_decoded_and_their_absence_is_no_match() {
         Verdict::Keep,
     );
     let failing = [&*with("Basic YWxpY2U6eA=="), &with("Bearer QWxhZGRpbjpv"), "GET / HTTP/1.1\r\n\r\n"];
-    check(&rules, &failing, Verdict::Drop(Rule::BasicAuth));
-    check(&basic_auth(&[""]), &GARBAGE, Verdict::Drop(Rule::BasicAuth));
+    check(&rules, &failing, Verdict::Drop(FilterRule::BasicAuth));
+    check(&basic_auth(&[""]), &GARBAGE, Verdict::Drop(FilterRule::BasicAuth));
 }
 
 #[test]
@@ -149,8 +153,8 @@ fn limits_keep_a_share_of_the_values_and_all_requests_without_one() {
     let header = |value: &str| format!("GET / HTTP/1.1\r\nUser-Id: {value}\r\nUser-Id: a\r\n\r\n");
     let rules = header_limits(&["user-id:21%"]);
     check(&rules, &[&header("a"), "GET / HTTP/1.1\r\n\r\n"], Verdict::Keep);
-    check(&rules, &[&header("b"), &header("c")], Verdict::Drop(Rule::HeaderLimit));
-    check(&header_limits(&["user-id:20%"]), &[&header("a")], Verdict::Drop(Rule::HeaderLimit));
+    check(&rules, &[&header("b"), &header("c")], Verdict::Drop(FilterRule::HeaderLimit));
+    check(&header_limits(&["user-id:20%"]), &[&header("a")], Verdict::Drop(FilterRule::HeaderLimit));
     check(&rules, &GARBAGE, Verdict::Keep);
 
     let rules = param_limits(&["user_id:59%"]);
@@ -159,7 +163,7 @@ fn limits_keep_a_share_of_the_values_and_all_requests_without_one() {
         &["GET /?x&user_id=a&user_id=b HTTP/1.1\r\n\r\n", "GET /?user_id=c HTTP/1.1\r\n\r\n"],
         Verdict::Keep,
     );
-    check(&rules, &["GET /?user_id=b HTTP/1.1\r\n\r\n"], Verdict::Drop(Rule::ParamLimit));
+    check(&rules, &["GET /?user_id=b HTTP/1.1\r\n\r\n"], Verdict::Drop(FilterRule::ParamLimit));
     check(&rules, &["GET /user_id=b HTTP/1.1\r\n\r\n", "GET /?my_user_id=b HTTP/1.1\r\n\r\n"], Verdict::Keep);
     check(&rules, &GARBAGE, Verdict::Keep);
 }
@@ -203,11 +207,11 @@ fn select(selection: &mut Selection, filter: &Filter, records: &[Short]) -> Vec<
     let (mut notes, mut states) = (Vec::new(), Vec::new());
     filter.judge_block(&block(records), &mut notes);
     selection.select(&notes, &mut states, &mut Vec::new());
-    states.resize(records.len(), State::Drop);
-    states.into_iter().map(|state| state == State::Write).collect()
+    states.resize(records.len(), RecordState::Drop);
+    states.into_iter().map(|state| state == RecordState::Write).collect()
 }
 
-fn select_all(choice: &Choice, records: &[Short]) -> (Vec<bool>, Tally) {
+fn select_all(choice: &Choice, records: &[Short]) -> (Vec<bool>, SelectionTally) {
     let mut selection = selection(choice);
     let keep = select(&mut selection, &filter(), records);
     (keep, selection.tally())
@@ -297,7 +301,8 @@ fn requests_forgotten_for_want_of_room_are_counted() {
     let refused = |id| (Kind::Request, id, false);
     let answer = |id| (Kind::Response, id, true);
     let rules = methods(&["GET"]);
-    let mut selection = Selection::with_memory(Choice::default(), &rules, fates::Fates::with_buckets(1));
+    let mut selection =
+        Selection::with_memory(Choice::default(), &rules, fates::OutcomeTable::with_buckets(1));
     // There is room for eight. The ninth refusal pushes an answered request
     // out, the tenth one without an answer.
     let mut records = vec![refused(0), answer(0)];
@@ -320,7 +325,7 @@ fn a_response_follows_the_latest_request_of_its_id() {
     ];
     let (keep, tally) = select_all(&Choice::default(), &records);
     assert_eq!(keep, [true, false, false, true, true, true]);
-    assert_eq!((tally.dropped_by_rule[Rule::Method as usize], tally.dropped_with_request), (1, 1));
+    assert_eq!((tally.dropped_by_rule[FilterRule::Method as usize], tally.dropped_with_request), (1, 1));
 }
 
 mod exchanges;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use etherparse::{NetHeaders, PacketHeaders, TransportHeader};
-use gor_tools::capture::{Options, Recorder};
+use gor_tools::capture::{CaptureOptions, Recorder};
 use gor_tools::conversation::{Conversations, PacketSink};
 use gor_tools::packet::{CaptureFile, FileFormat};
 use gor_tools::record::{Block, Header, Kind, Mark, Record, Sink};
@@ -66,11 +66,11 @@ fn capture(records: &[Record], format: FileFormat) -> Vec<u8> {
 
 /// What is recorded from a capture, with patience for pauses of any length.
 fn recorded(capture: &[u8]) -> Vec<Record> {
-    let options = Options {
+    let options = CaptureOptions {
         has_responses: true,
         allows_incomplete: true,
         expire: Some(i64::MAX / 4),
-        ..Options::default()
+        ..CaptureOptions::default()
     };
     let mut recorder = Recorder::new(options);
     let (mut block, mut file) = (Block::new(), CaptureFile::new(capture).expect("a capture"));

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use gor_tools::capture::{Options, Recorder};
+use gor_tools::capture::{CaptureOptions, Recorder};
 use gor_tools::packet::{LinkType, Packet as Captured};
 use gor_tools::record::{Block, Kind, Mark};
 
@@ -115,7 +115,7 @@ struct Score {
 /// What is recorded of a dialogue of which only these packets are in the capture, in this order.
 fn record(talk: &Talk, order: &[usize]) -> Block {
     let packets: Vec<Packet> = order.iter().map(|&index| talk.packets[index].clone()).collect();
-    let mut recorder = Recorder::new(Options { has_responses: true, ..Options::default() });
+    let mut recorder = Recorder::new(CaptureOptions { has_responses: true, ..CaptureOptions::default() });
     let mut block = Block::new();
     for (time, bytes) in times(&packets) {
         let packet = Captured { link: LinkType::ETHERNET, time, wire_length: bytes.len() as u32, bytes };

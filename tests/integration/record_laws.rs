@@ -1,6 +1,6 @@
 //! What holds of every capture, however its streams were cut into packets and its packets shuffled.
 
-use gor_tools::capture::{Ledger, Options, Recorder};
+use gor_tools::capture::{CaptureLedger, CaptureOptions, Recorder};
 use gor_tools::packet::{LinkType, Packet as Captured};
 use gor_tools::record::Block;
 use proptest::prelude::*;
@@ -11,7 +11,7 @@ use crate::support::packets::{Packet, Side, Talk, times};
 /// A record as far as it does not depend on time: kind, id, payload.
 type Told = (u8, Vec<u8>, Vec<u8>);
 
-fn recorded(packets: &[Packet], options: Options) -> (Vec<Told>, Ledger) {
+fn recorded(packets: &[Packet], options: CaptureOptions) -> (Vec<Told>, CaptureLedger) {
     let mut recorder = Recorder::new(options);
     let (mut block, mut told) = (Block::new(), Vec::new());
     let mut take = |block: &mut Block| {
@@ -33,8 +33,8 @@ fn recorded(packets: &[Packet], options: Options) -> (Vec<Told>, Ledger) {
     (told, ledger)
 }
 
-fn with_responses() -> Options {
-    Options { has_responses: true, ..Options::default() }
+fn with_responses() -> CaptureOptions {
+    CaptureOptions { has_responses: true, ..CaptureOptions::default() }
 }
 
 /// Requests and their responses.
@@ -127,7 +127,7 @@ proptest! {
             .iter()
             .map(|(at, pause)| Packet { pause: *pause, ..packets[at.index(packets.len())].clone() })
             .collect();
-        let options = Options { has_responses, allows_incomplete, max_message, max_connections, ..Options::default() };
+        let options = CaptureOptions { has_responses, allows_incomplete, max_message, max_connections, ..CaptureOptions::default() };
         recorded(&picked, options);
     }
 }
@@ -145,7 +145,7 @@ fn a_hundred_thousand_connections_of_one_segment_each_are_counted_and_forgotten(
     };
     let packets: Vec<_> = (0..100_000).map(one).collect();
     let (told, ledger) =
-        recorded(&packets, Options { expire: Some(3_600_000_000_000), ..Options::default() });
+        recorded(&packets, CaptureOptions { expire: Some(3_600_000_000_000), ..CaptureOptions::default() });
     assert!(told.is_empty());
     assert_eq!((ledger.connections.seen, ledger.requests.lost()), (100_000, 50_000));
     assert!(ledger.connections.forgotten > 0);
@@ -155,7 +155,7 @@ fn a_hundred_thousand_connections_of_one_segment_each_are_counted_and_forgotten(
 fn one_connection_of_a_hundred_thousand_tiny_segments_is_one_request() {
     let request = format!("POST /a HTTP/1.1\r\nContent-Length: 100000\r\n\r\n{}", "x".repeat(100_000));
     let talk = Talk::open().in_segments(Client, request.as_bytes(), 1);
-    let (told, _) = recorded(&talk.packets, Options::default());
+    let (told, _) = recorded(&talk.packets, CaptureOptions::default());
     assert_eq!(told.len(), 1);
     assert_eq!(told[0].2, request.as_bytes());
 }
@@ -167,7 +167,7 @@ fn gaps_that_never_fill_are_given_up() {
         talk.server("HTTP/1.1 204 No Content\r\n\r\n")
     });
     for expire in [Some(2_000_000_000), None] {
-        let (_, ledger) = recorded(&talk.packets, Options { expire, ..Options::default() });
+        let (_, ledger) = recorded(&talk.packets, CaptureOptions { expire, ..CaptureOptions::default() });
         assert!(ledger.segments.missing > 29_000, "{ledger:?}");
         assert!(ledger.requests.written() > 10_000, "{ledger:?}");
     }

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use gor_tools::pace::{Pace, Speed};
-use gor_tools::record::{Options, Reader, Source};
+use gor_tools::record::{Reader, ReaderOptions, Source};
 use gor_tools::replay::{self, Settings, Stop, Supply, Target, WhenSlow};
 
 use crate::support::origin::{Answer, Origin};
@@ -166,7 +166,7 @@ fn silent() -> (TcpListener, Vec<TcpStream>) {
 }
 
 /// Replays two requests against a target with these addresses.
-fn replay_to(addresses: Vec<SocketAddr>) -> replay::Tally {
+fn replay_to(addresses: Vec<SocketAddr>) -> replay::ReplayTally {
     let settings = Settings {
         pace: Pace { speed: "1x".parse::<Speed>().expect("a speed"), max_wait: None, no_wait: false },
         rounds: 1,
@@ -182,7 +182,7 @@ fn replay_to(addresses: Vec<SocketAddr>) -> replay::Tally {
     let target: Target = "some.example".parse().expect("a target");
     let input = gets(&[(0, "/1"), (1, "/2")]);
     let open = Box::new(move || {
-        let reader = Reader::new(std::io::Cursor::new(input.clone()), Options::default());
+        let reader = Reader::new(std::io::Cursor::new(input.clone()), ReaderOptions::default());
         Ok(Box::new(reader) as Box<dyn Source + Send>)
     });
     let targets = vec![target.with_addresses(addresses)];

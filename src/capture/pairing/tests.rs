@@ -26,9 +26,9 @@ type Pair = (u32, Option<u32>);
 fn pairs(steps: &[Step]) -> Vec<Pair> {
     let mut pairing = Pairing::default();
     let (mut told, mut later) = (Vec::new(), Vec::new());
-    let settle = |requests: Vec<Option<Request>>, later: &mut Vec<usize>, told: &mut Vec<Pair>| {
+    let settle = |requests: Vec<Option<UnansweredRequest>>, later: &mut Vec<usize>, told: &mut Vec<Pair>| {
         for (index, request) in later.drain(..).zip(requests) {
-            told[index].1 = request.map(|request: Request| request.exchange.0);
+            told[index].1 = request.map(|request: UnansweredRequest| request.exchange.0);
         }
     };
     for step in steps {
@@ -38,7 +38,13 @@ fn pairs(steps: &[Step]) -> Vec<Pair> {
                     settle(requests, &mut later, &mut told);
                 }
                 let (start, end) = (Seq(start), Seq(start + 10));
-                pairing.request(Request::new(start, Some(Seq(ack)), start, end, RequestContext::default()));
+                pairing.request(UnansweredRequest::new(
+                    start,
+                    Some(Seq(ack)),
+                    start,
+                    end,
+                    RequestContext::default(),
+                ));
                 pairing.request_end(start, end);
             }
             Reply(start, ack) => {
@@ -156,7 +162,13 @@ fn a_server_that_never_answers_costs_a_bounded_memory() {
     let mut pairing = Pairing::default();
     for number in 0..100_000_u32 {
         let start = Seq(number * 10);
-        pairing.request(Request::new(start, Some(Seq(1)), start, start + 10, RequestContext::default()));
+        pairing.request(UnansweredRequest::new(
+            start,
+            Some(Seq(1)),
+            start,
+            start + 10,
+            RequestContext::default(),
+        ));
     }
     assert!(pairing.held() < 1 << 20, "{}", pairing.held());
     assert_eq!(pairing.unanswered + pairing.clear(), 100_000);

@@ -1,7 +1,7 @@
 //! What a recorder holds is bounded, and what it cannot decode is counted.
 
-use super::{Place, Recorder};
-use crate::capture::{Address, Options};
+use super::{InterfaceScope, Recorder};
+use crate::capture::{Address, CaptureOptions};
 use crate::packet::{LinkType, Packet};
 use crate::record::Block;
 
@@ -31,7 +31,7 @@ fn responses_without_end_to_one_request_cost_no_more_than_some() {
     const REQUEST: &str = "GET / HTTP/1.1\r\n\r\n";
     const RESPONSE: &str = "HTTP/1.1 204 No Content\r\n\r\n";
     for has_responses in [false, true] {
-        let mut recorder = Recorder::new(Options { has_responses, ..Options::default() });
+        let mut recorder = Recorder::new(CaptureOptions { has_responses, ..CaptureOptions::default() });
         let mut block = Block::new();
         let mut take = |bytes: &[u8]| {
             let packet = Packet { link: LinkType::RAW, time: 0, wire_length: bytes.len() as u32, bytes };
@@ -63,7 +63,7 @@ fn quic_connections_are_counted_once_each_at_the_addresses_to_record_at() {
     for (addresses, connections) in [(&[][..], 2), (&["10.0.0.1:443"], 2), (&["10.0.0.1:80"], 0)] {
         let addresses: Vec<Address> =
             addresses.iter().map(|text| text.parse().expect("an address")).collect();
-        let mut recorder = Recorder::new(Options { addresses, ..Options::default() });
+        let mut recorder = Recorder::new(CaptureOptions { addresses, ..CaptureOptions::default() });
         let mut block = Block::new();
         for (client, is_client) in [(4000, true), (4000, true), (4000, false), (4001, false), (4001, true)] {
             let bytes = &quic(client, is_client)[..];
@@ -85,7 +85,7 @@ fn a_followed_connection_need_not_be_looked_up_where_all_addresses_are_on_one_in
             address.set_interface_index(index);
             address
         };
-        Place::of(&addresses.iter().map(parse).collect::<Vec<_>>())
+        InterfaceScope::of(&addresses.iter().map(parse).collect::<Vec<_>>())
     };
     let admits = |addresses| [0, 7, 9].map(|interface| place(addresses).admits(interface));
     assert_eq!(admits(&[]), [true, true, true]);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Plan;
+use super::OutputPlan;
 use super::naming::{chunk, next_chunk};
 use super::opening::Existing;
 use super::sink::FileSink;
@@ -11,7 +11,7 @@ use crate::{Error, Result};
 
 /// A file that goes on in the next chunk when one is full.
 pub(super) struct Chunks {
-    plan: Arc<Plan>,
+    plan: Arc<OutputPlan>,
     path: String,
     current: Option<FileSink>,
     /// What is in the current one: bytes of text, and records.
@@ -20,7 +20,7 @@ pub(super) struct Chunks {
 }
 
 impl Chunks {
-    pub(super) fn new(plan: &Arc<Plan>, path: &str) -> Self {
+    pub(super) fn new(plan: &Arc<OutputPlan>, path: &str) -> Self {
         Chunks { plan: Arc::clone(plan), path: path.to_owned(), current: None, bytes: 0, records: 0 }
     }
 

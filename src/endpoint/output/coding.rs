@@ -22,12 +22,12 @@ pub(super) const SMALL_PIECE: usize = 1 << 19;
 
 /// How to compress.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Coding {
+pub(super) struct CompressionOptions {
     pub(super) compression: Compression,
     pub(super) level: u8,
 }
 
-impl Coding {
+impl CompressionOptions {
     /// One whole piece.
     pub(super) fn compress(self, text: &[u8]) -> io::Result<Vec<u8>> {
         if self.compression == Compression::Zstd {
@@ -35,51 +35,51 @@ impl Coding {
             compressor.include_checksum(true)?;
             return compressor.compress(text);
         }
-        let mut stream = Stream::new(self)?;
+        let mut stream = StreamEncoder::new(self)?;
         stream.write(text)?;
         stream.finish()
     }
 }
 
 /// A piece that is written bit by bit.
-pub(super) enum Stream {
+pub(super) enum StreamEncoder {
     Gzip(GzEncoder<Vec<u8>>),
     Zstd(zstd::stream::write::Encoder<'static, Vec<u8>>),
 }
 
-impl Stream {
+impl StreamEncoder {
     /// Begins a piece.
-    pub(super) fn new(coding: Coding) -> io::Result<Self> {
+    pub(super) fn new(coding: CompressionOptions) -> io::Result<Self> {
         if coding.compression == Compression::Zstd {
             let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), i32::from(coding.level))?;
             encoder.include_checksum(true)?;
-            return Ok(Stream::Zstd(encoder));
+            return Ok(StreamEncoder::Zstd(encoder));
         }
         let level = flate2::Compression::new(u32::from(coding.level));
-        Ok(Stream::Gzip(GzEncoder::new(Vec::new(), level)))
+        Ok(StreamEncoder::Gzip(GzEncoder::new(Vec::new(), level)))
     }
 
     /// Takes text.
     pub(super) fn write(&mut self, text: &[u8]) -> io::Result<()> {
         match self {
-            Stream::Gzip(encoder) => encoder.write_all(text),
-            Stream::Zstd(encoder) => encoder.write_all(text),
+            StreamEncoder::Gzip(encoder) => encoder.write_all(text),
+            StreamEncoder::Zstd(encoder) => encoder.write_all(text),
         }
     }
 
     /// Gives everything from which all text so far can be read back.
     pub(super) fn sync(&mut self) -> io::Result<Vec<u8>> {
         match self {
-            Stream::Gzip(encoder) => encoder.flush().map(|()| std::mem::take(encoder.get_mut())),
-            Stream::Zstd(encoder) => encoder.flush().map(|()| std::mem::take(encoder.get_mut())),
+            StreamEncoder::Gzip(encoder) => encoder.flush().map(|()| std::mem::take(encoder.get_mut())),
+            StreamEncoder::Zstd(encoder) => encoder.flush().map(|()| std::mem::take(encoder.get_mut())),
         }
     }
 
     /// Ends the piece and gives the rest.
     pub(super) fn finish(self) -> io::Result<Vec<u8>> {
         match self {
-            Stream::Gzip(encoder) => encoder.finish(),
-            Stream::Zstd(encoder) => encoder.finish(),
+            StreamEncoder::Gzip(encoder) => encoder.finish(),
+            StreamEncoder::Zstd(encoder) => encoder.finish(),
         }
     }
 }
@@ -106,7 +106,11 @@ impl Pool {
     }
 
     /// Has a piece compressed.
-    pub(super) fn compress(&self, mut text: Vec<u8>, coding: Coding) -> io::Result<Receiver<Done>> {
+    pub(super) fn compress(
+        &self,
+        mut text: Vec<u8>,
+        coding: CompressionOptions,
+    ) -> io::Result<Receiver<Done>> {
         let (done, result) = sync_channel(1);
         self.started()?.spawn_fifo(move || {
             let result = coding.compress(&text);

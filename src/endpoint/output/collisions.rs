@@ -11,22 +11,22 @@ use crate::{Error, Result};
 
 /// Where a file is, whatever it is called: device and inode, or, as long as there is none, its path without links.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Identity {
+pub(super) enum OutputIdentity {
     Inode(u64, u64),
     Path(PathBuf),
 }
 
-impl Identity {
+impl OutputIdentity {
     /// Of a regular file; what else there is may be read and written at once.
     pub(super) fn of(found: &Metadata) -> Option<Self> {
-        found.is_file().then(|| Identity::Inode(found.dev(), found.ino()))
+        found.is_file().then(|| OutputIdentity::Inode(found.dev(), found.ino()))
     }
 
     /// Of what has this path, or would have it.
     pub(super) fn of_path(path: &Path) -> Option<Self> {
         match std::fs::metadata(path) {
-            Ok(found) => Identity::of(&found),
-            Err(_) => resolve(path).map(Identity::Path),
+            Ok(found) => OutputIdentity::of(&found),
+            Err(_) => resolve(path).map(OutputIdentity::Path),
         }
     }
 }
@@ -48,18 +48,18 @@ fn resolve(path: &Path) -> Option<PathBuf> {
     None
 }
 
-fn of_standard(stream: impl AsFd) -> Option<Identity> {
+fn of_standard(stream: impl AsFd) -> Option<OutputIdentity> {
     let file = stream.as_fd().try_clone_to_owned().map(File::from);
-    file.and_then(|file| file.metadata()).ok().as_ref().and_then(Identity::of)
+    file.and_then(|file| file.metadata()).ok().as_ref().and_then(OutputIdentity::of)
 }
 
 /// Of standard output, where it is a file.
-pub(super) fn of_standard_output() -> Option<Identity> {
+pub(super) fn of_standard_output() -> Option<OutputIdentity> {
     of_standard(io::stdout())
 }
 
 /// Refuses outputs, by name and identity, that are inputs or each other.
-pub(super) fn refuse(outputs: &[(String, Option<Identity>)], inputs: &[String]) -> Result<()> {
+pub(super) fn refuse(outputs: &[(String, Option<OutputIdentity>)], inputs: &[String]) -> Result<()> {
     for (index, (name, identity)) in outputs.iter().enumerate() {
         let Some(identity) = identity else { continue };
         if let Some((other, _)) = outputs[..index].iter().find(|(_, other)| other.as_ref() == Some(identity))
@@ -74,7 +74,7 @@ pub(super) fn refuse(outputs: &[(String, Option<Identity>)], inputs: &[String]) 
     for input in expand(inputs).unwrap_or_default() {
         let found = match &input {
             Place::Standard => of_standard(io::stdin()),
-            Place::File(path) => Identity::of_path(path),
+            Place::File(path) => OutputIdentity::of_path(path),
         };
         let Some(found) = found else { continue };
         if let Some((name, _)) = outputs.iter().find(|(_, output)| output.as_ref() == Some(&found)) {

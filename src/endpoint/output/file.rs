@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
-use super::coding::{Coding, Done, Pool, Stream, thread_lost};
-use super::collisions::Identity;
+use super::coding::{CompressionOptions, Done, Pool, StreamEncoder, thread_lost};
+use super::collisions::OutputIdentity;
 use crate::endpoint::format::Compression;
 use crate::endpoint::index::{Builder, GROUP_RECORDS, Noted};
-use crate::record::{Block, MAX_MAX_RECORD, Options, Reader, Run, Source as _};
+use crate::record::{Block, MAX_MAX_RECORD, Reader, ReaderOptions, Run, Source as _};
 use crate::{Error, Result};
 
 /// Bytes gathered before they are written. Longer slices are written as they are.
@@ -19,12 +19,12 @@ const BUFFER: usize = 1 << 18;
 
 /// How many records, and the id of the last of them.
 #[derive(Clone, Debug, Default)]
-struct Mark {
+struct LastRecord {
     records: u64,
     id: Vec<u8>,
 }
 
-impl Mark {
+impl LastRecord {
     fn add(&mut self, records: u64, id: &[u8]) {
         if records > 0 {
             self.records += records;
@@ -35,23 +35,23 @@ impl Mark {
 }
 
 /// A piece that is being compressed.
-struct Pending {
+struct PendingPiece {
     result: Receiver<Done>,
-    mark: Mark,
+    mark: LastRecord,
     noted: Option<Noted>,
     length: u64,
 }
 
 /// How pieces are made.
-pub(super) struct Pieces {
-    pub(super) coding: Coding,
+pub(super) struct PieceOptions {
+    pub(super) coding: CompressionOptions,
     pub(super) pool: Arc<Pool>,
     /// Text of a piece.
     pub(super) size: usize,
 }
 
 /// What is needed to write a file that is open.
-pub(super) struct Opened {
+pub(super) struct OpenedOutput {
     pub(super) file: File,
     pub(super) place: String,
     /// Of a regular file that was opened by its path.
@@ -62,7 +62,7 @@ pub(super) struct Opened {
     /// Where writing begins.
     pub(super) at: u64,
     /// How it is compressed, if it is.
-    pub(super) pieces: Option<Pieces>,
+    pub(super) pieces: Option<PieceOptions>,
     pub(super) index: Option<Builder>,
 }
 
@@ -70,18 +70,18 @@ pub(super) struct Opened {
 ///
 /// Where writing fails, a regular file is cut back to its last whole record,
 /// or, where it is compressed, to the last that was written out.
-pub(super) struct Output {
-    to: Opened,
+pub(super) struct OutputFile {
+    to: OpenedOutput,
     /// What waits to be written, of whole records but while one is taken.
     text: Vec<u8>,
     /// The records in it.
-    waiting: Mark,
+    waiting: LastRecord,
     /// The records that are in the file.
-    written: Mark,
-    pending: VecDeque<Pending>,
+    written: LastRecord,
+    pending: VecDeque<PendingPiece>,
     /// A piece whose beginning is written already, where that was, and how
     /// much text it holds.
-    open: Option<(Stream, u64, usize)>,
+    open: Option<(StreamEncoder, u64, usize)>,
     /// Text taken, text that can be read back from the file, and how much
     /// had been taken at the last tick.
     taken: u64,
@@ -92,13 +92,13 @@ pub(super) struct Output {
     is_finished: bool,
 }
 
-impl Output {
-    pub(super) fn new(to: Opened) -> Self {
-        Output {
+impl OutputFile {
+    pub(super) fn new(to: OpenedOutput) -> Self {
+        OutputFile {
             to,
             text: Vec::new(),
-            waiting: Mark::default(),
-            written: Mark::default(),
+            waiting: LastRecord::default(),
+            written: LastRecord::default(),
             pending: VecDeque::new(),
             open: None,
             taken: 0,
@@ -117,7 +117,7 @@ impl Output {
     /// Whether its path leads to no file any more, or to another.
     pub(super) fn was_moved(&self) -> bool {
         let Some(path) = &self.to.path else { return false };
-        self.to.file.metadata().is_ok_and(|found| Identity::of_path(path) != Identity::of(&found))
+        self.to.file.metadata().is_ok_and(|found| OutputIdentity::of_path(path) != OutputIdentity::of(&found))
     }
 
     /// Has no index written; whether one would have been.
@@ -237,7 +237,9 @@ impl Output {
         self.follow_truncation();
         let (mut stream, at, length) = match self.open.take() {
             Some(open) => open,
-            None => (Stream::new(self.coding()).map_err(|error| self.fail(error, 0, &[]))?, self.to.at, 0),
+            None => {
+                (StreamEncoder::new(self.coding()).map_err(|error| self.fail(error, 0, &[]))?, self.to.at, 0)
+            }
         };
         let bytes =
             stream.write(text).and_then(|()| stream.sync()).map_err(|error| self.fail(error, 0, &[]))?;
@@ -248,8 +250,8 @@ impl Output {
         Ok(())
     }
 
-    fn coding(&self) -> Coding {
-        let none = Coding { compression: Compression::None, level: 0 };
+    fn coding(&self) -> CompressionOptions {
+        let none = CompressionOptions { compression: Compression::None, level: 0 };
         self.to.pieces.as_ref().map_or(none, |pieces| pieces.coding)
     }
 
@@ -331,7 +333,12 @@ impl Output {
         let text = std::mem::take(&mut self.text);
         let (room, length) = (pieces.pool.room(), text.len() as u64);
         let result = pieces.pool.compress(text, pieces.coding).map_err(|error| self.fail(error, 0, &[]))?;
-        self.pending.push_back(Pending { result, mark: std::mem::take(&mut self.waiting), noted, length });
+        self.pending.push_back(PendingPiece {
+            result,
+            mark: std::mem::take(&mut self.waiting),
+            noted,
+            length,
+        });
         self.drain(room)
     }
 
@@ -396,9 +403,9 @@ impl Output {
         let is_broken_pipe = error.kind() == ErrorKind::BrokenPipe;
         let error = Error::from(error);
         let error = match &self.written {
-            Mark { records: 0, .. } => error,
+            LastRecord { records: 0, .. } => error,
             _ if is_broken_pipe => error,
-            Mark { records, id } => {
+            LastRecord { records, id } => {
                 let id = String::from_utf8_lossy(id);
                 Error::Invalid(format!("{error}; its last whole record is number {records} (id {id})"))
             }
@@ -411,7 +418,7 @@ impl Output {
     /// Counts the records that are whole within the first `written` bytes of
     /// `text`, and gives where the last of them ends.
     fn find_last_whole(&mut self, text: &[u8], written: usize) -> usize {
-        let options = Options { max_record: MAX_MAX_RECORD, ..Options::default() };
+        let options = ReaderOptions { max_record: MAX_MAX_RECORD, ..ReaderOptions::default() };
         let mut reader = Reader::new(text, options);
         let (mut block, mut whole) = (Block::new(), 0);
         while let Ok(true) = reader.read_block(&mut block) {
@@ -428,7 +435,7 @@ impl Output {
     }
 }
 
-impl Drop for Output {
+impl Drop for OutputFile {
     /// What was taken is not lost when the program ends early for another
     /// reason; a file that was created for nothing is taken away.
     fn drop(&mut self) {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Target, WriteOptions, this_instance};
+use super::{OutputTarget, WriteOptions, this_instance};
 use crate::Result;
 
 /// A directory in which files are made later.
@@ -13,12 +13,12 @@ pub struct Later {
     /// The output.
     pub output: String,
     /// What for.
-    pub reason: Reason,
+    pub reason: LaterReason,
 }
 
 /// What a file is made for after the beginning.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Reason {
+pub enum LaterReason {
     /// The output is in chunks.
     Chunk,
     /// Its name is made from the time or the records.
@@ -32,25 +32,26 @@ pub enum Reason {
 /// The directories in which files of these outputs are made after [`create`](super::create).
 pub fn later(names: &[String], how: &WriteOptions<'_>) -> Result<Vec<Later>> {
     let instance = how.instance.map_or_else(this_instance, ToOwned::to_owned);
-    let targets = names.iter().map(|name| Target::parse(name, &instance)).collect::<Result<Vec<_>>>()?;
+    let targets =
+        names.iter().map(|name| OutputTarget::parse(name, &instance)).collect::<Result<Vec<_>>>()?;
     // Where one is made from a template, directories are made for all of them.
-    let makes_folders = targets.iter().any(|target| matches!(target, Target::Many(..)));
+    let makes_folders = targets.iter().any(|target| matches!(target, OutputTarget::Many(..)));
     let mut found = Vec::new();
     // Of a file of packets the name has no fields.
     if let Some(path) = how.packets.filter(|path| may_be_moved(path)) {
         let (folder, output) = (folder(path).to_owned(), path.to_owned());
-        found.push(Later { folder, output, reason: Reason::Moved });
+        found.push(Later { folder, output, reason: LaterReason::Moved });
     }
     for (name, target) in names.iter().zip(targets) {
         let (folder, reason) = match target {
-            Target::Null | Target::Standard => continue,
-            Target::Many(template, _) => (folder(template.beginning()).to_owned(), Reason::Name),
-            Target::File(path, _) if how.chunk_size.is_some() || how.chunk_records.is_some() => {
-                (folder(&path).to_owned(), Reason::Chunk)
+            OutputTarget::Null | OutputTarget::Standard => continue,
+            OutputTarget::Many(template, _) => (folder(template.beginning()).to_owned(), LaterReason::Name),
+            OutputTarget::File(path, _) if how.chunk_size.is_some() || how.chunk_records.is_some() => {
+                (folder(&path).to_owned(), LaterReason::Chunk)
             }
-            Target::File(path, _) if !may_be_moved(&path) => continue,
-            Target::File(path, _) if how.has_index => (folder(&path).to_owned(), Reason::Index),
-            Target::File(path, _) => (folder(&path).to_owned(), Reason::Moved),
+            OutputTarget::File(path, _) if !may_be_moved(&path) => continue,
+            OutputTarget::File(path, _) if how.has_index => (folder(&path).to_owned(), LaterReason::Index),
+            OutputTarget::File(path, _) => (folder(&path).to_owned(), LaterReason::Moved),
         };
         let folder = if makes_folders { existing(&folder) } else { folder };
         found.push(Later { folder, output: name.clone(), reason });
@@ -91,14 +92,14 @@ mod tests {
         let chunks = WriteOptions { chunk_records: Some(1), ..WriteOptions::default() };
         let here = |name: &str| format!("{top}{name}");
         let cases = [
-            ("x.gor".to_owned(), &plain, Some((".".to_owned(), Reason::Moved))),
-            ("/x.gor".to_owned(), &plain, Some(("/".to_owned(), Reason::Moved))),
-            (here("/x.gor"), &indexed, Some((here(""), Reason::Index))),
-            (here("/no/x.gor"), &chunks, Some((here("/no"), Reason::Chunk))),
-            (here("/no/way/x-%Y.gor"), &plain, Some((here(""), Reason::Name))),
-            (here("/%Y/x.gor"), &chunks, Some((here(""), Reason::Name))),
-            ("%Y.gor".to_owned(), &plain, Some((".".to_owned(), Reason::Name))),
-            ("no such/%Y.gor".to_owned(), &plain, Some((".".to_owned(), Reason::Name))),
+            ("x.gor".to_owned(), &plain, Some((".".to_owned(), LaterReason::Moved))),
+            ("/x.gor".to_owned(), &plain, Some(("/".to_owned(), LaterReason::Moved))),
+            (here("/x.gor"), &indexed, Some((here(""), LaterReason::Index))),
+            (here("/no/x.gor"), &chunks, Some((here("/no"), LaterReason::Chunk))),
+            (here("/no/way/x-%Y.gor"), &plain, Some((here(""), LaterReason::Name))),
+            (here("/%Y/x.gor"), &chunks, Some((here(""), LaterReason::Name))),
+            ("%Y.gor".to_owned(), &plain, Some((".".to_owned(), LaterReason::Name))),
+            ("no such/%Y.gor".to_owned(), &plain, Some((".".to_owned(), LaterReason::Name))),
             ("/dev/null".to_owned(), &plain, None),
             ("null:".to_owned(), &plain, None),
             ("-".to_owned(), &plain, None),
@@ -112,7 +113,8 @@ mod tests {
             assert_eq!(later(&[name], how).expect("a name"), Vec::from_iter(expected));
         }
         let packets = WriteOptions { packets: Some("a%Y/x.pcap"), ..WriteOptions::default() };
-        let expected = Later { folder: "a%Y".into(), output: "a%Y/x.pcap".into(), reason: Reason::Moved };
+        let expected =
+            Later { folder: "a%Y".into(), output: "a%Y/x.pcap".into(), reason: LaterReason::Moved };
         assert_eq!(later(&[], &packets).expect("a name"), [expected]);
         assert!(later(&["%q".to_owned()], &plain).is_err());
     }

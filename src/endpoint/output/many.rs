@@ -3,11 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::Plan;
+use super::OutputPlan;
 use super::chunks::Chunks;
 use super::opening::Existing;
 use super::sink::FileSink;
-use super::template::Template;
+use super::template::NameTemplate;
 use crate::endpoint::recent::hash;
 use crate::record::{Run, Sink, View};
 use crate::{Error, Result};
@@ -21,7 +21,7 @@ const MAX_OPEN: usize = 32;
 const MAX_FILES: usize = 1 << 20;
 
 /// A file that is open.
-struct Open {
+struct OpenOutput {
     sink: Box<dyn Sink + Send>,
     /// When it was last written to.
     turn: u64,
@@ -29,17 +29,17 @@ struct Open {
 
 /// Files by their names.
 pub(super) struct Many {
-    plan: Arc<Plan>,
-    template: Template,
+    plan: Arc<OutputPlan>,
+    template: NameTemplate,
     /// By the name without its nanoseconds, which are those of its beginning.
-    open: HashMap<String, Open>,
+    open: HashMap<String, OpenOutput>,
     /// All files of this run, as hashes of their paths.
     made: HashSet<u64>,
     turn: u64,
 }
 
 impl Many {
-    pub(super) fn new(plan: &Arc<Plan>, template: Template) -> Self {
+    pub(super) fn new(plan: &Arc<OutputPlan>, template: NameTemplate) -> Self {
         Many { plan: Arc::clone(plan), template, open: HashMap::new(), made: HashSet::new(), turn: 0 }
     }
 
@@ -48,7 +48,7 @@ impl Many {
         if !self.open.contains_key(name) {
             self.make_room()?;
             let sink = self.create(first)?;
-            self.open.insert(name.to_owned(), Open { sink, turn: self.turn });
+            self.open.insert(name.to_owned(), OpenOutput { sink, turn: self.turn });
         }
         let Some(open) = self.open.get_mut(name) else { return Ok(()) };
         open.turn = self.turn;

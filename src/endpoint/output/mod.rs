@@ -28,19 +28,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use self::later::{Later, Reason, later};
+pub use self::later::{Later, LaterReason, later};
 pub use self::packets::{PacketFile, PacketQueue};
-pub use self::queue::{Dropped, Queue};
+pub use self::queue::{Dropped, RecordQueue};
 
 use self::chunks::Chunks;
 use self::coding::Pool;
-use self::collisions::Identity;
+use self::collisions::OutputIdentity;
 use self::many::Many;
-use self::naming::Format;
+use self::naming::OutputFormat;
 use self::opening::Existing;
 use self::several::{Copies, Limited, Split};
 use self::sink::FileSink;
-use self::template::Template;
+use self::template::NameTemplate;
 use self::ticker::Ticker;
 use super::format::Compression;
 use super::place::refuse_services;
@@ -122,7 +122,7 @@ impl Default for WriteOptions<'_> {
 
 /// What all files of one output have in common.
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
-struct Plan {
+struct OutputPlan {
     is_forced: bool,
     appends: bool,
     inputs: Vec<String>,
@@ -139,7 +139,7 @@ struct Plan {
     ticker: Arc<Ticker>,
 }
 
-impl Plan {
+impl OutputPlan {
     fn has_chunks(&self) -> bool {
         self.chunk_size.is_some() || self.chunk_records.is_some()
     }
@@ -167,7 +167,7 @@ pub fn create(names: &[String], how: &WriteOptions<'_>) -> Result<Box<dyn Sink +
     let instance = how.instance.map_or_else(this_instance, ToOwned::to_owned);
     let mut targets = Vec::with_capacity(names.len());
     for name in names {
-        targets.push(Target::parse(name, &instance)?);
+        targets.push(OutputTarget::parse(name, &instance)?);
     }
     refuse_useless(&targets, how)?;
     refuse_collisions(&targets, how)?;
@@ -187,10 +187,10 @@ pub fn create(names: &[String], how: &WriteOptions<'_>) -> Result<Box<dyn Sink +
     })
 }
 
-fn plan(targets: &[Target], how: &WriteOptions<'_>) -> Arc<Plan> {
+fn plan(targets: &[OutputTarget], how: &WriteOptions<'_>) -> Arc<OutputPlan> {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let threads = how.compress_threads.map_or(cores.min(COMPRESS_THREADS), NonZeroUsize::get);
-    Arc::new(Plan {
+    Arc::new(OutputPlan {
         is_forced: how.is_forced,
         appends: how.appends,
         inputs: how.inputs.to_vec(),
@@ -199,7 +199,7 @@ fn plan(targets: &[Target], how: &WriteOptions<'_>) -> Arc<Plan> {
         chunk_records: how.chunk_records,
         owner: how.owner,
         compress_level: how.compress_level,
-        has_many: targets.iter().any(|target| matches!(target, Target::Many(..))),
+        has_many: targets.iter().any(|target| matches!(target, OutputTarget::Many(..))),
         tell: how.tell,
         clock: how.clock,
         pool: Arc::new(Pool::new(threads)),
@@ -208,68 +208,69 @@ fn plan(targets: &[Target], how: &WriteOptions<'_>) -> Arc<Plan> {
 }
 
 /// What a name means.
-enum Target {
+enum OutputTarget {
     Null,
     Standard,
-    File(String, (Format, Compression)),
-    Many(Template, (Format, Compression)),
+    File(String, (OutputFormat, Compression)),
+    Many(NameTemplate, (OutputFormat, Compression)),
 }
 
-impl Target {
+impl OutputTarget {
     fn parse(name: &str, instance: &str) -> Result<Self> {
         refuse_services(name)?;
         match name {
-            "null:" => return Ok(Target::Null),
-            "-" => return Ok(Target::Standard),
+            "null:" => return Ok(OutputTarget::Null),
+            "-" => return Ok(OutputTarget::Standard),
             _ => {}
         }
         naming::refuse_foreign(name)?;
         let (format, compression) = naming::of_name(name);
-        let template = Template::parse(name, instance).map_err(|error| Error::Usage(error.to_string()))?;
+        let template =
+            NameTemplate::parse(name, instance).map_err(|error| Error::Usage(error.to_string()))?;
         Ok(match template.fixed() {
-            Some(path) => Target::File(path.to_owned(), (format, compression)),
-            None => Target::Many(template, (format, compression)),
+            Some(path) => OutputTarget::File(path.to_owned(), (format, compression)),
+            None => OutputTarget::Many(template, (format, compression)),
         })
     }
 
-    fn open(self, plan: &Arc<Plan>) -> Result<Box<dyn Sink + Send>> {
+    fn open(self, plan: &Arc<OutputPlan>) -> Result<Box<dyn Sink + Send>> {
         Ok(match self {
-            Target::Null => Box::new(Discard),
-            Target::Standard => Box::new(FileSink::standard(plan)?),
-            Target::File(path, _) if plan.has_chunks() => Box::new(Chunks::new(plan, &path)),
-            Target::File(path, _) => Box::new(FileSink::open(plan, &path, Existing::AsTold)?),
-            Target::Many(template, _) => Box::new(Many::new(plan, template)),
+            OutputTarget::Null => Box::new(Discard),
+            OutputTarget::Standard => Box::new(FileSink::standard(plan)?),
+            OutputTarget::File(path, _) if plan.has_chunks() => Box::new(Chunks::new(plan, &path)),
+            OutputTarget::File(path, _) => Box::new(FileSink::open(plan, &path, Existing::AsTold)?),
+            OutputTarget::Many(template, _) => Box::new(Many::new(plan, template)),
         })
     }
 
     /// What a file is to hold, and how it is compressed.
-    fn of_file(&self) -> Option<(Format, Compression)> {
+    fn of_file(&self) -> Option<(OutputFormat, Compression)> {
         match self {
-            Target::Null | Target::Standard => None,
-            Target::File(_, of_file) | Target::Many(_, of_file) => Some(*of_file),
+            OutputTarget::Null | OutputTarget::Standard => None,
+            OutputTarget::File(_, of_file) | OutputTarget::Many(_, of_file) => Some(*of_file),
         }
     }
 }
 
 /// Refuses outputs that are inputs, or each other, before anything is opened.
-fn refuse_collisions(targets: &[Target], how: &WriteOptions<'_>) -> Result<()> {
+fn refuse_collisions(targets: &[OutputTarget], how: &WriteOptions<'_>) -> Result<()> {
     let outputs = targets.iter().filter_map(|target| match target {
-        Target::Standard => Some(("standard output".to_owned(), collisions::of_standard_output())),
+        OutputTarget::Standard => Some(("standard output".to_owned(), collisions::of_standard_output())),
         // Chunks are new files.
-        Target::File(path, _) if how.chunk_size.is_none() && how.chunk_records.is_none() => {
-            Some((path.clone(), Identity::of_path(Path::new(path))))
+        OutputTarget::File(path, _) if how.chunk_size.is_none() && how.chunk_records.is_none() => {
+            Some((path.clone(), OutputIdentity::of_path(Path::new(path))))
         }
         _ => None,
     });
-    let packets = how.packets.map(|path| (path.to_owned(), Identity::of_path(Path::new(path))));
-    let reports = how.reports.iter().map(|path| (path.display().to_string(), Identity::of_path(path)));
+    let packets = how.packets.map(|path| (path.to_owned(), OutputIdentity::of_path(Path::new(path))));
+    let reports = how.reports.iter().map(|path| (path.display().to_string(), OutputIdentity::of_path(path)));
     collisions::refuse(&outputs.chain(packets).chain(reports).collect::<Vec<_>>(), how.inputs)
 }
 
 /// Refuses what would have no effect, and levels that there are not.
-fn refuse_useless(targets: &[Target], how: &WriteOptions<'_>) -> Result<()> {
+fn refuse_useless(targets: &[OutputTarget], how: &WriteOptions<'_>) -> Result<()> {
     let usage = |text: &str| Err(Error::Usage(text.to_owned()));
-    let of_files: Vec<_> = targets.iter().filter_map(Target::of_file).collect();
+    let of_files: Vec<_> = targets.iter().filter_map(OutputTarget::of_file).collect();
     let needs_file = [
         (how.appends, "--append"),
         (how.has_index, "--index"),
@@ -279,7 +280,7 @@ fn refuse_useless(targets: &[Target], how: &WriteOptions<'_>) -> Result<()> {
     if let Some((_, option)) = needs_file.iter().find(|(is_given, _)| *is_given && of_files.is_empty()) {
         return Err(Error::Usage(format!("{option} is about files; name one with -o")));
     }
-    let has_other = of_files.iter().any(|(format, _)| *format != Format::Gor);
+    let has_other = of_files.iter().any(|(format, _)| *format != OutputFormat::Gor);
     if has_other && how.appends {
         return usage("--append adds to gor text; captures cannot be added to");
     }

@@ -12,7 +12,7 @@ use crate::{Error, Result};
 
 /// What a file that is written holds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Format {
+pub(super) enum OutputFormat {
     /// Records as text; also what no name's end says otherwise.
     Gor,
     /// Captured packets.
@@ -20,8 +20,10 @@ pub(super) enum Format {
 }
 
 /// Ends of names, before that of a compression, that ask for another format.
-const FORMATS: [(&str, Format); 2] =
-    [(".pcap", Format::Capture(FileFormat::Pcap)), (".pcapng", Format::Capture(FileFormat::Pcapng))];
+const FORMATS: [(&str, OutputFormat); 2] = [
+    (".pcap", OutputFormat::Capture(FileFormat::Pcap)),
+    (".pcapng", OutputFormat::Capture(FileFormat::Pcapng)),
+];
 
 /// Ends of names, before that of a compression, under which people expect text.
 const TEXTS: [&str; 3] = ["gor", "txt", "log"];
@@ -37,10 +39,10 @@ pub(super) type Tell = fn(&dyn fmt::Display);
 
 /// What a name asks for. `x.gor`, `x.gz`, `x.gor.zst`, and any other name,
 /// which is gor text.
-pub(super) fn of_name(name: &str) -> (Format, Compression) {
+pub(super) fn of_name(name: &str) -> (OutputFormat, Compression) {
     let (name, compression) = compression(name);
     let format =
-        FORMATS.iter().find(|(end, _)| name.ends_with(end)).map_or(Format::Gor, |(_, format)| *format);
+        FORMATS.iter().find(|(end, _)| name.ends_with(end)).map_or(OutputFormat::Gor, |(_, format)| *format);
     (format, compression)
 }
 
@@ -75,7 +77,7 @@ fn compression(name: &str) -> (&str, Compression) {
     found.unwrap_or((name, Compression::None))
 }
 
-impl Format {
+impl OutputFormat {
     /// What turns records into this format; none where their text is it.
     /// `tell` hears what the format could not hold.
     pub(super) fn sink(
@@ -84,8 +86,8 @@ impl Format {
         tell: Option<Tell>,
     ) -> Option<Box<dyn Sink + Send>> {
         match self {
-            Format::Gor => None,
-            Format::Capture(format) => Some(Box::new(PacketSink::new(output, format, tell))),
+            OutputFormat::Gor => None,
+            OutputFormat::Capture(format) => Some(Box::new(PacketSink::new(output, format, tell))),
         }
     }
 }

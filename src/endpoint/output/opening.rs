@@ -9,10 +9,10 @@ use std::sync::Arc;
 use rustix::fs::{FlockOperation, OFlags};
 use rustix::io::Errno;
 
-use super::coding::{Coding, GZIP_PIECE, SMALL_PIECE, ZSTD_PIECE};
-use super::collisions::{self, Identity};
-use super::file::{Opened, Output, Pieces};
-use super::{Plan, naming, repair};
+use super::coding::{CompressionOptions, GZIP_PIECE, SMALL_PIECE, ZSTD_PIECE};
+use super::collisions::{self, OutputIdentity};
+use super::file::{OpenedOutput, OutputFile, PieceOptions};
+use super::{OutputPlan, naming, repair};
 use crate::endpoint::format::Compression;
 use crate::endpoint::index::{Builder, Index, sidecar};
 use crate::{Error, Result};
@@ -29,12 +29,16 @@ pub(super) enum Existing {
 }
 
 /// The file, and what its name says that it holds.
-pub(super) fn file(plan: &Arc<Plan>, path: &str, existing: Existing) -> Result<(Output, naming::Format)> {
+pub(super) fn file(
+    plan: &Arc<OutputPlan>,
+    path: &str,
+    existing: Existing,
+) -> Result<(OutputFile, naming::OutputFormat)> {
     let (format, compression) = naming::of_name(path);
     let failed = |error: io::Error| Error::from(error).at(path);
     let (file, is_new) = open(plan, path, existing)?;
     let found = file.metadata().map_err(failed)?;
-    let mut opened = Opened {
+    let mut opened = OpenedOutput {
         is_regular: found.is_file(),
         path: found.is_file().then(|| path.into()),
         place: path.to_owned(),
@@ -51,19 +55,19 @@ pub(super) fn file(plan: &Arc<Plan>, path: &str, existing: Existing) -> Result<(
             opened.file.set_len(0).map_err(failed)?;
             opened.at = 0;
         }
-        if plan.has_index && format == naming::Format::Gor {
+        if plan.has_index && format == naming::OutputFormat::Gor {
             opened.index = index(path, opened.at)?;
         }
-        if opened.at > 0 && existing == Existing::AsTold && format == naming::Format::Gor {
+        if opened.at > 0 && existing == Existing::AsTold && format == naming::OutputFormat::Gor {
             end = go_on(&mut opened, compression, path, plan).map_err(|error| error.at(path))?;
         }
-        if opened.at > 0 && format != naming::Format::Gor {
+        if opened.at > 0 && format != naming::OutputFormat::Gor {
             return Err(Error::Invalid("a capture cannot be added to".into()).at(path));
         }
     } else {
         opened.at = 0;
     }
-    let mut output = Output::new(opened);
+    let mut output = OutputFile::new(opened);
     if !end.is_empty() {
         output.write(&end)?;
         output.sync()?;
@@ -72,7 +76,7 @@ pub(super) fn file(plan: &Arc<Plan>, path: &str, existing: Existing) -> Result<(
 }
 
 /// Standard output, or where the shell has led it.
-pub(super) fn standard() -> Result<Output> {
+pub(super) fn standard() -> Result<OutputFile> {
     let place = "standard output";
     let failed = |error: io::Error| Error::from(error).at(place);
     let mut file = File::from(io::stdout().as_fd().try_clone_to_owned().map_err(failed)?);
@@ -86,23 +90,23 @@ pub(super) fn standard() -> Result<Output> {
         (false, _) => 0,
     };
     let (place, path) = (place.to_owned(), None);
-    let opened = Opened { file, place, path, is_regular, is_new: false, at, pieces: None, index: None };
-    Ok(Output::new(opened))
+    let opened = OpenedOutput { file, place, path, is_regular, is_new: false, at, pieces: None, index: None };
+    Ok(OutputFile::new(opened))
 }
 
-fn pieces(plan: &Plan, compression: Compression) -> Option<Pieces> {
+fn pieces(plan: &OutputPlan, compression: Compression) -> Option<PieceOptions> {
     let (default, size) = match compression {
         Compression::None => return None,
         Compression::Gzip => (6, GZIP_PIECE),
         Compression::Zstd => (3, ZSTD_PIECE),
     };
-    let coding = Coding { compression, level: plan.compress_level.unwrap_or(default) };
+    let coding = CompressionOptions { compression, level: plan.compress_level.unwrap_or(default) };
     let size = if plan.has_many { SMALL_PIECE } else { size };
-    Some(Pieces { coding, pool: Arc::clone(&plan.pool), size })
+    Some(PieceOptions { coding, pool: Arc::clone(&plan.pool), size })
 }
 
 /// The file, and whether it was created.
-fn open(plan: &Plan, path: &str, existing: Existing) -> Result<(File, bool)> {
+fn open(plan: &OutputPlan, path: &str, existing: Existing) -> Result<(File, bool)> {
     let failed = |error: io::Error| Error::from(error).at(path);
     // Added to and never written into: a file that another program truncates meanwhile gets no hole.
     let create = || OpenOptions::new().append(true).create_new(true).open(path);
@@ -141,7 +145,7 @@ fn open(plan: &Plan, path: &str, existing: Existing) -> Result<(File, bool)> {
         )));
     }
     if is_file {
-        collisions::refuse(&[(path.to_owned(), Identity::of_path(Path::new(path)))], &plan.inputs)?;
+        collisions::refuse(&[(path.to_owned(), OutputIdentity::of_path(Path::new(path)))], &plan.inputs)?;
     }
     let mut options = OpenOptions::new();
     let options = if is_file { options.append(true) } else { options.write(true) };
@@ -177,7 +181,12 @@ fn lock(file: &File) -> Result<()> {
 
 /// Makes a file that another run has left end with a whole record, so that it can go on. Gives what is still to be
 /// written for that.
-fn go_on(opened: &mut Opened, compression: Compression, path: &str, plan: &Plan) -> Result<Vec<u8>> {
+fn go_on(
+    opened: &mut OpenedOutput,
+    compression: Compression,
+    path: &str,
+    plan: &OutputPlan,
+) -> Result<Vec<u8>> {
     let mut builder = Builder::new();
     let wants_index = plan.has_index && opened.index.is_none();
     let mut reading = File::open(path)?;

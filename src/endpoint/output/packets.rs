@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 
-use super::naming::{self, Format};
+use super::naming::{self, OutputFormat};
 use super::opening::Existing;
 use super::queue::LOOK;
 use super::sink::FileSink;
-use super::{Plan, WriteOptions, plan};
-use crate::packet::{CaptureWriter, FileFormat, Packet, Packets};
+use super::{OutputPlan, WriteOptions, plan};
+use crate::packet::{CaptureWriter, FileFormat, Packet, PacketBatch};
 use crate::record::Sink as _;
 use crate::{Error, Result};
 
@@ -20,7 +20,7 @@ use crate::{Error, Result};
 pub struct PacketFile {
     path: String,
     format: FileFormat,
-    plan: Arc<Plan>,
+    plan: Arc<OutputPlan>,
     file: FileSink,
     writer: CaptureWriter,
     bytes: Vec<u8>,
@@ -50,8 +50,8 @@ impl PacketFile {
     /// What a name says that the file is to hold; of one that says nothing an error.
     pub fn format(path: &str) -> Result<FileFormat> {
         match naming::of_name(path) {
-            (Format::Capture(format), _) => Ok(format),
-            (Format::Gor, _) => Err(Error::Usage(format!(
+            (OutputFormat::Capture(format), _) => Ok(format),
+            (OutputFormat::Gor, _) => Err(Error::Usage(format!(
                 "{path}: the name of a file that keeps packets ends in .pcap or .pcapng, and .gz or .zst after \
                  that to compress"
             ))),
@@ -100,7 +100,7 @@ impl PacketFile {
 /// A queue in front of a capture file, and the thread that empties it.
 #[derive(Debug)]
 pub struct PacketQueue {
-    batches: Sender<Packets>,
+    batches: Sender<PacketBatch>,
     waiting: Arc<AtomicUsize>,
     limit: usize,
     dropped: u64,
@@ -122,7 +122,7 @@ impl PacketQueue {
     }
 
     /// Takes packets out of a buffer, and drops them where too many wait. An error is the file's.
-    pub fn put(&mut self, packets: &mut Packets) -> Result<()> {
+    pub fn put(&mut self, packets: &mut PacketBatch) -> Result<()> {
         if packets.is_empty() {
             return Ok(());
         }
@@ -155,7 +155,7 @@ impl PacketQueue {
 }
 
 fn write(
-    incoming: &Receiver<Packets>,
+    incoming: &Receiver<PacketBatch>,
     waiting: &AtomicUsize,
     reopening: &AtomicBool,
     mut file: PacketFile,

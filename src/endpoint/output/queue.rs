@@ -31,7 +31,7 @@ pub struct Dropped {
 
 /// A queue in front of an output, and the thread that empties it.
 #[derive(Debug)]
-pub struct Queue {
+pub struct RecordQueue {
     blocks: Sender<Block>,
     written: Receiver<Block>,
     waiting: Arc<AtomicUsize>,
@@ -41,7 +41,7 @@ pub struct Queue {
     writer: Option<JoinHandle<Result<()>>>,
 }
 
-impl Queue {
+impl RecordQueue {
     /// Begins to write to `sink` what is put in, of which at most `limit` bytes wait. When `reopening` turns true, files
     /// that were moved away are begun anew ([`Sink::reopen`]), and it turns false again.
     pub fn start(sink: Box<dyn Sink + Send>, limit: u64, reopening: &Arc<AtomicBool>) -> Result<Self> {
@@ -52,7 +52,7 @@ impl Queue {
         let writer = thread::Builder::new()
             .name("writer".to_owned())
             .spawn(move || write(&incoming, &back, &counter, &reopening, sink))?;
-        Ok(Queue {
+        Ok(RecordQueue {
             blocks,
             written,
             waiting,
@@ -207,7 +207,7 @@ mod tests {
         }
     }
 
-    fn put(queue: &mut Queue, records: &[(Kind, &str)]) {
+    fn put(queue: &mut RecordQueue, records: &[(Kind, &str)]) {
         let mut block = Block::new();
         for (kind, id) in records {
             block.push(&Header { kind: *kind, id: id.as_bytes(), ..Header::default() }, &[b'x'; 500]);
@@ -221,7 +221,7 @@ mod tests {
         let (permit, permits) = channel();
         let (taken, output) = channel();
         let mut queue =
-            Queue::start(Box::new(Gate { permits, taken }), 1000, &Arc::default()).expect("a thread");
+            RecordQueue::start(Box::new(Gate { permits, taken }), 1000, &Arc::default()).expect("a thread");
         put(&mut queue, &[(Kind::Request, "a"), (Kind::Request, "b"), (Kind::Request, "c")]);
         // Its request got in, so it does.
         put(&mut queue, &[(Kind::Response, "a"), (Kind::Response, "c")]);
@@ -268,7 +268,7 @@ mod tests {
                 Ok(())
             }
         }
-        let mut queue = Queue::start(Box::new(Failing), 1000, &Arc::default()).expect("a thread");
+        let mut queue = RecordQueue::start(Box::new(Failing), 1000, &Arc::default()).expect("a thread");
         put(&mut queue, &[(Kind::Request, "a")]);
         assert_eq!(queue.finish().expect_err("it failed").to_string(), "full");
     }

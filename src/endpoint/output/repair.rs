@@ -5,13 +5,13 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
 
 use flate2::bufread::GzDecoder;
 
-use super::coding::Coding;
+use super::coding::CompressionOptions;
 use crate::endpoint::format::Compression;
 use crate::endpoint::index::{Builder, GROUP_RECORDS};
 use crate::endpoint::input::is_whole;
 use crate::observe::Size;
 use crate::record::{
-    Block, Header, MAX_HEADER, MAX_MAX_RECORD, Mark, Options, Reader, SEPARATOR, Source as _,
+    Block, Header, MAX_HEADER, MAX_MAX_RECORD, Mark, Reader, ReaderOptions, SEPARATOR, Source as _,
 };
 use crate::{Error, Result};
 
@@ -98,7 +98,7 @@ impl Last {
 /// Reads records, of which the first begins at `from` in the file, and takes all but the last into the index. Damage
 /// is for who reads the file to tell; an error is only what cannot be read past.
 fn scan(input: impl Read, from: u64, mut index: Option<&mut Builder>) -> Result<Option<Last>> {
-    let options = Options { max_record: MAX_MAX_RECORD, is_whole, ..Options::default() };
+    let options = ReaderOptions { max_record: MAX_MAX_RECORD, is_whole, ..ReaderOptions::default() };
     let mut reader = Reader::new(input, options);
     let (mut block, mut last) = (Block::new(), None::<Last>);
     while reader.read_block(&mut block)? {
@@ -164,7 +164,7 @@ fn missing_end(text: &[u8]) -> &'static [u8] {
 /// A file of gzip members or zstd frames: the sound ones stay as they are; of a last one that was cut, the text.
 fn compressed(file: &mut File, compression: Compression, mut index: Option<&mut Builder>) -> Result<Repair> {
     file.seek(SeekFrom::Start(0))?;
-    let mut input = Counted { input: BufReader::with_capacity(1 << 18, file), count: 0 };
+    let mut input = CountedReader { input: BufReader::with_capacity(1 << 18, file), count: 0 };
     let (mut text, mut end) = (Vec::new(), Vec::new());
     while !input.fill_buf()?.is_empty() {
         let at = input.count;
@@ -210,7 +210,7 @@ fn compressed(file: &mut File, compression: Compression, mut index: Option<&mut 
 
 /// Adds the records of a compressed piece that begins at `at` in the file to the index.
 pub(super) fn note(text: &[u8], at: u64, index: &mut Builder) {
-    let options = Options { max_record: MAX_MAX_RECORD, is_whole, ..Options::default() };
+    let options = ReaderOptions { max_record: MAX_MAX_RECORD, is_whole, ..ReaderOptions::default() };
     let mut reader = Reader::new(text, options);
     let mut block = Block::new();
     while let Ok(true) = reader.read_block(&mut block) {
@@ -257,7 +257,7 @@ fn too_much() -> Error {
 }
 
 /// Compresses text that was taken up again, as a piece of its own.
-pub(super) fn compress(text: &[u8], coding: Coding) -> io::Result<Vec<u8>> {
+pub(super) fn compress(text: &[u8], coding: CompressionOptions) -> io::Result<Vec<u8>> {
     if text.is_empty() || coding.compression == Compression::None {
         return Ok(text.to_vec());
     }
@@ -265,12 +265,12 @@ pub(super) fn compress(text: &[u8], coding: Coding) -> io::Result<Vec<u8>> {
 }
 
 /// Input that knows how much of it was read.
-struct Counted<R> {
+struct CountedReader<R> {
     input: R,
     count: u64,
 }
 
-impl<R: BufRead> Read for Counted<R> {
+impl<R: BufRead> Read for CountedReader<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let length = self.fill_buf()?.read(out)?;
         self.consume(length);
@@ -278,7 +278,7 @@ impl<R: BufRead> Read for Counted<R> {
     }
 }
 
-impl<R: BufRead> BufRead for Counted<R> {
+impl<R: BufRead> BufRead for CountedReader<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         self.input.fill_buf()
     }

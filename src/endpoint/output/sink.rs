@@ -3,15 +3,15 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::Plan;
-use super::file::Output;
-use super::naming::Format;
+use super::OutputPlan;
+use super::file::OutputFile;
+use super::naming::OutputFormat;
 use super::opening::{self, Existing};
 use super::ticker::Ticker;
 use crate::Result;
 use crate::record::{Run, Sink};
 
-fn lock(output: &Mutex<Output>) -> MutexGuard<'_, Output> {
+fn lock(output: &Mutex<OutputFile>) -> MutexGuard<'_, OutputFile> {
     output.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -19,40 +19,40 @@ fn lock(output: &Mutex<Output>) -> MutexGuard<'_, Output> {
 pub(super) struct FileSink {
     /// What makes another format of them.
     format: Option<Box<dyn Sink + Send>>,
-    output: Arc<Mutex<Output>>,
+    output: Arc<Mutex<OutputFile>>,
     /// Writes out what waits when the flush interval is over. None: nothing waits.
     ticker: Option<Arc<Ticker>>,
     /// Whether it does already: from the first record on.
     is_watched: bool,
     /// How to open it again, where it has a name.
-    name: Option<(Arc<Plan>, String)>,
+    name: Option<(Arc<OutputPlan>, String)>,
 }
 
 impl FileSink {
     /// Opens a file for writing, by its path.
-    pub(super) fn open(plan: &Arc<Plan>, path: &str, existing: Existing) -> Result<Self> {
+    pub(super) fn open(plan: &Arc<OutputPlan>, path: &str, existing: Existing) -> Result<Self> {
         let (output, format) = opening::file(plan, path, existing)?;
         Ok(FileSink { name: Some((Arc::clone(plan), path.to_owned())), ..Self::of(plan, output, format) })
     }
 
     /// The same for bytes that are not made of records.
-    pub(super) fn plain(plan: &Arc<Plan>, path: &str, existing: Existing) -> Result<Self> {
+    pub(super) fn plain(plan: &Arc<OutputPlan>, path: &str, existing: Existing) -> Result<Self> {
         let (output, _) = opening::file(plan, path, existing)?;
         Ok(FileSink {
             name: Some((Arc::clone(plan), path.to_owned())),
-            ..Self::of(plan, output, Format::Gor)
+            ..Self::of(plan, output, OutputFormat::Gor)
         })
     }
 
     /// Standard output, or where the shell has led it.
-    pub(super) fn standard(plan: &Plan) -> Result<Self> {
-        Ok(Self::of(plan, opening::standard()?, Format::Gor))
+    pub(super) fn standard(plan: &OutputPlan) -> Result<Self> {
+        Ok(Self::of(plan, opening::standard()?, OutputFormat::Gor))
     }
 
-    fn of(plan: &Plan, output: Output, format: Format) -> Self {
+    fn of(plan: &OutputPlan, output: OutputFile, format: OutputFormat) -> Self {
         let waits = output.is_regular() && !plan.ticker.is_immediate();
         let output = Arc::new(Mutex::new(output));
-        let bytes = Box::new(Bytes(Arc::clone(&output)));
+        let bytes = Box::new(FileBytes(Arc::clone(&output)));
         let ticker = waits.then(|| Arc::clone(&plan.ticker));
         FileSink { format: format.sink(bytes, plan.tell), output, ticker, is_watched: false, name: None }
     }
@@ -134,9 +134,9 @@ impl Sink for FileSink {
 }
 
 /// The file as a format sees it: bytes.
-struct Bytes(Arc<Mutex<Output>>);
+struct FileBytes(Arc<Mutex<OutputFile>>);
 
-impl Write for Bytes {
+impl Write for FileBytes {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match lock(&self.0).write_foreign(bytes) {
             Ok(()) => Ok(bytes.len()),

@@ -17,7 +17,7 @@ const FIELDS: &str = "the fields are %Y %m %d %H %M %S %NS (time of writing, UTC
 
 /// A part of a name.
 #[derive(Clone, Debug, Eq, PartialEq)]
-enum Part {
+enum NamePart {
     Text(String),
     /// A field of the time, as strftime has it.
     Time(&'static str),
@@ -28,11 +28,11 @@ enum Part {
 
 /// A name with fields.
 #[derive(Clone, Debug)]
-pub(super) struct Template {
-    parts: Vec<Part>,
+pub(super) struct NameTemplate {
+    parts: Vec<NamePart>,
 }
 
-impl Template {
+impl NameTemplate {
     /// Takes a name apart. `instance` is what `%i` stands for.
     pub(super) fn parse(name: &str, instance: &str) -> Result<Self, BadRule> {
         let mut parts = Vec::new();
@@ -43,15 +43,15 @@ impl Template {
             let field = &rest[at + 1..];
             let (part, length) = match field.as_bytes() {
                 [b'%' | b'i', ..] => (None, 1),
-                [b'Y', ..] => (Some(Part::Time("%Y")), 1),
-                [b'm', ..] => (Some(Part::Time("%m")), 1),
-                [b'd', ..] => (Some(Part::Time("%d")), 1),
-                [b'H', ..] => (Some(Part::Time("%H")), 1),
-                [b'M', ..] => (Some(Part::Time("%M")), 1),
-                [b'S', ..] => (Some(Part::Time("%S")), 1),
-                [b'N', b'S', ..] => (Some(Part::Nanoseconds), 2),
-                [b'r', ..] => (Some(Part::Id), 1),
-                [b't', ..] => (Some(Part::Kind), 1),
+                [b'Y', ..] => (Some(NamePart::Time("%Y")), 1),
+                [b'm', ..] => (Some(NamePart::Time("%m")), 1),
+                [b'd', ..] => (Some(NamePart::Time("%d")), 1),
+                [b'H', ..] => (Some(NamePart::Time("%H")), 1),
+                [b'M', ..] => (Some(NamePart::Time("%M")), 1),
+                [b'S', ..] => (Some(NamePart::Time("%S")), 1),
+                [b'N', b'S', ..] => (Some(NamePart::Nanoseconds), 2),
+                [b'r', ..] => (Some(NamePart::Id), 1),
+                [b't', ..] => (Some(NamePart::Kind), 1),
                 _ => {
                     let position = name.len() - rest.len() + at;
                     return Err(BadRule::new(name, position, format!("no such field: {FIELDS}")));
@@ -60,7 +60,7 @@ impl Template {
             match part {
                 Some(part) => {
                     if !text.is_empty() {
-                        parts.push(Part::Text(std::mem::take(&mut text)));
+                        parts.push(NamePart::Text(std::mem::take(&mut text)));
                     }
                     parts.push(part);
                 }
@@ -71,16 +71,16 @@ impl Template {
         }
         text.push_str(rest);
         if !text.is_empty() {
-            parts.push(Part::Text(text));
+            parts.push(NamePart::Text(text));
         }
-        Ok(Template { parts })
+        Ok(NameTemplate { parts })
     }
 
     /// The name, where it has no field that changes.
     pub(super) fn fixed(&self) -> Option<&str> {
         match &self.parts[..] {
             [] => Some(""),
-            [Part::Text(text)] => Some(text),
+            [NamePart::Text(text)] => Some(text),
             _ => None,
         }
     }
@@ -88,14 +88,14 @@ impl Template {
     /// What comes before the first field.
     pub(super) fn beginning(&self) -> &str {
         match self.parts.first() {
-            Some(Part::Text(text)) => text,
+            Some(NamePart::Text(text)) => text,
             _ => "",
         }
     }
 
     /// Whether the name depends on the record.
     pub(super) fn asks_record(&self) -> bool {
-        self.parts.iter().any(|part| matches!(part, Part::Id | Part::Kind))
+        self.parts.iter().any(|part| matches!(part, NamePart::Id | NamePart::Kind))
     }
 
     /// Appends the name for a record that is written now. `nanoseconds` are
@@ -109,16 +109,16 @@ impl Template {
     ) {
         for part in &self.parts {
             match part {
-                Part::Text(text) => name.push_str(text),
-                Part::Time(field) => name.push_str(&now.strftime(field).to_string()),
-                Part::Nanoseconds => {
+                NamePart::Text(text) => name.push_str(text),
+                NamePart::Time(field) => name.push_str(&now.strftime(field).to_string()),
+                NamePart::Nanoseconds => {
                     // Writing into a string cannot fail.
                     if let Some(nanoseconds) = nanoseconds {
                         let _ = write!(name, "{nanoseconds:09}");
                     }
                 }
-                Part::Id => push_id(record.id, name),
-                Part::Kind => name.push(char::from(record.kind.digit())),
+                NamePart::Id => push_id(record.id, name),
+                NamePart::Kind => name.push(char::from(record.kind.digit())),
             }
         }
     }
@@ -155,7 +155,7 @@ mod tests {
         let now: Timestamp = "2026-11-24T01:02:03.000045Z".parse().unwrap();
         let mut filled = String::new();
         let header = Header { kind: Kind::Response, id, ..Header::default() };
-        let template = Template::parse(name, "box-7").unwrap();
+        let template = NameTemplate::parse(name, "box-7").unwrap();
         template.fill(now, Some(now.subsec_nanosecond()), &header, &mut filled);
         filled
     }
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn an_unknown_field_is_shown_with_a_caret() {
         for (name, at) in [("a%q", 1), ("%Y%", 2), ("%N", 0), ("é%d%x", 4)] {
-            let error = Template::parse(name, "").unwrap_err();
+            let error = NameTemplate::parse(name, "").unwrap_err();
             assert_eq!(error.at, at, "{name}");
             assert!(error.reason.contains("%NS"), "{error}");
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::file::Output;
+use super::file::OutputFile;
 
 /// Longest time between two looks.
 const LONGEST: Duration = Duration::from_hours(24);
@@ -15,7 +15,7 @@ const LONGEST: Duration = Duration::from_hours(24);
 #[derive(Debug)]
 pub(super) struct Ticker {
     interval: Duration,
-    files: Mutex<Option<Sender<Weak<Mutex<Output>>>>>,
+    files: Mutex<Option<Sender<Weak<Mutex<OutputFile>>>>>,
 }
 
 impl Ticker {
@@ -31,7 +31,7 @@ impl Ticker {
     }
 
     /// Looks after a file from now on.
-    pub(super) fn watch(&self, file: &Arc<Mutex<Output>>) -> std::io::Result<()> {
+    pub(super) fn watch(&self, file: &Arc<Mutex<OutputFile>>) -> std::io::Result<()> {
         if self.is_immediate() {
             return Ok(());
         }
@@ -52,8 +52,8 @@ impl Ticker {
     }
 }
 
-fn look_after(new: &Receiver<Weak<Mutex<Output>>>, tick: Duration) {
-    let mut files: Vec<Weak<Mutex<Output>>> = Vec::new();
+fn look_after(new: &Receiver<Weak<Mutex<OutputFile>>>, tick: Duration) {
+    let mut files: Vec<Weak<Mutex<OutputFile>>> = Vec::new();
     let mut next = Instant::now() + tick;
     loop {
         match new.recv_timeout(next.saturating_duration_since(Instant::now())) {

@@ -15,7 +15,7 @@ struct Told {
     skipped: usize,
     head: usize,
     body: usize,
-    end: Result<Step, Fault>,
+    end: Result<Step, FramingFault>,
     length: BodyLength,
     suspicious: bool,
     keeps_alive: bool,
@@ -312,12 +312,12 @@ fn a_request_ends_where_the_rules_say() {
         ("Content-Length : 5\r\n", Ok(Fixed(5)), true),
         ("Content-Length:\r\n  5\r\n", Ok(Fixed(5)), false),
         ("Content-Length: 18446744073709551615\r\n", Ok(Fixed(u64::MAX)), false),
-        ("Content-Length: 18446744073709551616\r\n", Err(Fault::ContentLength), false),
-        ("Content-Length: +5\r\n", Err(Fault::ContentLength), false),
-        ("Content-Length: 5 5\r\n", Err(Fault::ContentLength), false),
-        ("Content-Length: 5, x\r\n", Err(Fault::ContentLength), false),
-        ("Content-Length:\r\n", Err(Fault::ContentLength), false),
-        ("Content-Length:\r\nContent-Length: 5\r\n", Err(Fault::ContentLength), false),
+        ("Content-Length: 18446744073709551616\r\n", Err(FramingFault::ContentLength), false),
+        ("Content-Length: +5\r\n", Err(FramingFault::ContentLength), false),
+        ("Content-Length: 5 5\r\n", Err(FramingFault::ContentLength), false),
+        ("Content-Length: 5, x\r\n", Err(FramingFault::ContentLength), false),
+        ("Content-Length:\r\n", Err(FramingFault::ContentLength), false),
+        ("Content-Length:\r\nContent-Length: 5\r\n", Err(FramingFault::ContentLength), false),
         ("Content-Length\r\n", Ok(NoBody), false),
         ("Content-Lengths: 5\r\n", Ok(NoBody), false),
         (" Content-Length: 5\r\n", Ok(NoBody), true),
@@ -330,9 +330,9 @@ fn a_request_ends_where_the_rules_say() {
         ("Transfer-Encoding: chunked; a=b\r\n", Ok(Chunked), true),
         ("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", Ok(Chunked), true),
         ("Content-Length: x\r\nTransfer-Encoding: chunked\r\n", Ok(Chunked), true),
-        ("Transfer-Encoding: chunked, gzip\r\n", Err(Fault::TransferCoding), true),
-        ("Transfer-Encoding: xchunked\r\n", Err(Fault::TransferCoding), false),
-        ("Transfer-Encoding:\r\n", Err(Fault::TransferCoding), false),
+        ("Transfer-Encoding: chunked, gzip\r\n", Err(FramingFault::TransferCoding), true),
+        ("Transfer-Encoding: xchunked\r\n", Err(FramingFault::TransferCoding), false),
+        ("Transfer-Encoding:\r\n", Err(FramingFault::TransferCoding), false),
     ] {
         let bytes = format!("POST / HTTP/1.1\r\n{fields}\r\n");
         let mut framer = Framer::request();
@@ -382,17 +382,17 @@ fn a_response_ends_where_its_request_and_the_rules_say() {
 #[test]
 fn what_is_not_http_is_refused_at_its_first_bytes() {
     for (bytes, fault) in [
-        (&b"\x16\x03\x01"[..], Fault::Method),
-        (b"GET\r\n", Fault::Method),
-        (b" GET / HTTP/1.1\r\n", Fault::Method),
-        (b"\rGET", Fault::Method),
-        (b"HTTP/1.1 200 OK\r\n", Fault::Method),
-        (&[b'A'; MAX_METHOD + 1], Fault::Method),
-        (b"GET /\r\n", Fault::RequestLine),
-        (b"GET HTTP/1.1\r\n", Fault::RequestLine),
-        (b"GET / HTTP/2.0\r\n", Fault::RequestLine),
-        (b"GET / http/1.1\r\n", Fault::RequestLine),
-        (b"GET / HTTP/1.10\r\n", Fault::RequestLine),
+        (&b"\x16\x03\x01"[..], FramingFault::Method),
+        (b"GET\r\n", FramingFault::Method),
+        (b" GET / HTTP/1.1\r\n", FramingFault::Method),
+        (b"\rGET", FramingFault::Method),
+        (b"HTTP/1.1 200 OK\r\n", FramingFault::Method),
+        (&[b'A'; MAX_METHOD + 1], FramingFault::Method),
+        (b"GET /\r\n", FramingFault::RequestLine),
+        (b"GET HTTP/1.1\r\n", FramingFault::RequestLine),
+        (b"GET / HTTP/2.0\r\n", FramingFault::RequestLine),
+        (b"GET / http/1.1\r\n", FramingFault::RequestLine),
+        (b"GET / HTTP/1.10\r\n", FramingFault::RequestLine),
     ] {
         assert_eq!(Framer::request().advance(bytes), Err(fault), "{}", bytes.escape_ascii());
     }
@@ -405,7 +405,7 @@ fn what_is_not_http_is_refused_at_its_first_bytes() {
         b"HTTP/1.x 200 OK\r\n",
     ] {
         let step = Framer::response(GET).advance(bytes);
-        assert_eq!(step, Err(Fault::StatusLine), "{}", bytes.escape_ascii());
+        assert_eq!(step, Err(FramingFault::StatusLine), "{}", bytes.escape_ascii());
     }
 }
 
@@ -414,16 +414,16 @@ fn a_broken_chunk_is_told_after_the_good_bytes_before_it() {
     let long_line = format!("1;{}\r\n", "x".repeat(chunked::MAX_CHUNK_LINE));
     let trailers = format!("0\r\n{}\r\n", "A: b\r\n".repeat(chunked::MAX_TRAILERS / 6 + 1));
     for (body, good, fault) in [
-        ("x", 0, Fault::ChunkSize),
-        ("\r\n", 0, Fault::ChunkSize),
-        ("-1\r\n", 0, Fault::ChunkSize),
-        ("0x5\r\n", 1, Fault::ChunkSize),
-        ("5\r\nhelloX", 8, Fault::ChunkEnd),
-        ("5\r\nhello\rX", 9, Fault::ChunkEnd),
-        ("10000000000000000\r\n", 16, Fault::ChunkSizeOverflow),
-        (&long_line, chunked::MAX_CHUNK_LINE, Fault::ChunkLineTooLong),
-        (&"0".repeat(20_000), chunked::MAX_CHUNK_LINE, Fault::ChunkLineTooLong),
-        (&trailers, 3 + chunked::MAX_TRAILERS, Fault::TrailersTooLarge),
+        ("x", 0, FramingFault::ChunkSize),
+        ("\r\n", 0, FramingFault::ChunkSize),
+        ("-1\r\n", 0, FramingFault::ChunkSize),
+        ("0x5\r\n", 1, FramingFault::ChunkSize),
+        ("5\r\nhelloX", 8, FramingFault::ChunkEnd),
+        ("5\r\nhello\rX", 9, FramingFault::ChunkEnd),
+        ("10000000000000000\r\n", 16, FramingFault::ChunkSizeOverflow),
+        (&long_line, chunked::MAX_CHUNK_LINE, FramingFault::ChunkLineTooLong),
+        (&"0".repeat(20_000), chunked::MAX_CHUNK_LINE, FramingFault::ChunkLineTooLong),
+        (&trailers, 3 + chunked::MAX_TRAILERS, FramingFault::TrailersTooLarge),
     ] {
         let bytes = format!("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
         for cut in [1, 7, bytes.len()] {
@@ -476,7 +476,7 @@ fn a_head_without_end_is_refused_at_its_limit() {
     let mut bytes = b"GET / HTTP/1.1\r\n".to_vec();
     bytes.resize(MAX_HEAD, b'x');
     assert_eq!(Framer::request().advance(&bytes[..MAX_HEAD - 1]), Ok(Step::More));
-    assert_eq!(Framer::request().advance(&bytes), Err(Fault::HeadTooLarge));
+    assert_eq!(Framer::request().advance(&bytes), Err(FramingFault::HeadTooLarge));
     bytes[MAX_HEAD - 3..].copy_from_slice(b"\n\r\n");
     bytes.extend(b"GET");
     assert_eq!(Framer::request().advance(&bytes), Ok(Step::Head(MAX_HEAD)));

@@ -9,7 +9,7 @@ use libc::sock_filter;
 use super::super::Packet;
 use super::super::link_type::LinkType;
 use super::compose;
-use super::libpcap::{Compiled, Fault, Handle, Library, Settings};
+use super::libpcap::{Compiled, Handle, HandleFault, HandleSettings, Library};
 use super::{Engine, no_right};
 use crate::error::{Error, Result};
 
@@ -69,17 +69,17 @@ impl Expression {
         let compiled =
             Handle::dead(&self.library, number, SNAPSHOT).and_then(|handle| handle.compile(&self.text));
         compiled.map_err(|fault| match fault {
-            Fault::Other(reason) => reason,
-            Fault::Permission => "permission denied".into(),
+            HandleFault::Other(reason) => reason,
+            HandleFault::Permission => "permission denied".into(),
         })
     }
 
     /// Compiles it for a handle, of one interface or of all. That may take less than Ethernet does.
     pub(super) fn compile_with(&self, handle: &Handle, interface: Option<&str>) -> Result<Compiled> {
         handle.compile(&self.text).map_err(|fault| match fault {
-            Fault::Other(reason) if interface.is_none() => self.not_for_all(&reason),
-            Fault::Other(reason) => self.wrong(&reason),
-            Fault::Permission => no_right(Engine::AfPacket),
+            HandleFault::Other(reason) if interface.is_none() => self.not_for_all(&reason),
+            HandleFault::Other(reason) => self.wrong(&reason),
+            HandleFault::Permission => no_right(Engine::AfPacket),
         })
     }
 
@@ -110,8 +110,12 @@ impl Expression {
     /// Compiles it as libpcap itself would on an interface: only a handle that is active
     /// knows what the kernel does with VLAN tags.
     fn compile_live(&self, name: &str) -> Result<(Compiled, i32)> {
-        let settings =
-            Settings { snapshot: SNAPSHOT, buffer_size: 2 << 20, timeout_ms: 100, is_promiscuous: false };
+        let settings = HandleSettings {
+            snapshot: SNAPSHOT,
+            buffer_size: 2 << 20,
+            timeout_ms: 100,
+            is_promiscuous: false,
+        };
         let handle = Handle::create(&self.library, name).and_then(|mut handle| {
             handle.set(&settings)?;
             handle.activate()?;
@@ -119,8 +123,8 @@ impl Expression {
         });
         match handle {
             Ok(handle) => Ok((self.compile_with(&handle, Some(name))?, handle.link())),
-            Err(Fault::Permission) => Err(no_right(Engine::AfPacket)),
-            Err(Fault::Other(reason)) => Err(Error::Invalid(reason).at(name)),
+            Err(HandleFault::Permission) => Err(no_right(Engine::AfPacket)),
+            Err(HandleFault::Other(reason)) => Err(Error::Invalid(reason).at(name)),
         }
     }
 

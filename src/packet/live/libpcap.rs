@@ -188,7 +188,7 @@ impl Compiled {
 
 /// What is wrong with a handle, in the library's words.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(super) enum HandleFault {
     /// The process may not capture.
     Permission,
     /// All else.
@@ -196,7 +196,7 @@ pub(super) enum Fault {
 }
 
 /// What a handle is to be before it captures.
-pub(super) struct Settings {
+pub(super) struct HandleSettings {
     pub(super) snapshot: u32,
     pub(super) buffer_size: u64,
     pub(super) timeout_ms: u32,
@@ -219,24 +219,24 @@ pub(super) struct Handle {
 
 impl Handle {
     /// A handle for a live capture, which is still to be activated.
-    pub(super) fn create(library: &Arc<Library>, interface: &str) -> Result<Self, Fault> {
-        let name = CString::new(interface).map_err(|error| Fault::Other(error.to_string()))?;
+    pub(super) fn create(library: &Arc<Library>, interface: &str) -> Result<Self, HandleFault> {
+        let name = CString::new(interface).map_err(|error| HandleFault::Other(error.to_string()))?;
         let mut error = [0; ERROR_SIZE];
         // SAFETY: the name ends in 0, the buffer has the size that the library writes at most.
         let raw = unsafe { (library.functions.create)(name.as_ptr(), error.as_mut_ptr()) };
         match NonNull::new(raw) {
             Some(raw) => Ok(Handle { library: Arc::clone(library), raw }),
-            None => Err(Fault::Other(buffer_text(&error))),
+            None => Err(HandleFault::Other(buffer_text(&error))),
         }
     }
 
     /// A handle that only compiles, for a link type.
-    pub(super) fn dead(library: &Arc<Library>, link: c_int, snapshot: u32) -> Result<Self, Fault> {
+    pub(super) fn dead(library: &Arc<Library>, link: c_int, snapshot: u32) -> Result<Self, HandleFault> {
         // SAFETY: no memory is passed.
         let raw = unsafe { (library.functions.open_dead)(link, snapshot as c_int) };
         match NonNull::new(raw) {
             Some(raw) => Ok(Handle { library: Arc::clone(library), raw }),
-            None => Err(Fault::Other("out of memory".into())),
+            None => Err(HandleFault::Other("out of memory".into())),
         }
     }
 
@@ -250,7 +250,7 @@ impl Handle {
     }
 
     /// What to see, before it is activated.
-    pub(super) fn set(&mut self, settings: &Settings) -> Result<(), Fault> {
+    pub(super) fn set(&mut self, settings: &HandleSettings) -> Result<(), HandleFault> {
         let size = c_int::try_from(settings.buffer_size).unwrap_or(c_int::MAX);
         let (snapshot, timeout) = (settings.snapshot as c_int, settings.timeout_ms as c_int);
         let is_promiscuous = c_int::from(settings.is_promiscuous);
@@ -275,7 +275,7 @@ impl Handle {
     }
 
     /// Turns on monitor mode. False: the interface has none.
-    pub(super) fn monitor(&mut self) -> Result<bool, Fault> {
+    pub(super) fn monitor(&mut self) -> Result<bool, HandleFault> {
         // SAFETY: the handle is open.
         let can = unsafe { self.call(|all, raw| (all.can_set_rfmon)(raw)) };
         if self.check(can)? == 0 {
@@ -287,7 +287,7 @@ impl Handle {
     }
 
     /// Numbers of the sources of time that the interface has. None: only the system's clock.
-    pub(super) fn timestamp_types(&mut self) -> Result<Vec<c_int>, Fault> {
+    pub(super) fn timestamp_types(&mut self) -> Result<Vec<c_int>, HandleFault> {
         let mut list = ptr::null_mut();
         // SAFETY: the handle is open, and the list is written to a local variable.
         let length = unsafe { self.call(|all, raw| (all.list_tstamp_types)(raw, &raw mut list)) };
@@ -302,14 +302,14 @@ impl Handle {
         Ok(types)
     }
 
-    pub(super) fn set_timestamp_type(&mut self, kind: c_int) -> Result<(), Fault> {
+    pub(super) fn set_timestamp_type(&mut self, kind: c_int) -> Result<(), HandleFault> {
         // SAFETY: the handle is open, and the other argument is a number.
         let done = unsafe { self.call(|all, raw| (all.set_tstamp_type)(raw, kind)) };
         self.check(done).map(drop)
     }
 
     /// Begins to capture, without blocking. A warning is the library's text.
-    pub(super) fn activate(&mut self) -> Result<Option<String>, Fault> {
+    pub(super) fn activate(&mut self) -> Result<Option<String>, HandleFault> {
         // SAFETY: the handle is open.
         let status = unsafe { self.call(|all, raw| (all.activate)(raw)) };
         let warning = (self.check(status)? > 0).then(|| self.explain(status));
@@ -317,10 +317,12 @@ impl Handle {
         // SAFETY: the handle is open, the buffer has the size that the library writes at most.
         let done = unsafe { self.call(|all, raw| (all.setnonblock)(raw, 1, error.as_mut_ptr())) };
         if done < 0 {
-            return Err(Fault::Other(buffer_text(&error)));
+            return Err(HandleFault::Other(buffer_text(&error)));
         }
         if self.descriptor() < 0 {
-            return Err(Fault::Other("libpcap cannot wait for packets of this kind of interface".into()));
+            return Err(HandleFault::Other(
+                "libpcap cannot wait for packets of this kind of interface".into(),
+            ));
         }
         Ok(warning)
     }
@@ -332,7 +334,7 @@ impl Handle {
     }
 
     /// The next packet. None: there is none yet.
-    pub(super) fn next(&mut self) -> Result<Option<Captured<'_>>, Fault> {
+    pub(super) fn next(&mut self) -> Result<Option<Captured<'_>>, HandleFault> {
         let mut header = ptr::null_mut();
         let mut bytes = ptr::null();
         // SAFETY: the handle is open, and both pointers are written to local variables.
@@ -363,7 +365,7 @@ impl Handle {
 
     /// Packets that there was no room for, in the buffer and in the interface, since it was activated. The
     /// library counts in 32 bits, and begins again at 0.
-    pub(super) fn dropped(&mut self) -> Result<[u32; 2], Fault> {
+    pub(super) fn dropped(&mut self) -> Result<[u32; 2], HandleFault> {
         let mut statistics = Statistics::default();
         // SAFETY: the handle is open. On Linux the library writes these three fields and no more.
         let done = unsafe { self.call(|all, raw| (all.stats)(raw, &raw mut statistics)) };
@@ -373,8 +375,8 @@ impl Handle {
 
     /// Compiles an expression for the handle's link type. A handle that is active knows
     /// that the kernel takes VLAN tags off.
-    pub(super) fn compile(&self, expression: &str) -> Result<Compiled, Fault> {
-        let text = CString::new(expression).map_err(|error| Fault::Other(error.to_string()))?;
+    pub(super) fn compile(&self, expression: &str) -> Result<Compiled, HandleFault> {
+        let text = CString::new(expression).map_err(|error| HandleFault::Other(error.to_string()))?;
         let mut program = BpfProgram { length: 0, instructions: ptr::null_mut() };
         let library = &self.library;
         let _compiling = library.compiling.lock().unwrap_or_else(PoisonError::into_inner);
@@ -395,7 +397,7 @@ impl Handle {
     }
 
     /// Has the library refuse what does not pass a program that was compiled with this handle.
-    pub(super) fn set_filter(&mut self, program: &Compiled) -> Result<(), Fault> {
+    pub(super) fn set_filter(&mut self, program: &Compiled) -> Result<(), HandleFault> {
         let mut program = program.borrow();
         // SAFETY: the handle is open. The library copies the program, and writes only to its copy.
         let done = unsafe { self.call(|all, raw| (all.setfilter)(raw, &raw mut program)) };
@@ -413,11 +415,11 @@ impl Handle {
         unsafe { self.call(|all, raw| (all.get_selectable_fd)(raw)) }
     }
 
-    fn check(&self, status: c_int) -> Result<c_int, Fault> {
+    fn check(&self, status: c_int) -> Result<c_int, HandleFault> {
         // `PCAP_ERROR_PERM_DENIED` and `PCAP_ERROR_PROMISC_PERM_DENIED`.
         match status {
-            -8 | -11 => Err(Fault::Permission),
-            ..0 => Err(Fault::Other(self.explain(status))),
+            -8 | -11 => Err(HandleFault::Permission),
+            ..0 => Err(HandleFault::Other(self.explain(status))),
             _ => Ok(status),
         }
     }

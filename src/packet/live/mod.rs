@@ -33,7 +33,7 @@ pub use vxlan::VXLAN_PORT;
 
 use super::Packet;
 use crate::error::{Error, Result};
-use pcap::Pcap;
+use pcap::PcapHandle;
 use ring::{BLOCK, NOTHING, Promiscuity, Ring};
 use vxlan::Endpoint;
 
@@ -95,7 +95,7 @@ pub enum TimestampSource {
 
 /// The kernel's side of it.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct LiveOptions {
     /// What captures.
     pub engine: Engine,
     /// What packets must match besides, in tcpdump's language.
@@ -108,9 +108,9 @@ pub struct Options {
     pub is_promiscuous: bool,
 }
 
-impl Default for Options {
+impl Default for LiveOptions {
     fn default() -> Self {
-        Options {
+        LiveOptions {
             engine: Engine::default(),
             bpf: None,
             buffer_size: 64 << 20,
@@ -122,7 +122,7 @@ impl Default for Options {
 
 /// Packets as they come.
 pub struct Wire {
-    lines: Vec<(Tap, Line)>,
+    lines: Vec<(Tap, TapEngine)>,
     /// Whose block is handed out next.
     turn: usize,
     dropped: u64,
@@ -135,18 +135,18 @@ pub struct Wire {
 }
 
 /// What a tap captures by.
-enum Line {
+enum TapEngine {
     Ring(Ring),
-    Pcap(Pcap),
+    Pcap(PcapHandle),
     Vxlan(Endpoint),
 }
 
-impl AsFd for Line {
+impl AsFd for TapEngine {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
-            Line::Ring(ring) => ring.as_fd(),
-            Line::Pcap(pcap) => pcap.as_fd(),
-            Line::Vxlan(endpoint) => endpoint.as_fd(),
+            TapEngine::Ring(ring) => ring.as_fd(),
+            TapEngine::Pcap(pcap) => pcap.as_fd(),
+            TapEngine::Vxlan(endpoint) => endpoint.as_fd(),
         }
     }
 }
@@ -160,7 +160,7 @@ impl fmt::Debug for Wire {
 
 impl Wire {
     /// Begins to capture.
-    pub fn open(taps: Vec<Tap>, options: &Options) -> Result<Self> {
+    pub fn open(taps: Vec<Tap>, options: &LiveOptions) -> Result<Self> {
         let mut wire = Wire::without_lines(options);
         let expression = options.bpf.as_deref().map(Expression::new).transpose()?;
         let library = match options.engine {
@@ -173,12 +173,12 @@ impl Wire {
                 continue;
             }
             let line = if let Some(library) = &library {
-                let (pcap, warning) = Pcap::open(library, &tap, options, expression.as_ref())?;
+                let (pcap, warning) = PcapHandle::open(library, &tap, options, expression.as_ref())?;
                 wire.warnings.extend(warning);
-                Line::Pcap(pcap)
+                TapEngine::Pcap(pcap)
             } else {
                 let program = program(&tap, expression.as_ref())?;
-                Line::Ring(open_ring(&tap, options, &program, expression.is_some())?)
+                TapEngine::Ring(open_ring(&tap, options, &program, expression.is_some())?)
             };
             wire.lines.push((tap, line));
         }
@@ -187,22 +187,22 @@ impl Wire {
     }
 
     /// Receives VXLAN at the tunnels' ports.
-    fn listen(&mut self, tap: &Tap, options: &Options) -> Result<()> {
+    fn listen(&mut self, tap: &Tap, options: &LiveOptions) -> Result<()> {
         for port in tap.vxlan_ports() {
             let (endpoint, warning) = Endpoint::open(port, options.buffer_size)?;
             self.warnings.extend(warning);
-            self.lines.push((tap.clone(), Line::Vxlan(endpoint)));
+            self.lines.push((tap.clone(), TapEngine::Vxlan(endpoint)));
         }
         Ok(())
     }
 
     /// Captures a share of the connections.
-    pub fn of(share: Share, options: &Options) -> Self {
-        let lines = share.rings.into_iter().map(|(tap, ring)| (tap, Line::Ring(ring))).collect();
+    pub fn of(share: TapShare, options: &LiveOptions) -> Self {
+        let lines = share.rings.into_iter().map(|(tap, ring)| (tap, TapEngine::Ring(ring))).collect();
         Wire { lines, promiscuity: share.promiscuity, ..Wire::without_lines(options) }
     }
 
-    fn without_lines(options: &Options) -> Self {
+    fn without_lines(options: &LiveOptions) -> Self {
         Wire {
             lines: Vec::new(),
             turn: 0,
@@ -220,7 +220,7 @@ impl Wire {
     }
 
     /// Has an interface take in packets for other machines too, for as long as this lives. It must have been
-    /// [asked for](Options::is_promiscuous).
+    /// [asked for](LiveOptions::is_promiscuous).
     pub fn be_promiscuous_on(&mut self, interface: u32) -> io::Result<()> {
         // Whichever socket asks for it, it is the interface's.
         let promiscuity = self.promiscuity.as_ref().ok_or(io::ErrorKind::PermissionDenied)?;
@@ -233,13 +233,13 @@ impl Wire {
     }
 
     /// From now on no packet comes in; those that were seen come out within
-    /// [`Options::buffer_timeout`].
+    /// [`LiveOptions::buffer_timeout`].
     pub fn close(&mut self) -> Result<()> {
         for (_, line) in &mut self.lines {
             match line {
-                Line::Ring(ring) => ring.close()?,
-                Line::Pcap(pcap) => pcap.close()?,
-                Line::Vxlan(endpoint) => endpoint.close()?,
+                TapEngine::Ring(ring) => ring.close()?,
+                TapEngine::Pcap(pcap) => pcap.close()?,
+                TapEngine::Vxlan(endpoint) => endpoint.close()?,
             }
         }
         Ok(())
@@ -254,17 +254,17 @@ impl Wire {
             self.turn = (self.turn + 1) % self.lines.len();
             let Some((_, line)) = self.lines.get_mut(self.turn) else { break };
             let has_read = match line {
-                Line::Ring(ring) => match ring.read(|block| block::packets(block, &mut each)) {
+                TapEngine::Ring(ring) => match ring.read(|block| block::packets(block, &mut each)) {
                     Some(None) => {
                         return Err(Error::Invalid("the kernel's packet ring makes no sense".into()));
                     }
                     packets => packets.is_some(),
                 },
-                Line::Pcap(pcap) => pcap.read(&mut each).unwrap_or_else(|error| {
+                TapEngine::Pcap(pcap) => pcap.read(&mut each).unwrap_or_else(|error| {
                     self.fault.get_or_insert((Instant::now(), error));
                     false
                 }),
-                Line::Vxlan(endpoint) => endpoint.read(&mut each)?,
+                TapEngine::Vxlan(endpoint) => endpoint.read(&mut each)?,
             };
             if has_read {
                 return Ok(true);
@@ -287,7 +287,7 @@ impl Wire {
         }
         for (socket, (tap, line)) in sockets.iter().zip(&self.lines) {
             // libpcap finds it when it is read next.
-            if let Line::Ring(ring) = line
+            if let TapEngine::Ring(ring) = line
                 && socket.revents().contains(PollFlags::ERR)
                 && let Err(error) = check(tap, ring)
             {
@@ -301,9 +301,9 @@ impl Wire {
     pub fn dropped(&mut self) -> Result<u64> {
         for (_, line) in &mut self.lines {
             self.dropped += match line {
-                Line::Ring(ring) => ring.dropped()?,
-                Line::Pcap(pcap) => pcap.dropped()?,
-                Line::Vxlan(endpoint) => endpoint.dropped()?,
+                TapEngine::Ring(ring) => ring.dropped()?,
+                TapEngine::Pcap(pcap) => pcap.dropped()?,
+                TapEngine::Vxlan(endpoint) => endpoint.dropped()?,
             };
         }
         Ok(self.dropped)
@@ -311,16 +311,16 @@ impl Wire {
 }
 
 /// The packets of some connections, all of them whole: buffers that the kernel fills.
-pub struct Share {
+pub struct TapShare {
     rings: Vec<(Tap, Ring)>,
     promiscuity: Option<Promiscuity>,
 }
 
-impl Share {
+impl TapShare {
     /// Begins to capture with [`Engine::AfPacket`], in several shares. Each has buffers of its own.
-    pub fn open(taps: &[Tap], options: &Options, number: usize) -> Result<Vec<Self>> {
+    pub fn open(taps: &[Tap], options: &LiveOptions, number: usize) -> Result<Vec<Self>> {
         let expression = options.bpf.as_deref().map(Expression::new).transpose()?;
-        let empty = || Ok(Share { rings: Vec::new(), promiscuity: promiscuity(options)? });
+        let empty = || Ok(TapShare { rings: Vec::new(), promiscuity: promiscuity(options)? });
         let mut shares: Vec<_> = (0..number).map(|_| empty()).collect::<Result<_>>()?;
         for tap in taps {
             let program = program(tap, expression.as_ref())?;
@@ -341,7 +341,7 @@ impl Share {
 }
 
 /// What has interfaces take in packets for other machines too, if that is wanted.
-fn promiscuity(options: &Options) -> Result<Option<Promiscuity>> {
+fn promiscuity(options: &LiveOptions) -> Result<Option<Promiscuity>> {
     let open = || match Promiscuity::new() {
         Err(error) if matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES)) => {
             Err(no_right(options.engine))
@@ -360,7 +360,7 @@ fn program(tap: &Tap, expression: Option<&Expression>) -> Result<Vec<libc::sock_
 
 fn open_ring(
     tap: &Tap,
-    options: &Options,
+    options: &LiveOptions,
     program: &[libc::sock_filter],
     has_expression: bool,
 ) -> Result<Ring> {
@@ -371,7 +371,7 @@ fn open_ring(
 }
 
 /// As [`explain`], where the filter may be what is wrong.
-fn explain_filter(error: io::Error, tap: &Tap, options: &Options, has_expression: bool) -> Error {
+fn explain_filter(error: io::Error, tap: &Tap, options: &LiveOptions, has_expression: bool) -> Error {
     match error.raw_os_error() {
         Some(libc::EINVAL) if has_expression => Error::Usage(
             "the kernel does not take the program of --bpf: it is too long, or goes in circles (protochain)"
@@ -395,7 +395,7 @@ fn check(tap: &Tap, ring: &Ring) -> Result<()> {
 }
 
 /// Says what to do about it.
-fn explain(error: io::Error, tap: &Tap, options: &Options) -> Error {
+fn explain(error: io::Error, tap: &Tap, options: &LiveOptions) -> Error {
     match error.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => no_right(options.engine),
         Some(libc::ENOMEM) => Error::Invalid(format!(

@@ -9,8 +9,8 @@ use libc::sock_filter;
 use super::super::Packet;
 use super::super::link_type::LinkType;
 use super::expression::{Expression, SNAPSHOT};
-use super::libpcap::{Fault, Handle, Library, Settings};
-use super::{Engine, Options, Tap, TimestampSource, filter, no_right};
+use super::libpcap::{Handle, HandleFault, HandleSettings, Library};
+use super::{Engine, LiveOptions, Tap, TimestampSource, filter, no_right};
 use crate::error::{Error, Result};
 
 /// What libpcap calls all interfaces together.
@@ -52,7 +52,7 @@ impl TimestampSource {
 }
 
 /// A handle of libpcap that captures.
-pub(super) struct Pcap {
+pub(super) struct PcapHandle {
     handle: Handle,
     name: String,
     /// Index of the interface, or 0: libpcap keeps it to itself where it captures on all.
@@ -62,23 +62,23 @@ pub(super) struct Pcap {
     counted: [u32; 2],
 }
 
-impl Pcap {
+impl PcapHandle {
     /// Begins to capture. With it, what libpcap has to warn of.
     pub(super) fn open(
         library: &Arc<Library>,
         tap: &Tap,
-        options: &Options,
+        options: &LiveOptions,
         expression: Option<&Expression>,
     ) -> Result<(Self, Option<String>)> {
         let (name, interface) =
             tap.interface.as_ref().map_or((ALL, 0), |(name, index)| (name.as_str(), *index));
-        let place = |fault: Fault| match fault {
-            Fault::Permission => no_right(options.engine),
-            fault @ Fault::Other(_) => explain(fault, name),
+        let place = |fault: HandleFault| match fault {
+            HandleFault::Permission => no_right(options.engine),
+            fault @ HandleFault::Other(_) => explain(fault, name),
         };
         let mut handle = Handle::create(library, name).map_err(place)?;
         let timeout = options.buffer_timeout.as_millis().clamp(1, i32::MAX as u128);
-        let settings = Settings {
+        let settings = HandleSettings {
             snapshot: SNAPSHOT,
             buffer_size: options.buffer_size,
             timeout_ms: timeout as u32,
@@ -104,7 +104,7 @@ impl Pcap {
             None => handle.attach(&filter(tap)).map_err(|error| Error::from(error).at(name))?,
         }
         let link = u16::try_from(handle.link()).map_or(LinkType::UNLISTED, LinkType);
-        Ok((Pcap { handle, name: name.to_owned(), interface, link, counted: [0; 2] }, warning))
+        Ok((PcapHandle { handle, name: name.to_owned(), interface, link, counted: [0; 2] }, warning))
     }
 
     /// From now on no packet comes in; those that are in the buffer can still be read.
@@ -135,7 +135,7 @@ impl Pcap {
     }
 }
 
-impl AsFd for Pcap {
+impl AsFd for PcapHandle {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.handle.as_fd()
     }
@@ -159,9 +159,9 @@ fn set_timestamps(handle: &mut Handle, source: TimestampSource, name: &str) -> R
     handle.set_timestamp_type(source.number()).map_err(|fault| explain(fault, name))
 }
 
-fn explain(fault: Fault, name: &str) -> Error {
+fn explain(fault: HandleFault, name: &str) -> Error {
     match fault {
-        Fault::Permission => no_right(Engine::AfPacket),
-        Fault::Other(reason) => Error::Invalid(reason).at(name),
+        HandleFault::Permission => no_right(Engine::AfPacket),
+        HandleFault::Other(reason) => Error::Invalid(reason).at(name),
     }
 }

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use super::super::{
-    Decoded, Decoder, Fault, FragmentLimits, Layer, LinkType, MAX_ISLANDS, Packet, Rule, Selection,
+    Decoded, Decoder, FragmentLimits, Layer, LinkType, MAX_ISLANDS, NetworkSelection, Packet, PacketFault,
+    PacketRule,
 };
 use super::support::{ethernet, ipv4_of, ipv6_of, join, tcp};
 
@@ -167,14 +168,14 @@ fn a_snapped_fragment_is_lost() {
 
 #[test]
 fn fragments_that_lie_are_malformed() {
-    let fault = |rule| Decoded::Malformed(Fault { layer: Layer::Fragment, rule });
+    let fault = |rule| Decoded::Malformed(PacketFault { layer: Layer::Fragment, rule });
     let mut decoder = Decoder::default();
     push(&mut decoder, &ipv4_fragment(1, 64, false, &[0; 9]), 0);
     let cases = [
-        ("odd length", ipv4_fragment(2, 0, true, &[0; 9]), Rule::FragmentLength),
-        ("past 64 KiB", ipv4_fragment(2, 65_528, false, &[0; 8]), Rule::FragmentPastEnd),
-        ("past the end", ipv4_fragment(1, 72, true, &[0; 8]), Rule::FragmentPastEnd),
-        ("another end", ipv4_fragment(1, 8, false, &[0; 8]), Rule::FragmentPastEnd),
+        ("odd length", ipv4_fragment(2, 0, true, &[0; 9]), PacketRule::FragmentLength),
+        ("past 64 KiB", ipv4_fragment(2, 65_528, false, &[0; 8]), PacketRule::FragmentPastEnd),
+        ("past the end", ipv4_fragment(1, 72, true, &[0; 8]), PacketRule::FragmentPastEnd),
+        ("another end", ipv4_fragment(1, 8, false, &[0; 8]), PacketRule::FragmentPastEnd),
     ];
     for (name, bytes, rule) in &cases {
         assert_eq!(push(&mut decoder, bytes, 0), fault(*rule), "{name}");
@@ -188,7 +189,7 @@ fn what_is_put_together_is_in_the_networks_of_its_fragments() {
     let pieces = [ipv4_fragment(1, 0, true, &whole[..24]), ipv4_fragment(1, 24, false, &whole[24..])];
     let frames = pieces.map(|piece| ethernet(0x8100, &join(&[&[0, 5, 8, 0], &piece])));
     for (vlans, is_selected) in [(vec![], true), (vec![5], true), (vec![6, 5], true), (vec![6], false)] {
-        let selection = Selection { vlans, ..Selection::default() };
+        let selection = NetworkSelection { vlans, ..NetworkSelection::default() };
         let mut decoder = Decoder::default().selecting(selection.clone());
         let mut decode = |bytes: &[u8]| {
             let wire_length = bytes.len() as u32;

@@ -3,7 +3,9 @@
 use etherparse::PacketBuilder;
 use proptest::prelude::*;
 
-use super::super::{Decoded, Decoder, Fault, Layer, LinkType, MAX_NESTING, MAX_TAGS, Packet, Rule};
+use super::super::{
+    Decoded, Decoder, Layer, LinkType, MAX_NESTING, MAX_TAGS, Packet, PacketFault, PacketRule,
+};
 use super::support::{assert_payload, decode, ethernet, ipv4_of, ipv6_of, join, tcp, udp};
 
 #[test]
@@ -139,7 +141,7 @@ fn every_tunnel_is_looked_through() {
 
 #[test]
 fn what_is_no_segment_says_what_it_is() {
-    let fault = |layer, rule| Decoded::Malformed(Fault { layer, rule });
+    let fault = |layer, rule| Decoded::Malformed(PacketFault { layer, rule });
     let v4 = ipv4_of(6, &tcp(b""));
     let with = |at: usize, value: u8| {
         let mut bytes = v4.clone();
@@ -161,52 +163,57 @@ fn what_is_no_segment_says_what_it_is() {
         ("arp in gre", LinkType::RAW, ipv4_of(47, &join(&[&[0, 0, 8, 6], &[0; 28]])), Decoded::NotTcp(47)),
         ("icmp", LinkType::RAW, ipv4_of(1, &[0; 8]), Decoded::NotTcp(1)),
         ("no next header", LinkType::RAW, ipv6_of(59, &[]), Decoded::NotTcp(59)),
-        ("empty", LinkType::ETHERNET, vec![], fault(Layer::Ethernet, Rule::TooShort)),
-        ("empty raw", LinkType::RAW, vec![], fault(Layer::Ipv4, Rule::TooShort)),
-        ("ipv4 version", LinkType::IPV4, with(0, 0x55), fault(Layer::Ipv4, Rule::Version)),
-        ("ipv4 header too short", LinkType::IPV4, with(0, 0x44), fault(Layer::Ipv4, Rule::HeaderLength)),
-        ("ipv4 header too long", LinkType::IPV4, with(0, 0x4f), fault(Layer::Ipv4, Rule::TotalLength)),
-        ("ipv4 total too short", LinkType::IPV4, with(3, 19), fault(Layer::Ipv4, Rule::TotalLength)),
-        ("tcp offset too small", LinkType::IPV4, with(32, 0x40), fault(Layer::Tcp, Rule::HeaderLength)),
-        ("tcp offset too large", LinkType::IPV4, with(32, 0x70), fault(Layer::Tcp, Rule::HeaderLength)),
-        ("tcp too short", LinkType::RAW, ipv4_of(6, &[0; 19]), fault(Layer::Tcp, Rule::TooShort)),
+        ("empty", LinkType::ETHERNET, vec![], fault(Layer::Ethernet, PacketRule::TooShort)),
+        ("empty raw", LinkType::RAW, vec![], fault(Layer::Ipv4, PacketRule::TooShort)),
+        ("ipv4 version", LinkType::IPV4, with(0, 0x55), fault(Layer::Ipv4, PacketRule::Version)),
+        (
+            "ipv4 header too short",
+            LinkType::IPV4,
+            with(0, 0x44),
+            fault(Layer::Ipv4, PacketRule::HeaderLength),
+        ),
+        ("ipv4 header too long", LinkType::IPV4, with(0, 0x4f), fault(Layer::Ipv4, PacketRule::TotalLength)),
+        ("ipv4 total too short", LinkType::IPV4, with(3, 19), fault(Layer::Ipv4, PacketRule::TotalLength)),
+        ("tcp offset too small", LinkType::IPV4, with(32, 0x40), fault(Layer::Tcp, PacketRule::HeaderLength)),
+        ("tcp offset too large", LinkType::IPV4, with(32, 0x70), fault(Layer::Tcp, PacketRule::HeaderLength)),
+        ("tcp too short", LinkType::RAW, ipv4_of(6, &[0; 19]), fault(Layer::Tcp, PacketRule::TooShort)),
         (
             "ipv6 payload that ends in the TCP header",
             LinkType::RAW,
             ipv6_of(6, &tcp(b""))[..60].to_vec(),
-            fault(Layer::Tcp, Rule::HeaderLength),
+            fault(Layer::Tcp, PacketRule::HeaderLength),
         ),
         (
             "ipv6 extension too long",
             LinkType::RAW,
             ipv6_of(0, &[6, 9, 0, 0]),
-            fault(Layer::Ipv6Extension, Rule::HeaderLength),
+            fault(Layer::Ipv6Extension, PacketRule::HeaderLength),
         ),
         (
             "ipv6 extensions without end",
             LinkType::RAW,
             ipv6_of(60, &[60, 0, 0, 0, 0, 0, 0, 0].repeat(40)),
-            fault(Layer::Ipv6Extension, Rule::TooDeep),
+            fault(Layer::Ipv6Extension, PacketRule::TooDeep),
         ),
-        ("nesting", LinkType::RAW, nested, fault(Layer::Ipv4, Rule::TooDeep)),
-        ("tags", LinkType::ETHERNET, tags, fault(Layer::Vlan, Rule::TooDeep)),
+        ("nesting", LinkType::RAW, nested, fault(Layer::Ipv4, PacketRule::TooDeep)),
+        ("tags", LinkType::ETHERNET, tags, fault(Layer::Vlan, PacketRule::TooDeep)),
         (
             "pppoe length",
             LinkType::PPP_ETHER,
             vec![0x11, 0, 0, 0, 0, 9, 0],
-            fault(Layer::Pppoe, Rule::PastEnd),
+            fault(Layer::Pppoe, PacketRule::PastEnd),
         ),
         (
             "radiotap length",
             LinkType::IEEE802_11_RADIOTAP,
             vec![0, 0, 7, 0, 0, 0, 0, 0],
-            fault(Layer::Radiotap, Rule::HeaderLength),
+            fault(Layer::Radiotap, PacketRule::HeaderLength),
         ),
         (
             "gtp-u extension of length 0",
             LinkType::RAW,
             { ipv4_of(17, &udp(1, 2152, &[0x34, 255, 0, 6, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0])) },
-            fault(Layer::GtpU, Rule::HeaderLength),
+            fault(Layer::GtpU, PacketRule::HeaderLength),
         ),
     ];
     for (name, link, bytes, expected) in &cases {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::{Decoded, Decoder, Fault, Layer, LinkType, MAX_ATTRIBUTES, Packet, Rule};
+use super::super::{Decoded, Decoder, Layer, LinkType, MAX_ATTRIBUTES, Packet, PacketFault, PacketRule};
 use super::support::{assert_payload, decode, ethernet, ipv4_of, ipv6_of, join, tcp};
 
 /// A netfilter attribute with its padding, little-endian.
@@ -65,7 +65,7 @@ fn what_a_capturing_system_puts_before_a_packet_is_looked_through() {
 
 #[test]
 fn what_is_not_such_a_header_says_so() {
-    let fault = |layer, rule| Decoded::Malformed(Fault { layer, rule });
+    let fault = |layer, rule| Decoded::Malformed(PacketFault { layer, rule });
     let v4 = ipv4_of(6, &tcp(b"GET"));
     let user2 = Decoded::UnknownLink(LinkType::USER2);
     let too_many = join(&[&[2, 0, 0, 5], &attribute(1, &[0; 4]).repeat(MAX_ATTRIBUTES + 1)]);
@@ -76,39 +76,44 @@ fn what_is_not_such_a_header_says_so() {
             join(&[&[2, 0, 0, 5], &attribute(1, &[0; 4])]),
             Decoded::NotIp,
         ),
-        ("nflog version", LinkType::NFLOG, vec![2, 1, 0, 5], fault(Layer::Nflog, Rule::Version)),
+        ("nflog version", LinkType::NFLOG, vec![2, 1, 0, 5], fault(Layer::Nflog, PacketRule::Version)),
         (
             "nflog length",
             LinkType::NFLOG,
             vec![2, 0, 0, 5, 3, 0, 9, 0],
-            fault(Layer::Nflog, Rule::HeaderLength),
+            fault(Layer::Nflog, PacketRule::HeaderLength),
         ),
         (
             "nflog past the end",
             LinkType::NFLOG,
             vec![2, 0, 0, 5, 30, 0, 9, 0],
-            fault(Layer::Nflog, Rule::PastEnd),
+            fault(Layer::Nflog, PacketRule::PastEnd),
         ),
-        ("nflog without end", LinkType::NFLOG, too_many, fault(Layer::Nflog, Rule::TooDeep)),
+        ("nflog without end", LinkType::NFLOG, too_many, fault(Layer::Nflog, PacketRule::TooDeep)),
         ("pktap without packet", LinkType::PKTAP, pktap(0, 1), Decoded::NotIp),
-        ("pktap length", LinkType::PKTAP, vec![9; 12], fault(Layer::Pktap, Rule::HeaderLength)),
+        ("pktap length", LinkType::PKTAP, vec![9; 12], fault(Layer::Pktap, PacketRule::HeaderLength)),
         ("pktap of what is not known", LinkType::PKTAP, pktap(1, 195), Decoded::UnknownLink(LinkType(195))),
         ("user 2, empty", LinkType::USER2, vec![], user2),
         ("user 2, of its own", LinkType::USER2, join(&[&[0; 108], &v4]), user2),
         ("user 2, unknown link", LinkType::USER2, pktap(1, 195), user2),
-        ("pflog length", LinkType::PFLOG, vec![9, 2, 0, 0], fault(Layer::Pflog, Rule::HeaderLength)),
+        ("pflog length", LinkType::PFLOG, vec![9, 2, 0, 0], fault(Layer::Pflog, PacketRule::HeaderLength)),
         ("pflog of another family", LinkType::PFLOG, join(&[&[61, 7], &[0; 62], &v4]), Decoded::NotIp),
         ("enc of another family", LinkType::ENC, join(&[&[7, 0, 0, 0], &[0; 8], &v4]), Decoded::NotIp),
         (
             "prism too short",
             LinkType::IEEE802_11_PRISM,
             vec![0x44; 9],
-            fault(Layer::Prism, Rule::HeaderLength),
+            fault(Layer::Prism, PacketRule::HeaderLength),
         ),
-        ("avs length", LinkType::IEEE802_11_AVS, vec![0; 8], fault(Layer::Prism, Rule::HeaderLength)),
+        ("avs length", LinkType::IEEE802_11_AVS, vec![0; 8], fault(Layer::Prism, PacketRule::HeaderLength)),
         ("keep-alive of cisco", LinkType::C_HDLC, join(&[&[0x8f, 0, 0x80, 0x35], &[0; 18]]), Decoded::NotIp),
         ("lmi", LinkType::FRELAY, vec![0, 1, 3, 8, 0, 0x75], Decoded::NotIp),
-        ("frame relay address", LinkType::FRELAY, vec![0; 9], fault(Layer::FrameRelay, Rule::HeaderLength)),
+        (
+            "frame relay address",
+            LinkType::FRELAY,
+            vec![0; 9],
+            fault(Layer::FrameRelay, PacketRule::HeaderLength),
+        ),
     ];
     for (name, link, bytes, expected) in &cases {
         decode(*link, bytes, |decoded| assert_eq!(decoded, *expected, "{name}: {bytes:02x?}"));
@@ -118,7 +123,7 @@ fn what_is_not_such_a_header_says_so() {
 #[test]
 fn pktap_inside_pktap_ends() {
     let bytes = pktap(1, 149).repeat(100);
-    let deep = Decoded::Malformed(Fault { layer: Layer::Packet, rule: Rule::TooDeep });
+    let deep = Decoded::Malformed(PacketFault { layer: Layer::Packet, rule: PacketRule::TooDeep });
     for link in [LinkType::PKTAP, LinkType::USER2] {
         decode(link, &bytes, |decoded| assert_eq!(decoded, deep));
     }

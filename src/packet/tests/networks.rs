@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::super::{Decoded, Fault, Layer, LinkType, MAX_LABELS, MAX_TZSP_FIELDS, Network, Rule};
+use super::super::{
+    Decoded, Layer, LinkType, MAX_LABELS, MAX_TZSP_FIELDS, PacketFault, PacketRule, VirtualNetwork,
+};
 use super::support::{assert_payload, decode, ethernet, ipv4_of, ipv6_of, join, tcp, udp};
 
 fn in_udp(port: u16, payload: &[u8]) -> Vec<u8> {
@@ -77,7 +79,7 @@ fn frames_and_packets_under_labels_and_in_tunnels_are_found() {
 fn what_only_uses_the_port_of_a_tunnel_is_udp() {
     let v4 = ipv4_of(6, &tcp(b"GET"));
     let udp_as_such = Decoded::NotTcp(17);
-    let malformed = |layer, rule| Decoded::Malformed(Fault { layer, rule });
+    let malformed = |layer, rule| Decoded::Malformed(PacketFault { layer, rule });
     let labels = [0, 0, 0, 64].repeat(MAX_LABELS + 1);
     let cases = [
         ("gpe, reserved version", in_udp(4790, &join(&[&[0x3c, 0, 0, 1, 0, 0, 1, 0], &v4])), udp_as_such),
@@ -90,11 +92,11 @@ fn what_only_uses_the_port_of_a_tunnel_is_udp() {
         (
             "tzsp without end",
             in_udp(37008, &join(&[&[1, 0, 0, 1], &[0; MAX_TZSP_FIELDS + 1]])),
-            malformed(Layer::Tzsp, Rule::TooDeep),
+            malformed(Layer::Tzsp, PacketRule::TooDeep),
         ),
         ("mpls, short", in_udp(6635, b"?"), udp_as_such),
         ("mpls, no ip", in_udp(6635, &join(&[&[0, 1, 1, 64], &[0x90; 40]])), udp_as_such),
-        ("mpls, labels without end", in_udp(6635, &labels), malformed(Layer::Mpls, Rule::TooDeep)),
+        ("mpls, labels without end", in_udp(6635, &labels), malformed(Layer::Mpls, PacketRule::TooDeep)),
     ];
     for (name, bytes, expected) in &cases {
         decode(LinkType::RAW, bytes, |decoded| assert_eq!(decoded, *expected, "{name}: {bytes:02x?}"));
@@ -103,7 +105,7 @@ fn what_only_uses_the_port_of_a_tunnel_is_udp() {
 
 /// The network of the segment in these bytes.
 #[track_caller]
-fn network(name: &str, bytes: &[u8]) -> Network {
+fn network(name: &str, bytes: &[u8]) -> VirtualNetwork {
     let mut network = None;
     decode(LinkType::ETHERNET, bytes, |decoded| match decoded {
         Decoded::Tcp(segment) => network = Some(segment.network),

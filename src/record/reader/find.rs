@@ -6,19 +6,20 @@ use memchr::memchr;
 
 use super::super::header::{Kind, MAX_HEADER, Malformed, SEPARATOR};
 use super::super::separator::{
-    Ending, MONKEYS, OPENING, Search, find_separator, may_become_separator, partial_separator, separator_at,
+    MONKEYS, OPENING, PayloadEnd, Search, find_separator, may_become_separator, partial_separator,
+    separator_at,
 };
-use super::super::span::Span;
-use super::line::{Follows, Line, begins_with_header, header_line, what_follows};
+use super::super::span::RecordSpan;
+use super::line::{Follows, HeaderLine, begins_with_header, header_line, what_follows};
 use super::{MAX_MAX_RECORD, Reader};
 
 /// Most payload that is searched for its end where its length cannot be right.
 const SEARCHED_PAYLOAD: usize = 1 << 20;
 
 /// What was found at the front of the bytes not yet taken apart.
-pub(super) enum Found {
+pub(super) enum FindResult {
     /// A record. The span counts from the front.
-    Record { span: Span, length: usize },
+    Record { span: RecordSpan, length: usize },
     /// Nothing that can be decided before more bytes come.
     NeedMore,
     /// A record that breaks a rule.
@@ -34,20 +35,20 @@ pub(super) enum Found {
 impl<R: Read> Reader<R> {
     /// Looks for one record at the front of `bytes`, which is not empty and
     /// begins with no line end. Odd line ends are made regular in place.
-    pub(super) fn find(&mut self, bytes: &mut [u8]) -> Found {
+    pub(super) fn find(&mut self, bytes: &mut [u8]) -> FindResult {
         let line = match self.known_line.take() {
             Some(line) => line,
-            None => match Line::at(bytes) {
+            None => match HeaderLine::at(bytes) {
                 Some(Ok(line)) => line,
                 // The payload was meant to have a length: what is in it is no record.
                 Some(Err(Malformed::Length)) => return self.wrong_length(bytes),
                 Some(Err(reason)) => return malformed_line(bytes, reason, self.is_at_end),
-                None if bytes.len() >= MAX_HEADER => return Found::Malformed(Malformed::HeaderTooLong),
-                None if self.is_at_end => return Found::Malformed(Malformed::HeaderCut),
-                None => return Found::NeedMore,
+                None if bytes.len() >= MAX_HEADER => return FindResult::Malformed(Malformed::HeaderTooLong),
+                None if self.is_at_end => return FindResult::Malformed(Malformed::HeaderCut),
+                None => return FindResult::NeedMore,
             },
         };
-        let Line { mut span, length, is_crlf } = line;
+        let HeaderLine { mut span, length, is_crlf } = line;
         let payload = span.payload as usize;
         let ending = match length {
             // Nothing that was ever written is that long.
@@ -55,7 +56,7 @@ impl<R: Read> Reader<R> {
             Some(length) => self.known_end(bytes, payload, length),
             None => self.search_end(bytes, &line),
         };
-        let Ending { payload_end, separator } = match ending {
+        let PayloadEnd { payload_end, separator } = match ending {
             Ok(ending) => ending,
             Err(found) => return found,
         };
@@ -77,39 +78,39 @@ impl<R: Read> Reader<R> {
             // The input ended early: `finish` puts the separator there.
             span.end = length as u32;
         }
-        Found::Record { span, length }
+        FindResult::Record { span, length }
     }
 
     /// The end of a payload whose length is known.
-    fn known_end(&self, bytes: &[u8], payload: usize, length: u64) -> Result<Ending, Found> {
+    fn known_end(&self, bytes: &[u8], payload: usize, length: u64) -> Result<PayloadEnd, FindResult> {
         // The separator may begin earlier than the length says, but ends no earlier.
         let skip = length.saturating_add(payload as u64).saturating_sub(SEPARATOR.len() as u64);
         let skip = skip.max(payload as u64 - 1);
         if length.saturating_add(payload as u64) > self.options.max_record {
-            return Err(Found::TooLarge { length: skip });
+            return Err(FindResult::TooLarge { length: skip });
         }
         let payload_end = payload + length as usize;
         if bytes.len() < payload_end {
-            let cut = Found::Lost { reason: Malformed::PayloadCut, skip: bytes.len() };
-            return Err(if self.is_at_end { cut } else { Found::NeedMore });
+            let cut = FindResult::Lost { reason: Malformed::PayloadCut, skip: bytes.len() };
+            return Err(if self.is_at_end { cut } else { FindResult::NeedMore });
         }
         let after = &bytes[payload_end..];
         match separator_at(after) {
-            Some(separator) => Ok(Ending { payload_end, separator }),
+            Some(separator) => Ok(PayloadEnd { payload_end, separator }),
             None if !may_become_separator(after) => {
-                Err(Found::Lost { reason: Malformed::WrongLength, skip: skip as usize })
+                Err(FindResult::Lost { reason: Malformed::WrongLength, skip: skip as usize })
             }
-            None if self.is_at_end => Ok(Ending { payload_end, separator: after.len() }),
-            None => Err(Found::NeedMore),
+            None if self.is_at_end => Ok(PayloadEnd { payload_end, separator: after.len() }),
+            None => Err(FindResult::NeedMore),
         }
     }
 
     /// Finds where a record ends whose length field cannot be right: at the
     /// separator where the payload is whole by its own framing, so that what
     /// is inside it is no record; where there is none, at the first separator.
-    fn wrong_length(&mut self, bytes: &[u8]) -> Found {
+    fn wrong_length(&mut self, bytes: &[u8]) -> FindResult {
         let reason = Malformed::Length;
-        let Some((line, is_crlf)) = header_line(bytes) else { return Found::Malformed(reason) };
+        let Some((line, is_crlf)) = header_line(bytes) else { return FindResult::Malformed(reason) };
         let payload = line.len() + usize::from(is_crlf) + 1;
         let kind = match line[0] {
             b'1' => Kind::Request,
@@ -121,16 +122,16 @@ impl<R: Read> Reader<R> {
         let mut from = self.scanned.max(payload);
         loop {
             match find_separator(searched, from, is_all) {
-                Search::At(Ending { payload_end, .. }) => {
+                Search::At(PayloadEnd { payload_end, .. }) => {
                     if (self.options.is_whole)(kind, &bytes[payload..payload_end]) {
-                        return Found::Lost { reason, skip: payload_end };
+                        return FindResult::Lost { reason, skip: payload_end };
                     }
                     from = payload_end + 1;
                 }
-                Search::Open(_) if is_all => return Found::Lost { reason, skip: payload - 1 },
+                Search::Open(_) if is_all => return FindResult::Lost { reason, skip: payload - 1 },
                 Search::Open(at) => {
                     self.scanned = at;
-                    return Found::NeedMore;
+                    return FindResult::NeedMore;
                 }
             }
         }
@@ -138,11 +139,11 @@ impl<R: Read> Reader<R> {
 
     /// Looks for a separator or another header line where the payload should be: then
     /// there is no payload. A payload may well begin with a separator line.
-    fn check_payload(&mut self, bytes: &[u8], payload: usize) -> Result<(), Found> {
+    fn check_payload(&mut self, bytes: &[u8], payload: usize) -> Result<(), FindResult> {
         match begins_with_header(&bytes[payload..], self.is_at_end) {
-            Some(true) => return Err(Found::Noise(Malformed::NoPayload, payload)),
+            Some(true) => return Err(FindResult::Noise(Malformed::NoPayload, payload)),
             Some(false) => {}
-            None => return Err(Found::NeedMore),
+            None => return Err(FindResult::NeedMore),
         }
         let rest = &bytes[payload - 1..];
         let follows = match separator_at(rest) {
@@ -154,8 +155,8 @@ impl<R: Read> Reader<R> {
             None => return Ok(()),
         };
         match follows {
-            Follows::Header(_) | Follows::Record => Err(Found::Malformed(Malformed::NoPayload)),
-            Follows::Unknown => Err(Found::NeedMore),
+            Follows::Header(_) | Follows::Record => Err(FindResult::Malformed(Malformed::NoPayload)),
+            Follows::Unknown => Err(FindResult::NeedMore),
             Follows::Payload => {
                 self.holds_separator = true;
                 Ok(())
@@ -164,7 +165,7 @@ impl<R: Read> Reader<R> {
     }
 
     /// The end of a payload whose length is not known.
-    fn search_end(&mut self, bytes: &[u8], line: &Line) -> Result<Ending, Found> {
+    fn search_end(&mut self, bytes: &[u8], line: &HeaderLine) -> Result<PayloadEnd, FindResult> {
         let (payload, kind) = (line.span.payload as usize, line.span.kind);
         if self.scanned == 0 {
             self.check_payload(bytes, payload)?;
@@ -178,16 +179,16 @@ impl<R: Read> Reader<R> {
                 Search::Open(at) => *at,
             };
             if reached as u64 > self.options.max_record {
-                return Err(Found::TooLarge { length: reached as u64 });
+                return Err(FindResult::TooLarge { length: reached as u64 });
             }
             self.scanned = reached;
             let ending = match search {
                 Search::At(ending) => ending,
                 Search::Open(_) if self.is_at_end => {
                     let left = partial_separator(&bytes[payload..], line.is_crlf);
-                    return Ok(Ending { payload_end: bytes.len() - left, separator: left });
+                    return Ok(PayloadEnd { payload_end: bytes.len() - left, separator: left });
                 }
-                Search::Open(_) => return Err(Found::NeedMore),
+                Search::Open(_) => return Err(FindResult::NeedMore),
             };
             let next = ending.payload_end + ending.separator;
             let is_end = match what_follows(&bytes[next..], self.is_at_end) {
@@ -201,7 +202,7 @@ impl<R: Read> Reader<R> {
                     if (self.options.is_whole)(kind, &bytes[payload..ending.payload_end]) {
                         true
                     } else if matches!(other, Follows::Unknown) {
-                        return Err(Found::NeedMore);
+                        return Err(FindResult::NeedMore);
                     } else {
                         false
                     }
@@ -218,12 +219,12 @@ impl<R: Read> Reader<R> {
 
 /// A line at the front that is no header. It is all that is lost where a
 /// header line follows at once; otherwise its payload goes with it.
-fn malformed_line(bytes: &[u8], reason: Malformed, is_at_end: bool) -> Found {
+fn malformed_line(bytes: &[u8], reason: Malformed, is_at_end: bool) -> FindResult {
     let end = memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
     let rest = &bytes[end..];
-    match Line::at(rest) {
-        Some(Ok(_)) => Found::Noise(reason, end),
-        None if !is_at_end && rest.len() < MAX_HEADER => Found::NeedMore,
-        _ => Found::Malformed(reason),
+    match HeaderLine::at(rest) {
+        Some(Ok(_)) => FindResult::Noise(reason, end),
+        None if !is_at_end && rest.len() < MAX_HEADER => FindResult::NeedMore,
+        _ => FindResult::Malformed(reason),
     }
 }

@@ -4,24 +4,24 @@ use memchr::memchr;
 
 use super::super::header::{Header, MAX_HEADER, Malformed};
 use super::super::separator::{filler, nuls};
-use super::super::span::Span;
+use super::super::span::RecordSpan;
 
 /// A header line taken apart, counted from its own first byte. Of its record
 /// the end is not known yet.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Line {
-    pub(super) span: Span,
+pub(super) struct HeaderLine {
+    pub(super) span: RecordSpan,
     pub(super) length: Option<u64>,
     pub(super) is_crlf: bool,
 }
 
-impl Line {
+impl HeaderLine {
     /// Parses the line that `bytes` begins with; `None` when it has no end.
-    pub(super) fn at(bytes: &[u8]) -> Option<Result<Line, Malformed>> {
+    pub(super) fn at(bytes: &[u8]) -> Option<Result<HeaderLine, Malformed>> {
         let (line, is_crlf) = header_line(bytes)?;
         let payload = line.len() + usize::from(is_crlf) + 1;
-        Some(Header::parse(line).map(|header| Line {
-            span: Span::new(&header, usize::from(is_crlf), payload..payload, payload),
+        Some(Header::parse(line).map(|header| HeaderLine {
+            span: RecordSpan::new(&header, usize::from(is_crlf), payload..payload, payload),
             length: header.length,
             is_crlf,
         }))
@@ -31,7 +31,7 @@ impl Line {
 /// What stands after a separator.
 pub(super) enum Follows {
     /// A header line.
-    Header(Line),
+    Header(HeaderLine),
     /// The end of the input, or a header line that is damaged.
     Record,
     /// Something else.
@@ -53,7 +53,7 @@ pub(super) fn what_follows(bytes: &[u8], is_at_end: bool) -> Follows {
             _ => rest = &rest[nuls..],
         }
     }
-    if let Some(Ok(line)) = Line::at(rest) {
+    if let Some(Ok(line)) = HeaderLine::at(rest) {
         return Follows::Header(line);
     }
     match header_line(rest) {

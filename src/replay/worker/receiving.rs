@@ -1,12 +1,12 @@
 //! A worker's way in: events, answers, and exchanges that come to an end.
 
-use super::Worker;
+use super::ReplayWorker;
 use crate::observe::Span;
 use crate::record::{Header, Kind, Mark};
 use crate::replay::clock;
 use crate::replay::connection::{Moved, Phase};
-use crate::replay::output::Piece;
-use crate::replay::tally::{Hold, Reason};
+use crate::replay::output::OutputPiece;
+use crate::replay::tally::{FailureReason, Hold};
 
 /// Reads from one connection before the others have a turn.
 const READS_IN_A_ROW: usize = 16;
@@ -17,7 +17,7 @@ const PIECE: usize = 64 << 10;
 /// A request counts as sent too late when this part of its timeout had passed.
 const LATE_PART: u64 = 10;
 
-impl Worker {
+impl ReplayWorker {
     /// Remembers what an event tells. An idle connection is looked at at once.
     pub(super) fn note(&mut self, slot: usize, is_readable: bool, has_ended: bool) {
         let connection = &mut self.connections[slot];
@@ -80,19 +80,21 @@ impl Worker {
                         Ok(None) if !connection.is_readable => return,
                         Ok(None) => {}
                         Ok(Some(excess)) => return self.answered(slot, excess > 0),
-                        Err(fault) => return self.fail(slot, Reason::MalformedAnswer, &fault.to_string()),
+                        Err(fault) => {
+                            return self.fail(slot, FailureReason::MalformedAnswer, &fault.to_string());
+                        }
                     }
                 }
                 Moved::End if connection.exchange.close() => return self.answered(slot, false),
                 Moved::End if connection.exchange.has_answer() => {
-                    return self.fail(slot, Reason::ClosedInsideAnswer, "");
+                    return self.fail(slot, FailureReason::ClosedInsideAnswer, "");
                 }
-                Moved::End => return self.broken(slot, Reason::ClosedBeforeAnswer, ""),
+                Moved::End => return self.broken(slot, FailureReason::ClosedBeforeAnswer, ""),
                 Moved::Broken(error) if connection.exchange.has_answer() => {
-                    return self.fail(slot, Reason::ResetInsideAnswer, &error.to_string());
+                    return self.fail(slot, FailureReason::ResetInsideAnswer, &error.to_string());
                 }
                 Moved::Broken(error) => {
-                    return self.broken(slot, Reason::ResetBeforeAnswer, &error.to_string());
+                    return self.broken(slot, FailureReason::ResetBeforeAnswer, &error.to_string());
                 }
             }
         }
@@ -101,7 +103,7 @@ impl Worker {
 
     /// The connection ended before the answer did. One that had been idle may
     /// have been closed before it saw the request.
-    fn broken(&mut self, slot: usize, reason: Reason, detail: &str) {
+    fn broken(&mut self, slot: usize, reason: FailureReason, detail: &str) {
         let connection = &mut self.connections[slot];
         if !connection.is_reused || !connection.exchange.may_be_sent_again() {
             return self.fail(slot, reason, detail);
@@ -123,7 +125,7 @@ impl Worker {
         let exchange = &self.connections[slot].exchange;
         // Its beginning was there before the request was; a refusal of the connection may be.
         if exchange.is_early && exchange.status() < 400 {
-            return self.fail(slot, Reason::Unasked, "its beginning came before the request was sent");
+            return self.fail(slot, FailureReason::Unasked, "its beginning came before the request was sent");
         }
         self.tally.answered += 1;
         self.tally.statuses[usize::from(exchange.status())] += 1;
@@ -179,26 +181,26 @@ impl Worker {
     }
 
     /// Why there is no whole answer in time.
-    fn lateness(&self, slot: usize) -> (Reason, String) {
+    fn lateness(&self, slot: usize) -> (FailureReason, String) {
         let connection = &self.connections[slot];
         let exchange = &connection.exchange;
         if self.orders.output.as_ref().is_some_and(|outlet| outlet.held_since(exchange.sent_at)) {
-            return (Reason::HeldByOutput, "its answer was not read".into());
+            return (FailureReason::HeldByOutput, "its answer was not read".into());
         }
         let late = exchange.sent_at.saturating_sub(exchange.due);
         if exchange.sent_at == 0 || late < self.timeout / LATE_PART {
-            return (Reason::Timeout, String::new());
+            return (FailureReason::Timeout, String::new());
         }
         let why = match exchange.hold {
             Some(hold) => format!(", {}", self.describe_hold(hold)),
             None if exchange.sent_at - exchange.taken_at > late / 2 => ", as connecting took long".into(),
             None => String::new(),
         };
-        (Reason::SentTooLate, format!("sent {} late{why}", Span(late)))
+        (FailureReason::SentTooLate, format!("sent {} late{why}", Span(late)))
     }
 
     /// Why there is no connection in time.
-    fn unconnected(&self, slot: usize) -> (Reason, String) {
+    fn unconnected(&self, slot: usize) -> (FailureReason, String) {
         let connection = &self.connections[slot];
         let exchange = &connection.exchange;
         let late = exchange.taken_at.saturating_sub(exchange.due);
@@ -208,7 +210,7 @@ impl Worker {
                 hold.reason(),
                 format!("{} for {}, then connecting to {address}", self.describe_hold(hold), Span(late)),
             ),
-            _ => (Reason::ConnectTimeout, address),
+            _ => (FailureReason::ConnectTimeout, address),
         }
     }
 
@@ -243,7 +245,7 @@ impl Worker {
             && !self.answers.is_empty()
         {
             let answers = std::mem::take(&mut self.answers);
-            self.tally.answers_dropped += output.put(Piece::Answers(answers)) as u64;
+            self.tally.answers_dropped += output.put(OutputPiece::Answers(answers)) as u64;
         }
     }
 }

@@ -4,13 +4,13 @@ use std::io;
 
 use mio::Token;
 
-use super::Worker;
+use super::ReplayWorker;
 use crate::replay::clock;
-use crate::replay::connection::{Connection, Moved, Phase, connect_reason, is_out_of_descriptors};
+use crate::replay::connection::{ClientConnection, Moved, Phase, connect_reason, is_out_of_descriptors};
 use crate::replay::descriptors::descriptor_limit;
 use crate::replay::exchange::describe;
 use crate::replay::output::Outlet;
-use crate::replay::tally::{Hold, Reason};
+use crate::replay::tally::{FailureReason, Hold};
 
 /// Connections begun before events are looked at again. Connecting may take longer than the next request
 /// takes to be due: without a bound a burst would connect for each and see no answer meanwhile.
@@ -22,7 +22,7 @@ const WRITES_IN_A_ROW: usize = 4;
 /// A request that waited longer than this for a connection or the output is counted as held back.
 const HELD: u64 = 1_000_000;
 
-impl Worker {
+impl ReplayWorker {
     /// Sends whatever is due, as far as there are connections for it.
     pub(super) fn dispatch(&mut self) {
         loop {
@@ -110,13 +110,13 @@ impl Worker {
         if let Some(hold) = hold {
             self.tally.held[hold as usize].add(now - due);
         }
-        self.give_up(hold.map_or(Reason::ReadTooLate, Hold::reason));
+        self.give_up(hold.map_or(FailureReason::ReadTooLate, Hold::reason));
     }
 
     /// A place without a connection, taken from the vacant ones.
     fn vacancy(&mut self) -> usize {
         self.vacant.pop().unwrap_or_else(|| {
-            self.connections.push(Connection::new());
+            self.connections.push(ClientConnection::new());
             self.connections.len() - 1
         })
     }
@@ -129,9 +129,12 @@ impl Worker {
         let exchange = &mut self.connections[slot].exchange;
         let view = block.get(record);
         let refusal = if view.header.mark.is_some() {
-            Some((Reason::Marked, None))
+            Some((FailureReason::Marked, None))
         } else {
-            exchange.prepare(&self.orders.editor, block, record).err().map(|why| (Reason::Broken, Some(why)))
+            exchange
+                .prepare(&self.orders.editor, block, record)
+                .err()
+                .map(|why| (FailureReason::Broken, Some(why)))
         };
         let Some((reason, why)) = refusal else {
             exchange.due = due;

@@ -6,20 +6,20 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use super::{Batch, Connection, Orders, Phase, Worker};
+use super::{ClientConnection, Orders, Phase, ReplayWorker, RequestBatch};
 use crate::record::{Block, Header, Kind};
 use crate::replay::addresses::Addresses;
 use crate::replay::clock;
 use crate::replay::connection::Moved;
 use crate::replay::ending::Ending;
 use crate::replay::request::Editor;
-use crate::replay::schedule::Entry;
-use crate::replay::tally::Reason;
+use crate::replay::schedule::ScheduledRequest;
+use crate::replay::tally::FailureReason;
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /// A worker that nobody runs, and whom it connects to.
-fn worker() -> (Worker, TcpListener) {
+fn worker() -> (ReplayWorker, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let orders = Orders {
         addresses: Addresses::new(&[listener.local_addr().unwrap()], 0),
@@ -35,11 +35,11 @@ fn worker() -> (Worker, TcpListener) {
         pulse: Arc::default(),
     };
     let (_, intake) = sync_channel(1);
-    (Worker::new(orders, intake).unwrap().0, listener)
+    (ReplayWorker::new(orders, intake).unwrap().0, listener)
 }
 
 /// Gives the worker requests that are due.
-fn give(worker: &mut Worker, method: &str, count: u32) {
+fn give(worker: &mut ReplayWorker, method: &str, count: u32) {
     let mut block = Block::new();
     for _ in 0..count {
         let header = Header { kind: Kind::Request, id: b"a1", ..Header::default() };
@@ -47,18 +47,18 @@ fn give(worker: &mut Worker, method: &str, count: u32) {
             .push(&header, format!("{method} / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n").as_bytes());
     }
     let due = clock::now();
-    let entries = (0..count).map(|record| Entry { due, block: 0, record }).collect();
-    worker.queue.push(Arc::new(Batch { blocks: vec![Arc::new(block)], entries }));
+    let entries = (0..count).map(|record| ScheduledRequest { due, block: 0, record }).collect();
+    worker.queue.push(Arc::new(RequestBatch { blocks: vec![Arc::new(block)], entries }));
 }
 
 /// Takes a connection and says this at once; comes back when it has reached the worker's socket.
-fn accept_and_say(listener: &TcpListener, bytes: &[u8], connection: &Connection) -> TcpStream {
+fn accept_and_say(listener: &TcpListener, bytes: &[u8], connection: &ClientConnection) -> TcpStream {
     let mut stream = listener.accept().unwrap().0;
     say(&mut stream, bytes, connection);
     stream
 }
 
-fn say(stream: &mut TcpStream, bytes: &[u8], connection: &Connection) {
+fn say(stream: &mut TcpStream, bytes: &[u8], connection: &ClientConnection) {
     stream.write_all(bytes).unwrap();
     while !matches!(connection.peek(&mut [0; 4096]), Moved::Bytes(length) if length == bytes.len()) {
         std::thread::yield_now();
@@ -66,7 +66,7 @@ fn say(stream: &mut TcpStream, bytes: &[u8], connection: &Connection) {
 }
 
 /// Has the worker read what is there.
-fn read(worker: &mut Worker, slot: usize) {
+fn read(worker: &mut ReplayWorker, slot: usize) {
     worker.note(slot, true, false);
     worker.attend(slot);
 }
@@ -127,7 +127,7 @@ fn a_request_fails_when_the_next_connection_begins_with_an_answer_too() {
     let _second = accept_and_say(&listener, OK, &worker.connections[0]);
     worker.attend(0);
     assert_eq!(worker.connections[0].phase, Phase::Vacant);
-    let failure = worker.tally.not_sent.of(Reason::Unasked);
+    let failure = worker.tally.not_sent.of(FailureReason::Unasked);
     assert_eq!((failure.number, worker.tally.not_sent.total()), (1, 1));
     assert!(failure.first.starts_with("GET / (record a1): 127.0.0.1:"), "{}", failure.first);
     assert_eq!((worker.tally.sent, worker.tally.answered, worker.tally.answered_unasked), (0, 0, 2));
@@ -161,7 +161,7 @@ fn an_answer_that_began_before_its_request_is_none() {
     while worker.connections[0].phase == Phase::Busy {
         read(&mut worker, 0);
     }
-    assert_eq!((worker.tally.answered, worker.tally.failed.of(Reason::Unasked).number), (0, 1));
+    assert_eq!((worker.tally.answered, worker.tally.failed.of(FailureReason::Unasked).number), (0, 1));
 }
 
 #[test]

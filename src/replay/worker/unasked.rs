@@ -1,10 +1,10 @@
 //! Bytes that came and that no request asked for: whatever was there before a request's first byte was written
 //! is no answer to it.
 
-use super::Worker;
+use super::ReplayWorker;
 use crate::replay::clock;
-use crate::replay::connection::{Connection, Moved, Phase};
-use crate::replay::tally::Reason;
+use crate::replay::connection::{ClientConnection, Moved, Phase};
+use crate::replay::tally::FailureReason;
 
 /// As much as tells what an answer is, with some empty lines before it.
 const LOOK: usize = 64;
@@ -33,7 +33,7 @@ fn status(bytes: &[u8]) -> Option<&[u8]> {
 }
 
 /// Looks what a new connection brought along.
-fn early(connection: &Connection) -> Early {
+fn early(connection: &ClientConnection) -> Early {
     let mut seen = [0; LOOK];
     let Moved::Bytes(length) = connection.peek(&mut seen) else { return Early::Nothing };
     match status(&seen[..length]) {
@@ -42,7 +42,7 @@ fn early(connection: &Connection) -> Early {
     }
 }
 
-impl Worker {
+impl ReplayWorker {
     /// Looks at a new connection before a request's first byte goes to it. Whether the request goes elsewhere.
     pub(super) fn is_turned_away(&mut self, slot: usize) -> bool {
         let early = early(&self.connections[slot]);
@@ -55,7 +55,7 @@ impl Worker {
         let address = connection.address.map_or_else(String::new, |address| address.to_string());
         if !connection.attempt.has_more() {
             if std::mem::replace(&mut connection.exchange.is_again, true) {
-                self.fail(slot, Reason::Unasked, &address);
+                self.fail(slot, FailureReason::Unasked, &address);
                 return true;
             }
             connection.attempt = self.orders.addresses.begin(clock::now());

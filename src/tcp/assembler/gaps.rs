@@ -1,7 +1,7 @@
 //! When missing bytes are given up, and what was held behind them is delivered.
 
-use super::{Assembler, Out};
-use crate::tcp::waiting::Waiting;
+use super::{Assembler, EventOutput};
+use crate::tcp::waiting::ReassemblyBuffer;
 use crate::tcp::{Counters, Event, Limits, Seq};
 
 impl Assembler {
@@ -23,7 +23,7 @@ impl Assembler {
         counters: &mut Counters,
         deliver: &mut D,
     ) {
-        self.give_up_due(now, limits, &mut Out { counters, deliver });
+        self.give_up_due(now, limits, &mut EventOutput { counters, deliver });
         self.tidy();
     }
 
@@ -35,7 +35,7 @@ impl Assembler {
         counters: &mut Counters,
         deliver: &mut D,
     ) {
-        let out = &mut Out { counters, deliver };
+        let out = &mut EventOutput { counters, deliver };
         while end.is_after(self.next_seq) {
             let before = self.next + (end - self.next_seq) as u64;
             if !self.give_up_first(before, out) {
@@ -47,7 +47,7 @@ impl Assembler {
 
     /// Gives up all gaps and delivers all that is held: nothing more will come.
     pub fn flush<D: FnMut(Event<'_>)>(&mut self, counters: &mut Counters, deliver: &mut D) {
-        let out = &mut Out { counters, deliver };
+        let out = &mut EventOutput { counters, deliver };
         while self.give_up_first(u64::MAX, out) {}
         self.tidy();
     }
@@ -56,7 +56,7 @@ impl Assembler {
         &mut self,
         now: i64,
         limits: &Limits,
-        out: &mut Out<'_, D>,
+        out: &mut EventOutput<'_, D>,
     ) {
         while self.deadline(limits).is_some_and(|deadline| deadline <= now) {
             let received = self.waiting.as_ref().and_then(|waiting| waiting.received);
@@ -68,8 +68,12 @@ impl Assembler {
         }
     }
 
-    pub(super) fn give_up_overflow<D: FnMut(Event<'_>)>(&mut self, limits: &Limits, out: &mut Out<'_, D>) {
-        let is_over = |waiting: &Waiting| waiting.piece_count() > limits.pieces;
+    pub(super) fn give_up_overflow<D: FnMut(Event<'_>)>(
+        &mut self,
+        limits: &Limits,
+        out: &mut EventOutput<'_, D>,
+    ) {
+        let is_over = |waiting: &ReassemblyBuffer| waiting.piece_count() > limits.pieces;
         while self.buffered() > limits.bytes || self.waiting.as_deref().is_some_and(is_over) {
             out.counters.overflow_gaps += 1;
             self.give_up_first(u64::MAX, out);
@@ -77,7 +81,11 @@ impl Assembler {
     }
 
     /// Gives up the first hole as far as it lies before `end`; false if there is none.
-    pub(super) fn give_up_first<D: FnMut(Event<'_>)>(&mut self, end: u64, out: &mut Out<'_, D>) -> bool {
+    pub(super) fn give_up_first<D: FnMut(Event<'_>)>(
+        &mut self,
+        end: u64,
+        out: &mut EventOutput<'_, D>,
+    ) -> bool {
         let Some((hole_end, _)) = self.waiting.as_ref().and_then(|waiting| waiting.first_hole()) else {
             return false;
         };

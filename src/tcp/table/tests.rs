@@ -1,30 +1,30 @@
 //! The table against a vector that does the same slowly.
 
 use super::Table;
-use crate::tcp::Key;
+use crate::tcp::ConnectionKey;
 use proptest::prelude::*;
 
 /// Three keys have the same endpoints: in no network that is known, and in two.
-fn key(number: u16) -> Key {
+fn key(number: u16) -> ConnectionKey {
     let client = ([10, 0, 1, (number >> 8) as u8], 1000 + number / 3).into();
-    Key::of(([10, 0, 0, 1], 80).into(), client).0.within(u64::from(number % 3))
+    ConnectionKey::of(([10, 0, 0, 1], 80).into(), client).0.within(u64::from(number % 3))
 }
 
 /// Keys, contents, times and charges, the idlest first.
 #[derive(Default)]
 struct Twin {
-    entries: Vec<(Key, u32, i64, usize)>,
+    entries: Vec<(ConnectionKey, u32, i64, usize)>,
     clock: i64,
 }
 
 impl Twin {
     /// The entry that a key joins: of several, the one touched last.
-    fn find(&self, key: Key) -> Option<usize> {
+    fn find(&self, key: ConnectionKey) -> Option<usize> {
         let joining = self.entries.iter().enumerate().filter(|(_, entry)| entry.0.joins(&key));
         joining.max_by_key(|(_, entry)| (entry.2, entry.0.network())).map(|(at, _)| at)
     }
 
-    fn touch(&mut self, key: Key, now: i64) -> bool {
+    fn touch(&mut self, key: ConnectionKey, now: i64) -> bool {
         self.clock = self.clock.max(now);
         let Some(at) = self.find(key) else { return false };
         let entry = self.entries.remove(at);
@@ -37,7 +37,7 @@ impl Twin {
         self.entries.iter().map(|entry| entry.3).sum()
     }
 
-    fn pop(&mut self) -> Option<(Key, u32)> {
+    fn pop(&mut self) -> Option<(ConnectionKey, u32)> {
         (!self.entries.is_empty()).then(|| self.entries.remove(0)).map(|entry| (entry.0, entry.1))
     }
 }
@@ -135,7 +135,7 @@ fn a_million_connections_are_cheap() {
     let mut evicted = 0u32;
     for number in 0..1_000_000u32 {
         let client = (number.to_be_bytes(), 40_000).into();
-        let (key, _) = Key::of(client, ([10, 0, 0, 1], 80).into());
+        let (key, _) = ConnectionKey::of(client, ([10, 0, 0, 1], 80).into());
         table.insert(key, number, i64::from(number));
         while let Some((_, content)) = table.evict_over_limit() {
             assert_eq!(content, evicted, "the idlest goes first");

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::Args;
-use crate::capture::{Dummy, Ledger};
+use crate::capture::{CaptureLedger, Dummy};
 use crate::cli::{Exit, signals};
 use crate::endpoint;
 use crate::record::Block;
@@ -29,7 +29,7 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
 }
 
 /// Writes exchanges until it is told to stop.
-pub(super) fn run(args: &Args, rate: f64, stop: &Arc<AtomicBool>) -> anyhow::Result<(Ledger, Exit)> {
+pub(super) fn run(args: &Args, rate: f64, stop: &Arc<AtomicBool>) -> anyhow::Result<(CaptureLedger, Exit)> {
     let mut sink = endpoint::create(&args.output.output, &args.write_options())?;
     let reopening = if args.output.has_files() { signals::reopening()? } else { Arc::default() };
     if let Some(time) = args.exit_after {
@@ -54,7 +54,7 @@ pub(super) fn run(args: &Args, rate: f64, stop: &Arc<AtomicBool>) -> anyhow::Res
         sink.flush()?;
     }
     sink.finish()?;
-    let mut ledger = Ledger::default();
+    let mut ledger = CaptureLedger::default();
     (ledger.requests.begun, ledger.requests.recorded) = (dummy.made(), dummy.made());
     if args.responses {
         ledger.responses = ledger.requests.clone();

@@ -21,11 +21,11 @@ pub(super) fn run(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
     reading.meter.set_total(endpoint::total_size(&places));
     let meter = Arc::clone(&reading.meter);
     let drawn = cli::progress(&meter, &args.output.output, args.verbosity.quiet);
-    let taps = places.into_iter().map(move |place| -> capture::Tap {
+    let taps = places.into_iter().map(move |place| -> capture::CaptureInput {
         let reading = reading.clone();
         (place.to_string(), Box::new(move || endpoint::open_bytes(&place, &reading)))
     });
-    let mut source = capture::Source::new(taps, args.capture_options());
+    let mut source = capture::CaptureSource::new(taps, args.capture_options());
     if let Some(expression) = expression {
         source.select(expression);
     }

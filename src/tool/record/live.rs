@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use super::{Args, rights};
-use crate::capture::{Ledger, Messages, Network, Snapshot, Unwritten};
+use crate::capture::{CaptureLedger, Messages, NetworkRecording, Snapshot, Unwritten};
 use crate::cli::{Exit, note, signals};
-use crate::endpoint::{self, Dropped, PacketFile, PacketQueue, Queue};
+use crate::endpoint::{self, Dropped, PacketFile, PacketQueue, RecordQueue};
 use crate::observe;
-use crate::packet::Packets;
+use crate::packet::PacketBatch;
 use crate::privileges::{Privileges, User};
 use crate::record::{Block, Sink};
 
@@ -27,7 +27,7 @@ const METRICS_INTERVAL: Duration = Duration::from_secs(1);
 /// How a recording ended.
 pub(super) struct Ended {
     /// What became of everything.
-    pub(super) ledger: Ledger,
+    pub(super) ledger: CaptureLedger,
     /// How the tool is to end.
     pub(super) exit: Exit,
     /// The file of `--stats-json`, which is open since the beginning.
@@ -41,7 +41,7 @@ pub(super) fn run(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Ended> 
         // libpcap takes the interface that it has made away again at the end.
         privileges.keep_network_administration();
     }
-    let mut network = Network::open(args.capture_options(), &args.watch(), args.threads, stop)?;
+    let mut network = NetworkRecording::open(args.capture_options(), &args.watch(), args.threads, stop)?;
     let mut write = args.write_options();
     let later = endpoint::later(&args.output.output, &write)?;
     let unmovable = rights::check(&privileges, &later)?;
@@ -75,7 +75,7 @@ pub(super) fn run(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Ended> 
     let ran = record(&mut network, &mut outputs, &mut reports);
     let unwritten = outputs.finish(ran.is_err());
     let (mut exit, unwritten) = (ran?, unwritten?);
-    let ledger = Ledger { unwritten, ..network.ledger()? };
+    let ledger = CaptureLedger { unwritten, ..network.ledger()? };
     if ledger.packets.read == 0 && !args.verbosity.quiet {
         note("no packet was seen that could be of a server recorded at; the first line says which those are");
     }
@@ -90,7 +90,11 @@ fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 /// Records until there is no more.
-fn record(network: &mut Network, outputs: &mut Outputs, reports: &mut Reports) -> anyhow::Result<Exit> {
+fn record(
+    network: &mut NetworkRecording,
+    outputs: &mut Outputs,
+    reports: &mut Reports,
+) -> anyhow::Result<Exit> {
     let mut exit = Exit::Done;
     let mut block = Block::new();
     loop {
@@ -114,7 +118,7 @@ fn record(network: &mut Network, outputs: &mut Outputs, reports: &mut Reports) -
 
 /// Where the records go, and the packets where they are kept.
 struct Outputs {
-    queue: Queue,
+    queue: RecordQueue,
     packets: Option<PacketQueue>,
     is_slow: bool,
     are_packets_slow: bool,
@@ -124,7 +128,7 @@ impl Outputs {
     fn start(args: &Args, sink: Box<dyn Sink + Send>, file: Option<PacketFile>) -> anyhow::Result<Self> {
         let reopening = |has_files| if has_files { signals::reopening() } else { Ok(Arc::default()) };
         let has_files = args.output.has_files() || file.is_some();
-        let queue = Queue::start(sink, args.output_queue, &reopening(has_files)?)?;
+        let queue = RecordQueue::start(sink, args.output_queue, &reopening(has_files)?)?;
         let packets = match file {
             Some(file) => Some(PacketQueue::start(file, args.output_queue, &reopening(true)?)?),
             None => None,
@@ -132,7 +136,7 @@ impl Outputs {
         Ok(Outputs { queue, packets, is_slow: false, are_packets_slow: false })
     }
 
-    fn put(&mut self, block: &mut Block, kept: &mut Packets) -> anyhow::Result<()> {
+    fn put(&mut self, block: &mut Block, kept: &mut PacketBatch) -> anyhow::Result<()> {
         if !block.is_empty() {
             self.queue.put(block)?;
         }
@@ -174,9 +178,9 @@ impl Outputs {
     }
 }
 
-fn snapshot(network: &mut Network, outputs: &Outputs) -> crate::Result<Snapshot> {
+fn snapshot(network: &mut NetworkRecording, outputs: &Outputs) -> crate::Result<Snapshot> {
     Ok(Snapshot {
-        ledger: Ledger { unwritten: outputs.unwritten(), ..network.ledger()? },
+        ledger: CaptureLedger { unwritten: outputs.unwritten(), ..network.ledger()? },
         queued: outputs.queue.waiting(),
         output: network.intake().bytes,
         lag: network.lag().as_secs_f64(),

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use crate::endpoint::{Later, Reason};
+use crate::endpoint::{Later, LaterReason};
 use crate::privileges::{Privileges, User};
 use crate::{Error, Result};
 
@@ -18,7 +18,7 @@ pub(super) fn check(privileges: &Privileges, later: &[Later]) -> Result<Vec<Stri
         let Err(error) = privileges.may_write_in(folder)? else { continue };
         let place = folder.canonicalize().unwrap_or_else(|_| folder.clone());
         let place = place.display();
-        if *reason == Reason::Moved {
+        if *reason == LaterReason::Moved {
             // Only where rights are given up: else it is told when the file is created.
             if let Some(user) = privileges.user() {
                 unmovable.push(format!(
@@ -32,9 +32,9 @@ pub(super) fn check(privileges: &Privileges, later: &[Later]) -> Result<Vec<Stri
             return Err(Error::from(error).at(place.to_string()));
         }
         let what = match reason {
-            Reason::Chunk => "its chunks are",
-            Reason::Index => "its index is",
-            Reason::Name | Reason::Moved => "its files are",
+            LaterReason::Chunk => "its chunks are",
+            LaterReason::Index => "its index is",
+            LaterReason::Name | LaterReason::Moved => "its files are",
         };
         let fault = match privileges.user() {
             Some(user) => {

@@ -12,7 +12,7 @@ use crate::endpoint::{self, ReadOptions};
 use crate::observe::Size;
 use crate::record::{Block, Source as _};
 use crate::replay::{Plan, Settings};
-use crate::show::{Overview, Summary};
+use crate::show::{Overview, TrafficSummary};
 use crate::tool::show;
 
 /// Names of each list, as many as gor-show has.
@@ -22,7 +22,7 @@ const TOP: usize = 10;
 pub(super) fn run(args: &Args, settings: Settings, reading: &ReadOptions) -> anyhow::Result<Exit> {
     let files = endpoint::expand(&args.input)?.len();
     let mut source = endpoint::open(&args.input, reading)?;
-    let mut overview = Overview::new(Summary::new(None, None));
+    let mut overview = Overview::new(TrafficSummary::new(None, None));
     let mut plan = Plan::new(settings, args.targets.clone());
     let mut block = Block::new();
     while source.read_block(&mut block)? {

@@ -6,8 +6,8 @@ use anyhow::{Context, bail};
 
 use crate::BadRule;
 use crate::observe::Size;
-use crate::transform::redact::{Key, Redaction};
-use crate::transform::rewrite::{MAX_BODY, Tally, Unread};
+use crate::transform::redact::{PseudonymKey, Redaction};
+use crate::transform::rewrite::{MAX_BODY, RewriteTally, Unread};
 
 /// A shorter key could be found by trying.
 const MIN_KEY: usize = 16;
@@ -109,11 +109,11 @@ fn header(name: &str) -> Result<Presets, BadRule> {
 }
 
 /// The key in the file, or a random one.
-pub(super) fn key(file: Option<&Path>) -> anyhow::Result<Key> {
+pub(super) fn key(file: Option<&Path>) -> anyhow::Result<PseudonymKey> {
     let Some(path) = file else {
         let mut secret = [0; RANDOM_KEY];
         getrandom::fill(&mut secret).context("no random key can be made")?;
-        return Ok(Key::new(&secret));
+        return Ok(PseudonymKey::new(&secret));
     };
     let bytes =
         std::fs::read(path).map_err(crate::Error::from).with_context(|| path.display().to_string())?;
@@ -121,11 +121,11 @@ pub(super) fn key(file: Option<&Path>) -> anyhow::Result<Key> {
     if end < MIN_KEY {
         bail!("{}: the key is shorter than {MIN_KEY} bytes, so it could be found by trying", path.display());
     }
-    Ok(Key::new(&bytes[..end]))
+    Ok(PseudonymKey::new(&bytes[..end]))
 }
 
 /// What was not redacted, in one line; `None` when everything was.
-pub(super) fn said(tally: &Tally, is_strict: bool) -> Option<String> {
+pub(super) fn said(tally: &RewriteTally, is_strict: bool) -> Option<String> {
     let Unread { unknown, broken, too_large, headless } = tally.unread;
     let reasons = [
         (unknown, "in a coding that is not known".to_owned()),

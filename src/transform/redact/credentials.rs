@@ -1,8 +1,8 @@
 //! Credentials in headers: Authorization, Cookie and Set-Cookie.
 
 use super::find;
-use super::key::Key;
-use super::view::{Edits, View, edited};
+use super::key::PseudonymKey;
+use super::view::{Edits, TextView, edited};
 use crate::http::auth;
 
 /// An Authorization value with its credentials replaced and its scheme kept; without a scheme the whole
@@ -10,7 +10,7 @@ use crate::http::auth;
 ///
 /// Basic stays the base64 of a user and a password, each replaced on its own: equal users stay equal, equal
 /// passwords only those of one user. A token that is a JWT is replaced as the preset `jwt` would.
-pub(super) fn authorization(key: &Key, value: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn authorization(key: &PseudonymKey, value: &[u8]) -> Option<Vec<u8>> {
     let trimmed = value.trim_ascii();
     if let Some(plain) = auth::credentials(trimmed) {
         return basic(key, &plain);
@@ -27,7 +27,7 @@ pub(super) fn authorization(key: &Key, value: &[u8]) -> Option<Vec<u8>> {
     Some([scheme, &replacement].concat())
 }
 
-fn basic(key: &Key, plain: &[u8]) -> Option<Vec<u8>> {
+fn basic(key: &PseudonymKey, plain: &[u8]) -> Option<Vec<u8>> {
     let (user, password) = match plain.iter().position(|&byte| byte == b':') {
         Some(colon) => (&plain[..colon], Some(&plain[colon + 1..])),
         None => (plain, None),
@@ -49,7 +49,7 @@ fn basic(key: &Key, plain: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// A Cookie value with the value of each pair replaced; names and spacing stay.
-pub(super) fn cookie(key: &Key, value: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn cookie(key: &PseudonymKey, value: &[u8]) -> Option<Vec<u8>> {
     let (mut edits, mut at) = (Edits::new(), 0);
     for pair in value.split(|&byte| byte == b';') {
         cookie_pair(key, pair, at, &mut edits);
@@ -59,7 +59,7 @@ pub(super) fn cookie(key: &Key, value: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// A Set-Cookie value with the cookie's value replaced; its name and attributes stay (RFC 6265 §4.1.1).
-pub(super) fn set_cookie(key: &Key, value: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn set_cookie(key: &PseudonymKey, value: &[u8]) -> Option<Vec<u8>> {
     let mut edits = Edits::new();
     let pair = value.split(|&byte| byte == b';').next().unwrap_or_default();
     cookie_pair(key, pair, 0, &mut edits);
@@ -67,14 +67,14 @@ pub(super) fn set_cookie(key: &Key, value: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// A pair without `=` is all value, as browsers have it. Quotes stay around the value.
-fn cookie_pair(key: &Key, pair: &[u8], at: usize, edits: &mut Edits) {
+fn cookie_pair(key: &PseudonymKey, pair: &[u8], at: usize, edits: &mut Edits) {
     let mut start = pair.iter().position(|&byte| byte == b'=').map_or(0, |sign| sign + 1);
     let mut end = pair.trim_ascii_end().len().max(start);
     start += pair[start..end].len() - pair[start..end].trim_ascii_start().len();
     if end - start >= 2 && pair[start] == b'"' && pair[end - 1] == b'"' {
         (start, end) = (start + 1, end - 1);
     }
-    if let Some(new) = key.opaque(&View::plain(&pair[start..end]).percent(false).text) {
+    if let Some(new) = key.opaque(&TextView::plain(&pair[start..end]).percent(false).text) {
         edits.push((at + start..at + end, new.into_bytes()));
     }
 }

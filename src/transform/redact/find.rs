@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use memchr::{memchr_iter, memmem};
 
-use super::key::Key;
+use super::key::PseudonymKey;
 use super::view::Edits;
 
 /// Where replaced email addresses are at home (RFC 2606: nobody can be).
@@ -37,7 +37,7 @@ pub(super) fn ends_word(text: &[u8], at: usize) -> bool {
 /// Addresses `local@domain.tld`: local of letters, digits and `._%+-'`, a domain of at least two labels, the
 /// last of two letters or more that is no image's or script's ending. Letters of any script count. Hashed in
 /// lower case; becomes `u-<hash>@example.invalid`, and the `@` stays as it is spelled.
-pub(super) fn email(key: &Key, text: &[u8]) -> Edits {
+pub(super) fn email(key: &PseudonymKey, text: &[u8]) -> Edits {
     let mut edits = Edits::new();
     let mut done = 0;
     for at in memchr_iter(b'@', text) {
@@ -57,7 +57,7 @@ pub(super) fn email(key: &Key, text: &[u8]) -> Edits {
 
 /// The user and the password of URLs, `scheme://user:password@host` (RFC 3986 §3.2.1). What replaces them ends with a
 /// colon, so that it is no email address together with the host.
-pub(super) fn userinfo(key: &Key, text: &[u8]) -> Edits {
+pub(super) fn userinfo(key: &PseudonymKey, text: &[u8]) -> Edits {
     let mut edits = Edits::new();
     for slashes in memmem::find_iter(text, b"://") {
         let start = slashes + 3;
@@ -138,7 +138,7 @@ fn is_domain(domain: &[u8]) -> bool {
 /// Tokens of three parts or more in base64url with dots between, the first of which decodes to a JSON object
 /// (RFC 7519; the five parts of an encrypted token too). The replacement has three: a head that says
 /// `redacted`, a body whose `sub` is the hash, and no real signature.
-pub(super) fn jwt(key: &Key, text: &[u8]) -> Edits {
+pub(super) fn jwt(key: &PseudonymKey, text: &[u8]) -> Edits {
     let mut edits = Edits::new();
     let mut done = 0;
     for at in memmem::find_iter(text, b"eyJ") {

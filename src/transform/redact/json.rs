@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::key::{Key, MARK};
+use super::key::{MARK, PseudonymKey};
 use super::path::{Path, States};
-use super::view::{Edits, View};
+use super::view::{Edits, TextView};
 
 /// How deeply containers may be nested for a path to be followed; the rest of a deeper body is left alone.
 pub(super) const MAX_DEPTH: usize = 1024;
@@ -89,7 +89,7 @@ impl Frame {
 /// Replaces all that `path` selects in each JSON value of `text`.
 ///
 /// Where the text stops being JSON, what follows is left alone.
-pub(super) fn redact(key: &Key, path: &Path, text: &[u8]) -> Edits {
+pub(super) fn redact(key: &PseudonymKey, path: &Path, text: &[u8]) -> Edits {
     let mut edits = Edits::new();
     let mut stack: Vec<Frame> = Vec::new();
     let mut tokens = tokens(text).peekable();
@@ -98,7 +98,7 @@ pub(super) fn redact(key: &Key, path: &Path, text: &[u8]) -> Edits {
             && frame.index.is_none()
             && frame.key.is_none()
         {
-            frame.key = Some(View::json(&text[range.clone()]).text.into_owned());
+            frame.key = Some(TextView::json(&text[range.clone()]).text.into_owned());
             if tokens.next_if_eq(&Token::Sign(b':')).is_none() {
                 break;
             }
@@ -124,7 +124,7 @@ pub(super) fn redact(key: &Key, path: &Path, text: &[u8]) -> Edits {
                 stack.push(Frame { states, index: (open == b'[').then_some(0), key: None });
             }
             (Token::String(range), Some(states)) if path.selects(states) => {
-                if let Some(new) = key.opaque(&View::json(&text[range.clone()]).text) {
+                if let Some(new) = key.opaque(&TextView::json(&text[range.clone()]).text) {
                     edits.push((range, new.into_bytes()));
                 }
             }
@@ -140,7 +140,7 @@ pub(super) fn redact(key: &Key, path: &Path, text: &[u8]) -> Edits {
 
 /// The replacement of a number has its digits in the same places, other ones, and its exponent; that of
 /// `true` is `false`; `null` and `false` stay, and what is none of these becomes a string's replacement.
-fn bare(key: &Key, text: &[u8]) -> Option<Vec<u8>> {
+fn bare(key: &PseudonymKey, text: &[u8]) -> Option<Vec<u8>> {
     match text {
         b"null" | b"false" => None,
         b"true" => Some(b"false".to_vec()),

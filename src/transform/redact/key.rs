@@ -8,9 +8,9 @@ use sha2::Sha256;
 ///
 /// HMAC-SHA256 (RFC 2104), of which a replacement shows at most 64 bits.
 #[derive(Clone)]
-pub struct Key(Hmac<Sha256>);
+pub struct PseudonymKey(Hmac<Sha256>);
 
-impl std::fmt::Debug for Key {
+impl std::fmt::Debug for PseudonymKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Key(..)")
     }
@@ -22,11 +22,11 @@ pub(super) const MARK: &str = "redacted-";
 /// Letters in a replacement, each of which carries four bits.
 const LETTERS: usize = 16;
 
-impl Key {
+impl PseudonymKey {
     /// A key of any bytes in any number; 32 random ones are good.
     pub fn new(secret: &[u8]) -> Self {
         // HMAC hashes a long key and pads a short one, so that no length is refused.
-        Key(<Hmac<Sha256> as KeyInit>::new_from_slice(secret).unwrap_or_else(|_| {
+        PseudonymKey(<Hmac<Sha256> as KeyInit>::new_from_slice(secret).unwrap_or_else(|_| {
             <Hmac<Sha256> as KeyInit>::new(&hmac::digest::Key::<Hmac<Sha256>>::default())
         }))
     }

@@ -1,6 +1,6 @@
 //! Redaction: which values of a message are nobody's business, and what stands in their place.
 //!
-//! A value is replaced by a keyed hash of itself, so that under one [`Key`] equal values stay equal wherever
+//! A value is replaced by a keyed hash of itself, so that under one [`PseudonymKey`] equal values stay equal wherever
 //! they are and however they are spelled: percent-encoded in a query, escaped in a JSON string, plain in a
 //! header. What is replaced is never replaced again, neither by the same redaction nor by another, except for
 //! numbers in JSON. All else keeps its bytes: spacing, the order of keys, the spelling of numbers.
@@ -33,12 +33,12 @@ mod places;
 mod source;
 mod view;
 
-pub use key::Key;
+pub use key::PseudonymKey;
 
 use crate::error::BadRule;
 use memchr::{memchr, memmem};
 use path::Path;
-use places::{Finder, Kind};
+use places::{BodyKind, Finder};
 use view::{Edits, edited, may_be_escaped};
 
 /// How deeply multipart bodies may be nested.
@@ -57,10 +57,10 @@ const PRODUCT_HEADERS: &[&str] =
 
 /// One thing to redact.
 #[derive(Clone, Debug)]
-pub struct Redaction(Rule);
+pub struct Redaction(RedactRule);
 
 #[derive(Clone, Debug)]
-enum Rule {
+enum RedactRule {
     Authorization,
     Cookie,
     SetCookie,
@@ -86,23 +86,23 @@ enum Class {
 }
 
 /// A preset's name, and what makes its rule.
-type Preset = (&'static str, fn() -> Rule);
+type Preset = (&'static str, fn() -> RedactRule);
 
 /// The presets by the names they have on the command line, in the order in which `all` applies them: what takes
 /// a whole value comes before what looks for a part of it.
 const PRESETS: &[Preset] = &[
-    ("authorization", || Rule::Authorization),
-    ("cookie", || Rule::Cookie),
-    ("set-cookie", || Rule::SetCookie),
-    ("secrets", || Rule::Secrets(Path::to_secrets())),
-    ("userinfo", || Rule::Text(Class::Userinfo)),
-    ("jwt", || Rule::Text(Class::Jwt)),
-    ("email", || Rule::Text(Class::Email)),
-    ("card", || Rule::Text(Class::Card)),
-    ("ip", || Rule::Text(Class::Ip)),
-    ("ipv4", || Rule::Text(Class::Ipv4)),
-    ("ipv6", || Rule::Text(Class::Ipv6)),
-    ("phone", || Rule::Text(Class::Phone)),
+    ("authorization", || RedactRule::Authorization),
+    ("cookie", || RedactRule::Cookie),
+    ("set-cookie", || RedactRule::SetCookie),
+    ("secrets", || RedactRule::Secrets(Path::to_secrets())),
+    ("userinfo", || RedactRule::Text(Class::Userinfo)),
+    ("jwt", || RedactRule::Text(Class::Jwt)),
+    ("email", || RedactRule::Text(Class::Email)),
+    ("card", || RedactRule::Text(Class::Card)),
+    ("ip", || RedactRule::Text(Class::Ip)),
+    ("ipv4", || RedactRule::Text(Class::Ipv4)),
+    ("ipv6", || RedactRule::Text(Class::Ipv6)),
+    ("phone", || RedactRule::Text(Class::Phone)),
 ];
 
 impl Class {
@@ -121,7 +121,7 @@ impl Class {
             }
     }
 
-    fn find(self, key: &Key, text: &[u8]) -> Edits {
+    fn find(self, key: &PseudonymKey, text: &[u8]) -> Edits {
         match self {
             Class::Userinfo => find::userinfo(key, text),
             Class::Email => find::email(key, text),
@@ -173,7 +173,7 @@ impl Redaction {
     /// `[*]`, `.*` or `..name`. Strings become strings, numbers numbers of as many digits, `true` becomes
     /// `false`, and `null` stays. Of several values in a row (NDJSON) each has the path.
     pub fn json(path: &str) -> Result<Self, BadRule> {
-        Path::parse(path).map(|path| Redaction(Rule::Json(path)))
+        Path::parse(path).map(|path| Redaction(RedactRule::Json(path)))
     }
 
     /// The values of a parameter in queries and forms, multipart ones too, and in the URL of a Referer or a
@@ -181,7 +181,7 @@ impl Redaction {
     pub fn param(name: &str) -> Result<Self, BadRule> {
         match name {
             "" => Err(BadRule::new(name, 0, "the name of a parameter is missing")),
-            name => Ok(Redaction(Rule::Param(name.as_bytes().to_vec()))),
+            name => Ok(Redaction(RedactRule::Param(name.as_bytes().to_vec()))),
         }
     }
 
@@ -193,14 +193,14 @@ impl Redaction {
             None if FRAMING_HEADERS.iter().any(|known| name.eq_ignore_ascii_case(known)) => {
                 Err(BadRule::new(name, 0, "this header says how the body is read, so it stays"))
             }
-            None => Ok(Redaction(Rule::Header(name.to_owned()))),
+            None => Ok(Redaction(RedactRule::Header(name.to_owned()))),
             Some(at) => Err(BadRule::new(name, at, "this sign cannot be in a header's name")),
         }
     }
 
     /// The new id of a record, whose digits 9 to 16 are the last four bytes of the client's address; `None` when
     /// it stays. Of an IPv4 address the replacement is the one that it has everywhere else.
-    pub fn id(&self, key: &Key, id: &[u8]) -> Option<Vec<u8>> {
+    pub fn id(&self, key: &PseudonymKey, id: &[u8]) -> Option<Vec<u8>> {
         if !self.reads_ids() {
             return None;
         }
@@ -218,77 +218,84 @@ impl Redaction {
 
     /// Whether headers can change.
     pub fn reads_headers(&self) -> bool {
-        !matches!(self.0, Rule::Json(_))
+        !matches!(self.0, RedactRule::Json(_))
     }
 
     /// Whether ids can change.
     pub fn reads_ids(&self) -> bool {
-        matches!(self.0, Rule::Text(Class::Ipv4 | Class::Ipv6 | Class::Ip))
+        matches!(self.0, RedactRule::Text(Class::Ipv4 | Class::Ipv6 | Class::Ip))
     }
 
     /// Whether request targets can change.
     pub fn reads_target(&self) -> bool {
-        matches!(self.0, Rule::Text(_) | Rule::Param(_) | Rule::Secrets(_))
+        matches!(self.0, RedactRule::Text(_) | RedactRule::Param(_) | RedactRule::Secrets(_))
     }
 
     /// Whether bodies can change.
     pub fn reads_body(&self) -> bool {
-        matches!(self.0, Rule::Text(_) | Rule::Param(_) | Rule::Secrets(_) | Rule::Json(_))
+        matches!(
+            self.0,
+            RedactRule::Text(_) | RedactRule::Param(_) | RedactRule::Secrets(_) | RedactRule::Json(_)
+        )
     }
 
     /// Whether a parameter's value is to be replaced, by its name.
     fn is_wanted(&self, name: &[u8]) -> bool {
         match &self.0 {
-            Rule::Param(wanted) => name == wanted,
-            Rule::Secrets(_) => names::is_secret(name),
+            RedactRule::Param(wanted) => name == wanted,
+            RedactRule::Secrets(_) => names::is_secret(name),
             _ => false,
         }
     }
 
     /// The new value of the header `name`; `None` when it stays.
-    pub fn header_value(&self, key: &Key, name: &[u8], value: &[u8]) -> Option<Vec<u8>> {
+    pub fn header_value(&self, key: &PseudonymKey, name: &[u8], value: &[u8]) -> Option<Vec<u8>> {
         let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
         match &self.0 {
-            Rule::Authorization if is("authorization") || is("proxy-authorization") => {
+            RedactRule::Authorization if is("authorization") || is("proxy-authorization") => {
                 credentials::authorization(key, value)
             }
-            Rule::Cookie if is("cookie") => credentials::cookie(key, value),
-            Rule::SetCookie if is("set-cookie") => credentials::set_cookie(key, value),
-            Rule::Header(known) if is(known) => key.opaque(value.trim_ascii()).map(String::into_bytes),
-            Rule::Secrets(_) if names::is_secret_header(name) => {
+            RedactRule::Cookie if is("cookie") => credentials::cookie(key, value),
+            RedactRule::SetCookie if is("set-cookie") => credentials::set_cookie(key, value),
+            RedactRule::Header(known) if is(known) => key.opaque(value.trim_ascii()).map(String::into_bytes),
+            RedactRule::Secrets(_) if names::is_secret_header(name) => {
                 key.opaque(value.trim_ascii()).map(String::into_bytes)
             }
-            Rule::Secrets(_) if names::has_own_preset(name) => None,
-            Rule::Secrets(_) | Rule::Text(_) if FRAMING_HEADERS.iter().any(|known| is(known)) => None,
-            Rule::Param(_) if URL_HEADERS.iter().any(|known| is(known)) => {
+            RedactRule::Secrets(_) if names::has_own_preset(name) => None,
+            RedactRule::Secrets(_) | RedactRule::Text(_) if FRAMING_HEADERS.iter().any(|known| is(known)) => {
+                None
+            }
+            RedactRule::Param(_) if URL_HEADERS.iter().any(|known| is(known)) => {
                 places::in_query(value, |query| self.parameters(key, query))
             }
-            Rule::Secrets(_) => {
+            RedactRule::Secrets(_) => {
                 let is_url = URL_HEADERS.iter().any(|known| is(known));
                 let query = |query: &[u8]| self.parameters(key, query);
                 let new = is_url.then(|| places::in_query(value, query)).flatten();
                 then(value, new, |value| places::in_text(value, &|text| source::secrets(key, text)))
             }
-            Rule::Text(class) if !class.may_be_in(value) => None,
-            Rule::Text(Class::Ipv4 | Class::Ip) if PRODUCT_HEADERS.iter().any(|known| is(known)) => None,
-            Rule::Text(class) => edited(value, places::in_text(value, &|text| class.find(key, text))),
+            RedactRule::Text(class) if !class.may_be_in(value) => None,
+            RedactRule::Text(Class::Ipv4 | Class::Ip) if PRODUCT_HEADERS.iter().any(|known| is(known)) => {
+                None
+            }
+            RedactRule::Text(class) => edited(value, places::in_text(value, &|text| class.find(key, text))),
             _ => None,
         }
     }
 
-    fn parameters(&self, key: &Key, form: &[u8]) -> Option<Vec<u8>> {
+    fn parameters(&self, key: &PseudonymKey, form: &[u8]) -> Option<Vec<u8>> {
         places::parameters(key, |name| self.is_wanted(name), form)
     }
 
     /// The new request target, scheme and authority included where it has them; `None` when it stays.
-    pub fn target(&self, key: &Key, target: &[u8]) -> Option<Vec<u8>> {
+    pub fn target(&self, key: &PseudonymKey, target: &[u8]) -> Option<Vec<u8>> {
         match &self.0 {
-            Rule::Param(_) => places::in_query(target, |query| self.parameters(key, query)),
-            Rule::Secrets(_) => {
+            RedactRule::Param(_) => places::in_query(target, |query| self.parameters(key, query)),
+            RedactRule::Secrets(_) => {
                 let new = places::in_query(target, |query| self.parameters(key, query));
                 then(target, new, |target| places::in_target(target, &|text| source::secrets(key, text)))
             }
-            Rule::Text(class) if class.may_be_in(target) => {
+            RedactRule::Text(class) if class.may_be_in(target) => {
                 edited(target, places::in_target(target, &|text| class.find(key, text)))
             }
             _ => None,
@@ -297,9 +304,9 @@ impl Redaction {
 
     /// The new body, of one that is neither chunked nor compressed; `None` when it stays. JSON stays JSON of
     /// the same structure, a form keeps its names, or as many of them where a preset finds something in one.
-    pub fn body(&self, key: &Key, content_type: Option<&[u8]>, body: &[u8]) -> Option<Vec<u8>> {
+    pub fn body(&self, key: &PseudonymKey, content_type: Option<&[u8]>, body: &[u8]) -> Option<Vec<u8>> {
         let may_change = match &self.0 {
-            Rule::Text(class) => class.may_be_in(body),
+            RedactRule::Text(class) => class.may_be_in(body),
             _ => self.reads_body() && !body.is_empty(),
         };
         may_change.then(|| self.nested_body(key, content_type, body, 0)).flatten()
@@ -307,13 +314,13 @@ impl Redaction {
 
     fn nested_body(
         &self,
-        key: &Key,
+        key: &PseudonymKey,
         content_type: Option<&[u8]>,
         body: &[u8],
         depth: usize,
     ) -> Option<Vec<u8>> {
-        let edits = match (&self.0, Kind::of(content_type, body)) {
-            (_, Kind::Multipart(boundary)) if depth < MAX_NESTING => {
+        let edits = match (&self.0, BodyKind::of(content_type, body)) {
+            (_, BodyKind::Multipart(boundary)) if depth < MAX_NESTING => {
                 let mut edits = Edits::new();
                 for part in places::parts(boundary, body) {
                     let content = &body[part.content.clone()];
@@ -326,31 +333,31 @@ impl Redaction {
                 }
                 edits
             }
-            (Rule::Param(_), Kind::Form) => return self.parameters(key, body),
-            (Rule::Json(path), Kind::Json) => json::redact(key, path, body),
-            (Rule::Secrets(path), kind) => {
+            (RedactRule::Param(_), BodyKind::Form) => return self.parameters(key, body),
+            (RedactRule::Json(path), BodyKind::Json) => json::redact(key, path, body),
+            (RedactRule::Secrets(path), kind) => {
                 // What has a name first, then what has one within another's value.
                 let find: Finder = &|text| source::secrets(key, text);
                 return match kind {
-                    Kind::Json => {
+                    BodyKind::Json => {
                         let new = edited(body, json::redact(key, path, body));
                         then(body, new, |body| places::in_json(body, find))
                     }
                     // Some clients send a form as plain text.
-                    Kind::Text if !places::is_form(body) => edited(body, source::secrets(key, body)),
-                    Kind::Form | Kind::Text => {
+                    BodyKind::Text if !places::is_form(body) => edited(body, source::secrets(key, body)),
+                    BodyKind::Form | BodyKind::Text => {
                         then(body, self.parameters(key, body), |body| places::in_form(body, find))
                     }
-                    Kind::Multipart(_) | Kind::Binary => None,
+                    BodyKind::Multipart(_) | BodyKind::Binary => None,
                 };
             }
-            (Rule::Text(class), kind) => {
+            (RedactRule::Text(class), kind) => {
                 let find: Finder = &|text| class.find(key, text);
                 match kind {
-                    Kind::Json => places::in_json(body, find),
-                    Kind::Form => places::in_form(body, find),
-                    Kind::Text => places::in_text(body, find),
-                    Kind::Multipart(_) | Kind::Binary => return None,
+                    BodyKind::Json => places::in_json(body, find),
+                    BodyKind::Form => places::in_form(body, find),
+                    BodyKind::Text => places::in_text(body, find),
+                    BodyKind::Multipart(_) | BodyKind::Binary => return None,
                 }
             }
             _ => return None,
@@ -361,7 +368,7 @@ impl Redaction {
 
 /// Whether redactions do not look into such a body.
 pub fn is_binary(content_type: Option<&[u8]>, body: &[u8]) -> bool {
-    Kind::of(content_type, body) == Kind::Binary
+    BodyKind::of(content_type, body) == BodyKind::Binary
 }
 
 /// `old`, or the `new` one in its place, with more edits.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use memchr::memchr_iter;
 
 use super::find::{begins_word, ends_word};
-use super::key::Key;
+use super::key::PseudonymKey;
 use super::view::Edits;
 
 /// Digits of a card number (ISO/IEC 7812-1).
@@ -48,7 +48,7 @@ fn digits_of(text: &[u8]) -> Vec<u8> {
 ///
 /// The replacement has as many digits in the same groups and passes the Luhn check. It begins with 9999,
 /// which is nobody's (ISO 3166 has no country 999), and is never taken for a card again.
-pub(super) fn card(key: &Key, text: &[u8]) -> Edits {
+pub(super) fn card(key: &PseudonymKey, text: &[u8]) -> Edits {
     let runs: Vec<_> = runs(text).filter(|run| run.len() <= 19).collect();
     let (mut edits, mut next) = (Edits::new(), 0);
     while next < runs.len() {
@@ -124,7 +124,7 @@ fn luhn(digits: &[u8]) -> u8 {
 ///
 /// Digits are replaced where they stand: an international number begins with +999, which is no country, a
 /// North American one with 0, which is no area. The last eight are the same in both forms.
-pub(super) fn phone(key: &Key, text: &[u8]) -> Edits {
+pub(super) fn phone(key: &PseudonymKey, text: &[u8]) -> Edits {
     let (mut edits, mut done) = (Edits::new(), 0);
     for run in runs(text) {
         if run.start < done {
@@ -210,7 +210,7 @@ fn american(text: &[u8], area: &Range<usize>, in_brackets: bool) -> Option<Range
 /// IPv4 addresses: four numbers to 255, without zeros in front, that are no part of a longer chain. A version
 /// of four small numbers looks the same and is replaced; one that ends in `.0.0.0`, as browsers write theirs,
 /// is not. Becomes an address of 240.0.0.0/4, which is reserved (RFC 1112 §4) and so nobody's.
-pub(super) fn ipv4(key: &Key, text: &[u8]) -> Edits {
+pub(super) fn ipv4(key: &PseudonymKey, text: &[u8]) -> Edits {
     let (mut edits, mut done) = (Edits::new(), 0);
     for dot in memchr_iter(b'.', text) {
         if dot < done {
@@ -233,14 +233,14 @@ pub(super) fn ipv4(key: &Key, text: &[u8]) -> Edits {
     edits
 }
 
-fn other_ipv4(key: &Key, address: Ipv4Addr) -> Option<Ipv4Addr> {
+fn other_ipv4(key: &PseudonymKey, address: Ipv4Addr) -> Option<Ipv4Addr> {
     let octets = address.octets();
     (octets[0] < 240 && octets[1..] != [0, 0, 0]).then(|| ipv4_in_id(key, address))
 }
 
 /// The replacement of an address in a record's id, where it may be the end of an IPv6 address: so none stays, not
 /// even one that would be a replacement or a version in a text.
-pub(super) fn ipv4_in_id(key: &Key, address: Ipv4Addr) -> Ipv4Addr {
+pub(super) fn ipv4_in_id(key: &PseudonymKey, address: Ipv4Addr) -> Ipv4Addr {
     let hash = key.number("ipv4", &address.octets());
     let [.., second, third, fourth] = hash.to_be_bytes();
     Ipv4Addr::new(240 + ((hash >> 24) % 15) as u8, second, third, fourth)
@@ -249,7 +249,7 @@ pub(super) fn ipv4_in_id(key: &Key, address: Ipv4Addr) -> Ipv4Addr {
 /// IPv6 addresses in every form that has a digit in it (`a::b` alone is more often code). Becomes an address
 /// of `2001:db8::/32` (RFC 3849: documentation); one that stands for an IPv4 address stands for that one's
 /// replacement.
-pub(super) fn ipv6(key: &Key, text: &[u8]) -> Edits {
+pub(super) fn ipv6(key: &PseudonymKey, text: &[u8]) -> Edits {
     let (mut edits, mut done) = (Edits::new(), 0);
     for colon in memchr_iter(b':', text) {
         if colon < done {
@@ -278,7 +278,7 @@ pub(super) fn ipv6(key: &Key, text: &[u8]) -> Edits {
     edits
 }
 
-fn other_ipv6(key: &Key, address: Ipv6Addr) -> Option<Ipv6Addr> {
+fn other_ipv6(key: &PseudonymKey, address: Ipv6Addr) -> Option<Ipv6Addr> {
     if let Some(address) = address.to_ipv4_mapped() {
         return other_ipv4(key, address).map(|new| new.to_ipv6_mapped());
     }

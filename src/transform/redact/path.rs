@@ -10,7 +10,7 @@ const MAX_STEPS: usize = 63;
 pub(super) type States = u64;
 
 #[derive(Clone, Debug, Eq, PartialEq)]
-enum Step {
+enum PathStep {
     Name(Vec<u8>),
     Index(usize),
     Any,
@@ -22,7 +22,7 @@ enum Step {
 
 /// `$`, then steps: `.name`, `['name']`, `["name"]`, `[0]`, `[*]`, `.*`, `..name`, `..*`, `..[0]`.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Path(Vec<Step>);
+pub(super) struct Path(Vec<PathStep>);
 
 impl Path {
     pub(super) fn parse(text: &str) -> Result<Path, BadRule> {
@@ -35,7 +35,7 @@ impl Path {
         while at < bytes.len() {
             let (step, next) = match &bytes[at..] {
                 [b'.', b'.', ..] => {
-                    steps.push(Step::Descend);
+                    steps.push(PathStep::Descend);
                     let is_bracket = bytes.get(at + 2) == Some(&b'[');
                     if is_bracket { bracket(text, at + 2)? } else { name(text, at + 2)? }
                 }
@@ -54,7 +54,7 @@ impl Path {
 
     /// Every member, at any depth, whose name tells that its value is a secret.
     pub(super) fn to_secrets() -> Path {
-        Path(vec![Step::Descend, Step::Secret])
+        Path(vec![PathStep::Descend, PathStep::Secret])
     }
 
     pub(super) fn root(&self) -> States {
@@ -64,15 +64,15 @@ impl Path {
     /// The states below an object's member.
     pub(super) fn member(&self, states: States, key: &[u8]) -> States {
         self.child(states, |step| match step {
-            Step::Name(name) => name == key,
-            Step::Secret => names::is_secret(key),
+            PathStep::Name(name) => name == key,
+            PathStep::Secret => names::is_secret(key),
             _ => false,
         })
     }
 
     /// The states below an array's element, counted from 0.
     pub(super) fn element(&self, states: States, index: usize) -> States {
-        self.child(states, |step| *step == Step::Index(index))
+        self.child(states, |step| *step == PathStep::Index(index))
     }
 
     /// Whether the path ends here or above.
@@ -80,13 +80,13 @@ impl Path {
         states >> self.0.len() & 1 == 1
     }
 
-    fn child(&self, states: States, matches: impl Fn(&Step) -> bool) -> States {
+    fn child(&self, states: States, matches: impl Fn(&PathStep) -> bool) -> States {
         // What is below a selected value is selected.
         let mut next = states & 1 << self.0.len();
         for (place, step) in self.0.iter().enumerate().filter(|(place, _)| states >> place & 1 == 1) {
             next |= match step {
-                Step::Descend => 1 << place,
-                step if *step == Step::Any || matches(step) => 1 << (place + 1),
+                PathStep::Descend => 1 << place,
+                step if *step == PathStep::Any || matches(step) => 1 << (place + 1),
                 _ => 0,
             };
         }
@@ -96,7 +96,7 @@ impl Path {
     /// A step that descends may also be over at once.
     fn opened(&self, mut states: States) -> States {
         for (place, step) in self.0.iter().enumerate() {
-            if *step == Step::Descend && states >> place & 1 == 1 {
+            if *step == PathStep::Descend && states >> place & 1 == 1 {
                 states |= 1 << (place + 1);
             }
         }
@@ -105,7 +105,7 @@ impl Path {
 }
 
 /// A name without quotes, or `*`, that begins at `at`; and where it ends.
-fn name(text: &str, at: usize) -> Result<(Step, usize), BadRule> {
+fn name(text: &str, at: usize) -> Result<(PathStep, usize), BadRule> {
     let rest = &text[at..];
     let is_name = |character: char| character.is_alphanumeric() || matches!(character, '_' | '-');
     let length = if rest.starts_with('*') {
@@ -115,28 +115,28 @@ fn name(text: &str, at: usize) -> Result<(Step, usize), BadRule> {
     };
     match &rest[..length] {
         "" => Err(BadRule::new(text, at, "a name is missing; one with other signs is written ['the name']")),
-        "*" => Ok((Step::Any, at + 1)),
-        name => Ok((Step::Name(name.as_bytes().to_vec()), at + length)),
+        "*" => Ok((PathStep::Any, at + 1)),
+        name => Ok((PathStep::Name(name.as_bytes().to_vec()), at + length)),
     }
 }
 
 /// A step in brackets, the first of which is at `at`; and where it ends.
-fn bracket(text: &str, at: usize) -> Result<(Step, usize), BadRule> {
+fn bracket(text: &str, at: usize) -> Result<(PathStep, usize), BadRule> {
     let rest = &text[at + 1..];
     let (step, length) = match rest.as_bytes() {
         [quote @ (b'\'' | b'"'), ..] => {
             let Some(length) = rest[1..].find(char::from(*quote)) else {
                 return Err(BadRule::new(text, text.len(), "the quote that ends the name is missing"));
             };
-            (Step::Name(rest.as_bytes()[1..=length].to_vec()), length + 2)
+            (PathStep::Name(rest.as_bytes()[1..=length].to_vec()), length + 2)
         }
-        [b'*', ..] => (Step::Any, 1),
+        [b'*', ..] => (PathStep::Any, 1),
         _ => {
             let length = rest.find(|character: char| !character.is_ascii_digit()).unwrap_or(rest.len());
             let Ok(index) = rest[..length].parse() else {
                 return Err(BadRule::new(text, at + 1, "expected 'name', * or a number from 0"));
             };
-            (Step::Index(index), length)
+            (PathStep::Index(index), length)
         }
     };
     match rest.as_bytes().get(length) {

@@ -5,8 +5,8 @@ use std::ops::Range;
 use memchr::{memchr, memmem};
 
 use super::json;
-use super::key::Key;
-use super::view::{Edits, View, edited};
+use super::key::PseudonymKey;
+use super::view::{Edits, TextView, edited};
 use crate::http::query::form_decoded;
 
 /// How many bytes of a boundary are looked for (RFC 2046 §5.1.1).
@@ -14,7 +14,7 @@ const MAX_BOUNDARY: usize = 70;
 
 /// What a decoded body is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Kind<'a> {
+pub(super) enum BodyKind<'a> {
     Json,
     Form,
     /// A form in parts, and what is between them without its dashes.
@@ -41,7 +41,7 @@ const BINARY: &[&str] = &[
     "application/zip",
 ];
 
-impl<'a> Kind<'a> {
+impl<'a> BodyKind<'a> {
     /// By the Content-Type, and by a look at the bytes: JSON in another coat is JSON, and what has a NUL is
     /// binary. Without a type what is spelled like a form is one.
     pub(super) fn of(content_type: Option<&'a [u8]>, body: &[u8]) -> Self {
@@ -51,21 +51,21 @@ impl<'a> Kind<'a> {
         if media.starts_with("multipart/")
             && let Some(boundary) = boundary(value)
         {
-            return Kind::Multipart(boundary);
+            return BodyKind::Multipart(boundary);
         }
         let is_binary = BINARY.iter().any(|start| media.starts_with(start)) && !media.ends_with("+xml");
         if is_binary || memchr(0, body).is_some() {
-            return Kind::Binary;
+            return BodyKind::Binary;
         }
         match &*media {
-            "application/x-www-form-urlencoded" => Kind::Form,
+            "application/x-www-form-urlencoded" => BodyKind::Form,
             _ if media.ends_with("json") || media.ends_with("jsonl") || media.ends_with("json-seq") => {
-                Kind::Json
+                BodyKind::Json
             }
-            _ if json::is_json(body) => Kind::Json,
-            "" if is_form(body) => Kind::Form,
-            "" | "application/octet-stream" if std::str::from_utf8(body).is_err() => Kind::Binary,
-            _ => Kind::Text,
+            _ if json::is_json(body) => BodyKind::Json,
+            "" if is_form(body) => BodyKind::Form,
+            "" | "application/octet-stream" if std::str::from_utf8(body).is_err() => BodyKind::Binary,
+            _ => BodyKind::Text,
         }
     }
 }
@@ -101,7 +101,11 @@ pub(super) fn pairs(form: &[u8]) -> impl Iterator<Item = (Range<usize>, Range<us
 }
 
 /// Replaces the values of the parameters whose name, decoded, is one that `is_wanted`.
-pub(super) fn parameters(key: &Key, is_wanted: impl Fn(&[u8]) -> bool, form: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn parameters(
+    key: &PseudonymKey,
+    is_wanted: impl Fn(&[u8]) -> bool,
+    form: &[u8],
+) -> Option<Vec<u8>> {
     let mut edits = Edits::new();
     for (found, value) in pairs(form) {
         if is_wanted(&form_decoded(&form[found]))
@@ -131,7 +135,7 @@ pub(super) fn in_query(target: &[u8], change: impl Fn(&[u8]) -> Option<Vec<u8>>)
 /// What finds and replaces in decoded text.
 pub(super) type Finder<'a> = &'a dyn Fn(&[u8]) -> Edits;
 
-fn in_view(view: &View, at: usize, find: Finder, edits: &mut Edits) {
+fn in_view(view: &TextView, at: usize, find: Finder, edits: &mut Edits) {
     edits.extend(find(&view.text).into_iter().map(|(range, new)| {
         let range = view.spelling(&range);
         (at + range.start..at + range.end, new)
@@ -141,7 +145,7 @@ fn in_view(view: &View, at: usize, find: Finder, edits: &mut Edits) {
 /// In text, percent-encoding looked through.
 pub(super) fn in_text(text: &[u8], find: Finder) -> Edits {
     let mut edits = Edits::new();
-    in_view(&View::plain(text).percent(false), 0, find, &mut edits);
+    in_view(&TextView::plain(text).percent(false), 0, find, &mut edits);
     edits
 }
 
@@ -159,7 +163,7 @@ pub(super) fn in_form(form: &[u8], find: Finder) -> Edits {
     let mut edits = Edits::new();
     for (name, value) in pairs(form) {
         for range in [name, value] {
-            in_view(&View::plain(&form[range.clone()]).percent(true), range.start, find, &mut edits);
+            in_view(&TextView::plain(&form[range.clone()]).percent(true), range.start, find, &mut edits);
         }
     }
     edits
@@ -171,10 +175,10 @@ pub(super) fn in_json(text: &[u8], find: Finder) -> Edits {
     for token in json::tokens(text) {
         match token {
             json::Token::String(range) => {
-                in_view(&View::json(&text[range.clone()]).percent(false), range.start, find, &mut edits);
+                in_view(&TextView::json(&text[range.clone()]).percent(false), range.start, find, &mut edits);
             }
             json::Token::Bare(range) => {
-                in_view(&View::plain(&text[range.clone()]), range.start, find, &mut edits);
+                in_view(&TextView::plain(&text[range.clone()]), range.start, find, &mut edits);
             }
             json::Token::Sign(_) => {}
         }
@@ -183,12 +187,12 @@ pub(super) fn in_json(text: &[u8], find: Finder) -> Edits {
 }
 
 /// A part of a multipart body: the value of one of its headers, and where its content is.
-pub(super) struct Part<'a> {
+pub(super) struct MultipartPart<'a> {
     head: &'a [u8],
     pub(super) content: Range<usize>,
 }
 
-impl<'a> Part<'a> {
+impl<'a> MultipartPart<'a> {
     fn header(&self, name: &str) -> Option<&'a [u8]> {
         self.head.split(|&byte| byte == b'\n').find_map(|line| {
             let colon = memchr(b':', line)?;
@@ -216,7 +220,7 @@ impl<'a> Part<'a> {
 }
 
 /// The parts of a multipart body. The last one of a body that is cut off ends with it.
-pub(super) fn parts<'a>(boundary: &[u8], body: &'a [u8]) -> Vec<Part<'a>> {
+pub(super) fn parts<'a>(boundary: &[u8], body: &'a [u8]) -> Vec<MultipartPart<'a>> {
     let delimiter = [b"--", boundary].concat();
     let mut marks: Vec<_> = memmem::find_iter(body, &delimiter).collect();
     marks.push(body.len());
@@ -227,7 +231,7 @@ pub(super) fn parts<'a>(boundary: &[u8], body: &'a [u8]) -> Vec<Part<'a>> {
         let content = start + head + 4;
         let is_delimited = end < body.len() && body[content..end].ends_with(b"\r\n");
         let content = content..if is_delimited { end - 2 } else { end };
-        parts.push(Part { head: &body[start..start + head], content });
+        parts.push(MultipartPart { head: &body[start..start + head], content });
     }
     parts
 }

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memchr2, memchr2_iter, memchr3, memmem};
 
-use super::key::Key;
+use super::key::PseudonymKey;
 use super::names::is_secret;
-use super::view::{Edits, View};
+use super::view::{Edits, TextView};
 use crate::http::query::form_decoded;
 
 /// Bytes of the longest name that is looked at.
@@ -19,15 +19,15 @@ const MAX_SPACE: usize = 32;
 const MAX_TAG: usize = 1024;
 
 /// Where a secret is.
-struct Found {
+struct SecretLocation {
     range: Range<usize>,
     /// Whether it is spelled as in a URL, and not as in a string.
     is_in_url: bool,
 }
 
-impl Found {
+impl SecretLocation {
     fn string(range: Range<usize>) -> Self {
-        Found { range, is_in_url: false }
+        SecretLocation { range, is_in_url: false }
     }
 }
 
@@ -35,7 +35,7 @@ impl Found {
 /// of URLs (`?token=x`), the content of elements (`<password>x</password>`), and what a tag that is so named has for
 /// its value (`<input name="password" value="x">`). Other values without quotes are replaced after `=` where there
 /// is no bracket of a script in the whole text, and left alone elsewhere, as they may be expressions.
-pub(super) fn secrets(key: &Key, text: &[u8]) -> Edits {
+pub(super) fn secrets(key: &PseudonymKey, text: &[u8]) -> Edits {
     if memchr3(b':', b'=', b'<', text).is_none() {
         return Edits::new();
     }
@@ -43,12 +43,12 @@ pub(super) fn secrets(key: &Key, text: &[u8]) -> Edits {
     assignments(text, &mut found);
     found.sort_by_key(|found| (found.range.start, found.range.end));
     let (mut edits, mut done) = (Edits::new(), 0);
-    for Found { range, is_in_url } in found {
+    for SecretLocation { range, is_in_url } in found {
         if range.start < done {
             continue;
         }
         let spelled = &text[range.clone()];
-        let plain = if is_in_url { form_decoded(spelled) } else { View::json(spelled).text };
+        let plain = if is_in_url { form_decoded(spelled) } else { TextView::json(spelled).text };
         if let Some(new) = key.opaque(&plain) {
             done = range.end;
             edits.push((range, new.into_bytes()));
@@ -57,7 +57,7 @@ pub(super) fn secrets(key: &Key, text: &[u8]) -> Edits {
     edits
 }
 
-fn assignments(text: &[u8], found: &mut Vec<Found>) {
+fn assignments(text: &[u8], found: &mut Vec<SecretLocation>) {
     let is_code = memchr2(b'(', b'{', text).is_some();
     let mut done = 0;
     for sign in memchr2_iter(b':', b'=', text) {
@@ -68,7 +68,7 @@ fn assignments(text: &[u8], found: &mut Vec<Found>) {
             let name = name_before(text, sign);
             if is_secret(name) {
                 done = string_end(text, value);
-                found.push(Found::string(value..done));
+                found.push(SecretLocation::string(value..done));
             } else if text[sign] == b'=' && name.eq_ignore_ascii_case(b"name") {
                 let named = &text[value..text.len().min(value + MAX_NAME)];
                 let end = named.iter().position(|&byte| byte == text[value - 1]).unwrap_or(0);
@@ -86,7 +86,7 @@ fn assignments(text: &[u8], found: &mut Vec<Found>) {
             };
             if is_parameter && is_secret(name) {
                 let end = word_end(text, sign + 1, b"&;#,)\\");
-                found.push(Found { range: sign + 1..end, is_in_url: true });
+                found.push(SecretLocation { range: sign + 1..end, is_in_url: true });
                 done = end;
             } else if name.eq_ignore_ascii_case(b"name") {
                 let named = &text[..text.len().min(sign + 1 + MAX_NAME)];
@@ -141,7 +141,7 @@ fn string_end(text: &[u8], mut at: usize) -> usize {
 }
 
 /// The value or content that a tag gives, which is open at `within`, if its name is that of a secret.
-fn value_of_tag(text: &[u8], within: usize, name: &[u8]) -> Option<Found> {
+fn value_of_tag(text: &[u8], within: usize, name: &[u8]) -> Option<SecretLocation> {
     if !is_secret(name) {
         return None;
     }
@@ -162,12 +162,12 @@ fn value_of_tag(text: &[u8], within: usize, name: &[u8]) -> Option<Found> {
             Some(value) => value..string_end(tag, value),
             None => sign + 1..word_end(tag, sign + 1, b""),
         };
-        Some(Found::string(start + range.start..start + range.end))
+        Some(SecretLocation::string(start + range.start..start + range.end))
     })
 }
 
 /// What is in elements that are called secrets, as far as the next tag.
-fn elements(text: &[u8]) -> Vec<Found> {
+fn elements(text: &[u8]) -> Vec<SecretLocation> {
     let (mut found, mut done) = (Vec::new(), 0);
     for open in memchr_iter(b'<', text) {
         if open < done {
@@ -196,7 +196,7 @@ fn elements(text: &[u8]) -> Vec<Found> {
         done = end;
         let content = &text[start..end];
         let start = end - content.trim_ascii_start().len();
-        found.push(Found::string(start..start + content.trim_ascii().len()));
+        found.push(SecretLocation::string(start..start + content.trim_ascii().len()));
     }
     found
 }
@@ -210,7 +210,7 @@ mod tests {
     /// What is in `«…»` is replaced, and nothing besides is.
     #[test]
     fn secrets_are_found_by_the_names_beside_them() {
-        let key = Key::new(b"a key for tests");
+        let key = PseudonymKey::new(b"a key for tests");
         for case in [
             r#"json("POST", { user: "«ada»", password: "«correct horse»" })"#,
             r#"var apiKey = '«a\'b»', page = "1"; const token=`«x»`"#,
@@ -229,7 +229,7 @@ mod tests {
         ] {
             let mut expected = String::new();
             for (place, piece) in case.split(['«', '»']).enumerate() {
-                let plain = View::json(piece.as_bytes());
+                let plain = TextView::json(piece.as_bytes());
                 let new = key.opaque(&plain.text).filter(|_| place % 2 == 1);
                 expected.push_str(&new.unwrap_or_else(|| piece.to_owned()));
             }
@@ -248,7 +248,7 @@ mod tests {
                 "password", "token", "name", "value", "<", ">", "/", "=", ":", "\"", "'", "\\", " ", "\n", "x", "<![CDATA[", "]]>", "?", "&", ";",
             ]), 0..40),
         ) {
-            let (key, text) = (Key::new(b"k"), words.concat());
+            let (key, text) = (PseudonymKey::new(b"k"), words.concat());
             let edits = secrets(&key, text.as_bytes());
             prop_assert!(edits.windows(2).all(|pair| pair[0].0.end <= pair[1].0.start));
             prop_assert!(edits.iter().all(|(range, _)| range.start < range.end && range.end <= text.len()));

@@ -7,8 +7,8 @@ use super::*;
 mod laws;
 mod messages;
 
-fn key() -> Key {
-    Key::new(b"a key for tests")
+fn key() -> PseudonymKey {
+    PseudonymKey::new(b"a key for tests")
 }
 
 fn preset(name: &str) -> Redaction {

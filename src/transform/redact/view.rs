@@ -27,16 +27,16 @@ pub(super) fn edited(bytes: &[u8], edits: Edits) -> Option<Vec<u8>> {
 }
 
 /// Decoded text.
-pub(super) struct View<'a> {
+pub(super) struct TextView<'a> {
     pub(super) text: Cow<'a, [u8]>,
     /// Where the spelling of each decoded byte begins, and where all of it ends; `None` when every byte
     /// spells itself.
     starts: Option<Vec<usize>>,
 }
 
-impl<'a> View<'a> {
+impl<'a> TextView<'a> {
     pub(super) fn plain(text: &'a [u8]) -> Self {
-        View { text: Cow::Borrowed(text), starts: None }
+        TextView { text: Cow::Borrowed(text), starts: None }
     }
 
     /// The bytes that spell `range` of the text.
@@ -47,9 +47,9 @@ impl<'a> View<'a> {
     /// The inside of a JSON string (RFC 8259 §7). What is no valid escape stays.
     pub(super) fn json(inside: &'a [u8]) -> Self {
         if memchr(b'\\', inside).is_none() {
-            return View::plain(inside);
+            return TextView::plain(inside);
         }
-        View::plain(inside).decoded(|rest, out| match rest {
+        TextView::plain(inside).decoded(|rest, out| match rest {
             [b'\\', b'u', ..] => unicode(rest, out),
             [b'\\', escape, ..] => {
                 out.push(match escape {
@@ -70,7 +70,7 @@ impl<'a> View<'a> {
     ///
     /// In a form a plus is a space, but only where the value holds an escape, which shows that a form's
     /// encoder wrote it, and not at the value's beginning, where a telephone number has its plus.
-    pub(super) fn percent(mut self, is_form: bool) -> View<'a> {
+    pub(super) fn percent(mut self, is_form: bool) -> TextView<'a> {
         for layer in 0..MAX_LAYERS {
             let has_escape = memchr(b'%', &self.text).is_some();
             if !has_escape {
@@ -105,7 +105,7 @@ impl<'a> View<'a> {
 
     /// One layer of decoding: `step` pushes what the beginning of its input means and says how long the
     /// spelling was; 0 when the first byte means itself.
-    fn decoded(self, mut step: impl FnMut(&[u8], &mut Vec<u8>) -> usize) -> View<'a> {
+    fn decoded(self, mut step: impl FnMut(&[u8], &mut Vec<u8>) -> usize) -> TextView<'a> {
         let mut text = Vec::with_capacity(self.text.len());
         let mut starts = Vec::with_capacity(self.text.len() + 1);
         let mut at = 0;
@@ -122,7 +122,7 @@ impl<'a> View<'a> {
             at += length;
         }
         starts.push(self.starts.as_ref().map_or(at, |starts| starts[at]));
-        View { text: Cow::Owned(text), starts: Some(starts) }
+        TextView { text: Cow::Owned(text), starts: Some(starts) }
     }
 }
 

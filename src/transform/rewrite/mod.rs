@@ -11,8 +11,8 @@ mod template;
 mod url;
 
 pub use redacting::{MAX_BODY, Unread};
-pub use rule::{Field, FieldPattern, Parameter, Rule, host, name};
-pub use stage::{Rewriting, Tally};
+pub use rule::{FieldPattern, FieldSetting, Parameter, RewriteRule, host, name};
+pub use stage::{RewriteTally, Rewriting};
 pub use url::UrlPattern;
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! Redactions applied to a whole message: its head, its body through framing and codings, its trailers.
 
-use super::rule::Rule;
+use super::rule::RewriteRule;
 use crate::http::body::Body;
-use crate::http::coding::Fault;
+use crate::http::coding::CodingFault;
 use crate::http::{Head, RequestLine, StatusLine};
-use crate::transform::redact::{Key, Redaction, is_binary};
+use crate::transform::redact::{PseudonymKey, Redaction, is_binary};
 
 /// A larger head, or a body that is or decodes to more, is not redacted. A replacement may be thirteen times as long
 /// as what it replaces, and a block holds less than 4 GiB.
@@ -36,11 +36,11 @@ impl Unread {
         self.unknown + self.broken + self.too_large + self.headless
     }
 
-    fn count(&mut self, fault: &Fault) {
+    fn count(&mut self, fault: &CodingFault) {
         match fault {
-            Fault::Unknown(_) => self.unknown += 1,
-            Fault::Broken => self.broken += 1,
-            Fault::TooLarge => self.too_large += 1,
+            CodingFault::Unknown(_) => self.unknown += 1,
+            CodingFault::Broken => self.broken += 1,
+            CodingFault::TooLarge => self.too_large += 1,
         }
     }
 }
@@ -56,16 +56,16 @@ pub(super) struct Findings {
 }
 
 /// The redactions among the rules, each with its place.
-fn redactions(rules: &[Rule]) -> impl Iterator<Item = (usize, &Redaction)> {
+fn redactions(rules: &[RewriteRule]) -> impl Iterator<Item = (usize, &Redaction)> {
     rules.iter().enumerate().filter_map(|(place, rule)| match rule {
-        Rule::Redact(redaction) => Some((place, redaction)),
+        RewriteRule::Redact(redaction) => Some((place, redaction)),
         _ => None,
     })
 }
 
 /// The new id of a record, by the first redaction that looks at ids; a second one would make it differ from the same
 /// address elsewhere.
-pub(super) fn id(rules: &[Rule], key: &Key, id: &[u8], hits: &mut [bool]) -> Option<Vec<u8>> {
+pub(super) fn id(rules: &[RewriteRule], key: &PseudonymKey, id: &[u8], hits: &mut [bool]) -> Option<Vec<u8>> {
     let (place, redaction) = redactions(rules).find(|(_, redaction)| redaction.reads_ids())?;
     let new = redaction.id(key, id)?;
     hits[place] = true;
@@ -73,7 +73,7 @@ pub(super) fn id(rules: &[Rule], key: &Key, id: &[u8], hits: &mut [bool]) -> Opt
 }
 
 /// Writes the head as one redaction makes it. `false`, and nothing written: it stays.
-pub(super) fn head(redaction: &Redaction, key: &Key, head: &Head<'_>, out: &mut Vec<u8>) -> bool {
+pub(super) fn head(redaction: &Redaction, key: &PseudonymKey, head: &Head<'_>, out: &mut Vec<u8>) -> bool {
     let bytes = head.bytes();
     if bytes.len() > MAX_BODY {
         return false;
@@ -118,8 +118,8 @@ pub(super) fn head(redaction: &Redaction, key: &Key, head: &Head<'_>, out: &mut 
 /// Writes the message with its body as the redactions make it, and `new_head` for its head. `false`, and nothing
 /// written: what follows the head stays.
 pub(super) fn body(
-    rules: &[Rule],
-    key: &Key,
+    rules: &[RewriteRule],
+    key: &PseudonymKey,
     (message, old_head, is_request): (&[u8], &Head<'_>, bool),
     new_head: &Head<'_>,
     findings: &mut Findings,
@@ -138,7 +138,7 @@ pub(super) fn body(
     if redactions(rules).any(|(_, redaction)| redaction.reads_body()) {
         match body.content(old_head, MAX_BODY) {
             Err(fault) => findings.unread.count(&fault),
-            _ if body.surplus().len() > MAX_BODY => findings.unread.count(&Fault::TooLarge),
+            _ if body.surplus().len() > MAX_BODY => findings.unread.count(&CodingFault::TooLarge),
             Ok(found) => {
                 findings.is_binary = !found.bytes.is_empty() && is_binary(content_type, &found.bytes);
                 content = (!findings.is_binary).then_some(found);
@@ -181,7 +181,7 @@ pub(super) fn body(
 }
 
 /// Field lines without a start line, the last of which may be cut off.
-fn section_of_fields(redaction: &Redaction, key: &Key, section: &[u8]) -> Option<Vec<u8>> {
+fn section_of_fields(redaction: &Redaction, key: &PseudonymKey, section: &[u8]) -> Option<Vec<u8>> {
     const START: &[u8] = b"trailers\r\n";
     if section.iter().all(u8::is_ascii_whitespace) {
         return None;
@@ -191,7 +191,7 @@ fn section_of_fields(redaction: &Redaction, key: &Key, section: &[u8]) -> Option
 }
 
 /// A head whose end may be missing, as one redaction makes it.
-fn cut_head(redaction: &Redaction, key: &Key, bytes: &[u8]) -> Option<Vec<u8>> {
+fn cut_head(redaction: &Redaction, key: &PseudonymKey, bytes: &[u8]) -> Option<Vec<u8>> {
     let completed = [bytes, b"\r\n\r\n"].concat();
     let whole = Head::of(&completed)?;
     let mut out = Vec::new();
@@ -208,8 +208,8 @@ fn cut_head(redaction: &Redaction, key: &Key, bytes: &[u8]) -> Option<Vec<u8>> {
 /// Writes a message that has no whole head as the redactions make it: as a head that is cut off, and as text.
 /// `false`, and nothing written: it stays.
 pub(super) fn headless(
-    rules: &[Rule],
-    key: &Key,
+    rules: &[RewriteRule],
+    key: &PseudonymKey,
     message: &[u8],
     findings: &mut Findings,
     out: &mut Vec<u8>,
@@ -228,9 +228,9 @@ pub(super) fn headless(
     }
     let mut new: Option<Vec<u8>> = None;
     for (place, redaction) in redactions(rules) {
-        for changes in
-            [cut_head, |redaction: &Redaction, key: &Key, text: &[u8]| redaction.body(key, None, text)]
-        {
+        for changes in [cut_head, |redaction: &Redaction, key: &PseudonymKey, text: &[u8]| {
+            redaction.body(key, None, text)
+        }] {
             if let Some(changed) = changes(redaction, key, new.as_deref().unwrap_or(message)) {
                 findings.hits[place] = true;
                 new = Some(changed);

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use memchr::{memchr, memmem};
 use regex::bytes::Regex;
 
-use super::template::{Template, replace};
+use super::template::{ReplacementTemplate, replace};
 use super::url::UrlPattern;
 use crate::BadRule;
 use crate::http::{Head, edit, query};
@@ -14,9 +14,9 @@ use crate::transform::redact::Redaction;
 
 /// A change to requests, or a redaction of all messages.
 #[derive(Clone, Debug)]
-pub enum Rule {
+pub enum RewriteRule {
     /// `--set-header`
-    SetHeader(Field),
+    SetHeader(FieldSetting),
     /// `--delete-header`
     DeleteHeader(String),
     /// `--rewrite-header`
@@ -44,33 +44,33 @@ pub(super) enum Effect {
     Changed,
 }
 
-impl Rule {
+impl RewriteRule {
     /// Writes the head as this rule makes it; what was written counts only
     /// where the head has changed.
     pub(super) fn apply(&self, head: &Head<'_>, out: &mut Vec<u8>) -> Effect {
         let applies = match self {
-            Rule::SetHeader(field) => {
+            RewriteRule::SetHeader(field) => {
                 edit::set_field(head, field.name.as_bytes(), field.value.as_bytes(), out);
                 true
             }
-            Rule::DeleteHeader(name) => edit::remove_field(head, name.as_bytes(), out),
-            Rule::RewriteHeader(pattern) => pattern.apply(head, out),
-            Rule::SetParam(parameter) => retarget(head, out, |target, out| parameter.set(target, out)),
-            Rule::DeleteParam(name) => {
+            RewriteRule::DeleteHeader(name) => edit::remove_field(head, name.as_bytes(), out),
+            RewriteRule::RewriteHeader(pattern) => pattern.apply(head, out),
+            RewriteRule::SetParam(parameter) => retarget(head, out, |target, out| parameter.set(target, out)),
+            RewriteRule::DeleteParam(name) => {
                 retarget(head, out, |target, out| delete(target, name.as_bytes(), out))
             }
-            Rule::RewriteUrl(pattern) => retarget(head, out, |target, out| {
+            RewriteRule::RewriteUrl(pattern) => retarget(head, out, |target, out| {
                 let url = query::path_and_query(target);
                 out.extend_from_slice(&target[..target.len() - url.len()]);
                 pattern.apply(url, out)
             }),
-            Rule::SetHost(host) => {
+            RewriteRule::SetHost(host) => {
                 edit::set_field(head, b"Host", host.as_bytes(), out);
                 set_authority(out, host);
                 true
             }
             // It needs a key, and sees more than the head: see `redacting`.
-            Rule::Redact(_) => false,
+            RewriteRule::Redact(_) => false,
         };
         match applies {
             false => Effect::None,
@@ -108,12 +108,12 @@ fn set_authority(message: &mut Vec<u8>, host: &str) {
 
 /// A header field to set, typed `Name: value`.
 #[derive(Clone, Debug)]
-pub struct Field {
+pub struct FieldSetting {
     name: String,
     value: String,
 }
 
-impl FromStr for Field {
+impl FromStr for FieldSetting {
     type Err = BadRule;
 
     /// The first colon splits; white space around both is not part of them.
@@ -123,7 +123,7 @@ impl FromStr for Field {
         if let Some(at) = value.find(breaks_line) {
             return Err(BadRule::new(text, start + at, "a header's value is one line"));
         }
-        Ok(Field { name, value: value.to_owned() })
+        Ok(FieldSetting { name, value: value.to_owned() })
     }
 }
 
@@ -162,7 +162,7 @@ pub fn host(text: &str) -> Result<String, BadRule> {
 pub struct FieldPattern {
     name: String,
     pattern: Regex,
-    template: Template,
+    template: ReplacementTemplate,
 }
 
 impl FieldPattern {
@@ -198,7 +198,7 @@ impl FromStr for FieldPattern {
         let comma = start + text[start..].rfind(',').ok_or_else(missing)?;
         let pattern =
             Regex::new(&text[start..comma]).map_err(|error| BadRule::pattern(text, start, &error))?;
-        let template = Template::new(text, comma + 1, &text[comma + 1..], &pattern, breaks_line)?;
+        let template = ReplacementTemplate::new(text, comma + 1, &text[comma + 1..], &pattern, breaks_line)?;
         Ok(FieldPattern { name, pattern, template })
     }
 }

@@ -1,16 +1,16 @@
 //! The rules as a stage of the copy loop: each block rewritten on any thread.
 
 use super::redacting::{self, Findings, Unread};
-use super::rule::{Effect, Rule};
+use super::rule::{Effect, RewriteRule};
 use crate::Result;
 use crate::http::Head;
 use crate::record::{Block, Header, Kind, Sink, View};
-use crate::transform::redact::Key;
+use crate::transform::redact::PseudonymKey;
 use crate::transform::{Stage, Worker};
 
 /// What became of the records.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Tally {
+pub struct RewriteTally {
     /// Records that came.
     pub records: u64,
     /// Records that at least one rule changed, and that were written.
@@ -27,8 +27,8 @@ pub struct Tally {
     pub by_rule: Vec<u64>,
 }
 
-impl Tally {
-    fn add(&mut self, other: &Tally) {
+impl RewriteTally {
+    fn add(&mut self, other: &RewriteTally) {
         self.records += other.records;
         self.changed += other.changed;
         self.dropped += other.dropped;
@@ -42,44 +42,44 @@ impl Tally {
 /// What redactions need besides themselves.
 #[derive(Clone, Debug)]
 struct Redacting {
-    key: Key,
+    key: PseudonymKey,
     is_strict: bool,
 }
 
 /// Writes the records as the rules make them.
 #[derive(Debug)]
 pub struct Rewriting {
-    rules: Vec<Rule>,
+    rules: Vec<RewriteRule>,
     applies_all: bool,
     redacting: Option<Redacting>,
-    tally: Tally,
+    tally: RewriteTally,
 }
 
 impl Rewriting {
     /// Applies `rules` in their order. Of the rules about the URL the first
     /// that matches ends the others, unless `applies_all`. Redactions among
     /// them are passed over; see [`Rewriting::redacting`].
-    pub fn new(rules: Vec<Rule>, applies_all: bool) -> Self {
-        let tally = Tally { by_rule: vec![0; rules.len()], ..Tally::default() };
+    pub fn new(rules: Vec<RewriteRule>, applies_all: bool) -> Self {
+        let tally = RewriteTally { by_rule: vec![0; rules.len()], ..RewriteTally::default() };
         Rewriting { rules, applies_all, redacting: None, tally }
     }
 
     /// Applies the redactions among the rules too, under this key. Records
     /// that they cannot read are dropped if `is_strict`.
     #[must_use]
-    pub fn redacting(mut self, key: Key, is_strict: bool) -> Self {
+    pub fn redacting(mut self, key: PseudonymKey, is_strict: bool) -> Self {
         self.redacting = Some(Redacting { key, is_strict });
         self
     }
 
     /// What became of the records so far.
-    pub fn tally(&self) -> &Tally {
+    pub fn tally(&self) -> &RewriteTally {
         &self.tally
     }
 }
 
 impl Stage for Rewriting {
-    type Notes = Tally;
+    type Notes = RewriteTally;
     type Scout = ();
     type Worker = Rewriter;
 
@@ -95,7 +95,7 @@ impl Stage for Rewriting {
         }
     }
 
-    fn emit(&mut self, block: &mut Block, notes: &mut Tally, sink: &mut dyn Sink) -> Result<()> {
+    fn emit(&mut self, block: &mut Block, notes: &mut RewriteTally, sink: &mut dyn Sink) -> Result<()> {
         self.tally.add(notes);
         sink.write_block(block)
     }
@@ -103,7 +103,7 @@ impl Stage for Rewriting {
 
 /// What is to become of a record.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Fate {
+enum Disposition {
     Same,
     Changed,
     Dropped,
@@ -112,7 +112,7 @@ enum Fate {
 /// Rewrites blocks. Each thread has its own, with its own buffers.
 #[derive(Debug, Default)]
 pub struct Rewriter {
-    rules: Vec<Rule>,
+    rules: Vec<RewriteRule>,
     applies_all: bool,
     redacting: Option<Redacting>,
     findings: Findings,
@@ -122,12 +122,12 @@ pub struct Rewriter {
     changed: Block,
 }
 
-impl Worker<Tally> for Rewriter {
-    fn work(&mut self, block: &mut Block, notes: &mut Tally) {
+impl Worker<RewriteTally> for Rewriter {
+    fn work(&mut self, block: &mut Block, notes: &mut RewriteTally) {
         let mut by_rule = std::mem::take(&mut notes.by_rule);
         by_rule.clear();
         by_rule.resize(self.rules.len(), 0);
-        *notes = Tally { records: block.len() as u64, by_rule, ..Tally::default() };
+        *notes = RewriteTally { records: block.len() as u64, by_rule, ..RewriteTally::default() };
         if self.rules.is_empty() {
             return;
         }
@@ -137,11 +137,11 @@ impl Worker<Tally> for Rewriter {
         let mut copied = 0;
         for (index, view) in block.iter().enumerate() {
             let fate = self.judge(&view, notes);
-            if fate == Fate::Same {
+            if fate == Disposition::Same {
                 continue;
             }
             block.runs_in(copied..index).for_each(|run| out.append(&run));
-            if fate == Fate::Changed {
+            if fate == Disposition::Changed {
                 let id = self.id.as_deref().unwrap_or(view.header.id);
                 out.push(&Header { id, ..view.header }, &self.message);
             }
@@ -158,9 +158,9 @@ impl Worker<Tally> for Rewriter {
 impl Rewriter {
     /// Leaves the new id and the new message of a record that is changed in
     /// `self.id` and `self.message`, and counts.
-    fn judge(&mut self, view: &View<'_>, notes: &mut Tally) -> Fate {
+    fn judge(&mut self, view: &View<'_>, notes: &mut RewriteTally) -> Disposition {
         if view.header.kind != Kind::Request && self.redacting.is_none() {
-            return Fate::Same;
+            return Disposition::Same;
         }
         self.findings.unread = Unread::default();
         self.findings.is_binary = false;
@@ -186,25 +186,25 @@ impl Rewriter {
             && self.findings.unread.total() > 0
         {
             notes.dropped += 1;
-            return Fate::Dropped;
+            return Disposition::Dropped;
         }
         notes.by_rule.iter_mut().zip(&self.findings.hits).for_each(|(count, &hit)| *count += u64::from(hit));
         if !is_changed {
             if self.id.is_none() {
-                return Fate::Same;
+                return Disposition::Same;
             }
             self.message.clear();
             self.message.extend_from_slice(view.payload);
         }
         notes.changed += 1;
-        Fate::Changed
+        Disposition::Changed
     }
 
     /// Leaves the changed message in `self.message`. `false`: it is as it was.
     fn rewrite(&mut self, payload: &[u8], head: &Head<'_>, is_request: bool) -> bool {
         let (mut is_changed, mut is_url_done) = (false, false);
         for (rule, hit) in self.rules.iter().zip(&mut self.findings.hits) {
-            let is_url = matches!(rule, Rule::RewriteUrl(_));
+            let is_url = matches!(rule, RewriteRule::RewriteUrl(_));
             if is_url && is_url_done {
                 continue;
             }
@@ -212,7 +212,7 @@ impl Rewriter {
             let current = if is_changed { Head::of(&self.message) } else { Some(*head) };
             let Some(current) = current else { continue };
             let effect = match (rule, &self.redacting) {
-                (Rule::Redact(redaction), Some(redacting)) => {
+                (RewriteRule::Redact(redaction), Some(redacting)) => {
                     let is_new = redacting::head(redaction, &redacting.key, &current, &mut self.edited);
                     if is_new { Effect::Changed } else { Effect::None }
                 }

@@ -6,9 +6,9 @@ use crate::BadRule;
 
 /// A replacement whose groups the pattern has.
 #[derive(Clone, Debug)]
-pub(super) struct Template(Vec<u8>);
+pub(super) struct ReplacementTemplate(Vec<u8>);
 
-impl Template {
+impl ReplacementTemplate {
     /// Takes the replacement that begins at `start` in the user's `text`.
     /// `forbidden` names what must not stand in it, as it would break the head.
     pub(super) fn new(
@@ -33,7 +33,7 @@ impl Template {
                 return Err(BadRule::new(text, start + at, reason));
             }
         }
-        Ok(Template(replacement.as_bytes().to_vec()))
+        Ok(ReplacementTemplate(replacement.as_bytes().to_vec()))
     }
 
     /// Writes the text for one match.
@@ -71,7 +71,7 @@ fn groups(replacement: &str) -> Vec<(usize, &str)> {
 /// `false`: there is none, and nothing is written.
 pub(super) fn replace(
     pattern: &Regex,
-    template: &Template,
+    template: &ReplacementTemplate,
     is_global: bool,
     text: &[u8],
     out: &mut Vec<u8>,

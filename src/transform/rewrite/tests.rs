@@ -9,7 +9,7 @@ use crate::record::{Block, Header, Kind};
 use crate::transform::{Stage, Worker};
 
 /// What a rule makes of a request's head.
-fn applied(rule: &Rule, request: &str) -> String {
+fn applied(rule: &RewriteRule, request: &str) -> String {
     let mut out = Vec::new();
     let effect = rule.apply(&Head::of(request.as_bytes()).unwrap(), &mut out);
     if effect == Effect::Changed { String::from_utf8(out).unwrap() } else { request.to_owned() }
@@ -34,7 +34,7 @@ fn a_url_is_rewritten_in_either_form() {
         ("shop:store", "/shop", "/store"),
         ("nothing:x", "/a", "/a"),
     ] {
-        let rule = Rule::RewriteUrl(rule.parse().unwrap_or_else(|error| panic!("{rule}: {error}")));
+        let rule = RewriteRule::RewriteUrl(rule.parse().unwrap_or_else(|error| panic!("{rule}: {error}")));
         assert_eq!(applied(&rule, &get(before)), get(after), "{rule:?}");
     }
 }
@@ -50,7 +50,7 @@ fn a_parameter_is_set_or_deleted_and_the_query_stays_valid() {
         ("ü=", "/", "/?%C3%BC="),
         ("k=v", "/?k", "/?k=v"),
     ] {
-        let rule = Rule::SetParam(rule.parse().unwrap());
+        let rule = RewriteRule::SetParam(rule.parse().unwrap());
         assert_eq!(applied(&rule, &get(before)), get(after), "{rule:?} on {before}");
     }
     for (before, after) in [
@@ -60,18 +60,22 @@ fn a_parameter_is_set_or_deleted_and_the_query_stays_valid() {
         ("/k=1", "/k=1"),
         ("/?kk=1", "/?kk=1"),
     ] {
-        assert_eq!(applied(&Rule::DeleteParam("k".into()), &get(before)), get(after));
+        assert_eq!(applied(&RewriteRule::DeleteParam("k".into()), &get(before)), get(after));
     }
 }
 
 #[test]
 fn headers_are_set_deleted_and_rewritten() {
-    let rewrite = |text: &str| Rule::RewriteHeader(text.parse().unwrap());
+    let rewrite = |text: &str| RewriteRule::RewriteHeader(text.parse().unwrap());
     let request = |fields: &str| format!("GET / HTTP/1.1\r\n{fields}\r\n");
     for (rule, before, after) in [
-        (Rule::SetHeader("User-Agent : Gor ".parse().unwrap()), "A: b\r\n", "User-Agent: Gor\r\nA: b\r\n"),
-        (Rule::SetHeader("a:b:c".parse().unwrap()), "A: b\r\n", "a: b:c\r\n"),
-        (Rule::DeleteHeader("cookie".into()), "Cookie: 1\r\nA: b\r\nCOOKIE: 2\r\n", "A: b\r\n"),
+        (
+            RewriteRule::SetHeader("User-Agent : Gor ".parse().unwrap()),
+            "A: b\r\n",
+            "User-Agent: Gor\r\nA: b\r\n",
+        ),
+        (RewriteRule::SetHeader("a:b:c".parse().unwrap()), "A: b\r\n", "a: b:c\r\n"),
+        (RewriteRule::DeleteHeader("cookie".into()), "Cookie: 1\r\nA: b\r\nCOOKIE: 2\r\n", "A: b\r\n"),
         (
             rewrite("Host: (.*).example.com,$1.beta.example.com"),
             "host:  shop.example.com \r\n",
@@ -79,13 +83,13 @@ fn headers_are_set_deleted_and_rewritten() {
         ),
         (rewrite("A: x{1,2},y"), "A: xxx\r\nB: x\r\na: x\r\n", "A: yy\r\nB: x\r\na: y\r\n"),
         (rewrite("C: x,y"), "A: x\r\n", "A: x\r\n"),
-        (Rule::SetHost("new:81".into()), "Host: old\r\nA: b\r\n", "Host: new:81\r\nA: b\r\n"),
+        (RewriteRule::SetHost("new:81".into()), "Host: old\r\nA: b\r\n", "Host: new:81\r\nA: b\r\n"),
     ] {
         assert_eq!(applied(&rule, &request(before)), request(after), "{rule:?}");
     }
     let absolute = "GET http://u@old:1/x?y HTTP/1.1\r\nHost: old:1\r\n\r\n";
     let expected = "GET http://new/x?y HTTP/1.1\r\nHost: new\r\n\r\n";
-    assert_eq!(applied(&Rule::SetHost("new".into()), absolute), expected);
+    assert_eq!(applied(&RewriteRule::SetHost("new".into()), absolute), expected);
 }
 
 #[test]
@@ -97,9 +101,9 @@ fn a_rule_that_does_not_parse_says_where() {
         ("(a):$1x", "(a):$1x".parse::<UrlPattern>().map(|_| ()), 4),
         ("a:b c", "a:b c".parse::<UrlPattern>().map(|_| ()), 3),
         ("s#a#b#q", "s#a#b#q".parse::<UrlPattern>().map(|_| ()), 6),
-        ("Host", "Host".parse::<Field>().map(|_| ()), 4),
-        ("Ho st: a", "Ho st: a".parse::<Field>().map(|_| ()), 2),
-        ("A: b\nC: d", "A: b\nC: d".parse::<Field>().map(|_| ()), 4),
+        ("Host", "Host".parse::<FieldSetting>().map(|_| ()), 4),
+        ("Ho st: a", "Ho st: a".parse::<FieldSetting>().map(|_| ()), 2),
+        ("A: b\nC: d", "A: b\nC: d".parse::<FieldSetting>().map(|_| ()), 4),
         ("A: x", "A: x".parse::<FieldPattern>().map(|_| ()), 4),
         ("A: [,y", "A: [,y".parse::<FieldPattern>().map(|_| ()), 3),
         ("k", "k".parse::<Parameter>().map(|_| ()), 1),
@@ -111,16 +115,19 @@ fn a_rule_that_does_not_parse_says_where() {
     }
 }
 
-fn rewrite(rules: Vec<Rule>, applies_all: bool, block: &mut Block) -> Tally {
-    let mut tally = Tally::default();
+fn rewrite(rules: Vec<RewriteRule>, applies_all: bool, block: &mut Block) -> RewriteTally {
+    let mut tally = RewriteTally::default();
     Rewriting::new(rules, applies_all).worker().work(block, &mut tally);
     tally
 }
 
 #[test]
 fn the_first_url_rule_that_matches_wins_unless_all_are_asked_for() {
-    let rules = || -> Vec<Rule> {
-        ["^/a:/a", "^/(.):/b$1", "b:c"].iter().map(|rule| Rule::RewriteUrl(rule.parse().unwrap())).collect()
+    let rules = || -> Vec<RewriteRule> {
+        ["^/a:/a", "^/(.):/b$1", "b:c"]
+            .iter()
+            .map(|rule| RewriteRule::RewriteUrl(rule.parse().unwrap()))
+            .collect()
     };
     for (applies_all, before, after, by_rule) in
         [(false, "/x", "/bx", [0, 1, 0]), (false, "/ab", "/ab", [0, 0, 0]), (true, "/ab", "/cac", [0, 1, 1])]
@@ -145,7 +152,7 @@ proptest! {
             block.push(&Header { kind, id: id.as_bytes(), timestamp: number as i64, ..Header::default() }, payload.as_bytes());
         }
         let before: Vec<_> = block.iter().map(|view| view.raw.to_vec()).collect();
-        let rules = vec![Rule::RewriteUrl("a:zz".parse().unwrap()), Rule::SetHeader("Host: q".parse().unwrap())];
+        let rules = vec![RewriteRule::RewriteUrl("a:zz".parse().unwrap()), RewriteRule::SetHeader("Host: q".parse().unwrap())];
         let tally = rewrite(rules, false, &mut block);
         prop_assert_eq!(block.len(), before.len());
         let mut changed = 0;

@@ -4,14 +4,14 @@ use std::str::FromStr;
 
 use regex::bytes::{Regex, RegexBuilder};
 
-use super::template::{Template, replace};
+use super::template::{ReplacementTemplate, replace};
 use crate::BadRule;
 
 /// A pattern for path and query, and what stands in place of its matches.
 #[derive(Clone, Debug)]
 pub struct UrlPattern {
     pattern: Regex,
-    template: Template,
+    template: ReplacementTemplate,
     is_global: bool,
 }
 
@@ -44,7 +44,8 @@ impl FromStr for UrlPattern {
                 "; a colon that belongs to the pattern is written \\:, or use s#pattern#replacement#";
             bad
         })?;
-        let template = Template::new(text, colon + 1, &text[colon + 1..], &pattern, breaks_target)?;
+        let template =
+            ReplacementTemplate::new(text, colon + 1, &text[colon + 1..], &pattern, breaks_target)?;
         Ok(UrlPattern { pattern, template, is_global: true })
     }
 }
@@ -94,7 +95,7 @@ fn sed(text: &str, delimiter: char) -> Result<UrlPattern, BadRule> {
     let pattern = RegexBuilder::new(&source).case_insensitive(ignores_case).build();
     let pattern = pattern.map_err(|error| BadRule::pattern(text, start, &error))?;
     let replacement = text[from..to].replace(&escaped, &delimiter.to_string());
-    let template = Template::new(text, from, &replacement, &pattern, breaks_target)?;
+    let template = ReplacementTemplate::new(text, from, &replacement, &pattern, breaks_target)?;
     Ok(UrlPattern { pattern, template, is_global })
 }
 

@@ -37,7 +37,7 @@ fn text(&(kind, id, timestamp, latency, payload): &Long) -> Block {
 }
 
 /// Filters records that come in blocks of these sizes, in turn.
-fn filtered(rules: &Rules, choice: &Choice, records: &[Long], sizes: &[usize]) -> (Vec<u8>, Tally) {
+fn filtered(rules: &Rules, choice: &Choice, records: &[Long], sizes: &[usize]) -> (Vec<u8>, SelectionTally) {
     let filter = Filter::new(rules.clone()).unwrap();
     let mut stage = Filtering::new(filter.clone(), Selection::new(choice.clone(), rules));
     let (mut sink, mut notes, mut rest) = (Written::default(), Vec::new(), records);

@@ -1,6 +1,6 @@
 //! gor-record as a program: what goes in, what comes out.
 
-use gor_tools::record::{Header, Options, Reader, Record, Records, Source as _};
+use gor_tools::record::{Header, Reader, ReaderOptions, Record, Records, Source as _};
 use serde_json::Value;
 
 use super::program::{Ran, run};
@@ -66,7 +66,7 @@ pub(crate) fn try_record(args: &[&str], input: &[u8]) -> Recording {
 /// The records in gor text, which must be flawless.
 #[track_caller]
 pub(crate) fn records(text: &[u8]) -> Vec<Record> {
-    let options = Options { is_strict: true, ..Options::default() };
+    let options = ReaderOptions { is_strict: true, ..ReaderOptions::default() };
     let mut source = Records::new(Reader::new(text, options));
     let (mut records, mut record) = (Vec::new(), Record::default());
     while source.read(&mut record).expect("what gor-record writes can be read") {

@@ -5,33 +5,33 @@ use proptest::prelude::*;
 use super::*;
 use crate::http::{coding, message};
 use crate::record::{Block, Header, Kind, Mark};
-use crate::transform::rewrite::{Rewriting, Tally};
+use crate::transform::rewrite::{RewriteTally, Rewriting};
 use crate::transform::{Stage, Worker};
 
 const SECRET: &str = "bob@example.com";
 
-fn all() -> Vec<Rule> {
-    Redaction::all().map(|(_, redaction)| Rule::Redact(redaction)).collect()
+fn all() -> Vec<RewriteRule> {
+    Redaction::all().map(|(_, redaction)| RewriteRule::Redact(redaction)).collect()
 }
 
-fn one(name: &str) -> Vec<Rule> {
-    vec![Rule::Redact(Redaction::preset(name).expect("a preset"))]
+fn one(name: &str) -> Vec<RewriteRule> {
+    vec![RewriteRule::Redact(Redaction::preset(name).expect("a preset"))]
 }
 
 /// What becomes of records, each with its kind, id and mark.
 fn redacted(
-    rules: Vec<Rule>,
+    rules: Vec<RewriteRule>,
     is_strict: bool,
     records: &[(Kind, &str, Option<Mark>, &[u8])],
-) -> (Tally, Vec<(String, Vec<u8>)>) {
+) -> (RewriteTally, Vec<(String, Vec<u8>)>) {
     let mut block = Block::new();
     for &(kind, id, mark, payload) in records {
         let header =
             Header { kind, id: id.as_bytes(), timestamp: 1, latency: Some(1), mark, ..Header::default() };
         block.push(&header, payload);
     }
-    let rewriting = Rewriting::new(rules, false).redacting(Key::new(b"a key for tests"), is_strict);
-    let mut tally = Tally::default();
+    let rewriting = Rewriting::new(rules, false).redacting(PseudonymKey::new(b"a key for tests"), is_strict);
+    let mut tally = RewriteTally::default();
     rewriting.worker().work(&mut block, &mut tally);
     let text = |view: crate::record::View<'_>| {
         let mark = view.header.mark.map_or("", Mark::as_str);
@@ -42,7 +42,7 @@ fn redacted(
 }
 
 /// What becomes of one message.
-fn message(rules: Vec<Rule>, kind: Kind, payload: &[u8]) -> Vec<u8> {
+fn message(rules: Vec<RewriteRule>, kind: Kind, payload: &[u8]) -> Vec<u8> {
     redacted(rules, false, &[(kind, "a1", None, payload)]).1.remove(0).1
 }
 
@@ -227,9 +227,9 @@ fn a_request_and_its_responses_keep_one_id_and_a_session_stays_one() {
 
 #[test]
 fn redactions_take_their_turn_among_the_rules() {
-    let set = Rule::SetHeader(format!("X-A: {SECRET}").parse().unwrap());
+    let set = RewriteRule::SetHeader(format!("X-A: {SECRET}").parse().unwrap());
     let payload = format!("{}Content-Length: 15\r\n\r\n{SECRET}", start(Kind::Request));
-    let count = |rules: Vec<Rule>| {
+    let count = |rules: Vec<RewriteRule>| {
         String::from_utf8(message(rules, Kind::Request, payload.as_bytes())).unwrap().matches(SECRET).count()
     };
     assert_eq!(count([vec![set.clone()], one("email")].concat()), 0);
