@@ -15,20 +15,20 @@ const MAX_COMPRESS_THREADS: usize = 256;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Input")]
 pub struct InputOptions {
-    /// Fail at the first malformed record instead of skipping it.
-    #[arg(long)]
-    pub strict: bool,
-    /// Longest record accepted, up to 3gb.
-    #[arg(long, value_name = "SIZE", default_value = "1gb", value_parser = max_record)]
-    pub max_record: u64,
-    /// Read files on as they grow, until interrupted, as `tail -F` does.
+    /// Keep reading files as they grow, as tail -F does
     ///
-    /// Files are read from their beginning, all at once, and records come as they are written; half a record
-    /// waits for its rest. A file that is renamed is read to its end, then the new one of its name; one that is
-    /// truncated is read from its beginning again; one that is not there is waited for. Compressed files may
-    /// grow too, by whole members or frames. Patterns and directories are looked up once.
-    #[arg(long)]
+    /// All files are read from their beginning, at the same time, until interrupted. An incomplete record waits for
+    /// its rest. A renamed file is read to its end, then the new file of that name; a truncated file is read from its
+    /// beginning again; a missing file is waited for. Compressed files may grow by whole gzip members or zstd frames.
+    /// Globs and directories are expanded once, at the start.
+    #[arg(long, hide_short_help = true)]
     pub follow: bool,
+    /// Fail at the first malformed record instead of skipping it
+    #[arg(long, hide_short_help = true)]
+    pub strict: bool,
+    /// Skip records longer than SIZE (at most 3GB), and exit with status 1
+    #[arg(long, value_name = "SIZE", default_value = "1GB", value_parser = max_record, hide_short_help = true)]
+    pub max_record: u64,
 }
 
 impl InputOptions {
@@ -78,56 +78,68 @@ fn max_record(text: &str) -> Result<u64, String> {
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Output")]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[allow(clippy::doc_markdown, reason = "these are help texts")]
 pub struct OutputOptions {
-    /// Write records to this file; `-` is standard output, `null:` discards. May be repeated.
+    /// Write records to FILE (repeatable)
     ///
-    /// Names that end in .gz or .zst are compressed. Fields in a name make files: %Y %m %d %H %M %S %NS (time
-    /// of writing, UTC), %r (request id), %t (record type: 1, 2, 3), %i (instance), %% (a percent sign).
-    /// Directories that such a name needs are created.
-    #[arg(short, long, value_name = "PLACE")]
+    /// Without it, records are written to standard output; gor-replay discards them. "-" is standard output, "null:"
+    /// discards. A name that ends in .gz or .zst is compressed; one that ends in .pcap
+    /// or .pcapng becomes a packet capture.
+    ///
+    /// Fields in the name start new files: %Y %m %d %H %M %S %NS (time of writing, UTC), %r (request id), %t (kind of
+    /// record: 1, 2, 3), %i (see --instance); %% is a percent sign. Missing directories of such a name are created.
+    #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub output: Vec<String>,
-    /// Overwrite existing files.
+    /// Overwrite existing files
     #[arg(long)]
     pub force: bool,
-    /// Add to existing files; to compressed ones a new gzip member or zstd frame.
+    /// Append to existing files
     ///
-    /// A file that a killed run left goes on after what was whole; what there is of a last record is kept, marked as
-    /// cut. While one program writes to a file, another is refused.
-    #[arg(long, conflicts_with_all = ["force", "chunk_size", "chunk_records"])]
+    /// A compressed file gets another gzip member or zstd frame. After a killed run, the last record is marked as cut
+    /// if it is incomplete, and writing continues behind it. A file that another process is writing is refused.
+    #[arg(long, conflicts_with_all = ["force", "chunk_size", "chunk_records"], hide_short_help = true)]
     pub append: bool,
-    /// Begin the next chunk before a file has more than so many bytes of records, counted before compression.
+    /// Start a new file before SIZE bytes of records are exceeded
     ///
-    /// `x.gor` becomes `x_0.gor`, `x_1.gor`…, after the highest chunk that exists; none is overwritten. A record
-    /// is never split: one larger than a chunk has its own.
-    #[arg(long, value_name = "SIZE", value_parser = at_least_one)]
+    /// x.gor becomes x_0.gor, x_1.gor and so on, after the highest existing number; no file is overwritten. SIZE is
+    /// counted before compression. Records are not split: a record larger than SIZE gets a file of its own.
+    #[arg(long, value_name = "SIZE", value_parser = at_least_one, hide_short_help = true)]
     pub chunk_size: Option<u64>,
-    /// Begin the next chunk when a file has so many records.
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
+    /// Start a new file after N records
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), hide_short_help = true)]
     pub chunk_records: Option<u64>,
-    /// Write so many bytes of records in all, counted before compression, then stop with status 1.
-    #[arg(long, value_name = "SIZE", value_parser = super::values::size)]
+    /// Stop after SIZE bytes of records, counted before compression, and exit with status 1
+    #[arg(long, value_name = "SIZE", value_parser = super::values::size, hide_short_help = true)]
     pub max_size: Option<u64>,
-    /// Write at least so often what has come: a kill loses no more. Pipes get everything at once.
-    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = super::values::duration)]
-    pub flush_interval: Duration,
-    /// Compress so much: 1 to 9 for gzip (6 unless given), 1 to 22 for zstd (3).
-    #[arg(long, value_name = "LEVEL")]
-    pub compress_level: Option<u8>,
-    /// Compress on so many threads; up to four of the cores unless given.
-    #[arg(long, value_name = "NUMBER", value_parser = compress_threads)]
-    pub compress_threads: Option<NonZeroUsize>,
-    /// Write beside each file an index, FILE.idx: which times and kinds stand where.
-    #[arg(long)]
+    /// Write one index file FILE.idx for each output file: the times and kinds of its records
+    #[arg(long, hide_short_help = true)]
     pub index: bool,
-    /// Share between the outputs, exchange by exchange in turn, instead of writing all to each.
-    #[arg(long)]
+    /// Distribute exchanges over the outputs in turn, instead of writing all of them to each output
+    #[arg(long, hide_short_help = true)]
     pub split: bool,
-    /// With --split, all exchanges of a TCP session go to one output.
-    #[arg(long, requires = "split")]
+    /// With --split, keep all exchanges of a TCP connection in one output
+    #[arg(long, requires = "split", hide_short_help = true)]
     pub sessions: bool,
-    /// What %i in a name stands for; host name and process id unless given.
-    #[arg(long, value_name = "NAME")]
+    /// Name that %i in a file name is replaced by [default: host name and process ID]
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
     pub instance: Option<String>,
+    /// Flush at least this often; a kill loses at most this much
+    ///
+    /// This is about regular files; pipes are written at once.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "1s",
+        value_parser = super::values::duration,
+        hide_short_help = true
+    )]
+    pub flush_interval: Duration,
+    /// Compression level: 1 to 9 for gzip, 1 to 22 for zstd [default: gzip 6, zstd 3]
+    #[arg(long, value_name = "LEVEL", hide_short_help = true)]
+    pub compress_level: Option<u8>,
+    /// Compress with N threads [default: one per core, at most 4]
+    #[arg(long, value_name = "N", value_parser = compress_threads, hide_short_help = true)]
+    pub compress_threads: Option<NonZeroUsize>,
 }
 
 impl OutputOptions {
@@ -172,10 +184,10 @@ fn compress_threads(text: &str) -> Result<NonZeroUsize, String> {
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Messages")]
 pub struct Verbosity {
-    /// Say more; twice for everything.
+    /// Print more messages
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub verbose: u8,
-    /// Say only what went wrong.
+    /// Print errors only
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
 }

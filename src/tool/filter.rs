@@ -26,135 +26,169 @@ use crate::transform::{
 /// More threads than this are a slip of the finger.
 const MAX_THREADS: usize = 256;
 
-/// Choose records by rules about their exchange.
+/// Filter recordings: keep the records that match rules
 ///
-/// A request is written when it passes every rule. Its responses, original and
-/// replayed, share its fate however late they come; a response that comes
-/// before its request, or without one, is judged by what it says itself. Rules
-/// see each message as it was recorded, as bytes; a payload that is not HTTP has
-/// no method, no URL and no header, and all of it is body.
+/// A request is written if it passes every rule. Its responses, recorded and replayed, are written with it. A response
+/// whose request is not in the input is judged by its own content. Rules see each message as recorded, byte for byte.
+/// A payload that is not HTTP has no method, URL or headers: all of it is body.
 ///
-/// A rule about the response chooses the whole exchange: the request waits for
-/// its first response, original or replayed, and the records after it wait with
-/// it, so that the order stays. A request whose response does not come within
-/// --window is not written.
+/// A rule about the response (--status, --not-status, --min-latency, --max-latency, --body) selects the whole exchange:
+/// the request, and the records after it, wait for its first response. A request whose response does not begin within
+/// --window is dropped.
 ///
-/// What passes is then chosen in this order: --invert, --kind, --limit.
+/// --invert, --kind and --limit are applied after the rules, in this order.
 #[derive(Clone, Debug, Parser)]
 #[allow(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 #[command(
     name = "gor-filter",
     version,
+    max_term_width = 100,
     after_help = EXAMPLES,
+    after_long_help = LONG_EXAMPLES,
     group(ArgGroup::new("rule").multiple(true)),
     group(ArgGroup::new("asking").multiple(true)),
 )]
 pub struct Args {
-    /// Recordings to read one after the other: files, directories, globs, `-`. Standard input when there is none.
+    /// Files, directories, quoted globs or "-" [default: standard input]
     ///
-    /// Compression (gzip, zstd) and packet captures (pcap, pcapng) are recognised by their first bytes.
-    #[arg(value_name = "INPUT")]
+    /// They are read one after the other. Recordings and packet captures (pcap, pcapng), plain or compressed (gzip,
+    /// zstd), are recognised by their first bytes.
+    #[arg(value_name = "INPUT", value_hint = clap::ValueHint::FilePath)]
     pub inputs: Vec<String>,
 
-    /// Judge on this many threads; one for each core unless given. The output is the same.
-    #[arg(long, value_name = "NUMBER", value_parser = threads)]
-    pub threads: Option<NonZeroUsize>,
-
-    /// The method is this one; any of those given.
+    /// Keep requests with this method (repeatable; any matches)
     ///
-    /// Methods are compared byte for byte, known or not: PROPFIND and PURGE are filtered like GET.
+    /// Methods are compared byte for byte, and need not be known: PROPFIND and PURGE work like GET.
     #[arg(long = "method", value_name = "METHOD", group = "rule", help_heading = "Rules")]
     pub methods: Vec<String>,
-    /// The path and query match; any of those given.
+    /// Keep requests whose path and query match (repeatable; any matches)
     ///
-    /// They are matched as recorded, nothing decoded: `/a%20b?x=1`. Of a target with scheme and host, as
-    /// proxies get it, these do not count; a CONNECT's `host:port` and `*` are matched as they are.
+    /// They are matched as recorded, without decoding: /a%20b?x=1. Of a target in absolute form, as sent to proxies,
+    /// only path and query are matched; the host:port of CONNECT and "*" are matched as they are.
     #[arg(long = "url", value_name = "REGEX", value_parser = pattern, group = "rule", help_heading = "Rules")]
     pub urls: Vec<Regex>,
-    /// The path and query match none of those given.
+    /// Drop requests whose path and query match (repeatable)
     #[arg(long = "not-url", value_name = "REGEX", value_parser = pattern, group = "rule", help_heading = "Rules")]
     pub not_urls: Vec<Regex>,
-    /// A header of this name, in any case, is there and a value of it matches; all of those given.
-    #[arg(long = "header", value_name = "NAME:REGEX", group = "rule", help_heading = "Rules")]
-    pub headers: Vec<HeaderPattern>,
-    /// No value of a header of this name matches; none of those given.
-    #[arg(long = "not-header", value_name = "NAME:REGEX", group = "rule", help_heading = "Rules")]
-    pub not_headers: Vec<HeaderPattern>,
-    /// The decoded user:password of basic authentication is there and matches; any of those given.
-    #[arg(long = "basic-auth", value_name = "REGEX", value_parser = pattern, group = "rule", help_heading = "Rules")]
-    pub basic_auth: Vec<Regex>,
-    /// The header's value belongs to this share of all values, by its hash, or it has none; all of those given.
+    /// Keep requests whose host matches (repeatable; any matches)
     ///
-    /// A value is always in or always out: FNV-1a of 32 bits, modulo 100, below the percentage. The same
-    /// values are kept as by GoReplay. `user-id:1/4` says the same as `user-id:25%`.
-    #[arg(long = "header-limit", value_name = "NAME:PERCENT", group = "rule", help_heading = "Rules")]
-    pub header_limits: Vec<NamedShare>,
-    /// The same for a parameter of the query, its value taken as recorded.
-    #[arg(long = "param-limit", value_name = "NAME:PERCENT", group = "rule", help_heading = "Rules")]
-    pub param_limits: Vec<NamedShare>,
-
-    /// The host matches; any of those given.
-    ///
-    /// It is that of the Host header, or of a target with scheme and host or a CONNECT's, which overrule it;
-    /// without port, and without regard to case.
+    /// The host is that of an absolute target or of CONNECT, or else that of the Host header. It is matched without
+    /// its port, ignoring case.
     #[arg(long = "host", value_name = "REGEX", value_parser = pattern, group = "rule", help_heading = "Rules")]
     pub hosts: Vec<Regex>,
-    /// The body of the request or that of the response matches; any of those given.
+    /// Keep requests with a matching header (repeatable; all must match)
     ///
-    /// Chunked framing is taken away first, a content coding like gzip is not.
-    #[arg(long = "body", value_name = "REGEX", value_parser = pattern, groups = ["rule", "asking"], help_heading = "Rules")]
-    pub bodies: Vec<Regex>,
-    /// The response's status matches; any of those given. `^5` and `5..` are all server errors.
+    /// The name is compared ignoring case; of several headers of this name, any may match.
+    #[arg(long = "header", value_name = "NAME:REGEX", group = "rule", help_heading = "Rules")]
+    pub headers: Vec<HeaderPattern>,
+    /// Drop requests with a matching header (repeatable)
+    #[arg(
+        long = "not-header",
+        value_name = "NAME:REGEX",
+        group = "rule",
+        help_heading = "Rules",
+        hide_short_help = true
+    )]
+    pub not_headers: Vec<HeaderPattern>,
+    /// Keep exchanges with this status: ^5, 404 (repeatable; any matches)
     #[arg(long = "status", value_name = "REGEX", value_parser = status, groups = ["rule", "asking"], help_heading = "Rules")]
     pub statuses: Vec<Regex>,
-    /// The response's status matches none of those given. There must be a response.
-    #[arg(long = "not-status", value_name = "REGEX", value_parser = status, groups = ["rule", "asking"], help_heading = "Rules")]
+    /// Drop exchanges whose response status matches, and those without response (repeatable)
+    #[arg(long = "not-status", value_name = "REGEX", value_parser = status, groups = ["rule", "asking"], help_heading = "Rules", hide_short_help = true)]
     pub not_statuses: Vec<Regex>,
-    /// The exchange took this long or longer, from the request's beginning to the response's end.
+    /// Keep exchanges whose request or response body matches (repeatable; any matches)
     ///
-    /// Of a replayed response its round trip counts.
+    /// Chunked framing is removed first; content codings such as gzip are not decoded.
+    #[arg(long = "body", value_name = "REGEX", value_parser = pattern, groups = ["rule", "asking"], help_heading = "Rules", hide_short_help = true)]
+    pub bodies: Vec<Regex>,
+    /// Keep exchanges that took DURATION or longer
+    ///
+    /// Measured from the beginning of the request to the end of the response; for replayed responses, the round trip.
     #[arg(long, value_name = "DURATION", value_parser = values::duration, groups = ["rule", "asking"], help_heading = "Rules")]
     pub min_latency: Option<Duration>,
-    /// The exchange took this long at most.
-    #[arg(long, value_name = "DURATION", value_parser = values::duration, groups = ["rule", "asking"], help_heading = "Rules")]
+    /// Keep exchanges that took DURATION or less
+    #[arg(long, value_name = "DURATION", value_parser = values::duration, groups = ["rule", "asking"], help_heading = "Rules", hide_short_help = true)]
     pub max_latency: Option<Duration>,
-    /// Keep requests that began at TIME or later: `2026-11-23 21:07`, 21:07, yesterday, -2h, 2026-11-23T09:00:00Z.
+    /// Keep requests from TIME on: "2026-11-23 21:07", yesterday, -2h
     ///
-    /// Times without a zone are local; a date alone is its beginning. RFC 3339 times and numbers since the Unix epoch (in
-    /// seconds, milliseconds, microseconds or nanoseconds, as their size says) are taken too. -v says what was understood.
+    /// A time alone (21:07) is today. Times without a zone are local; a date alone means its first instant. RFC 3339
+    /// (2026-11-23T09:00:00Z) and numbers
+    /// since the Unix epoch (seconds, milliseconds, microseconds or nanoseconds, told apart by their size) are accepted
+    /// too. -v prints how TIME was understood.
     #[arg(long, value_name = "TIME", value_parser = values::time, allow_hyphen_values = true, group = "rule", help_heading = "Rules")]
     pub since: Option<Moment>,
-    /// Keep requests that began before TIME.
+    /// Keep requests that began before TIME
     #[arg(long, value_name = "TIME", value_parser = values::time, allow_hyphen_values = true, group = "rule", help_heading = "Rules")]
     pub until: Option<Moment>,
-    /// The exchange belongs to a sample of this size: 10%, 0.5%, 1/4.
+    /// Keep a sample of the exchanges: 10%, 0.5% or 1/4
     ///
-    /// A hash of its id decides, so that the same exchanges are taken again. To sample users, use --header-limit.
+    /// A hash of the record id decides, so that every run selects the same exchanges. To sample by user, use
+    /// --header-limit.
     #[arg(long, value_name = "SHARE", group = "rule", help_heading = "Rules")]
     pub sample: Option<Sample>,
-    /// The message is whole: not marked as cut or with gaps, and as long as its HTTP framing says.
+    /// Keep this share of a header's values, and requests without it: X-User:25% (repeatable)
     ///
-    /// A request that is not whole takes its responses with it; a response that is not is dropped alone.
-    #[arg(long, group = "rule", help_heading = "Rules")]
+    /// A hash decides on each value (32-bit FNV-1a modulo 100), so that a value is always kept or always dropped, the
+    /// same ones as in GoReplay. user-id:1/4 means user-id:25%.
+    #[arg(
+        long = "header-limit",
+        value_name = "NAME:PERCENT",
+        group = "rule",
+        help_heading = "Rules",
+        hide_short_help = true
+    )]
+    pub header_limits: Vec<NamedShare>,
+    /// Keep this share of a query parameter's values, and requests without it (repeatable)
+    ///
+    /// As --header-limit; values are taken as recorded, without decoding.
+    #[arg(
+        long = "param-limit",
+        value_name = "NAME:PERCENT",
+        group = "rule",
+        help_heading = "Rules",
+        hide_short_help = true
+    )]
+    pub param_limits: Vec<NamedShare>,
+    /// Keep requests whose basic authentication matches, decoded as user:password (repeatable; any matches)
+    #[arg(
+        long = "basic-auth",
+        value_name = "REGEX",
+        value_parser = pattern,
+        group = "rule",
+        help_heading = "Rules",
+        hide_short_help = true
+    )]
+    pub basic_auth: Vec<Regex>,
+    /// Keep complete messages: not marked cut or gap, and as long as their HTTP framing says
+    ///
+    /// An incomplete request is dropped with its responses; an incomplete response is dropped alone.
+    #[arg(long, group = "rule", help_heading = "Rules", hide_short_help = true)]
     pub complete: bool,
-    /// How many bytes after its request a response may begin, where a rule asks it. They are kept in memory.
-    #[arg(long, value_name = "SIZE", default_value = "8mb", value_parser = values::size, requires = "asking", help_heading = "Rules")]
+    /// Wait for a response until SIZE bytes of records after its request are held in memory
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "8MB",
+        value_parser = values::size,
+        requires = "asking",
+        help_heading = "Rules",
+        hide_short_help = true
+    )]
     pub window: u64,
 
-    /// Write exactly the records that the rules drop, and drop those that they let pass.
-    #[arg(long, help_heading = "Choice")]
+    /// Write the records that the rules drop instead
+    #[arg(long, help_heading = "Selection")]
     pub invert: bool,
-    /// Write records of this kind; any of those given.
+    /// Write only this kind: request, response or replayed (repeatable)
     ///
-    /// Requests that are not written decide on their responses all the same.
-    #[arg(long = "kind", value_name = "KIND", help_heading = "Choice")]
+    /// Requests that are not written still select their responses.
+    #[arg(long = "kind", value_name = "KIND", hide_possible_values = true, help_heading = "Selection")]
     pub kinds: Vec<KindName>,
-    /// Write this many records and stop.
-    #[arg(long, value_name = "NUMBER", help_heading = "Choice")]
+    /// Stop after N records
+    #[arg(long, value_name = "N", help_heading = "Selection")]
     pub limit: Option<u64>,
-
-    /// Print the number of records that would be written instead of them.
-    #[arg(long, conflicts_with_all = ["output", "force"], help_heading = "Choice")]
+    /// Print the number of matching records instead of the records
+    #[arg(long, conflicts_with_all = ["output", "force"], help_heading = "Selection")]
     pub count: bool,
 
     #[command(flatten)]
@@ -164,44 +198,65 @@ pub struct Args {
     #[allow(missing_docs, reason = "the group has its own")]
     pub output: OutputOptions,
 
-    /// Print the ledger at the end, on standard error: what became of each record. So does -v.
+    /// Print statistics at the end, on standard error (implied by -v)
     ///
-    /// Below it stands how many requests each rule matched and dropped, in the order of judging.
+    /// They say what became of each record, and for each rule, in the order of evaluation, how many requests it matched
+    /// and dropped.
     #[arg(long, help_heading = "Messages")]
     pub stats: bool,
-    /// Write the ledger to this file, as JSON.
-    #[arg(long, value_name = "FILE", value_parser = values::report, help_heading = "Messages")]
+    /// Write the statistics to FILE as JSON
+    #[arg(
+        long,
+        value_name = "FILE",
+        value_parser = values::report,
+        value_hint = clap::ValueHint::FilePath,
+        help_heading = "Messages",
+        hide_short_help = true
+    )]
     pub stats_json: Option<PathBuf>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the group has its own")]
     pub verbosity: Verbosity,
+    /// Use N threads [default: one per core]; the output does not depend on it
+    #[arg(long, value_name = "N", value_parser = threads, hide_short_help = true)]
+    pub threads: Option<NonZeroUsize>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  What the API was asked, and answered:
-    gor-record -r testdata/shop.pcapng --responses | gor-filter --method GET --url '^/api'
-  The same of one host, into a file:
-    gor-filter --method GET --url '^/api' --header 'Host:^shop' -o api.gor monday.gor tuesday.gor.gz
-  A quarter of the users, with all that each of them did:
-    gor-filter --header-limit 'X-User:25%' 'logs/*.gor.zst' > sample.gor
-  All that went wrong in the last hour, or took over a second:
-    gor-filter --status '^5' --since -1h monday.gor > errors.gor; gor-filter --min-latency 1s monday.gor > slow.gor
-  How many logins failed:
-    gor-filter --url '^/login' --status '^401' --kind request --count monday.gor
-  The first ten requests that are no image, style or script:
-    gor-filter --not-url '\\.(png|css|js)(\\?|$)' --kind request --limit 10 monday.gor
+  gor-filter --method GET --url '^/api' shop.gor > api.gor
+  gor-filter --status '^5' --count shop.gor
+  gor-filter --min-latency 100ms shop.gor | gor-show
 
-Exit status: 0 done, 1 something failed or was lost, 2 the command line is wrong.";
+See gor-filter --help for all options, more examples and the exit status.";
+
+const LONG_EXAMPLES: &str = "\
+Examples:
+  Keep the API's GET requests with their responses:
+    gor-filter --method GET --url '^/api' shop.gor > api.gor
+  Keep those of one host, from two recordings:
+    gor-filter --host '^shop' -o api.gor monday.gor tuesday.gor.gz
+  Keep a quarter of the users, with all their requests:
+    gor-filter --header-limit 'X-User:25%' 'logs/*.gor.zst' > sample.gor
+  Keep server errors of the last hour:
+    gor-filter --status '^5' --since -1h shop.gor > errors.gor
+  Keep slow exchanges, to open them in Wireshark:
+    gor-filter --min-latency 100ms -o slow.pcapng shop.gor
+  Count failed logins:
+    gor-filter --url '^/login' --status '^401' --kind request --count shop.gor
+  Keep the first ten requests except images, styles and scripts:
+    gor-filter --not-url '\\.(png|css|js)$' --kind request --limit 10 shop.gor
+
+Exit status: 0 success; 1 something failed or was lost; 2 wrong command line.";
 
 /// The kinds of records by name.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum KindName {
-    /// What the client sent.
+    /// Requests
     Request,
-    /// What the server answered when it was recorded.
+    /// Responses recorded with the requests
     Response,
-    /// What a replay of the request was answered.
+    /// Responses that a replay got
     Replayed,
 }
 

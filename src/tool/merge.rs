@@ -36,50 +36,64 @@ const READ_AHEAD: usize = 8 << 20;
 /// Blocks between what merges and what writes.
 const BLOCKS: usize = 3;
 
-/// Put recordings together, ordered by time.
+/// Merge recordings by time
 ///
-/// Inputs that are in order are merged as they are read, in little memory,
-/// however many there are. Records of one time keep the order of the inputs
-/// on the command line, but that a response never comes before its request.
+/// Inputs whose records are in order are merged while they are read, in little memory, however many there are. Records
+/// of the same time keep the order of the inputs on the command line, except that a response never precedes its
+/// request.
 ///
-/// Inputs may be pipes: what order permits is written at once. An input that
-/// is silent holds the others until it speaks or ends.
+/// Inputs may be pipes: records are written as soon as the order allows. An idle input holds back the others until its
+/// next record or its end.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "gor-merge", version, after_help = EXAMPLES)]
+#[command(
+    name = "gor-merge",
+    version,
+    max_term_width = 100,
+    after_help = EXAMPLES,
+    after_long_help = LONG_EXAMPLES
+)]
 pub struct Args {
-    /// Recordings to merge: files, globs, `-`. Standard input when there is none.
+    /// Files, directories, quoted globs or "-" [default: standard input]
     ///
-    /// Compression (gzip, zstd) and packet captures (pcap, pcapng) are recognised by their first bytes.
-    #[arg(value_name = "INPUT")]
+    /// Recordings and packet captures (pcap, pcapng), plain or compressed (gzip, zstd), are recognised by their first
+    /// bytes.
+    #[arg(value_name = "INPUT", value_hint = clap::ValueHint::FilePath)]
     pub inputs: Vec<String>,
 
-    /// Sort inputs that are in no order, through temporary files.
+    /// Sort inputs of any size in any order, through temporary files
     ///
-    /// Nothing is written before all inputs were read.
+    /// Nothing is written until all inputs have been read.
     #[arg(long, help_heading = "Order")]
     pub sort: bool,
-    /// Put right what is out of order by this much at most, as 500ms or 2s.
+    /// Reorder records that are out of order by DURATION at most
     ///
-    /// Records wait until one comes that is younger by more than that. A response that is stamped earlier
-    /// than its request comes out behind it. What is later still is written when it comes, and counted.
+    /// Records are held until one comes that is later by more than DURATION. A response with an earlier time than its
+    /// request is written after it. A record that comes later than that is written when it comes, and counted.
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Order")]
     pub window: Option<Duration>,
-    /// Most bytes that --sort, and --window, hold in memory, from 1mb to 3gb.
-    #[arg(long, value_name = "SIZE", default_value = "48mb", value_parser = memory, help_heading = "Order")]
+    /// Hold at most SIZE in memory for --sort or --window (1MB to 3GB)
+    #[arg(long, value_name = "SIZE", default_value = "48MB", value_parser = memory, help_heading = "Order")]
     pub memory: usize,
-    /// Make temporary files in this directory; that of TMPDIR, or /tmp, unless given. They have no name, and
-    /// vanish with the program.
-    #[arg(long, value_name = "DIRECTORY", help_heading = "Order")]
+    /// Directory for temporary files [default: TMPDIR, or /tmp]
+    ///
+    /// The files have no name: the system removes them when the process ends.
+    #[arg(
+        long,
+        value_name = "DIRECTORY",
+        value_hint = clap::ValueHint::DirPath,
+        help_heading = "Order",
+        hide_short_help = true
+    )]
     pub temp_dir: Option<PathBuf>,
 
-    /// Leave out records that were there already: the same id, kind and payload, whatever their times.
+    /// Drop duplicate records: those with the same id, kind and payload
     ///
-    /// The last 131072 different records are known again.
+    /// Times are not compared. The last 131072 different records are remembered.
     #[arg(long, help_heading = "Records")]
     pub dedup: bool,
-    /// Add this to the times of an input, as monday.gor=+1h or -=-250ms, before it is merged. May be repeated.
+    /// Add DURATION to the times of an input: web2.gor=-250ms (repeatable)
     ///
-    /// FILE is an input as it was given, a glob too, or a file that a glob found.
+    /// FILE is an input as given, also "-" or a glob, or a file that a glob matches. Times are shifted before merging.
     #[arg(
         long = "shift",
         value_name = "FILE=DURATION",
@@ -87,9 +101,10 @@ pub struct Args {
         help_heading = "Records"
     )]
     pub shifts: Vec<Shift>,
-    /// Make this the time of the first record written; the others keep their distance from it.
+    /// Move all times so that the first record written has TIME: now, -2h
     ///
-    /// An RFC 3339 time (2026-11-24T09:00:00Z), seconds, milli-, micro- or nanoseconds since 1970, `-2h`, or `now`.
+    /// Also an RFC 3339 time (2026-11-24T09:00:00Z), a local time ("2026-11-24 09:00"), or a number of seconds,
+    /// milliseconds, microseconds or nanoseconds since the Unix epoch.
     #[arg(
         long,
         value_name = "TIME",
@@ -106,11 +121,18 @@ pub struct Args {
     #[allow(missing_docs, reason = "the group has its own")]
     pub output: OutputOptions,
 
-    /// Print the ledger at the end, on standard error: what became of each record. So does -v.
+    /// Print statistics at the end, on standard error (implied by -v)
     #[arg(long, help_heading = "Messages")]
     pub stats: bool,
-    /// Write the ledger to this file, as JSON.
-    #[arg(long, value_name = "FILE", value_parser = report, help_heading = "Messages")]
+    /// Write the statistics to FILE as JSON
+    #[arg(
+        long,
+        value_name = "FILE",
+        value_parser = report,
+        value_hint = clap::ValueHint::FilePath,
+        help_heading = "Messages",
+        hide_short_help = true
+    )]
     pub stats_json: Option<PathBuf>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the group has its own")]
@@ -119,16 +141,24 @@ pub struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  One recording of those of three servers:
+  gor-merge web1.gor web2.gor.gz web3.gor -o all.gor
+  gor-merge --sort --dedup 'logs/*.gor.zst' -o sorted.gor
+  gor-merge --shift web2.gor=-1500ms --window 200ms -o all.gor web?.gor
+
+See gor-merge --help for all options, more examples and the exit status.";
+
+const LONG_EXAMPLES: &str = "\
+Examples:
+  Merge the recordings of three servers:
     gor-merge web1.gor web2.gor.gz web3.gor -o all.gor
-  The same where clocks differ: web2's is a second and a half ahead, all are off by a little:
-    gor-merge --shift web2.gor=-1500ms --window 200ms web1.gor web2.gor > all.gor
-  What two recorders saw, once:
+  The same, where one clock is 1.5 s ahead and all are off by up to 200 ms:
+    gor-merge --shift web2.gor=-1500ms --window 200ms -o all.gor web?.gor
+  Merge what two recorders saw, each record once:
     gor-merge --dedup left.gor right.gor > all.gor
-  An archive in any order, sorted, as if it began now:
+  Sort recordings in any order, and move their times so that they begin now:
     gor-merge --sort --rebase now 'logs/*.gor.zst' -o sorted.gor
 
-Exit status: 0 done, 1 something failed or was lost, 2 the command line is wrong.";
+Exit status: 0 success; 1 something failed or was lost; 2 wrong command line.";
 
 /// Merges as the command line says.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {

@@ -22,59 +22,131 @@ use crate::endpoint::{PacketFile, WriteOptions};
 use crate::packet::NetworkSelection;
 use crate::packet::live as wire;
 
-/// Record HTTP traffic as gor text
+/// Record HTTP traffic from the network or from packet captures
 ///
-/// Captures packets from the network, or reads packet captures (pcap or pcapng,
-/// plain, gzip or zstd), puts the TCP streams in them in order, and writes the
-/// requests, and with --responses the responses, one record each, to standard output.
+/// Packets are captured from the network, or read from capture files (pcap or pcapng, plain, gzip or zstd). The TCP
+/// streams in them are put in order, and the requests, with --responses also the responses, are written to standard
+/// output, one record each.
+///
+/// Live capture needs root or the capability CAP_NET_RAW, and --monitor also CAP_NET_ADMIN. Privileges are dropped once
+/// the network and the outputs are open; -v prints how.
+///
+/// SIGINT and SIGTERM end a live capture, and what was seen until then is written; a second signal ends it at once.
+/// SIGHUP reopens output files that were moved away, as by logrotate.
 #[derive(Clone, Debug, Parser)]
 #[command(
     name = "gor-record",
     version,
     max_term_width = 100,
-    after_help = "\
-Examples:
-  sudo gor-record :80 | gor-replay http://staging.example.com
-  sudo gor-record eth0:8080 --responses -o traffic.gor
-  gor-record -r traffic.pcap --responses -o traffic.gor
-  gor-record -r traffic.pcapng :80 :8080 | gor-filter --method GET
-  tcpdump -i eth0 -w - tcp port 80 | gor-record -r - :80 -o requests.gor
-  gor-record -r 'traffic-*.pcap.gz' --stats > requests.gor
-
-Live capture needs root or the capability CAP_NET_RAW, and CAP_NET_ADMIN for
---monitor. They are given up once the network and the outputs are open; -v says how.
-Live capture ends at SIGINT or SIGTERM, with what was seen by then; a second signal ends it at
-once. At SIGHUP, output files that were moved away, as by logrotate, are begun anew.
-
-Exit status: 0 done; 1 a file could not be read to its end, the kernel dropped
-packets, or the output could not be written or was too slow; 2 wrong command line. What the
-capture lacks otherwise (lost packets, messages under way at its end) is told on
-standard error, and is no failure."
+    after_help = EXAMPLES,
+    after_long_help = LONG_EXAMPLES
 )]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[allow(clippy::doc_markdown, reason = "these are help texts")]
 pub struct Args {
-    /// Where the servers are: `:80`, `10.0.0.1:80,8000-8010`, `10.0.0.0/8:80`, `[fd00::/8]:80`, `eth0:80`,
-    /// `[fe80::1%eth0]:80`. Several may be given.
+    /// Servers to record: :80, 10.0.0.1:80,8000-8010, eth0:8080
     ///
-    /// Without -r, packets are captured from all network interfaces, or from those that are named. `:80` means
-    /// servers at the addresses of this machine then; --any-host, or an address that is written out, records
-    /// others too. With -r, `:80` means any host, and without ADDRESS every TCP port is looked at, and whoever
-    /// sends a request is the client.
+    /// Also networks and IPv6: 10.0.0.0/8:80, [fd00::/8]:80, [fe80::1%eth0]:80.
+    ///
+    /// Live, packets are captured from all network interfaces, or from the interfaces named. :80 means servers at
+    /// the addresses of this machine; --any-host, or a written-out address, records other servers too.
+    ///
+    /// With -r, :80 means any host. Without ADDRESS every TCP port is examined, and the side that sends a request is
+    /// the client.
     #[arg(value_name = "ADDRESS", value_parser = address)]
     pub addresses: Vec<Address>,
 
-    /// Capture to read: a file, a quoted glob, or `-`. May be repeated; several
-    /// are one capture continued.
-    #[arg(short, long = "read", value_name = "FILE", help_heading = "Input")]
-    pub read: Vec<String>,
-
-    /// Capture nothing: write the request `GET /`, and with --responses its answer, so often; once a second without N.
+    /// Read packets from FILE, a quoted glob or "-" (repeatable)
     ///
-    /// It is for trying out what comes after, as in `gor-record --dummy 100/s | gor-replay http://127.0.0.1:8080`, and
-    /// goes on until it is stopped or --exit-after is over. What an output that is slow keeps back comes later.
+    /// Several files are read as one capture, in the order given.
+    #[arg(short, long = "read", value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Input")]
+    pub read: Vec<String>,
+    /// Record servers at all addresses, not only those of this machine
+    ///
+    /// For bridges and mirrored ports.
+    #[arg(long, conflicts_with = "read", help_heading = "Input")]
+    pub any_host: bool,
+    /// Capture in promiscuous mode, and record servers at all addresses
+    ///
+    /// The interfaces named, or else all that are up, also receive packets for other machines. Includes --any-host.
+    #[arg(long, conflicts_with = "read", help_heading = "Input", hide_short_help = true)]
+    pub promisc: bool,
+    /// Ignore packets of this interface (repeatable)
     #[arg(
-        long, value_name = "N/s", num_args = 0..=1, default_missing_value = "1/s", value_parser = dummy::rate,
-        help_heading = "Input", conflicts_with_all = [
+        long,
+        value_name = "NAME",
+        value_delimiter = ',',
+        conflicts_with = "read",
+        help_heading = "Input",
+        hide_short_help = true
+    )]
+    pub ignore_interface: Vec<String>,
+    /// Record only packets that match a tcpdump expression, as 'net 10.0.0.0/8'
+    ///
+    /// Applies in addition to ADDRESS, and needs libpcap. Live, the kernel evaluates it; with -r, each packet of the
+    /// files is tested. As in tcpdump, an expression without "vlan" matches only untagged frames in files; live, it
+    /// also matches frames whose tag the kernel removed, and "vlan" needs a named interface. Packets in tunnels, and IP
+    /// fragments after the first, have no ports to match: an expression with a port excludes them.
+    #[arg(long, value_name = "EXPR", help_heading = "Input")]
+    pub bpf: Option<String>,
+    /// Capture engine [default: af_packet, with -r pcap_file]
+    ///
+    /// With vxlan, :80 means any host, as the traffic is that of other machines, and each packet that -w keeps has an
+    /// IP and a UDP header with the addresses of its datagram.
+    #[arg(long, value_enum, value_name = "ENGINE", help_heading = "Input", hide_short_help = true)]
+    pub engine: Option<Engine>,
+    /// Size of the kernel's packet buffer, from 2MB to 2GB
+    ///
+    /// With --bpf or --engine libpcap each interface named has a buffer of its own, and they are emptied in turn: a
+    /// response that leaves by another interface than its request arrived on may be recorded without its request.
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "64MB",
+        value_parser = buffer_size,
+        conflicts_with = "read",
+        help_heading = "Input",
+        hide_short_help = true
+    )]
+    pub buffer_size: u64,
+    /// Empty the kernel's packet buffer at least this often, from 1ms to 10s
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "100ms",
+        value_parser = buffer_timeout,
+        conflicts_with = "read",
+        help_heading = "Input",
+        hide_short_help = true
+    )]
+    pub buffer_timeout: Duration,
+    /// Capture with N threads, each with a packet buffer of its own
+    ///
+    /// All packets of a connection go to the same thread, except IPv6 fragments. Records are written in the order in
+    /// which their messages were complete, up to three times --buffer-timeout later than with one thread.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "1",
+        value_parser = threads,
+        conflicts_with = "read",
+        help_heading = "Input",
+        hide_short_help = true
+    )]
+    pub threads: usize,
+    /// Put wireless interfaces into monitor mode, to capture all frames of their channel (needs --engine libpcap)
+    #[arg(long, help_heading = "Input", hide_short_help = true)]
+    pub monitor: bool,
+    /// Clock for the times of packets, as far as the interface has it (needs --engine libpcap)
+    #[arg(long, value_enum, value_name = "SOURCE", help_heading = "Input", hide_short_help = true)]
+    pub timestamp_source: Option<TimestampSource>,
+    /// Capture nothing; write made-up GET requests at this rate, as 100/s [default without RATE: 1/s]
+    ///
+    /// With --responses, responses too. For trying out other tools, as in gor-record --dummy 100/s | gor-show. Runs
+    /// until interrupted or until --exit-after. What a slow output holds up is written later.
+    #[arg(
+        long, value_name = "RATE", num_args = 0..=1, default_missing_value = "1/s", value_parser = dummy::rate,
+        help_heading = "Input", hide_short_help = true, conflicts_with_all = [
             "addresses", "read", "any_host", "promisc", "ignore_interface", "buffer_size", "threads",
             "buffer_timeout", "output_queue", "engine", "bpf", "monitor", "timestamp_source", "not_client", "vlan",
             "vxlan_port", "vxlan_vni", "protocol", "allow_incomplete", "real_ip_header", "expire", "max_message",
@@ -83,180 +155,200 @@ pub struct Args {
     )]
     pub dummy: Option<f64>,
 
-    /// Record servers at all addresses, not only at those of this machine, as on bridges and mirrored ports.
-    #[arg(long, conflicts_with = "read", help_heading = "Input")]
-    pub any_host: bool,
-
-    /// Have the interfaces that are named, or else all that are up, take in packets for other machines too
-    /// (promiscuous mode), and record servers at all addresses, as --any-host does.
-    #[arg(long, conflicts_with = "read", help_heading = "Input")]
-    pub promisc: bool,
-
-    /// Do not look at packets of these interfaces. May be repeated.
-    #[arg(long, value_name = "NAME", value_delimiter = ',', conflicts_with = "read", help_heading = "Input")]
-    pub ignore_interface: Vec<String>,
-
-    /// Size of the kernel's packet buffer, from 2mb to 2gb.
-    ///
-    /// With --bpf or --engine libpcap each interface that is named has its own, and they are emptied in turn: a
-    /// response that leaves by another interface than its request came in on may be recorded without it.
-    #[arg(long, value_name = "SIZE", default_value = "64mb", value_parser = buffer_size, conflicts_with = "read", help_heading = "Input")]
-    pub buffer_size: u64,
-
-    /// Capture with N threads, each of which gets whole connections (except IPv6 fragments), and a buffer of its own.
-    ///
-    /// Records come out in the order in which their messages were complete, up to three times --buffer-timeout later than with one thread.
-    #[arg(long, value_name = "N", default_value = "1", value_parser = threads, conflicts_with = "read", help_heading = "Input")]
-    pub threads: usize,
-
-    /// Take packets out of the buffer at least this often, from 1ms to 10s.
-    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = buffer_timeout, conflicts_with = "read", help_heading = "Input")]
-    pub buffer_timeout: Duration,
-
-    /// Stop after TIME, as at SIGINT.
-    #[arg(long, value_name = "TIME", value_parser = values::duration, conflicts_with = "read", help_heading = "Limits")]
-    pub exit_after: Option<Duration>,
-
-    /// Let up to SIZE of records wait for a slow output; when more would, whole exchanges are dropped and counted.
-    ///
-    /// The responses to requests that were not dropped may take as much again.
-    #[arg(long, value_name = "SIZE", default_value = "32mb", value_parser = values::size, conflicts_with = "read", help_heading = "Limits")]
-    pub output_queue: u64,
-
-    /// Capture with this engine; the default is `af_packet`, or `pcap_file` with -r.
-    ///
-    /// With `vxlan`, `:80` means any host, as the traffic is that of others, and each packet that -w keeps has an IP
-    /// and a UDP header that say where its datagram came from and went to.
-    #[arg(long, value_enum, value_name = "ENGINE", help_heading = "Input")]
-    pub engine: Option<Engine>,
-
-    /// Record only packets that match this expression of tcpdump's language, as in 'net 10.0.0.0/8'.
-    ///
-    /// It comes in addition to ADDRESS, and needs the library libpcap. It is applied in the kernel, and with -r to
-    /// each packet of the files. VLANs are as in tcpdump: in files an expression without `vlan` matches only
-    /// frames without a tag; live it also matches frames whose tag the kernel took off, and `vlan` needs
-    /// the interface to be named. Packets in tunnels, and later fragments of IP packets, have no ports that it could
-    /// match: they are left out where it asks for one.
-    #[arg(long, value_name = "EXPR", help_heading = "Input")]
-    pub bpf: Option<String>,
-
-    /// Put wireless interfaces into monitor mode, to see all frames of their channel. Needs --engine libpcap.
-    #[arg(long, help_heading = "Input")]
-    pub monitor: bool,
-
-    /// Take times from this clock; which ones there are depends on the interface. Needs --engine libpcap.
-    #[arg(long, value_enum, value_name = "SOURCE", help_heading = "Input")]
-    pub timestamp_source: Option<TimestampSource>,
-
-    /// Leave out connections of clients at these addresses: `10.0.0.5`, `10.0.0.0/8`, `fd00::/8`. May be repeated.
+    /// Record responses too, with the ids of their requests
+    #[arg(long, help_heading = "What to record")]
+    pub responses: bool,
+    /// Skip clients in this network: 10.0.0.5, fd00::/8 (repeatable)
     #[arg(long, value_name = "CIDR", value_delimiter = ',', help_heading = "What to record")]
     pub not_client: Vec<Subnet>,
-
-    /// Record only what has a tag of one of these VLANs (1 to 4094), at whichever depth. May be repeated.
+    /// Add a header with the client's address to each request
     ///
-    /// Without it, tags are looked through, and all VLANs are recorded. Packets that the kernel hands
-    /// out on the VLAN's own interface (eth0.5) have no tag any more.
-    #[arg(long, value_name = "VID", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=4094), help_heading = "What to record")]
+    /// Headers of that name that the client sent are removed.
+    #[arg(long, value_name = "NAME", value_parser = field_name, help_heading = "What to record")]
+    pub real_ip_header: Option<String>,
+    /// Write incomplete messages too, marked as gap
+    #[arg(long, help_heading = "What to record", hide_short_help = true)]
+    pub allow_incomplete: bool,
+    /// Record only packets with the tag of this VLAN, 1 to 4094, at any depth (repeatable)
+    ///
+    /// Without it, all VLANs are recorded. Packets on the interface of a VLAN (eth0.5) have no tag any more.
+    #[arg(
+        long,
+        value_name = "VID",
+        value_delimiter = ',',
+        value_parser = clap::value_parser!(u16).range(1..=4094),
+        help_heading = "What to record",
+        hide_short_help = true
+    )]
     pub vlan: Vec<u16>,
-
-    /// Look for VXLAN at these UDP ports too, besides 4789 and 8472; with --engine vxlan, listen at these instead of at
-    /// 4789. May be repeated.
-    #[arg(long, value_name = "PORT", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..), help_heading = "What to record")]
+    /// Look for VXLAN at this UDP port too, besides 4789 and 8472 (repeatable)
+    ///
+    /// With --engine vxlan, listen at these ports instead of 4789.
+    #[arg(
+        long,
+        value_name = "PORT",
+        value_delimiter = ',',
+        value_parser = clap::value_parser!(u16).range(1..),
+        help_heading = "What to record",
+        hide_short_help = true
+    )]
     pub vxlan_port: Vec<u16>,
-
-    /// Record only what is in a VXLAN (or Geneve) network of one of these numbers; with a minus, what is not in that
-    /// one. May be repeated.
+    /// Record only this VXLAN or Geneve network; with a minus sign, all except it (repeatable)
     #[arg(
         long,
         value_name = "VNI",
         value_delimiter = ',',
         allow_hyphen_values = true,
-        help_heading = "What to record"
+        help_heading = "What to record",
+        hide_short_help = true
     )]
     pub vxlan_vni: Vec<VxlanNetwork>,
-
-    /// Give up root for this user once everything is open: `NAME`, `NAME:GROUP`, or numbers. `root` keeps it.
+    /// Protocol of the connections
     ///
-    /// Root becomes the user who called sudo unless this says otherwise, or else `nobody`. What is there at the
-    /// beginning, output files and the network, is opened as root; files that are created then belong to the
-    /// user. Files that are begun later (chunks, names made from the time, indexes, after SIGHUP) are made
-    /// by the user, who must have the right to write in their directory. Capabilities are given up in any case,
-    /// and the kernel refuses what is not needed from then on: files elsewhere, programs, TCP connections.
-    #[arg(long, value_name = "USER", conflicts_with_all = ["read", "dummy"], help_heading = "Privileges")]
-    pub user: Option<String>,
-
-    /// Record responses too, with the id of their request.
-    #[arg(long, help_heading = "What to record")]
-    pub responses: bool,
-
-    /// What the connections speak. `binary`: a message is what one side says
-    /// until the other answers, or until it is quiet for the time of --expire (2s without it).
+    /// With binary, a message is what one side sends until the other side answers, or until there is silence for
+    /// the time of --expire [default: 2s].
     #[arg(
         long,
         value_enum,
         value_name = "PROTOCOL",
         default_value = "http",
-        help_heading = "What to record"
+        help_heading = "What to record",
+        hide_short_help = true
     )]
     pub protocol: Protocol,
 
-    /// Write what there is of messages that are not whole, marked as `gap`.
-    #[arg(long, help_heading = "What to record")]
-    pub allow_incomplete: bool,
-
-    /// Put the client's address into this field of recorded requests, in place
-    /// of any that the client sent under that name.
-    #[arg(long, value_name = "NAME", value_parser = field_name, help_heading = "What to record")]
-    pub real_ip_header: Option<String>,
-
-    /// Give up an unfinished message, or a missing packet, after TIME of the capture's time without progress.
-    ///
-    /// The default of live capture is 2s. Without it, a file is read with patience: nothing is given up as long as its connection is open and memory
-    /// has room (a message of --protocol binary ends after 2s of quiet).
-    #[arg(long, value_name = "TIME", value_parser = values::duration, help_heading = "Limits")]
-    pub expire: Option<Duration>,
-
-    /// Keep so much of a message; what is longer is cut and marked as `cut`.
-    #[arg(long, value_name = "SIZE", default_value = "5mb", value_parser = values::size, help_heading = "Limits")]
+    /// Stop after DURATION, as at SIGINT
+    #[arg(long, value_name = "DURATION", value_parser = values::duration, conflicts_with = "read", help_heading = "Limits")]
+    pub exit_after: Option<Duration>,
+    /// Cut messages that are longer than SIZE, and mark them as cut
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "5MB",
+        value_parser = values::size,
+        help_heading = "Limits",
+        hide_short_help = true
+    )]
     pub max_message: u64,
+    /// Give up on an incomplete message or a missing packet after DURATION without progress [default, live: 2s]
+    ///
+    /// The time is that of the packets. Without this option, nothing in a file is given up while its connection is open
+    /// and memory suffices (except that a message of --protocol binary ends after 2s of silence).
+    #[arg(
+        long,
+        value_name = "DURATION",
+        value_parser = values::duration,
+        help_heading = "Limits",
+        hide_short_help = true
+    )]
+    pub expire: Option<Duration>,
+    /// Queue up to SIZE of records for a slow output
+    ///
+    /// When the queue is full, whole exchanges are dropped and counted. Responses to requests that were not dropped may
+    /// take up to the same size in addition.
+    #[arg(
+        long,
+        value_name = "SIZE",
+        default_value = "32MB",
+        value_parser = values::size,
+        conflicts_with = "read",
+        help_heading = "Limits",
+        hide_short_help = true
+    )]
+    pub output_queue: u64,
 
     #[command(flatten)]
     #[allow(missing_docs)]
     pub output: OutputOptions,
-
-    /// Keep the packets too, in a capture: FILE.pcap or FILE.pcapng, maybe with .gz or .zst. `gor-record -r FILE`
-    /// gives the same records.
+    /// Keep the packets too, in FILE.pcap or FILE.pcapng
     ///
-    /// These are the packets at the addresses that are recorded at, and IP fragments. A .pcap file holds packets of
-    /// one link type only. Live, up to --output-queue of packets wait for a slow file, and more are dropped and
-    /// counted. --force, --flush-interval, --compress-level and SIGHUP are for this file too, chunks and limits of
-    /// size are not.
-    #[arg(short, long = "write", value_name = "FILE", help_heading = "Output")]
+    /// The name may end in .gz or .zst to compress. FILE gets the packets at the recorded addresses, and IP fragments:
+    /// gor-record -r FILE writes the same records. A .pcap file takes packets of one link type only. Live, up to
+    /// --output-queue of packets wait for a slow file; more are dropped and counted. --force, --flush-interval,
+    /// --compress-level and SIGHUP apply to FILE; the options about chunks and sizes do not.
+    #[arg(short, long = "write", value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Output")]
     pub write: Option<String>,
 
-    /// Print what became of every packet, byte and message at the end. So does -v. Live, also print a line every 5s.
+    /// Run as USER once everything is open [default: the user who called sudo, or nobody]
+    ///
+    /// NAME, NAME:GROUP or numbers; "root" keeps root. Existing output files and the network are opened as root; new
+    /// files belong to USER. Files that are created later (chunks, names with the time in them, indexes, after SIGHUP)
+    /// are created by USER, who needs write access to their directory. In any case capabilities are dropped, and
+    /// the kernel denies access to other files, programs and TCP connections.
+    #[arg(
+        long,
+        value_name = "USER",
+        value_hint = clap::ValueHint::Username,
+        conflicts_with_all = ["read", "dummy"],
+        help_heading = "Privileges",
+        hide_short_help = true
+    )]
+    pub user: Option<String>,
+
+    /// Print statistics at the end, on standard error (implied by -v)
+    ///
+    /// They say what became of every packet, byte and message. Live, a line is also printed every 5 seconds.
     #[arg(long, help_heading = "Messages")]
     pub stats: bool,
-
-    /// Serve counters at the path /metrics of ADDRESS, over HTTP and in the text format of Prometheus.
-    #[arg(long, value_name = "ADDRESS", value_parser = listen_address, conflicts_with = "read", help_heading = "Messages")]
-    pub metrics: Option<SocketAddr>,
-
-    /// Write the same as JSON to this file.
-    #[arg(long, value_name = "FILE", value_parser = values::report, help_heading = "Messages")]
+    /// Write the statistics to FILE as JSON
+    #[arg(
+        long,
+        value_name = "FILE",
+        value_parser = values::report,
+        value_hint = clap::ValueHint::FilePath,
+        help_heading = "Messages",
+        hide_short_help = true
+    )]
     pub stats_json: Option<std::path::PathBuf>,
-
+    /// Serve metrics for Prometheus over HTTP, at the path /metrics of ADDRESS
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        value_parser = listen_address,
+        conflicts_with = "read",
+        help_heading = "Messages",
+        hide_short_help = true
+    )]
+    pub metrics: Option<SocketAddr>,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub verbosity: Verbosity,
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  sudo gor-record :8080 --responses -o live.gor
+  gor-record -r traffic.pcapng :80 --responses -o traffic.gor
+  gor-record -r traffic.pcapng --responses | gor-show
+
+See gor-record --help for all options, more examples and the exit status.";
+
+const LONG_EXAMPLES: &str = "\
+Examples:
+  Record requests and responses at port 8080 of this machine until Ctrl-C:
+    sudo gor-record :8080 --responses -o live.gor
+  Send live requests to another server as well:
+    sudo gor-record eth0:80 | gor-replay http://staging.example.com
+  Record the traffic in a capture file:
+    gor-record -r traffic.pcapng --responses -o traffic.gor
+  Keep the GET requests at two ports:
+    gor-record -r traffic.pcapng :80 :8080 | gor-filter --method GET > get.gor
+  Record from tcpdump:
+    tcpdump -i eth0 -w - tcp port 80 | gor-record -r - :80 -o requests.gor
+  Read several capture files as one, and print what became of each packet:
+    gor-record -r 'traffic/*.pcap.gz' --stats > requests.gor
+
+Exit status: 0 success; 1 a file could not be read to its end, the kernel dropped
+packets, or the output failed or was too slow; 2 wrong command line. Other losses
+(packets missing in the capture, messages incomplete at its end) are reported on
+standard error and do not change the exit status.";
+
 /// The values of `--protocol`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum Protocol {
-    /// HTTP/1.0 and HTTP/1.1.
+    /// HTTP/1.0 and HTTP/1.1
     Http,
-    /// Any bytes.
+    /// Any bytes
     Binary,
 }
 
@@ -285,16 +377,17 @@ impl FromStr for VxlanNetwork {
 /// The values of `--engine`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 #[value(rename_all = "snake_case")]
+#[allow(clippy::doc_markdown, reason = "these are help texts")]
 pub enum Engine {
-    /// Packet sockets of Linux, without any library.
+    /// Packet sockets of Linux; needs no library
     AfPacket,
-    /// The library libpcap, which must be installed.
+    /// The library libpcap, which must be installed
     Libpcap,
-    /// The same as `af_packet`; GoReplay's name.
+    /// Same as af_packet, for users of GoReplay
     RawSocket,
-    /// Capture files: the same as -r alone.
+    /// Capture files; implied by -r
     PcapFile,
-    /// A UDP socket that receives VXLAN, in which routers and clouds send mirrored traffic. It needs no rights.
+    /// UDP socket that receives traffic mirrored in VXLAN by routers and clouds; needs no privileges
     Vxlan,
 }
 
@@ -302,15 +395,15 @@ pub enum Engine {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub enum TimestampSource {
-    /// The system's clock.
+    /// System clock
     Host,
-    /// The system's clock, read faster and less precisely.
+    /// System clock, faster and less precise
     HostLowprec,
-    /// The system's clock, read precisely.
+    /// System clock, precise
     HostHiprec,
-    /// The network card's clock, kept in step with the system's.
+    /// Clock of the network card, synchronised with the system clock
     Adapter,
-    /// The network card's clock as it is.
+    /// Clock of the network card, not synchronised
     AdapterUnsynced,
 }
 

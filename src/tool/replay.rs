@@ -19,24 +19,38 @@ use crate::{Error, Result};
 
 const EXAMPLES: &str = "\
 Examples:
-  gor-replay -i requests.gor staging.example.com
-      sends what was recorded, when it was recorded to come
-  gor-record -r traffic.pcapng | gor-filter --method GET | gor-replay --speed 2x http://127.0.0.1:8080
-      sends the GET requests of a capture, twice as fast
-  gor-replay --no-wait --connections 32 -i requests.gor localhost:8080 localhost:8081
-      sends to two targets, as fast as they answer
-  gor-replay --dry-run -i 'requests-*.gor.gz'
-      prints what is recorded, and when it would be sent
+  gor-replay --dry-run -i shop.gor
+  gor-replay -i shop.gor --speed 2x http://staging.example.com
+  gor-replay -i shop.gor -o answers.gor http://staging.example.com
 
-Exit status:
-  0 every request was answered, whatever its status; 1 one was not, an answer is missing in the output, or the
-  replay was interrupted; 2 the command line is wrong. Records that are not one whole request are not sent and counted; they are no failure.
-  Nor is what no request asked for: bytes after an answer, or an answer at connect. It is told, also with -q, and the
-  connection is not used any more; of what comes at connect only a status of 400 or more is taken for an answer.
+See gor-replay --help for all options, more examples and the exit status.";
+
+const LONG_EXAMPLES: &str = "\
+Examples:
+  Send recorded requests to another server, at the recorded times:
+    gor-replay -i shop.gor http://staging.example.com
+  Send the GET requests of a capture, twice as fast:
+    gor-record -r traffic.pcapng | gor-filter --method GET | \\
+      gor-replay --speed 2x http://127.0.0.1:8080
+  Send to two servers as fast as they answer, over 32 connections each:
+    gor-replay --no-wait --connections 32 -i shop.gor \\
+      http://127.0.0.1:8080 http://127.0.0.1:8081
+  Keep the responses, and compare them with the recorded ones:
+    gor-replay --no-wait -i shop.gor -o answers.gor http://staging.example.com
+    gor-show --compare shop.gor answers.gor
+  Print what a recording holds, and when its requests would be sent:
+    gor-replay --dry-run -i 'logs/*.gor.zst'
 
 Signals:
-  SIGINT and SIGTERM end the sending; answers under way are waited for until their timeout. A second one, and SIGHUP,
-  end the waiting: the summary and the output are still written.";
+  SIGINT and SIGTERM stop sending, and wait for outstanding responses until their
+  timeout. A second one, or SIGHUP, stops waiting; the summary and the output are
+  still written.
+
+Exit status: 0 every request was answered, with any status; 1 a request was not
+answered, the output is incomplete, or the replay was interrupted; 2 wrong command
+line. Records that are not one complete request are not sent; they are counted, and
+do not change the exit status. Unrequested bytes (after a response, or before a
+request) are reported even with -q, and their connection is not used again.";
 
 /// Options of a replay's output, and rounds: a dry run has neither.
 const NOT_DRY: [&str; 16] = [
@@ -61,9 +75,9 @@ const NOT_DRY: [&str; 16] = [
 /// A name for [`WhenSlow`] on the command line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum SlowOutput {
-    /// Send on time; answers that the output has no room for are dropped from it and counted.
+    /// Send on time; responses that the output has no room for are dropped and counted
     Drop,
-    /// Keep every answer; requests wait until the output has room.
+    /// Keep every response; requests wait until the output has room
     Wait,
 }
 
@@ -76,40 +90,53 @@ impl From<SlowOutput> for WhenSlow {
     }
 }
 
-/// Replay recorded HTTP requests, on time, against one or several servers.
+/// Replay recorded requests against one or more servers
 ///
-/// Each request is due as long after the first one as it was recorded after it, and is sent then, however
-/// late others are. What is sent is what was recorded; only Host becomes the target's. Answers are read and
-/// dropped; with -o they are written as records of kind 3, with the ids of their requests.
+/// Each request is sent as long after the first one as it was recorded, whether or not earlier ones have been answered.
+/// Requests are sent byte for byte as recorded, except for the Host header, which becomes that of the target. Responses
+/// are read and discarded; -o writes them, as records of kind 3 with the ids of their requests.
 #[derive(Clone, Debug, Parser)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[allow(rustdoc::bare_urls, clippy::doc_markdown, reason = "these are help texts")]
-#[command(name = "gor-replay", version, after_help = EXAMPLES)]
+#[command(
+    name = "gor-replay",
+    version,
+    max_term_width = 100,
+    after_help = EXAMPLES,
+    after_long_help = LONG_EXAMPLES
+)]
 pub struct Args {
-    /// Where requests go: HOST, HOST:PORT or http://USER:PASSWORD@HOST/PREFIX. Each of several gets them all.
-    #[arg(value_name = "TARGET", required_unless_present = "dry_run", value_parser = target)]
+    /// Servers to send to: HOST, HOST:PORT, http://USER:PASSWORD@HOST/PREFIX
+    ///
+    /// Each target gets every request.
+    #[arg(
+        value_name = "TARGET",
+        required_unless_present = "dry_run",
+        value_parser = target,
+        value_hint = clap::ValueHint::Hostname
+    )]
     pub targets: Vec<Target>,
 
-    /// Read records from this file or pattern; `-` or nothing is standard input. May be repeated.
-    #[arg(short, long, value_name = "PLACE", help_heading = "Input")]
+    /// Read FILE, a directory, a quoted glob or "-" (repeatable) [default: standard input]
+    #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Input")]
     pub input: Vec<String>,
-    /// Requests among which the oldest is next, so that disorder in the recording is put right.
-    #[arg(long, value_name = "N", default_value_t = 100, help_heading = "Input")]
+    /// Reorder requests within N requests, so that the oldest is sent next
+    #[arg(long, value_name = "N", default_value_t = 100, help_heading = "Input", hide_short_help = true)]
     pub read_depth: usize,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub reading: InputOptions,
 
-    /// How much faster than recorded; 2x, 200% and 2 are the same.
+    /// Speed relative to the recording, as 2x, 200% or 2
     #[arg(long, value_name = "SPEED", default_value = "1x", help_heading = "Time")]
     pub speed: Speed,
-    /// Longest pause between two requests.
-    #[arg(long, value_name = "DURATION", value_parser = values::duration, help_heading = "Time")]
-    pub max_wait: Option<Duration>,
-    /// Send as fast as the target answers, on all connections.
+    /// Send as fast as the target answers, on all connections
     #[arg(long, conflicts_with_all = ["speed", "max_wait"], help_heading = "Time")]
     pub no_wait: bool,
-    /// Replay N times, or until interrupted. Time goes on from round to round.
+    /// Shorten pauses between requests to DURATION
+    #[arg(long, value_name = "DURATION", value_parser = values::duration, help_heading = "Time")]
+    pub max_wait: Option<Duration>,
+    /// Replay N times [default without N: until interrupted]
     #[arg(
         long = "loop",
         value_name = "N",
@@ -120,10 +147,15 @@ pub struct Args {
     )]
     pub rounds: Option<NonZeroU64>,
 
-    /// Most connections to each target. [default: 1024, with --no-wait 64]
-    #[arg(long, value_name = "MAX", value_parser = values::at_least_one, help_heading = "Sending")]
+    /// Send nothing; print a summary, and when requests would be sent
+    ///
+    /// The summary is that of gor-show --summary. With targets, also prints what each of them would get.
+    #[arg(long, conflicts_with_all = NOT_DRY, help_heading = "Sending")]
+    pub dry_run: bool,
+    /// Most connections to each target [default: 1024, with --no-wait 64]
+    #[arg(long, value_name = "N", value_parser = values::at_least_one, help_heading = "Sending")]
     pub connections: Option<NonZeroUsize>,
-    /// Longest time from when a request is due to the last byte of its answer.
+    /// Longest time from when a request is due to the end of its response
     #[arg(
         long,
         value_name = "DURATION",
@@ -132,24 +164,20 @@ pub struct Args {
         help_heading = "Sending"
     )]
     pub timeout: Duration,
-    /// Leave Host as it was recorded.
+    /// Keep the recorded Host header
     #[arg(long, help_heading = "Sending")]
     pub original_host: bool,
-    /// Send nothing; print what `gor-show --summary` does, when requests would be due, and what each target would get.
-    #[arg(long, conflicts_with_all = NOT_DRY, help_heading = "Sending")]
-    pub dry_run: bool,
 
     #[command(flatten)]
     #[allow(missing_docs)]
     pub writing: OutputOptions,
-    /// Write the input to the output too.
-    #[arg(long, requires = "output", help_heading = "Output")]
+    /// Write the records of the input to the output too
+    #[arg(long, requires = "output", help_heading = "Output", hide_short_help = true)]
     pub echo: bool,
-    /// What to do when the output is slower than the answers: drop answers from it, or wait and send late.
-    /// [default: drop, with --no-wait wait]
-    #[arg(long, value_name = "ACTION", requires = "output", help_heading = "Output")]
+    /// What to do when the output is slower than the responses [default: drop, with --no-wait wait]
+    #[arg(long, value_name = "ACTION", requires = "output", help_heading = "Output", hide_short_help = true)]
     pub slow_output: Option<SlowOutput>,
-    /// Say only what went wrong.
+    /// Print errors only
     #[arg(short, long, help_heading = "Messages")]
     pub quiet: bool,
 }

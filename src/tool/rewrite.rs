@@ -25,87 +25,93 @@ use crate::pipeline;
 use crate::record::Intake;
 use crate::transform::rewrite::{self, RewriteRule, RewriteTally, Rewriting};
 
-/// Change requests by rules, anonymise recordings, or let a program of yours change them.
+/// Rewrite recordings: change requests, redact secrets, run a program on each record
 ///
-/// The rules are applied in the order of the command line, each to what the one before it made. They change
-/// the heads of requests; redactions (--redact) also bodies and responses. Whatever no rule changes goes on byte
-/// for byte. A rule that has nothing to change (no such header, no match) is passed over.
+/// Rules are applied in the order of the command line, each to the result of the one before. They change the heads of
+/// requests; redactions (--redact) also change bodies and responses. Everything else is copied byte for byte. A
+/// rule that does not apply (no such header, no match) is skipped.
 ///
-/// With --middleware records go through that program first, then through the rules.
+/// With --middleware, records go through that program first, then through the rules.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "gor-rewrite", version, after_help = EXAMPLES)]
+#[command(
+    name = "gor-rewrite",
+    version,
+    max_term_width = 100,
+    after_help = EXAMPLES,
+    after_long_help = LONG_EXAMPLES
+)]
 #[command(group = ArgGroup::new(redact::GROUP).args(redact::OPTIONS).multiple(true))]
 pub struct Args {
-    /// Recordings to read one after the other: files, globs, `-`. Standard input when there is none.
+    /// Files, directories, quoted globs or "-" [default: standard input]
     ///
-    /// Compression (gzip, zstd) and packet captures (pcap, pcapng) are recognised by their first bytes.
-    #[arg(value_name = "INPUT")]
+    /// They are read one after the other. Recordings and packet captures (pcap, pcapng), plain or compressed (gzip,
+    /// zstd), are recognised by their first bytes.
+    #[arg(value_name = "INPUT", value_hint = clap::ValueHint::FilePath)]
     pub inputs: Vec<String>,
 
-    /// Rewrite on this many threads; one for each core unless given. The output is the same.
-    #[arg(long, value_name = "NUMBER", value_parser = filter::threads)]
-    pub threads: Option<NonZeroUsize>,
-
-    /// Set a header: all lines of that name become this one, or it comes directly under the request line.
-    #[arg(long, value_name = "NAME: VALUE", value_parser = set_header, help_heading = "Rules")]
+    /// Set a header: replace it, or add it
+    ///
+    /// It takes the place of all headers of that name. A new header is added directly after the request line.
+    #[arg(long, value_name = "NAME:VALUE", value_parser = set_header, help_heading = "Rules")]
     pub set_header: Vec<RewriteRule>,
-    /// Delete all lines of a header.
+    /// Delete all headers of this name
     #[arg(long, value_name = "NAME", value_parser = delete_header, help_heading = "Rules")]
     pub delete_header: Vec<RewriteRule>,
-    /// Replace what matches in a header's values: `Host: (.*).example.com,$1.beta.example.com`.
+    /// Replace matches in a header: 'Host: old$,new'
     ///
     /// The last comma ends the pattern. $1 and ${1}x stand for groups, $$ for a dollar sign.
-    #[arg(long, value_name = "NAME: REGEX,TEXT", value_parser = rewrite_header, help_heading = "Rules")]
+    #[arg(long, value_name = "NAME:REGEX,TEXT", value_parser = rewrite_header, help_heading = "Rules")]
     pub rewrite_header: Vec<RewriteRule>,
-    /// Replace what matches in path and query: `/v1/user/([^/]+)/ping:/v2/user/$1/ping`.
-    ///
-    /// The first colon that no backslash precedes ends the pattern, and every match is replaced. sed's form
-    /// takes any delimiter, `s#a:b#c#`, and the flags g (all matches, not the first) and i (any case). Of
-    /// several such rules the first that matches a request ends the others; see --all.
-    #[arg(long, value_name = "REGEX:TEXT", value_parser = rewrite_url, help_heading = "Rules")]
-    pub rewrite_url: Vec<RewriteRule>,
-    /// Apply every --rewrite-url that matches, not the first alone.
-    #[arg(long, requires = "rewrite_url", help_heading = "Rules")]
-    pub all: bool,
-    /// Set a parameter of the query: it takes the place of the first of that name, or comes last.
-    ///
-    /// What has no place in a query is percent-encoded; escapes like %41 stay.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = set_param, help_heading = "Rules")]
-    pub set_param: Vec<RewriteRule>,
-    /// Delete the parameters of that name from the query.
-    #[arg(long, value_name = "NAME", value_parser = delete_param, help_heading = "Rules")]
-    pub delete_param: Vec<RewriteRule>,
-    /// Set the host: the Host header, and that of a target with scheme and host, as proxies get it.
+    /// Set the host, in Host and in absolute targets
     #[arg(long, value_name = "HOST[:PORT]", value_parser = set_host, help_heading = "Rules")]
     pub set_host: Vec<RewriteRule>,
+    /// Replace matches in path and query: '^/v1/:/v2/'
+    ///
+    /// The first colon without a backslash before it ends the pattern; every match is replaced. sed's form takes any
+    /// delimiter, s#a:b#c#, and the flags g (all matches, not only the first) and i (ignore case). Of several
+    /// --rewrite-url, only the first that matches a request is applied; see --all.
+    #[arg(long, value_name = "REGEX:TEXT", value_parser = rewrite_url, help_heading = "Rules")]
+    pub rewrite_url: Vec<RewriteRule>,
+    /// Apply every --rewrite-url that matches, not only the first
+    #[arg(long, requires = "rewrite_url", help_heading = "Rules", hide_short_help = true)]
+    pub all: bool,
+    /// Set a query parameter: replace it, or append it
+    ///
+    /// Of several parameters of this name the first is replaced.     /// Characters that are not allowed in a query are percent-encoded; escapes such as %41 are kept.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = set_param, help_heading = "Rules")]
+    pub set_param: Vec<RewriteRule>,
+    /// Delete all query parameters of this name
+    #[arg(long, value_name = "NAME", value_parser = delete_param, help_heading = "Rules")]
+    pub delete_param: Vec<RewriteRule>,
 
     #[command(flatten)]
     #[allow(missing_docs, reason = "the group has its own")]
     pub redaction: RedactOptions,
 
-    /// Send records through this program, by GoReplay's protocol.
+    /// Run COMMAND, and send records through it
     ///
-    /// It gets each record as a line of hex on its standard input, and writes those that go on to its
-    /// standard output; see the README. Quotes and backslashes work as in a shell, but no
-    /// shell is run. That the program fails, writes what is no record, or does not send back a record under its
-    /// kind and id, is an error at the end; see --middleware-may-drop.
-    #[arg(long, value_name = "COMMAND", help_heading = "Middleware")]
+    /// The protocol is GoReplay's: COMMAND reads each record as a line of hex from its standard input, and writes the
+    /// records to keep to its standard output. Quotes and backslashes work as in a shell, but no shell is run. It is
+    /// an error if COMMAND fails, writes something that is not a record, or does not return a record under its kind and
+    /// id; see --middleware-may-drop.
+    #[arg(long, value_name = "COMMAND", value_hint = clap::ValueHint::CommandString, help_heading = "Middleware")]
     pub middleware: Option<Command>,
-    /// Kill the program when it has input left, or its input ended, and it neither reads nor writes for this long.
+    /// Allow the program to drop records
     ///
-    /// That is an error. A program that never ends by itself, as GoReplay's client for Node, is ended without
-    /// one: 0.5 s after its last output when every record came back, after this time when records may be dropped.
-    #[arg(
-        long, value_name = "DURATION", default_value = "10s", value_parser = values::duration,
-        requires = "middleware", help_heading = "Middleware"
-    )]
-    pub middleware_timeout: Duration,
-    /// The program drops records on purpose: one that does not come back is no error.
-    ///
-    /// Needed for programs that filter, as many of GoReplay's do by not sending a record back. Without it such a
-    /// record counts as lost: it is named, and the exit status is 1. The records dropped are in the ledger (--stats).
+    /// For programs that filter, as many of GoReplay's do by not returning a record. Without this option such a
+    /// record is reported as lost, and the exit status is 1. --stats counts the records dropped.
     #[arg(long, requires = "middleware", help_heading = "Middleware")]
     pub middleware_may_drop: bool,
+    /// Kill the program if it neither reads nor writes for DURATION
+    ///
+    /// This is an error, and counts only while there is input for it, or after its input ended. A program that does
+    /// not exit at the end of its input, as GoReplay's client for Node, is terminated without an error: 0.5 s after its
+    /// last output if every record was returned, after DURATION if records may be dropped.
+    #[arg(
+        long, value_name = "DURATION", default_value = "10s", value_parser = values::duration,
+        requires = "middleware", help_heading = "Middleware", hide_short_help = true
+    )]
+    pub middleware_timeout: Duration,
 
     #[command(flatten)]
     #[allow(missing_docs, reason = "the group has its own")]
@@ -114,32 +120,55 @@ pub struct Args {
     #[allow(missing_docs, reason = "the group has its own")]
     pub output: OutputOptions,
 
-    /// Print the ledger at the end, on standard error: what became of each record, how many each rule
-    /// changed. So does -v.
+    /// Print statistics at the end, on standard error (implied by -v)
+    ///
+    /// They say what became of each record, and how many each rule changed.
     #[arg(long, help_heading = "Messages")]
     pub stats: bool,
-    /// Write the ledger to this file, as JSON.
-    #[arg(long, value_name = "FILE", value_parser = values::report, help_heading = "Messages")]
+    /// Write the statistics to FILE as JSON
+    #[arg(
+        long,
+        value_name = "FILE",
+        value_parser = values::report,
+        value_hint = clap::ValueHint::FilePath,
+        help_heading = "Messages",
+        hide_short_help = true
+    )]
     pub stats_json: Option<PathBuf>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the group has its own")]
     pub verbosity: Verbosity,
+    /// Use N threads [default: one per core]; the output does not depend on it
+    #[arg(long, value_name = "N", value_parser = filter::threads, hide_short_help = true)]
+    pub threads: Option<NonZeroUsize>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  Send a recording to another host, with a key of its own:
-    gor-rewrite --set-host staging.example.com --set-param api_key=1 monday.gor > staging.gor
-  A sample for a colleague, without secrets (in this shop, trace holds the name of a user):
-    gor-filter --sample 10% testdata/shop.pcapng | gor-rewrite --redact all --redact-param trace > sample.gor
-  The same replacements tomorrow, so that users can be followed over both days:
-    head -c 32 /dev/urandom > key; gor-rewrite --redact all --redact-key-file key monday.gor > monday-anonymous.gor
-  The paths of version 2:
-    gor-rewrite --rewrite-url '/v1/user/([^/]+)/ping:/v2/user/$1/ping' -o v2.gor monday.gor
-  What a program of yours makes of it:
-    gor-rewrite --middleware 'node rewrite.js' -o rewritten.gor monday.gor
+  gor-rewrite --set-host staging.example.com shop.gor > staging.gor
+  gor-rewrite --redact all shop.gor > redacted.gor
+  gor-rewrite --middleware 'sed -n p' shop.gor > same.gor
 
-Exit status: 0 done, 1 something failed or was lost, 2 the command line is wrong.";
+See gor-rewrite --help for all options, more examples and the exit status.";
+
+const LONG_EXAMPLES: &str = "\
+Examples:
+  Send a recording to another host, with an API key:
+    gor-rewrite --set-host staging.example.com --set-param api_key=1 \\
+      shop.gor > staging.gor
+  Change paths to those of version 2:
+    gor-rewrite --rewrite-url '/v1/user/([^/]+)/ping:/v2/user/$1/ping' \\
+      -o v2.gor shop.gor
+  Share a sample without secrets (here, trace holds the name of a user):
+    gor-filter --sample 10% testdata/shop.pcapng | \\
+      gor-rewrite --redact all --redact-param trace > sample.gor
+  Use the same replacements in every run, to follow users over several days:
+    head -c 32 /dev/urandom > key
+    gor-rewrite --redact all --redact-key-file key monday.gor > redacted.gor
+  Send records through a program:
+    gor-rewrite --middleware 'sed -n p' shop.gor > same.gor
+
+Exit status: 0 success; 1 something failed or was lost; 2 wrong command line.";
 
 fn set_header(text: &str) -> Result<RewriteRule, BadRule> {
     text.parse().map(RewriteRule::SetHeader)

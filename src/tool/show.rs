@@ -19,69 +19,82 @@ use crate::show::{
 };
 use crate::transform::{Stage, Worker, pattern};
 
-/// Look inside recordings: one line an exchange, messages in full, or a summary
+/// Show recordings: one line per exchange, full messages, or a summary
 ///
-/// Reads recordings, packet captures, and what a pipe brings, and writes text to standard output. An exchange is shown
-/// when its response comes; one that stays without a response, at the end or after a minute of the recording. A response
-/// that comes later is shown in a line of its own, with its request and marked as late. The columns are time, client, method, host and path, status, latency, the sizes of both bodies and the type of the response.
+/// Reads recordings and packet captures, and writes text to standard output. The columns are time, client, method, host
+/// and path, status, latency, size of the request body, size of the response body, and type of the response.
+///
+/// An exchange is shown when its response comes; without response, at the end of the input or after a minute of the
+/// recording. A response that comes even later is shown on a line of its own, marked as late.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "gor-show", version, max_term_width = 100, after_help = EXAMPLES)]
+#[command(
+    name = "gor-show",
+    version,
+    max_term_width = 100,
+    after_help = EXAMPLES,
+    after_long_help = LONG_EXAMPLES
+)]
 #[command(group = ArgGroup::new("form").args(["headers", "bodies", "raw", "json"]))]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[allow(clippy::doc_markdown, reason = "these are help texts")]
 pub struct Args {
-    /// Recordings to read: files, directories, quoted globs, `-`; standard input when there is none.
-    #[arg(value_name = "INPUT")]
+    /// Files, directories, quoted globs or "-" [default: standard input]
+    #[arg(value_name = "INPUT", value_hint = clap::ValueHint::FilePath)]
     pub inputs: Vec<String>,
 
-    /// Show start lines and headers.
+    /// Show start lines and headers
     #[arg(long, help_heading = "What to show")]
     pub headers: bool,
-
-    /// Show headers and bodies, decoded: chunked, gzip, deflate, br, zstd; JSON indented, binary bodies as a hex dump.
+    /// Show headers and decoded bodies
+    ///
+    /// Chunked framing, gzip, deflate, br and zstd are decoded, JSON is indented, binary bodies are shown as a hex
+    /// dump.
     #[arg(long, help_heading = "What to show")]
     pub bodies: bool,
-
-    /// Show messages as they were recorded; only what would control a terminal is escaped.
+    /// Show messages as recorded, with control characters escaped
     #[arg(long, help_heading = "What to show")]
     pub raw: bool,
-
-    /// Write one JSON object a line and exchange; with --summary, one object.
+    /// Write a JSON object per exchange, one per line
     ///
-    /// Keys: id, client, time, method, host, target, status, latency (seconds), request, response, replayed;
-    /// `request_before` is true where the request was in an earlier object, without this answer. The last three have time, latency, status, mark (`cut` or `gap`), size, headers (pairs), and `body`, decoded, or
-    /// `body_base64` where it is not UTF-8; `body_fault` says why it is not decoded. What is not known is absent.
+    /// With --summary, writes one object.     /// Keys: id, client, time, method, host, target, status, latency (in seconds), request, response, replayed. The
+    /// last three are objects with time, latency, status, mark (cut, gap or doubtful), size, headers (a list of pairs)
+    /// and body. body is decoded; a body that is not UTF-8 is in body_base64 instead, and body_fault says why a
+    /// body could not be decoded. request_before is true if an earlier object has the request, but not this
+    /// response. Unknown values are absent.
     #[arg(long, help_heading = "What to show")]
     pub json: bool,
+    /// List exchanges with different status or body in two recordings
+    ///
+    /// The other exchanges are counted. Both are recordings of the same requests: exchanges are matched by id, as gor-replay -o writes it. If an exchange
+    /// has a replayed response, that one is compared. Bodies are compared without chunked framing and content coding.
+    #[arg(
+        long,
+        num_args = 2,
+        value_names = ["BEFORE", "AFTER"],
+        value_hint = clap::ValueHint::FilePath,
+        conflicts_with_all = ["inputs", "headers", "bodies", "raw", "json", "summary", "follow"],
+        help_heading = "What to show"
+    )]
+    pub compare: Vec<String>,
 
-    /// Show what is in all of it: time, methods, status, hosts, endpoints, latency, rate, clients.
+    /// Show a summary: times, methods, statuses, hosts, endpoints, latencies, clients
     #[arg(long, conflicts_with_all = ["headers", "bodies", "raw"], help_heading = "Summary")]
     pub summary: bool,
-
-    /// Show N names of each list.
+    /// Count requests by a header or cookie too: header:X-User, cookie:session
+    #[arg(long, value_name = "KIND:NAME", requires = "summary", help_heading = "Summary")]
+    pub by: Option<By>,
+    /// Show the N most frequent entries of each list
     #[arg(long, value_name = "N", default_value = "10", requires = "summary", help_heading = "Summary")]
     pub top: usize,
-
-    /// Take what REGEX matches in paths for an id, besides numbers, UUIDs and long hex words.
+    /// Treat matches in paths as ids, besides numbers, UUIDs and long hex words
     #[arg(long, value_name = "REGEX", value_parser = group, requires = "summary", help_heading = "Summary")]
     pub group: Option<Regex>,
 
-    /// Count requests by a header or cookie too: `header:X-User`, `cookie:session`.
-    #[arg(long, value_name = "KIND:NAME", requires = "summary", help_heading = "Summary")]
-    pub by: Option<By>,
-
-    /// List the exchanges whose status or body differ between two recordings of the same requests, and count the others.
-    ///
-    /// They belong together by id, as in the output of `gor-replay -o`. The answer of a recording is the response of a
-    /// replay where it holds one. Bodies are compared without chunks and content codings.
-    #[arg(long, num_args = 2, value_names = ["BEFORE", "AFTER"], conflicts_with_all = ["inputs", "headers", "bodies", "raw", "json", "summary", "follow"], help_heading = "What to show")]
-    pub compare: Vec<String>,
-
-    /// Show times in UTC instead of local time.
-    #[arg(long, help_heading = "Form")]
+    /// Show times in UTC instead of local time
+    #[arg(long, help_heading = "Format")]
     pub utc: bool,
-
-    /// When to use colours.
-    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto", help_heading = "Form")]
+    /// When to use colours
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto", help_heading = "Format")]
     pub color: Color,
 
     #[command(flatten)]
@@ -95,12 +108,13 @@ pub struct Args {
 
 /// The values of `--color`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+#[allow(clippy::doc_markdown, reason = "these are help texts")]
 pub enum Color {
-    /// On a terminal, unless `NO_COLOR` is set.
+    /// On a terminal, unless NO_COLOR is set
     Auto,
-    /// Always.
+    /// Always
     Always,
-    /// Never.
+    /// Never
     Never,
 }
 
@@ -109,12 +123,27 @@ Examples:
   gor-show shop.gor
   gor-show --bodies shop.gor | less -R
   gor-show --summary --by cookie:session shop.gor
-  gor-show --json shop.gor | jq -r 'select(.status >= 500) | .target'
-  gor-filter --status '^5' shop.gor | gor-show --headers
-  gor-show --compare before.gor after.gor
-  sudo gor-record :8080 --responses | gor-show
 
-Exit status: 0 done; 1 an input could not be read to its end; 2 wrong command line.";
+See gor-show --help for all options, more examples and the exit status.";
+
+const LONG_EXAMPLES: &str = "\
+Examples:
+  Show one line per exchange:
+    gor-show shop.gor
+  Show heads and decoded bodies:
+    gor-show --bodies shop.gor | less -R
+  Show the headers of server errors:
+    gor-filter --status '^5' shop.gor | gor-show --headers
+  Summarise a recording, and count requests by session:
+    gor-show --summary --by cookie:session shop.gor
+  List the targets of failed requests:
+    gor-show --json shop.gor | jq -r 'select(.status >= 400) | .target'
+  List exchanges that a new version answers differently:
+    gor-show --compare before.gor after.gor
+  Watch live traffic:
+    sudo gor-record :8080 --responses | gor-show
+
+Exit status: 0 success; 1 an input could not be read to its end; 2 wrong command line.";
 
 fn group(text: &str) -> Result<Regex, BadRule> {
     pattern(text)

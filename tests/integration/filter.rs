@@ -1,6 +1,6 @@
 //! `gor-filter` as a program.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::process::Stdio;
 
@@ -279,32 +279,6 @@ fn the_limit_ends_it_while_the_input_is_open() {
     child.stdout.take().unwrap().read_to_end(&mut seen).unwrap();
     assert_eq!(ids(&seen), "1a1");
     drop(stdin);
-}
-
-#[test]
-fn every_example_of_the_help_is_a_command_line_that_parses() {
-    let help = run("gor-filter", &["--help"], b"");
-    help.ends_with(0);
-    let text = String::from_utf8_lossy(&help.stdout).into_owned();
-    let examples: Vec<&str> = text.lines().filter(|line| line.starts_with("    gor-")).collect();
-    assert!(examples.len() >= 4, "{help}");
-    for example in examples {
-        let directory = tempfile::tempdir().unwrap();
-        let path = std::env::join_paths([bin_directory(), "/bin".into(), "/usr/bin".into()]).unwrap();
-        for name in ["monday.gor", "tuesday.gor.gz", "logs/a.gor.zst", "testdata/shop.pcapng"] {
-            let place = directory.path().join(name);
-            std::fs::create_dir_all(place.parent().unwrap()).unwrap();
-            File::create(place).unwrap();
-        }
-        let mut shell = std::process::Command::new("sh");
-        shell.args(["-c", example]).current_dir(&directory).env("PATH", path);
-        let output = shell.stdin(Stdio::null()).output().unwrap();
-        assert!(output.status.code() != Some(2), "{example}: {output:?}");
-    }
-}
-
-fn bin_directory() -> std::path::PathBuf {
-    std::path::Path::new(env!("CARGO_BIN_EXE_gor-filter")).parent().unwrap().to_owned()
 }
 
 #[test]

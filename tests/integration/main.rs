@@ -2,6 +2,7 @@
 
 mod architecture;
 mod deploy;
+mod examples;
 mod file_size;
 mod files_again;
 mod files_in;

@@ -1,6 +1,5 @@
 //! `gor-merge` as a program.
 
-use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -299,28 +298,4 @@ fn a_full_temporary_disk_is_an_error_that_names_it() {
     let output = Command::new("unshare").args(unshared).arg(&line).output().unwrap();
     let ran = Ran::new("unshare", &[&line], output);
     ran.ends_with(1).says("small: no space left on device; --temp-dir");
-}
-
-#[test]
-fn every_example_of_the_help_is_a_command_line_that_parses() {
-    let help = run("gor-merge", &["--help"], b"");
-    help.ends_with(0);
-    let text = String::from_utf8_lossy(&help.stdout).into_owned();
-    let examples: Vec<&str> = text.lines().filter(|line| line.starts_with("    gor-")).collect();
-    assert!(examples.len() >= 4, "{help}");
-    let tools = Path::new(env!("CARGO_BIN_EXE_gor-merge")).parent().unwrap().to_owned();
-    let path = std::env::join_paths([tools, "/bin".into(), "/usr/bin".into()]).unwrap();
-    for example in examples {
-        let files = Files::new(&[]);
-        std::fs::create_dir(files.path("logs")).unwrap();
-        for name in
-            ["web1.gor", "web2.gor", "web2.gor.gz", "web3.gor", "left.gor", "right.gor", "logs/a.gor.zst"]
-        {
-            File::create(files.path(name)).unwrap();
-        }
-        let mut shell = Command::new("sh");
-        shell.args(["-c", example]).current_dir(&files.0).env("PATH", &path);
-        let output = shell.stdin(Stdio::null()).output().unwrap();
-        assert_eq!(output.status.code(), Some(0), "{example}: {output:?}");
-    }
 }

@@ -40,11 +40,15 @@ fn pages(tool: &Command) -> Vec<(String, Vec<u8>)> {
 /// from the paragraphs of the help's end, which begin with `Examples:`,
 /// `Exit status:` or neither.
 fn man_page(tool: &Command) -> std::io::Result<Vec<u8>> {
-    let man = clap_mangen::Man::new(tool.clone());
+    // What -h leaves out would have no text in the page either.
+    let all = tool.clone().mut_args(|argument| argument.hide_short_help(false));
+    let man = clap_mangen::Man::new(all);
     let mut page = Vec::new();
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
-    man.render_synopsis_section(&mut page)?;
+    let usage = tool.clone().render_usage().to_string();
+    let (_, arguments) = usage.trim().split_once(tool.get_name()).unwrap_or_default();
+    writeln!(page, ".SH SYNOPSIS\n.B {}\n{}", escape(tool.get_name()), escape(arguments.trim()))?;
     man.render_description_section(&mut page)?;
     man.render_options_section(&mut page)?;
     let end =
@@ -64,7 +68,7 @@ fn man_page(tool: &Command) -> std::io::Result<Vec<u8>> {
     for other in tools().iter().map(Command::get_name).filter(|name| *name != tool.get_name()) {
         writeln!(page, ".BR {} (1),", escape(other))?;
     }
-    writeln!(page, ".BR gor (5)")?;
+    writeln!(page, ".BR gor (5),\n.BR gor\\-tools (7)")?;
     Ok(page)
 }
 
@@ -100,5 +104,35 @@ fn every_option_is_explained_and_every_tool_shows_examples() {
             assert!(argument.get_help().is_some(), "{name}: {} is not explained", argument.get_id());
         }
         tool.debug_assert();
+    }
+}
+
+#[test]
+fn every_man_page_says_what_each_option_does() {
+    for tool in tools() {
+        let page = String::from_utf8(man_page(&tool).expect("a vector takes everything")).expect("text");
+        for argument in tool.get_arguments() {
+            let help = argument.get_help().expect("each is explained").to_string();
+            // Quotes and dashes are escaped in the page: words are compared.
+            let words = |text: &str| text.replace("\\-", "-").replace("\\*(Aq", "'").replace("\\(aq", "'");
+            assert!(words(&page).contains(help.trim()), "{}: {help}", tool.get_name());
+        }
+    }
+}
+
+#[test]
+fn pages_written_by_hand_and_made_pages_refer_to_each_other() {
+    let mut pages: Vec<String> = tools().iter().map(|tool| format!("{}.1", tool.get_name())).collect();
+    pages.extend(["gor.5".to_owned(), "gor-tools.7".to_owned()]);
+    for page in &pages {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("man").join(page);
+        let text = std::fs::read_to_string(path).expect("the page is there");
+        let (_, see_also) = text.split_once("SEE ALSO").expect("each page ends with it");
+        for (name, section) in
+            pages.iter().filter(|other| *other != page).filter_map(|name| name.split_once('.'))
+        {
+            let reference = format!(".BR {} ({section})", escape(name));
+            assert!(see_also.contains(&reference), "{page} lacks {reference}");
+        }
     }
 }

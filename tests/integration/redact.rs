@@ -163,7 +163,7 @@ fn all_of(recording: &[u8]) -> Vec<u8> {
 fn a_sample_for_a_colleague_holds_no_user_password_session_or_address() {
     for text in [include_str!("../../README.md"), include_str!("../../man/gor-rewrite.1")] {
         let text = text.replace("\\-", "-");
-        assert!(text.contains(&format!("| gor-rewrite {} > sample.gor", EXAMPLE.join(" "))));
+        assert!(text.contains(&format!("gor-rewrite {} > sample.gor", EXAMPLE.join(" "))));
     }
     let original = shop();
     let before = records(&original);

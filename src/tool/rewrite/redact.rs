@@ -19,52 +19,60 @@ const RANDOM_KEY: usize = 32;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Redaction")]
 #[group(skip)]
+#[allow(clippy::doc_markdown, rustdoc::broken_intra_doc_links, reason = "these are help texts")]
 pub struct RedactOptions {
-    /// Replace secrets and personal data: `all`, or a list of presets.
+    /// Replace secrets and personal data: all, or presets as cookie,email,ip
     ///
-    /// Look into the URLs, headers, trailers and bodies of requests and responses, recorded and replayed. Bodies that
-    /// are chunked or compressed (gzip, deflate, br, zstd) stay so. Equal values get equal replacements.
+    /// Redaction covers URLs, headers, trailers and bodies of requests and responses, recorded and replayed. Chunked and
+    /// compressed bodies (gzip, deflate, br, zstd) are decoded, and encoded again. Equal values get equal replacements.
     ///
-    /// `authorization`: credentials in Authorization and Proxy-Authorization.
+    /// authorization: credentials in Authorization and Proxy-Authorization.
     ///
-    /// `cookie`, `set-cookie`: the values of cookies.
+    /// cookie, set-cookie: values of cookies.
     ///
-    /// `secrets`: the values of what is called `password`, `passwd`, `secret`, `token`, `api_key`, `access_token`,
-    /// `refresh_token`, `client_secret`, `authorization`, `session`, `user`, `login` and the like, in any case: members
-    /// of JSON at any depth, parameters of forms and queries, headers (X-Api-Key), quoted values in scripts and markup,
-    /// elements of XML.
+    /// secrets: values of fields named password, passwd, secret, token, api_key, access_token, refresh_token,
+    /// client_secret, authorization, session, user, login and similar, in any case: members of JSON at any depth,
+    /// parameters of forms and queries, headers (X-Api-Key), quoted values in scripts and markup, elements of XML.
     ///
-    /// `userinfo`: users and passwords in URLs.
+    /// userinfo: users and passwords in URLs.
     ///
-    /// `jwt`, `email`, `card`, `phone`: JSON web tokens, email addresses, card numbers, telephone numbers, anywhere.
+    /// jwt, email, card, phone: JSON web tokens, email addresses, card numbers, telephone numbers, anywhere.
     ///
-    /// `ipv4`, `ipv6`, `ip` (both): addresses, anywhere. The id of a record holds the client's address (hex digits 9
-    /// to 16): it is replaced too, the same in a request and its responses, so that sessions stay sessions.
+    /// ipv4, ipv6, ip (both): addresses, anywhere. The id of a record holds the client's address (hex digits 9 to 16):
+    /// it is replaced too, the same in a request and its responses, so that sessions are kept.
     ///
-    /// What has another name is not known to be a secret: see the other options. Names of people, postal
-    /// addresses and dates are not looked for, nor is anything in images and other binary bodies.
+    /// Secrets in fields with other names are not found: use the other options. Names of people, postal addresses and
+    /// dates are not searched for; images and other binary bodies are not searched.
     #[arg(long, value_name = "PRESET,…", value_parser = presets)]
     pub redact: Vec<Presets>,
-    /// Replace what a path selects in JSON bodies, and all below it: `$.user.name`, `$..street`, `$.items[*].id`.
+    /// Replace what a path selects in JSON bodies: $.user.name, $..street
+    ///
+    /// Everything below it is replaced too. $.items[*].id selects in each element of a list.
     #[arg(long, value_name = "PATH", value_parser = json)]
     pub redact_json: Vec<Presets>,
-    /// Replace the values of a parameter, in queries and in forms.
+    /// Replace values of this parameter, in queries and forms
     #[arg(long, value_name = "NAME", value_parser = param)]
     pub redact_param: Vec<Presets>,
-    /// Replace the values of a header.
+    /// Replace values of this header
     #[arg(long, value_name = "NAME", value_parser = header)]
     pub redact_header: Vec<Presets>,
-    /// Take the key of the replacements from this file: the same value has the same replacement in every run.
+    /// Read the key of the replacements from FILE, for the same ones in every run
     ///
-    /// The file holds at least 16 bytes, best random ones; line ends at its end do not count. Who has it can test
-    /// guesses. Without this option each run has a random key of its own.
-    #[arg(long, value_name = "FILE", requires = GROUP)]
+    /// FILE holds at least 16 bytes, preferably random; line ends at its end are ignored. Anyone who has the key can
+    /// test guesses. Without this option each run uses a random key.
+    #[arg(
+        long,
+        value_name = "FILE",
+        value_hint = clap::ValueHint::FilePath,
+        requires = GROUP,
+        hide_short_help = true
+    )]
     pub redact_key_file: Option<PathBuf>,
-    /// Drop records that cannot be read to be redacted, instead of writing them with their body as it is.
+    /// Drop records that redaction cannot read, instead of copying their bodies
     ///
-    /// Such are bodies in an unknown coding, broken or cut compressed ones, those of more than 134MB (decoded),
-    /// and records that are not HTTP. They are counted and said, with this option or without.
-    #[arg(long, requires = GROUP)]
+    /// These have an unknown content coding, a compressed body that is damaged or cut or larger than 134MB when decoded,
+    /// or are not HTTP. They are reported and counted with and without this option.
+    #[arg(long, requires = GROUP, hide_short_help = true)]
     pub redact_strict: bool,
 }
 
