@@ -36,18 +36,25 @@ const NOT_RUN: [(&str, &str); 7] = [
 const PROGRAMS: [&str; 2] = ["jq", "less"];
 
 /// A directory in which the commands find what they name, and a server.
-struct Desk {
+pub(crate) struct Desk {
     folder: TempDir,
     origin: Origin,
 }
 
 impl Desk {
-    fn new() -> Self {
+    /// With the captures of the repository only.
+    pub(crate) fn empty() -> Self {
         let desk = Desk { folder: tempfile::tempdir().expect("a folder"), origin: Origin::start(good) };
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         for name in ["testdata", "man"] {
             symlink(root.join(name), desk.folder.path().join(name)).expect("a link");
         }
+        desk
+    }
+
+    /// With recordings under all names in the texts.
+    fn new() -> Self {
+        let desk = Desk::empty();
         desk.run(
             "gor-record -q -r testdata/shop.pcapng --responses -o shop.gor
              mkdir logs traffic
@@ -86,7 +93,7 @@ impl Desk {
 
     /// Runs each command, or checks its options where it is not run.
     #[track_caller]
-    fn run_each(&self, commands: &[String]) {
+    pub(crate) fn run_each(&self, commands: &[String]) {
         for command in commands {
             let lacks = |program: &&&str| {
                 let which = Command::new(program).arg("--version").stdin(Stdio::null()).output();
