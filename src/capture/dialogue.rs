@@ -247,7 +247,7 @@ impl Dialogue {
         }
     }
 
-    /// Reads on in the message under way.
+    /// Reads on in the message under way, to its end if that is in `rest`.
     fn message(
         &mut self,
         key: &ConnectionKey,
@@ -258,32 +258,32 @@ impl Dialogue {
     ) {
         let stream = &mut self.streams[side as usize];
         stream.message.end = stream.message.end.max(time);
-        match stream.advance(rest) {
-            Ok(StreamProgress::More) => {}
-            Ok(StreamProgress::Head) => {
-                self.head(side, out);
-                if self.client != Some(side) {
-                    self.end_before_next(key, side, rest, out);
+        loop {
+            match self.streams[side as usize].advance(rest) {
+                Ok(StreamProgress::More) => return,
+                Ok(StreamProgress::Head) => {
+                    self.head(side, out);
+                    if self.client != Some(side) {
+                        self.end_before_next(key, side, rest, out);
+                    }
                 }
-                // A message that ends with its head is over without another byte.
-                if rest.is_empty() {
-                    self.message(key, side, time, rest, out);
-                }
-            }
-            Ok(StreamProgress::Whole) => self.whole(key, side, rest, out),
-            Err(_) => {
-                self.lose(key, side, Loss::Malformed, rest, out);
-                let ack = self.streams[side as usize].message.ack;
-                self.streams[side as usize].leave(rest);
-                // Nobody can tell where it ends (RFC 9112 §6.3).
-                out.ledger.bytes.lost += rest.len() as u64;
-                *rest = &[];
-                if self.client == Some(side) {
-                    self.broken_at = ack.or(Some(self.position[side.other() as usize]));
-                }
-                self.seek(key, side, out);
+                Ok(StreamProgress::Whole) => return self.whole(key, side, rest, out),
+                Err(_) => return self.malformed(key, side, rest, out),
             }
         }
+    }
+
+    /// The message under way breaks the framing: nobody can tell where it ends (RFC 9112 §6.3).
+    fn malformed(&mut self, key: &ConnectionKey, side: Side, rest: &mut &[u8], out: &mut DialogueOut<'_>) {
+        self.lose(key, side, Loss::Malformed, rest, out);
+        let ack = self.streams[side as usize].message.ack;
+        self.streams[side as usize].leave(rest);
+        out.ledger.bytes.lost += rest.len() as u64;
+        *rest = &[];
+        if self.client == Some(side) {
+            self.broken_at = ack.or(Some(self.position[side.other() as usize]));
+        }
+        self.seek(key, side, out);
     }
 
     /// A message begins with `chunk`, after empty lines that begin at `from`.

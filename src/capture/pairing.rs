@@ -411,6 +411,9 @@ impl Pairing {
 
     /// Whether a request shows by what it acknowledges that its client does not wait for the responses to a batch.
     fn overlaps(&self, request: &UnansweredRequest) -> bool {
+        if self.pending.is_empty() && self.gap_at.is_none() {
+            return false; // There is none that it could overlap, as nearly always.
+        }
         // The latest response began before all of an earlier request was received, which so is still open.
         let is_open = |received: Seq| {
             self.pending.iter().any(|other| other.ack != request.ack && other.head_end.is_after(received))
