@@ -139,7 +139,8 @@ impl Connection {
         work: impl FnOnce(&mut Assembler, &Limits, &mut Counters, &mut dyn FnMut(Event<'_>)),
     ) {
         let seen = self.position(side.other());
-        let mut joined = SIDES.map(|side| self.assemblers[side as usize].is_joined());
+        let [low, high] = &self.assemblers;
+        let mut joined = [low.is_joined(), high.is_joined()];
         joined[side as usize] &= !self.is_syn;
         let mut inbox = EventReceiver {
             key: &self.key,

@@ -109,7 +109,7 @@ impl Dialogue {
         if is_first {
             self.is_whole[side as usize] = self.first[side as usize] == Some(chunk.seq);
         }
-        let is_joined = [0, 1].map(|side| is_joined[side] && !self.is_whole[side]);
+        let is_joined = [is_joined[0] && !self.is_whole[0], is_joined[1] && !self.is_whole[1]];
         out.ledger.bytes.delivered += chunk.bytes.len() as u64;
         self.position[side as usize] = chunk.seq + chunk.bytes.len() as u32;
         if is_first && self.mode == Mode::Http && is_joined[side as usize] {

@@ -11,7 +11,7 @@ use super::{FramingFault, token};
 
 pub use super::bounds::{MAX_HEAD, MAX_METHOD};
 
-const VERSION_START: &[u8] = b"HTTP/1.";
+const VERSION_START: &[u8; 7] = b"HTTP/1.";
 
 /// What a response must know of the request it answers.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -99,8 +99,8 @@ struct Scan {
     searched: usize,
     /// Where the line that has no end yet begins.
     line: usize,
-    /// Where the last field line that is not yet known to be whole begins; folded lines may follow it.
-    field: usize,
+    /// Where the last field line begins that may matter and is not yet known to be whole; folded lines may follow it.
+    field: Option<usize>,
     /// Where the first field line begins; 0 before the start line was read.
     fields: usize,
 }
@@ -316,16 +316,18 @@ impl Framer {
             }
             self.state = FramerState::Head;
         }
-        while let Some(length) = token::line_length(&within[self.scan.searched..]) {
+        let mut scan = self.scan;
+        while let Some(length) = token::line_length(&within[scan.searched..]) {
             self.count(length);
-            self.scan.searched += length;
-            if self.line(within)? {
+            scan.searched += length;
+            if self.line(within, &mut scan)? {
                 self.decide()?;
-                return Ok(Step::Head(self.scan.searched));
+                return Ok(Step::Head(scan.searched));
             }
         }
-        self.count(within.len() - self.scan.searched);
-        self.scan.searched = within.len();
+        self.count(within.len() - scan.searched);
+        scan.searched = within.len();
+        self.scan = scan;
         if within.len() == MAX_HEAD { Err(FramingFault::HeadTooLarge) } else { Ok(Step::More) }
     }
 
@@ -333,10 +335,14 @@ impl Framer {
     /// not HTTP are thus refused before a line end is waited for.
     fn begins_well(&mut self, head: &[u8]) -> Result<bool, FramingFault> {
         if let MessageSide::Response(_) = self.side {
+            if head.starts_with(VERSION_START) {
+                self.count(VERSION_START.len());
+                return Ok(true);
+            }
             let length = head.len().min(VERSION_START.len());
             self.count(length);
             let is_good = head[..length] == VERSION_START[..length];
-            return if is_good { Ok(length == VERSION_START.len()) } else { Err(FramingFault::StatusLine) };
+            return if is_good { Ok(false) } else { Err(FramingFault::StatusLine) };
         }
         let start = &head[..head.len().min(MAX_METHOD + 1)];
         let method = start.iter().position(|&byte| !token::is_token_byte(byte));
@@ -349,24 +355,28 @@ impl Framer {
     }
 
     /// Reads the line of `head` that ends where the search has come to; whether it ends the head.
-    fn line(&mut self, head: &[u8]) -> Result<bool, FramingFault> {
-        let Scan { searched: end, line: start, field, fields } = self.scan;
-        let line = without_cr(&head[start..end - 1]);
-        self.scan.line = end;
-        if fields == 0 {
-            self.start_line(line)?;
-            (self.scan.fields, self.scan.field) = (end, end);
-            return Ok(false);
-        }
-        if let [b' ' | b'\t', ..] = line {
-            self.facts.suspicious |= start == fields;
-            return Ok(false);
-        }
-        if field < start {
+    #[inline]
+    fn line(&mut self, head: &[u8], scan: &mut Scan) -> Result<bool, FramingFault> {
+        let start = std::mem::replace(&mut scan.line, scan.searched);
+        let line = &head[start..scan.searched];
+        let may_matter = match line {
+            _ if scan.fields == 0 => {
+                self.start_line(without_cr(&line[..line.len() - 1]))?;
+                scan.fields = scan.searched;
+                return Ok(false);
+            }
+            [b' ' | b'\t', ..] => {
+                self.facts.suspicious |= start == scan.fields;
+                return Ok(false);
+            }
+            [first, ..] => matches!(first, b'C' | b'c' | b'T' | b't' | b'E' | b'e' | b'U' | b'u'),
+            [] => false,
+        };
+        if let Some(field) = scan.field {
             self.field(&head[field..start]);
         }
-        self.scan.field = start;
-        Ok(line.is_empty())
+        scan.field = may_matter.then_some(start);
+        Ok(matches!(line, [b'\n'] | [b'\r', b'\n']))
     }
 
     fn start_line(&mut self, line: &[u8]) -> Result<(), FramingFault> {
@@ -391,7 +401,7 @@ impl Framer {
         Ok(())
     }
 
-    /// Takes note of a field line that may matter; one glance at its first byte settles most.
+    /// Takes note of a field line that may matter by its first letter, which settles most.
     fn field(&mut self, line: &[u8]) {
         let facts = &mut self.facts;
         let Some(first) = line.first() else { return };

@@ -54,6 +54,7 @@ fn first_line(message: &[u8]) -> Option<&[u8]> {
 }
 
 /// A line, whose LF is already gone, without its CR.
+#[inline]
 pub(super) fn without_cr(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
@@ -81,21 +82,26 @@ pub(super) fn status_words(line: &[u8]) -> Option<StatusLine<'_>> {
     if !line.starts_with(b"HTTP/") {
         return None;
     }
-    let space = line.iter().position(|&byte| byte == b' ')?;
-    let (version, mut rest) = (&line[..space], &line[space + 1..]);
+    let (version, mut rest) = match line.split_first_chunk::<8>() {
+        Some((version, [b' ', rest @ ..])) if token::is_version(version) => (&version[..], rest),
+        _ => {
+            let space = line.iter().position(|&byte| byte == b' ')?;
+            (&line[..space], &line[space + 1..])
+        }
+    };
     while let [b' ', after @ ..] = rest {
         rest = after;
     }
-    let (digits, reason) = rest.split_at_checked(3)?;
+    let (digits, reason) = rest.split_first_chunk::<3>()?;
     let reason = match reason {
         [] => reason,
         [b' ', reason @ ..] => reason,
         _ => return None,
     };
-    let status = digits.iter().try_fold(0, |status, &digit| {
-        digit.is_ascii_digit().then(|| status * 10 + u16::from(digit - b'0'))
-    })?;
-    Some(StatusLine { version, status, reason })
+    let digits = digits.map(|digit| u16::from(digit.wrapping_sub(b'0')));
+    let [hundreds, tens, ones] = digits;
+    let is_number = digits.iter().all(|&digit| digit <= 9);
+    is_number.then(|| StatusLine { version, status: hundreds * 100 + tens * 10 + ones, reason })
 }
 
 /// A field line with the lines folded into it.

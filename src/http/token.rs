@@ -31,7 +31,10 @@ pub(super) fn is_token(bytes: &[u8]) -> bool {
 
 /// Whether `bytes` is `HTTP/1.` and one digit; the name is case-sensitive (RFC 9112 §2.3).
 pub(super) fn is_version(bytes: &[u8]) -> bool {
-    matches!(bytes, [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor] if minor.is_ascii_digit())
+    match bytes.split_first_chunk() {
+        Some((start, [minor])) => start == b"HTTP/1." && minor.is_ascii_digit(),
+        _ => false,
+    }
 }
 
 /// Whether `byte` is whitespace around a value; CR and LF are, for folded lines (RFC 9112 §5.2).
@@ -66,26 +69,15 @@ pub(super) fn trim_end(mut value: &[u8]) -> &[u8] {
 
 /// How long the line is that `bytes` begins with, its LF included.
 ///
-/// Most lines are so short that a call of `memchr` takes longer than to look through them here, eight bytes at once.
+/// Most lines are so short that `memchr` takes longer for its choice of instructions than for the search. SSE2, which
+/// every x86-64 has, needs no choice.
+#[inline]
 pub(super) fn line_length(bytes: &[u8]) -> Option<usize> {
-    const SHORT: usize = 64;
-    let (words, _) = bytes[..bytes.len().min(SHORT)].as_chunks::<8>();
-    for (number, &word) in words.iter().enumerate() {
-        if let Some(at) = first_lf(u64::from_le_bytes(word)) {
-            return Some(number * 8 + at + 1);
-        }
+    #[cfg(target_arch = "x86_64")]
+    if let Some(line_feed) = memchr::arch::x86_64::sse2::memchr::One::new(b'\n') {
+        return line_feed.find(bytes).map(|at| at + 1);
     }
-    let searched = words.len() * 8;
-    memchr(b'\n', &bytes[searched..]).map(|at| searched + at + 1)
-}
-
-/// Which of the bytes of `word`, the lowest first, is the first LF.
-fn first_lf(word: u64) -> Option<usize> {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let differing = word ^ (u64::from(b'\n') * ONES);
-    // The top bits of bytes that are zero; a borrow makes that wrong only above the lowest of them.
-    let lfs = differing.wrapping_sub(ONES) & !differing & (0x80 * ONES);
-    (lfs != 0).then(|| lfs.trailing_zeros() as usize / 8)
+    memchr(b'\n', bytes).map(|at| at + 1)
 }
 
 /// The elements of a comma-separated list, trimmed; empty ones are left out (RFC 9110 §5.6.1.2).
