@@ -1,14 +1,13 @@
 //! Whether what is recorded is a replay of the recording: `gor-record … | gor-replay …` that sees its own requests.
 
 use std::collections::VecDeque;
-use std::hash::BuildHasher as _;
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::net::SocketAddr;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use super::Servers;
-use crate::http::Head;
 
 /// Requests that are remembered.
 const MAX_REMEMBERED: usize = 1 << 14;
@@ -22,8 +21,8 @@ const ENOUGH: u32 = 20;
 /// server got the same one from this machine more often than all others together, who sent it at least once. So the
 /// first copy of a request is no echo, as a proxy, a NAT or a replay that ends here sends it once for each that came,
 /// and neither is what this machine asks again and again by itself, which nobody else asked. What is replayed, recorded and
-/// replayed again is an echo from its second round on. Requests are the same if they are so but for Host, which gor-replay
-/// changes, and for the field that `--real-ip-header` adds.
+/// replayed again is an echo from its second round on. Requests are the same if they are so but for the first Host, which
+/// gor-replay changes, and for the field that `--real-ip-header` adds.
 ///
 /// When echoes outnumber other requests from this machine by 20 since they last were level, it is a replay.
 #[derive(Debug)]
@@ -126,21 +125,38 @@ impl Echoes {
         }
     }
 
-    /// A hash of a request without the values of Host and of the field that is ignored.
+    /// A hash of a request without its first Host and the first field that is ignored. Lines are looked at one by one
+    /// only until both were found.
     fn digest(&self, payload: &[u8], ignored: Option<&str>) -> u64 {
-        let Some(head) = Head::of(payload) else { return self.hasher.hash_one(payload) };
-        let bytes = head.bytes();
-        let line = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
-        let mut hash = self.hasher.hash_one(&bytes[..line]);
-        let is_ignored = |name: &[u8]| {
-            name.eq_ignore_ascii_case(b"host")
-                || ignored.is_some_and(|ignored| name.eq_ignore_ascii_case(ignored.as_bytes()))
-        };
-        for field in head.fields().filter(|field| !is_ignored(field.name)) {
-            hash = self.hasher.hash_one((hash, field.name, &bytes[field.value_range.clone()]));
+        let mut hash = self.hasher.build_hasher();
+        let mut left_out = [Some("host"), ignored];
+        let line_length = |at: usize| memchr::memchr(b'\n', &payload[at..]).map(|end| end + 1);
+        let (mut hashed, mut at) = (0, line_length(0).unwrap_or_default());
+        while left_out != [None; 2]
+            && let Some(length) = line_length(at)
+        {
+            let line = &payload[at..at + length];
+            if matches!(line, [b'\n'] | [b'\r', b'\n']) {
+                break;
+            }
+            if let Some(name) = left_out.iter_mut().find(|name| name.is_some_and(|name| is_field(name, line)))
+            {
+                *name = None;
+                hash.write(&payload[hashed..at]);
+                hashed = at + length;
+            }
+            at += length;
         }
-        self.hasher.hash_one((hash, &payload[bytes.len()..]))
+        hash.write(&payload[hashed..]);
+        hash.finish()
     }
+}
+
+/// Whether `line` is a field line of that name, in any case.
+fn is_field(name: &str, line: &[u8]) -> bool {
+    line.split_at_checked(name.len()).is_some_and(|(start, rest)| {
+        matches!(rest, [b':' | b' ' | b'\t', ..]) && start.eq_ignore_ascii_case(name.as_bytes())
+    })
 }
 
 #[cfg(test)]
@@ -226,6 +242,33 @@ mod tests {
         );
         // A replay to a server that is not recorded at.
         assert_eq!(notices(many.map(|time| (time, STRANGER, OUR_SERVER, time as u32 % 7))), None);
+    }
+
+    #[test]
+    fn requests_are_the_same_but_for_host_and_the_field_that_is_ignored() {
+        let echoes = echoes();
+        let digest = |request: &str| echoes.digest(request.as_bytes(), Some("X-Real-IP"));
+        let request = digest("GET / HTTP/1.1\r\nX-Real-IP: 1\r\nA: b\r\nHost: a\r\nC: d\r\n\r\nbody");
+        let same = [
+            "GET / HTTP/1.1\r\nX-Real-IP: 23\r\nA: b\r\nHost: other\r\nC: d\r\n\r\nbody",
+            "GET / HTTP/1.1\r\nx-real-ip:1\r\nA: b\r\nHOST:\r\nC: d\r\n\r\nbody",
+        ];
+        let others = [
+            "GET /x HTTP/1.1\r\nX-Real-IP: 1\r\nA: b\r\nHost: a\r\nC: d\r\n\r\nbody",
+            "PUT / HTTP/1.1\r\nX-Real-IP: 1\r\nA: b\r\nHost: a\r\nC: d\r\n\r\nbody",
+            "GET / HTTP/1.1\r\nX-Real-IP: 1\r\nA: c\r\nHost: a\r\nC: d\r\n\r\nbody",
+            "GET / HTTP/1.1\r\nX-Real-IP: 1\r\nA: b\r\nHost: a\r\nC: e\r\n\r\nbody",
+            "GET / HTTP/1.1\r\nX-Real-IP: 1\r\nA: b\r\nHost: a\r\nC: d\r\n\r\nbod",
+            "GET / HTTP/1.1\r\nX-Real-IPs: 1\r\nA: b\r\nHost: a\r\nC: d\r\n\r\nbody",
+        ];
+        for same in same {
+            assert_eq!(digest(same), request, "{same:?}");
+        }
+        for other in others {
+            assert_ne!(digest(other), request, "{other:?}");
+        }
+        // What stands behind the head is no field.
+        assert_ne!(digest("GET / HTTP/1.1\r\n\r\nHost: a\n"), digest("GET / HTTP/1.1\r\n\r\nHost: b\n"));
     }
 
     #[test]
