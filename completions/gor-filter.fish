@@ -31,7 +31,7 @@ complete -c gor-filter -l compress-level -d 'Compression level: 1 to 9 for gzip,
 complete -c gor-filter -l compress-threads -d 'Compress with N threads [default: one per core, at most 4]' -r
 complete -c gor-filter -l stats-json -d 'Write the statistics to FILE as JSON' -r -F
 complete -c gor-filter -l threads -d 'Use N threads [default: one per core]; the output does not depend on it' -r
-complete -c gor-filter -l complete -d 'Keep complete messages: not marked cut or gap, and as long as their HTTP framing says'
+complete -c gor-filter -l complete -d 'Keep complete messages: without mark (cut, gap, doubtful), and as long as their framing says'
 complete -c gor-filter -l invert -d 'Write the records that the rules drop instead'
 complete -c gor-filter -l count -d 'Print the number of matching records instead of the records'
 complete -c gor-filter -l follow -d 'Keep reading files as they grow, as tail -F does'

@@ -159,7 +159,7 @@ pub struct Args {
         hide_short_help = true
     )]
     pub basic_auth: Vec<Regex>,
-    /// Keep complete messages: not marked cut or gap, and as long as their HTTP framing says
+    /// Keep complete messages: without mark (cut, gap, doubtful), and as long as their framing says
     ///
     /// An incomplete request is dropped with its responses; an incomplete response is dropped alone.
     #[arg(long, group = "rule", help_heading = "Rules", hide_short_help = true)]

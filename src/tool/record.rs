@@ -28,8 +28,8 @@ use crate::packet::live as wire;
 /// streams in them are put in order, and the requests, with --responses also the responses, are written to standard
 /// output, one record each.
 ///
-/// Live capture needs root or the capability CAP_NET_RAW, and --monitor also CAP_NET_ADMIN. Privileges are dropped once
-/// the network and the outputs are open; -v prints how.
+/// Live capture needs root or the capability CAP_NET_RAW; --monitor and the clock of the network card also need
+/// CAP_NET_ADMIN. Privileges are dropped once the network and the outputs are open; -v prints how.
 ///
 /// SIGINT and SIGTERM end a live capture, and what was seen until then is written; a second signal ends it at once.
 /// SIGHUP reopens output files that were moved away, as by logrotate.

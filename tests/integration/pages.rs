@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use clap::{Command, CommandFactory};
+use clap::{Command, CommandFactory, ValueHint};
 use clap_complete::Shell;
 use gor_tools::tool::{filter, merge, record, replay, rewrite, show};
 
@@ -38,7 +38,7 @@ fn pages(tool: &Command) -> Vec<(String, Vec<u8>)> {
 
 /// The manual page: clap's, but for what stands after the options. That comes
 /// from the paragraphs of the help's end, which begin with `Examples:`,
-/// `Exit status:` or neither.
+/// `Signals:`, `Exit status:` or none of them.
 fn man_page(tool: &Command) -> std::io::Result<Vec<u8>> {
     // What -h leaves out would have no text in the page either.
     let all = tool.clone().mut_args(|argument| argument.hide_short_help(false));
@@ -60,6 +60,9 @@ fn man_page(tool: &Command) -> std::io::Result<Vec<u8>> {
         } else if let Some(statuses) = text.strip_prefix("Exit status:") {
             let lines: Vec<_> = statuses.trim().lines().map(str::trim_start).collect();
             writeln!(page, ".SH \"EXIT STATUS\"\n{}", lines.join("\n"))?;
+        } else if let Some(signals) = text.strip_prefix("Signals:") {
+            let lines: Vec<_> = signals.trim().lines().map(str::trim_start).collect();
+            writeln!(page, ".SH SIGNALS\n{}", lines.join("\n"))?;
         } else {
             writeln!(page, ".SH NOTES\n{text}")?;
         }
@@ -133,6 +136,39 @@ fn pages_written_by_hand_and_made_pages_refer_to_each_other() {
         {
             let reference = format!(".BR {} ({section})", escape(name));
             assert!(see_also.contains(&reference), "{page} lacks {reference}");
+        }
+    }
+}
+
+#[test]
+fn completions_offer_files_for_files_and_hosts_for_targets() {
+    for tool in tools() {
+        for argument in tool.get_arguments() {
+            let names: Vec<&str> = argument
+                .get_value_names()
+                .unwrap_or_default()
+                .iter()
+                .map(clap::builder::Str::as_str)
+                .collect();
+            let expected = match names.first() {
+                Some(&("FILE" | "INPUT" | "BEFORE")) => ValueHint::FilePath,
+                Some(&"DIRECTORY") => ValueHint::DirPath,
+                Some(&"TARGET") => ValueHint::Hostname,
+                _ => continue,
+            };
+            assert_eq!(argument.get_value_hint(), expected, "{} {}", tool.get_name(), argument.get_id());
+        }
+    }
+}
+
+#[test]
+fn help_is_written_in_plain_words() {
+    let avoided = ["so many", "so much", "is none", "but for", "whoever", "stands", "said", "anew"];
+    for mut tool in tools() {
+        let help = tool.render_long_help().to_string();
+        for words in avoided {
+            let found = help.lines().find(|line| format!(" {line} ").contains(&format!(" {words} ")));
+            assert_eq!(found, None, "{}: {words:?}", tool.get_name());
         }
     }
 }
