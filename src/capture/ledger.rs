@@ -181,7 +181,7 @@ pub struct Connections {
     pub at: Counts<String>,
 }
 
-/// The books of one capture.
+/// The counts of one capture.
 #[derive(AddAssign, Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct CaptureLedger {
     /// Packets read.

@@ -157,7 +157,7 @@ impl Setup {
 }
 
 impl Live {
-    /// The books of the capture so far.
+    /// The counts of the capture so far.
     pub(super) fn ledger(&mut self) -> Result<CaptureLedger> {
         let mut ledger = self.recorder.ledger();
         ledger.packets.dropped = self.wire.dropped()?;

@@ -14,7 +14,6 @@
 mod address;
 mod binary;
 mod connection;
-mod crew;
 mod decide;
 mod dialogue;
 mod dummy;
@@ -30,6 +29,7 @@ mod pairing;
 mod ports;
 mod quic;
 mod recorder;
+mod recorder_pool;
 mod recording;
 mod servers;
 mod source;
@@ -63,7 +63,7 @@ pub enum Protocol {
     Binary,
 }
 
-/// What to record, and the limits of patience and memory.
+/// What to record, and the limits on time and memory.
 #[derive(Clone, Debug)]
 pub struct CaptureOptions {
     /// Server sides. None: whoever sends a request is the client, on any port.

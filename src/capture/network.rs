@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::crew::RecorderPool;
 use super::live::{Live, Setup, Watch};
+use super::recorder_pool::RecorderPool;
 use super::{CaptureLedger, CaptureOptions};
 use crate::Result;
 use crate::packet::PacketBatch;
@@ -67,7 +67,7 @@ impl NetworkRecording {
         block.clear();
         let polled = match &mut self.threads {
             Threads::Own(live) => live.poll(block),
-            Threads::Several(crew) => crew.poll(block),
+            Threads::Several(pool) => pool.poll(block),
         };
         block.continue_after(self.intake.records, self.intake.bytes);
         self.intake.records += block.len() as u64;
@@ -80,7 +80,7 @@ impl NetworkRecording {
     pub fn kept(&mut self) -> &mut PacketBatch {
         match &mut self.threads {
             Threads::Own(live) => live.kept(),
-            Threads::Several(crew) => crew.kept(),
+            Threads::Several(pool) => pool.kept(),
         }
     }
 
@@ -93,7 +93,7 @@ impl NetworkRecording {
     pub fn warning(&mut self) -> Option<String> {
         match &mut self.threads {
             Threads::Own(live) => live.warning(),
-            Threads::Several(crew) => crew.warning(),
+            Threads::Several(pool) => pool.warning(),
         }
     }
 
@@ -101,7 +101,7 @@ impl NetworkRecording {
     pub fn lag(&self) -> Duration {
         match &self.threads {
             Threads::Own(live) => live.lag(),
-            Threads::Several(crew) => crew.lag(),
+            Threads::Several(pool) => pool.lag(),
         }
     }
 
@@ -109,7 +109,7 @@ impl NetworkRecording {
     pub fn ledger(&mut self) -> Result<CaptureLedger> {
         match &mut self.threads {
             Threads::Own(live) => live.ledger(),
-            Threads::Several(crew) => Ok(crew.ledger()),
+            Threads::Several(pool) => Ok(pool.ledger()),
         }
     }
 }

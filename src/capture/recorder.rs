@@ -266,7 +266,7 @@ impl Recorder {
         alarms.clear();
     }
 
-    /// The books so far. Their sums come out even after [`Recorder::finish`].
+    /// The counts so far. Their sums come out even after [`Recorder::finish`].
     pub fn ledger(&self) -> CaptureLedger {
         let mut ledger = self.ledger.clone();
         ledger.segments = Segments::from(&self.counters);

@@ -73,7 +73,7 @@ impl<I: Iterator<Item = CaptureInput>> CaptureSource<I> {
         self.inputs = None;
     }
 
-    /// The books of the capture so far.
+    /// The counts of the capture so far.
     pub fn ledger(&self) -> CaptureLedger {
         self.recorder.ledger()
     }

@@ -15,8 +15,8 @@
 
 mod address;
 mod frame;
-mod line;
 mod message;
+mod open_connection;
 mod session;
 mod sink;
 
@@ -31,8 +31,8 @@ use crate::packet::{FileFormat, LinkType};
 use crate::record::{Kind, View};
 use crate::tcp::{ConnectionKey, Table, TableId};
 use address::ExchangeOrigin;
-use line::File;
 use message::QueuedMessage;
+use open_connection::File;
 use session::Session;
 
 /// Nanoseconds for which records are held back, so that packets are written in

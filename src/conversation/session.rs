@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use super::address::ExchangeOrigin;
-use super::line::{File, OpenConnection, PeerSide, Peers, STEP};
 use super::message::{MessageShape, QueuedMessage, Sending};
+use super::open_connection::{File, OpenConnection, PeerSide, Peers, STEP};
 use crate::http::RequestContext;
 use crate::record::Kind;
 

@@ -32,7 +32,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::recent::{Recent, hash};
+use super::lru::{LruMap, hash};
 use crate::Position;
 use crate::record::{Kind, View};
 
@@ -221,7 +221,7 @@ pub(super) struct Builder {
     pub(super) begins_at: Option<u64>,
     /// Where the next record stands in the stream.
     next: Position,
-    requests: Recent<u64>,
+    requests: LruMap<u64>,
 }
 
 /// Records that were noted and not placed yet.
@@ -241,7 +241,7 @@ impl Builder {
 
     fn after(groups: Vec<RecordGroup>, next: Position) -> Self {
         let in_last = u64::from(!groups.is_empty());
-        let requests = Recent::new(MAX_OPEN);
+        let requests = LruMap::new(MAX_OPEN);
         Builder {
             groups,
             joined: 1,

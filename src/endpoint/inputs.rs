@@ -1,10 +1,10 @@
 //! Several places read one after the other, as one source of records.
 
-use super::ahead::Prefetcher;
 use super::bytes::total_size;
 use super::follow::Followed;
 use super::input::{Failed, OpenInput, join};
 use super::place::{Place, find};
+use super::prefetch::Prefetcher;
 use super::reading::ReadOptions;
 use crate::record::{Block, Intake, Source};
 use crate::{Error, Result};

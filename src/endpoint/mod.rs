@@ -4,7 +4,6 @@
 //! glob or a directory for reading, `null:` for writing. What a file holds is told by its
 //! first bytes, never by its name.
 
-mod ahead;
 mod bytes;
 mod decode;
 mod follow;
@@ -12,11 +11,12 @@ mod format;
 mod index;
 mod input;
 mod inputs;
+mod lru;
 mod output;
 mod place;
+mod prefetch;
 mod pump;
 mod reading;
-mod recent;
 
 pub use bytes::{open_bytes, total_size};
 pub use inputs::open;

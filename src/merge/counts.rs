@@ -10,13 +10,13 @@ pub struct MergeCounts {
     pub disordered: u64,
     /// Times that so many records share that a response among them may come
     /// before its request.
-    pub unsettled: u64,
+    pub open_ties: u64,
     /// Runs that were written to temporary files.
     pub runs: u64,
     /// Records that came later than the window is long.
     pub late: u64,
     /// Records that left the window before their time, because it held too much.
-    pub hurried: u64,
+    pub early: u64,
     /// Records left out because they were there already.
     pub duplicates: u64,
     /// Records that would no longer be known again as duplicates.

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use super::ahead::ReadAhead;
-use super::batch::{KeyedBlock, SortKey};
 use super::counts::{Counted, MergeCounts};
 use super::failures::Failures;
-use super::lane::{InputCursor, MergeInput, both};
+use super::input::{InputCursor, MergeInput, both};
+use super::keyed_block::{KeyedBlock, SortKey};
+use super::read_ahead::ReadAhead;
 use super::spill::{RunReader, Spill};
-use super::ties::{has_open_response, settle};
+use super::tie_break::{has_open_response, order};
 use crate::record::{Block, Intake, Source};
 use crate::{Error, Result};
 
@@ -43,9 +43,9 @@ pub struct MergeOptions {
 
 /// Which records of one time are looked at for a response before its request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Ties {
+pub(super) enum TieBreak {
     /// None: they stay as they are.
-    Stay,
+    None,
     /// Those where inputs meet. What an input holds stays as it is.
     BetweenInputs,
     /// All.
@@ -62,15 +62,15 @@ pub(super) enum Ties {
 /// What order permits goes on at once; an input that is silent holds the
 /// others. One that fails ends there, and the others go on.
 pub struct Merge {
-    lanes: Vec<Option<InputCursor>>,
+    cursors: Vec<Option<InputCursor>>,
     heads: BinaryHeap<Reverse<(SortKey, usize)>>,
-    /// Lanes whose next batch must come before anything else can be decided.
+    /// Cursors whose next batch must come before anything else can be decided.
     starved: Vec<usize>,
     /// Inputs that wait to be opened, in the order of their first timestamps.
     pending: VecDeque<(SortKey, MergeInput)>,
     open_files: usize,
     options: MergeOptions,
-    ties: Ties,
+    ties: TieBreak,
     /// Records of the time `tied_at`, up to where they were gathered.
     tied: Block,
     tied_at: Option<i64>,
@@ -83,14 +83,14 @@ pub struct Merge {
     /// What was read from inputs that are over.
     before: Intake,
     disordered: u64,
-    unsettled: u64,
+    open_ties: u64,
     written: (u64, u64),
 }
 
 impl Merge {
     /// Opens the inputs that are to be opened at once, and merges all of them.
     pub fn new(inputs: Vec<MergeInput>, options: MergeOptions, failures: Failures) -> Result<Self> {
-        let ties = if inputs.len() > 1 { Ties::BetweenInputs } else { Ties::Stay };
+        let ties = if inputs.len() > 1 { TieBreak::BetweenInputs } else { TieBreak::None };
         let mut merge = Merge::empty(options, failures, ties);
         let mut pending = Vec::new();
         for (input, order) in inputs.into_iter().zip(0..) {
@@ -110,16 +110,16 @@ impl Merge {
         runs: impl IntoIterator<Item = RunReader>,
         options: MergeOptions,
         failures: Failures,
-        ties: Ties,
+        ties: TieBreak,
     ) -> Self {
         let mut merge = Merge::empty(options, failures, ties);
         runs.into_iter().for_each(|run| merge.add(InputCursor::run(run)));
         merge
     }
 
-    fn empty(options: MergeOptions, failures: Failures, ties: Ties) -> Self {
+    fn empty(options: MergeOptions, failures: Failures, ties: TieBreak) -> Self {
         Merge {
-            lanes: Vec::new(),
+            cursors: Vec::new(),
             heads: BinaryHeap::new(),
             starved: Vec::new(),
             pending: VecDeque::new(),
@@ -135,7 +135,7 @@ impl Merge {
             fatal: None,
             before: Intake::default(),
             disordered: 0,
-            unsettled: 0,
+            open_ties: 0,
             written: (0, 0),
         }
     }
@@ -146,13 +146,13 @@ impl Merge {
         &self.keys
     }
 
-    fn add(&mut self, lane: InputCursor) {
-        self.open_files += usize::from(lane.is_file);
-        let slot = self.lanes.iter().position(Option::is_none).unwrap_or(self.lanes.len());
-        if slot == self.lanes.len() {
-            self.lanes.push(None);
+    fn add(&mut self, cursor: InputCursor) {
+        self.open_files += usize::from(cursor.is_file);
+        let slot = self.cursors.iter().position(Option::is_none).unwrap_or(self.cursors.len());
+        if slot == self.cursors.len() {
+            self.cursors.push(None);
         }
-        self.lanes[slot] = Some(lane);
+        self.cursors[slot] = Some(cursor);
         self.starved.push(slot);
     }
 
@@ -160,7 +160,7 @@ impl Merge {
         let opened =
             (input.open)().and_then(|source| ReadAhead::start(source, order, &self.options.is_stopping));
         match opened {
-            Ok(ahead) => self.add(InputCursor::ahead(ahead, is_file)),
+            Ok(reader) => self.add(InputCursor::source(reader, is_file)),
             Err(error) => self.failures.take(error)?,
         }
         Ok(())
@@ -183,7 +183,7 @@ impl Merge {
         } else {
             let group = self.pending.len().min(self.options.fan_in.max(2));
             let group: VecDeque<_> = self.pending.drain(..group).collect();
-            let run = self.merge_ahead(group)?;
+            let run = self.merge_into_run(group)?;
             self.add(InputCursor::run(run));
         }
         self.announce_pending();
@@ -191,8 +191,8 @@ impl Merge {
     }
 
     /// Merges some inputs into a temporary file.
-    fn merge_ahead(&mut self, group: VecDeque<(SortKey, MergeInput)>) -> Result<RunReader> {
-        let mut part = Merge::empty(self.options.clone(), self.failures.part(), Ties::Stay);
+    fn merge_into_run(&mut self, group: VecDeque<(SortKey, MergeInput)>) -> Result<RunReader> {
+        let mut part = Merge::empty(self.options.clone(), self.failures.part(), TieBreak::None);
         part.pending = group;
         part.announce_pending();
         let spill = match &mut self.spill {
@@ -224,7 +224,7 @@ impl Merge {
             }
             if let Some(time) = self.tied_at {
                 if !self.gather(time) {
-                    self.settle_tied(out);
+                    self.write_tied(out);
                 }
                 continue;
             }
@@ -248,21 +248,21 @@ impl Merge {
     /// not there, and must not be waited for.
     fn refill(&mut self, may_wait: bool) -> bool {
         while let Some(&slot) = self.starved.last() {
-            let Some(lane) = &mut self.lanes[slot] else { break };
-            let end = match lane.refill(may_wait) {
+            let Some(cursor) = &mut self.cursors[slot] else { break };
+            let end = match cursor.refill(may_wait) {
                 None => return false,
                 Some(Ok(true)) => {
-                    self.disordered += lane.batch.disordered;
-                    self.heads.extend(lane.head().map(|key| Reverse((key, slot))));
+                    self.disordered += cursor.batch.disordered;
+                    self.heads.extend(cursor.head().map(|key| Reverse((key, slot))));
                     self.starved.pop();
                     continue;
                 }
                 Some(end) => end,
             };
             self.starved.pop();
-            self.before = both(&self.before, &lane.intake());
-            self.open_files -= usize::from(lane.is_file);
-            self.lanes[slot] = None;
+            self.before = both(&self.before, &cursor.intake());
+            self.open_files -= usize::from(cursor.is_file);
+            self.cursors[slot] = None;
             if let Err(error) = end.map(|_| ()).or_else(|error| self.failures.take(error)) {
                 self.fatal = Some(error);
             }
@@ -270,38 +270,38 @@ impl Merge {
         true
     }
 
-    /// Takes records of the lane that has the first of all, up to where
-    /// another lane's, or records of one time, come.
+    /// Takes records of the cursor that has the first of all, up to where
+    /// another cursor's, or records of one time, come.
     fn take(&mut self, head: SortKey, slot: usize, out: &mut Block) {
         let bound = self.heads.peek().map(|Reverse((key, _))| *key);
-        let Some(lane) = &mut self.lanes[slot] else { return };
-        let keys = &lane.batch.keys;
+        let Some(cursor) = &mut self.cursors[slot] else { return };
+        let keys = &cursor.batch.keys;
         let is_tied = |index: usize| {
             let time = keys[index].time;
             let is_between = bound.is_some_and(|bound| bound.time == time);
             match self.ties {
-                Ties::Stay => false,
-                Ties::BetweenInputs if !lane.is_run() => is_between,
+                TieBreak::None => false,
+                TieBreak::BetweenInputs if !cursor.is_run() => is_between,
                 // A run is of several inputs; what comes after its batch is not known yet.
-                Ties::BetweenInputs | Ties::All => {
+                TieBreak::BetweenInputs | TieBreak::All => {
                     is_between || keys.get(index + 1).is_none_or(|next| next.time == time)
                 }
             }
         };
         let is_before = |index: usize| bound.is_none_or(|bound| keys[index] < bound);
-        if is_tied(lane.next) {
+        if is_tied(cursor.next) {
             self.tied_at = Some(head.time);
             self.heads.push(Reverse((head, slot)));
             return;
         }
-        let first = lane.next;
+        let first = cursor.next;
         let mut end = first + 1;
         while end < keys.len() && is_before(end) && !is_tied(end) {
             end += 1;
         }
-        lane.next = end;
+        cursor.next = end;
         let is_over = end == keys.len();
-        let KeyedBlock { block, keys, .. } = &mut lane.batch;
+        let KeyedBlock { block, keys, .. } = &mut cursor.batch;
         if out.is_empty() && first == 0 && is_over {
             std::mem::swap(out, block);
             std::mem::swap(&mut self.keys, keys);
@@ -318,7 +318,7 @@ impl Merge {
         // One large record is enough for that, but only more of its time could be in the wrong place.
         let has_more = self.heads.peek().is_some_and(|Reverse((key, _))| key.time == time);
         if has_more && self.tied.bytes().len() > MOST_TIED {
-            self.unsettled += u64::from(has_open_response(&self.tied));
+            self.open_ties += u64::from(has_open_response(&self.tied));
             return false;
         }
         let Some(Reverse((key, slot))) = self.heads.pop_if_first(time) else { return false };
@@ -329,29 +329,29 @@ impl Merge {
             return true;
         }
         let bound = self.heads.peek().map(|Reverse((key, _))| *key);
-        if let Some(lane) = &mut self.lanes[slot] {
-            let keys = &lane.batch.keys;
-            let first = lane.next;
+        if let Some(cursor) = &mut self.cursors[slot] {
+            let keys = &cursor.batch.keys;
+            let first = cursor.next;
             let mut end = first + 1;
-            let mut length = lane.batch.block.get(first).raw.len();
+            let mut length = cursor.batch.block.get(first).raw.len();
             while end < keys.len()
                 && keys[end].time == key.time
                 && bound.is_none_or(|bound| keys[end] < bound)
                 && length <= MOST_TIED
             {
-                length += lane.batch.block.get(end).raw.len();
+                length += cursor.batch.block.get(end).raw.len();
                 end += 1;
             }
-            lane.next = end;
-            lane.batch.block.runs_in(first..end).for_each(|run| self.tied.append_renumbered(&run));
+            cursor.next = end;
+            cursor.batch.block.runs_in(first..end).for_each(|run| self.tied.append_renumbered(&run));
         }
         self.advance(slot);
         true
     }
 
     /// Hands on the records of one time, responses after their requests.
-    fn settle_tied(&mut self, out: &mut Block) {
-        match settle(&self.tied) {
+    fn write_tied(&mut self, out: &mut Block) {
+        match order(&self.tied) {
             None => self.tied.runs_in(0..self.tied.len()).for_each(|run| out.append_renumbered(&run)),
             Some(order) => {
                 for index in order {
@@ -363,9 +363,9 @@ impl Merge {
         self.tied_at = None;
     }
 
-    /// Puts the lane's next record among the heads, or waits for it.
+    /// Puts the cursor's next record among the heads, or waits for it.
     fn advance(&mut self, slot: usize) {
-        match self.lanes[slot].as_ref().and_then(InputCursor::head) {
+        match self.cursors[slot].as_ref().and_then(InputCursor::head) {
             Some(key) => self.heads.push(Reverse((key, slot))),
             None => self.starved.push(slot),
         }
@@ -394,14 +394,14 @@ impl Source for Merge {
     }
 
     fn intake(&self) -> Intake {
-        self.lanes.iter().flatten().fold(self.before, |sum, lane| both(&sum, &lane.intake()))
+        self.cursors.iter().flatten().fold(self.before, |sum, cursor| both(&sum, &cursor.intake()))
     }
 }
 
 impl Counted for Merge {
     fn count(&self, counts: &mut MergeCounts) {
         counts.disordered += self.disordered;
-        counts.unsettled += self.unsettled;
+        counts.open_ties += self.open_ties;
         counts.runs += self.runs;
     }
 }

@@ -11,23 +11,23 @@
 //! Retimed   other timestamps, all else as it was
 //! ```
 
-mod ahead;
-mod batch;
 mod counts;
 mod dedup;
 mod failures;
-mod lane;
+mod input;
+mod keyed_block;
 mod merger;
+mod read_ahead;
 mod retime;
 mod sort;
 mod spill;
-mod ties;
+mod tie_break;
 mod window;
 
 pub use counts::{Counted, MergeCounts};
 pub use dedup::{Dedup, REMEMBERED};
 pub use failures::Failures;
-pub use lane::{MergeInput, Opener};
+pub use input::{MergeInput, Opener};
 pub use merger::{Merge, MergeOptions};
 pub use retime::{Retime, Retimed};
 pub use sort::Sort;

@@ -7,12 +7,12 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use super::ahead::{NextBatch, ReadAhead};
-use super::batch::SortKey;
 use super::counts::{Counted, MergeCounts};
 use super::failures::Failures;
-use super::lane::{MergeInput, both};
-use super::merger::{Merge, MergeOptions, Ties};
+use super::input::{MergeInput, both};
+use super::keyed_block::SortKey;
+use super::merger::{Merge, MergeOptions, TieBreak};
+use super::read_ahead::{NextBatch, ReadAhead};
 use super::spill::{Spill, SpilledRun};
 use crate::record::{Block, Intake, Source};
 use crate::{Error, Result};
@@ -76,7 +76,7 @@ impl Sort {
             (spill, runs) = self.pass(&spill, &runs, fan_in)?;
         }
         let readers = runs.into_iter().map(|run| spill.read(run));
-        Ok(Merge::of_runs(readers, self.options.clone(), self.failures.part(), Ties::All))
+        Ok(Merge::of_runs(readers, self.options.clone(), self.failures.part(), TieBreak::All))
     }
 
     /// Merges runs into fewer.
@@ -86,7 +86,8 @@ impl Sort {
         let mut block = Block::new();
         for group in runs.chunks(fan_in) {
             let readers = group.iter().map(|run| spill.read(*run));
-            let mut merge = Merge::of_runs(readers, self.options.clone(), self.failures.part(), Ties::Stay);
+            let mut merge =
+                Merge::of_runs(readers, self.options.clone(), self.failures.part(), TieBreak::None);
             let mut writer = merged.run(self.chunk());
             while merge.fill(&mut block)? {
                 for (view, key) in block.iter().zip(merge.keys()) {
@@ -112,15 +113,15 @@ impl Sort {
             }
             let opened =
                 (input.open)().and_then(|source| ReadAhead::start(source, 0, &self.options.is_stopping));
-            let mut ahead = match opened {
-                Ok(ahead) => ahead,
+            let mut reader = match opened {
+                Ok(reader) => reader,
                 Err(error) => {
                     self.failures.take(error)?;
                     continue;
                 }
             };
             let end = loop {
-                let batch = match ahead.next(true) {
+                let batch = match reader.next(true) {
                     NextBatch::Batch(batch) => batch,
                     NextBatch::NotYet => continue,
                     NextBatch::End(end) => break end,
@@ -133,9 +134,9 @@ impl Sort {
                     }
                     part.push(view.header.timestamp, view.raw);
                 }
-                ahead.give_back(batch);
+                reader.give_back(batch);
             };
-            self.intake = both(&self.intake, &ahead.intake());
+            self.intake = both(&self.intake, &reader.intake());
             if let Err(error) = end {
                 self.failures.take(error)?;
             }

@@ -11,7 +11,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::batch::{KeyedBlock, SortKey};
+use super::keyed_block::{KeyedBlock, SortKey};
 use crate::{Error, Result};
 
 /// Bytes of a record's entry in its chunk: time, order, length.

@@ -1,4 +1,4 @@
-//! What is out of order by a little is put right: records wait for so much record time.
+//! A reorder buffer by time: a record waits in it for so much record time.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,7 +12,7 @@ const FULL: usize = 512 << 10;
 /// Where a record is to come out: time, number, and after which of that
 /// number; a response that waits for its request has the request's time and
 /// number.
-type Spot = (i64, u64, u64);
+type OutputKey = (i64, u64, u64);
 
 /// A source that orders what is out of order by a span of time at most.
 ///
@@ -25,27 +25,27 @@ pub struct Window<S> {
     source: S,
     span: i64,
     most: usize,
-    held: BTreeMap<Spot, (usize, usize)>,
+    buffer: BTreeMap<OutputKey, (usize, usize)>,
     blocks: Vec<(Block, usize)>,
     bytes: usize,
     /// The block that was read last, and its first record that was not taken in.
-    coming: Option<(usize, usize)>,
+    unread: Option<(usize, usize)>,
     number: u64,
     newest: i64,
     /// The time of the latest record that came out.
     latest: i64,
-    exchanges: HashMap<Vec<u8>, HeldExchange>,
+    exchanges: HashMap<Vec<u8>, BufferedExchange>,
     end: Option<Result<(), Error>>,
     pub(super) late: u64,
-    hurried: u64,
+    early: u64,
     written: (u64, u64),
 }
 
 /// What is held of one id.
 #[derive(Debug, Default)]
-struct HeldExchange {
-    request: Option<Spot>,
-    responses: Vec<Spot>,
+struct BufferedExchange {
+    request: Option<OutputKey>,
+    responses: Vec<OutputKey>,
 }
 
 impl<S: Source> Window<S> {
@@ -56,17 +56,17 @@ impl<S: Source> Window<S> {
             source,
             span,
             most,
-            held: BTreeMap::new(),
+            buffer: BTreeMap::new(),
             blocks: Vec::new(),
             bytes: 0,
-            coming: None,
+            unread: None,
             number: 0,
             newest: i64::MIN,
             latest: i64::MIN,
             exchanges: HashMap::new(),
             end: None,
             late: 0,
-            hurried: 0,
+            early: 0,
             written: (0, 0),
         }
     }
@@ -74,20 +74,20 @@ impl<S: Source> Window<S> {
     /// Whether nothing is held, of nothing.
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        self.held.is_empty() && self.exchanges.is_empty() && self.bytes == 0
+        self.buffer.is_empty() && self.exchanges.is_empty() && self.bytes == 0
     }
 
-    /// Takes in the next record of the block that was read last. `false`:
-    /// there is none. What is due is let out before the next, so that it does
-    /// not matter what came in one block.
-    fn take_in(&mut self) -> bool {
-        let Some((at, index)) = self.coming else { return false };
+    /// Puts the next record of the block that was read last into the buffer.
+    /// `false`: there is none. What is due is written before the next, so that
+    /// it does not matter which records came in one block.
+    fn insert_next(&mut self) -> bool {
+        let Some((at, index)) = self.unread else { return false };
         let (block, _) = &mut self.blocks[at];
-        self.coming = (index + 1 < block.len()).then_some((at, index + 1));
+        self.unread = (index + 1 < block.len()).then_some((at, index + 1));
         let block = std::mem::take(block);
         let header = block.get(index).header;
-        let spot = self.place(header.kind, header.id, header.timestamp);
-        self.held.insert(spot, (at, index));
+        let key = self.place(header.kind, header.id, header.timestamp);
+        self.buffer.insert(key, (at, index));
         self.blocks[at].0 = block;
         true
     }
@@ -105,7 +105,7 @@ impl<S: Source> Window<S> {
             Ok(false) => return self.end = Some(Ok(())),
             Err(error) => return self.end = Some(Err(error)),
         }
-        self.coming = Some((at, 0));
+        self.unread = Some((at, 0));
         self.bytes += block.bytes().len();
         self.blocks[at].1 = block.len();
         self.blocks[at].0 = block;
@@ -113,54 +113,54 @@ impl<S: Source> Window<S> {
 
     /// Finds where a record is to come out. Responses that were to come out
     /// before their request move behind it.
-    fn place(&mut self, kind: Kind, id: &[u8], time: i64) -> Spot {
+    fn place(&mut self, kind: Kind, id: &[u8], time: i64) -> OutputKey {
         self.late += u64::from(time < self.latest);
         self.newest = self.newest.max(time);
         self.number += 1;
-        let mut spot = (time, self.number, 0);
+        let mut key = (time, self.number, 0);
         let exchange = match self.exchanges.get_mut(id) {
             Some(exchange) => exchange,
             None => self.exchanges.entry(id.to_vec()).or_default(),
         };
         if kind != Kind::Request {
-            if let Some(request) = exchange.request.filter(|request| spot < *request) {
-                spot = (request.0, request.1, self.number);
+            if let Some(request) = exchange.request.filter(|request| key < *request) {
+                key = (request.0, request.1, self.number);
             }
-            exchange.responses.push(spot);
+            exchange.responses.push(key);
         } else if exchange.request.is_none() {
-            exchange.request = Some(spot);
-            for response in exchange.responses.iter_mut().filter(|response| **response < spot) {
+            exchange.request = Some(key);
+            for response in exchange.responses.iter_mut().filter(|response| **response < key) {
                 // Its own number, also where it stood behind another request of the id, which has come out.
                 let number = if response.2 == 0 { response.1 } else { response.2 };
-                let behind = (spot.0, spot.1, number);
-                if let Some(place) = self.held.remove(response) {
-                    self.held.insert(behind, place);
+                let behind = (key.0, key.1, number);
+                if let Some(place) = self.buffer.remove(response) {
+                    self.buffer.insert(behind, place);
                 }
                 *response = behind;
             }
         }
-        spot
+        key
     }
 
     /// The first record that is held, if it is to come out now.
-    fn due(&self) -> Option<Spot> {
-        let (&spot, _) = self.held.first_key_value()?;
-        let is_due = spot.0 < self.newest.saturating_sub(self.span);
-        (is_due || self.bytes > self.most || self.end.is_some()).then_some(spot)
+    fn due(&self) -> Option<OutputKey> {
+        let (&key, _) = self.buffer.first_key_value()?;
+        let is_due = key.0 < self.newest.saturating_sub(self.span);
+        (is_due || self.bytes > self.most || self.end.is_some()).then_some(key)
     }
 
-    /// Lets go of what is due.
-    fn let_out(&mut self, out: &mut Block) {
+    /// Writes what is due.
+    fn write_due(&mut self, out: &mut Block) {
         while out.bytes().len() < FULL
-            && let Some(spot) = self.due()
+            && let Some(key) = self.due()
         {
-            let is_hurried = spot.0 >= self.newest.saturating_sub(self.span) && self.end.is_none();
-            self.hurried += u64::from(is_hurried);
-            let Some((slot, first)) = self.held.remove(&spot) else { return };
-            self.latest = self.latest.max(spot.0);
+            let is_early = key.0 >= self.newest.saturating_sub(self.span) && self.end.is_none();
+            self.early += u64::from(is_early);
+            let Some((slot, first)) = self.buffer.remove(&key) else { return };
+            self.latest = self.latest.max(key.0);
             let (block, held) = &mut self.blocks[slot];
             block.runs_in(first..first + 1).for_each(|run| out.append_renumbered(&run));
-            forget(&mut self.exchanges, block.get(first).header.id, spot);
+            forget(&mut self.exchanges, block.get(first).header.id, key);
             *held -= 1;
             if *held == 0 {
                 self.bytes -= block.bytes().len();
@@ -170,10 +170,10 @@ impl<S: Source> Window<S> {
 }
 
 /// Forgets a record that came out.
-fn forget(exchanges: &mut HashMap<Vec<u8>, HeldExchange>, id: &[u8], spot: Spot) {
+fn forget(exchanges: &mut HashMap<Vec<u8>, BufferedExchange>, id: &[u8], key: OutputKey) {
     let Some(exchange) = exchanges.get_mut(id) else { return };
-    exchange.request.take_if(|request| *request == spot);
-    exchange.responses.retain(|response| *response != spot);
+    exchange.request.take_if(|request| *request == key);
+    exchange.responses.retain(|response| *response != key);
     if exchange.request.is_none() && exchange.responses.is_empty() {
         exchanges.remove(id);
     }
@@ -183,8 +183,8 @@ impl<S: Source> Source for Window<S> {
     fn read_block(&mut self, block: &mut Block) -> Result<bool> {
         block.clear();
         loop {
-            self.let_out(block);
-            if block.bytes().len() < FULL && self.take_in() {
+            self.write_due(block);
+            if block.bytes().len() < FULL && self.insert_next() {
                 continue;
             }
             if !block.is_empty() {
@@ -211,6 +211,6 @@ impl<S: Counted> Counted for Window<S> {
         // What the merge found out of order is what this put right.
         counts.disordered = 0;
         counts.late += self.late;
-        counts.hurried += self.hurried;
+        counts.early += self.early;
     }
 }

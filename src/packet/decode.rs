@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 
 use super::captured::Packet;
+use super::captured_part::CapturedPart;
 use super::fault::{DecodeStop, Layer, PacketFault};
 use super::fragment::{Added, Fragment, FragmentLimits, FragmentTally, Fragments};
 use super::ip;
 use super::link_type::LinkType;
 use super::network::{NetworkSelection, VirtualNetwork};
-use super::part::CapturedPart;
 use super::step::{NextHeader, Walk};
 use super::tcp::{ControlBits, TcpView};
 use super::walk::{self, WalkResult};

@@ -5,10 +5,10 @@ use std::ops::Range;
 
 use hashbrown::HashMap;
 
-use super::ends::AddressPair;
+use super::address_pair::AddressPair;
+use super::captured_part::CapturedPart;
 use super::fault::{DecodeStop, Layer, PacketRule};
 use super::network::{Passed, VirtualNetwork};
-use super::part::CapturedPart;
 
 /// The most bytes a datagram put together has.
 pub const MAX_DATAGRAM: usize = 65_535;

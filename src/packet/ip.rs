@@ -2,9 +2,9 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::ends::AddressPair;
+use super::address_pair::AddressPair;
+use super::captured_part::CapturedPart;
 use super::fault::{DecodeStop, Layer, PacketRule};
-use super::part::CapturedPart;
 use super::step::{NextHeader, Walk};
 
 /// The most IP headers inside each other.

@@ -9,12 +9,13 @@
 //! Nothing here panics, whatever the bytes. Every table and depth has a bound
 //! with a name.
 
+mod address_pair;
 mod batch;
 mod capture_file;
 mod captured;
+mod captured_part;
 mod damage;
 mod decode;
-mod ends;
 mod fault;
 mod fragment;
 mod input;
@@ -24,7 +25,6 @@ mod link_type;
 pub mod live;
 mod mpls;
 mod network;
-mod part;
 mod pcap;
 mod pcapng;
 mod pseudo;

@@ -1,9 +1,9 @@
 //! Headers that a capturing system puts before packets, to tell where it saw them.
 
+use super::captured_part::CapturedPart;
 use super::fault::{DecodeStop, Layer, PacketRule};
 use super::link;
 use super::link_type::LinkType;
-use super::part::CapturedPart;
 use super::step::{NextHeader, Walk};
 
 /// The most attributes of one NFLOG packet.

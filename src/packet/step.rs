@@ -2,11 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::ends::AddressPair;
+use super::address_pair::AddressPair;
+use super::captured_part::CapturedPart;
 use super::fault::{DecodeStop, Layer};
 use super::link_type::LinkType;
 use super::network::{NetworkSelection, Passed, VirtualNetwork};
-use super::part::CapturedPart;
 
 /// The header that a packet goes on with.
 #[derive(Clone, Copy, Debug)]

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use super::captured_part::CapturedPart;
 use super::fault::{DecodeStop, Layer, PacketRule};
-use super::part::CapturedPart;
 
 /// The control bits of a TCP header.
 #[derive(Clone, Copy, Default, Eq, Hash, PartialEq)]

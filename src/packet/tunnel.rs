@@ -3,11 +3,11 @@
 //! UDP tunnels are known by their ports, so what lies there may be anything
 //! else: a header that is not the tunnel's makes the packet plain UDP, not malformed.
 
+use super::captured_part::CapturedPart;
 use super::fault::{DecodeStop, Layer, PacketRule};
 use super::ip;
 use super::link;
 use super::link_type::LinkType;
-use super::part::CapturedPart;
 use super::quic;
 use super::step::{NextHeader, Walk};
 

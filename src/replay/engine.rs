@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use super::addresses::Addresses;
 use super::clock;
-use super::crew::{WorkerPool, join};
 use super::descriptors::descriptor_limit;
 use super::ending::{Ending, Stop};
 use super::output::{OutputWriter, WhenSlow};
@@ -18,7 +17,8 @@ use super::request::Editor;
 use super::scheduler::{Scheduled, Scheduler};
 use super::tally::{FailureReason, ReplayTally};
 use super::target::Target;
-use super::worker::{Orders, Pulse};
+use super::worker::{WorkerOptions, WorkerProgress};
+use super::worker_pool::{WorkerPool, join};
 use crate::pace::Pace;
 use crate::record::{Intake, Sink};
 use crate::{Error, Result};
@@ -154,11 +154,11 @@ pub fn run(
     let workers = settings.workers.unwrap_or(1).clamp(1, wanted);
     let (connections, descriptors) = share(wanted, targets.len(), workers);
     let mut inboxes = Vec::new();
-    let mut crews = Vec::new();
+    let mut pools = Vec::new();
     let own = Own::default();
     for (target, addresses) in targets.iter().zip(addresses) {
-        let mut crew = WorkerPool::default();
-        let of_worker = |number: usize| Orders {
+        let mut pool = WorkerPool::default();
+        let of_worker = |number: usize| WorkerOptions {
             addresses: Addresses::new(&addresses, number),
             editor: Editor::new(target, settings.keeps_host),
             timeout: settings.timeout,
@@ -169,10 +169,10 @@ pub fn run(
             wall_offset: clock::wall() - clock::now() as i64,
             ending: ending.clone(),
             own: own.clone(),
-            pulse: Arc::default(),
+            progress: Arc::default(),
         };
-        inboxes.push((0..workers).map(|number| crew.hire(of_worker(number))).collect::<Result<Vec<_>>>()?);
-        crews.push(crew);
+        inboxes.push((0..workers).map(|number| pool.start(of_worker(number))).collect::<Result<Vec<_>>>()?);
+        pools.push(pool);
     }
     let echoes_dropped = Arc::new(AtomicU64::new(0));
     let echo = outlet.filter(|_| settings.echo);
@@ -182,10 +182,10 @@ pub fn run(
     let ends = ending.clone();
     let planning = thread::spawn(move || scheduler.run(&readings, &ends));
 
-    let pulses: Vec<Arc<Pulse>> = crews.iter().flat_map(WorkerPool::pulses).collect();
+    let progress: Vec<Arc<WorkerProgress>> = pools.iter().flat_map(WorkerPool::progress).collect();
     let gauge = writer.as_ref().map(OutputWriter::gauge);
-    let (tallies, plan, written) = watching(&pulses, gauge.as_ref(), &mut watch, move || {
-        let tallies = crews.into_iter().map(WorkerPool::dismiss).collect::<Result<Vec<_>>>();
+    let (tallies, plan, written) = watching(&progress, gauge.as_ref(), &mut watch, move || {
+        let tallies = pools.into_iter().map(WorkerPool::join).collect::<Result<Vec<_>>>();
         let plan = join(planning);
         (tallies, plan, writer.map_or((Ok(()), 0), OutputWriter::finish))
     })?;
@@ -222,7 +222,7 @@ fn outcome(
 
 /// Does `work` on another thread and calls `watch` until it is done.
 fn watching<T: Send + 'static>(
-    pulses: &[Arc<Pulse>],
+    workers: &[Arc<WorkerProgress>],
     gauge: Option<&impl Fn() -> usize>,
     watch: &mut impl FnMut(ReplayProgress),
     work: impl FnOnce() -> T + Send + 'static,
@@ -242,11 +242,11 @@ fn watching<T: Send + 'static>(
             Err(RecvTimeoutError::Timeout) => {
                 let unwritten = gauge.map_or(0, |gauge| gauge());
                 let mut progress = ReplayProgress { unwritten, ..ReplayProgress::default() };
-                for pulse in pulses {
-                    progress.sent += pulse.sent.load(Ordering::Relaxed);
-                    progress.answered += pulse.answered.load(Ordering::Relaxed);
-                    progress.failed += pulse.failed.load(Ordering::Relaxed);
-                    progress.in_flight += pulse.in_flight.load(Ordering::Relaxed);
+                for worker in workers {
+                    progress.sent += worker.sent.load(Ordering::Relaxed);
+                    progress.answered += worker.answered.load(Ordering::Relaxed);
+                    progress.failed += worker.failed.load(Ordering::Relaxed);
+                    progress.in_flight += worker.in_flight.load(Ordering::Relaxed);
                 }
                 watch(progress);
             }

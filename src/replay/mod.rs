@@ -13,7 +13,6 @@
 mod addresses;
 mod clock;
 mod connection;
-mod crew;
 mod descriptors;
 mod ending;
 mod engine;
@@ -32,6 +31,7 @@ mod summary;
 mod tally;
 mod target;
 mod worker;
+mod worker_pool;
 
 pub use descriptors::raise_descriptor_limit;
 pub use ending::Stop;

@@ -50,7 +50,7 @@ const WAKER: Token = Token(usize::MAX - 1);
 
 /// Counts for whoever watches, renewed at every tick.
 #[derive(Debug, Default)]
-pub(super) struct Pulse {
+pub(super) struct WorkerProgress {
     pub(super) sent: AtomicU64,
     pub(super) answered: AtomicU64,
     pub(super) failed: AtomicU64,
@@ -59,7 +59,7 @@ pub(super) struct Pulse {
 
 /// What a worker is given.
 #[derive(Debug)]
-pub(super) struct Orders {
+pub(super) struct WorkerOptions {
     pub(super) addresses: Addresses,
     pub(super) editor: Editor,
     pub(super) timeout: Duration,
@@ -76,13 +76,13 @@ pub(super) struct Orders {
     pub(super) ending: Ending,
     /// Where connections that were made are remembered.
     pub(super) own: Own,
-    pub(super) pulse: Arc<Pulse>,
+    pub(super) progress: Arc<WorkerProgress>,
 }
 
 /// The event loop. Made on its own thread's behalf, then run there.
 #[derive(Debug)]
 pub(super) struct ReplayWorker {
-    orders: Orders,
+    options: WorkerOptions,
     intake: Receiver<Arc<RequestBatch>>,
     /// No batch will come any more.
     is_exhausted: bool,
@@ -113,14 +113,17 @@ pub(super) struct ReplayWorker {
 
 impl ReplayWorker {
     /// A worker, and what wakes it when a batch was put in its way.
-    pub(super) fn new(orders: Orders, intake: Receiver<Arc<RequestBatch>>) -> io::Result<(Self, Waker)> {
+    pub(super) fn new(
+        options: WorkerOptions,
+        intake: Receiver<Arc<RequestBatch>>,
+    ) -> io::Result<(Self, Waker)> {
         let poll = Poll::new()?;
         let alarm = Alarm::new(poll.registry(), ALARM)?;
         let waker = Waker::new(poll.registry(), WAKER)?;
-        let timeout = clock::nanoseconds(orders.timeout);
+        let timeout = clock::nanoseconds(options.timeout);
         let mut tally = ReplayTally::new();
-        tally.connections_allowed = orders.connections as u64;
-        tally.descriptors = orders.descriptors;
+        tally.connections_allowed = options.connections as u64;
+        tally.descriptors = options.descriptors;
         let worker = ReplayWorker {
             intake,
             is_exhausted: false,
@@ -130,7 +133,7 @@ impl ReplayWorker {
             connections: Vec::new(),
             vacant: Vec::new(),
             idle: Vec::new(),
-            limit: orders.connections,
+            limit: options.connections,
             opening: Opening::default(),
             connects_left: 0,
             hold: None,
@@ -141,7 +144,7 @@ impl ReplayWorker {
             unfinished: Vec::new(),
             answers: Block::new(),
             tally,
-            orders,
+            options,
         };
         Ok((worker, waker))
     }
@@ -203,11 +206,11 @@ impl ReplayWorker {
     /// What is done from time to time.
     fn tick(&mut self, now: u64) {
         self.expire(now);
-        if self.orders.ending.is_now() {
+        if self.options.ending.is_now() {
             self.leave();
         }
         // Others may have closed descriptors meanwhile.
-        self.limit = self.orders.connections;
+        self.limit = self.options.connections;
         self.hand_over_answers();
         self.publish();
     }
@@ -219,12 +222,12 @@ impl ReplayWorker {
 
     /// Whether the output takes no more, and is to be waited for.
     fn is_held_by_output(&self) -> bool {
-        self.orders.output.as_ref().is_some_and(Outlet::holds)
+        self.options.output.as_ref().is_some_and(Outlet::holds)
     }
 
     /// Takes batches while those in hand are about to be used up.
     fn refill(&mut self) {
-        let end = self.orders.ending.reason();
+        let end = self.options.ending.reason();
         while !self.is_exhausted {
             if end.is_none() && !self.wants_more() {
                 break;
@@ -234,7 +237,7 @@ impl ReplayWorker {
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => self.is_exhausted = true,
             }
-            while end.is_none() && !self.orders.is_closed_loop && self.queue.is_over_full() {
+            while end.is_none() && !self.options.is_closed_loop && self.queue.is_over_full() {
                 let waiting = self.queue.len();
                 self.dispatch();
                 if self.queue.len() < waiting {
@@ -254,7 +257,7 @@ impl ReplayWorker {
 
     /// Whether the batches in hand are about to be used up.
     fn wants_more(&self) -> bool {
-        if self.orders.is_closed_loop {
+        if self.options.is_closed_loop {
             return self.queue.is_low();
         }
         let now = clock::now();
@@ -280,7 +283,7 @@ impl ReplayWorker {
             return Some(now + OUTPUT_LOOK);
         }
         let (_, entry) = self.queue.front()?;
-        if !self.orders.is_closed_loop && entry.due > now {
+        if !self.options.is_closed_loop && entry.due > now {
             Some(entry.due)
         } else {
             Some(self.opening.next()).filter(|_| self.open() < self.limit)
@@ -345,10 +348,10 @@ impl ReplayWorker {
 
     fn publish(&self) {
         let failed = self.tally.failed.total() + self.tally.not_sent.total();
-        let pulse = &self.orders.pulse;
-        pulse.sent.store(self.tally.sent, Ordering::Relaxed);
-        pulse.answered.store(self.tally.answered, Ordering::Relaxed);
-        pulse.failed.store(failed, Ordering::Relaxed);
-        pulse.in_flight.store((self.open() - self.idle.len()) as u64, Ordering::Relaxed);
+        let progress = &self.options.progress;
+        progress.sent.store(self.tally.sent, Ordering::Relaxed);
+        progress.answered.store(self.tally.answered, Ordering::Relaxed);
+        progress.failed.store(failed, Ordering::Relaxed);
+        progress.in_flight.store((self.open() - self.idle.len()) as u64, Ordering::Relaxed);
     }
 }

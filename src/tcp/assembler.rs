@@ -23,7 +23,7 @@
 
 mod gaps;
 
-use super::waiting::{BufferedPiece, ReassemblyBuffer, SegmentOrigin};
+use super::reassembly_buffer::{BufferedPiece, ReassemblyBuffer, SegmentOrigin};
 use super::{Chunk, Counters, Event, Flags, Segment, Seq};
 
 /// How far from the next byte a segment may be, in bytes, to be believed.
@@ -87,7 +87,7 @@ pub struct Assembler {
     stage: StreamStage,
     /// Open, and nothing to look at but the sequence number of the next segment.
     is_smooth: bool,
-    waiting: Option<Box<ReassemblyBuffer>>,
+    buffer: Option<Box<ReassemblyBuffer>>,
 }
 
 impl Default for Assembler {
@@ -99,7 +99,7 @@ impl Default for Assembler {
             isn: None,
             stage: StreamStage::Unseen,
             is_smooth: false,
-            waiting: None,
+            buffer: None,
         }
     }
 }
@@ -130,14 +130,12 @@ impl Assembler {
 
     /// Memory held back, [`PIECE_OVERHEAD`] for each piece included.
     pub fn buffered(&self) -> usize {
-        self.waiting
-            .as_ref()
-            .map_or(0, |waiting| waiting.held_bytes() + waiting.piece_count() * PIECE_OVERHEAD)
+        self.buffer.as_ref().map_or(0, |buffer| buffer.held_bytes() + buffer.piece_count() * PIECE_OVERHEAD)
     }
 
     /// Payload bytes held back.
     pub fn held_bytes(&self) -> usize {
-        self.waiting.as_ref().map_or(0, |waiting| waiting.held_bytes())
+        self.buffer.as_ref().map_or(0, |buffer| buffer.held_bytes())
     }
 
     /// Takes notice that the other side acknowledged, at packet time `time`, all bytes before `ack`: those that are
@@ -151,7 +149,7 @@ impl Assembler {
         let distance = self.distance(ack);
         if distance > 0 && distance <= WINDOW as i64 && self.stage < StreamStage::Finished {
             let end = self.next + distance as u64;
-            self.waiting().acknowledged(end, time);
+            self.buffer_mut().acknowledged(end, time);
             self.is_smooth = false;
         }
     }
@@ -196,8 +194,8 @@ impl Assembler {
         self.tidy();
     }
 
-    fn waiting(&mut self) -> &mut ReassemblyBuffer {
-        self.waiting.get_or_insert_default()
+    fn buffer_mut(&mut self) -> &mut ReassemblyBuffer {
+        self.buffer.get_or_insert_default()
     }
 
     /// How far `seq` is ahead of the next byte.
@@ -258,7 +256,7 @@ impl Assembler {
                 let is_nearby = (-(JOIN_SLACK as i64)..=-2).contains(&distance)
                     || (distance == -1 && segment.payload.len() > 1)
                     || distance == 1;
-                let is_free = self.waiting.as_ref().is_none_or(|waiting| waiting.is_empty());
+                let is_free = self.buffer.as_ref().is_none_or(|buffer| buffer.is_empty());
                 if is_nearby || is_free && !self.is_plausible(distance, 0) {
                     self.move_start(-distance);
                 }
@@ -294,15 +292,15 @@ impl Assembler {
         if length == 0 && is_bare {
             return;
         }
-        if let Some(waiting) = &mut self.waiting {
-            waiting.stray = None;
+        if let Some(buffer) = &mut self.buffer {
+            buffer.stray = None;
         }
         let at = self.next.wrapping_add_signed(distance);
         let end = at + length;
-        if let Some(waiting) = &mut self.waiting
-            && waiting.reset.is_some_and(|(offset, _)| end > offset)
+        if let Some(buffer) = &mut self.buffer
+            && buffer.reset.is_some_and(|(offset, _)| end > offset)
         {
-            waiting.reset = None;
+            buffer.reset = None;
             out.counters.out_of_window_segments += 1;
         }
         let at_new = self.skip_known(at, payload.len() as u64, out);
@@ -310,7 +308,7 @@ impl Assembler {
         let limit = if self.stage == StreamStage::Finished {
             self.next
         } else {
-            self.waiting.as_ref().and_then(|waiting| waiting.fin).map_or(u64::MAX, |(offset, _)| offset)
+            self.buffer.as_ref().and_then(|buffer| buffer.fin).map_or(u64::MAX, |(offset, _)| offset)
         };
         let room = limit.saturating_sub(at_new).min(payload.len() as u64) as usize;
         out.counters.after_end_bytes += (payload.len() - room) as u64;
@@ -329,7 +327,7 @@ impl Assembler {
     fn skip_known<D>(&self, at: u64, length: u64, out: &mut EventOutput<'_, D>) -> u64 {
         let end = (at + length).min(self.next).max(at);
         let before = end.min(self.start).saturating_sub(at);
-        let (late_start, late_end) = self.waiting.as_ref().map_or((0, 0), |waiting| waiting.late);
+        let (late_start, late_end) = self.buffer.as_ref().map_or((0, 0), |buffer| buffer.late);
         let late = end.min(late_end).saturating_sub(at.max(late_start));
         out.counters.before_start_bytes += before;
         out.counters.late_bytes += late;
@@ -347,8 +345,8 @@ impl Assembler {
     ) {
         while !bytes.is_empty() {
             let is_segment_start = self.next_seq + (at - self.next) as u32 == segment.first_byte();
-            let waiting = self.waiting.as_ref();
-            let known = waiting.and_then(|waiting| waiting.covering(at));
+            let buffer = self.buffer.as_ref();
+            let known = buffer.and_then(|buffer| buffer.covering(at));
             let taken = if let Some((start, end, piece)) = known {
                 let taken = bytes.len().min((end - at) as usize);
                 if piece.snapped == 0 {
@@ -363,19 +361,19 @@ impl Assembler {
                 }
                 taken
             } else {
-                let next_start = waiting.and_then(|waiting| waiting.next_start(at)).unwrap_or(u64::MAX);
+                let next_start = buffer.and_then(|buffer| buffer.next_start(at)).unwrap_or(u64::MAX);
                 let new = &bytes[..bytes.len().min((next_start - at) as usize)];
                 let (ack, time) = (segment.ack, segment.time);
-                if let Some(waiting) = &mut self.waiting
-                    && (next_start != u64::MAX || waiting.fin.is_some())
+                if let Some(buffer) = &mut self.buffer
+                    && (next_start != u64::MAX || buffer.fin.is_some())
                 {
-                    waiting.filled = waiting.filled.max(Some(time));
+                    buffer.filled = buffer.filled.max(Some(time));
                 }
                 if at == self.next {
                     self.hand_over(new, SegmentOrigin { ack, time, is_segment_start }, out);
                 } else {
                     let origin = SegmentOrigin { ack, time, is_segment_start };
-                    self.waiting().insert(at, BufferedPiece { bytes: new.into(), snapped: 0, origin });
+                    self.buffer_mut().insert(at, BufferedPiece { bytes: new.into(), snapped: 0, origin });
                 }
                 new.len()
             };
@@ -393,18 +391,18 @@ impl Assembler {
         out: &mut EventOutput<'_, D>,
     ) {
         let from = from.max(self.next);
-        let waiting = self.waiting.as_ref();
-        if from >= to || waiting.is_some_and(|waiting| waiting.covering(from).is_some()) {
+        let buffer = self.buffer.as_ref();
+        if from >= to || buffer.is_some_and(|buffer| buffer.covering(from).is_some()) {
             return;
         }
-        let next_start = waiting.and_then(|waiting| waiting.next_start(from)).unwrap_or(u64::MAX);
+        let next_start = buffer.and_then(|buffer| buffer.next_start(from)).unwrap_or(u64::MAX);
         let snapped = (to.min(next_start) - from) as u32;
         if from == self.next {
             self.skip(u64::from(snapped), true, out);
         } else {
             let origin = SegmentOrigin { ack: segment.ack, time: segment.time, is_segment_start: false };
             let piece = BufferedPiece { bytes: Box::default(), snapped, origin };
-            self.waiting().insert(from, piece);
+            self.buffer_mut().insert(from, piece);
         }
     }
 
@@ -413,11 +411,11 @@ impl Assembler {
         if self.stage > StreamStage::Open {
             return;
         }
-        let seen = self.waiting.as_ref().and_then(|waiting| waiting.end()).unwrap_or(self.next);
+        let seen = self.buffer.as_ref().and_then(|buffer| buffer.end()).unwrap_or(self.next);
         if end < seen.max(self.next) {
             out.counters.ignored_fins += 1;
         } else {
-            self.waiting().fin.get_or_insert((end, time));
+            self.buffer_mut().fin.get_or_insert((end, time));
         }
     }
 
@@ -432,10 +430,10 @@ impl Assembler {
         } else if self.stage != StreamStage::Reset {
             let at = self.next.wrapping_add_signed(distance).max(self.next);
             let at = if self.stage == StreamStage::Finished { self.next } else { at };
-            let waiting = self.waiting();
-            let at = at.max(waiting.end().unwrap_or(0));
-            let at = waiting.fin.map_or(at, |(end, _)| at.min(end));
-            waiting.reset.get_or_insert((at, segment.time));
+            let buffer = self.buffer_mut();
+            let at = at.max(buffer.end().unwrap_or(0));
+            let at = buffer.fin.map_or(at, |(end, _)| at.min(end));
+            buffer.reset.get_or_insert((at, segment.time));
         }
     }
 
@@ -447,13 +445,13 @@ impl Assembler {
         out: &mut EventOutput<'_, D>,
     ) {
         let first = segment.first_byte();
-        let expected = self.waiting.as_ref().and_then(|waiting| waiting.stray);
+        let expected = self.buffer.as_ref().and_then(|buffer| buffer.stray);
         let follows = |expected| (0..=JOIN_SLACK as i64).contains(&i64::from(first - expected));
         if segment.payload.is_empty() || !expected.is_some_and(follows) {
             out.counters.out_of_window_segments += 1;
             out.counters.out_of_window_bytes += segment.payload.len() as u64;
             if !segment.payload.is_empty() {
-                self.waiting().stray = Some(first + length as u32);
+                self.buffer_mut().stray = Some(first + length as u32);
             }
             return;
         }
@@ -489,7 +487,7 @@ impl Assembler {
         if is_snapped {
             out.counters.snapped_bytes += bytes;
         } else {
-            self.waiting().late = (self.next, self.next + bytes);
+            self.buffer_mut().late = (self.next, self.next + bytes);
         }
         self.advance(bytes);
         (out.deliver)(Event::Gap { bytes, offset, is_snapped });
@@ -498,8 +496,8 @@ impl Assembler {
     fn advance(&mut self, bytes: u64) {
         self.next += bytes;
         self.next_seq = self.next_seq + bytes as u32;
-        if let Some(waiting) = &mut self.waiting {
-            waiting.advance(self.next);
+        if let Some(buffer) = &mut self.buffer {
+            buffer.advance(self.next);
         }
         if self.stage == StreamStage::Joined {
             self.stage = StreamStage::Open;
@@ -508,7 +506,7 @@ impl Assembler {
 
     /// Delivers the first piece if it has nothing missing before it; false if there is none such.
     fn deliver_piece<D: FnMut(Event<'_>)>(&mut self, out: &mut EventOutput<'_, D>) -> bool {
-        let Some(piece) = self.waiting.as_mut().and_then(|waiting| waiting.take(self.next)) else {
+        let Some(piece) = self.buffer.as_mut().and_then(|buffer| buffer.take(self.next)) else {
             return false;
         };
         if piece.snapped > 0 {
@@ -522,33 +520,33 @@ impl Assembler {
     /// Delivers what is held and has nothing missing before it, the stream's end included.
     fn deliver_ready<D: FnMut(Event<'_>)>(&mut self, out: &mut EventOutput<'_, D>) {
         while self.deliver_piece(out) {}
-        let Some(waiting) = &mut self.waiting else { return };
-        if let Some((_, time)) = waiting.fin.take_if(|(end, _)| *end == self.next) {
+        let Some(buffer) = &mut self.buffer else { return };
+        if let Some((_, time)) = buffer.fin.take_if(|(end, _)| *end == self.next) {
             self.stage = StreamStage::Finished;
             (out.deliver)(Event::Fin { time });
         }
-        if let Some((_, time)) = waiting.reset.take_if(|(offset, _)| *offset <= self.next) {
+        if let Some((_, time)) = buffer.reset.take_if(|(offset, _)| *offset <= self.next) {
             if self.stage < StreamStage::Finished {
                 self.stage = StreamStage::Reset;
             }
             (out.deliver)(Event::Reset { time });
         }
-        if let Some(waiting) = &mut self.waiting
-            && waiting.is_empty()
+        if let Some(buffer) = &mut self.buffer
+            && buffer.is_empty()
         {
-            waiting.filled = None;
+            buffer.filled = None;
         }
     }
 
     /// Lets go of what is not needed while segments come in order.
     fn tidy(&mut self) {
-        let is_done = |waiting: &ReassemblyBuffer| {
-            waiting.is_empty() && waiting.stray.is_none() && waiting.received.is_none()
+        let is_done = |buffer: &ReassemblyBuffer| {
+            buffer.is_empty() && buffer.stray.is_none() && buffer.received.is_none()
         };
-        let is_quiet = self.waiting.as_deref().is_none_or(is_done);
+        let is_quiet = self.buffer.as_deref().is_none_or(is_done);
         self.is_smooth = is_quiet && self.stage == StreamStage::Open;
-        if is_quiet && self.waiting.as_ref().is_some_and(|waiting| waiting.late == (0, 0)) {
-            self.waiting = None;
+        if is_quiet && self.buffer.as_ref().is_some_and(|buffer| buffer.late == (0, 0)) {
+            self.buffer = None;
         }
     }
 }

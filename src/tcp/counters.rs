@@ -53,7 +53,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// The payload bytes whose fate is settled. Always equal to `payload_bytes` less what the assemblers hold
+    /// The payload bytes whose outcome is known. Always equal to `payload_bytes` less what the assemblers hold
     /// ([`super::Assembler::held_bytes`]; none after a flush).
     pub fn accounted_bytes(&self) -> u64 {
         self.delivered_bytes

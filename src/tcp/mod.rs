@@ -7,10 +7,10 @@
 mod assembler;
 mod counters;
 mod key;
+mod reassembly_buffer;
 mod segment;
 mod seq;
 mod table;
-mod waiting;
 
 pub use assembler::{Assembler, Limits, PIECE_OVERHEAD, WINDOW};
 pub use counters::Counters;

@@ -384,7 +384,7 @@ fn merge(mut source: Box<dyn Counted + Send>, free: &Receiver<Block>, hand_on: &
 
 /// Says what did not come out as it was asked for.
 fn warn(counts: &MergeCounts) {
-    let MergeCounts { disordered, unsettled, late, hurried, .. } = *counts;
+    let MergeCounts { disordered, open_ties, late, early, .. } = *counts;
     if disordered > 0 {
         note(format_args!(
             "{disordered} records are earlier than one before them in their input, and stand where they were \
@@ -394,14 +394,12 @@ fn warn(counts: &MergeCounts) {
     if late > 0 {
         note(format_args!("{late} records came later than --window allows, and stand where they came"));
     }
-    if hurried > 0 {
-        note(format_args!(
-            "{hurried} records left the window before their time; --memory makes room for more"
-        ));
+    if early > 0 {
+        note(format_args!("{early} records left the window before their time; --memory makes room for more"));
     }
-    if unsettled > 0 {
+    if open_ties > 0 {
         note(format_args!(
-            "so many records are of one time ({unsettled} mb) that a response among them may stand before its request"
+            "so many records are of one time ({open_ties} mb) that a response among them may stand before its request"
         ));
     }
 }
@@ -417,7 +415,7 @@ fn ledger(end: &End, written: u64) -> Ledger {
         .part_if_any("not written", unwritten)
         .total("records out of order in their input", counts.disordered)
         .total("records later than --window", counts.late)
-        .total("records hurried out of the window", counts.hurried)
+        .total("records hurried out of the window", counts.early)
         .total("records no longer known to --dedup", counts.forgotten)
         .total("runs in temporary files", counts.runs)
         .total("malformed records skipped", intake.malformed)

@@ -1,7 +1,7 @@
 //! The filter as a stage of the copy loop: judged on any thread, selected in order.
 
 use super::filter::{Filter, Note};
-use super::held::ReorderBuffer;
+use super::reorder_buffer::ReorderBuffer;
 use super::selection::{RecordState, Selection, SelectionTally};
 use super::stage::{Stage, Worker};
 use crate::Result;
@@ -12,7 +12,7 @@ use crate::record::{Block, Sink};
 pub struct Filtering {
     filter: Filter,
     selection: Selection,
-    held: ReorderBuffer,
+    buffer: ReorderBuffer,
     states: Vec<RecordState>,
     decided: Vec<(u64, bool)>,
 }
@@ -20,15 +20,15 @@ pub struct Filtering {
 impl Filtering {
     /// Puts the two together, which are of the same rules. Nothing is seen so far.
     pub fn new(filter: Filter, selection: Selection) -> Self {
-        let held = ReorderBuffer::new(selection.limit());
-        Filtering { filter, selection, held, states: Vec::new(), decided: Vec::new() }
+        let buffer = ReorderBuffer::new(selection.limit());
+        Filtering { filter, selection, buffer, states: Vec::new(), decided: Vec::new() }
     }
 
     /// What became of the records so far.
     pub fn tally(&self) -> SelectionTally {
         let mut tally = self.selection.tally();
         if self.selection.asks_responses() {
-            tally.written = self.held.written;
+            tally.written = self.buffer.written;
             tally.dropped_by_limit = tally.records - tally.settled();
         }
         tally
@@ -50,8 +50,8 @@ impl Stage for Filtering {
         self.selection.select(notes, &mut self.states, &mut self.decided);
         let states = &self.states;
         if self.selection.asks_responses() {
-            self.held.decide(&self.decided, sink)?;
-            return self.held.take(block, states, sink);
+            self.buffer.decide(&self.decided, sink)?;
+            return self.buffer.take(block, states, sink);
         }
         block
             .runs(|index| states.get(index) == Some(&RecordState::Write))
@@ -59,12 +59,12 @@ impl Stage for Filtering {
     }
 
     fn is_over(&self) -> bool {
-        self.selection.is_over() || self.held.is_over()
+        self.selection.is_over() || self.buffer.is_over()
     }
 
     fn finish(&mut self, sink: &mut dyn Sink) -> Result<()> {
         self.selection.finish(&mut self.decided);
-        self.held.decide(&self.decided, sink)
+        self.buffer.decide(&self.decided, sink)
     }
 }
 

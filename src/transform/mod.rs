@@ -8,20 +8,20 @@
 
 pub mod redact;
 
-mod fates;
 mod filter;
 mod filtering;
-mod held;
+mod outcomes;
+mod outstanding;
 mod pattern;
-mod pending;
+mod reorder_buffer;
 pub mod rewrite;
 mod rules;
 mod selection;
 mod stage;
 
-pub use fates::MAX_REMEMBERED;
 pub use filter::{Filter, Note, Verdict};
 pub use filtering::Filtering;
+pub use outcomes::MAX_REMEMBERED;
 pub use pattern::{HeaderPattern, NamedShare, Sample, pattern};
 pub use rules::{FilterRule, Rules};
 pub use selection::{Choice, DEFAULT_WINDOW, RecordState, Selection, SelectionTally};

@@ -1,8 +1,8 @@
 //! Which records go on: what needs their order, and the tally of it.
 
-use super::fates::{OutcomeTable, RequestOutcome};
 use super::filter::{Note, Verdict};
-use super::pending::{OutstandingRequest, OutstandingRequests};
+use super::outcomes::{OutcomeTable, RequestOutcome};
+use super::outstanding::{OutstandingRequest, OutstandingRequests};
 use super::rules::{FilterRule, Rules};
 use crate::record::Kind;
 
@@ -25,7 +25,7 @@ pub struct Choice {
 pub const DEFAULT_WINDOW: u64 = 8 << 20;
 
 /// Records whose ids are looked for in memory at the same time.
-const AHEAD: usize = 32;
+const PREFETCH: usize = 32;
 
 impl Default for Choice {
     fn default() -> Self {
@@ -65,8 +65,8 @@ pub struct Selection {
     judges_time: bool,
     min_latency: Option<i64>,
     max_latency: Option<i64>,
-    fates: OutcomeTable,
-    pending: OutstandingRequests,
+    outcomes: OutcomeTable,
+    outstanding: OutstandingRequests,
     tally: SelectionTally,
 }
 
@@ -91,7 +91,7 @@ pub struct SelectionTally {
     pub dropped_by_inversion: u64,
     /// Records that passed or waited when the limit was reached.
     pub dropped_by_limit: u64,
-    /// Requests whose fate had to be forgotten before a response came.
+    /// Requests whose outcome had to be forgotten before a response came.
     pub forgotten: u64,
     /// Responses that passed, but might have been refused with a request that
     /// was forgotten.
@@ -139,7 +139,7 @@ impl Selection {
     }
 
     /// As [`Selection::new`], with a memory of its own size.
-    pub(super) fn with_memory(choice: Choice, rules: &Rules, fates: OutcomeTable) -> Self {
+    pub(super) fn with_memory(choice: Choice, rules: &Rules, outcomes: OutcomeTable) -> Self {
         Selection {
             limit: choice.limit.unwrap_or(u64::MAX),
             asks_responses: rules.ask_the_response(),
@@ -148,9 +148,9 @@ impl Selection {
             judges_time: rules.since.is_some() || rules.until.is_some(),
             min_latency: rules.min_latency,
             max_latency: rules.max_latency,
-            pending: OutstandingRequests::new(choice.window),
+            outstanding: OutstandingRequests::new(choice.window),
             choice,
-            fates,
+            outcomes,
             tally: SelectionTally::default(),
         }
     }
@@ -165,14 +165,14 @@ impl Selection {
         states.clear();
         decided.clear();
         if self.asks_responses {
-            self.pending.begin_block();
+            self.outstanding.begin_block();
         }
-        for group in notes.chunks(AHEAD) {
+        for group in notes.chunks(PREFETCH) {
             if self.is_over() {
                 return;
             }
             if self.asks_responses || self.writes_responses {
-                self.fates.warm(group.iter().map(|note| note.id));
+                self.outcomes.prefetch(group.iter().map(|note| note.id));
             }
             if self.asks_responses {
                 self.ask_group(group, states, decided);
@@ -182,7 +182,7 @@ impl Selection {
         }
         if self.asks_responses {
             // A response in the next block begins there at the earliest.
-            self.expire(self.pending.position(), states, decided);
+            self.expire(self.outstanding.position(), states, decided);
         }
     }
 
@@ -202,18 +202,18 @@ impl Selection {
 
     fn ask_group(&mut self, notes: &[Note], states: &mut Vec<RecordState>, decided: &mut Vec<(u64, bool)>) {
         for note in notes {
-            self.expire(self.pending.position(), states, decided);
+            self.expire(self.outstanding.position(), states, decided);
             let state = self.ask(note, states, decided);
             states.push(state);
-            self.pending.step(u64::from(note.length));
+            self.outstanding.step(u64::from(note.length));
         }
     }
 
     /// Decides on what still waits: there are no more records.
     pub fn finish(&mut self, decided: &mut Vec<(u64, bool)>) {
         decided.clear();
-        self.pending.begin_block();
-        while let Some((id, request)) = self.pending.take_oldest() {
+        self.outstanding.begin_block();
+        while let Some((id, request)) = self.outstanding.take_oldest() {
             self.decide(id, &request, SelectionReason::Unanswered, &mut Vec::new(), decided);
         }
     }
@@ -235,7 +235,7 @@ impl Selection {
 
     /// What became of the records so far.
     pub fn tally(&self) -> SelectionTally {
-        SelectionTally { forgotten: self.fates.forgotten(), ..self.tally }
+        SelectionTally { forgotten: self.outcomes.forgotten(), ..self.tally }
     }
 
     /// Why a record passes or not where no response is asked.
@@ -249,10 +249,10 @@ impl Selection {
         }
         match (note.kind, by_itself) {
             (Kind::Request, SelectionReason::Passes) if self.judges_time => {
-                self.fates.insert(note.id, RequestOutcome::Kept);
+                self.outcomes.insert(note.id, RequestOutcome::Kept);
             }
-            (Kind::Request, SelectionReason::Passes) => self.fates.remove(note.id),
-            (Kind::Request, _) => self.fates.insert(note.id, RequestOutcome::Refused),
+            (Kind::Request, SelectionReason::Passes) => self.outcomes.remove(note.id),
+            (Kind::Request, _) => self.outcomes.insert(note.id, RequestOutcome::Refused),
             (Kind::Response | Kind::Replayed, _) => return self.follow(note),
         }
         by_itself
@@ -267,7 +267,7 @@ impl Selection {
     ) -> RecordState {
         self.tally.records += 1;
         self.count_time(note);
-        let before = self.pending.take(note.id);
+        let before = self.outstanding.take(note.id);
         if note.kind != Kind::Request {
             if let Some(request) = before {
                 let reason = self.answer(&request, note);
@@ -282,9 +282,9 @@ impl Selection {
         }
         let reason = match note.verdict {
             Verdict::Await { body } => {
-                self.fates.remove(note.id);
+                self.outcomes.remove(note.id);
                 let is_held = self.wants(Kind::Request);
-                self.pending.push(note, body, is_held);
+                self.outstanding.push(note, body, is_held);
                 return if is_held {
                     RecordState::Wait
                 } else {
@@ -293,11 +293,11 @@ impl Selection {
                 };
             }
             Verdict::Keep => {
-                self.fates.insert(note.id, RequestOutcome::Kept);
+                self.outcomes.insert(note.id, RequestOutcome::Kept);
                 SelectionReason::Passes
             }
             Verdict::Drop(rule) => {
-                self.fates.insert(note.id, RequestOutcome::Refused);
+                self.outcomes.insert(note.id, RequestOutcome::Refused);
                 SelectionReason::Fails(rule)
             }
         };
@@ -308,9 +308,9 @@ impl Selection {
     /// Gives up the requests whose response cannot begin within the window
     /// any more when the next record begins at `position`.
     fn expire(&mut self, position: u64, states: &mut [RecordState], decided: &mut Vec<(u64, bool)>) {
-        while let Some((id, request)) = self.pending.take_expired(position) {
+        while let Some((id, request)) = self.outstanding.take_expired(position) {
             self.decide(id, &request, SelectionReason::Unanswered, states, decided);
-            self.fates.insert(id, RequestOutcome::GivenUp);
+            self.outcomes.insert(id, RequestOutcome::GivenUp);
         }
     }
 
@@ -352,18 +352,18 @@ impl Selection {
         states: &mut [RecordState],
         decided: &mut Vec<(u64, bool)>,
     ) {
-        let fate = if matches!(reason, SelectionReason::Passes) {
+        let outcome = if matches!(reason, SelectionReason::Passes) {
             RequestOutcome::Kept
         } else {
             RequestOutcome::Refused
         };
-        self.fates.insert(id, fate);
+        self.outcomes.insert(id, outcome);
         self.count_request(Kind::Request, reason);
         if !request.is_held {
             return;
         }
         let is_written = self.settle(Kind::Request, reason);
-        match self.pending.index_in_block(request) {
+        match self.outstanding.index_in_block(request) {
             Some(index) => states[index] = if is_written { RecordState::Write } else { RecordState::Drop },
             None => decided.push((request.record, is_written)),
         }
@@ -371,7 +371,7 @@ impl Selection {
 
     /// Why a response passes or not: with its request, or by itself.
     fn follow(&mut self, note: &Note) -> SelectionReason {
-        let reason = match self.fates.answer(note.id) {
+        let reason = match self.outcomes.answer(note.id) {
             Some(RequestOutcome::Kept) => SelectionReason::Passes,
             Some(RequestOutcome::Refused) => return SelectionReason::WithRequest,
             Some(RequestOutcome::GivenUp) => {
@@ -387,7 +387,7 @@ impl Selection {
                 if let Some(rule) = note.alone.or(by_itself) {
                     return SelectionReason::Fails(rule);
                 }
-                self.tally.doubtful += u64::from(self.fates.forgotten() > 0);
+                self.tally.doubtful += u64::from(self.outcomes.forgotten() > 0);
                 SelectionReason::Passes
             }
         };

@@ -302,7 +302,7 @@ fn requests_forgotten_for_want_of_room_are_counted() {
     let answer = |id| (Kind::Response, id, true);
     let rules = methods(&["GET"]);
     let mut selection =
-        Selection::with_memory(Choice::default(), &rules, fates::OutcomeTable::with_buckets(1));
+        Selection::with_memory(Choice::default(), &rules, outcomes::OutcomeTable::with_buckets(1));
     // There is room for eight. The ninth refusal pushes an answered request
     // out, the tenth one without an answer.
     let mut records = vec![refused(0), answer(0)];

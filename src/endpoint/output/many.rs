@@ -8,7 +8,7 @@ use super::chunks::Chunks;
 use super::opening::Existing;
 use super::sink::FileSink;
 use super::template::NameTemplate;
-use crate::endpoint::recent::hash;
+use crate::endpoint::lru::hash;
 use crate::record::{Run, Sink, View};
 use crate::{Error, Result};
 

@@ -10,7 +10,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::endpoint::recent::{Recent, hash};
+use crate::endpoint::lru::{LruMap, hash};
 use crate::record::{Block, Kind, Sink, View};
 use crate::{Error, Result};
 
@@ -36,7 +36,7 @@ pub struct RecordQueue {
     written: Receiver<Block>,
     waiting: Arc<AtomicUsize>,
     limit: usize,
-    refused: Recent<()>,
+    refused: LruMap<()>,
     dropped: Dropped,
     writer: Option<JoinHandle<Result<()>>>,
 }
@@ -57,7 +57,7 @@ impl RecordQueue {
             written,
             waiting,
             limit: usize::try_from(limit).unwrap_or(usize::MAX),
-            refused: Recent::new(MAX_REFUSED),
+            refused: LruMap::new(MAX_REFUSED),
             dropped: Dropped::default(),
             writer: Some(writer),
         })

@@ -2,7 +2,7 @@
 
 use super::naming::Tell;
 use crate::Result;
-use crate::endpoint::recent::{Recent, hash};
+use crate::endpoint::lru::{LruMap, hash};
 use crate::record::{Kind, Run, Sink};
 
 /// Exchanges or sessions whose output is remembered at least. They take 40 MB.
@@ -73,7 +73,7 @@ impl Sink for Copies {
 pub(super) struct Split {
     outputs: Copies,
     by_session: bool,
-    known: Recent<usize>,
+    known: LruMap<usize>,
     next: usize,
     doubtful: u64,
     tell: Option<Tell>,
@@ -81,7 +81,7 @@ pub(super) struct Split {
 
 impl Split {
     pub(super) fn new(outputs: Vec<Box<dyn Sink + Send>>, by_session: bool, tell: Option<Tell>) -> Self {
-        let (outputs, known) = (Copies(outputs, tell), Recent::new(MAX_KNOWN));
+        let (outputs, known) = (Copies(outputs, tell), LruMap::new(MAX_KNOWN));
         Split { outputs, by_session, known, next: 0, doubtful: 0, tell }
     }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use crate::BadRule;
-use crate::endpoint::recent::hash;
+use crate::endpoint::lru::hash;
 use crate::record::Header;
 
 /// Longest part of a name that an id becomes; a longer one is cut and marked.

@@ -37,7 +37,7 @@ impl ReplayWorker {
                 Ok(true) => {
                     self.tally.connections += 1;
                     if let Some((local, peer)) = self.connections[slot].ends() {
-                        self.orders.own.add(local, peer, clock::wall());
+                        self.options.own.add(local, peer, clock::wall());
                     }
                     self.connections[slot].phase = Phase::Busy;
                 }
@@ -67,7 +67,7 @@ impl ReplayWorker {
             self.postpone(slot);
             return;
         }
-        let keeps = self.orders.output.is_some();
+        let keeps = self.options.output.is_some();
         for _ in 0..READS_IN_A_ROW {
             let connection = &mut self.connections[slot];
             match connection.receive(&mut self.buffer) {
@@ -113,7 +113,7 @@ impl ReplayWorker {
         connection.exchange.is_again = true;
         connection.exchange.begin();
         self.tally.sent_again += u64::from(is_again);
-        self.connections[slot].attempt = self.orders.addresses.begin(clock::now());
+        self.connections[slot].attempt = self.options.addresses.begin(clock::now());
         if let Err(error) = self.connect_on(slot) {
             self.fail_to_connect(slot, &error);
         }
@@ -132,7 +132,7 @@ impl ReplayWorker {
         self.tally.latency_from_send.record(now.saturating_sub(exchange.sent_at));
         self.tally.latency_from_due.record(now.saturating_sub(exchange.due));
         self.tally.last_ended = now;
-        if self.orders.output.is_some() {
+        if self.options.output.is_some() {
             self.keep_answer(slot, now);
         }
         // The buffer that the answer filled to its end may not have held all that came.
@@ -169,7 +169,7 @@ impl ReplayWorker {
                     if connection.attempt.has_more() && now - connection.began_at >= self.attempt =>
                 {
                     if let Some(address) = connection.address {
-                        self.orders.addresses.rest(address, now);
+                        self.options.addresses.rest(address, now);
                     }
                     if let Err(error) = self.connect_on(slot) {
                         self.fail_to_connect(slot, &error);
@@ -184,7 +184,7 @@ impl ReplayWorker {
     fn lateness(&self, slot: usize) -> (FailureReason, String) {
         let connection = &self.connections[slot];
         let exchange = &connection.exchange;
-        if self.orders.output.as_ref().is_some_and(|outlet| outlet.held_since(exchange.sent_at)) {
+        if self.options.output.as_ref().is_some_and(|outlet| outlet.held_since(exchange.sent_at)) {
             return (FailureReason::HeldByOutput, "its answer was not read".into());
         }
         let late = exchange.sent_at.saturating_sub(exchange.due);
@@ -217,7 +217,7 @@ impl ReplayWorker {
     fn describe_hold(&self, hold: Hold) -> String {
         match (hold, self.tally.descriptors) {
             (Hold::Descriptors, Some(limit)) => format!("{} ({limit})", hold.reason()),
-            (Hold::Connections, _) => format!("{} ({})", hold.reason(), self.orders.connections),
+            (Hold::Connections, _) => format!("{} ({})", hold.reason(), self.options.connections),
             _ => hold.reason().to_string(),
         }
     }
@@ -229,7 +229,7 @@ impl ReplayWorker {
         let header = Header {
             kind: Kind::Replayed,
             id: &exchange.id,
-            timestamp: exchange.sent_at as i64 + self.orders.wall_offset,
+            timestamp: exchange.sent_at as i64 + self.options.wall_offset,
             latency: Some(now.saturating_sub(exchange.sent_at) as i64),
             mark: is_cut.then_some(Mark::Cut),
             ..Header::default()
@@ -241,7 +241,7 @@ impl ReplayWorker {
     }
 
     pub(super) fn hand_over_answers(&mut self) {
-        if let Some(output) = &self.orders.output
+        if let Some(output) = &self.options.output
             && !self.answers.is_empty()
         {
             let answers = std::mem::take(&mut self.answers);

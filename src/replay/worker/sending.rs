@@ -28,7 +28,7 @@ impl ReplayWorker {
         loop {
             let now = clock::now();
             let due = match self.queue.front() {
-                Some(_) if self.orders.is_closed_loop => now,
+                Some(_) if self.options.is_closed_loop => now,
                 Some((_, entry)) if entry.due <= now => entry.due,
                 _ => {
                     self.hold = None;
@@ -49,7 +49,8 @@ impl ReplayWorker {
                     continue;
                 }
                 None if self.open() >= self.limit => {
-                    let is_short = self.orders.descriptors.is_some() || self.limit < self.orders.connections;
+                    let is_short =
+                        self.options.descriptors.is_some() || self.limit < self.options.connections;
                     return self.held(if is_short { Hold::Descriptors } else { Hold::Connections });
                 }
                 None if self.connects_left > 0 && self.opening.next() <= now => (self.vacancy(), false),
@@ -101,7 +102,7 @@ impl ReplayWorker {
     /// What a request that was due then waited for.
     fn hold_since(&self, due: u64) -> Option<Hold> {
         let is_held = |outlet: &Outlet| outlet.held_since(due);
-        self.hold.or_else(|| self.orders.output.as_ref().is_some_and(is_held).then_some(Hold::Output))
+        self.hold.or_else(|| self.options.output.as_ref().is_some_and(is_held).then_some(Hold::Output))
     }
 
     /// Gives up the request whose turn is next, as its timeout is over.
@@ -132,7 +133,7 @@ impl ReplayWorker {
             Some((FailureReason::Marked, None))
         } else {
             exchange
-                .prepare(&self.orders.editor, block, record)
+                .prepare(&self.options.editor, block, record)
                 .err()
                 .map(|why| (FailureReason::Broken, Some(why)))
         };
@@ -159,7 +160,7 @@ impl ReplayWorker {
     fn connect(&mut self, slot: usize, now: u64) -> io::Result<()> {
         self.opening.begin(now);
         self.connects_left -= 1;
-        self.connections[slot].attempt = self.orders.addresses.begin(now);
+        self.connections[slot].attempt = self.options.addresses.begin(now);
         self.connect_on(slot)
     }
 
@@ -167,7 +168,7 @@ impl ReplayWorker {
     pub(super) fn connect_on(&mut self, slot: usize) -> io::Result<()> {
         let mut last = None;
         let connection = &mut self.connections[slot];
-        while let Some(address) = self.orders.addresses.next(&mut connection.attempt) {
+        while let Some(address) = self.options.addresses.next(&mut connection.attempt) {
             connection.began_at = clock::now();
             match connection.open(address, self.poll.registry(), Token(slot)) {
                 Ok(()) => return Ok(()),

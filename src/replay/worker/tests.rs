@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use super::{ClientConnection, Orders, Phase, ReplayWorker, RequestBatch};
+use super::{ClientConnection, Phase, ReplayWorker, RequestBatch, WorkerOptions};
 use crate::record::{Block, Header, Kind};
 use crate::replay::addresses::Addresses;
 use crate::replay::clock;
@@ -21,7 +21,7 @@ const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 /// A worker that nobody runs, and whom it connects to.
 fn worker() -> (ReplayWorker, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let orders = Orders {
+    let options = WorkerOptions {
         addresses: Addresses::new(&[listener.local_addr().unwrap()], 0),
         editor: Editor::new(&"some.example".parse().unwrap(), true),
         timeout: Duration::from_mins(1),
@@ -32,10 +32,10 @@ fn worker() -> (ReplayWorker, TcpListener) {
         wall_offset: 0,
         ending: Ending::default(),
         own: crate::replay::own::Own::default(),
-        pulse: Arc::default(),
+        progress: Arc::default(),
     };
     let (_, intake) = sync_channel(1);
-    (ReplayWorker::new(orders, intake).unwrap().0, listener)
+    (ReplayWorker::new(options, intake).unwrap().0, listener)
 }
 
 /// Gives the worker requests that are due.

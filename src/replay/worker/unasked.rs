@@ -58,7 +58,7 @@ impl ReplayWorker {
                 self.fail(slot, FailureReason::Unasked, &address);
                 return true;
             }
-            connection.attempt = self.orders.addresses.begin(clock::now());
+            connection.attempt = self.options.addresses.begin(clock::now());
         }
         if let Err(error) = self.connect_on(slot) {
             self.fail_to_connect(slot, &error);

@@ -1,17 +1,16 @@
 //! When missing bytes are given up, and what was held behind them is delivered.
 
 use super::{Assembler, EventOutput};
-use crate::tcp::waiting::ReassemblyBuffer;
+use crate::tcp::reassembly_buffer::ReassemblyBuffer;
 use crate::tcp::{Counters, Event, Limits, Seq};
 
 impl Assembler {
     /// The packet time at which [`Assembler::give_up_gaps`] has something to do, if nothing comes before.
     pub fn deadline(&self, limits: &Limits) -> Option<i64> {
-        let waiting = self.waiting.as_ref()?;
-        let (_, since) = waiting.first_hole()?;
-        let lost = since.max(waiting.filled.unwrap_or(since)).saturating_add(limits.patience);
-        let received =
-            waiting.received.map_or(i64::MAX, |(_, since)| since.saturating_add(limits.reordering));
+        let buffer = self.buffer.as_ref()?;
+        let (_, since) = buffer.first_hole()?;
+        let lost = since.max(buffer.filled.unwrap_or(since)).saturating_add(limits.patience);
+        let received = buffer.received.map_or(i64::MAX, |(_, since)| since.saturating_add(limits.reordering));
         Some(lost.min(received))
     }
 
@@ -59,7 +58,7 @@ impl Assembler {
         out: &mut EventOutput<'_, D>,
     ) {
         while self.deadline(limits).is_some_and(|deadline| deadline <= now) {
-            let received = self.waiting.as_ref().and_then(|waiting| waiting.received);
+            let received = self.buffer.as_ref().and_then(|buffer| buffer.received);
             let before = match received {
                 Some((end, since)) if since.saturating_add(limits.reordering) <= now => end,
                 _ => u64::MAX,
@@ -73,8 +72,8 @@ impl Assembler {
         limits: &Limits,
         out: &mut EventOutput<'_, D>,
     ) {
-        let is_over = |waiting: &ReassemblyBuffer| waiting.piece_count() > limits.pieces;
-        while self.buffered() > limits.bytes || self.waiting.as_deref().is_some_and(is_over) {
+        let is_over = |buffer: &ReassemblyBuffer| buffer.piece_count() > limits.pieces;
+        while self.buffered() > limits.bytes || self.buffer.as_deref().is_some_and(is_over) {
             out.counters.overflow_gaps += 1;
             self.give_up_first(u64::MAX, out);
         }
@@ -86,14 +85,14 @@ impl Assembler {
         end: u64,
         out: &mut EventOutput<'_, D>,
     ) -> bool {
-        let Some((hole_end, _)) = self.waiting.as_ref().and_then(|waiting| waiting.first_hole()) else {
+        let Some((hole_end, _)) = self.buffer.as_ref().and_then(|buffer| buffer.first_hole()) else {
             return false;
         };
         let mut end = end.min(hole_end);
-        if let Some(waiting) = self.waiting.as_mut().filter(|waiting| waiting.holds_only_reset()) {
+        if let Some(buffer) = self.buffer.as_mut().filter(|buffer| buffer.holds_only_reset()) {
             // An RST says nothing about bytes before it: missing are those that the other side has received.
-            let known = waiting.received_end().max(self.next);
-            waiting.reset = waiting.reset.map(|(offset, time)| (offset.min(known), time));
+            let known = buffer.received_end().max(self.next);
+            buffer.reset = buffer.reset.map(|(offset, time)| (offset.min(known), time));
             end = end.min(known);
         }
         if end > self.next {

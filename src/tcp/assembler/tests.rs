@@ -42,7 +42,7 @@ impl Line {
         self.reconcile();
     }
 
-    /// Every payload byte has exactly one fate.
+    /// Every payload byte is counted in exactly one way.
     fn reconcile(&self) {
         let held = self.assembler.held_bytes() as u64;
         assert_eq!(

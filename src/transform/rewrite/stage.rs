@@ -136,12 +136,12 @@ impl Worker<RewriteTally> for Rewriter {
         // Records before this one are in `out` or dropped, or nothing has changed so far.
         let mut copied = 0;
         for (index, view) in block.iter().enumerate() {
-            let fate = self.judge(&view, notes);
-            if fate == Disposition::Same {
+            let disposition = self.judge(&view, notes);
+            if disposition == Disposition::Same {
                 continue;
             }
             block.runs_in(copied..index).for_each(|run| out.append(&run));
-            if fate == Disposition::Changed {
+            if disposition == Disposition::Changed {
                 let id = self.id.as_deref().unwrap_or(view.header.id);
                 out.push(&Header { id, ..view.header }, &self.message);
             }

@@ -8,7 +8,7 @@ use mio::Waker;
 
 use super::scheduler::WorkerInbox;
 use super::tally::ReplayTally;
-use super::worker::{Orders, Pulse, ReplayWorker};
+use super::worker::{ReplayWorker, WorkerOptions, WorkerProgress};
 use crate::Result;
 
 /// Batches that may wait for a worker, besides those it has in hand.
@@ -18,30 +18,30 @@ const BATCHES: usize = 1;
 #[derive(Debug, Default)]
 pub(super) struct WorkerPool {
     workers: Vec<JoinHandle<std::io::Result<ReplayTally>>>,
-    pulses: Vec<Arc<Pulse>>,
+    progress: Vec<Arc<WorkerProgress>>,
     /// Kept until the workers have ended.
     wakers: Vec<Arc<Waker>>,
 }
 
 impl WorkerPool {
     /// Starts a worker, and says where it takes its batches from.
-    pub(super) fn hire(&mut self, orders: Orders) -> Result<WorkerInbox> {
-        self.pulses.push(Arc::clone(&orders.pulse));
+    pub(super) fn start(&mut self, options: WorkerOptions) -> Result<WorkerInbox> {
+        self.progress.push(Arc::clone(&options.progress));
         let (batches, intake) = sync_channel(BATCHES);
-        let (worker, waker) = ReplayWorker::new(orders, intake)?;
+        let (worker, waker) = ReplayWorker::new(options, intake)?;
         let waker = Arc::new(waker);
         self.wakers.push(Arc::clone(&waker));
         self.workers.push(thread::spawn(move || worker.run()));
         Ok(WorkerInbox { batches, waker })
     }
 
-    /// What each of them tells of itself.
-    pub(super) fn pulses(&self) -> impl Iterator<Item = Arc<Pulse>> {
-        self.pulses.iter().cloned()
+    /// The counters of each worker.
+    pub(super) fn progress(&self) -> impl Iterator<Item = Arc<WorkerProgress>> {
+        self.progress.iter().cloned()
     }
 
     /// Waits for the workers, and adds up what they saw.
-    pub(super) fn dismiss(self) -> Result<ReplayTally> {
+    pub(super) fn join(self) -> Result<ReplayTally> {
         let mut tally = ReplayTally::new();
         for worker in self.workers {
             tally.merge(&join(worker)?);

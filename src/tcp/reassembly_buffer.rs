@@ -1,4 +1,4 @@
-//! What one direction holds back until the bytes before it have come.
+//! The reassembly buffer of one direction: what came out of order waits there for the bytes before it.
 
 use std::collections::BTreeMap;
 

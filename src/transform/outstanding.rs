@@ -1,4 +1,4 @@
-//! The requests that wait for a response, within a window of bytes.
+//! Outstanding requests: those that wait for their response, within a window of bytes.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -6,7 +6,7 @@ use foldhash::fast::RandomState;
 
 use super::filter::Note;
 
-/// A request that waits.
+/// A request that waits for its response.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OutstandingRequest {
     /// When it began, in nanoseconds.
@@ -19,7 +19,7 @@ pub(super) struct OutstandingRequest {
     pub(super) is_held: bool,
 }
 
-/// All of them. Bounded by the window, as each is a record in it.
+/// All outstanding requests. Bounded by the window, as each is a record in it.
 #[derive(Debug)]
 pub(super) struct OutstandingRequests {
     window: u64,

@@ -1,4 +1,4 @@
-//! Records of one time: they keep their order, but that a response comes after its request.
+//! The tie-break of a merge: records of one time keep their order, except that a response comes after its request.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -18,7 +18,7 @@ pub(super) fn has_open_response(ties: &Block) -> bool {
 ///
 /// A response that stands before its request moves to right behind it, as do
 /// the others of that request, in their order.
-pub(super) fn settle(ties: &Block) -> Option<Vec<usize>> {
+pub(super) fn order(ties: &Block) -> Option<Vec<usize>> {
     let is_request = |index: usize| ties.get(index).header.kind == Kind::Request;
     let first_response = (0..ties.len()).find(|&index| !is_request(index))?;
     if !(first_response..ties.len()).any(is_request) {

@@ -1,8 +1,8 @@
 //! Several threads that record from the network, each its share of the connections, as one.
 //!
-//! Each thread hands over its records with a promise: what it hands over later was completed no earlier than a certain
-//! time. Records are given out up to the earliest of these times, in the order in which they were completed, and so are
-//! the packets that are kept.
+//! Each thread sends its records with a lower bound: no record that it sends later was completed before that time.
+//! Records are given out up to the earliest of these times, in the order in which they were completed, and so are the
+//! packets that are kept.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -19,10 +19,10 @@ use crate::{Error, Result};
 /// Batches of one thread that may wait to be merged.
 const MAX_BATCHES: usize = 64;
 
-/// How often a thread tells what became of everything.
+/// How often a thread sends its ledger.
 const LEDGER_INTERVAL: Duration = Duration::from_millis(500);
 
-/// What a thread hands over.
+/// What a thread sends at a time.
 struct RecordBatch {
     thread: usize,
     block: Block,

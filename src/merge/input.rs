@@ -1,7 +1,7 @@
 //! One of the inputs that are merged, and how far its records were taken.
 
-use super::ahead::{NextBatch, ReadAhead};
-use super::batch::{KeyedBlock, SortKey};
+use super::keyed_block::{KeyedBlock, SortKey};
+use super::read_ahead::{NextBatch, ReadAhead};
 use super::spill::RunReader;
 use crate::Result;
 use crate::record::{Intake, Source};
@@ -18,7 +18,7 @@ pub struct MergeInput {
     pub first: Option<i64>,
 }
 
-/// An open input.
+/// An open input, and the position in it.
 pub(super) struct InputCursor {
     pub(super) batch: KeyedBlock,
     /// The first record of the batch that was not taken.
@@ -30,19 +30,19 @@ pub(super) struct InputCursor {
     pub(super) is_file: bool,
 }
 
-/// Where a lane's records come from.
+/// Where the records of a cursor come from.
 enum InputFeed {
-    Ahead(ReadAhead),
+    Source(ReadAhead),
     Run(RunReader),
 }
 
 impl InputCursor {
-    pub(super) fn ahead(ahead: ReadAhead, is_file: bool) -> Self {
+    pub(super) fn source(reader: ReadAhead, is_file: bool) -> Self {
         InputCursor {
             batch: KeyedBlock::default(),
             next: 0,
             is_lent: false,
-            feed: InputFeed::Ahead(ahead),
+            feed: InputFeed::Source(reader),
             is_file,
         }
     }
@@ -73,11 +73,11 @@ impl InputCursor {
         self.next = 0;
         match &mut self.feed {
             InputFeed::Run(run) => Some(run.read(&mut self.batch)),
-            InputFeed::Ahead(ahead) => {
+            InputFeed::Source(reader) => {
                 if std::mem::take(&mut self.is_lent) {
-                    ahead.give_back(std::mem::take(&mut self.batch));
+                    reader.give_back(std::mem::take(&mut self.batch));
                 }
-                match ahead.next(may_wait) {
+                match reader.next(may_wait) {
                     NextBatch::Batch(batch) => {
                         self.batch = batch;
                         self.is_lent = true;
@@ -93,7 +93,7 @@ impl InputCursor {
     /// What was read from it.
     pub(super) fn intake(&self) -> Intake {
         match &self.feed {
-            InputFeed::Ahead(ahead) => ahead.intake(),
+            InputFeed::Source(reader) => reader.intake(),
             InputFeed::Run(_) => Intake::default(),
         }
     }

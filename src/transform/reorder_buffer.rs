@@ -1,4 +1,4 @@
-//! Records held back behind one that waits, so that the order stays.
+//! A reorder buffer: records behind one that waits for its response are held, so that the order stays.
 
 use std::collections::VecDeque;
 use std::ops::Range;

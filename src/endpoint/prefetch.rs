@@ -65,7 +65,7 @@ impl Prefetcher {
             && let Some(found) = self.rest.next()
         {
             let (reply, opened) = sync_channel(1);
-            if let Err(error) = self.hire() {
+            if let Err(error) = self.start_worker() {
                 return Some((found, Err(error.into())));
             }
             // The other end is in this struct.
@@ -86,7 +86,7 @@ impl Prefetcher {
 
     /// Starts a worker for each place that is open at a time: one that
     /// waits for its bytes must not keep the others.
-    fn hire(&mut self) -> io::Result<()> {
+    fn start_worker(&mut self) -> io::Result<()> {
         if self.workers < PLACES_OPEN {
             let (jobs, how) = (Arc::clone(&self.jobs), self.how.clone());
             thread::Builder::new().name("opener".to_owned()).spawn(move || work(&jobs, &how))?;

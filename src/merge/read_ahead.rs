@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvErr
 use std::thread;
 use std::time::Duration;
 
-use super::batch::KeyedBlock;
+use super::keyed_block::KeyedBlock;
 use crate::record::{Intake, Source};
 use crate::{Error, Result};
 

@@ -1,4 +1,4 @@
-//! What became of requests, remembered so that their responses can follow them.
+//! Outcomes of requests by id, so that a response is written or dropped as its request was.
 
 /// Ids in one bucket of the table: as many as a cache line holds.
 const WAYS: usize = 8;
@@ -30,7 +30,7 @@ pub(super) enum RequestOutcome {
     GivenUp,
 }
 
-/// Ids and fates of requests, as hashes of 61 bits: a table of buckets by the
+/// Ids of requests and their outcomes, as hashes of 61 bits: a table of buckets by the
 /// upper bits, each in the order of remembering, the latest first. Where a
 /// bucket is full, its oldest is forgotten. So every step touches one cache
 /// line only, however many are remembered.
@@ -52,9 +52,9 @@ impl OutcomeTable {
         OutcomeTable { buckets: Vec::new(), number, forgotten: 0 }
     }
 
-    /// Brings the buckets of these ids near, all at once: one after the other,
-    /// each would be waited for.
-    pub(super) fn warm(&self, ids: impl Iterator<Item = u64>) {
+    /// Loads the buckets of these ids into the cache, all at once: one after the
+    /// other, each load would be waited for.
+    pub(super) fn prefetch(&self, ids: impl Iterator<Item = u64>) {
         if self.buckets.is_empty() {
             return;
         }
@@ -66,12 +66,12 @@ impl OutcomeTable {
     }
 
     /// Remembers what became of the latest request with this id.
-    pub(super) fn insert(&mut self, id: u64, fate: RequestOutcome) {
+    pub(super) fn insert(&mut self, id: u64, outcome: RequestOutcome) {
         if self.buckets.is_empty() {
             self.buckets = vec![[0; WAYS]; self.number];
         }
         let id = own(id);
-        let flags = match fate {
+        let flags = match outcome {
             RequestOutcome::Kept => KEPT,
             RequestOutcome::Refused => 0,
             RequestOutcome::GivenUp => GIVEN_UP,
@@ -143,13 +143,13 @@ mod tests {
             &mut self.lists[usize::from(id >= 1 << 63)]
         }
 
-        fn insert(&mut self, id: u64, fate: RequestOutcome) {
+        fn insert(&mut self, id: u64, outcome: RequestOutcome) {
             self.list(id).retain(|&(known, ..)| known != id);
             if self.list(id).len() == WAYS {
                 let (.., is_answered) = self.list(id).remove(0);
                 self.forgotten += u64::from(!is_answered);
             }
-            self.list(id).push((id, fate, false));
+            self.list(id).push((id, outcome, false));
         }
 
         fn answer(&mut self, id: u64) -> Option<RequestOutcome> {
@@ -164,19 +164,19 @@ mod tests {
         fn it_remembers_what_plain_lists_do(
             steps in prop::collection::vec((0_u8..5, (0_u64..24).prop_map(|id| (id << 59) | (1 << 40))), 0..200),
         ) {
-            let (mut fates, mut twin) = (OutcomeTable::with_buckets(2), Twin::default());
+            let (mut outcomes, mut twin) = (OutcomeTable::with_buckets(2), Twin::default());
             for (step, id) in steps {
                 if step == 3 {
                     twin.list(id).retain(|&(known, ..)| known != id);
-                    fates.remove(id);
+                    outcomes.remove(id);
                 } else if step == 4 {
-                    prop_assert_eq!(fates.answer(id), twin.answer(id));
+                    prop_assert_eq!(outcomes.answer(id), twin.answer(id));
                 } else {
-                    let fate = [RequestOutcome::Kept, RequestOutcome::Refused, RequestOutcome::GivenUp][usize::from(step)];
-                    twin.insert(id, fate);
-                    fates.insert(id, fate);
+                    let outcome = [RequestOutcome::Kept, RequestOutcome::Refused, RequestOutcome::GivenUp][usize::from(step)];
+                    twin.insert(id, outcome);
+                    outcomes.insert(id, outcome);
                 }
-                prop_assert_eq!(fates.forgotten(), twin.forgotten);
+                prop_assert_eq!(outcomes.forgotten(), twin.forgotten);
             }
         }
     }
