@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use crate::http::Head;
+use crate::http::edit::{FieldEdit, write_edited};
+use crate::http::{Field, Head};
 
 /// Writes a request to `out` (emptied first), without its `Expect` lines when
 /// `expects_continue`, and with `real_ip_header` carrying the client's address.
@@ -22,20 +23,12 @@ pub(super) fn write_request(
         out.extend_from_slice(request);
         return;
     };
-    let bytes = head.bytes();
-    let first_line = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
-    out.extend_from_slice(&bytes[..first_line]);
-    if let Some((name, address)) = real_ip {
-        out.extend_from_slice(format!("{name}: {address}\r\n").as_bytes());
-    }
-    let mut at = first_line;
-    for field in head.fields() {
+    let added = real_ip.map(|(name, address)| format!("{name}: {address}\r\n")).unwrap_or_default();
+    let edit = |field: &Field<'_>| {
         let is_dropped = (expects_continue && field.name.eq_ignore_ascii_case(b"expect"))
             || real_ip.is_some_and(|(name, _)| field.name.eq_ignore_ascii_case(name.as_bytes()));
-        if is_dropped {
-            out.extend_from_slice(&bytes[at..field.line.start]);
-            at = field.line.end;
-        }
-    }
-    out.extend_from_slice(&request[at..]);
+        if is_dropped { FieldEdit::Remove } else { FieldEdit::Keep }
+    };
+    write_edited(&head, None, added.as_bytes(), edit, out);
+    out.extend_from_slice(&request[head.len()..]);
 }

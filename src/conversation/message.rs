@@ -2,7 +2,7 @@
 
 use super::frame::MSS;
 use crate::http::recognise::{Recognised, recognise};
-use crate::http::{BodyLength, Framer, RequestContext, Step, request_line};
+use crate::http::{BodyLength, Framer, RequestContext, request_line};
 use crate::record::{Mark, View};
 
 /// Bytes that a held message is charged with besides its own.
@@ -82,18 +82,11 @@ impl MessageShape {
 
 /// Length of the head, and whether the payload is one whole message and nothing else.
 fn framed(mut framer: Framer, payload: &[u8]) -> (usize, bool, Framer) {
-    let (mut at, mut head) = (0, payload.len());
-    loop {
-        match framer.advance(&payload[at..]) {
-            Ok(Step::Head(length)) => {
-                at += length;
-                head = at;
-            }
-            Ok(Step::Body(length)) => at += length,
-            Ok(Step::Done) => return (head, at == payload.len(), framer),
-            // Empty lines before a message are passed over by those who read it.
-            Ok(Step::Skip(_) | Step::More) | Err(_) => return (head, false, framer),
-        }
+    let extent = framer.extent(payload);
+    match &extent.head {
+        // Empty lines before a message are passed over by those who read it.
+        Some(head) if head.start == 0 => (head.end, extent.is_all_of(payload), framer),
+        _ => (payload.len(), false, framer),
     }
 }
 

@@ -5,7 +5,7 @@ use super::format::{InputFormat, resembles};
 use super::place::ExpandedPlace;
 use super::reading::{Notice, ReadOptions};
 use crate::capture::{self, CaptureInput};
-use crate::http::{Framer, RequestContext, Step};
+use crate::http::{Framer, RequestContext};
 use crate::record::{Block, Intake, Kind, Reader, ReaderOptions, Source};
 use crate::{Error, Position, Result};
 
@@ -197,14 +197,7 @@ pub(super) fn is_whole(kind: Kind, payload: &[u8]) -> bool {
         Kind::Request => Framer::request(),
         Kind::Response | Kind::Replayed => Framer::response(RequestContext::default()),
     };
-    let mut at = 0;
-    loop {
-        match framer.advance(&payload[at..]) {
-            Ok(Step::Skip(length) | Step::Head(length) | Step::Body(length)) => at += length,
-            Ok(Step::Done) => return at == payload.len(),
-            Ok(Step::More) | Err(_) => return false,
-        }
-    }
+    framer.extent(payload).is_all_of(payload)
 }
 
 impl Failed {

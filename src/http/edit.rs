@@ -1,6 +1,45 @@
 //! Edits of a message's head: each writes the head anew, all but what it changes byte for byte.
 
-use super::head::Head;
+use super::head::{Field, Head};
+
+/// What becomes of a field line.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum FieldEdit<'a> {
+    /// It stays.
+    Keep,
+    /// It goes, with the lines folded into it.
+    Remove,
+    /// Its value is replaced, and the rest of the line stays.
+    Value(&'a [u8]),
+}
+
+/// Writes `head` with another target, where one is given and it is a request's, with whole lines added
+/// directly under the start line, and with each field line as `edit` says.
+pub fn write_edited<'a>(
+    head: &Head<'_>,
+    target: Option<&[u8]>,
+    added: &[u8],
+    mut edit: impl FnMut(&Field<'_>) -> FieldEdit<'a>,
+    out: &mut Vec<u8>,
+) {
+    let bytes = head.bytes();
+    let mut copied = target.map_or(0, |target| write_to_target(head, target, out));
+    let under = under_start_line(head);
+    out.extend_from_slice(&bytes[copied..under]);
+    out.extend_from_slice(added);
+    copied = under;
+    for field in head.fields() {
+        let (gone, value) = match edit(&field) {
+            FieldEdit::Keep => continue,
+            FieldEdit::Remove => (field.line, &b""[..]),
+            FieldEdit::Value(value) => (field.value_range, value),
+        };
+        out.extend_from_slice(&bytes[copied..gone.start]);
+        out.extend_from_slice(value);
+        copied = gone.end;
+    }
+    out.extend_from_slice(&bytes[copied..]);
+}
 
 /// Writes `head` with one field line of that name and value.
 ///
@@ -46,12 +85,21 @@ pub fn remove_field(head: &Head<'_>, name: &[u8], out: &mut Vec<u8>) -> bool {
 /// Writes a request's `head` with another target. Nothing is written of what
 /// is no request.
 pub fn set_target(head: &Head<'_>, target: &[u8], out: &mut Vec<u8>) {
-    let Some(line) = head.request_line() else { return };
+    let copied = write_to_target(head, target, out);
+    if copied > 0 {
+        out.extend_from_slice(&head.bytes()[copied..]);
+    }
+}
+
+/// Writes what is before the target of a request and `target`; where the old one ends. 0, and nothing written,
+/// of what is no request.
+fn write_to_target(head: &Head<'_>, target: &[u8], out: &mut Vec<u8>) -> usize {
+    let Some(line) = head.request_line() else { return 0 };
     let bytes = head.bytes();
     let at = line.target.as_ptr() as usize - bytes.as_ptr() as usize;
     out.extend_from_slice(&bytes[..at]);
     out.extend_from_slice(target);
-    out.extend_from_slice(&bytes[at + line.target.len()..]);
+    at + line.target.len()
 }
 
 /// Where the first line after the start line begins.
@@ -102,6 +150,29 @@ mod tests {
         let removed = edited(head, |head, out| assert!(remove_field(head, b"a", out)));
         assert_eq!(removed, "GET / HTTP/1.1\r\nB: 2\r\n\r\n");
         assert_eq!(edited(head, |head, out| assert!(!remove_field(head, b"c", out))), "");
+    }
+
+    #[test]
+    fn fields_go_or_get_other_values_and_lines_are_added_under_the_start_line() {
+        let edit = |field: &Field<'_>| match field.name {
+            b"A" => FieldEdit::Remove,
+            b"B" => FieldEdit::Value(b"new"),
+            _ => FieldEdit::Keep,
+        };
+        for (head, target, expected) in [
+            (
+                "GET /a HTTP/1.1\r\nA: 1\r\n folded\r\nB:  2 \r\nC: 3\r\nA:4\r\n\r\n",
+                Some("/b"),
+                "GET /b HTTP/1.1\r\nX: y\r\nB:  new \r\nC: 3\r\n\r\n",
+            ),
+            ("GET /a HTTP/1.0\nB:\n\n", None, "GET /a HTTP/1.0\nX: y\r\nB:new\n\n"),
+            ("HTTP/1.1 200 OK\r\n\r\n", Some("/b"), "HTTP/1.1 200 OK\r\nX: y\r\n\r\n"),
+        ] {
+            let edited = edited(head, |head, out| {
+                write_edited(head, target.map(str::as_bytes), b"X: y\r\n", edit, out);
+            });
+            assert_eq!(edited, expected, "{head:?}");
+        }
     }
 
     #[test]

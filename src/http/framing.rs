@@ -5,6 +5,8 @@
 //! overruled. Such a message is [suspicious](Framer::is_suspicious), as it smells of request smuggling
 //! (RFC 9112 §11.2).
 
+use std::ops::Range;
+
 use super::chunked::{ChunkedDecoder, ChunkedPiece};
 use super::head::{request_words, status_words, without_cr};
 use super::{FramingFault, token};
@@ -42,6 +44,24 @@ pub enum Step {
     Body(usize),
     /// The message is over and the next byte is not its.
     Done,
+}
+
+/// Where a message lies in the bytes that begin with it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Extent {
+    /// The head, after empty lines; `None` when it is not whole.
+    pub head: Option<Range<usize>>,
+    /// Where what is known of the message ends.
+    pub end: usize,
+    /// Whether its framing says that it ends there, or why framing stopped.
+    pub is_over: Result<bool, FramingFault>,
+}
+
+impl Extent {
+    /// Whether the message is over at the end of its `bytes`, whatever its connection does.
+    pub fn is_all_of(&self, bytes: &[u8]) -> bool {
+        self.is_over == Ok(true) && self.end == bytes.len()
+    }
 }
 
 /// How the length of a body is told, RFC 9112 §6.3.
@@ -215,17 +235,29 @@ impl Framer {
         matches!(self.state, FramerState::Done)
     }
 
+    /// Where the message lies that `bytes` begin with. For a framer that was not used before; it has answers
+    /// about the head afterwards.
+    pub fn extent(&mut self, bytes: &[u8]) -> Extent {
+        let mut extent = Extent { head: None, end: 0, is_over: Ok(false) };
+        loop {
+            match self.advance(&bytes[extent.end..]) {
+                Ok(Step::Skip(length) | Step::Body(length)) => extent.end += length,
+                Ok(Step::Head(length)) => {
+                    extent.head = Some(extent.end..extent.end + length);
+                    extent.end += length;
+                }
+                Ok(Step::More) => return extent,
+                Ok(Step::Done) => return Extent { is_over: Ok(true), ..extent },
+                Err(fault) => return Extent { is_over: Err(fault), ..extent },
+            }
+        }
+    }
+
     /// The length of the message that `bytes` begin with, empty lines before it included, when nothing
     /// follows `bytes`; `None` when it is not whole. For a framer that was not used before.
     pub fn measure(mut self, bytes: &[u8]) -> Result<Option<usize>, FramingFault> {
-        let mut at = 0;
-        loop {
-            match self.advance(&bytes[at..])? {
-                Step::Skip(length) | Step::Head(length) | Step::Body(length) => at += length,
-                Step::More => return Ok(self.close().then_some(at)),
-                Step::Done => return Ok(Some(at)),
-            }
-        }
+        let Extent { end, is_over, .. } = self.extent(bytes);
+        Ok((is_over? || self.close()).then_some(end))
     }
 
     /// Whether `bytes` are one whole message and nothing after it. For a framer that was not used before.

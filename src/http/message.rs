@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memmem, memrchr};
 
-use super::{Framer, Head, RequestContext, chunked, status_line};
+use super::{Framer, Head, RequestContext, chunked, query, status_line};
 
 /// The host a request is for, without port: that of an absolute target or a
 /// CONNECT's, which overrules the first Host field (RFC 9112 §3.2.2).
@@ -12,12 +12,8 @@ pub fn host<'a>(head: &Head<'a>) -> Option<&'a [u8]> {
     let line = head.request_line()?;
     let authority = if line.method == b"CONNECT" {
         line.target
-    } else if line.target.starts_with(b"/") {
-        head.values(b"host").next()?
-    } else if let Some(scheme) = memmem::find(line.target, b"://") {
-        let rest = &line.target[scheme + 3..];
-        let end = rest.iter().position(|byte| b"/?#".contains(byte)).unwrap_or(rest.len());
-        &rest[..end]
+    } else if let Some(authority) = query::authority(line.target) {
+        &line.target[authority]
     } else {
         head.values(b"host").next()?
     };

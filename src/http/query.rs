@@ -1,8 +1,9 @@
-//! A request target's path, its query, and the query's parameters.
+//! A request target's authority, its path, its query, and the query's parameters.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
-use memchr::{memchr, memmem};
+use memchr::memchr;
 
 /// What follows the first `?` of a request target; `None` when there is none.
 pub fn query(target: &[u8]) -> Option<&[u8]> {
@@ -14,25 +15,26 @@ pub fn query(target: &[u8]) -> Option<&[u8]> {
 /// Of an absolute form the path begins after the authority and may be empty. The asterisk form and an
 /// authority form have no path and are returned whole.
 pub fn path(target: &[u8]) -> &[u8] {
-    let end = memchr(b'?', target).unwrap_or(target.len());
-    &target[authority_end(&target[..end])..end]
+    let path = path_and_query(target);
+    &path[..memchr(b'?', path).unwrap_or(path.len())]
 }
 
 /// The path and query of a request target as they stand in it: [`path`], and the `?` and what follows it.
 pub fn path_and_query(target: &[u8]) -> &[u8] {
-    let end = memchr(b'?', target).unwrap_or(target.len());
-    &target[authority_end(&target[..end])..]
+    &target[authority(target).map_or(0, |authority| authority.end)..]
 }
 
-/// Where scheme and authority of an absolute form end; 0 for the other forms.
-fn authority_end(target: &[u8]) -> usize {
-    let scheme = match target {
-        [b'/', ..] => None,
-        _ => memmem::find(target, b"://"),
-    };
-    scheme.map_or(0, |scheme| {
-        memchr(b'/', &target[scheme + 3..]).map_or(target.len(), |length| scheme + 3 + length)
-    })
+/// Where the authority of a target in absolute form lies, user and port included; `None` for the other forms
+/// (RFC 9112 §3.2, RFC 3986 §3.1 and §3.2).
+pub fn authority(target: &[u8]) -> Option<Range<usize>> {
+    let is_of_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+    let scheme = target.iter().position(|byte| !is_of_scheme(byte))?;
+    if scheme == 0 || !target[scheme..].starts_with(b"://") {
+        return None;
+    }
+    let start = scheme + 3;
+    let length = target[start..].iter().position(|byte| b"/?#".contains(byte));
+    Some(start..length.map_or(target.len(), |length| start + length))
 }
 
 /// The parameters of a query, as they stand in it.

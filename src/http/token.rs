@@ -20,12 +20,12 @@ const TOKEN: [bool; 256] = {
 };
 
 /// Whether `byte` may stand in a token.
-pub(super) fn is_token_byte(byte: u8) -> bool {
+pub fn is_token_byte(byte: u8) -> bool {
     TOKEN[usize::from(byte)]
 }
 
 /// Whether `bytes` is a token: not empty, and nothing but token bytes.
-pub(super) fn is_token(bytes: &[u8]) -> bool {
+pub fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|&byte| is_token_byte(byte))
 }
 

@@ -14,7 +14,8 @@
 use std::ops::Range;
 
 use super::target::Target;
-use crate::http::{Framer, FramingFault, Head, RequestContext, Step};
+use crate::http::edit::{FieldEdit, write_edited};
+use crate::http::{Field, Framer, FramingFault, Head, RequestContext, query};
 
 /// Why a recorded request cannot be sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -80,34 +81,16 @@ impl Editor {
     pub(super) fn write_head(&self, payload: &[u8], out: &mut Vec<u8>) -> Result<RequestShape, Unsendable> {
         let (head, shape) = measure(payload)?;
         let head = Head::of(&payload[head]).ok_or(Unsendable::Short)?;
-        let bytes = head.bytes();
         let line = head.request_line().ok_or(Unsendable::Fault(FramingFault::RequestLine))?;
-        let target = offset(bytes, line.target);
-        out.extend_from_slice(&bytes[..target]);
-        self.write_target(line.target, out);
-        let fields = target
-            + line.target.len()
-            + memchr::memchr(b'\n', &bytes[target + line.target.len()..]).map_or(0, |end| end + 1);
-        out.extend_from_slice(&bytes[target + line.target.len()..fields]);
-
-        let under_start_line = out.len();
-        let mut has_authorization = false;
-        let mut copied = fields;
-        for field in head.fields() {
-            if field.name.eq_ignore_ascii_case(b"host") {
-                if let Some(host) = &self.host {
-                    out.extend_from_slice(&bytes[copied..field.value_range.start]);
-                    out.extend_from_slice(host);
-                    copied = field.value_range.end;
-                }
-            } else if field.name.eq_ignore_ascii_case(b"authorization") {
-                has_authorization = true;
-            }
-        }
-        out.extend_from_slice(&bytes[copied..]);
-        if let Some(authorization) = self.authorization.as_ref().filter(|_| !has_authorization) {
-            out.splice(under_start_line..under_start_line, authorization.iter().copied());
-        }
+        let added = match &self.authorization {
+            Some(line) if head.values(b"authorization").next().is_none() => &line[..],
+            _ => b"",
+        };
+        let edit = |field: &Field<'_>| match &self.host {
+            Some(host) if field.name.eq_ignore_ascii_case(b"host") => FieldEdit::Value(host),
+            _ => FieldEdit::Keep,
+        };
+        write_edited(&head, self.target(line.target).as_deref(), added, edit, out);
         Ok(RequestShape {
             is_idempotent: is_idempotent(line.method),
             context: RequestContext::of(line.method),
@@ -115,61 +98,33 @@ impl Editor {
         })
     }
 
-    fn write_target(&self, target: &[u8], out: &mut Vec<u8>) {
-        let authority = absolute_authority(target);
-        match &self.host {
-            Some(host) if !authority.is_empty() => {
-                out.extend_from_slice(&target[..authority.start]);
-                out.extend_from_slice(host);
-            }
-            _ => out.extend_from_slice(&target[..authority.end]),
-        }
-        let path = &target[authority.end..];
+    /// The target as it is to be sent, where it changes.
+    fn target(&self, target: &[u8]) -> Option<Vec<u8>> {
+        let authority = query::authority(target);
+        let (before, path) = target.split_at(authority.as_ref().map_or(0, |authority| authority.end));
         // `*` and the authority form (CONNECT) have no path to put something before.
-        if path.starts_with(b"/") || !authority.is_empty() {
-            out.extend_from_slice(&self.prefix);
+        let has_path = path.starts_with(b"/") || authority.is_some();
+        let prefix = if has_path { &self.prefix[..] } else { b"" };
+        match (&self.host, authority) {
+            (Some(host), Some(authority)) => Some([&target[..authority.start], host, prefix, path].concat()),
+            _ if prefix.is_empty() => None,
+            _ => Some([before, prefix, path].concat()),
         }
-        out.extend_from_slice(path);
     }
 }
 
 /// Where the head lies in a payload that is exactly one request, and what its framing tells.
 fn measure(payload: &[u8]) -> Result<(Range<usize>, RequestShape), Unsendable> {
     let mut framer = Framer::request();
-    let (mut at, mut head, mut keeps_alive) = (0, 0..0, false);
-    loop {
-        match framer.advance(&payload[at..]).map_err(Unsendable::Fault)? {
-            Step::More => return Err(Unsendable::Short),
-            Step::Head(length) => {
-                head = at..at + length;
-                at += length;
-                keeps_alive = framer.keeps_alive();
-            }
-            Step::Skip(length) | Step::Body(length) => at += length,
-            Step::Done => break,
-        }
-    }
-    if payload[at..].iter().any(|byte| !matches!(byte, b'\r' | b'\n')) {
+    let extent = framer.extent(payload);
+    let (true, Some(head)) = (extent.is_over.map_err(Unsendable::Fault)?, extent.head) else {
+        return Err(Unsendable::Short);
+    };
+    if payload[extent.end..].iter().any(|byte| !matches!(byte, b'\r' | b'\n')) {
         return Err(Unsendable::Long);
     }
-    let shape = RequestShape { keeps_alive, body: head.end..at, ..RequestShape::default() };
-    Ok((head, shape))
-}
-
-/// Where `part`, a slice of `whole`, begins in it.
-fn offset(whole: &[u8], part: &[u8]) -> usize {
-    part.as_ptr() as usize - whole.as_ptr() as usize
-}
-
-/// Where the authority lies in a target in absolute form; an empty range at 0 in any other form.
-fn absolute_authority(target: &[u8]) -> Range<usize> {
-    let scheme = target.iter().position(|byte| !byte.is_ascii_alphanumeric()).unwrap_or(0);
-    if scheme == 0 || !target[scheme..].starts_with(b"://") {
-        return 0..0;
-    }
-    let start = scheme + 3;
-    let length = target[start..].iter().position(|byte| matches!(byte, b'/' | b'?' | b'#'));
-    start..length.map_or(target.len(), |length| start + length)
+    let body = head.end..extent.end;
+    Ok((head, RequestShape { keeps_alive: framer.keeps_alive(), body, ..RequestShape::default() }))
 }
 
 /// RFC 9110 §9.2.2. A method this does not know is taken not to be.

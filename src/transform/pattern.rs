@@ -5,6 +5,7 @@ use std::str::FromStr;
 use regex::bytes::Regex;
 
 use crate::error::BadRule;
+use crate::http::is_token_byte;
 
 /// A pattern as it is typed.
 pub fn pattern(text: &str) -> Result<Regex, BadRule> {
@@ -13,11 +14,10 @@ pub fn pattern(text: &str) -> Result<Regex, BadRule> {
 
 /// `name`, which is part of `text`, if a header may be called so (RFC 9110 §5.1).
 pub(super) fn header_name(text: &str, name: &str) -> Result<String, BadRule> {
-    let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     if name.is_empty() {
         return Err(BadRule::new(text, 0, "the header's name is missing"));
     }
-    match name.char_indices().find(|&(_, c)| !is_token(c)) {
+    match name.char_indices().find(|&(_, c)| !u8::try_from(c).is_ok_and(is_token_byte)) {
         Some((at, _)) => {
             let start = text.find(name).unwrap_or(0);
             Err(BadRule::new(text, start + at, "this character cannot stand in a header's name"))

@@ -187,8 +187,7 @@ impl Redaction {
 
     /// The whole value of a header, whose name is compared without regard to case.
     pub fn header(name: &str) -> Result<Self, BadRule> {
-        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        match name.bytes().position(|byte| !is_token(byte)) {
+        match name.bytes().position(|byte| !crate::http::is_token_byte(byte)) {
             None if name.is_empty() => Err(BadRule::new(name, 0, "the name of a header is missing")),
             None if FRAMING_HEADERS.iter().any(|known| name.eq_ignore_ascii_case(known)) => {
                 Err(BadRule::new(name, 0, "this header says how the body is read, so it stays"))

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use memchr::{memchr, memmem};
+use memchr::memchr;
 use regex::bytes::Regex;
 
 use super::template::{ReplacementTemplate, replace};
@@ -97,10 +97,8 @@ fn retarget(head: &Head<'_>, out: &mut Vec<u8>, change: impl FnOnce(&[u8], &mut 
 fn set_authority(message: &mut Vec<u8>, host: &str) {
     let Some(head) = Head::of(message) else { return };
     let Some(line) = head.request_line() else { return };
-    let url = query::path_and_query(line.target);
-    let before = &line.target[..line.target.len() - url.len()];
-    let Some(scheme) = memmem::find(before, b"://") else { return };
-    let target = [&before[..scheme + 3], host.as_bytes(), url].concat();
+    let Some(authority) = query::authority(line.target) else { return };
+    let target = [&line.target[..authority.start], host.as_bytes(), &line.target[authority.end..]].concat();
     let mut changed = Vec::with_capacity(message.len() + host.len());
     edit::set_target(&head, &target, &mut changed);
     *message = changed;
