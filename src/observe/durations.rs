@@ -21,13 +21,6 @@ impl Durations {
         self.0.saturating_record(nanoseconds);
     }
 
-    /// Adds all that another one has seen.
-    pub fn merge(&mut self, other: &Durations) {
-        if let Err(error) = self.0.add(&other.0) {
-            unreachable!("all have the same bounds: {error}");
-        }
-    }
-
     /// How many there were.
     pub fn len(&self) -> u64 {
         self.0.len()
@@ -52,24 +45,5 @@ impl Durations {
 impl Default for Durations {
     fn default() -> Self {
         Durations::new()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn merged_histograms_are_one_that_saw_everything() {
-        let (mut even, mut odd, mut all) = (Durations::new(), Durations::new(), Durations::new());
-        for duration in 0..10_000_u64 {
-            if duration % 2 == 0 { &mut even } else { &mut odd }.record(duration * 1_000);
-            all.record(duration * 1_000);
-        }
-        even.merge(&odd);
-        assert_eq!(even.len(), all.len());
-        for percent in [0.0, 50.0, 90.0, 99.0, 99.9, 100.0] {
-            assert_eq!(even.percentile(percent), all.percentile(percent), "{percent}");
-        }
     }
 }

@@ -57,8 +57,6 @@ pub struct Settings {
     pub echo: bool,
     /// What is done when the output is slower than the answers.
     pub when_slow: WhenSlow,
-    /// Threads for each target; by default one.
-    pub workers: Option<usize>,
     /// The input, as far as it tells when the clock is to start.
     pub supply: Supply,
 }
@@ -124,13 +122,13 @@ pub struct ReplayProgress {
 /// How many connections each target may have, and the limit on descriptors where that is why.
 ///
 /// Each target has its share from the beginning, so that none takes what another one needs.
-fn share(wanted: usize, targets: usize, workers: usize) -> (usize, Option<u64>) {
+fn share(wanted: usize, targets: usize) -> (usize, Option<u64>) {
     let Some(limit) = descriptor_limit() else { return (wanted, None) };
     // Where the open ones cannot be counted, a share that is too large is noticed when it is used up.
     let open = std::fs::read_dir("/proc/self/fd").map_or(0, |open| open.count() as u64);
-    let own = open + SPARE_DESCRIPTORS + WORKER_DESCRIPTORS * (targets * workers) as u64;
+    let own = open + SPARE_DESCRIPTORS + WORKER_DESCRIPTORS * targets as u64;
     let share = usize::try_from(limit.saturating_sub(own)).unwrap_or(usize::MAX) / targets.max(1);
-    if share >= wanted { (wanted, None) } else { (share.max(workers), Some(limit)) }
+    if share >= wanted { (wanted, None) } else { (share.max(1), Some(limit)) }
 }
 
 /// Replays what `open` opens against every target. Each gets every request.
@@ -151,18 +149,16 @@ pub fn run(
     let outlet = writer.as_ref().map(|writer| writer.outlet.clone());
 
     let wanted = settings.most_connections();
-    let workers = settings.workers.unwrap_or(1).clamp(1, wanted);
-    let (connections, descriptors) = share(wanted, targets.len(), workers);
+    let (connections, descriptors) = share(wanted, targets.len());
     let mut inboxes = Vec::new();
-    let mut pools = Vec::new();
+    let mut pool = WorkerPool::default();
     let own = Own::default();
     for (target, addresses) in targets.iter().zip(addresses) {
-        let mut pool = WorkerPool::default();
-        let of_worker = |number: usize| WorkerOptions {
-            addresses: Addresses::new(&addresses, number),
+        let options = WorkerOptions {
+            addresses: Addresses::new(&addresses),
             editor: Editor::new(target, settings.keeps_host),
             timeout: settings.timeout,
-            connections: connections / workers + usize::from(number < connections % workers),
+            connections,
             descriptors,
             is_closed_loop: settings.pace.no_wait,
             output: outlet.clone(),
@@ -171,8 +167,7 @@ pub fn run(
             own: own.clone(),
             progress: Arc::default(),
         };
-        inboxes.push((0..workers).map(|number| pool.start(of_worker(number))).collect::<Result<Vec<_>>>()?);
-        pools.push(pool);
+        inboxes.push(pool.start(options)?);
     }
     let echoes_dropped = Arc::new(AtomicU64::new(0));
     let echo = outlet.filter(|_| settings.echo);
@@ -182,10 +177,10 @@ pub fn run(
     let ends = ending.clone();
     let planning = thread::spawn(move || scheduler.run(&readings, &ends));
 
-    let progress: Vec<Arc<WorkerProgress>> = pools.iter().flat_map(WorkerPool::progress).collect();
+    let progress: Vec<Arc<WorkerProgress>> = pool.progress().collect();
     let gauge = writer.as_ref().map(OutputWriter::gauge);
     let (tallies, plan, written) = watching(&progress, gauge.as_ref(), &mut watch, move || {
-        let tallies = pools.into_iter().map(WorkerPool::join).collect::<Result<Vec<_>>>();
+        let tallies = pool.join();
         let plan = join(planning);
         (tallies, plan, writer.map_or((Ok(()), 0), OutputWriter::finish))
     })?;

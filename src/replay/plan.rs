@@ -202,7 +202,6 @@ mod tests {
             keeps_host: false,
             echo: false,
             when_slow: WhenSlow::Drop,
-            workers: None,
             supply: Supply { meter: Arc::default(), is_there: true },
         }
     }

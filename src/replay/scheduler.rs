@@ -83,21 +83,18 @@ pub(super) struct Scheduler {
     start: StartBuffer,
     /// The newest timestamp of this round.
     newest: Option<i64>,
-    /// The inboxes of each target. All targets have the same number.
-    targets: Vec<Vec<WorkerInbox>>,
-    /// What is handed over next, for each inbox of a target.
-    batches: Vec<RequestBatch>,
-    /// What was released before the clock has started: which inbox it is for, in order.
-    early: Vec<(usize, RequestBatch)>,
-    /// Which inbox the next request is for.
-    turn: usize,
+    /// The worker of each target.
+    targets: Vec<WorkerInbox>,
+    /// What is handed over next.
+    batch: RequestBatch,
+    /// What was released before the clock has started, in order.
+    early: Vec<RequestBatch>,
     scheduled: Scheduled,
     own: Own,
 }
 
 impl Scheduler {
-    pub(super) fn new(pace: Pace, depth: usize, supply: Supply, targets: Vec<Vec<WorkerInbox>>) -> Self {
-        let inboxes = targets.first().map_or(0, Vec::len);
+    pub(super) fn new(pace: Pace, depth: usize, supply: Supply, targets: Vec<WorkerInbox>) -> Self {
         Scheduler {
             timeline: Timeline::new(pace),
             is_closed_loop: pace.no_wait,
@@ -107,9 +104,8 @@ impl Scheduler {
             anchor: None,
             newest: None,
             targets,
-            batches: (0..inboxes).map(|_| RequestBatch::default()).collect(),
+            batch: RequestBatch::default(),
             early: Vec::new(),
-            turn: 0,
             scheduled: Scheduled { rounds: 1, ..Scheduled::default() },
             own: Own::default(),
         }
@@ -152,7 +148,7 @@ impl Scheduler {
             self.start_if_it_is_time();
             self.hand_over();
         }
-        let early: usize = self.early.iter().map(|(_, batch)| batch.entries.len()).sum();
+        let early: usize = self.early.iter().map(|batch| batch.entries.len()).sum();
         self.scheduled.unscheduled += (self.window.len() + early) as u64;
         self.close()
     }
@@ -165,7 +161,7 @@ impl Scheduler {
     }
 
     fn close(self) -> Scheduled {
-        self.targets.into_iter().flatten().for_each(WorkerInbox::close);
+        self.targets.into_iter().for_each(WorkerInbox::close);
         self.scheduled
     }
 
@@ -233,8 +229,8 @@ impl Scheduler {
         if self.is_waiting_to_start() && self.start.has_begun() {
             self.hand_over();
             self.anchor = Some(clock::now());
-            for (place, batch) in std::mem::take(&mut self.early) {
-                self.put(place, batch);
+            for batch in std::mem::take(&mut self.early) {
+                self.put(batch);
             }
         }
     }
@@ -258,37 +254,34 @@ impl Scheduler {
         }
     }
 
-    /// Gives a request its due time, counted from the anchor, and its worker.
+    /// Gives a request its due time, counted from the anchor.
     fn release(&mut self, request: &QueuedRequest) {
         let due = self.timeline.due(request.timestamp);
-        self.batches[self.turn].push(request, due);
-        self.turn = (self.turn + 1) % self.batches.len();
+        self.batch.push(request, due);
     }
 
     /// Hands over what was released, or has it wait for the clock.
     fn hand_over(&mut self) {
-        for place in 0..self.batches.len() {
-            let batch = std::mem::take(&mut self.batches[place]);
-            if batch.entries.is_empty() {
-                continue;
-            }
-            if self.is_waiting_to_start() {
-                self.early.push((place, batch));
-            } else {
-                self.put(place, batch);
-            }
+        let batch = std::mem::take(&mut self.batch);
+        if batch.entries.is_empty() {
+            return;
+        }
+        if self.is_waiting_to_start() {
+            self.early.push(batch);
+        } else {
+            self.put(batch);
         }
     }
 
     /// Hands a batch over to the workers of every target.
-    fn put(&mut self, place: usize, mut batch: RequestBatch) {
+    fn put(&mut self, mut batch: RequestBatch) {
         let anchor = *self.anchor.get_or_insert_with(clock::now);
         for entry in &mut batch.entries {
             entry.due = entry.due.saturating_add(anchor);
         }
         let batch = Arc::new(batch);
-        for inboxes in &self.targets {
-            inboxes[place].put(Arc::clone(&batch));
+        for inbox in &self.targets {
+            inbox.put(Arc::clone(&batch));
         }
     }
 }
@@ -317,8 +310,7 @@ mod tests {
         let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
         let (inbox, batches) = sync_channel(100);
         let supply = Supply { is_there: true, ..Supply::default() };
-        let scheduler =
-            Scheduler::new(pace, depth, supply, vec![vec![WorkerInbox { batches: inbox, waker }]]);
+        let scheduler = Scheduler::new(pace, depth, supply, vec![WorkerInbox { batches: inbox, waker }]);
         let (readings, taken) = channel();
         let ending = Ending::default();
         let end = ending.clone();

@@ -188,13 +188,6 @@ impl Count {
             self.first = first();
         }
     }
-
-    fn merge(&mut self, other: &Count) {
-        self.number += other.number;
-        if self.first.is_empty() {
-            self.first.clone_from(&other.first);
-        }
-    }
 }
 
 /// How often each reason applied.
@@ -229,15 +222,9 @@ impl ReasonCounts {
             .map(|reason| (reason, self.of(reason)))
             .filter(|(_, count)| count.number > 0)
     }
-
-    fn merge(&mut self, other: &ReasonCounts) {
-        for (count, more) in self.0.iter_mut().zip(&other.0) {
-            count.merge(more);
-        }
-    }
 }
 
-/// What one target, or one worker's share of it, saw.
+/// What the worker of one target saw.
 #[derive(Clone, Debug)]
 pub struct ReplayTally {
     /// Requests of which at least one byte was sent. Each counts once, however often it was sent.
@@ -310,37 +297,6 @@ impl ReplayTally {
             first_sent: u64::MAX,
             last_ended: 0,
         }
-    }
-
-    /// Adds another worker's share.
-    pub fn merge(&mut self, other: &ReplayTally) {
-        self.sent += other.sent;
-        self.answered += other.answered;
-        self.sent_again += other.sent_again;
-        self.not_sent.merge(&other.not_sent);
-        self.failed.merge(&other.failed);
-        for (count, more) in self.statuses.iter_mut().zip(&other.statuses) {
-            *count += more;
-        }
-        self.latency_from_due.merge(&other.latency_from_due);
-        self.latency_from_send.merge(&other.latency_from_send);
-        self.lateness.merge(&other.lateness);
-        self.bytes_sent += other.bytes_sent;
-        self.bytes_received += other.bytes_received;
-        self.connections += other.connections;
-        self.surplus.merge(&other.surplus);
-        self.answered_unasked += other.answered_unasked;
-        self.answers_cut += other.answers_cut;
-        self.answers_dropped += other.answers_dropped;
-        for (held, more) in self.held.iter_mut().zip(&other.held) {
-            held.is_reached |= more.is_reached;
-            held.requests += more.requests;
-            held.longest = held.longest.max(more.longest);
-        }
-        self.connections_allowed += other.connections_allowed;
-        self.descriptors = self.descriptors.or(other.descriptors);
-        self.first_sent = self.first_sent.min(other.first_sent);
-        self.last_ended = self.last_ended.max(other.last_ended);
     }
 
     /// How many requests waited for this, and how long.

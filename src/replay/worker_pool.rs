@@ -1,4 +1,4 @@
-//! The workers of one target: started together, waited for together.
+//! The workers, one for each target: started together, waited for together.
 
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -14,7 +14,7 @@ use crate::Result;
 /// Batches that may wait for a worker, besides those it has in hand.
 const BATCHES: usize = 1;
 
-/// Threads, each with its share of the connections and of the schedule.
+/// Threads, each with the connections to its target.
 #[derive(Debug, Default)]
 pub(super) struct WorkerPool {
     workers: Vec<JoinHandle<std::io::Result<ReplayTally>>>,
@@ -40,13 +40,9 @@ impl WorkerPool {
         self.progress.iter().cloned()
     }
 
-    /// Waits for the workers, and adds up what they saw.
-    pub(super) fn join(self) -> Result<ReplayTally> {
-        let mut tally = ReplayTally::new();
-        for worker in self.workers {
-            tally.merge(&join(worker)?);
-        }
-        Ok(tally)
+    /// Waits for the workers. What each of them saw, in the order in which they were started.
+    pub(super) fn join(self) -> Result<Vec<ReplayTally>> {
+        self.workers.into_iter().map(|worker| Ok(join(worker)?)).collect()
     }
 }
 

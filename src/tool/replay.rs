@@ -245,7 +245,6 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
             if args.no_wait { WhenSlow::Wait } else { WhenSlow::Drop },
             WhenSlow::from,
         ),
-        workers: None,
         supply: Supply {
             meter: Arc::clone(&reading.meter),
             is_there: !args.reading.follow && endpoint::total_size(&places).is_some(),

@@ -176,7 +176,6 @@ fn replay_to(addresses: Vec<SocketAddr>) -> replay::ReplayTally {
         keeps_host: true,
         echo: false,
         when_slow: WhenSlow::Drop,
-        workers: None,
         supply: Supply::default(),
     };
     let target: Target = "some.example".parse().expect("a target");

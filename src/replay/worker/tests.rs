@@ -22,7 +22,7 @@ const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 fn worker() -> (ReplayWorker, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let options = WorkerOptions {
-        addresses: Addresses::new(&[listener.local_addr().unwrap()], 0),
+        addresses: Addresses::new(&[listener.local_addr().unwrap()]),
         editor: Editor::new(&"some.example".parse().unwrap(), true),
         timeout: Duration::from_mins(1),
         connections: 4,
