@@ -2,12 +2,10 @@
 
 use std::hint::black_box;
 use std::io::Cursor;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use gor_tools::merge::{Failures, Merge, MergeInput, MergeOptions};
-use gor_tools::record::{Block, Header, Reader, Source};
+use gor_tools::merge::{Merge, MergeInput, MergeOptions};
+use gor_tools::record::{Block, Failures, Header, Reader, Source};
 
 const INPUTS: i64 = 8;
 const RECORDS: i64 = 10_000;
@@ -30,11 +28,7 @@ fn merge(texts: &[Vec<u8>]) -> usize {
         let reader = Reader::new(Cursor::new(text.clone()), gor_tools::record::ReaderOptions::default());
         MergeInput { open: Box::new(|| Ok(Box::new(reader))), first: None }
     });
-    let options = MergeOptions {
-        fan_in: 64,
-        directory: std::env::temp_dir(),
-        is_stopping: Arc::new(AtomicBool::new(false)),
-    };
+    let options = MergeOptions { fan_in: 64, directory: std::env::temp_dir() };
     let failures = Failures::new(texts.len(), false, |_| {});
     let mut merge = Merge::new(inputs.collect(), options, failures).expect("the inputs open");
     let (mut block, mut records) = (Block::new(), 0);

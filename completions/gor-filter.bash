@@ -23,7 +23,7 @@ _gor__filter() {
 
     case "${cmd}" in
         gor__filter)
-            opts="-o -v -q -h -V --method --url --not-url --host --header --not-header --status --not-status --body --min-latency --max-latency --since --until --sample --header-limit --param-limit --basic-auth --complete --window --invert --kind --limit --count --follow --strict --max-record --output --force --append --chunk-size --chunk-records --max-size --index --split --sessions --instance --flush-interval --compress-level --compress-threads --stats --stats-json --verbose --quiet --threads --help --version"
+            opts="-o -v -q -h -V --method --url --not-url --host --header --not-header --status --not-status --body --min-latency --max-latency --since --until --sample --header-limit --param-limit --basic-auth --complete --window --invert --kind --limit --count --follow --strict --max-record --output --force --append --chunk-size --chunk-records --max-size --index --split --sessions --instance --flush-interval --compress-level --compress-threads --verbose --quiet --stats --stats-json --threads --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -29,7 +29,7 @@ complete -c gor-filter -l instance -d 'Name that %i in a file name is replaced b
 complete -c gor-filter -l flush-interval -d 'Flush at least this often; a kill loses at most this much' -r
 complete -c gor-filter -l compress-level -d 'Compression level: 1 to 9 for gzip, 1 to 22 for zstd [default: gzip 6, zstd 3]' -r
 complete -c gor-filter -l compress-threads -d 'Compress with N threads [default: one per core, at most 4]' -r
-complete -c gor-filter -l stats-json -d 'Write the statistics to FILE as JSON' -r -F
+complete -c gor-filter -l stats-json -d 'Write statistics to FILE as JSON' -r -F
 complete -c gor-filter -l threads -d 'Use N threads [default: one per core]; the output does not depend on it' -r
 complete -c gor-filter -l complete -d 'Keep complete messages: without mark (cut, gap, doubtful), and as long as their framing says'
 complete -c gor-filter -l invert -d 'Write the records that the rules drop instead'
@@ -41,8 +41,8 @@ complete -c gor-filter -l append -d 'Append to existing files'
 complete -c gor-filter -l index -d 'Write one index file FILE.idx for each output file: the times and kinds of its records'
 complete -c gor-filter -l split -d 'Distribute exchanges over the outputs in turn, instead of writing all of them to each output'
 complete -c gor-filter -l sessions -d 'With --split, keep all exchanges of a TCP connection in one output'
-complete -c gor-filter -l stats -d 'Print statistics at the end, on standard error (implied by -v)'
-complete -c gor-filter -s v -l verbose -d 'Print more messages'
-complete -c gor-filter -s q -l quiet -d 'Print errors only'
+complete -c gor-filter -s v -l verbose -d 'Print more messages: how options were understood, details of inputs, and statistics'
+complete -c gor-filter -s q -l quiet -d 'Print only errors and losses'
+complete -c gor-filter -l stats -d 'Print progress every 5s, and statistics at the end'
 complete -c gor-filter -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gor-filter -s V -l version -d 'Print version'

@@ -23,7 +23,7 @@ _gor__merge() {
 
     case "${cmd}" in
         gor__merge)
-            opts="-o -v -q -h -V --sort --window --memory --temp-dir --dedup --shift --rebase --follow --strict --max-record --output --force --append --chunk-size --chunk-records --max-size --index --split --sessions --instance --flush-interval --compress-level --compress-threads --stats --stats-json --verbose --quiet --help --version"
+            opts="-o -v -q -h -V --sort --window --memory --temp-dir --dedup --shift --rebase --follow --strict --max-record --output --force --append --chunk-size --chunk-records --max-size --index --split --sessions --instance --flush-interval --compress-level --compress-threads --verbose --quiet --stats --stats-json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -12,7 +12,7 @@ complete -c gor-merge -l instance -d 'Name that %i in a file name is replaced by
 complete -c gor-merge -l flush-interval -d 'Flush at least this often; a kill loses at most this much' -r
 complete -c gor-merge -l compress-level -d 'Compression level: 1 to 9 for gzip, 1 to 22 for zstd [default: gzip 6, zstd 3]' -r
 complete -c gor-merge -l compress-threads -d 'Compress with N threads [default: one per core, at most 4]' -r
-complete -c gor-merge -l stats-json -d 'Write the statistics to FILE as JSON' -r -F
+complete -c gor-merge -l stats-json -d 'Write statistics to FILE as JSON' -r -F
 complete -c gor-merge -l sort -d 'Sort inputs of any size in any order, through temporary files'
 complete -c gor-merge -l dedup -d 'Drop duplicate records: those with the same id, kind and payload'
 complete -c gor-merge -l follow -d 'Keep reading files as they grow, as tail -F does'
@@ -22,8 +22,8 @@ complete -c gor-merge -l append -d 'Append to existing files'
 complete -c gor-merge -l index -d 'Write one index file FILE.idx for each output file: the times and kinds of its records'
 complete -c gor-merge -l split -d 'Distribute exchanges over the outputs in turn, instead of writing all of them to each output'
 complete -c gor-merge -l sessions -d 'With --split, keep all exchanges of a TCP connection in one output'
-complete -c gor-merge -l stats -d 'Print statistics at the end, on standard error (implied by -v)'
-complete -c gor-merge -s v -l verbose -d 'Print more messages'
-complete -c gor-merge -s q -l quiet -d 'Print errors only'
+complete -c gor-merge -s v -l verbose -d 'Print more messages: how options were understood, details of inputs, and statistics'
+complete -c gor-merge -s q -l quiet -d 'Print only errors and losses'
+complete -c gor-merge -l stats -d 'Print progress every 5s, and statistics at the end'
 complete -c gor-merge -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gor-merge -s V -l version -d 'Print version'

@@ -36,8 +36,8 @@ complete -c gor-record -l compress-level -d 'Compression level: 1 to 9 for gzip,
 complete -c gor-record -l compress-threads -d 'Compress with N threads [default: one per core, at most 4]' -r
 complete -c gor-record -s w -l write -d 'Keep the packets too, in FILE.pcap or FILE.pcapng' -r -F
 complete -c gor-record -l user -d 'Run as USER once everything is open [default: the user who called sudo, or nobody]' -r -f -a "(__fish_complete_users)"
-complete -c gor-record -l stats-json -d 'Write the statistics to FILE as JSON' -r -F
 complete -c gor-record -l metrics -d 'Serve metrics for Prometheus over HTTP, at the path /metrics of ADDRESS' -r
+complete -c gor-record -l stats-json -d 'Write statistics to FILE as JSON' -r -F
 complete -c gor-record -l any-host -d 'Record servers at all addresses, not only those of this machine'
 complete -c gor-record -l promisc -d 'Capture in promiscuous mode, and record servers at all addresses'
 complete -c gor-record -l monitor -d 'Put wireless interfaces into monitor mode, to capture all frames of their channel (needs --engine libpcap)'
@@ -48,8 +48,8 @@ complete -c gor-record -l append -d 'Append to existing files'
 complete -c gor-record -l index -d 'Write one index file FILE.idx for each output file: the times and kinds of its records'
 complete -c gor-record -l split -d 'Distribute exchanges over the outputs in turn, instead of writing all of them to each output'
 complete -c gor-record -l sessions -d 'With --split, keep all exchanges of a TCP connection in one output'
-complete -c gor-record -l stats -d 'Print statistics at the end, on standard error (implied by -v)'
-complete -c gor-record -s v -l verbose -d 'Print more messages'
-complete -c gor-record -s q -l quiet -d 'Print errors only'
+complete -c gor-record -s v -l verbose -d 'Print more messages: how options were understood, details of inputs, and statistics'
+complete -c gor-record -s q -l quiet -d 'Print only errors and losses'
+complete -c gor-record -l stats -d 'Print progress every 5s, and statistics at the end'
 complete -c gor-record -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gor-record -s V -l version -d 'Print version'

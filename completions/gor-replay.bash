@@ -23,7 +23,7 @@ _gor__replay() {
 
     case "${cmd}" in
         gor__replay)
-            opts="-i -o -q -h -V --input --read-depth --follow --strict --max-record --speed --no-wait --max-wait --loop --dry-run --connections --timeout --original-host --output --force --append --chunk-size --chunk-records --max-size --index --split --sessions --instance --flush-interval --compress-level --compress-threads --echo --slow-output --quiet --help --version"
+            opts="-i -o -v -q -h -V --input --read-depth --follow --strict --max-record --speed --no-wait --max-wait --loop --dry-run --connections --timeout --original-host --output --force --append --chunk-size --chunk-records --max-size --index --split --sessions --instance --flush-interval --compress-level --compress-threads --echo --slow-output --verbose --quiet --stats --stats-json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -147,6 +147,21 @@ _gor__replay() {
                     ;;
                 --slow-output)
                     COMPREPLY=($(compgen -W "drop wait" -- "${cur}"))
+                    return 0
+                    ;;
+                --stats-json)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
                     return 0
                     ;;
                 *)

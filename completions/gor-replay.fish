@@ -16,6 +16,7 @@ complete -c gor-replay -l compress-level -d 'Compression level: 1 to 9 for gzip,
 complete -c gor-replay -l compress-threads -d 'Compress with N threads [default: one per core, at most 4]' -r
 complete -c gor-replay -l slow-output -d 'What to do when the output is slower than the responses [default: drop, with --no-wait wait]' -r -f -a "drop\t'Send on time; responses that the output has no room for are dropped and counted'
 wait\t'Keep every response; requests wait until the output has room'"
+complete -c gor-replay -l stats-json -d 'Write statistics to FILE as JSON' -r -F
 complete -c gor-replay -l follow -d 'Keep reading files as they grow, as tail -F does'
 complete -c gor-replay -l strict -d 'Fail at the first malformed record instead of skipping it'
 complete -c gor-replay -l no-wait -d 'Send as fast as the target answers, on all connections'
@@ -27,6 +28,8 @@ complete -c gor-replay -l index -d 'Write one index file FILE.idx for each outpu
 complete -c gor-replay -l split -d 'Distribute exchanges over the outputs in turn, instead of writing all of them to each output'
 complete -c gor-replay -l sessions -d 'With --split, keep all exchanges of a TCP connection in one output'
 complete -c gor-replay -l echo -d 'Write the records of the input to the output too'
-complete -c gor-replay -s q -l quiet -d 'Print errors only'
+complete -c gor-replay -s v -l verbose -d 'Print more messages: how options were understood, details of inputs, and statistics'
+complete -c gor-replay -s q -l quiet -d 'Print only errors and losses'
+complete -c gor-replay -l stats -d 'Print progress every 5s, and statistics at the end'
 complete -c gor-replay -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gor-replay -s V -l version -d 'Print version'

@@ -23,7 +23,7 @@ _gor__rewrite() {
 
     case "${cmd}" in
         gor__rewrite)
-            opts="-o -v -q -h -V --set-header --delete-header --rewrite-header --set-host --rewrite-url --all --set-param --delete-param --redact --redact-json --redact-param --redact-header --redact-key-file --redact-strict --middleware --middleware-may-drop --middleware-timeout --follow --strict --max-record --output --force --append --chunk-size --chunk-records --max-size --index --split --sessions --instance --flush-interval --compress-level --compress-threads --stats --stats-json --verbose --quiet --threads --help --version"
+            opts="-o -v -q -h -V --set-header --delete-header --rewrite-header --set-host --rewrite-url --all --set-param --delete-param --redact --redact-json --redact-param --redact-header --redact-key-file --redact-strict --middleware --middleware-may-drop --middleware-timeout --follow --strict --max-record --output --force --append --chunk-size --chunk-records --max-size --index --split --sessions --instance --flush-interval --compress-level --compress-threads --verbose --quiet --stats --stats-json --threads --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

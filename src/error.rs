@@ -134,6 +134,15 @@ impl Error {
         }
     }
 
+    /// Whether a record is to blame, not its file.
+    pub fn is_about_a_record(&self) -> bool {
+        match self {
+            Error::Malformed { .. } | Error::RecordTooLarge { .. } => true,
+            Error::At { error, .. } => error.is_about_a_record(),
+            _ => false,
+        }
+    }
+
     /// Whether the command line is to blame.
     pub fn is_usage(&self) -> bool {
         match self {

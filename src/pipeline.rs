@@ -1,7 +1,7 @@
 //! Source, transform, sink: the one copy loop, and its parallel form.
 //!
 //! ```text
-//! reading thread: read, prepare ─► workers, one per core ─► this thread: emit in order
+//! reading thread: read ─► workers, one per core ─► this thread: emit in order
 //!        ▲                                                          │
 //!        └──────────────────────── used blocks ─────────────────────┘
 //! ```
@@ -12,14 +12,12 @@
 //! the output does not depend on the number of threads.
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
 
 use crate::record::{Block, Intake, Sink, Source};
-use crate::transform::{Scout, Stage, Worker};
+use crate::transform::{Stage, Worker};
 use crate::{Error, Result};
 
 /// Blocks on their way besides one for each worker.
@@ -28,9 +26,6 @@ const BLOCKS_AHEAD: usize = 4;
 /// A block longer than this goes round alone: several giant records must not
 /// be in memory at once.
 const GIANT: usize = 8 << 20;
-
-/// How often a copy that waits for its source looks whether it is to stop.
-const STOP_CHECK: Duration = Duration::from_millis(100);
 
 /// A block and what is found out about it.
 #[derive(Default)]
@@ -58,19 +53,14 @@ enum Item<N> {
 /// What there is goes on at once: the sink is flushed whenever the source has
 /// to be waited for. A source that still waits for its next record when the
 /// stage is over or the sink fails is left behind on its own thread.
-///
-/// When `is_stopping` turns true, what was read is still written, and no more
-/// is read.
 pub fn run<S: Stage>(
     source: impl Source + Send + 'static,
     stage: &mut S,
     sink: &mut dyn Sink,
     threads: NonZeroUsize,
-    is_stopping: &Arc<AtomicBool>,
 ) -> (Intake, Result<()>) {
     let mut intake = Intake::default();
-    let result =
-        start(source, stage, threads, is_stopping).and_then(|stream| copy(&stream, stage, sink, &mut intake));
+    let result = start(source, stage, threads).and_then(|stream| copy(&stream, stage, sink, &mut intake));
     (intake, result)
 }
 
@@ -78,24 +68,6 @@ pub fn run<S: Stage>(
 struct Stream<N> {
     items: Receiver<Item<N>>,
     used: Sender<Batch<N>>,
-    is_stopping: Arc<AtomicBool>,
-}
-
-impl<N> Stream<N> {
-    /// Waits for the next item. `Ok(None)`: it was asked to stop, and the
-    /// source has nothing.
-    fn wait(&self) -> Result<Option<Item<N>>> {
-        loop {
-            // Asked before the wait: what was read by then comes within it.
-            let is_stopping = self.is_stopping.load(Ordering::Relaxed);
-            match self.items.recv_timeout(STOP_CHECK) {
-                Ok(item) => return Ok(Some(item)),
-                Err(RecvTimeoutError::Disconnected) => return Err(thread_lost()),
-                Err(RecvTimeoutError::Timeout) if is_stopping => return Ok(None),
-                Err(RecvTimeoutError::Timeout) => {}
-            }
-        }
-    }
 }
 
 /// Starts the threads that read and work.
@@ -103,7 +75,6 @@ fn start<S: Stage>(
     source: impl Source + Send + 'static,
     stage: &mut S,
     threads: NonZeroUsize,
-    is_stopping: &Arc<AtomicBool>,
 ) -> Result<Stream<S::Notes>> {
     let (hand_on, items) = channel();
     let (used, free) = channel();
@@ -119,11 +90,10 @@ fn start<S: Stage>(
         let _ = used.send(Batch::default());
     }
     let free = Free { batches: free, number: blocks };
-    let (scout, stop) = (stage.scout(), Arc::clone(is_stopping));
     thread::Builder::new()
         .name("reader".to_owned())
-        .spawn(move || read_ahead(source, scout, &free, &to_workers, &hand_on, &stop))?;
-    Ok(Stream { items, used, is_stopping: Arc::clone(is_stopping) })
+        .spawn(move || read_ahead(source, &free, &to_workers, &hand_on))?;
+    Ok(Stream { items, used })
 }
 
 /// A batch to work on, and where it is to go then.
@@ -149,22 +119,16 @@ struct Free<N> {
 /// Reads to the end, or until nobody wants more.
 fn read_ahead<N>(
     mut source: impl Source,
-    mut scout: impl Scout<N>,
     free: &Free<N>,
     to_workers: &Sender<Job<N>>,
     hand_on: &Sender<Item<N>>,
-    is_stopping: &AtomicBool,
 ) {
     let mut spare: Vec<Batch<N>> = Vec::new();
     while let Some(mut batch) = spare.pop().or_else(|| free.batches.recv().ok()) {
-        let end = if is_stopping.load(Ordering::Relaxed) {
-            Some(Ok(()))
-        } else {
-            match source.read_block(&mut batch.block) {
-                Ok(true) => None,
-                Ok(false) => Some(Ok(())),
-                Err(error) => Some(Err(error)),
-            }
+        let end = match source.read_block(&mut batch.block) {
+            Ok(true) => None,
+            Ok(false) => Some(Ok(())),
+            Err(error) => Some(Err(error)),
         };
         if let Some(end) = end {
             // Nobody asks how it ended when the stage is over or the output failed.
@@ -172,7 +136,6 @@ fn read_ahead<N>(
             return;
         }
         batch.intake = source.intake();
-        scout.prepare(&batch.block, &mut batch.notes);
         let is_giant = batch.block.bytes().len() > GIANT;
         let (done, result) = sync_channel(1);
         if hand_on.send(Item::Batch(result)).is_err() {
@@ -200,8 +163,7 @@ fn copy<S: Stage>(
             Err(TryRecvError::Disconnected) => return Err(thread_lost()),
             Err(TryRecvError::Empty) => {
                 sink.flush()?;
-                let Some(item) = stream.wait()? else { break };
-                item
+                stream.items.recv().map_err(|_| thread_lost())?
             }
         };
         let mut batch = match item {

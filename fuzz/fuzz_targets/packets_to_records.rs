@@ -123,7 +123,7 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(ledger.uneven(), Vec::<&str>::new(), "{ledger:?}");
 
     let messages = [&ledger.requests, &ledger.responses];
-    let written: u64 = messages.iter().map(|m| m.recorded + m.cut + m.incomplete).sum();
+    let written: u64 = messages.iter().map(|messages| messages.written()).sum();
     let mut source = Records::new(Reader::new(block.bytes(), ReadOptions::default()));
     let (mut record, mut read) = (Record::default(), 0);
     let mut exchanges: HashMap<Vec<u8>, Exchange> = HashMap::new();

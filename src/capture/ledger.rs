@@ -5,7 +5,7 @@ use std::fmt;
 use derive_more::AddAssign;
 use serde::Serialize;
 
-use crate::observe::Counts;
+use crate::observe::{self, Counts};
 use crate::packet::LinkType;
 use crate::tcp::Counters;
 
@@ -152,9 +152,18 @@ impl Messages {
         self.recorded + self.cut + self.incomplete + self.doubtful
     }
 
-    fn is_even(&self) -> bool {
-        let sum = self.written() + self.not_asked_for + self.interim + self.lost();
-        self.begun == sum
+    fn rows(&self, table: observe::Ledger, name: &'static str) -> observe::Ledger {
+        let table = table
+            .sum(name, name, self.begun)
+            .part_if_any("recorded", "recorded", self.recorded)
+            .part_if_any("cut", "cut", self.cut)
+            .part_if_any("incomplete", "incomplete", self.incomplete)
+            .part_if_any("doubtful", "doubtful", self.doubtful)
+            .part_if_any("not_asked_for", "not asked for", self.not_asked_for)
+            .part_if_any("interim", "interim (1xx)", self.interim);
+        self.lost
+            .iter()
+            .fold(table, |table, (loss, number)| table.part("lost", format!("lost: {loss}"), *number))
     }
 }
 
@@ -181,7 +190,20 @@ pub struct Connections {
     pub at: Counts<String>,
 }
 
-/// The counts of one capture.
+impl Connections {
+    fn rows(&self, table: observe::Ledger) -> observe::Ledger {
+        let table = table
+            .sum("connections", "connections", self.seen)
+            .part_if_any("http", "HTTP", self.http)
+            .part_if_any("upgraded", "upgraded", self.upgraded)
+            .part_if_any("binary", "binary", self.binary)
+            .part_if_any("silent", "silent", self.silent)
+            .part_if_any("other_clients", "of clients left out", self.other_clients);
+        self.other.iter().fold(table, |table, (name, number)| table.part("other", *name, *number))
+    }
+}
+
+/// The books of one capture.
 #[derive(AddAssign, Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct CaptureLedger {
     /// Packets read.
@@ -258,176 +280,67 @@ impl From<&Counters> for Segments {
 impl CaptureLedger {
     /// The sums that do not come out even: none, or there is a bug. True only
     /// once the capture has ended.
-    pub fn uneven(&self) -> Vec<&'static str> {
-        let packets = &self.packets;
-        let sums = [
-            (
-                "packets",
-                packets.read
-                    == packets.unknown_link()
-                        + packets.not_ip
-                        + packets.not_tcp
-                        + packets.fragments
-                        + packets.fragments_lost
-                        + packets.snapped
-                        + packets.malformed
-                        + packets.other_ports
-                        + packets.left_out_by_bpf
-                        + packets.left_out()
-                        + packets.segments,
-            ),
-            (
-                "segments",
-                self.segments.payload
-                    == self.segments.delivered
-                        + self.segments.repeated
-                        + self.segments.late
-                        + self.segments.misplaced
-                        + self.segments.no_data,
-            ),
-            ("delivered", self.segments.delivered == self.bytes.delivered),
-            (
-                "bytes",
-                self.bytes.delivered
-                    == self.bytes.recorded
-                        + self.bytes.lost
-                        + self.bytes.not_asked_for
-                        + self.bytes.interim
-                        + self.bytes.between
-                        + self.bytes.skipped
-                        + self.bytes.tunnelled
-                        + self.bytes.other_protocols
-                        + self.bytes.other_clients,
-            ),
-            ("requests", self.requests.is_even()),
-            ("responses", self.responses.is_even()),
-            (
-                "connections",
-                self.connections.seen
-                    == self.connections.http
-                        + self.connections.upgraded
-                        + self.connections.binary
-                        + self.connections.silent
-                        + self.connections.other_clients
-                        + self.connections.other.sum(),
-            ),
-        ];
-        sums.into_iter().filter(|(_, is_even)| !is_even).map(|(name, _)| name).collect()
+    pub fn uneven(&self) -> Vec<String> {
+        self.table().discrepancies().map(str::to_owned).collect()
+    }
+
+    /// Its sums and what is not zero of their parts. A sum has the key of its part of the JSON, a part its own there.
+    fn table(&self) -> observe::Ledger {
+        let (packets, segments, bytes) = (&self.packets, &self.segments, &self.bytes);
+        let table = observe::Ledger::new()
+            .sum("packets", "packets read", packets.read)
+            .part_if_any("segments", "TCP segments", packets.segments)
+            .part_if_any("other_ports", "at other addresses or ports", packets.other_ports)
+            .part_if_any("left_out_by_bpf", "left out by --bpf", packets.left_out_by_bpf)
+            .part_if_any("other_networks", "in VLANs and overlays left out", packets.other_networks)
+            .part_if_any("other_clients", "of clients left out", packets.other_clients)
+            .part_if_any("not_ip", "not IP", packets.not_ip)
+            .part_if_any("not_tcp", "not TCP", packets.not_tcp)
+            .part_if_any("fragments", "IP fragments", packets.fragments)
+            .part_if_any("fragments_lost", "IP fragments lost", packets.fragments_lost)
+            .part_if_any("snapped", "cut within headers", packets.snapped)
+            .part_if_any("malformed", "malformed", packets.malformed)
+            .part_if_any("unknown_link", "of unknown link types", packets.unknown_link())
+            .sum("segments", "TCP payload bytes", segments.payload)
+            .part_if_any("delivered", "delivered in order", segments.delivered)
+            .part_if_any("repeated", "sent again", segments.repeated)
+            .part_if_any("late", "too late", segments.late)
+            .part_if_any("misplaced", "outside the streams", segments.misplaced)
+            .part_if_any("no_data", "in probes and reset texts", segments.no_data)
+            .sum("bytes", "stream bytes", segments.delivered)
+            .part_if_any("recorded", "recorded", bytes.recorded)
+            .part_if_any("lost", "in lost messages", bytes.lost)
+            .part_if_any("not_asked_for", "in responses not asked for", bytes.not_asked_for)
+            .part_if_any("interim", "in interim responses", bytes.interim)
+            .part_if_any("between", "between messages", bytes.between)
+            .part_if_any("skipped", "passed over", bytes.skipped)
+            .part_if_any("tunnelled", "after an upgrade", bytes.tunnelled)
+            .part_if_any("other_protocols", "of other protocols", bytes.other_protocols)
+            .part_if_any("other_clients", "of clients left out", bytes.other_clients);
+        let table = self.connections.rows(table);
+        let table = self.requests.rows(table, "requests");
+        let table = self.responses.rows(table, "responses");
+        table
+            .total_if_any("dropped", "packets dropped by the kernel", packets.dropped)
+            .total_if_any("missing", "bytes missing", segments.missing)
+            .total_if_any("differing", "repeated bytes that differ", segments.differing)
+            .total_if_any("cut", "bytes cut", bytes.cut)
+            .total_if_any("suspicious_requests", "suspicious requests", self.requests.suspicious)
+            .total_if_any("suspicious_responses", "suspicious responses", self.responses.suspicious)
+            .total_if_any("without_request", "responses without request", self.without_request)
+            .total_if_any("assumed_pairs", "responses paired as if in turn", self.assumed_pairs)
+            .total_if_any("without_response", "requests without response", self.without_response)
+            .total_if_any("forgotten", "connections forgotten", self.connections.forgotten)
+            .total_if_any("incomplete_fragments", "fragments of incomplete IP", self.incomplete_fragments)
+            .total_if_any("unwritten_requests", "requests not written", self.unwritten.requests)
+            .total_if_any("unwritten_responses", "responses not written", self.unwritten.responses)
+            .total_if_any("unwritten_packets", "packets not written", self.unwritten.packets)
     }
 }
 
 /// A table of everything that is not zero, sums first.
 impl fmt::Display for CaptureLedger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (packets, segments, bytes) = (&self.packets, &self.segments, &self.bytes);
-        section(
-            f,
-            "packets read",
-            packets.read,
-            &[
-                ("TCP segments", packets.segments),
-                ("other addresses or ports", packets.other_ports),
-                ("left out by --bpf", packets.left_out_by_bpf),
-                ("VLANs, overlays left out", packets.other_networks),
-                ("clients left out", packets.other_clients),
-                ("not IP", packets.not_ip),
-                ("not TCP", packets.not_tcp),
-                ("IP fragments", packets.fragments),
-                ("IP fragments lost", packets.fragments_lost),
-                ("cut within headers", packets.snapped),
-                ("malformed", packets.malformed),
-                ("unknown link type", packets.unknown_link()),
-            ],
-        )?;
-        section(
-            f,
-            "TCP payload bytes",
-            segments.payload,
-            &[
-                ("delivered in order", segments.delivered),
-                ("sent again", segments.repeated),
-                ("too late", segments.late),
-                ("outside the stream", segments.misplaced),
-                ("probes and reset texts", segments.no_data),
-            ],
-        )?;
-        section(
-            f,
-            "stream bytes",
-            bytes.delivered,
-            &[
-                ("recorded", bytes.recorded),
-                ("in lost messages", bytes.lost),
-                ("responses not asked for", bytes.not_asked_for),
-                ("interim responses", bytes.interim),
-                ("between messages", bytes.between),
-                ("passed over", bytes.skipped),
-                ("after an upgrade", bytes.tunnelled),
-                ("other protocols", bytes.other_protocols),
-                ("clients left out", bytes.other_clients),
-            ],
-        )?;
-        let connections = &self.connections;
-        let mut rows = vec![
-            ("HTTP", connections.http),
-            ("upgraded", connections.upgraded),
-            ("binary", connections.binary),
-            ("silent", connections.silent),
-            ("clients left out", connections.other_clients),
-        ];
-        rows.extend(connections.other.iter().map(|(name, number)| (*name, *number)));
-        section(f, "connections", connections.seen, &rows)?;
-        for (name, messages) in [("requests", &self.requests), ("responses", &self.responses)] {
-            let reasons: Vec<_> =
-                messages.lost.iter().map(|(loss, number)| (format!("lost: {loss}"), *number)).collect();
-            let mut rows = vec![
-                ("recorded", messages.recorded),
-                ("cut", messages.cut),
-                ("incomplete", messages.incomplete),
-                ("doubtful", messages.doubtful),
-                ("not asked for", messages.not_asked_for),
-                ("interim (1xx)", messages.interim),
-            ];
-            rows.extend(reasons.iter().map(|(name, number)| (name.as_str(), *number)));
-            section(f, name, messages.begun, &rows)?;
-        }
-        section(
-            f,
-            "besides",
-            0,
-            &[
-                ("packets dropped by the kernel", self.packets.dropped),
-                ("bytes missing", segments.missing),
-                ("repeated bytes that differ", segments.differing),
-                ("bytes cut", bytes.cut),
-                ("suspicious requests", self.requests.suspicious),
-                ("suspicious responses", self.responses.suspicious),
-                ("responses without request", self.without_request),
-                ("responses paired as if in turn", self.assumed_pairs),
-                ("requests without response", self.without_response),
-                ("connections forgotten", connections.forgotten),
-                ("fragments of incomplete IP", self.incomplete_fragments),
-                ("requests not written", self.unwritten.requests),
-                ("responses not written", self.unwritten.responses),
-                ("packets not written", self.unwritten.packets),
-            ],
-        )
+        self.table().fmt(f)
     }
-}
-
-/// A sum and its parts; parts that are zero are left out.
-fn section(f: &mut fmt::Formatter<'_>, name: &str, sum: u64, rows: &[(&str, u64)]) -> fmt::Result {
-    let parts = rows.iter().filter(|(_, number)| *number > 0);
-    if sum == 0 && parts.clone().next().is_none() {
-        return Ok(());
-    }
-    if sum > 0 {
-        writeln!(f, "{name:<30} {sum:>14}")?;
-    } else {
-        writeln!(f, "{name}")?;
-    }
-    for (name, number) in parts {
-        writeln!(f, "  {name:<28} {number:>14}")?;
-    }
-    Ok(())
 }

@@ -1,8 +1,7 @@
 //! Groups of options that several tools share. Each is flattened into a tool's own.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::endpoint::{Notice, ReadOptions, WriteOptions};
@@ -48,18 +47,16 @@ impl InputOptions {
         }
     }
 
-    /// The same for a tool that ends when `is_stopping` turns true, and says
-    /// as much as the user wants to hear.
-    pub fn reading(&self, verbosity: Verbosity, is_stopping: &Arc<AtomicBool>) -> ReadOptions {
+    /// The same for a tool that says as much as the user wants to hear.
+    pub fn reading(&self, reporting: &Reporting) -> ReadOptions {
         let mut options = self.read_options();
-        options.is_stopping = Arc::clone(is_stopping);
-        if verbosity.quiet {
+        if reporting.quiet {
             options.tell = |notice| {
                 if notice.is_error() {
                     super::note(notice);
                 }
             };
-        } else if verbosity.verbose > 0 {
+        } else if reporting.verbose {
             options.tell = |notice| super::note(notice);
         }
         options
@@ -180,14 +177,26 @@ fn compress_threads(text: &str) -> Result<NonZeroUsize, String> {
     number.ok_or_else(|| format!("a number of threads is from 1 to {MAX_COMPRESS_THREADS}"))
 }
 
-/// How much is said on standard error.
-#[derive(Clone, Copy, Debug, Default, clap::Args)]
+/// What is said on standard error, and written for programs.
+#[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Messages")]
-pub struct Verbosity {
-    /// Print more messages
-    #[arg(short, long, action = clap::ArgAction::Count)]
-    pub verbose: u8,
-    /// Print errors only
+pub struct Reporting {
+    /// Print more messages: how options were understood, details of inputs, and statistics
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// Print only errors and losses
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
+    /// Print progress every 5s, and statistics at the end
+    #[arg(long)]
+    pub stats: bool,
+    /// Write statistics to FILE as JSON
+    #[arg(
+        long,
+        value_name = "FILE",
+        value_parser = super::values::report,
+        value_hint = clap::ValueHint::FilePath,
+        hide_short_help = true
+    )]
+    pub stats_json: Option<PathBuf>,
 }

@@ -1,18 +1,49 @@
 //! A line about how far a tool has come, while it works.
 
 use std::io::{IsTerminal, stderr, stdout};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::observe::{Meter, Progress};
+use super::Reporting;
+use crate::observe::{Meter, Progress, describe};
 
 /// What is over by then needs no line.
 const AFTER: Duration = Duration::from_secs(1);
 
 /// How often the line is drawn.
 const EVERY: Duration = Duration::from_millis(200);
+
+/// How often `--stats` says how far it is.
+const STATS: Duration = Duration::from_secs(5);
+
+/// When `--stats` is to say how far it is.
+#[derive(Debug)]
+pub struct Every(Option<Instant>);
+
+impl Every {
+    /// Begins now; is never due unless `is_asked`.
+    pub fn new(is_asked: bool) -> Self {
+        Every(is_asked.then(|| Instant::now() + STATS))
+    }
+
+    /// Whether it is time again.
+    pub fn is_due(&mut self) -> bool {
+        let Some(due) = &mut self.0 else { return false };
+        let now = Instant::now();
+        let is_due = *due <= now;
+        if is_due {
+            *due = now + STATS;
+        }
+        is_due
+    }
+
+    /// When it is due next.
+    pub fn next(&self) -> Option<Instant> {
+        self.0
+    }
+}
 
 /// The line that is on the terminal now: what else is said goes above it.
 static SHOWN: Mutex<Option<Progress>> = Mutex::new(None);
@@ -23,15 +54,25 @@ pub struct Drawn(Option<(Sender<()>, JoinHandle<()>)>);
 
 /// Begins to draw how far reading has come, after a second, on standard
 /// error. Nothing is drawn where that is no terminal, where records go to a
-/// terminal, or when the user wants quiet.
-pub fn progress(meter: &Arc<Meter>, outputs: &[String], is_quiet: bool) -> Drawn {
+/// terminal, or when the user wants quiet. With `--stats` it is said in a line every five seconds instead.
+pub fn progress(meter: &Arc<Meter>, outputs: &[String], reporting: &Reporting) -> Drawn {
+    if reporting.stats {
+        let meter = Arc::clone(meter);
+        let say = move |ended: &Receiver<()>| {
+            let start = Instant::now();
+            while ended.recv_timeout(STATS) == Err(RecvTimeoutError::Timeout) {
+                super::note(describe(&meter, start.elapsed()));
+            }
+        };
+        return Drawn::start(say);
+    }
+    let is_quiet = reporting.quiet;
     let to_standard = outputs.is_empty() || outputs.iter().any(|name| name == "-");
     if is_quiet || !stderr().is_terminal() || (to_standard && stdout().is_terminal()) {
         return Drawn::default();
     }
-    let (end, ended) = channel();
     let meter = Arc::clone(meter);
-    let draw = move || {
+    Drawn::start(move |ended| {
         let progress = Progress::new(false);
         let mut wait = AFTER;
         while ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
@@ -42,9 +83,16 @@ pub fn progress(meter: &Arc<Meter>, outputs: &[String], is_quiet: bool) -> Drawn
         }
         *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = None;
         progress.clear();
-    };
-    // A tool works without a line, too.
-    Drawn(thread::Builder::new().name("progress".to_owned()).spawn(draw).ok().map(|thread| (end, thread)))
+    })
+}
+
+impl Drawn {
+    fn start(draw: impl FnOnce(&Receiver<()>) + Send + 'static) -> Self {
+        let (end, ended) = channel();
+        let thread = thread::Builder::new().name("progress".to_owned()).spawn(move || draw(&ended));
+        // A tool works without a line, too.
+        Drawn(thread.ok().map(|thread| (end, thread)))
+    }
 }
 
 impl Drop for Drawn {

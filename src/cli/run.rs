@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use crate::Error;
 
 /// How a tool ends. The numbers are a contract with scripts.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Exit {
     /// Everything was done; a closed output pipe is that too.
     Done = 0,

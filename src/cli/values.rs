@@ -63,6 +63,17 @@ fn parse_size(text: &str) -> Option<u64> {
     u64::from_str_radix(digits, 16).ok()?.checked_mul(1 << shift)
 }
 
+/// More threads than this are a slip of the finger.
+const MAX_THREADS: usize = 256;
+
+/// A number of threads to work on.
+pub(crate) fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    let number = text.parse::<NonZeroUsize>().ok();
+    number
+        .filter(|number| number.get() <= MAX_THREADS)
+        .ok_or_else(|| format!("a number of threads is from 1 to {MAX_THREADS}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

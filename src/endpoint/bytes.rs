@@ -5,6 +5,7 @@ use std::io::{self, BufReader, ErrorKind, Read, Seek as _, SeekFrom};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -32,7 +33,7 @@ pub(super) type ByteStream = Box<dyn Read + Send>;
 /// gzip members and zstd frames may follow each other, and zero bytes the last
 /// gzip member. Where compressed data is cut or damaged, what decodes is
 /// delivered before the error. Errors on opening name the place, those on
-/// reading do not. The bytes end when [`ReadOptions::is_stopping`] turns true,
+/// reading do not. The bytes end after [`ReadOptions::is_stopping`] turns true,
 /// even while a silent pipe is waited for.
 pub fn open_bytes(place: &Place, how: &ReadOptions) -> Result<Box<dyn Read + Send>> {
     match open_coded(place, how)?.0 {
@@ -89,6 +90,12 @@ pub(super) fn decoded(input: impl Read + Send + 'static) -> io::Result<Coded> {
     })
 }
 
+/// A pipe that has nothing for this long after the tool was asked to end has no more.
+const QUIET: Duration = Duration::from_millis(500);
+
+/// What else comes of a pipe so long after the tool was asked to end is not waited for.
+pub(super) const DRAIN: Duration = Duration::from_secs(2);
+
 /// How often a wait for input looks whether it is to end.
 const STOP_CHECK: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 
@@ -100,20 +107,24 @@ struct FileReader {
     /// How much of it is still to be read, at most.
     left: u64,
     is_stopping: Arc<AtomicBool>,
+    is_cut: Arc<AtomicBool>,
+    /// When it was asked to end, and when its latest bytes came since.
+    stopped: Option<(Instant, Instant)>,
     meter: Arc<Meter>,
 }
 
 impl FileReader {
     fn new(file: File, how: &ReadOptions) -> io::Result<Self> {
         let may_wait = !file.metadata()?.is_file();
-        let (is_stopping, meter) = (Arc::clone(&how.is_stopping), Arc::clone(&how.meter));
-        Ok(FileReader { file, may_wait, left: u64::MAX, is_stopping, meter })
+        let (is_stopping, is_cut) = (Arc::clone(&how.is_stopping), Arc::clone(&how.is_cut));
+        let meter = Arc::clone(&how.meter);
+        Ok(FileReader { file, may_wait, left: u64::MAX, is_stopping, is_cut, stopped: None, meter })
     }
 
     /// Waits for bytes, or for the end. False: it is to end.
-    fn wait(&self) -> io::Result<bool> {
+    fn wait(&mut self) -> io::Result<bool> {
         loop {
-            if self.is_stopping.load(Ordering::Relaxed) {
+            if self.is_stopping.load(Ordering::Relaxed) && self.is_to_end()? {
                 return Ok(false);
             }
             if !self.may_wait {
@@ -122,10 +133,29 @@ impl FileReader {
             let mut waiting = [PollFd::new(&self.file, PollFlags::IN)];
             match poll(&mut waiting, Some(&STOP_CHECK)) {
                 Ok(0) | Err(Errno::INTR) => {}
-                Ok(_) => return Ok(true),
+                Ok(_) => {
+                    if let Some((_, latest)) = &mut self.stopped {
+                        *latest = Instant::now();
+                    }
+                    return Ok(true);
+                }
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Whether reading ends here, as it was asked to: in a file that goes on; in a pipe that has nothing for a while, or
+    /// goes on and on.
+    fn is_to_end(&mut self) -> io::Result<bool> {
+        let now = Instant::now();
+        let (since, latest) = *self.stopped.get_or_insert((now, now));
+        let is_cut = if self.may_wait {
+            now - since >= DRAIN
+        } else {
+            self.left > 0 && self.file.stream_position()? < self.file.metadata()?.len()
+        };
+        self.is_cut.fetch_or(is_cut, Ordering::Relaxed);
+        Ok(is_cut || self.may_wait && now - latest >= QUIET)
     }
 }
 

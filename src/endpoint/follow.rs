@@ -9,10 +9,10 @@ use std::thread;
 use std::time::Duration;
 
 use super::bytes::{Coded, decoded, open_coded};
-use super::input::{Failed, OpenInput, join};
+use super::input::OpenInput;
 use super::place::{ExpandedPlace, Place};
 use super::reading::{Notice, ReadOptions};
-use crate::record::{Block, Intake, Source};
+use crate::record::{Block, Failures, Intake, Source};
 use crate::{Error, Position, Result};
 
 /// Files followed at once: each has a thread and a buffer of its own.
@@ -31,7 +31,7 @@ pub(super) struct Followed {
     events: Receiver<FollowEvent>,
     /// What was read from each place.
     intakes: Vec<Intake>,
-    failed: Failed,
+    failures: Failures,
     how: ReadOptions,
 }
 
@@ -61,8 +61,10 @@ impl Followed {
             let follower = Follower { number, found, sender, how, before: Intake::default() };
             thread::Builder::new().name("follower".to_owned()).spawn(move || follower.run())?;
         }
-        let failed = Failed { count: 0, total, how: how.clone() };
-        Ok(Followed { events, intakes: vec![Intake::default(); total], failed, how: how.clone() })
+        let mut failures = how.failures(total);
+        // The only place is waited for as well, unless a rule was made strict.
+        failures.is_one_of_several();
+        Ok(Followed { events, intakes: vec![Intake::default(); total], failures, how: how.clone() })
     }
 }
 
@@ -77,20 +79,20 @@ impl Source for Followed {
                     return Ok(true);
                 }
                 Ok((_, Finding::Failed(error))) => {
-                    // The only place is waited for as well, unless a rule was made strict.
-                    self.failed.total = self.failed.total.max(2);
-                    self.failed.add(error)?;
+                    self.failures.take(error)?;
                 }
                 // One thread may sit in an output of /proc or a device that never answers.
-                Err(RecvTimeoutError::Timeout) if self.how.is_over() => return self.failed.end(),
+                Err(RecvTimeoutError::Timeout) if self.how.is_over() => {
+                    return self.failures.end().map(|()| false);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return self.failed.end(),
+                Err(RecvTimeoutError::Disconnected) => return self.failures.end().map(|()| false),
             }
         }
     }
 
     fn intake(&self) -> Intake {
-        self.intakes.iter().fold(Intake::default(), |all, one| join(&all, one))
+        self.intakes.iter().fold(Intake::default(), |all, one| all.join(one))
     }
 }
 
@@ -173,13 +175,13 @@ impl Follower {
             let mut block = Block::new();
             match input.read_block(&mut block, &self.how) {
                 Ok(true) => {
-                    let intake = join(&self.before, &input.intake());
+                    let intake = self.before.join(&input.intake());
                     if self.sender.send((self.number, Finding::Block(block, intake))).is_err() {
                         return Ok(false);
                     }
                 }
                 ended => {
-                    self.before = join(&self.before, &input.intake());
+                    self.before = self.before.join(&input.intake());
                     return ended.map(|_| true);
                 }
             }

@@ -15,13 +15,6 @@ const BEGINNING: usize = 512;
 /// UTF-8's mark at the beginning of a file, which some editors write.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// The places that could not be read.
-pub(super) struct Failed {
-    pub(super) count: usize,
-    pub(super) total: usize,
-    pub(super) how: ReadOptions,
-}
-
 /// One open place.
 pub(super) struct OpenInput {
     name: String,
@@ -104,6 +97,7 @@ impl OpenInput {
                     if how.is_over() && self.left_out == 0 && self.intake().unfinished.is_some() {
                         // The rest of the last record is there; it was not waited for.
                         self.left_out = 1;
+                        how.cut();
                         block.pop();
                         if block.is_empty() {
                             return Ok(false);
@@ -124,11 +118,14 @@ impl OpenInput {
                 }
             }
         }
+        self.tell_flaws(how);
         if how.is_over() {
             // Data that was not read to its end may well look cut.
+            if self.failure.take().is_some() {
+                how.cut();
+            }
             return Ok(false);
         }
-        self.tell_flaws(how);
         match self.failure.take() {
             Some(error) => Err(error),
             None => self.judge(how).map(|()| false).map_err(|error| error.at(self.name.as_str())),
@@ -198,53 +195,4 @@ pub(super) fn is_whole(kind: Kind, payload: &[u8]) -> bool {
         Kind::Response | Kind::Replayed => Framer::response(RequestContext::default()),
     };
     framer.extent(payload).is_all_of(payload)
-}
-
-impl Failed {
-    /// Takes note of a place that could not be read. The only one is the
-    /// whole input; so is one that breaks a rule the user made strict.
-    pub(super) fn add(&mut self, error: Error) -> Result<()> {
-        self.count += 1;
-        if self.total == 1 || (self.how.is_strict && breaks_rule(&error)) {
-            self.count = 0;
-            return Err(error);
-        }
-        (self.how.tell)(&Notice::Failed(&error));
-        Ok(())
-    }
-
-    /// How reading ends. Told once.
-    pub(super) fn end(&mut self) -> Result<bool> {
-        match std::mem::take(&mut self.count) {
-            0 => Ok(false),
-            count => {
-                let text = format!("{count} of {} inputs could not be read whole", self.total);
-                Err(Error::Invalid(text))
-            }
-        }
-    }
-}
-
-/// What was read from one place and then from another.
-pub(super) fn join(before: &Intake, now: &Intake) -> Intake {
-    Intake {
-        records: before.records + now.records,
-        bytes: before.bytes + now.bytes,
-        malformed: before.malformed + now.malformed,
-        first_malformed: before.first_malformed.or(now.first_malformed),
-        lost: before.lost + now.lost,
-        first_lost: before.first_lost.or(now.first_lost),
-        too_large: before.too_large + now.too_large,
-        first_too_large: before.first_too_large.or(now.first_too_large),
-        unfinished: now.unfinished.or(before.unfinished),
-    }
-}
-
-/// Whether a record is to blame, not its file.
-fn breaks_rule(error: &Error) -> bool {
-    match error {
-        Error::Malformed { .. } | Error::RecordTooLarge { .. } => true,
-        Error::At { error, .. } => breaks_rule(error),
-        _ => false,
-    }
 }

@@ -2,11 +2,11 @@
 
 use super::bytes::total_size;
 use super::follow::Followed;
-use super::input::{Failed, OpenInput, join};
+use super::input::OpenInput;
 use super::place::{Place, find};
 use super::prefetch::Prefetcher;
 use super::reading::ReadOptions;
-use crate::record::{Block, Intake, Source};
+use crate::record::{Block, Failures, Intake, Source};
 use crate::{Error, Result};
 
 /// Opens places for reading, one after the other as one source.
@@ -29,17 +29,17 @@ pub fn open(names: &[String], how: &ReadOptions) -> Result<Box<dyn Source + Send
         return Ok(Box::new(Followed::start(places, how)?));
     }
     let total = places.len();
-    let mut failed = Failed { count: 0, total, how: how.clone() };
+    let mut failures = how.failures(total);
     let mut readable = Vec::with_capacity(total);
     for found in places {
         match look(&found.place) {
             Ok(()) => readable.push(found),
-            Err(error) => failed.add(error)?,
+            Err(error) => failures.take(error)?,
         }
     }
     how.meter.set_total(total_size(readable.iter().map(|found| &found.place)));
     let rest = Prefetcher::new(readable, how);
-    Ok(Box::new(Inputs { rest, current: None, before: Intake::default(), failed, how: how.clone() }))
+    Ok(Box::new(Inputs { rest, current: None, before: Intake::default(), failures, how: how.clone() }))
 }
 
 /// Whether a place is there, and is no directory.
@@ -60,28 +60,30 @@ struct Inputs {
     current: Option<OpenInput>,
     /// What was read from the places before the current one.
     before: Intake,
-    failed: Failed,
+    failures: Failures,
     how: ReadOptions,
 }
 
 impl Inputs {
     fn close(&mut self) {
         if let Some(input) = self.current.take() {
-            self.before = join(&self.before, &input.intake());
+            self.before = self.before.join(&input.intake());
         }
     }
 
     /// After an error that ends everything nothing more is read.
     fn fail(&mut self, error: Error) -> Result<()> {
-        self.failed.add(error).inspect_err(|_| self.rest.stop())
+        self.failures.take(error).inspect_err(|_| {
+            self.rest.stop();
+        })
     }
 }
 
 impl Source for Inputs {
     fn read_block(&mut self, block: &mut Block) -> Result<bool> {
         loop {
-            if self.how.is_over() && self.current.is_none() {
-                self.rest.stop();
+            if self.how.is_over() && self.current.is_none() && self.rest.stop() {
+                self.how.cut();
             }
             if let Some(input) = &mut self.current {
                 match input.read_block(block, &self.how) {
@@ -99,13 +101,13 @@ impl Source for Inputs {
                 }
             } else {
                 block.clear();
-                return self.failed.end();
+                return self.failures.end().map(|()| false);
             }
         }
     }
 
     fn intake(&self) -> Intake {
         let now = self.current.as_ref().map(OpenInput::intake).unwrap_or_default();
-        join(&self.before, &now)
+        self.before.join(&now)
     }
 }

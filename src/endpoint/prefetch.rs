@@ -8,9 +8,9 @@ use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::bytes::{ByteStream, Coded, open_coded};
+use super::bytes::{ByteStream, Coded, DRAIN, open_coded};
 use super::place::ExpandedPlace;
 use super::pump::{PieceReader, thread_lost};
 use super::reading::ReadOptions;
@@ -52,10 +52,12 @@ impl Prefetcher {
         }
     }
 
-    /// Leaves out the places that are not read yet.
-    pub(super) fn stop(&mut self) {
+    /// Leaves out the places that are not read yet. False: there is none.
+    pub(super) fn stop(&mut self) -> bool {
+        let has_any = self.rest.len() + self.opening.len() > 0;
         self.rest = Vec::new().into_iter();
         self.opening.clear();
+        has_any
     }
 
     /// The next place and its bytes, or why it has none. None: that was the
@@ -73,12 +75,18 @@ impl Prefetcher {
             self.opening.push_back((found, opened));
         }
         let (found, opened) = self.opening.pop_front()?;
+        let mut stopped = None;
         loop {
             match opened.recv_timeout(STOP_CHECK) {
                 Ok(bytes) => return Some((found, bytes)),
                 Err(RecvTimeoutError::Disconnected) => return Some((found, Err(thread_lost().into()))),
                 // A named pipe that nobody writes to does not even open.
-                Err(RecvTimeoutError::Timeout) if self.how.is_over() => return None,
+                Err(RecvTimeoutError::Timeout) if self.how.is_over() => {
+                    if stopped.get_or_insert_with(Instant::now).elapsed() > 2 * DRAIN {
+                        self.how.cut();
+                        return None;
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }

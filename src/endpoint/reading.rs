@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::Error;
 use crate::observe::Meter;
-use crate::record::{DEFAULT_MAX_RECORD, Intake, ReaderOptions};
+use crate::record::{DEFAULT_MAX_RECORD, Failures, Intake, ReaderOptions};
 
 /// How to read places.
 #[derive(Clone, Debug)]
@@ -24,9 +24,11 @@ pub struct ReadOptions {
     /// index beside it no more is read than may hold them, and the exchanges
     /// they belong to; other records come all the same.
     pub window: Option<TimeWindow>,
-    /// When it turns true, every input ends where it is, a silent pipe too. A
-    /// record that was not read whole by then is left out.
+    /// When it turns true, every input ends: a file where it is, a pipe when its writer ends or says nothing more, as
+    /// the writer may have been asked to end as well. A record that was not read whole by then is left out.
     pub is_stopping: Arc<AtomicBool>,
+    /// Turns true when an input was ended before its end: a pipe that was silent was not.
+    pub is_cut: Arc<AtomicBool>,
     /// Counts what is read.
     pub meter: Arc<Meter>,
     /// Hears what a person should know before the end.
@@ -44,8 +46,24 @@ pub struct TimeWindow {
 
 impl ReadOptions {
     /// Whether reading is to end.
-    pub(super) fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         self.is_stopping.load(Ordering::Relaxed)
+    }
+
+    /// What becomes of so many places, if some cannot be read. The only one is the whole input.
+    pub(super) fn failures(&self, total: usize) -> Failures {
+        let tell = self.tell;
+        Failures::new(total, self.is_strict, move |error| tell(&Notice::Failed(error)))
+    }
+
+    /// Notes that an input was ended before its end.
+    pub fn cut(&self) {
+        self.is_cut.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether an input was ended before its end.
+    pub fn was_cut(&self) -> bool {
+        self.is_cut.load(Ordering::Relaxed)
     }
 }
 
@@ -58,6 +76,7 @@ impl Default for ReadOptions {
             is_followed: false,
             window: None,
             is_stopping: Arc::default(),
+            is_cut: Arc::default(),
             meter: Arc::default(),
             tell: |_| {},
         }

@@ -1,6 +1,9 @@
 //! What the parts of a merge count, for the ledger.
 
-use crate::record::Source;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::Result;
+use crate::record::{Block, Intake, Source};
 
 /// Counts of what did not go as it should, or was left out.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -32,5 +35,33 @@ pub trait Counted: Source {
 impl<S: Counted + ?Sized> Counted for Box<S> {
     fn count(&self, counts: &mut MergeCounts) {
         (**self).count(counts);
+    }
+}
+
+/// A source whose counts are told while another thread reads it.
+pub struct Counting<S> {
+    source: S,
+    counts: Arc<Mutex<MergeCounts>>,
+}
+
+impl<S: Counted> Counting<S> {
+    /// The source, and where its counts will be.
+    pub fn new(source: S) -> (Self, Arc<Mutex<MergeCounts>>) {
+        let counts = Arc::default();
+        (Counting { source, counts: Arc::clone(&counts) }, counts)
+    }
+}
+
+impl<S: Counted> Source for Counting<S> {
+    fn read_block(&mut self, block: &mut Block) -> Result<bool> {
+        let read = self.source.read_block(block);
+        let mut counts = MergeCounts::default();
+        self.source.count(&mut counts);
+        *self.counts.lock().unwrap_or_else(PoisonError::into_inner) = counts;
+        read
+    }
+
+    fn intake(&self) -> Intake {
+        self.source.intake()
     }
 }

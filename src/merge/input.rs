@@ -98,18 +98,3 @@ impl InputCursor {
         }
     }
 }
-
-/// What was read from two sources.
-pub(super) fn both(one: &Intake, other: &Intake) -> Intake {
-    Intake {
-        records: one.records + other.records,
-        bytes: one.bytes + other.bytes,
-        malformed: one.malformed + other.malformed,
-        first_malformed: one.first_malformed.or(other.first_malformed),
-        lost: one.lost + other.lost,
-        first_lost: one.first_lost.or(other.first_lost),
-        too_large: one.too_large + other.too_large,
-        first_too_large: one.first_too_large.or(other.first_too_large),
-        unfinished: one.unfinished.or(other.unfinished),
-    }
-}

@@ -3,17 +3,14 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use super::counts::{Counted, MergeCounts};
-use super::failures::Failures;
-use super::input::{InputCursor, MergeInput, both};
+use super::input::{InputCursor, MergeInput};
 use super::keyed_block::{KeyedBlock, SortKey};
 use super::read_ahead::ReadAhead;
 use super::spill::{RunReader, Spill};
 use super::tie_break::{has_open_response, order};
-use crate::record::{Block, Intake, Source};
+use crate::record::{Block, Failures, Intake, Source};
 use crate::{Error, Result};
 
 /// A block with so much text is handed on.
@@ -37,8 +34,6 @@ pub struct MergeOptions {
     pub fan_in: usize,
     /// Where temporary files are made.
     pub directory: PathBuf,
-    /// What was read is still merged when this turns true, and no more is read.
-    pub is_stopping: Arc<AtomicBool>,
 }
 
 /// Which records of one time are looked at for a response before its request.
@@ -157,8 +152,7 @@ impl Merge {
     }
 
     fn open(&mut self, input: MergeInput, order: u32, is_file: bool) -> Result<()> {
-        let opened =
-            (input.open)().and_then(|source| ReadAhead::start(source, order, &self.options.is_stopping));
+        let opened = (input.open)().and_then(|source| ReadAhead::start(source, order));
         match opened {
             Ok(reader) => self.add(InputCursor::source(reader, is_file)),
             Err(error) => self.failures.take(error)?,
@@ -208,7 +202,7 @@ impl Merge {
         }
         let run = writer.finish()?;
         self.runs += 1;
-        self.before = both(&self.before, &part.intake());
+        self.before = self.before.join(&part.intake());
         self.disordered += part.disordered;
         self.failures.add(&part.failures);
         Ok(spill.read(run))
@@ -260,7 +254,7 @@ impl Merge {
                 Some(end) => end,
             };
             self.starved.pop();
-            self.before = both(&self.before, &cursor.intake());
+            self.before = self.before.join(&cursor.intake());
             self.open_files -= usize::from(cursor.is_file);
             self.cursors[slot] = None;
             if let Err(error) = end.map(|_| ()).or_else(|error| self.failures.take(error)) {
@@ -394,7 +388,7 @@ impl Source for Merge {
     }
 
     fn intake(&self) -> Intake {
-        self.cursors.iter().flatten().fold(self.before, |sum, cursor| both(&sum, &cursor.intake()))
+        self.cursors.iter().flatten().fold(self.before, |sum, cursor| sum.join(&cursor.intake()))
     }
 }
 

@@ -13,7 +13,6 @@
 
 mod counts;
 mod dedup;
-mod failures;
 mod input;
 mod keyed_block;
 mod merger;
@@ -24,9 +23,8 @@ mod spill;
 mod tie_break;
 mod window;
 
-pub use counts::{Counted, MergeCounts};
+pub use counts::{Counted, Counting, MergeCounts};
 pub use dedup::{Dedup, REMEMBERED};
-pub use failures::Failures;
 pub use input::{MergeInput, Opener};
 pub use merger::{Merge, MergeOptions};
 pub use retime::{Retime, Retimed};

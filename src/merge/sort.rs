@@ -3,18 +3,16 @@
 //! What fits the memory is sorted and written to a temporary file as a run;
 //! the runs are merged, in several passes where they are too many.
 
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use super::counts::{Counted, MergeCounts};
-use super::failures::Failures;
-use super::input::{MergeInput, both};
+use super::input::MergeInput;
 use super::keyed_block::SortKey;
 use super::merger::{Merge, MergeOptions, TieBreak};
 use super::read_ahead::{NextBatch, ReadAhead};
 use super::spill::{Spill, SpilledRun};
-use crate::record::{Block, Intake, Source};
+use crate::record::{Block, Failures, Intake, Source};
 use crate::{Error, Result};
 
 /// Most text in a chunk of a run.
@@ -108,11 +106,7 @@ impl Sort {
     ) -> Result<()> {
         let Ok(mut part) = empty.recv() else { return Ok(()) };
         for input in std::mem::take(&mut self.inputs) {
-            if self.options.is_stopping.load(Ordering::Relaxed) {
-                break;
-            }
-            let opened =
-                (input.open)().and_then(|source| ReadAhead::start(source, 0, &self.options.is_stopping));
+            let opened = (input.open)().and_then(|source| ReadAhead::start(source, 0));
             let mut reader = match opened {
                 Ok(reader) => reader,
                 Err(error) => {
@@ -136,7 +130,7 @@ impl Sort {
                 }
                 reader.give_back(batch);
             };
-            self.intake = both(&self.intake, &reader.intake());
+            self.intake = self.intake.join(&reader.intake());
             if let Err(error) = end {
                 self.failures.take(error)?;
             }

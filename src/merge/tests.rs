@@ -1,12 +1,9 @@
 //! Laws of merging, against twins that are slow and obvious.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-
 use proptest::prelude::*;
 
 use super::*;
-use crate::record::{Block, Intake, Kind, Record, Source};
+use crate::record::{Block, Failures, Intake, Kind, Record, Source};
 use crate::{Error, Result};
 
 /// A source of these records, so many in a block in turn.
@@ -55,7 +52,7 @@ fn inputs(lists: &[Vec<Record>], sizes: &[usize], are_known: bool) -> Vec<MergeI
 }
 
 fn options(fan_in: usize) -> MergeOptions {
-    MergeOptions { fan_in, directory: std::env::temp_dir(), is_stopping: Arc::new(AtomicBool::new(false)) }
+    MergeOptions { fan_in, directory: std::env::temp_dir() }
 }
 
 fn failures(total: usize) -> Failures {

@@ -5,7 +5,6 @@ use std::io::{self, PipeReader};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, ExitStatus};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -69,13 +68,11 @@ pub struct Middleware {
 }
 
 impl Middleware {
-    /// Starts the child and feeds it from `source`. When `is_stopping` turns
-    /// true no more is read, and the child's input ends.
+    /// Starts the child and feeds it from `source`, at whose end the child's input ends.
     pub fn start(
         command: &Command,
         source: impl Source + Send + 'static,
         options: MiddlewareOptions,
-        is_stopping: &Arc<AtomicBool>,
     ) -> Result<Middleware> {
         let text = command.text().to_owned();
         let failed = |error: io::Error| Error::from(error).at(format!("the middleware {text:?}"));
@@ -103,10 +100,10 @@ impl Middleware {
             fault: None,
             is_over: false,
         };
-        let (shared, is_stopping) = (Arc::clone(&traffic), Arc::clone(is_stopping));
+        let shared = Arc::clone(&traffic);
         thread::Builder::new()
             .name("feeder".to_owned())
-            .spawn(move || traffic::feed(source, feeding, &shared, &is_stopping))
+            .spawn(move || traffic::feed(source, feeding, &shared))
             .map_err(failed)?;
         thread::Builder::new()
             .name("answers".to_owned())

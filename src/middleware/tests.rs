@@ -1,6 +1,5 @@
 //! What a child does to the records that go through it, and how it may end.
 
-use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -34,7 +33,7 @@ fn text(records: usize, payload: &str) -> Vec<u8> {
 fn through(script: &str, text: Vec<u8>, options: MiddlewareOptions) -> (Vec<Record>, Option<String>) {
     let command: Command = format!("sh -c {}", shlex::try_quote(script).unwrap()).parse().unwrap();
     let source = Reader::new(std::io::Cursor::new(text), record::ReaderOptions::default());
-    let middleware = Middleware::start(&command, source, options, &Arc::default()).unwrap();
+    let middleware = Middleware::start(&command, source, options).unwrap();
     let mut records = Records::new(middleware);
     let (mut all, mut record) = (Vec::new(), Record::default());
     loop {
@@ -255,7 +254,7 @@ fn what_came_after_a_child_closed_its_output_is_known_not_to_be_read() {
         ("cat >/dev/null; exit 0", None),
     ] {
         let late = Late { sign: sign.clone(), is_given: false };
-        let middleware = Middleware::start(&script(end), late, MAY_DROP, &Arc::default()).unwrap();
+        let middleware = Middleware::start(&script(end), late, MAY_DROP).unwrap();
         let error =
             Records::new(middleware).read(&mut Record::default()).err().map(|error| error.to_string());
         let is_expected = match expected {
@@ -290,6 +289,6 @@ fn quotes_hold_an_argument_together() {
 fn a_program_that_is_not_there_is_named() {
     let command: Command = "no-such-program --now".parse().unwrap();
     let source = Reader::new(&b""[..], record::ReaderOptions::default());
-    let error = Middleware::start(&command, source, STRICT, &Arc::default()).unwrap_err().to_string();
+    let error = Middleware::start(&command, source, STRICT).unwrap_err().to_string();
     assert!(error.contains("no-such-program --now") && error.contains("no such file"), "{error}");
 }

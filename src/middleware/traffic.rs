@@ -163,12 +163,11 @@ impl Drop for ChildInput<'_> {
 }
 
 /// Feeds the child until the source ends, fails, or the child reads no more.
-pub(super) fn feed(mut source: impl Source, pipe: PipeWriter, traffic: &Traffic, is_stopping: &AtomicBool) {
+pub(super) fn feed(mut source: impl Source, pipe: PipeWriter, traffic: &Traffic) {
     let mut out = io::BufWriter::with_capacity(WRITE, ChildInput { pipe, traffic });
     let (mut block, mut scratch) = (Block::new(), Vec::new());
     let end = loop {
-        let is_over = is_stopping.load(Ordering::Relaxed);
-        let more = if is_over { Ok(false) } else { source.read_block(&mut block) };
+        let more = source.read_block(&mut block);
         *lock(&traffic.intake) = source.intake();
         match more {
             Ok(true) => {}

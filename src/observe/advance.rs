@@ -7,7 +7,7 @@ use indicatif::HumanCount;
 use super::{Meter, Size, Span};
 
 /// Bytes, records, rate, and the time that is left where the size is known.
-pub(super) fn describe(meter: &Meter, elapsed: Duration) -> String {
+pub fn describe(meter: &Meter, elapsed: Duration) -> String {
     let (bytes, seconds) = (meter.bytes(), elapsed.as_secs_f64().max(0.001));
     let rate = bytes as f64 / seconds;
     let total = meter.total().filter(|&total| total >= bytes);

@@ -5,19 +5,38 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
-/// Sums and their parts, in the order they are to be read.
+/// Sums and their parts, in the order they are to be read. Each has a key for programs, which stays, and a name for people.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Ledger {
     sums: Vec<Sum>,
+    lists: Vec<List>,
 }
 
-/// A total that must be the sum of its parts, or a lone count where it has
-/// no parts.
+/// A total that must be the sum of its parts, or a lone count.
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Sum {
+    key: &'static str,
     name: Cow<'static, str>,
     total: u64,
-    parts: Vec<(&'static str, u64)>,
+    has_parts: bool,
+    parts: Vec<Entry>,
+}
+
+/// A part of a sum.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Entry {
+    key: Cow<'static, str>,
+    name: Cow<'static, str>,
+    count: u64,
+}
+
+/// Things of one kind and what was counted of each.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct List {
+    key: &'static str,
+    name: &'static str,
+    columns: &'static [&'static str],
+    rows: Vec<(String, Vec<u64>)>,
 }
 
 impl Ledger {
@@ -26,47 +45,90 @@ impl Ledger {
         Ledger::default()
     }
 
-    /// Adds a total. Parts given next are its own.
+    /// Adds a total that is the sum of its parts, which are given next.
     #[must_use]
-    pub fn total(mut self, name: impl Into<Cow<'static, str>>, total: u64) -> Self {
-        self.sums.push(Sum { name: name.into(), total, parts: Vec::new() });
+    pub fn sum(mut self, key: &'static str, name: impl Into<Cow<'static, str>>, total: u64) -> Self {
+        self.sums.push(Sum { key, name: name.into(), total, has_parts: true, parts: Vec::new() });
         self
     }
 
-    /// Adds a part to the latest total.
+    /// Adds a lone count.
     #[must_use]
-    pub fn part(mut self, name: &'static str, count: u64) -> Self {
+    pub fn total(mut self, key: &'static str, name: impl Into<Cow<'static, str>>, total: u64) -> Self {
+        self.sums.push(Sum { key, name: name.into(), total, has_parts: false, parts: Vec::new() });
+        self
+    }
+
+    /// As [`Ledger::total`], but left out where there was none.
+    #[must_use]
+    pub fn total_if_any(self, key: &'static str, name: impl Into<Cow<'static, str>>, total: u64) -> Self {
+        if total == 0 { self } else { self.total(key, name, total) }
+    }
+
+    /// Adds a part to the latest sum.
+    #[must_use]
+    pub fn part(
+        mut self,
+        key: impl Into<Cow<'static, str>>,
+        name: impl Into<Cow<'static, str>>,
+        count: u64,
+    ) -> Self {
         if let Some(sum) = self.sums.last_mut() {
-            sum.parts.push((name, count));
+            sum.parts.push(Entry { key: key.into(), name: name.into(), count });
         }
         self
     }
 
     /// As [`Ledger::part`], but left out where there was none.
     #[must_use]
-    pub fn part_if_any(self, name: &'static str, count: u64) -> Self {
-        if count == 0 { self } else { self.part(name, count) }
+    pub fn part_if_any(
+        self,
+        key: impl Into<Cow<'static, str>>,
+        name: impl Into<Cow<'static, str>>,
+        count: u64,
+    ) -> Self {
+        if count == 0 { self } else { self.part(key, name, count) }
     }
 
-    /// The first total that is not the sum of its parts, by name. There is
-    /// none unless something was lost in counting.
-    pub fn discrepancy(&self) -> Option<&str> {
-        let is_wrong = |sum: &&Sum| {
-            !sum.parts.is_empty() && sum.parts.iter().map(|(_, count)| count).sum::<u64>() != sum.total
-        };
-        self.sums.iter().find(is_wrong).map(|sum| &*sum.name)
+    /// Adds a list, each row with a count for each column. The first column, of names, is what is listed.
+    #[must_use]
+    pub fn list(
+        mut self,
+        key: &'static str,
+        name: &'static str,
+        columns: &'static [&'static str],
+        rows: Vec<(String, Vec<u64>)>,
+    ) -> Self {
+        if !rows.is_empty() {
+            self.lists.push(List { key, name, columns, rows });
+        }
+        self
     }
 
-    /// The ledger for programs: an object with a number for each lone count,
-    /// and for each sum an object of its total and parts. Names are written
-    /// with underscores: `dropped by --url` becomes `dropped_by_url`.
+    /// The totals that are not the sums of their parts, by name. There are none unless something was lost in counting.
+    pub fn discrepancies(&self) -> impl Iterator<Item = &str> {
+        let is_wrong =
+            |sum: &&Sum| sum.has_parts && sum.parts.iter().map(|part| part.count).sum::<u64>() != sum.total;
+        self.sums.iter().filter(is_wrong).map(|sum| &*sum.name)
+    }
+
+    /// The ledger for programs: an object with a number for each lone count, for each sum an object of its total and
+    /// parts, and for each list an array of objects.
     pub fn to_json(&self) -> Value {
         let object = |sum: &Sum| {
-            let parts = sum.parts.iter().map(|&(name, count)| (key(name), count.into()));
+            let parts = sum.parts.iter().map(|part| (part.key.to_string(), part.count.into()));
             Value::Object(std::iter::once(("total".to_owned(), sum.total.into())).chain(parts).collect())
         };
-        let value = |sum: &Sum| if sum.parts.is_empty() { json!(sum.total) } else { object(sum) };
-        Value::Object(self.sums.iter().map(|sum| (key(&sum.name), value(sum))).collect::<Map<_, _>>())
+        let value = |sum: &Sum| if sum.has_parts { object(sum) } else { json!(sum.total) };
+        let row = |list: &List, (name, counts): &(String, Vec<u64>)| {
+            let counts =
+                list.columns.iter().zip(counts).map(|(column, count)| ((*column).to_owned(), json!(count)));
+            Value::Object(std::iter::once(("name".to_owned(), json!(name))).chain(counts).collect())
+        };
+        let rows = |list: &List| list.rows.iter().map(|one| row(list, one)).collect::<Value>();
+        let sums = self.sums.iter().map(|sum| (sum.key.to_owned(), value(sum)));
+        let lists = self.lists.iter().map(|list| (list.key.to_owned(), rows(list)));
+        Value::Object(sums.chain(lists).collect::<Map<_, _>>())
     }
 }
 
@@ -76,22 +138,28 @@ impl fmt::Display for Ledger {
         let counts = self
             .sums
             .iter()
-            .flat_map(|sum| std::iter::once(sum.total).chain(sum.parts.iter().map(|&(_, count)| count)));
+            .flat_map(|sum| std::iter::once(sum.total).chain(sum.parts.iter().map(|part| part.count)));
         let width = counts.max().unwrap_or(0).to_string().len();
         for sum in &self.sums {
             writeln!(f, "{:width$}  {}", sum.total, sum.name)?;
-            for (name, count) in &sum.parts {
+            for Entry { name, count, .. } in &sum.parts {
                 writeln!(f, "{count:width$}    {name}")?;
+            }
+        }
+        for list in &self.lists {
+            let first =
+                list.rows.iter().map(|(name, _)| name.len() + 2).max().unwrap_or(0).max(list.name.len());
+            write!(f, "{:first$}", list.name)?;
+            list.columns.iter().try_for_each(|column| write!(f, "{column:>12}"))?;
+            writeln!(f)?;
+            for (name, counts) in &list.rows {
+                write!(f, "  {name:<width$}", width = first - 2)?;
+                counts.iter().try_for_each(|count| write!(f, "{count:>12}"))?;
+                writeln!(f)?;
             }
         }
         Ok(())
     }
-}
-
-/// A name as a JSON key.
-fn key(name: &str) -> String {
-    let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("_")
 }
 
 #[cfg(test)]
@@ -100,11 +168,18 @@ mod tests {
 
     fn ledger() -> Ledger {
         Ledger::new()
-            .total("records read", 120)
-            .part("written", 100)
-            .part("dropped by --url", 20)
-            .part_if_any("dropped by --method", 0)
-            .total("bytes read", 4096)
+            .sum("records", "records read", 120)
+            .part("written", "written", 100)
+            .part("dropped_by_url", "dropped by --url", 20)
+            .part_if_any("dropped_by_method", "dropped by --method", 0)
+            .total("bytes", "bytes read", 4096)
+            .list(
+                "rules",
+                "requests by rule",
+                &["matched", "dropped"],
+                vec![("--url".to_owned(), vec![100, 20])],
+            )
+            .list("none", "of nothing", &["matched"], Vec::new())
     }
 
     #[test]
@@ -114,20 +189,26 @@ mod tests {
  100    written
   20    dropped by --url
 4096  bytes read
+requests by rule     matched     dropped
+  --url                  100          20
 ";
         assert_eq!(format!("\n{}", ledger()), expected);
     }
 
     #[test]
     fn programs_get_the_same_numbers() {
-        let expected =
-            json!({"records_read": {"total": 120, "written": 100, "dropped_by_url": 20}, "bytes_read": 4096});
+        let expected = json!({
+            "records": {"total": 120, "written": 100, "dropped_by_url": 20},
+            "bytes": 4096,
+            "rules": [{"name": "--url", "matched": 100, "dropped": 20}],
+        });
         assert_eq!(ledger().to_json(), expected);
     }
 
     #[test]
     fn a_sum_that_is_not_its_parts_is_found() {
-        assert_eq!(ledger().discrepancy(), None);
-        assert_eq!(ledger().total("packets", 3).part("TCP", 2).discrepancy(), Some("packets"));
+        assert_eq!(ledger().discrepancies().next(), None);
+        let wrong = ledger().sum("packets", "packets", 3).part("tcp", "TCP", 2);
+        assert_eq!(wrong.discrepancies().collect::<Vec<_>>(), ["packets"]);
     }
 }

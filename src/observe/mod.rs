@@ -10,6 +10,7 @@ mod names;
 mod progress;
 mod quantity;
 
+pub use advance::describe;
 pub use counts::Counts;
 pub use durations::Durations;
 pub use ledger::Ledger;

@@ -1,7 +1,7 @@
 //! Laws of the copy loop: threads and reads do not show in the output.
 
 use std::io::{self, Read};
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proptest::prelude::*;
 
@@ -80,12 +80,6 @@ fn pieces(bytes: &[u8], sizes: &[usize]) -> Pieces {
     Pieces { bytes: bytes.to_vec(), at: 0, sizes: sizes.to_vec(), turn: 0, fails: false }
 }
 
-/// Nobody asks to stop.
-fn running() -> Arc<AtomicBool> {
-    Arc::default()
-}
-
-/// Lets GET requests pass, and their responses.
 fn gets(choice: Choice) -> Filtering {
     let rules = Rules { methods: vec!["GET".to_owned()], ..Rules::default() };
     Filtering::new(Filter::new(rules.clone()).unwrap(), Selection::new(choice, &rules))
@@ -112,7 +106,7 @@ fn filtered(input: impl Read + Send + 'static, choice: Choice, threads: usize) -
     let mut stage = gets(choice);
     let source = Reader::new(input, ReaderOptions::default());
     let threads = NonZeroUsize::new(threads).unwrap();
-    let (_, result) = run(source, &mut stage, &mut sink, threads, &running());
+    let (_, result) = run(source, &mut stage, &mut sink, threads);
     assert!(sink.is_finished);
     (sink.text, result)
 }
@@ -164,7 +158,7 @@ fn a_source_that_fails_gives_what_came_before() {
 fn a_sink_that_fails_ends_it() {
     let source = Reader::new(io::Cursor::new(text(&[true])), ReaderOptions::default());
     let mut stage = gets(Choice::default());
-    let (_, result) = run(source, &mut stage, &mut Full, NonZeroUsize::MIN, &running());
+    let (_, result) = run(source, &mut stage, &mut Full, NonZeroUsize::MIN);
     assert_eq!(result.unwrap_err().to_string(), "no storage space");
 }
 
@@ -194,45 +188,9 @@ fn nothing_is_held_back_while_the_source_waits() {
     let source = Reader::new(UntilWritten { bytes: input, flushed: seen }, ReaderOptions::default());
     let mut sink = Memory { flushed: Some(flushed), ..Memory::default() };
     let mut stage = gets(Choice::default());
-    let (intake, result) = run(source, &mut stage, &mut sink, NonZeroUsize::MIN, &running());
+    let (intake, result) = run(source, &mut stage, &mut sink, NonZeroUsize::MIN);
     result.unwrap();
     assert_eq!((stage.tally().written, intake.malformed), (2, 1));
-}
-
-#[test]
-fn a_stop_ends_the_wait_for_a_source_that_has_nothing() {
-    /// Gives its bytes, and then nothing until the test is over.
-    struct Silent(Vec<u8>, Receiver<()>);
-
-    impl Read for Silent {
-        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-            let size = self.0.len();
-            if size > 0 {
-                out[..size].copy_from_slice(&self.0);
-                self.0.clear();
-            } else {
-                self.1.recv().unwrap_err();
-            }
-            Ok(size)
-        }
-    }
-
-    let input = [text(&[true]), b"1 next 0\n".to_vec()].concat();
-    let is_stopping = running();
-    let (_open, silence) = channel();
-    let (flushed, seen) = channel();
-    let stop = Arc::clone(&is_stopping);
-    let stopper = thread::spawn(move || {
-        while seen.recv().unwrap() == 0 {}
-        stop.store(true, Ordering::SeqCst);
-    });
-    let source = Reader::new(Silent(input, silence), ReaderOptions::default());
-    let mut stage = gets(Choice::default());
-    let mut sink = Memory { flushed: Some(flushed), ..Memory::default() };
-    let (_, result) = run(source, &mut stage, &mut sink, NonZeroUsize::MIN, &is_stopping);
-    result.unwrap();
-    assert_eq!((sink.is_finished, sink.text), (true, text(&[true])));
-    stopper.join().unwrap();
 }
 
 #[test]
@@ -283,7 +241,7 @@ fn giants_go_round_one_at_a_time() {
     let filter = Filter::new(rules.clone()).unwrap();
     let mut stage = Filtering::new(filter, Selection::new(Choice::default(), &rules));
     let mut sink = Counting(written);
-    let (_, result) = run(source, &mut stage, &mut sink, NonZeroUsize::MIN, &running());
+    let (_, result) = run(source, &mut stage, &mut sink, NonZeroUsize::MIN);
     result.unwrap();
     assert_eq!(stage.tally().written, 5);
 }

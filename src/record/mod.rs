@@ -13,6 +13,7 @@
 //! record a [`View`] into it. [`Records`] is the plain loop on top.
 
 mod block;
+mod failures;
 mod header;
 mod origin;
 mod reader;
@@ -22,6 +23,7 @@ mod source;
 mod span;
 
 pub use block::{Block, Run, View};
+pub use failures::Failures;
 pub use header::{Header, Kind, MAX_HEADER, Malformed, Mark, SEPARATOR};
 pub use origin::Origin;
 pub use reader::{DEFAULT_MAX_RECORD, MAX_MAX_RECORD, Reader, ReaderOptions};

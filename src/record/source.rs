@@ -52,6 +52,24 @@ pub struct Intake {
     pub unfinished: Option<Position>,
 }
 
+impl Intake {
+    /// What was read from one input, and then from another.
+    #[must_use]
+    pub fn join(&self, now: &Intake) -> Intake {
+        Intake {
+            records: self.records + now.records,
+            bytes: self.bytes + now.bytes,
+            malformed: self.malformed + now.malformed,
+            first_malformed: self.first_malformed.or(now.first_malformed),
+            lost: self.lost + now.lost,
+            first_lost: self.first_lost.or(now.first_lost),
+            too_large: self.too_large + now.too_large,
+            first_too_large: self.first_too_large.or(now.first_too_large),
+            unfinished: now.unfinished.or(self.unfinished),
+        }
+    }
+}
+
 /// A record that owns its bytes. Made to be read into again and again.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Record {

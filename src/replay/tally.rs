@@ -4,10 +4,13 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::observe::Durations;
 
 /// Why a request was not sent, or had no answer.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[repr(usize)]
 pub enum FailureReason {
     /// The record is marked as cut or as having gaps.

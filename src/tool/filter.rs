@@ -1,9 +1,7 @@
 //! The command line of `gor-filter`.
 
-use std::fs::File;
 use std::io::Write;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
@@ -13,18 +11,14 @@ use regex::bytes::Regex;
 
 use crate::BadRule;
 use crate::cli::values::{self, Moment};
-use crate::cli::{self, Exit, InputOptions, OutputOptions, Verbosity, moment, note, signals};
+use crate::cli::{Exit, InputOptions, OutputOptions, Report, Reporting, Tool, moment, note, with_intake};
 use crate::endpoint::{self, TimeWindow};
 use crate::observe::Ledger;
-use crate::pipeline;
 use crate::record::{Discard, Intake, Kind, Sink};
 use crate::transform::{
     Choice, Filter, FilterRule, Filtering, HeaderPattern, NamedShare, Rules, Sample, Selection,
     SelectionTally, pattern,
 };
-
-/// More threads than this are a slip of the finger.
-const MAX_THREADS: usize = 256;
 
 /// Filter recordings: keep the records that match rules
 ///
@@ -198,27 +192,11 @@ pub struct Args {
     #[allow(missing_docs, reason = "the group has its own")]
     pub output: OutputOptions,
 
-    /// Print statistics at the end, on standard error (implied by -v)
-    ///
-    /// They say what became of each record, and for each rule, in the order of evaluation, how many requests it matched
-    /// and dropped.
-    #[arg(long, help_heading = "Messages")]
-    pub stats: bool,
-    /// Write the statistics to FILE as JSON
-    #[arg(
-        long,
-        value_name = "FILE",
-        value_parser = values::report,
-        value_hint = clap::ValueHint::FilePath,
-        help_heading = "Messages",
-        hide_short_help = true
-    )]
-    pub stats_json: Option<PathBuf>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the group has its own")]
-    pub verbosity: Verbosity,
+    pub reporting: Reporting,
     /// Use N threads [default: one per core]; the output does not depend on it
-    #[arg(long, value_name = "N", value_parser = threads, hide_short_help = true)]
+    #[arg(long, value_name = "N", value_parser = values::threads, hide_short_help = true)]
     pub threads: Option<NonZeroUsize>,
 }
 
@@ -270,13 +248,6 @@ impl From<KindName> for Kind {
     }
 }
 
-pub(super) fn threads(text: &str) -> Result<NonZeroUsize, String> {
-    let number = text.parse::<NonZeroUsize>().ok();
-    number
-        .filter(|number| number.get() <= MAX_THREADS)
-        .ok_or_else(|| format!("a number of threads is from 1 to {MAX_THREADS}"))
-}
-
 impl Args {
     /// The rules, relative times counted from `now`.
     fn rules(&self, now: i64) -> Rules {
@@ -307,16 +278,6 @@ impl Args {
         let kinds = self.kinds.iter().map(|&kind| kind.into()).collect();
         Choice { kinds, limit: self.limit, is_inverted: self.invert, window: self.window }
     }
-
-    /// Where records go.
-    fn sink(&self) -> crate::Result<Box<dyn Sink + Send>> {
-        if self.count {
-            return Ok(Box::new(Discard));
-        }
-        let mut to = self.output.write_options(&self.inputs);
-        to.reports.extend(self.stats_json.as_deref());
-        endpoint::create(&self.output.output, &to)
-    }
 }
 
 /// Filters as the command line says.
@@ -330,7 +291,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         .into());
     }
     for name in &args.methods {
-        if name.bytes().any(|byte| byte.is_ascii_lowercase()) && !args.verbosity.quiet {
+        if name.bytes().any(|byte| byte.is_ascii_lowercase()) && !args.reporting.quiet {
             let upper = name.to_uppercase();
             note(format_args!(
                 "--method {name}: methods are told apart by case, and most are in capitals: {upper}"
@@ -345,7 +306,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         let text = format!("nothing can match: --since ({since}) is not before --until ({until})");
         return Err(crate::Error::Usage(text).into());
     }
-    if args.verbosity.verbose > 0 {
+    if args.reporting.verbose {
         for (option, time) in [("--since", rules.since), ("--until", rules.until)] {
             if let Some(time) = time {
                 note(format_args!("{option} is {}", moment::shown(time)));
@@ -354,38 +315,26 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     }
     let filter = Filter::new(rules.clone()).context("the patterns cannot be used together")?;
     let mut filtering = Filtering::new(filter, Selection::new(args.choice(), &rules));
-    let is_stopping = signals::stop()?;
-    let mut reading = args.input.reading(args.verbosity, &is_stopping);
+    let mut tool = Tool::new(&args.input, &args.output.output, &args.reporting)?;
     if !args.invert && (rules.since.is_some() || rules.until.is_some()) {
-        reading.window = Some(TimeWindow { since: rules.since, until: rules.until });
+        tool.reading.window = Some(TimeWindow { since: rules.since, until: rules.until });
     }
-    let source = endpoint::open(&args.inputs, &reading)?;
-    let mut sink = args.sink()?;
-
-    let threads = args.threads.or_else(|| std::thread::available_parallelism().ok());
-    let threads = threads.unwrap_or(NonZeroUsize::MIN);
-    let drawn = cli::progress(&reading.meter, &args.output.output, args.verbosity.quiet);
-    let (intake, result) = pipeline::run(source, &mut filtering, &mut *sink, threads, &is_stopping);
-    drop(drawn);
+    let source = endpoint::open(&args.inputs, &tool.reading)?;
+    let mut sink: Box<dyn Sink> =
+        if args.count { Box::new(Discard) } else { tool.create(&args.output, &args.inputs)? };
+    let (intake, copied) = tool.run(source, &mut filtering, &mut *sink, args.threads);
 
     let tally = filtering.tally();
-    tell_losses(&tally);
-    if let Some(reason) = emptiness(&tally, &rules).filter(|_| !args.verbosity.quiet && !args.count) {
-        note(reason);
-    }
-    let ledger = ledger(&tally, &intake);
-    let table = table(&tally, &rules);
-    if args.stats || args.verbosity.verbose > 0 {
-        cli::report(&ledger);
-        cli::report(show(&table));
-    }
-    if let Some(path) = &args.stats_json {
-        write_json(path, &ledger, &table).with_context(|| path.display().to_string())?;
+    let mut report = Report::of(&ledger(&tally, &rules, &intake));
+    losses(&tally, &mut report);
+    if let Some(reason) = emptiness(&tally, &rules).filter(|_| !args.count) {
+        report.remark(reason);
     }
     // Where an input fails, what the others hold is counted all the same.
-    let counted = if args.count { writeln!(std::io::stdout(), "{}", tally.written) } else { Ok(()) };
-    result?;
-    counted.context("standard output").map(|()| Exit::Done)
+    if args.count {
+        writeln!(std::io::stdout(), "{}", tally.written).context("standard output")?;
+    }
+    tool.end(report, copied)
 }
 
 /// A pattern of statuses, which must match at least one of them.
@@ -417,17 +366,17 @@ fn emptiness(tally: &SelectionTally, rules: &Rules) -> Option<String> {
     Some(format!("nothing to write: {failed} of {} requests failed {}{span}", tally.requests, rule.option()))
 }
 
-/// Says what was lost that the user did not ask to lose.
-fn tell_losses(tally: &SelectionTally) {
+/// What was lost that the user did not ask to lose.
+fn losses(tally: &SelectionTally, report: &mut Report) {
     if tally.doubtful > 0 {
-        note(format_args!(
+        report.loss(format_args!(
             "{} requests were forgotten before a response came: \
              some of {} later responses may belong to them",
             tally.forgotten, tally.doubtful
         ));
     }
     if tally.late > 0 {
-        note(format_args!(
+        report.loss(format_args!(
             "{} responses came too late to be asked: their exchanges were taken to match no rule about \
              responses; a larger --window waits longer",
             tally.late
@@ -435,11 +384,8 @@ fn tell_losses(tally: &SelectionTally) {
     }
 }
 
-/// A rule that was given, and how many requests it matched and dropped, of
-/// those that came as far as it.
-type Row = (FilterRule, u64, u64);
-
-fn table(tally: &SelectionTally, rules: &Rules) -> Vec<Row> {
+/// Of each rule that was given, how many requests it matched and dropped, of those that came as far as it.
+fn by_rule(tally: &SelectionTally, rules: &Rules) -> Vec<(String, Vec<u64>)> {
     let mut left = tally.requests;
     let mut is_asked = false;
     let mut rows = Vec::new();
@@ -450,50 +396,37 @@ fn table(tally: &SelectionTally, rules: &Rules) -> Vec<Row> {
         }
         let dropped = tally.failed[rule as usize];
         left -= dropped;
-        rows.push((rule, left, dropped));
+        rows.push((rule.option().to_owned(), vec![left, dropped]));
     }
     rows
 }
 
-/// The table for a person.
-fn show(table: &[Row]) -> String {
-    if table.is_empty() {
-        return String::new();
-    }
-    let rows = table
-        .iter()
-        .map(|(rule, matched, dropped)| format!("  {:<16}{matched:>12}{dropped:>12}\n", rule.option()));
-    let heading = format!("{:<18}{:>12}{:>12}\n", "requests by rule", "matched", "dropped");
-    std::iter::once(heading).chain(rows).collect()
-}
-
 /// What became of the records, and what was read besides.
-fn ledger(tally: &SelectionTally, intake: &Intake) -> Ledger {
-    let mut ledger = Ledger::new().total("records judged", tally.records).part("written", tally.written);
+fn ledger(tally: &SelectionTally, rules: &Rules, intake: &Intake) -> Ledger {
+    let mut ledger = Ledger::new().sum("records", "records judged", tally.records).part(
+        "written",
+        "written",
+        tally.written,
+    );
     for (rule, count) in FilterRule::ALL.into_iter().zip(tally.dropped_by_rule) {
-        ledger = ledger.part_if_any(rule.ledger_name(), count);
+        ledger = ledger.part_if_any(
+            format!("by_{}", rule.option()[2..].replace('-', "_")),
+            format!("dropped by {}", rule.option()),
+            count,
+        );
     }
-    ledger
-        .part_if_any("dropped for want of a response", tally.dropped_unanswered)
-        .part_if_any("dropped with their request", tally.dropped_with_request)
-        .part_if_any("dropped by --invert", tally.dropped_by_inversion)
-        .part_if_any("dropped by --kind", tally.dropped_by_kind)
-        .part_if_any("dropped by --limit", tally.dropped_by_limit)
-        .total("requests forgotten before a response", tally.forgotten)
-        .total("responses after --window", tally.late)
-        .total("malformed records skipped", intake.malformed)
-        .total("records of a wrong length lost", intake.lost)
-        .total("records larger than --max-record skipped", intake.too_large)
-        .total("unfinished last records", u64::from(intake.unfinished.is_some()))
-        .total("bytes read", intake.bytes)
-}
-
-fn write_json(path: &Path, ledger: &Ledger, table: &[Row]) -> std::io::Result<()> {
-    let mut json = ledger.to_json();
-    let rows = table.iter().map(|(rule, matched, dropped)| {
-        (rule.option().to_owned(), serde_json::json!({"matched": matched, "dropped": dropped}))
-    });
-    json["requests_by_rule"] = serde_json::Value::Object(rows.collect());
-    let mut file = File::create(path)?;
-    writeln!(file, "{json:#}")
+    let ledger = ledger
+        .part_if_any("unanswered", "dropped for want of a response", tally.dropped_unanswered)
+        .part_if_any("with_request", "dropped with their request", tally.dropped_with_request)
+        .part_if_any("by_invert", "dropped by --invert", tally.dropped_by_inversion)
+        .part_if_any("by_kind", "dropped by --kind", tally.dropped_by_kind)
+        .part_if_any("by_limit", "dropped by --limit", tally.dropped_by_limit)
+        .total("forgotten", "requests forgotten before a response", tally.forgotten)
+        .total("late", "responses after --window", tally.late);
+    with_intake(ledger, intake).list(
+        "requests_by_rule",
+        "requests by rule",
+        &["matched", "dropped"],
+        by_rule(tally, rules),
+    )
 }

@@ -2,26 +2,24 @@
 
 mod values;
 
-use std::fs::File;
-use std::io::Write;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, channel, sync_channel};
-use std::thread;
+use std::sync::PoisonError;
 use std::time::{Duration, SystemTime};
 
-use anyhow::Context;
 use clap::Parser;
 
 use self::values::{Shift, memory};
-use crate::cli::values::{Moment, duration, report, time};
-use crate::cli::{self, Exit, InputOptions, OutputOptions, Verbosity, note, signals};
+use crate::cli::values::{Moment, duration, time};
+use crate::cli::{Exit, InputOptions, OutputOptions, Report, Reporting, Tool, with_intake};
 use crate::endpoint::{self, Place, ReadOptions};
 use crate::merge::{
-    Counted, Dedup, Failures, Merge, MergeCounts, MergeInput, MergeOptions, Opener, REMEMBERED, Retime,
+    Counted, Counting, Dedup, Merge, MergeCounts, MergeInput, MergeOptions, Opener, REMEMBERED, Retime,
     Retimed, Sort, Window,
 };
 use crate::observe::Ledger;
-use crate::record::{Block, Intake, Sink, Source};
+use crate::record::{Block, Intake, Source as _};
+use crate::transform::Pass;
 use crate::{Error, Result};
 
 /// Most files that are open at once where more are merged.
@@ -32,9 +30,6 @@ const OTHER_FILES: usize = 20;
 
 /// Bytes that all inputs together read at once.
 const READ_AHEAD: usize = 8 << 20;
-
-/// Blocks between what merges and what writes.
-const BLOCKS: usize = 3;
 
 /// Merge recordings by time
 ///
@@ -121,22 +116,9 @@ pub struct Args {
     #[allow(missing_docs, reason = "the group has its own")]
     pub output: OutputOptions,
 
-    /// Print statistics at the end, on standard error (implied by -v)
-    #[arg(long, help_heading = "Messages")]
-    pub stats: bool,
-    /// Write the statistics to FILE as JSON
-    #[arg(
-        long,
-        value_name = "FILE",
-        value_parser = report,
-        value_hint = clap::ValueHint::FilePath,
-        help_heading = "Messages",
-        hide_short_help = true
-    )]
-    pub stats_json: Option<PathBuf>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the group has its own")]
-    pub verbosity: Verbosity,
+    pub reporting: Reporting,
 }
 
 const EXAMPLES: &str = "\
@@ -162,32 +144,20 @@ Exit status: 0 success; 1 something failed or was lost; 2 wrong command line.";
 
 /// Merges as the command line says.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
-    let is_stopping = signals::stop()?;
+    let tool = Tool::new(&args.input, &args.output.output, &args.reporting)?;
     let places = places(args)?;
+    tool.reading.meter.set_total(endpoint::total_size(places.iter().map(|named| &named.place)));
     let directory = args.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
-    let fan_in = fan_in(&places);
-    let options = MergeOptions { fan_in, directory, is_stopping };
-    let source = source(args, places, options)?;
-    let mut to = args.output.write_options(&args.inputs);
-    to.reports.extend(args.stats_json.as_deref());
-    let mut sink = endpoint::create(&args.output.output, &to)?;
+    let options = MergeOptions { fan_in: fan_in(&places), directory };
+    let (source, counts) = Counting::new(source(args, places, options, &tool)?);
+    let mut sink = tool.create(&args.output, &args.inputs)?;
+    let mut pass = Pass::default();
+    let (intake, copied) = tool.run(source, &mut pass, &mut *sink, Some(NonZeroUsize::MIN));
 
-    let mut end = End::default();
-    let mut written = 0;
-    let result = copy(source, &mut *sink, &mut end, &mut written);
-    if !args.verbosity.quiet {
-        warn(&end.counts);
-    }
-    let ledger = ledger(&end, written);
-    if args.stats || args.verbosity.verbose > 0 {
-        cli::report(&ledger);
-    }
-    if let Some(path) = &args.stats_json {
-        let written = File::create(path).and_then(|mut file| writeln!(file, "{:#}", ledger.to_json()));
-        written.with_context(|| path.display().to_string())?;
-    }
-    result?;
-    Ok(Exit::Done)
+    let counts = *counts.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut report = Report::of(&ledger(&intake, &counts, pass.written));
+    remarks(&counts, &mut report);
+    tool.end(report, copied)
 }
 
 /// A place to read, its name as `endpoint::open` takes it, and what is added to its times.
@@ -256,11 +226,15 @@ fn fan_in(places: &[Named]) -> usize {
 }
 
 /// Puts together what the command line asks for.
-fn source(args: &Args, places: Vec<Named>, options: MergeOptions) -> Result<Box<dyn Counted + Send>> {
-    let strict = args.input.strict;
-    let failures = Failures::new(places.len(), strict, |error| note(error));
+fn source(
+    args: &Args,
+    places: Vec<Named>,
+    options: MergeOptions,
+    tool: &Tool<'_>,
+) -> Result<Box<dyn Counted + Send>> {
+    let failures = tool.failures(places.len());
     let open_at_once = if args.sort { 1 } else { places.len().min(options.fan_in) };
-    let how = ReadOptions { most_read: READ_AHEAD / open_at_once, ..args.input.read_options() };
+    let how = ReadOptions { most_read: READ_AHEAD / open_at_once, ..tool.reading.clone() };
     let are_many = places.len() > options.fan_in;
     let inputs = places.into_iter().map(|named| {
         let first = (are_many && !args.sort && is_file(&named.place)).then(|| first_time(&named, &how));
@@ -308,121 +282,46 @@ fn first_time(named: &Named, how: &ReadOptions) -> i64 {
     if matches!(read, Ok(true)) { block.get(0).header.timestamp } else { i64::MIN }
 }
 
-/// What is known when all was read.
-#[derive(Default)]
-struct End {
-    intake: Intake,
-    counts: MergeCounts,
-}
-
-/// What the merging thread hands on.
-enum Item {
-    Block(Block),
-    End(End, Result<()>),
-}
-
-/// Writes what the source yields, and finishes the sink. What waits goes on
-/// before the source is waited for.
-fn copy(
-    source: Box<dyn Counted + Send>,
-    sink: &mut dyn Sink,
-    end: &mut End,
-    written: &mut u64,
-) -> Result<()> {
-    let (hand_on, items) = sync_channel(BLOCKS + 1);
-    let (used, free) = channel();
-    for _ in 0..BLOCKS {
-        // The other end is in this function.
-        let _ = used.send(Block::new());
-    }
-    let merging = thread::Builder::new().name("merge".to_owned());
-    merging.spawn(move || merge(source, &free, &hand_on))?;
-    loop {
-        let item = match items.try_recv() {
-            Err(TryRecvError::Empty) => {
-                sink.flush()?;
-                items.recv().ok()
-            }
-            item => item.ok(),
-        };
-        match item {
-            Some(Item::Block(block)) => {
-                sink.write_block(&block)?;
-                *written += block.len() as u64;
-                // The merging thread may be done.
-                let _ = used.send(block);
-            }
-            Some(Item::End(all, result)) => {
-                *end = all;
-                let finished = if result.is_ok() { sink.finish() } else { sink.finish_failed() };
-                return result.and(finished);
-            }
-            None => {
-                return Err(Error::Invalid("the merging thread ended before its work was done".to_owned()));
-            }
-        }
-    }
-}
-
-/// Reads the source to its end, or until nobody wants more.
-fn merge(mut source: Box<dyn Counted + Send>, free: &Receiver<Block>, hand_on: &SyncSender<Item>) {
-    while let Ok(mut block) = free.recv() {
-        let item = match source.read_block(&mut block) {
-            Ok(true) => Item::Block(block),
-            end => {
-                let mut counts = MergeCounts::default();
-                source.count(&mut counts);
-                Item::End(End { intake: source.intake(), counts }, end.map(|_| ()))
-            }
-        };
-        let is_over = matches!(item, Item::End(..));
-        if hand_on.send(item).is_err() || is_over {
-            return;
-        }
-    }
-}
-
-/// Says what did not come out as it was asked for.
-fn warn(counts: &MergeCounts) {
+/// What did not come out as it was asked for.
+fn remarks(counts: &MergeCounts, report: &mut Report) {
     let MergeCounts { disordered, open_ties, late, early, .. } = *counts;
     if disordered > 0 {
-        note(format_args!(
+        report.remark(format_args!(
             "{disordered} records are earlier than one before them in their input, and stand where they were \
              found; --window or --sort puts them right"
         ));
     }
     if late > 0 {
-        note(format_args!("{late} records came later than --window allows, and stand where they came"));
+        report.remark(format_args!(
+            "{late} records came later than --window allows, and stand where they came"
+        ));
     }
     if early > 0 {
-        note(format_args!("{early} records left the window before their time; --memory makes room for more"));
+        report.remark(format_args!(
+            "{early} records left the window before their time; --memory makes room for more"
+        ));
     }
     if open_ties > 0 {
-        note(format_args!(
+        report.remark(format_args!(
             "so many records are of one time ({open_ties} mb) that a response among them may stand before its request"
         ));
     }
 }
 
 /// What became of the records, and what was read besides.
-fn ledger(end: &End, written: u64) -> Ledger {
-    let End { intake, counts } = end;
+fn ledger(intake: &Intake, counts: &MergeCounts, written: u64) -> Ledger {
     let unwritten = intake.records.saturating_sub(written + counts.duplicates);
-    Ledger::new()
-        .total("records read", written + counts.duplicates + unwritten)
-        .part("written", written)
-        .part_if_any("dropped by --dedup", counts.duplicates)
-        .part_if_any("not written", unwritten)
-        .total("records out of order in their input", counts.disordered)
-        .total("records later than --window", counts.late)
-        .total("records hurried out of the window", counts.early)
-        .total("records no longer known to --dedup", counts.forgotten)
-        .total("runs in temporary files", counts.runs)
-        .total("malformed records skipped", intake.malformed)
-        .total("records of a wrong length lost", intake.lost)
-        .total("records larger than --max-record skipped", intake.too_large)
-        .total("unfinished last records", u64::from(intake.unfinished.is_some()))
-        .total("bytes read", intake.bytes)
+    let ledger = Ledger::new()
+        .sum("records", "records read", written + counts.duplicates + unwritten)
+        .part("written", "written", written)
+        .part_if_any("duplicates", "dropped by --dedup", counts.duplicates)
+        .part_if_any("not_written", "not written", unwritten)
+        .total("out_of_order", "records out of order in their input", counts.disordered)
+        .total("after_window", "records later than --window", counts.late)
+        .total("before_window", "records hurried out of the window", counts.early)
+        .total("forgotten", "records no longer known to --dedup", counts.forgotten)
+        .total("runs", "runs in temporary files", counts.runs);
+    with_intake(ledger, intake)
 }
 
 const _: () = assert!(REMEMBERED == 131_072, "the help of --dedup says how many");

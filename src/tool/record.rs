@@ -6,18 +6,17 @@ mod live;
 mod rights;
 
 use std::fs::File;
-use std::io::{BufWriter, Read as _, Write as _};
+use std::io::Read as _;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 
 use crate::Error;
 use crate::capture::{self, Address, CaptureLedger, Subnet, Watch};
-use crate::cli::{self, Exit, OutputOptions, Verbosity, signals, values};
+use crate::cli::{Exit, OutputOptions, Report, Reporting, values};
 use crate::endpoint::{PacketFile, WriteOptions};
 use crate::packet::NetworkSelection;
 use crate::packet::live as wire;
@@ -285,21 +284,6 @@ pub struct Args {
     )]
     pub user: Option<String>,
 
-    /// Print statistics at the end, on standard error (implied by -v)
-    ///
-    /// They say what became of every packet, byte and message. Live, a line is also printed every 5 seconds.
-    #[arg(long, help_heading = "Messages")]
-    pub stats: bool,
-    /// Write the statistics to FILE as JSON
-    #[arg(
-        long,
-        value_name = "FILE",
-        value_parser = values::report,
-        value_hint = clap::ValueHint::FilePath,
-        help_heading = "Messages",
-        hide_short_help = true
-    )]
-    pub stats_json: Option<std::path::PathBuf>,
     /// Serve metrics for Prometheus over HTTP, at the path /metrics of ADDRESS
     #[arg(
         long,
@@ -312,7 +296,7 @@ pub struct Args {
     pub metrics: Option<SocketAddr>,
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub verbosity: Verbosity,
+    pub reporting: Reporting,
 }
 
 const EXAMPLES: &str = "\
@@ -508,7 +492,7 @@ impl Args {
     pub fn write_options(&self) -> WriteOptions<'_> {
         let mut options = self.output.write_options(&self.read);
         options.packets = self.write.as_deref();
-        options.reports.extend(self.stats_json.as_deref());
+        options.reports.extend(self.reporting.stats_json.as_deref());
         options
     }
 
@@ -614,41 +598,17 @@ fn field_name(text: &str) -> Result<String, String> {
 /// Records as the command line says.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     args.check()?;
-    let stop = signals::stop()?;
     if let Some(rate) = args.dummy {
-        let (ledger, exit) = dummy::run(args, rate, &stop)?;
-        tell(args, &ledger, None)?;
-        return Ok(exit);
+        return dummy::run(args, rate);
     }
-    if args.is_live() {
-        let ended = live::run(args, &stop)?;
-        tell(args, &ended.ledger, ended.stats_json)?;
-        return Ok(ended.exit);
-    }
-    files::run(args, &stop)
+    if args.is_live() { live::run(args) } else { files::run(args) }
 }
 
-/// Tells what became of everything, as far as that was asked for or is a loss; as JSON in a file that may be open
-/// already.
-fn tell(args: &Args, ledger: &CaptureLedger, open: Option<File>) -> anyhow::Result<()> {
-    if args.stats || args.verbosity.verbose > 0 {
-        cli::report(ledger);
+/// What became of every packet, byte and message.
+fn report(ledger: &CaptureLedger, is_quiet: bool) -> anyhow::Result<Report> {
+    let mut report = Report::new(ledger, serde_json::to_value(ledger)?);
+    if let Some(losses) = ledger.losses(is_quiet) {
+        report.loss(losses);
     }
-    if let Some(path) = &args.stats_json {
-        let write = || -> anyhow::Result<()> {
-            let mut file = BufWriter::new(open.map_or_else(|| File::create(path), Ok)?);
-            if file.get_ref().metadata()?.is_file() {
-                file.get_ref().set_len(0)?;
-            }
-            serde_json::to_writer_pretty(&mut file, ledger)?;
-            file.write_all(b"\n")?;
-            file.flush()?;
-            Ok(())
-        };
-        write().with_context(|| path.display().to_string())?;
-    }
-    if let Some(losses) = ledger.losses(args.verbosity.quiet) {
-        cli::note(losses);
-    }
-    Ok(())
+    Ok(report)
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
-use crate::cli::{self, Exit, InputOptions, OutputOptions, Verbosity, values};
+use crate::cli::{self, Exit, InputOptions, OutputOptions, Report, Reporting, values};
 use crate::endpoint::{self, Place, ReadOptions};
 use crate::observe::{self, Span};
 use crate::pace::{Pace, Speed};
@@ -177,9 +177,9 @@ pub struct Args {
     /// What to do when the output is slower than the responses [default: drop, with --no-wait wait]
     #[arg(long, value_name = "ACTION", requires = "output", help_heading = "Output", hide_short_help = true)]
     pub slow_output: Option<SlowOutput>,
-    /// Print errors only
-    #[arg(short, long, help_heading = "Messages")]
-    pub quiet: bool,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub reporting: Reporting,
 }
 
 /// A target; the name of a recording is no target.
@@ -213,7 +213,6 @@ fn join_loop(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let places = endpoint::expand(&args.input)?;
     let pace = Pace { speed: args.speed, max_wait: args.max_wait, no_wait: args.no_wait };
-    let verbosity = Verbosity { quiet: args.quiet, verbose: 0 };
     let rounds = args.rounds.map_or(1, NonZeroU64::get);
     if rounds > 1 && places.contains(&Place::Standard) {
         return Err(
@@ -225,13 +224,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
             Error::Usage("--loop reads its input to the end, and with --follow it has none".into()).into()
         );
     }
-    let stop = if args.dry_run {
-        Stop { sending: cli::signals::stop()?, ..Stop::default() }
-    } else {
-        let (sending, waiting) = cli::signals::stop_in_two_steps()?;
-        Stop { sending, waiting }
-    };
-    let reading = args.reading.reading(verbosity, &stop.sending);
+    let mut reading = args.reading.reading(&args.reporting);
     let settings = Settings {
         pace,
         rounds,
@@ -251,18 +244,24 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         },
     };
     if args.dry_run {
-        return dry_run::run(args, settings, &reading);
+        return dry_run::run(args, settings, reading);
     }
-    let outcome = replay(&settings, args, reading, &stop)?;
-    if !args.quiet || outcome.has_failures() {
-        cli::report(ReplaySummary(&outcome));
-    } else {
+    let (sending, waiting) = cli::signals::stop_in_two_steps()?;
+    reading.is_stopping = Arc::clone(&sending);
+    let outcome = replay(&settings, args, reading, &Stop { sending, waiting })?;
+    let has_failures = outcome.has_failures();
+    let mut report = Report::new(&ReplaySummary(&outcome), replay::to_json(&outcome))
+        .in_full(!args.reporting.quiet || has_failures);
+    if args.reporting.quiet && !has_failures {
         // What casts doubt on answers is said even so.
         for (target, tally) in &outcome.targets {
-            tally.unasked().for_each(|line| cli::note(format_args!("{target}: {line}")));
+            tally.unasked().for_each(|line| report.loss(format_args!("{target}: {line}")));
         }
     }
-    let has_failures = outcome.has_failures();
+    if outcome.requests == 0 && outcome.failure.is_none() {
+        report.remark("nothing to replay: there is no request in the input");
+    }
+    report.tell(&args.reporting)?;
     match outcome.failure {
         Some(error) => Err(error.into()),
         None if has_failures => Ok(Exit::Lost),
@@ -275,14 +274,16 @@ fn replay(settings: &Settings, args: &Args, reading: ReadOptions, stop: &Stop) -
     // What is missing is told before anything is sent.
     let mut first = Some(endpoint::open(&inputs, &reading)?);
     let open = Box::new(move || first.take().map_or_else(|| endpoint::open(&inputs, &reading), Ok));
-    let writing = args.writing.write_options(&args.input);
+    let mut writing = args.writing.write_options(&args.input);
+    writing.reports.extend(args.reporting.stats_json.as_deref());
     let out = match &args.writing.output[..] {
         [] => None,
         names => Some(endpoint::create(names, &writing)?),
     };
     replay::raise_descriptor_limit();
-    let progress = observe::Progress::new(args.quiet);
+    let progress = observe::Progress::new(args.reporting.quiet || args.reporting.stats);
     let mut is_told = false;
+    let mut stats = cli::Every::new(args.reporting.stats);
     let outcome = replay::run(settings, args.targets.clone(), open, out, stop, |now| {
         let ReplayProgress { sent, answered, failed, in_flight, unwritten } = now;
         if stop.sending.load(Ordering::Relaxed) && !is_told {
@@ -290,7 +291,11 @@ fn replay(settings: &Settings, args: &Args, reading: ReadOptions, stop: &Stop) -
             cli::note(waiting_for(in_flight, args.timeout, unwritten));
         }
         let rate = answered as f64 / progress.elapsed().as_secs_f64();
-        progress.say(format!("{sent} sent, {answered} answered ({rate:.0}/s), {failed} failed"));
+        let line = format!("{sent} sent, {answered} answered ({rate:.0}/s), {failed} failed");
+        if stats.is_due() {
+            cli::note(&line);
+        }
+        progress.say(line);
     });
     progress.clear();
     outcome

@@ -1,27 +1,19 @@
 //! The command line of `gor-rewrite`.
 
-use std::fs::File;
-use std::io::Write;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::{ArgGroup, ArgMatches, CommandFactory, FromArgMatches, Parser};
 
 mod redact;
 
 pub use redact::{Presets, RedactOptions};
 
-use super::filter;
 use crate::BadRule;
-use crate::cli::{self, Exit, InputOptions, OutputOptions, Verbosity, signals, values};
+use crate::cli::{self, Exit, InputOptions, OutputOptions, Report, Reporting, Tool, values, with_intake};
 use crate::endpoint;
 use crate::middleware::{Command, Middleware, MiddlewareOptions, Traffic};
 use crate::observe::Ledger;
-use crate::pipeline;
 use crate::record::Intake;
 use crate::transform::rewrite::{self, RewriteRule, RewriteTally, Rewriting};
 
@@ -120,26 +112,11 @@ pub struct Args {
     #[allow(missing_docs, reason = "the group has its own")]
     pub output: OutputOptions,
 
-    /// Print statistics at the end, on standard error (implied by -v)
-    ///
-    /// They say what became of each record, and how many each rule changed.
-    #[arg(long, help_heading = "Messages")]
-    pub stats: bool,
-    /// Write the statistics to FILE as JSON
-    #[arg(
-        long,
-        value_name = "FILE",
-        value_parser = values::report,
-        value_hint = clap::ValueHint::FilePath,
-        help_heading = "Messages",
-        hide_short_help = true
-    )]
-    pub stats_json: Option<PathBuf>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "the group has its own")]
-    pub verbosity: Verbosity,
+    pub reporting: Reporting,
     /// Use N threads [default: one per core]; the output does not depend on it
-    #[arg(long, value_name = "N", value_parser = filter::threads, hide_short_help = true)]
+    #[arg(long, value_name = "N", value_parser = values::threads, hide_short_help = true)]
     pub threads: Option<NonZeroUsize>,
 }
 
@@ -253,24 +230,18 @@ pub fn run(command: &CommandLine) -> anyhow::Result<Exit> {
     let key_file = args.redaction.redact_key_file.as_deref();
     if redacts {
         rewriting = rewriting.redacting(redact::key(key_file)?, args.redaction.redact_strict);
-        if key_file.is_none() && args.verbosity.verbose > 0 {
+        if key_file.is_none() && args.reporting.verbose {
             cli::note(
                 "redacting under a random key; --redact-key-file gives the same replacements in every run",
             );
         }
     }
-    let is_stopping = signals::stop()?;
-    let reading = args.input.reading(args.verbosity, &is_stopping);
-    let mut source = endpoint::open(&args.inputs, &reading)?;
+    let tool = Tool::new(&args.input, &args.output.output, &args.reporting)?;
+    let mut source = endpoint::open(&args.inputs, &tool.reading)?;
     // What is written must not be what is read.
     let mut read = args.inputs.clone();
     read.extend(key_file.map(|path| path.to_string_lossy().into_owned()));
-    let mut to = args.output.write_options(&read);
-    to.reports.extend(args.stats_json.as_deref());
-    let mut sink = endpoint::create(&args.output.output, &to)?;
-    let drawn = cli::progress(&reading.meter, &args.output.output, args.verbosity.quiet);
-    // Where there is a middleware, its input is what ends; what it still answers is taken.
-    let mut pipeline_stop = Arc::clone(&is_stopping);
+    let mut sink = tool.create(&args.output, &read)?;
     let mut traffic = None;
     if let Some(program) = &args.middleware {
         let options = MiddlewareOptions {
@@ -278,76 +249,57 @@ pub fn run(command: &CommandLine) -> anyhow::Result<Exit> {
             max_record: args.input.max_record,
             may_drop: args.middleware_may_drop,
         };
-        let child = Middleware::start(program, source, options, &is_stopping)?;
+        let child = Middleware::start(program, source, options)?;
         traffic = Some(child.traffic());
         source = Box::new(child);
-        pipeline_stop = Arc::new(AtomicBool::new(false));
     }
-
-    let threads = args.threads.or_else(|| std::thread::available_parallelism().ok());
-    let threads = threads.unwrap_or(NonZeroUsize::MIN);
-    let (intake, result) = pipeline::run(source, &mut rewriting, &mut *sink, threads, &pipeline_stop);
-    drop(drawn);
+    let (intake, copied) = tool.run(source, &mut rewriting, &mut *sink, args.threads);
 
     let mut ledger = ledger(rewriting.tally(), &command.rules, redacts, &intake);
     if let Some(traffic) = traffic {
         ledger = with_middleware(ledger, &traffic);
     }
-    if args.stats || args.verbosity.verbose > 0 {
-        cli::report(&ledger);
-    }
-    if let Some(path) = &args.stats_json {
-        write_json(path, &ledger).with_context(|| path.display().to_string())?;
-    }
+    let mut report = Report::of(&ledger);
     if let Some(said) = redact::said(rewriting.tally(), args.redaction.redact_strict) {
-        cli::note(said);
+        report.loss(said);
     }
-    result?;
-    Ok(Exit::Done)
+    tool.end(report, copied)
 }
 
 /// What became of the records, and how many each rule changed.
 fn ledger(tally: &RewriteTally, rules: &[(String, RewriteRule)], redacts: bool, intake: &Intake) -> Ledger {
     let mut ledger = Ledger::new()
-        .total("records", tally.records)
-        .part("changed", tally.changed)
-        .part("as they were", tally.records - tally.changed - tally.dropped)
-        .part_if_any("dropped by --redact-strict", tally.dropped)
-        .total("requests without an HTTP head, which no rule but redactions changes", tally.headless);
-    for (number, ((name, _), changed)) in rules.iter().zip(&tally.by_rule).enumerate() {
-        ledger = ledger.total(format!("changed by rule {} ({name})", number + 1), *changed);
-    }
+        .sum("records", "records", tally.records)
+        .part("changed", "changed", tally.changed)
+        .part("unchanged", "unchanged", tally.records - tally.changed - tally.dropped)
+        .part_if_any("dropped_undecoded", "dropped by --redact-strict", tally.dropped)
+        .total(
+            "headless",
+            "requests without an HTTP head, which no rule but redactions changes",
+            tally.headless,
+        );
     if redacts {
         ledger = ledger
-            .total("records that could not be read to be redacted", tally.unread.total())
-            .part("in a coding that is not known", tally.unread.unknown)
-            .part("with a body that does not decode to its end", tally.unread.broken)
-            .part("too large", tally.unread.too_large)
-            .part("without an HTTP head", tally.unread.headless)
-            .total("binary bodies, which redactions do not look into", tally.binary);
+            .sum("undecoded", "records that could not be read to be redacted", tally.unread.total())
+            .part("unknown_coding", "in a coding that is not known", tally.unread.unknown)
+            .part("broken_body", "with a body that does not decode to its end", tally.unread.broken)
+            .part("too_large", "too large", tally.unread.too_large)
+            .part("headless", "without an HTTP head", tally.unread.headless)
+            .total("binary", "binary bodies, which redactions do not look into", tally.binary);
     }
-    ledger
-        .total("malformed records skipped", intake.malformed)
-        .total("records of a wrong length lost", intake.lost)
-        .total("records larger than --max-record skipped", intake.too_large)
-        .total("unfinished last records", u64::from(intake.unfinished.is_some()))
-        .total("bytes read", intake.bytes)
+    let rows = rules.iter().zip(&tally.by_rule).map(|((name, _), changed)| (name.clone(), vec![*changed]));
+    with_intake(ledger, intake).list("rules", "records by rule", &["changed"], rows.collect())
 }
 
 /// What the middleware made of the records, by kind and id.
 fn with_middleware(ledger: Ledger, traffic: &Traffic) -> Ledger {
     let balance = traffic.balance();
     ledger
-        .total("records sent to the middleware", balance.given)
-        .part("sent back", balance.returned)
-        .part("not sent back", balance.missing)
-        .part_if_any("not followed, some of them not sent back", balance.unknown)
-        .total("records of its own", balance.own)
-        .total("records too many at once to follow one by one", balance.beyond)
-        .total("lines of it that are no records", traffic.garbage())
-}
-
-fn write_json(path: &Path, ledger: &Ledger) -> std::io::Result<()> {
-    let mut file = File::create(path)?;
-    writeln!(file, "{:#}", ledger.to_json())
+        .sum("middleware", "records sent to the middleware", balance.given)
+        .part("returned", "sent back", balance.returned)
+        .part("missing", "not sent back", balance.missing)
+        .part_if_any("not_followed", "not followed, some of them not sent back", balance.unknown)
+        .total("middleware_own", "records of its own", balance.own)
+        .total("middleware_beyond", "records too many at once to follow one by one", balance.beyond)
+        .total("middleware_garbage", "lines of it that are no records", traffic.garbage())
 }

@@ -9,15 +9,15 @@ use jiff::tz::TimeZone;
 use regex::bytes::Regex;
 
 use crate::BadRule;
-use crate::cli::{Exit, InputOptions, Verbosity, note, signals};
-use crate::endpoint::{self, ReadOptions};
-use crate::pipeline;
-use crate::record::{Block, Discard, Intake, Sink, Source as _};
+use crate::cli::{Exit, InputOptions, Report, Reporting, Tool, note, with_intake};
+use crate::endpoint;
+use crate::observe::Ledger;
+use crate::record::{Block, Discard, Sink, Source as _};
 use crate::show::{
     By, Compared, Comparison, ComparisonCounts, Exchange, Facts, FullMessage, Joiner, Line, MessagePart,
     Overview, RecordingSide, TrafficSummary, has_replayed, write_json,
 };
-use crate::transform::{Stage, Worker, pattern};
+use crate::transform::{Stage, pattern};
 
 /// Show recordings: one line per exchange, full messages, or a summary
 ///
@@ -103,7 +103,7 @@ pub struct Args {
 
     #[command(flatten)]
     #[allow(missing_docs)]
-    pub verbosity: Verbosity,
+    pub reporting: Reporting,
 }
 
 /// The values of `--color`.
@@ -151,22 +151,24 @@ fn group(text: &str) -> Result<Regex, BadRule> {
 
 /// Shows what the command line names.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
-    let is_stopping = signals::stop()?;
-    let reading = args.input.reading(args.verbosity, &is_stopping);
+    let tool = Tool::new(&args.input, &[], &args.reporting)?;
     if let [before, after] = args.compare.as_slice() {
-        return compare(args, [before, after], &reading);
+        return compare(args, [before, after], &tool);
     }
-    let source = endpoint::open(&args.inputs, &reading)?;
+    let source = endpoint::open(&args.inputs, &tool.reading)?;
     let mut showing = Showing::new(args);
-    let (intake, result) = pipeline::run(source, &mut showing, &mut Discard, NonZeroUsize::MIN, &is_stopping);
-    result?;
-    tell(&intake, args.verbosity);
-    Ok(Exit::Done)
+    let (intake, copied) = tool.run(source, &mut showing, &mut Discard, Some(NonZeroUsize::MIN));
+    let ledger = Ledger::new().total("records", "records shown", showing.records);
+    let mut report = Report::of(&with_intake(ledger, &intake));
+    if intake.records == 0 && copied.is_ok() {
+        report.remark("nothing to show: there is no record in the input");
+    }
+    tool.end(report, copied)
 }
 
 /// Reads two recordings in step, and shows where their answers differ.
-fn compare(args: &Args, names: [&String; 2], reading: &ReadOptions) -> anyhow::Result<Exit> {
-    let open = |name: &String| endpoint::open(std::slice::from_ref(name), reading);
+fn compare(args: &Args, names: [&String; 2], tool: &Tool<'_>) -> anyhow::Result<Exit> {
+    let open = |name: &String| endpoint::open(std::slice::from_ref(name), &tool.reading);
     let mut sources = [Some(open(names[0])?), Some(open(names[1])?)];
     let mut joiners = [Joiner::<Compared>::patient(), Joiner::patient()];
     let mut given = [0_u64; 2];
@@ -199,28 +201,29 @@ fn compare(args: &Args, names: [&String; 2], reading: &ReadOptions) -> anyhow::R
         }
         print(&mut out)?;
     }
-    let counts = comparison.finish();
-    let ComparisonCounts { same, different, only_before, only_after, unanswered, given_up } = counts;
+    let ComparisonCounts { same, different, only_before, only_after, unanswered, given_up } =
+        comparison.finish();
     let _ = writeln!(
         out,
         "{same} the same, {different} different, {only_before} answered only before, {only_after} only after, \
          {unanswered} in neither"
     );
     print(&mut out)?;
+    let ledger = Ledger::new()
+        .total("same", "exchanges the same", same)
+        .total("different", "different", different)
+        .total("only_before", "answered only before", only_before)
+        .total("only_after", "answered only after", only_after)
+        .total("unanswered", "answered in neither", unanswered)
+        .total("not_compared", "not compared", given_up);
+    let mut report = Report::of(&ledger);
     if given_up > 0 {
-        note(format_args!(
+        report.loss(format_args!(
             "{given_up} exchanges were not compared: the recordings are in too different an order"
         ));
         exit = Exit::Lost;
     }
-    Ok(exit)
-}
-
-/// What was read besides.
-fn tell(intake: &Intake, verbosity: Verbosity) {
-    if intake.records == 0 && !verbosity.quiet {
-        note("nothing to show: there is no record in the input");
-    }
+    Ok(tool.end(report, Ok(()))?.max(exit))
 }
 
 /// How exchanges are shown.
@@ -238,6 +241,7 @@ struct Showing {
     is_json: bool,
     top: usize,
     has_looked: bool,
+    records: u64,
     text: String,
 }
 
@@ -264,6 +268,7 @@ impl Showing {
             is_json: args.json,
             top: args.top,
             has_looked: false,
+            records: 0,
             text: String::new(),
         }
     }
@@ -345,23 +350,11 @@ pub(super) fn print(text: &mut String) -> crate::Result<()> {
     Ok(())
 }
 
-/// Nothing is done to a block before it is shown.
-struct Idle;
-
-impl Worker<()> for Idle {
-    fn work(&mut self, _: &mut Block, (): &mut ()) {}
-}
-
 impl Stage for Showing {
     type Notes = ();
-    type Scout = ();
-    type Worker = Idle;
+    type Worker = ();
 
-    fn scout(&mut self) {}
-
-    fn worker(&self) -> Idle {
-        Idle
-    }
+    fn worker(&self) {}
 
     fn emit(&mut self, block: &mut Block, (): &mut (), _: &mut dyn Sink) -> crate::Result<()> {
         self.look(block);

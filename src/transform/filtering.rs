@@ -37,10 +37,7 @@ impl Filtering {
 
 impl Stage for Filtering {
     type Notes = Vec<Note>;
-    type Scout = ();
     type Worker = Filter;
-
-    fn scout(&mut self) {}
 
     fn worker(&self) -> Filter {
         self.filter.clone()

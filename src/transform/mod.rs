@@ -25,7 +25,7 @@ pub use outcomes::MAX_REMEMBERED;
 pub use pattern::{HeaderPattern, NamedShare, Sample, pattern};
 pub use rules::{FilterRule, Rules};
 pub use selection::{Choice, DEFAULT_WINDOW, RecordState, Selection, SelectionTally};
-pub use stage::{Scout, Stage, Worker};
+pub use stage::{Pass, Stage, Worker};
 
 #[cfg(test)]
 mod tests;

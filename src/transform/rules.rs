@@ -156,33 +156,27 @@ impl FilterRule {
         )
     }
 
-    /// The option.
+    /// The option that gives it.
     pub fn option(self) -> &'static str {
-        let (_, option) = self.ledger_name().split_at("dropped by ".len());
-        option
-    }
-
-    /// What its losses are called in the ledger.
-    pub fn ledger_name(self) -> &'static str {
         match self {
-            FilterRule::Since => "dropped by --since",
-            FilterRule::Until => "dropped by --until",
-            FilterRule::Sample => "dropped by --sample",
-            FilterRule::Method => "dropped by --method",
-            FilterRule::Url => "dropped by --url",
-            FilterRule::NotUrl => "dropped by --not-url",
-            FilterRule::ParamLimit => "dropped by --param-limit",
-            FilterRule::Host => "dropped by --host",
-            FilterRule::Header => "dropped by --header",
-            FilterRule::NotHeader => "dropped by --not-header",
-            FilterRule::BasicAuth => "dropped by --basic-auth",
-            FilterRule::HeaderLimit => "dropped by --header-limit",
-            FilterRule::Complete => "dropped by --complete",
-            FilterRule::Status => "dropped by --status",
-            FilterRule::NotStatus => "dropped by --not-status",
-            FilterRule::MinLatency => "dropped by --min-latency",
-            FilterRule::MaxLatency => "dropped by --max-latency",
-            FilterRule::Body => "dropped by --body",
+            FilterRule::Since => "--since",
+            FilterRule::Until => "--until",
+            FilterRule::Sample => "--sample",
+            FilterRule::Method => "--method",
+            FilterRule::Url => "--url",
+            FilterRule::NotUrl => "--not-url",
+            FilterRule::ParamLimit => "--param-limit",
+            FilterRule::Host => "--host",
+            FilterRule::Header => "--header",
+            FilterRule::NotHeader => "--not-header",
+            FilterRule::BasicAuth => "--basic-auth",
+            FilterRule::HeaderLimit => "--header-limit",
+            FilterRule::Complete => "--complete",
+            FilterRule::Status => "--status",
+            FilterRule::NotStatus => "--not-status",
+            FilterRule::MinLatency => "--min-latency",
+            FilterRule::MaxLatency => "--max-latency",
+            FilterRule::Body => "--body",
         }
     }
 }

@@ -1,9 +1,9 @@
 //! What a transform is to the copy loop: work on any thread, between steps in order.
 //!
 //! ```text
-//! Scout::prepare ─► Worker::work ─► Stage::emit … Stage::finish
-//! reading thread    any thread      writing thread
-//! in order          in any order    in order
+//! Worker::work ─► Stage::emit … Stage::finish
+//! any thread      writing thread
+//! in any order    in order
 //! ```
 //!
 //! A block's notes go with it all the way: what one step finds out, the next
@@ -14,17 +14,12 @@ use crate::Result;
 use crate::record::{Block, Sink};
 
 /// A transform of a stream of blocks: its part on the writing thread, which
-/// makes the two others.
+/// makes the workers.
 pub trait Stage {
     /// What the steps find out about one block, handed from one to the next.
     type Notes: Default + Send + 'static;
-    /// The step in order before the work; `()` where there is none.
-    type Scout: Scout<Self::Notes> + Send + 'static;
     /// The step on any thread.
     type Worker: Worker<Self::Notes> + Send + 'static;
-
-    /// The one scout. Asked for once, before the first block.
-    fn scout(&mut self) -> Self::Scout;
 
     /// A worker. Each thread gets its own.
     fn worker(&self) -> Self::Worker;
@@ -47,22 +42,33 @@ pub trait Stage {
     }
 }
 
-/// What must be known of the blocks before in order to work on one.
-///
-/// It runs on the thread that reads, which all others wait for: it should
-/// look at little.
-pub trait Scout<N> {
-    /// Goes over a block, in order, and notes what its worker needs.
-    fn prepare(&mut self, block: &Block, notes: &mut N);
-}
-
-/// Nothing needs to be known.
-impl<N> Scout<N> for () {
-    fn prepare(&mut self, _: &Block, _: &mut N) {}
-}
-
 /// What is done to one block without knowing the others.
 pub trait Worker<N> {
     /// Looks at the block, or replaces what is in it, and leaves notes.
     fn work(&mut self, block: &mut Block, notes: &mut N);
+}
+
+/// Nothing is done to the block.
+impl<N> Worker<N> for () {
+    fn work(&mut self, _: &mut Block, _: &mut N) {}
+}
+
+/// A stage that writes all as it comes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pass {
+    /// Records written.
+    pub written: u64,
+}
+
+impl Stage for Pass {
+    type Notes = ();
+    type Worker = ();
+
+    fn worker(&self) {}
+
+    fn emit(&mut self, block: &mut Block, (): &mut (), sink: &mut dyn Sink) -> Result<()> {
+        sink.write_block(block)?;
+        self.written += block.len() as u64;
+        Ok(())
+    }
 }

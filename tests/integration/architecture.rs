@@ -24,7 +24,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("merge", &["record"]),
     ("privileges", &[]),
     ("show", &["record", "http", "observe"]),
-    ("cli", &["record", "endpoint", "observe"]),
+    ("cli", &["record", "endpoint", "observe", "pipeline", "transform"]),
     (
         "tool",
         &[

@@ -1,11 +1,11 @@
 //! How `gor-record --dummy` runs: records without any traffic.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::Args;
+use super::{Args, report};
 use crate::capture::{CaptureLedger, Dummy};
 use crate::cli::{Exit, signals};
 use crate::endpoint;
@@ -29,11 +29,12 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
 }
 
 /// Writes exchanges until it is told to stop.
-pub(super) fn run(args: &Args, rate: f64, stop: &Arc<AtomicBool>) -> anyhow::Result<(CaptureLedger, Exit)> {
+pub(super) fn run(args: &Args, rate: f64) -> anyhow::Result<Exit> {
+    let stop = signals::stop()?;
     let mut sink = endpoint::create(&args.output.output, &args.write_options())?;
     let reopening = if args.output.has_files() { signals::reopening()? } else { Arc::default() };
     if let Some(time) = args.exit_after {
-        signals::stop_after(time, stop)?;
+        signals::stop_after(time, &stop)?;
     }
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX);
@@ -59,7 +60,8 @@ pub(super) fn run(args: &Args, rate: f64, stop: &Arc<AtomicBool>) -> anyhow::Res
     if args.responses {
         ledger.responses = ledger.requests.clone();
     }
-    Ok((ledger, Exit::Done))
+    report(&ledger, args.reporting.quiet)?.tell(&args.reporting)?;
+    Ok(Exit::Done)
 }
 
 #[cfg(test)]

@@ -1,27 +1,29 @@
 //! How `gor-record -r` runs: capture files in, records out.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Args, tell};
-use crate::capture;
-use crate::cli::{self, Exit};
+use super::{Args, report};
+use crate::Result;
+use crate::capture::{self, CaptureInput, CaptureLedger};
+use crate::cli::{Exit, Tool};
 use crate::endpoint::{self, PacketFile, ReadOptions};
 use crate::packet::live::Expression;
-use crate::record::{Block, Sink as _, Source as _};
+use crate::record::{Block, Failures, Intake, Source};
+use crate::transform::Pass;
 
 /// Reads the capture files to their end.
-pub(super) fn run(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let expression = args.bpf.as_deref().map(Expression::new).transpose()?;
-    let reading = ReadOptions { is_stopping: Arc::clone(stop), ..ReadOptions::default() };
+    let tool = Tool::with(ReadOptions::default(), &args.output.output, &args.reporting)?;
     let places = endpoint::expand(&args.read)?;
     let write = args.write_options();
     let mut sink = endpoint::create(&args.output.output, &write)?;
-    let mut packets = args.write.as_deref().map(|path| PacketFile::create(path, &write)).transpose()?;
-    reading.meter.set_total(endpoint::total_size(&places));
-    let meter = Arc::clone(&reading.meter);
-    let drawn = cli::progress(&meter, &args.output.output, args.verbosity.quiet);
-    let taps = places.into_iter().map(move |place| -> capture::CaptureInput {
+    let packets = args.write.as_deref().map(|path| PacketFile::create(path, &write)).transpose()?;
+    tool.reading.meter.set_total(endpoint::total_size(&places));
+    let failures = tool.failures(places.len());
+    let reading = tool.reading.clone();
+    let taps = places.into_iter().map(move |place| -> CaptureInput {
         let reading = reading.clone();
         (place.to_string(), Box::new(move || endpoint::open_bytes(&place, &reading)))
     });
@@ -32,54 +34,76 @@ pub(super) fn run(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Exit> {
     if packets.is_some() {
         source.keep_packets();
     }
-
-    let mut exit = Exit::Done;
-    let mut block = Block::new();
-    let mut has_any = false;
-    loop {
-        if stop.load(Ordering::Relaxed) {
-            source.stop();
-        }
-        match source.read_block(&mut block) {
-            Ok(true) => meter.add_records(block.len() as u64),
-            Ok(false) => break,
-            // The input was ended in the middle of a packet, as it was told to.
-            Err(_) if stop.load(Ordering::Relaxed) => continue,
-            Err(error) => {
-                cli::note(error);
-                exit = Exit::Lost;
-                continue;
-            }
-        }
-        has_any = true;
-        if let (Some(file), Some(kept)) = (&mut packets, source.kept()) {
-            let written = kept.iter().try_for_each(|packet| file.write(&packet)).and_then(|()| file.flush());
-            kept.clear();
-            if let Err(error) = written {
-                // The records so far are not to blame.
-                sink.write_block(&block)?;
-                sink.finish()?;
-                return Err(error.into());
-            }
-        }
-        if !block.is_empty() {
-            sink.write_block(&block)?;
-            sink.flush()?;
-        }
+    let ledger = Arc::default();
+    let files = Files {
+        source,
+        packets,
+        reading: tool.reading.clone(),
+        failures,
+        failure: None,
+        ledger: Arc::clone(&ledger),
+    };
+    let (_, copied) = tool.run(files, &mut Pass::default(), &mut *sink, Some(NonZeroUsize::MIN));
+    drop(sink);
+    let ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let mut report = report(&ledger, args.reporting.quiet)?;
+    if copied.is_ok() && ledger.packets.read == 0 {
+        report.remark("no packets to read");
     }
-    // An input that cannot even be opened leaves no empty output behind.
-    if exit == Exit::Done || has_any {
-        sink.finish()?;
-        if let Some(packets) = &mut packets {
+    tool.end(report, copied)
+}
+
+/// Capture files, of which one that cannot be read does not hide the others; and the packets of them that are kept.
+struct Files<I> {
+    source: capture::CaptureSource<I>,
+    packets: Option<PacketFile>,
+    reading: ReadOptions,
+    failures: Failures,
+    /// What went wrong with the packets: the records so far are not to blame.
+    failure: Option<crate::Error>,
+    /// What became of everything so far.
+    ledger: Arc<Mutex<CaptureLedger>>,
+}
+
+impl<I: Iterator<Item = CaptureInput>> Source for Files<I> {
+    fn read_block(&mut self, block: &mut Block) -> Result<bool> {
+        if let Some(failure) = self.failure.take() {
+            // What was written before is made whole; the first failure is the one to tell.
+            let _ = self.packets.as_mut().map(PacketFile::finish);
+            return Err(failure);
+        }
+        loop {
+            let read = self.source.read_block(block);
+            *self.ledger.lock().unwrap_or_else(PoisonError::into_inner) = self.source.ledger();
+            match read {
+                Ok(true) => {
+                    self.reading.meter.add_records(block.len() as u64);
+                    self.failure = self.keep().err();
+                    return Ok(true);
+                }
+                Ok(false) => break,
+                // Its end is not there, as it was not to be read.
+                Err(_) if self.reading.is_over() => self.reading.cut(),
+                Err(error) => self.failures.take(error)?,
+            }
+        }
+        if let Some(packets) = &mut self.packets {
             packets.finish()?;
         }
+        self.failures.end().map(|()| false)
     }
-    drop((sink, packets));
-    drop(drawn);
-    let ledger = source.ledger();
-    tell(args, &ledger, None)?;
-    if exit == Exit::Done && ledger.packets.read == 0 && !args.verbosity.quiet {
-        cli::note("no packets to read");
+
+    fn intake(&self) -> Intake {
+        self.source.intake()
     }
-    Ok(exit)
+}
+
+impl<I: Iterator<Item = CaptureInput>> Files<I> {
+    /// Writes the packets that are kept.
+    fn keep(&mut self) -> Result<()> {
+        let (Some(file), Some(kept)) = (&mut self.packets, self.source.kept()) else { return Ok(()) };
+        let written = kept.iter().try_for_each(|packet| file.write(&packet)).and_then(|()| file.flush());
+        kept.clear();
+        written
+    }
 }

@@ -1,41 +1,27 @@
 //! How `gor-record` runs on a network: from the first packet to the last, and what it says meanwhile.
 
 use std::fmt;
-use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
-use super::{Args, rights};
+use super::{Args, report, rights};
 use crate::capture::{CaptureLedger, Messages, NetworkRecording, Snapshot, Unwritten};
-use crate::cli::{Exit, note, signals};
+use crate::cli::{Every, Exit, note, signals};
 use crate::endpoint::{self, Dropped, PacketFile, PacketQueue, RecordQueue};
 use crate::observe;
 use crate::packet::PacketBatch;
 use crate::privileges::{Privileges, User};
 use crate::record::{Block, Sink};
 
-/// How often `--stats` tells how far it is.
-const STATS_INTERVAL: Duration = Duration::from_secs(5);
-
 /// How old the numbers of `--metrics` may be.
 const METRICS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How a recording ended.
-pub(super) struct Ended {
-    /// What became of everything.
-    pub(super) ledger: CaptureLedger,
-    /// How the tool is to end.
-    pub(super) exit: Exit,
-    /// The file of `--stats-json`, which is open since the beginning.
-    pub(super) stats_json: Option<File>,
-}
-
 /// Records until it is told to stop, and tells what became of everything.
-pub(super) fn run(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Ended> {
+pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
+    let stop = &signals::stop()?;
     let mut privileges = Privileges::choose(args.user.as_deref())?;
     if args.monitor {
         // libpcap takes the interface that it has made away again at the end.
@@ -49,8 +35,12 @@ pub(super) fn run(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Ended> 
     let sink = endpoint::create(&args.output.output, &write)?;
     let file = args.write.as_deref().map(|path| PacketFile::create(path, &write)).transpose()?;
     let listener = args.metrics.map(listen).transpose()?;
-    let stats_json =
-        args.stats_json.as_deref().map(|path| rights::open_report(path, write.owner)).transpose()?;
+    let stats_json = args
+        .reporting
+        .stats_json
+        .as_deref()
+        .map(|path| rights::open_report(path, write.owner))
+        .transpose()?;
     let obstacle = privileges.obstacle().map(ToOwned::to_owned);
     let given_up =
         privileges.give_up(&later.iter().map(|later| later.folder.as_path()).collect::<Vec<_>>())?;
@@ -60,13 +50,13 @@ pub(super) fn run(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Ended> 
     if let Some(time) = args.exit_after {
         signals::stop_after(time, stop)?;
     }
-    if !args.verbosity.quiet {
+    if !args.reporting.quiet {
         note(network.scope());
         for line in obstacle.iter().chain(&unmovable) {
             note(line);
         }
     }
-    if args.verbosity.verbose > 0 {
+    if args.reporting.verbose {
         note(given_up);
     }
     for warning in network.warnings() {
@@ -76,13 +66,17 @@ pub(super) fn run(args: &Args, stop: &Arc<AtomicBool>) -> anyhow::Result<Ended> 
     let unwritten = outputs.finish(ran.is_err());
     let (mut exit, unwritten) = (ran?, unwritten?);
     let ledger = CaptureLedger { unwritten, ..network.ledger()? };
-    if ledger.packets.read == 0 && !args.verbosity.quiet {
-        note("no packet was seen that could be of a server recorded at; the first line says which those are");
+    let mut report = report(&ledger, args.reporting.quiet)?.in_file(stats_json);
+    if ledger.packets.read == 0 {
+        report.remark(
+            "no packet was seen that could be of a server recorded at; the first line says which those are",
+        );
     }
     if ledger.packets.dropped > 0 || ledger.unwritten != Unwritten::default() {
         exit = Exit::Lost;
     }
-    Ok(Ended { ledger, exit, stats_json })
+    report.tell(&args.reporting)?;
+    Ok(exit)
 }
 
 fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -190,7 +184,7 @@ fn snapshot(network: &mut NetworkRecording, outputs: &Outputs) -> crate::Result<
 /// What is told while it runs.
 struct Reports {
     /// When the next line of `--stats` is due.
-    stats: Option<Instant>,
+    stats: Every,
     /// What `--metrics` serves, and when it is next renewed.
     metrics: Option<(Arc<Mutex<Snapshot>>, Instant)>,
 }
@@ -198,14 +192,14 @@ struct Reports {
 impl Reports {
     fn start(args: &Args, listener: Option<TcpListener>) -> anyhow::Result<Self> {
         let now = Instant::now();
-        let mut reports = Reports { stats: args.stats.then(|| now + STATS_INTERVAL), metrics: None };
+        let mut reports = Reports { stats: Every::new(args.reporting.stats), metrics: None };
         if let Some(listener) = listener {
             let at = listener.local_addr()?;
             let served = Arc::new(Mutex::new(Snapshot::default()));
             let page = Arc::clone(&served);
             let page = move || page.lock().unwrap_or_else(PoisonError::into_inner).open_metrics();
             observe::serve_metrics(listener, page)?;
-            if !args.verbosity.quiet {
+            if !args.reporting.quiet {
                 note(format_args!("metrics are at http://{at}/metrics"));
             }
             reports.metrics = Some((served, now));
@@ -215,16 +209,13 @@ impl Reports {
 
     fn are_due(&self) -> bool {
         let metrics = self.metrics.as_ref().map(|(_, due)| *due);
-        let next = self.stats.into_iter().chain(metrics).min();
+        let next = self.stats.next().into_iter().chain(metrics).min();
         next.is_some_and(|due| due <= Instant::now())
     }
 
     fn make(&mut self, snapshot: Snapshot) {
         let now = Instant::now();
-        if let Some(due) = &mut self.stats
-            && *due <= now
-        {
-            *due = now + STATS_INTERVAL;
+        if self.stats.is_due() {
             note(Line(&snapshot));
         }
         if let Some((served, due)) = &mut self.metrics {

@@ -1,50 +1,73 @@
 //! `gor-replay --dry-run`: what is in the recording, and what a replay of it would send.
 
 use std::fmt::Write as _;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use jiff::tz::TimeZone;
 
 use super::Args;
-use crate::cli::{Exit, note};
+use crate::cli::{Exit, Report, Tool, with_intake};
 use crate::endpoint::{self, ReadOptions};
-use crate::observe::Size;
-use crate::record::{Block, Source as _};
+use crate::observe::{Ledger, Size};
+use crate::record::{Block, Discard, Sink};
 use crate::replay::{Plan, Settings};
 use crate::show::{Overview, TrafficSummary};
 use crate::tool::show;
+use crate::transform::Stage;
 
 /// Names of each list, as many as gor-show has.
 const TOP: usize = 10;
 
 /// Reads the input to its end, and writes to standard output what `gor-show --summary` says of it and what would be sent.
-pub(super) fn run(args: &Args, settings: Settings, reading: &ReadOptions) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &Args, settings: Settings, reading: ReadOptions) -> anyhow::Result<Exit> {
+    let tool = Tool::with(reading, &[], &args.reporting)?.following(args.reading.follow);
     let files = endpoint::expand(&args.input)?.len();
-    let mut source = endpoint::open(&args.input, reading)?;
-    let mut overview = Overview::new(TrafficSummary::new(None, None));
-    let mut plan = Plan::new(settings, args.targets.clone());
-    let mut block = Block::new();
-    while source.read_block(&mut block)? {
-        let full = Arc::new(block);
-        overview.add(&full);
-        plan.add(&full);
-        // The block's memory is used again, unless requests of it wait for their place.
-        block = Arc::try_unwrap(full).unwrap_or_default();
-    }
-    plan.finish();
-    let bytes = source.intake().bytes;
+    let source = endpoint::open(&args.input, &tool.reading)?;
+    let overview = Overview::new(TrafficSummary::new(None, None));
+    let mut planning = Planning { overview, plan: Plan::new(settings, args.targets.clone()) };
+    let (intake, copied) = tool.run(source, &mut planning, &mut Discard, Some(NonZeroUsize::MIN));
+    let Planning { mut overview, plan } = planning;
     let mut text = overview.finish().text(&TimeZone::system(), TOP);
+    let bytes = intake.bytes;
     // Writing to a string does not fail.
     let _ = write!(text, "\nfiles       {files}, {} ({bytes} bytes)\n{plan}", Size(bytes));
     show::print(&mut text)?;
-    if plan.requests() == 0 && !args.quiet {
-        note("nothing to replay: there is no request in the input");
+    let ledger = Ledger::new().total("records", "records read", intake.records).total(
+        "requests",
+        "requests that would be sent",
+        plan.requests(),
+    );
+    let mut report = Report::of(&with_intake(ledger, &intake));
+    if plan.requests() == 0 {
+        report.remark("nothing to replay: there is no request in the input");
     }
-    // Who follows files ends it so.
-    if reading.is_stopping.load(Ordering::Relaxed) && !args.reading.follow {
-        note("interrupted: this is what was read until then");
-        return Ok(Exit::Lost);
+    tool.end(report, copied)
+}
+
+/// The summary, and the schedule.
+struct Planning {
+    overview: Overview,
+    plan: Plan,
+}
+
+impl Stage for Planning {
+    type Notes = ();
+    type Worker = ();
+
+    fn worker(&self) {}
+
+    fn emit(&mut self, block: &mut Block, (): &mut (), _: &mut dyn Sink) -> crate::Result<()> {
+        let full = Arc::new(std::mem::take(block));
+        self.overview.add(&full);
+        self.plan.add(&full);
+        // The block's memory is used again, unless requests of it wait for their place.
+        *block = Arc::try_unwrap(full).unwrap_or_default();
+        Ok(())
     }
-    Ok(Exit::Done)
+
+    fn finish(&mut self, _: &mut dyn Sink) -> crate::Result<()> {
+        self.plan.finish();
+        Ok(())
+    }
 }

@@ -80,10 +80,7 @@ impl Rewriting {
 
 impl Stage for Rewriting {
     type Notes = RewriteTally;
-    type Scout = ();
     type Worker = Rewriter;
-
-    fn scout(&mut self) {}
 
     fn worker(&self) -> Rewriter {
         // A clone of a pattern has its own scratch space.

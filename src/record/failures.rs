@@ -1,37 +1,47 @@
 //! Inputs that fail do not hide the others: they are told, counted, and make the end an error.
 
+use std::fmt;
+use std::sync::Arc;
+
 use crate::{Error, Result};
 
 /// What becomes of inputs that cannot be read, or not whole.
-#[derive(Debug)]
+#[derive(Clone)]
 pub struct Failures {
     total: usize,
     failed: usize,
     is_strict: bool,
-    tell: fn(&Error),
+    tell: Arc<dyn Fn(&Error) + Send + Sync>,
 }
 
 impl Failures {
     /// For so many inputs. Those that fail are told with `tell`; with
     /// `is_strict` one that fails because of a record ends all.
-    pub fn new(total: usize, is_strict: bool, tell: fn(&Error)) -> Self {
-        Failures { total, failed: 0, is_strict, tell }
+    pub fn new(total: usize, is_strict: bool, tell: impl Fn(&Error) + Send + Sync + 'static) -> Self {
+        Failures { total, failed: 0, is_strict, tell: Arc::new(tell) }
     }
 
     /// For a part of these inputs. It ends with [`Failures::add`].
-    pub(super) fn part(&self) -> Failures {
-        Failures { failed: 0, ..*self }
+    #[must_use]
+    pub fn part(&self) -> Failures {
+        Failures { failed: 0, ..self.clone() }
     }
 
     /// Counts what failed in a part.
-    pub(super) fn add(&mut self, part: &Failures) {
+    pub fn add(&mut self, part: &Failures) {
         self.failed += part.failed;
+    }
+
+    /// Other inputs are there, or may come: no failure is the end.
+    pub fn is_one_of_several(&mut self) {
+        self.total = self.total.max(2);
     }
 
     /// Takes note of an input that failed. An error that comes back is the
     /// end: that of the only input there is, or of a record, if strict.
-    pub(super) fn take(&mut self, error: Error) -> Result<()> {
-        if self.total == 1 || (self.is_strict && breaks_rule(&error)) {
+    pub fn take(&mut self, error: Error) -> Result<()> {
+        if self.total == 1 || (self.is_strict && error.is_about_a_record()) {
+            self.failed = 0;
             return Err(error);
         }
         self.failed += 1;
@@ -39,8 +49,8 @@ impl Failures {
         Ok(())
     }
 
-    /// What all came to, once everything else was read.
-    pub(super) fn end(&mut self) -> Result<()> {
+    /// What all came to, once everything else was read. Told once.
+    pub fn end(&mut self) -> Result<()> {
         match std::mem::take(&mut self.failed) {
             0 => Ok(()),
             failed => {
@@ -51,11 +61,8 @@ impl Failures {
     }
 }
 
-/// Whether a record is to blame, not its file.
-fn breaks_rule(error: &Error) -> bool {
-    match error {
-        Error::Malformed { .. } | Error::RecordTooLarge { .. } => true,
-        Error::At { error, .. } => breaks_rule(error),
-        _ => false,
+impl fmt::Debug for Failures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} inputs", self.failed, self.total)
     }
 }

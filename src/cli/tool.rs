@@ -1,0 +1,80 @@
+//! One run of a tool that reads records: from its inputs through its stage to its outputs, and what is said of it.
+
+use std::io;
+use std::num::NonZeroUsize;
+
+use super::{Exit, InputOptions, OutputOptions, Report, Reporting, note, progress, signals};
+use crate::endpoint::{self, ReadOptions};
+use crate::pipeline;
+use crate::record::{Failures, Intake, Sink, Source};
+use crate::transform::Stage;
+
+/// What all tools do alike: signals, messages, progress, the copy, the report, the exit status.
+#[derive(Debug)]
+pub struct Tool<'a> {
+    /// How inputs are read.
+    pub reading: ReadOptions,
+    reporting: &'a Reporting,
+    outputs: &'a [String],
+    is_followed: bool,
+}
+
+impl<'a> Tool<'a> {
+    /// Begins to listen for signals. `outputs` are where records go.
+    pub fn new(input: &InputOptions, outputs: &'a [String], reporting: &'a Reporting) -> io::Result<Self> {
+        Ok(Tool { is_followed: input.follow, ..Tool::with(input.reading(reporting), outputs, reporting)? })
+    }
+
+    /// The same for inputs that are read as `reading` says.
+    pub fn with(reading: ReadOptions, outputs: &'a [String], reporting: &'a Reporting) -> io::Result<Self> {
+        let reading = ReadOptions { is_stopping: signals::stop()?, ..reading };
+        Ok(Tool { reading, reporting, outputs, is_followed: false })
+    }
+
+    /// Inputs are read on as they grow, so that a signal is the only end.
+    #[must_use]
+    pub fn following(mut self, is_followed: bool) -> Self {
+        self.is_followed = is_followed;
+        self
+    }
+
+    /// What becomes of so many inputs, if some cannot be read.
+    pub fn failures(&self, total: usize) -> Failures {
+        Failures::new(total, self.reading.is_strict, |error| note(error))
+    }
+
+    /// Opens the outputs, which must be none of the inputs.
+    pub fn create(&self, output: &OutputOptions, inputs: &[String]) -> crate::Result<Box<dyn Sink + Send>> {
+        let mut to = output.write_options(inputs);
+        to.reports.extend(self.reporting.stats_json.as_deref());
+        endpoint::create(&output.output, &to)
+    }
+
+    /// Copies everything, and shows how far it is.
+    pub fn run(
+        &self,
+        source: impl Source + Send + 'static,
+        stage: &mut impl Stage,
+        sink: &mut dyn Sink,
+        threads: Option<NonZeroUsize>,
+    ) -> (Intake, crate::Result<()>) {
+        let threads =
+            threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+        let drawn = progress(&self.reading.meter, self.outputs, self.reporting);
+        let copied = pipeline::run(source, stage, sink, threads);
+        drop(drawn);
+        copied
+    }
+
+    /// Tells what became of everything, and how the tool is to end.
+    pub fn end(&self, report: Report, copied: crate::Result<()>) -> anyhow::Result<Exit> {
+        report.tell(self.reporting)?;
+        copied?;
+        // Who follows files ends it so.
+        if self.reading.was_cut() && !self.is_followed {
+            note("interrupted: the rest of the input was not read");
+            return Ok(Exit::Lost);
+        }
+        Ok(Exit::Done)
+    }
+}

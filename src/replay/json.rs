@@ -1,0 +1,72 @@
+//! The closing summary, for programs. Times are in seconds.
+
+use serde_json::{Map, Value, json};
+
+use super::engine::Outcome;
+use super::tally::{ReasonCounts, ReplayTally};
+use crate::observe::Durations;
+
+/// An outcome as JSON: what was read, and for each target what became of its requests.
+pub fn to_json(outcome: &Outcome) -> Value {
+    let targets = outcome.targets.iter().map(|(target, tally)| {
+        let mut object = json!({"target": target.to_string()});
+        if let (Value::Object(object), Value::Object(tally)) = (&mut object, of_target(tally)) {
+            object.extend(tally);
+        }
+        object
+    });
+    json!({
+        "requests": outcome.requests,
+        "responses": outcome.responses,
+        "rounds": outcome.rounds,
+        "interrupted": outcome.is_interrupted,
+        "echoes_dropped": outcome.echoes_dropped,
+        "records_not_written": outcome.unwritten,
+        "targets": targets.collect::<Value>(),
+    })
+}
+
+fn of_target(tally: &ReplayTally) -> Value {
+    let statuses = tally.statuses.iter().enumerate().filter(|(_, number)| **number > 0);
+    json!({
+        "sent": tally.sent,
+        "sent_again": tally.sent_again,
+        "not_sent": by_reason(&tally.not_sent),
+        "answered": tally.answered,
+        "failed": by_reason(&tally.failed),
+        "statuses": statuses.map(|(status, number)| (status.to_string(), json!(number))).collect::<Map<_, _>>(),
+        "bytes_sent": tally.bytes_sent,
+        "bytes_received": tally.bytes_received,
+        "connections": tally.connections,
+        "duration": seconds(tally.duration()),
+        "answers_dropped": tally.answers_dropped,
+        "answers_cut": tally.answers_cut,
+        "latency_from_due": percentiles(&tally.latency_from_due),
+        "latency_from_send": percentiles(&tally.latency_from_send),
+        "lateness": percentiles(&tally.lateness),
+    })
+}
+
+/// A number for each reason that applied.
+fn by_reason(counts: &ReasonCounts) -> Value {
+    let reasons = counts.iter().filter_map(|(reason, count)| {
+        let Ok(Value::String(key)) = serde_json::to_value(reason) else { return None };
+        Some((key, json!(count.number)))
+    });
+    Value::Object(reasons.collect())
+}
+
+/// Nothing where nothing was measured.
+fn percentiles(durations: &Durations) -> Value {
+    if durations.is_empty() {
+        return Value::Null;
+    }
+    let at = |percent| seconds(durations.percentile(percent));
+    json!({
+        "p50": at(50.0), "p90": at(90.0), "p99": at(99.0), "p999": at(99.9), "max": seconds(durations.max()),
+    })
+}
+
+fn seconds(nanoseconds: u64) -> f64 {
+    nanoseconds as f64 / 1e9
+}
