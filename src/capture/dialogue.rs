@@ -212,9 +212,9 @@ impl Dialogue {
                 if rest.is_empty() {
                     return;
                 }
-                let ahead = (chunk.bytes.len() - rest.len()) as u32;
-                let from = chunk.seq + (ahead - blank as u32);
-                self.begin(key, side, from, &Chunk { seq: chunk.seq + ahead, ..*chunk }, out);
+                let consumed = (chunk.bytes.len() - rest.len()) as u32;
+                let from = chunk.seq + (consumed - blank as u32);
+                self.begin(key, side, from, &Chunk { seq: chunk.seq + consumed, ..*chunk }, out);
             }
             self.message(key, side, chunk.time, &mut rest, out);
         }
@@ -454,7 +454,7 @@ impl Dialogue {
         }
     }
 
-    /// The rest of the connection is a tunnel; what the client sent ahead is in it.
+    /// The rest of the connection is a tunnel; what the client sent before the answer is in it.
     fn leave_http(&mut self, client: Side, out: &mut DialogueOut<'_>) {
         self.mode = Mode::Tunnel;
         let stream = &mut self.streams[client as usize];

@@ -202,11 +202,11 @@ impl Scheduler {
         }
         if self.is_waiting_to_start() {
             let requests = (self.scheduled.requests - before) as usize;
-            let mut ahead = self.timeline.clone();
+            let mut preview = self.timeline.clone();
             if let Some(first) = self.window.first() {
-                ahead.due(first);
+                preview.due(first);
             }
-            let covered = self.newest.map_or(0, |newest| ahead.peek(newest));
+            let covered = self.newest.map_or(0, |newest| preview.peek(newest));
             let read = self.supply.meter.bytes();
             self.start.add(clock::now(), read, requests, block.bytes().len(), covered);
         }

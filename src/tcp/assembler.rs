@@ -206,8 +206,8 @@ impl Assembler {
     /// Whether bytes so far ahead of the next, or behind it, can belong to this stream.
     fn is_plausible(&self, distance: i64, length: u64) -> bool {
         let behind = (self.next - self.start + JOIN_SLACK).min(WINDOW) as i64;
-        let ahead = if self.stage > StreamStage::Open { JOIN_SLACK } else { WINDOW } as i64;
-        distance >= -behind && distance + length as i64 <= ahead
+        let after = if self.stage > StreamStage::Open { JOIN_SLACK } else { WINDOW } as i64;
+        distance >= -behind && distance + length as i64 <= after
     }
 
     /// Begins a stream at `seq`.
