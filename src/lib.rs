@@ -26,6 +26,7 @@ pub mod pace;
 pub mod packet;
 pub mod pipeline;
 pub mod privileges;
+pub mod queue;
 pub mod record;
 pub mod replay;
 pub mod show;

@@ -2,6 +2,7 @@
 
 pub mod moment;
 
+mod descriptors;
 mod options;
 mod progress;
 mod report;
@@ -10,6 +11,7 @@ pub mod signals;
 mod tool;
 pub mod values;
 
+pub use descriptors::raise_descriptor_limit;
 pub use options::{InputOptions, OutputOptions, Reporting};
 pub use progress::{Drawn, Every, progress};
 pub use report::{Report, with_intake};

@@ -145,7 +145,7 @@ pub fn run(
 ) -> Result<Outcome> {
     let addresses = targets.iter().map(Target::resolve).collect::<Result<Vec<_>>>()?;
     let ending = Ending { stop: stop.clone(), ..Ending::default() };
-    let writer = out.map(|out| OutputWriter::start(out, settings.when_slow, &ending));
+    let writer = out.map(|out| OutputWriter::start(out, settings.when_slow, &ending)).transpose()?;
     let outlet = writer.as_ref().map(|writer| writer.outlet.clone());
 
     let wanted = settings.most_connections();

@@ -34,7 +34,6 @@ mod target;
 mod worker;
 mod worker_pool;
 
-pub use descriptors::raise_descriptor_limit;
 pub use ending::Stop;
 pub use engine::{CLOSED_LOOP_CONNECTIONS, OPEN_LOOP_CONNECTIONS, Outcome, ReplayProgress, Settings, run};
 pub use json::to_json;

@@ -1,21 +1,20 @@
 //! Replayed answers, and the input passed through, on their way to one stream of records.
 //!
-//! The schedule does not wait for the stream: pieces wait in a queue that is bounded in bytes, and what finds
-//! it full is dropped and counted. Where the user prefers it, sending and reading are held instead.
+//! The schedule does not wait for the stream: blocks wait in a queue, and what finds it full is dropped and counted. Where the user prefers it, sending and reading are held instead.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::clock;
 use super::ending::Ending;
+use crate::Result;
+use crate::queue::{Flags, Inlet, Queue, Size};
 use crate::record::{Block, Sink};
-use crate::{Error, Result};
 
-/// Bytes that may wait for the stream. The piece that reaches this is taken whole.
-const WAITING: usize = 64 << 20;
+/// Bytes that may wait for the stream. The block that reaches this is taken whole.
+const WAITING: u64 = 64 << 20;
 
 /// How often it is looked whether a full queue has room.
 const LOOK: Duration = Duration::from_millis(1);
@@ -32,76 +31,25 @@ pub enum WhenSlow {
     Wait,
 }
 
-/// Some records to be written.
-#[derive(Debug)]
-pub(super) enum OutputPiece {
-    /// Records as they were read.
-    Echo(Arc<Block>),
-    /// Answers of the target.
-    Answers(Block),
-    /// Nothing of interest comes after this, though senders may be left.
-    End,
-}
-
-impl OutputPiece {
-    /// The records, if there are any.
-    fn block(&self) -> Option<&Block> {
-        match self {
-            OutputPiece::Echo(block) => Some(block),
-            OutputPiece::Answers(block) => Some(block),
-            OutputPiece::End => None,
-        }
-    }
-}
-
-/// What waits for the stream.
-#[derive(Debug, Default)]
-struct OutputQueue {
-    bytes: AtomicUsize,
-    records: AtomicUsize,
-    /// When it was last seen full: monotonic nanoseconds.
-    full_at: AtomicU64,
-}
-
-impl OutputQueue {
-    fn add(&self, block: &Block) {
-        self.bytes.fetch_add(block.bytes().len(), Ordering::Relaxed);
-        self.records.fetch_add(block.len(), Ordering::Relaxed);
-    }
-
-    fn remove(&self, block: &Block) {
-        self.bytes.fetch_sub(block.bytes().len(), Ordering::Relaxed);
-        self.records.fetch_sub(block.len(), Ordering::Relaxed);
-    }
-
-    fn is_full(&self) -> bool {
-        let is_full = self.bytes.load(Ordering::Relaxed) >= WAITING;
-        if is_full {
-            self.full_at.store(clock::now(), Ordering::Relaxed);
-        }
-        is_full
-    }
-}
-
 /// The way to the stream.
 #[derive(Clone, Debug)]
 pub(super) struct Outlet {
-    pieces: Sender<OutputPiece>,
-    queue: Arc<OutputQueue>,
+    inlet: Arc<Inlet<Arc<Block>>>,
+    /// When it was last seen full: monotonic nanoseconds.
+    full_at: Arc<AtomicU64>,
     when_slow: WhenSlow,
     ending: Ending,
 }
 
 impl Outlet {
-    /// Hands over a piece; how many records were dropped instead. Once the stream has failed nothing counts
+    /// Hands over a block; how many records were dropped instead. Once the stream has failed nothing counts
     /// as dropped, as that is told by itself.
-    pub(super) fn put(&self, piece: OutputPiece) -> usize {
-        let Some(block) = piece.block() else { return 0 };
-        if self.when_slow == WhenSlow::Drop && self.queue.is_full() {
-            return block.len();
+    pub(super) fn put(&self, block: Arc<Block>) -> usize {
+        let size = Size { bytes: block.bytes().len(), records: block.len() };
+        if self.when_slow == WhenSlow::Drop && self.inlet.is_full() {
+            return size.records;
         }
-        self.queue.add(block);
-        if self.pieces.send(piece).is_err() {
+        if !self.inlet.put(block, size) {
             self.ending.output_failed.store(true, Ordering::Relaxed);
         }
         0
@@ -109,12 +57,16 @@ impl Outlet {
 
     /// Whether nothing more should be made for the stream now.
     pub(super) fn holds(&self) -> bool {
-        self.when_slow == WhenSlow::Wait && self.queue.is_full()
+        let holds = self.when_slow == WhenSlow::Wait && self.inlet.is_full();
+        if holds {
+            self.full_at.store(clock::now(), Ordering::Relaxed);
+        }
+        holds
     }
 
     /// Whether it held at some time since `moment`.
     pub(super) fn held_since(&self, moment: u64) -> bool {
-        self.when_slow == WhenSlow::Wait && self.queue.full_at.load(Ordering::Relaxed) >= moment
+        self.when_slow == WhenSlow::Wait && self.full_at.load(Ordering::Relaxed) >= moment
     }
 
     /// Returns once it does not hold any more, or the replay ends.
@@ -125,88 +77,50 @@ impl Outlet {
     }
 }
 
-/// The thread that writes the output.
+/// The queue in front of the stream.
 #[derive(Debug)]
 pub(super) struct OutputWriter {
     pub(super) outlet: Outlet,
-    ended: Receiver<Result<()>>,
+    queue: Queue<Arc<Block>>,
 }
 
 impl OutputWriter {
-    pub(super) fn start(out: Box<dyn Sink + Send>, when_slow: WhenSlow, ending: &Ending) -> Self {
-        let (pieces, receiver) = mpsc::channel();
-        let (end, ended) = mpsc::channel();
-        let queue = Arc::new(OutputQueue::default());
-        let outlet = Outlet { pieces, queue: Arc::clone(&queue), when_slow, ending: ending.clone() };
-        let output_failed = Arc::clone(&ending.output_failed);
-        thread::spawn(move || {
-            let written = write(&receiver, &queue, out);
-            if written.is_err() {
-                output_failed.store(true, Ordering::Relaxed);
-            }
-            if end.send(written).is_err() {
-                // The replay has not waited for this.
-            }
-        });
-        OutputWriter { outlet, ended }
+    pub(super) fn start(sink: Box<dyn Sink + Send>, when_slow: WhenSlow, ending: &Ending) -> Result<Self> {
+        let flags = Flags { failed: Arc::clone(&ending.output_failed), ..Flags::default() };
+        let write = |sink: &mut Box<dyn Sink + Send>, block: Arc<Block>| sink.write_block(&block);
+        let queue = Queue::start("writer", WAITING, flags, sink, write)?;
+        let inlet = Arc::clone(&queue.inlet);
+        let outlet = Outlet { inlet, full_at: Arc::default(), when_slow, ending: ending.clone() };
+        Ok(OutputWriter { outlet, queue })
     }
 
     /// Has everything written that was handed over; how many records were not. The thread is left to itself
     /// where the stream does not take them and nothing is to be waited for.
-    pub(super) fn finish(self) -> (Result<()>, usize) {
-        if self.outlet.pieces.send(OutputPiece::End).is_err() {
-            // It has ended by itself, and says why below.
-        }
+    pub(super) fn finish(mut self) -> (Result<()>, usize) {
+        self.queue.end();
         let mut now_since = None;
         loop {
-            match self.ended.recv_timeout(GRACE / 20) {
-                Ok(written) => return (written, 0),
-                Err(RecvTimeoutError::Disconnected) => {
-                    return (Err(Error::Invalid("the thread that writes the output has failed".into())), 0);
-                }
-                Err(RecvTimeoutError::Timeout) if self.outlet.ending.is_now() => {
-                    if now_since.get_or_insert_with(Instant::now).elapsed() >= GRACE {
-                        return (Ok(()), self.waiting().max(1));
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => {}
+            if let Some(written) = self.queue.ended(GRACE / 20) {
+                return (written, 0);
+            }
+            if self.outlet.ending.is_now() && now_since.get_or_insert_with(Instant::now).elapsed() >= GRACE {
+                return (Ok(()), self.queue.inlet.waiting().records.max(1));
             }
         }
-    }
-
-    fn waiting(&self) -> usize {
-        self.outlet.queue.records.load(Ordering::Relaxed)
     }
 
     /// Tells how many records wait.
     pub(super) fn gauge(&self) -> impl Fn() -> usize + Send + use<> {
-        let queue = Arc::clone(&self.outlet.queue);
-        move || queue.records.load(Ordering::Relaxed)
+        let inlet = Arc::clone(&self.queue.inlet);
+        move || inlet.waiting().records
     }
-}
-
-/// Writes until the end. What is there is flushed before waiting for more.
-fn write(pieces: &Receiver<OutputPiece>, queue: &OutputQueue, mut out: impl Sink) -> Result<()> {
-    while let Ok(mut piece) = pieces.recv() {
-        loop {
-            let Some(block) = piece.block() else { return out.finish() };
-            out.write_block(block)?;
-            queue.remove(block);
-            match pieces.try_recv() {
-                Ok(next) => piece = next,
-                Err(_) => break,
-            }
-        }
-        out.flush()?;
-    }
-    out.finish()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::record::{Header, Kind, Run};
-    use std::sync::mpsc::{SyncSender, sync_channel};
+    use std::sync::mpsc::{self, Receiver, SyncSender, sync_channel};
 
     /// A stream that takes a block for each word of permission.
     struct Gate {
@@ -237,19 +151,20 @@ mod tests {
         (Gate { permits, taken }, permit, progress)
     }
 
-    fn piece(bytes: usize) -> OutputPiece {
+    fn block(bytes: usize) -> Arc<Block> {
         let mut block = Block::new();
         block.push(&Header { kind: Kind::Replayed, id: b"1", ..Header::default() }, &vec![b'x'; bytes]);
-        OutputPiece::Answers(block)
+        Arc::new(block)
     }
 
     #[test]
     fn a_full_queue_drops_or_holds_and_has_room_again_when_the_stream_goes_on() {
         for when_slow in [WhenSlow::Drop, WhenSlow::Wait] {
             let (gate, permit, progress) = gate();
-            let writer = OutputWriter::start(Box::new(gate), when_slow, &Ending::default());
+            let writer =
+                OutputWriter::start(Box::new(gate), when_slow, &Ending::default()).expect("a thread");
             let outlet = writer.outlet.clone();
-            let dropped: usize = (0..5).map(|_| outlet.put(piece(WAITING / 4))).sum();
+            let dropped: usize = (0..5).map(|_| outlet.put(block(WAITING as usize / 4))).sum();
             // Each is a little longer than a quarter, by its header.
             assert_eq!(dropped, usize::from(when_slow == WhenSlow::Drop));
             assert_eq!(outlet.holds(), when_slow == WhenSlow::Wait);
@@ -261,7 +176,7 @@ mod tests {
             outlet.wait();
             permit.send(()).unwrap();
             progress.recv().unwrap();
-            assert_eq!(outlet.put(piece(1)), 0);
+            assert_eq!(outlet.put(block(1)), 0);
             drop(permit);
             assert!(matches!(writer.finish(), (Ok(()), 0)));
         }
@@ -271,9 +186,9 @@ mod tests {
     fn what_is_not_waited_for_is_told() {
         let (gate, _permit, _takes) = gate();
         let ending = Ending::default();
-        let writer = OutputWriter::start(Box::new(gate), WhenSlow::Drop, &ending);
-        writer.outlet.put(piece(1));
-        writer.outlet.put(piece(1));
+        let writer = OutputWriter::start(Box::new(gate), WhenSlow::Drop, &ending).expect("a thread");
+        writer.outlet.put(block(1));
+        writer.outlet.put(block(1));
         ending.stop.sending.store(true, Ordering::Relaxed);
         ending.stop.waiting.store(true, Ordering::Relaxed);
         assert!(matches!(writer.finish(), (Ok(()), 2)));

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use super::output::{Outlet, OutputPiece};
+use super::output::Outlet;
 use crate::observe::Meter;
 use crate::record::{Block, Intake, Source};
 use crate::{Error, Result};
@@ -75,7 +75,7 @@ fn read(
             let full = Arc::new(std::mem::take(&mut block));
             if let Some(echo) = echo {
                 echo.wait();
-                dropped.fetch_add(echo.put(OutputPiece::Echo(Arc::clone(&full))) as u64, Ordering::Relaxed);
+                dropped.fetch_add(echo.put(Arc::clone(&full)) as u64, Ordering::Relaxed);
             }
             if sender.send(Reading::Block(full, source.intake())).is_err() {
                 return Ok(());

@@ -11,7 +11,9 @@ use clap::Parser;
 
 use self::values::{Shift, memory};
 use crate::cli::values::{Moment, duration, time};
-use crate::cli::{Exit, InputOptions, OutputOptions, Report, Reporting, Tool, with_intake};
+use crate::cli::{
+    Exit, InputOptions, OutputOptions, Report, Reporting, Tool, raise_descriptor_limit, with_intake,
+};
 use crate::endpoint::{self, Place, ReadOptions};
 use crate::merge::{
     Counted, Counting, Dedup, Merge, MergeCounts, MergeInput, MergeOptions, Opener, REMEMBERED, Retime,
@@ -205,24 +207,13 @@ fn is_file(place: &Place) -> bool {
     matches!(place, Place::File(path) if std::fs::metadata(path).is_ok_and(|found| found.is_file()))
 }
 
-/// How many inputs may be open at once. The soft limit of open files is
-/// raised as far as is needed and allowed.
+/// How many inputs may be open at once. The soft limit of open files is raised as far as is allowed; if that is not
+/// far enough, fewer are opened at once.
 fn fan_in(places: &[Named]) -> usize {
-    use rustix::process::{Resource, getrlimit, setrlimit};
     let live = places.iter().filter(|named| !is_file(&named.place)).count();
+    let limit = usize::try_from(raise_descriptor_limit().unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
     // Passes need as many again.
-    let wanted = (live + OTHER_FILES + 2 * FAN_IN) as u64;
-    let mut limit = getrlimit(Resource::Nofile);
-    if limit.current.is_some_and(|soft| soft < wanted) {
-        let mut raised = limit;
-        raised.current = Some(limit.maximum.map_or(wanted, |hard| hard.min(wanted)));
-        // Where it cannot be raised, fewer are opened at once.
-        if setrlimit(Resource::Nofile, raised).is_ok() {
-            limit = raised;
-        }
-    }
-    let soft = limit.current.unwrap_or(u64::MAX).min(wanted) as usize;
-    (soft.saturating_sub(live + OTHER_FILES) / 2).clamp(2, FAN_IN)
+    (limit.saturating_sub(live + OTHER_FILES) / 2).clamp(2, FAN_IN)
 }
 
 /// Puts together what the command line asks for.

@@ -280,7 +280,8 @@ fn replay(settings: &Settings, args: &Args, reading: ReadOptions, stop: &Stop) -
         [] => None,
         names => Some(endpoint::create(names, &writing)?),
     };
-    replay::raise_descriptor_limit();
+    // When the limit is reached is counted by the replay.
+    cli::raise_descriptor_limit();
     let progress = observe::Progress::new(args.reporting.quiet || args.reporting.stats);
     let mut is_told = false;
     let mut stats = cli::Every::new(args.reporting.stats);

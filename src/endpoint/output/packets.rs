@@ -3,16 +3,14 @@
 //! As with records, the source never waits: when the queue is full, packets are dropped and counted.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::thread::{self, JoinHandle};
+use std::sync::atomic::AtomicBool;
 
 use super::naming::{self, OutputFormat};
 use super::opening::Existing;
-use super::queue::LOOK;
 use super::sink::FileSink;
 use super::{OutputPlan, WriteOptions, plan};
 use crate::packet::{CaptureWriter, FileFormat, Packet, PacketBatch};
+use crate::queue::{Flags, Output, Queue, Size};
 use crate::record::Sink as _;
 use crate::{Error, Result};
 
@@ -64,9 +62,11 @@ impl PacketFile {
         self.writer.packet(packet, &mut self.bytes).map_err(|error| error.at(self.path.as_str()))?;
         self.file.write_bytes(&self.bytes)
     }
+}
 
+impl Output for PacketFile {
     /// Has what was added written out within the flush interval; at once where the file is a pipe or a device.
-    pub fn flush(&mut self) -> Result<()> {
+    fn flush(&mut self) -> Result<()> {
         self.file.flush()
     }
 
@@ -86,8 +86,7 @@ impl PacketFile {
         Ok(())
     }
 
-    /// Ends the file.
-    pub fn finish(&mut self) -> Result<()> {
+    fn finish(&mut self) -> Result<()> {
         self.bytes.clear();
         self.writer.finish(&mut self.bytes);
         if !self.bytes.is_empty() {
@@ -97,28 +96,22 @@ impl PacketFile {
     }
 }
 
-/// A queue in front of a capture file, and the thread that empties it.
+/// A queue in front of a capture file.
 #[derive(Debug)]
 pub struct PacketQueue {
-    batches: Sender<PacketBatch>,
-    waiting: Arc<AtomicUsize>,
-    limit: usize,
+    queue: Queue<PacketBatch>,
     dropped: u64,
-    writer: Option<JoinHandle<Result<()>>>,
 }
 
 impl PacketQueue {
     /// Begins to write what is put in, of which about `limit` bytes may wait. When `reopening` turns true, a file that was
     /// moved away is begun anew, and it turns false again.
     pub fn start(file: PacketFile, limit: u64, reopening: &Arc<AtomicBool>) -> Result<Self> {
-        let (batches, incoming) = mpsc::channel();
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let (counter, reopening) = (Arc::clone(&waiting), Arc::clone(reopening));
-        let writer = thread::Builder::new()
-            .name("packet writer".to_owned())
-            .spawn(move || write(&incoming, &counter, &reopening, file))?;
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        Ok(PacketQueue { batches, waiting, limit, dropped: 0, writer: Some(writer) })
+        let flags = Flags { reopening: Arc::clone(reopening), ..Flags::default() };
+        let write = |file: &mut PacketFile, packets: PacketBatch| {
+            packets.iter().try_for_each(|packet| file.write(&packet))
+        };
+        Ok(PacketQueue { queue: Queue::start("packet writer", limit, flags, file, write)?, dropped: 0 })
     }
 
     /// Takes packets out of a buffer, and drops them where too many wait. An error is the file's.
@@ -126,16 +119,13 @@ impl PacketQueue {
         if packets.is_empty() {
             return Ok(());
         }
-        if self.waiting.load(Ordering::Relaxed) >= self.limit {
+        if self.queue.inlet.is_full() {
             self.dropped += packets.len() as u64;
             packets.clear();
             return Ok(());
         }
-        self.waiting.fetch_add(packets.size(), Ordering::Relaxed);
-        if self.batches.send(std::mem::take(packets)).is_err() {
-            return self.finish();
-        }
-        Ok(())
+        let size = Size { bytes: packets.size(), records: packets.len() };
+        if self.queue.inlet.put(std::mem::take(packets), size) { Ok(()) } else { self.queue.finish() }
     }
 
     /// Packets that were dropped so far.
@@ -145,33 +135,6 @@ impl PacketQueue {
 
     /// Waits until all is written, and ends the file. Once that was done, or has failed, it does nothing.
     pub fn finish(&mut self) -> Result<()> {
-        let Some(writer) = self.writer.take() else { return Ok(()) };
-        // Without a sender the thread ends once all is written.
-        self.batches = mpsc::channel().0;
-        writer
-            .join()
-            .unwrap_or_else(|_| Err(Error::Invalid("the thread that keeps the packets has failed".into())))
-    }
-}
-
-fn write(
-    incoming: &Receiver<PacketBatch>,
-    waiting: &AtomicUsize,
-    reopening: &AtomicBool,
-    mut file: PacketFile,
-) -> Result<()> {
-    loop {
-        if reopening.swap(false, Ordering::Relaxed) {
-            file.reopen()?;
-        }
-        match incoming.recv_timeout(LOOK) {
-            Ok(packets) => {
-                packets.iter().try_for_each(|packet| file.write(&packet))?;
-                waiting.fetch_sub(packets.size(), Ordering::Relaxed);
-                file.flush()?;
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return file.finish(),
-        }
+        self.queue.finish()
     }
 }

@@ -1,24 +1,19 @@
-//! Records on their way to an output that may be slower than their source: a bounded queue, written out by a
-//! thread of its own.
+//! Records on their way to an output that may be slower than their source, in a queue.
 //!
 //! The source never waits. When the queue is full, whole exchanges are dropped and counted: a request is refused, and
 //! later its response too. The response to a request that was accepted still gets in, up to twice the limit.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{self, Receiver};
 
+use crate::Result;
 use crate::endpoint::lru::{LruMap, hash};
+use crate::queue::{Flags, Queue, Size};
 use crate::record::{Block, Kind, Sink, View};
-use crate::{Error, Result};
 
 /// Refused requests whose responses are expected, at least. They take 3 MB.
 const MAX_REFUSED: usize = 1 << 16;
-
-/// How often it is looked whether files are to be begun anew.
-pub(super) const LOOK: Duration = Duration::from_millis(100);
 
 /// Records that were dropped because the output was too slow.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -29,38 +24,30 @@ pub struct Dropped {
     pub responses: u64,
 }
 
-/// A queue in front of an output, and the thread that empties it.
+/// A queue in front of an output.
 #[derive(Debug)]
 pub struct RecordQueue {
-    blocks: Sender<Block>,
+    queue: Queue<Block>,
     written: Receiver<Block>,
-    waiting: Arc<AtomicUsize>,
-    limit: usize,
     refused: LruMap<()>,
     dropped: Dropped,
-    writer: Option<JoinHandle<Result<()>>>,
 }
 
 impl RecordQueue {
     /// Begins to write to `sink` what is put in, of which at most `limit` bytes wait. When `reopening` turns true, files
     /// that were moved away are begun anew ([`Sink::reopen`]), and it turns false again.
     pub fn start(sink: Box<dyn Sink + Send>, limit: u64, reopening: &Arc<AtomicBool>) -> Result<Self> {
-        let (blocks, incoming) = mpsc::channel();
         let (back, written) = mpsc::channel();
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let (counter, reopening) = (Arc::clone(&waiting), Arc::clone(reopening));
-        let writer = thread::Builder::new()
-            .name("writer".to_owned())
-            .spawn(move || write(&incoming, &back, &counter, &reopening, sink))?;
-        Ok(RecordQueue {
-            blocks,
-            written,
-            waiting,
-            limit: usize::try_from(limit).unwrap_or(usize::MAX),
-            refused: LruMap::new(MAX_REFUSED),
-            dropped: Dropped::default(),
-            writer: Some(writer),
-        })
+        let flags = Flags { reopening: Arc::clone(reopening), ..Flags::default() };
+        let write = move |sink: &mut Box<dyn Sink + Send>, block: Block| {
+            sink.write_block(&block)?;
+            // Given back to be filled anew. The queue may be gone.
+            let _ = back.send(block);
+            Ok(())
+        };
+        let queue = Queue::start("writer", limit, flags, sink, write)?;
+        let refused = LruMap::new(MAX_REFUSED);
+        Ok(RecordQueue { queue, written, refused, dropped: Dropped::default() })
     }
 
     /// Hands over a block, and leaves an empty one in its place. An error is the output's.
@@ -79,33 +66,31 @@ impl RecordQueue {
         if other.is_empty() {
             return Ok(());
         }
-        self.waiting.fetch_add(other.bytes().len(), Ordering::Relaxed);
-        if self.blocks.send(other).is_err() {
-            return self.end();
-        }
-        Ok(())
+        let size = Size { bytes: other.bytes().len(), records: other.len() };
+        if self.queue.inlet.put(other, size) { Ok(()) } else { self.queue.finish() }
     }
 
     /// Whether all of a block fits, and holds no response whose request was refused: then no record is to be looked at.
     fn has_room_for(&self, block: &Block) -> bool {
         self.dropped.requests == 0
-            && self.waiting.load(Ordering::Relaxed).saturating_add(block.bytes().len()) <= self.limit
+            && self.queue.inlet.waiting().bytes.saturating_add(block.bytes().len())
+                <= self.queue.inlet.limit()
     }
 
     /// Which records there is room for.
     fn choose(&mut self, block: &Block) -> Vec<bool> {
-        let mut waiting = self.waiting.load(Ordering::Relaxed);
+        let (mut waiting, limit) = (self.queue.inlet.waiting().bytes, self.queue.inlet.limit());
         let mut choose = |record: View<'_>| {
             let id = hash(record.header.id);
             let is_accepted = if record.header.kind == Kind::Request {
-                let has_room = waiting < self.limit;
+                let has_room = waiting < limit;
                 if !has_room {
                     self.refused.insert(id, ());
                     self.dropped.requests += 1;
                 }
                 has_room
             } else {
-                let has_room = self.refused.get(id).is_none() && waiting < self.limit.saturating_mul(2);
+                let has_room = self.refused.get(id).is_none() && waiting < limit.saturating_mul(2);
                 self.dropped.responses += u64::from(!has_room);
                 has_room
             };
@@ -122,64 +107,22 @@ impl RecordQueue {
 
     /// Bytes of records that wait for the output.
     pub fn waiting(&self) -> u64 {
-        self.waiting.load(Ordering::Relaxed) as u64
+        self.queue.inlet.waiting().bytes as u64
     }
 
     /// Waits until all is written, and ends the output.
     pub fn finish(mut self) -> Result<Dropped> {
-        self.end().map(|()| self.dropped)
-    }
-
-    /// Ends the thread, and tells what it came to.
-    fn end(&mut self) -> Result<()> {
-        let Some(writer) = self.writer.take() else { return Ok(()) };
-        // Without a sender the thread ends once all is written.
-        self.blocks = mpsc::channel().0;
-        writer
-            .join()
-            .unwrap_or_else(|_| Err(Error::Invalid("the thread that writes the output has failed".into())))
-    }
-}
-
-/// Writes until nothing more can come. What is there is flushed before waiting for more.
-fn write(
-    incoming: &Receiver<Block>,
-    back: &Sender<Block>,
-    waiting: &AtomicUsize,
-    reopening: &AtomicBool,
-    mut sink: Box<dyn Sink + Send>,
-) -> Result<()> {
-    loop {
-        if reopening.swap(false, Ordering::Relaxed) {
-            sink.reopen()?;
-        }
-        let mut block = match incoming.recv_timeout(LOOK) {
-            Ok(block) => block,
-            Err(RecvTimeoutError::Timeout) => continue,
-            Err(RecvTimeoutError::Disconnected) => return sink.finish(),
-        };
-        loop {
-            sink.write_block(&block)?;
-            waiting.fetch_sub(block.bytes().len(), Ordering::Relaxed);
-            // The queue may be gone.
-            let _ = back.send(block);
-            if reopening.load(Ordering::Relaxed) {
-                break;
-            }
-            match incoming.try_recv() {
-                Ok(next) => block = next,
-                Err(_) => break,
-            }
-        }
-        sink.flush()?;
+        self.queue.finish().map(|()| self.dropped)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::channel;
+    use std::sync::mpsc::{Sender, channel};
+    use std::thread;
 
     use super::*;
+    use crate::Error;
     use crate::record::{Header, Run};
 
     /// An output that takes a block for each permit, and hands out what it took.

@@ -1,11 +1,12 @@
 //! A worker's way in: events, answers, and exchanges that come to an end.
 
+use std::sync::Arc;
+
 use super::ReplayWorker;
 use crate::observe::Span;
 use crate::record::{Header, Kind, Mark};
 use crate::replay::clock;
 use crate::replay::connection::{Moved, Phase};
-use crate::replay::output::OutputPiece;
 use crate::replay::tally::{FailureReason, Hold};
 
 /// Reads from one connection before the others have a turn.
@@ -245,7 +246,7 @@ impl ReplayWorker {
             && !self.answers.is_empty()
         {
             let answers = std::mem::take(&mut self.answers);
-            self.tally.answers_dropped += output.put(OutputPiece::Answers(answers)) as u64;
+            self.tally.answers_dropped += output.put(Arc::new(answers)) as u64;
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::capture::{self, CaptureInput, CaptureLedger};
 use crate::cli::{Exit, Tool};
 use crate::endpoint::{self, PacketFile, ReadOptions};
 use crate::packet::live::Expression;
+use crate::queue::Output as _;
 use crate::record::{Block, Failures, Intake, Source};
 use crate::transform::Pass;
 
