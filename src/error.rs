@@ -134,6 +134,15 @@ impl Error {
         }
     }
 
+    /// Whether it is that a capture file has no byte at all.
+    pub fn is_empty_capture(&self) -> bool {
+        match self {
+            Error::Capture { damage, .. } => *damage == crate::packet::Damage::Empty,
+            Error::At { error, .. } => error.is_empty_capture(),
+            _ => false,
+        }
+    }
+
     /// Whether a record is to blame, not its file.
     pub fn is_about_a_record(&self) -> bool {
         match self {

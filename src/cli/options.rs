@@ -52,7 +52,7 @@ impl InputOptions {
         let mut options = self.read_options();
         if reporting.quiet {
             options.tell = |notice| {
-                if notice.is_error() {
+                if notice.is_loss() {
                     super::note(notice);
                 }
             };

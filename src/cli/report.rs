@@ -4,7 +4,6 @@ use std::fmt::Display;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 
-use anyhow::Context as _;
 use serde_json::Value;
 
 use super::Reporting;
@@ -57,6 +56,13 @@ impl Report {
         self.remarks.push(line.to_string());
     }
 
+    /// Says that the input held no record, where it was read to its end.
+    pub fn remark_if_empty(&mut self, intake: &Intake, copied: &crate::Result<()>, action: &str) {
+        if intake.records == 0 && copied.is_ok() {
+            self.remark(format_args!("nothing to {action}: there is no record in the input"));
+        }
+    }
+
     /// Says it all on standard error, and writes the file of `--stats-json`.
     pub fn tell(mut self, how: &Reporting) -> anyhow::Result<()> {
         if how.stats || how.verbose || self.is_always_full {
@@ -67,12 +73,12 @@ impl Report {
             self.remarks.iter().for_each(super::note);
         }
         match &how.stats_json {
-            Some(path) => self.write_json(path).with_context(|| path.display().to_string()),
+            Some(path) => Ok(self.write_json(path).map_err(|error| error.at(path.display().to_string()))?),
             None => Ok(()),
         }
     }
 
-    fn write_json(&mut self, path: &std::path::Path) -> anyhow::Result<()> {
+    fn write_json(&mut self, path: &std::path::Path) -> crate::Result<()> {
         let file = self.file.take().map_or_else(|| File::create(path), Ok)?;
         if file.metadata()?.is_file() {
             file.set_len(0)?;

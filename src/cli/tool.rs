@@ -4,7 +4,7 @@ use std::io;
 use std::num::NonZeroUsize;
 
 use super::{Exit, InputOptions, OutputOptions, Report, Reporting, note, progress, signals};
-use crate::endpoint::{self, ReadOptions};
+use crate::endpoint::{self, ReadOptions, WriteOptions};
 use crate::pipeline;
 use crate::record::{Failures, Intake, Sink, Source};
 use crate::transform::Stage;
@@ -48,6 +48,13 @@ impl<'a> Tool<'a> {
         let mut to = output.write_options(inputs);
         to.reports.extend(self.reporting.stats_json.as_deref());
         endpoint::create(&output.output, &to)
+    }
+
+    /// Says of text that goes to standard output, instead of records, that this must be none of the inputs, either.
+    pub fn print(&self, inputs: &[String]) -> crate::Result<()> {
+        let reports = self.reporting.stats_json.as_deref().into_iter().collect();
+        let to = WriteOptions { inputs, reports, ..WriteOptions::default() };
+        endpoint::check(&["-".to_owned()], &to)
     }
 
     /// Copies everything, and shows how far it is.

@@ -145,7 +145,8 @@ impl OpenInput {
         if let PlaceRecords::Capture(capture) = &self.records
             && let Some(losses) = &capture.ledger().losses_by(false, "--max-record")
         {
-            (how.tell)(&Notice::Lost { place, losses });
+            let is_certain = capture.ledger().losses_by(true, "--max-record").is_some();
+            (how.tell)(&Notice::Lost { place, losses, is_certain });
         }
     }
 

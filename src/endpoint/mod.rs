@@ -21,8 +21,8 @@ mod reading;
 pub use bytes::{open_bytes, total_size};
 pub use inputs::open;
 pub use output::{
-    Dropped, FLUSH_INTERVAL, Later, LaterReason, PacketFile, PacketQueue, RecordQueue, WriteOptions, create,
-    later,
+    Dropped, FLUSH_INTERVAL, Later, LaterReason, PacketFile, PacketQueue, RecordQueue, WriteOptions, check,
+    create, later,
 };
 pub use place::{Place, expand};
 pub use reading::{Notice, ReadOptions, TimeWindow};

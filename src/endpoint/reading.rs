@@ -111,6 +111,8 @@ pub enum Notice<'a> {
         place: &'a str,
         /// What was lost, and why.
         losses: &'a str,
+        /// Whether something is lost for sure: it may be as it should, too.
+        is_certain: bool,
     },
     /// The index beside it is not its own, or not any more. It is not used.
     StaleIndex(&'a str),
@@ -124,9 +126,13 @@ pub enum Notice<'a> {
 }
 
 impl Notice<'_> {
-    /// Whether something failed. The others are worth knowing, no more.
-    pub fn is_error(&self) -> bool {
-        matches!(self, Notice::Failed(_))
+    /// Whether something failed or was lost. The others are worth knowing, no more.
+    pub fn is_loss(&self) -> bool {
+        match self {
+            Notice::Failed(_) | Notice::Malformed { .. } | Notice::Unfinished { .. } => true,
+            Notice::Lost { is_certain, .. } => *is_certain,
+            _ => false,
+        }
     }
 
     /// Whether it is the usual course of things.
@@ -153,7 +159,7 @@ impl fmt::Display for Notice<'_> {
                 let position = intake.unfinished.unwrap_or_default();
                 write!(f, "{place}: {position}: the input ends inside this record")
             }
-            Notice::Lost { place, losses } => write!(f, "{place}: {losses}"),
+            Notice::Lost { place, losses, .. } => write!(f, "{place}: {losses}"),
             Notice::StaleIndex(place) => {
                 write!(
                     f,

@@ -320,8 +320,12 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         tool.reading.window = Some(TimeWindow { since: rules.since, until: rules.until });
     }
     let source = endpoint::open(&args.inputs, &tool.reading)?;
-    let mut sink: Box<dyn Sink> =
-        if args.count { Box::new(Discard) } else { tool.create(&args.output, &args.inputs)? };
+    let mut sink: Box<dyn Sink> = if args.count {
+        tool.print(&args.inputs)?;
+        Box::new(Discard)
+    } else {
+        tool.create(&args.output, &args.inputs)?
+    };
     let (intake, copied) = tool.run(source, &mut filtering, &mut *sink, args.threads);
 
     let tally = filtering.tally();
@@ -329,6 +333,12 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     losses(&tally, &mut report);
     if let Some(reason) = emptiness(&tally, &rules).filter(|_| !args.count) {
         report.remark(reason);
+    }
+    // With an index, no more of the input is read than is of the time asked for.
+    if tool.reading.window.is_none() {
+        report.remark_if_empty(&intake, &copied, "filter");
+    } else if intake.records == 0 && copied.is_ok() {
+        report.remark("nothing to filter: there is no record of that time in the input");
     }
     // Where an input fails, what the others hold is counted all the same.
     if args.count {

@@ -159,6 +159,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let counts = *counts.lock().unwrap_or_else(PoisonError::into_inner);
     let mut report = Report::of(&ledger(&intake, &counts, pass.written));
     remarks(&counts, &mut report);
+    report.remark_if_empty(&intake, &copied, "merge");
     tool.end(report, copied)
 }
 

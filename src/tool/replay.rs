@@ -277,7 +277,10 @@ fn replay(settings: &Settings, args: &Args, reading: ReadOptions, stop: &Stop) -
     let mut writing = args.writing.write_options(&args.input);
     writing.reports.extend(args.reporting.stats_json.as_deref());
     let out = match &args.writing.output[..] {
-        [] => None,
+        [] => {
+            endpoint::check(&[], &writing)?;
+            None
+        }
         names => Some(endpoint::create(names, &writing)?),
     };
     // When the limit is reached is counted by the replay.

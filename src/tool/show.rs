@@ -153,16 +153,16 @@ fn group(text: &str) -> Result<Regex, BadRule> {
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let tool = Tool::new(&args.input, &[], &args.reporting)?;
     if let [before, after] = args.compare.as_slice() {
+        tool.print(&args.compare)?;
         return compare(args, [before, after], &tool);
     }
+    tool.print(&args.inputs)?;
     let source = endpoint::open(&args.inputs, &tool.reading)?;
     let mut showing = Showing::new(args);
     let (intake, copied) = tool.run(source, &mut showing, &mut Discard, Some(NonZeroUsize::MIN));
     let ledger = Ledger::new().total("records", "records shown", showing.records);
     let mut report = Report::of(&with_intake(ledger, &intake));
-    if intake.records == 0 && copied.is_ok() {
-        report.remark("nothing to show: there is no record in the input");
-    }
+    report.remark_if_empty(&intake, &copied, "show");
     tool.end(report, copied)
 }
 
@@ -289,6 +289,7 @@ impl Showing {
     }
 
     fn take(&mut self, block: &Block) {
+        self.records += block.len() as u64;
         let Showing { form, line, text, .. } = self;
         if let Form::Summary(overview) = form {
             return overview.add(block);

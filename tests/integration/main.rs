@@ -40,3 +40,4 @@ mod replay_output;
 mod rewrite;
 mod show;
 mod support;
+mod twelve;

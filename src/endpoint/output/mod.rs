@@ -187,6 +187,13 @@ pub fn create(names: &[String], how: &WriteOptions<'_>) -> Result<Box<dyn Sink +
     })
 }
 
+/// Refuses places that are inputs or each other, as [`create`] does, and opens none.
+pub fn check(names: &[String], how: &WriteOptions<'_>) -> Result<()> {
+    let instance = how.instance.map_or_else(this_instance, ToOwned::to_owned);
+    let targets: Result<Vec<_>> = names.iter().map(|name| OutputTarget::parse(name, &instance)).collect();
+    refuse_collisions(&targets?, how)
+}
+
 fn plan(targets: &[OutputTarget], how: &WriteOptions<'_>) -> Arc<OutputPlan> {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let threads = how.compress_threads.map_or(cores.min(COMPRESS_THREADS), NonZeroUsize::get);

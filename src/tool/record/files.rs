@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{Args, report};
 use crate::Result;
 use crate::capture::{self, CaptureInput, CaptureLedger};
-use crate::cli::{Exit, Tool};
+use crate::cli::{Exit, Tool, note};
 use crate::endpoint::{self, PacketFile, ReadOptions};
 use crate::packet::live::Expression;
 use crate::queue::Output as _;
@@ -41,6 +41,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         packets,
         reading: tool.reading.clone(),
         failures,
+        is_quiet: args.reporting.quiet,
         failure: None,
         ledger: Arc::clone(&ledger),
     };
@@ -60,6 +61,7 @@ struct Files<I> {
     packets: Option<PacketFile>,
     reading: ReadOptions,
     failures: Failures,
+    is_quiet: bool,
     /// What went wrong with the packets: the records so far are not to blame.
     failure: Option<crate::Error>,
     /// What became of everything so far.
@@ -85,6 +87,12 @@ impl<I: Iterator<Item = CaptureInput>> Source for Files<I> {
                 Ok(false) => break,
                 // Its end is not there, as it was not to be read.
                 Err(_) if self.reading.is_over() => self.reading.cut(),
+                // As an empty recording, it holds nothing that could be lost.
+                Err(error) if error.is_empty_capture() => {
+                    if !self.is_quiet {
+                        note(error);
+                    }
+                }
                 Err(error) => self.failures.take(error)?,
             }
         }

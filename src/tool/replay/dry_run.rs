@@ -22,6 +22,7 @@ const TOP: usize = 10;
 /// Reads the input to its end, and writes to standard output what `gor-show --summary` says of it and what would be sent.
 pub(super) fn run(args: &Args, settings: Settings, reading: ReadOptions) -> anyhow::Result<Exit> {
     let tool = Tool::with(reading, &[], &args.reporting)?.following(args.reading.follow);
+    tool.print(&args.input)?;
     let files = endpoint::expand(&args.input)?.len();
     let source = endpoint::open(&args.input, &tool.reading)?;
     let overview = Overview::new(TrafficSummary::new(None, None));

@@ -8,3 +8,4 @@ pub(crate) mod packets;
 pub(crate) mod program;
 pub(crate) mod recorder;
 pub(crate) mod replayer;
+pub(crate) mod skip;
