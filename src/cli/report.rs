@@ -56,13 +56,6 @@ impl Report {
         self.remarks.push(line.to_string());
     }
 
-    /// Says that the input held no record, where it was read to its end.
-    pub fn remark_if_empty(&mut self, intake: &Intake, copied: &crate::Result<()>, action: &str) {
-        if intake.records == 0 && copied.is_ok() {
-            self.remark(format_args!("nothing to {action}: there is no record in the input"));
-        }
-    }
-
     /// Says it all on standard error, and writes the file of `--stats-json`.
     pub fn tell(mut self, how: &Reporting) -> anyhow::Result<()> {
         if how.stats || how.verbose || self.is_always_full {

@@ -73,6 +73,24 @@ impl<'a> Tool<'a> {
         copied
     }
 
+    /// Whether the input was read to its end, and held no record.
+    pub fn had_no_record(&self, intake: &Intake, copied: &crate::Result<()>) -> bool {
+        intake.records == 0 && copied.is_ok() && !self.reading.was_cut()
+    }
+
+    /// Has the report say so of an input without records, from which nothing could be done.
+    pub fn remark_if_empty(
+        &self,
+        report: &mut Report,
+        intake: &Intake,
+        copied: &crate::Result<()>,
+        action: &str,
+    ) {
+        if self.had_no_record(intake, copied) {
+            report.remark(format_args!("nothing to {action}: there is no record in the input"));
+        }
+    }
+
     /// Tells what became of everything, and how the tool is to end.
     pub fn end(&self, report: Report, copied: crate::Result<()>) -> anyhow::Result<Exit> {
         report.tell(self.reporting)?;

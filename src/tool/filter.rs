@@ -334,11 +334,11 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     if let Some(reason) = emptiness(&tally, &rules).filter(|_| !args.count) {
         report.remark(reason);
     }
-    // With an index, no more of the input is read than is of the time asked for.
-    if tool.reading.window.is_none() {
-        report.remark_if_empty(&intake, &copied, "filter");
-    } else if intake.records == 0 && copied.is_ok() {
-        report.remark("nothing to filter: there is no record of that time in the input");
+    // Of --limit 0 nothing is read, and a count says it itself.
+    if tool.had_no_record(&intake, &copied) && args.limit != Some(0) && !args.count {
+        // With an index, no more is read than what is of the time asked for.
+        let of_time = if tool.reading.window.is_some() { " of that time" } else { "" };
+        report.remark(format_args!("nothing to filter: there is no record{of_time} in the input"));
     }
     // Where an input fails, what the others hold is counted all the same.
     if args.count {

@@ -159,7 +159,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let counts = *counts.lock().unwrap_or_else(PoisonError::into_inner);
     let mut report = Report::of(&ledger(&intake, &counts, pass.written));
     remarks(&counts, &mut report);
-    report.remark_if_empty(&intake, &copied, "merge");
+    tool.remark_if_empty(&mut report, &intake, &copied, "merge");
     tool.end(report, copied)
 }
 

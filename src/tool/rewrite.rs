@@ -263,7 +263,7 @@ pub fn run(command: &CommandLine) -> anyhow::Result<Exit> {
     if let Some(said) = redact::said(rewriting.tally(), args.redaction.redact_strict) {
         report.loss(said);
     }
-    report.remark_if_empty(&intake, &copied, "rewrite");
+    tool.remark_if_empty(&mut report, &intake, &copied, "rewrite");
     tool.end(report, copied)
 }
 

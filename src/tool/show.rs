@@ -162,7 +162,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let (intake, copied) = tool.run(source, &mut showing, &mut Discard, Some(NonZeroUsize::MIN));
     let ledger = Ledger::new().total("records", "records shown", showing.records);
     let mut report = Report::of(&with_intake(ledger, &intake));
-    report.remark_if_empty(&intake, &copied, "show");
+    tool.remark_if_empty(&mut report, &intake, &copied, "show");
     tool.end(report, copied)
 }
 

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use super::support::origin::Origin;
 use super::support::replayer::good;
+use super::support::skip::skip;
 
 /// Targets in the texts: a server of the test takes their place.
 const TARGETS: [&str; 4] = [
@@ -100,7 +101,7 @@ impl Desk {
                 command.contains(&format!("{program} -")) && which.is_err()
             };
             if let Some(program) = PROGRAMS.iter().find(lacks) {
-                eprintln!("skipped, as {program} is not installed: {command}");
+                skip(format_args!("{program} is not installed: {command}"));
                 parse(command);
                 continue;
             }

@@ -6,6 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Child, Stdio};
 
+use super::support::skip::skip;
 use crate::support::program::{Ran, command, run};
 
 const SEPARATOR: &str = "\n🐵🙈🙉\n";
@@ -207,7 +208,7 @@ fn a_shell_that_adds_to_a_full_disk_keeps_whole_records() {
     mount.args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(folder.path()).stderr(Stdio::null());
     let mounted = mount.status();
     if !mounted.is_ok_and(|status| status.success()) {
-        eprintln!("skipped: no file system may be mounted here");
+        skip("no file system may be mounted here");
         return;
     }
     let path = folder.path().join("x.gor").display().to_string();

@@ -8,6 +8,7 @@ use std::process::{Child, ChildStderr, ChildStdout, Stdio};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use super::support::skip::skip;
 use crate::support::program::{command, run};
 
 /// A request as a record.
@@ -159,13 +160,13 @@ fn a_name_of_another_format_is_refused_before_anything_is_written() {
 }
 
 #[test]
-fn quiet_leaves_only_what_failed() {
+fn quiet_leaves_only_what_failed_or_was_lost() {
     let folder = Folder::new();
     let input = record("a") + "9 b 1 1\nx\n🐵🙈🙉\n" + &record("c");
     let bad = folder.file("bad", &input);
     let kept = record("a") + &record("c");
     run("gor-filter", &[&bad], b"").ends_with(0).says("the kind is not 1, 2 or 3");
-    run("gor-filter", &["-q", &bad], b"").ends_with(0).is_silent().writes(kept.as_bytes());
+    run("gor-filter", &["-q", &bad], b"").ends_with(0).says("; it is skipped").writes(kept.as_bytes());
     let missing = folder.name("missing");
     run("gor-filter", &["-q", &bad, &missing], b"").ends_with(1).says("missing: no such file");
 }
@@ -322,7 +323,7 @@ fn on_a_terminal(folder: &Folder, tool: &str, records: &[u8], until: &str) -> Op
     let mut script = std::process::Command::new("script");
     script.args(["-qec", &line, "/dev/null"]).stdin(Stdio::null()).stdout(Stdio::piped());
     let Ok(mut script) = script.spawn() else {
-        eprintln!("skipped: there is no `script` to make a terminal");
+        skip("there is no `script` to make a terminal");
         return None;
     };
     let mut input = OpenOptions::new().write(true).open(&fifo).unwrap();

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use super::support::skip::skip;
 use crate::support::program::{command, run};
 
 const SEPARATOR: &str = "\n🐵🙈🙉\n";
@@ -232,7 +233,7 @@ fn small_disk(folder: &Path) -> Option<Mounted<'_>> {
         .status()
         .is_ok_and(|status| status.success());
     if !mounted {
-        eprintln!("skipped: no file system may be mounted here");
+        skip("no file system may be mounted here");
     }
     mounted.then_some(Mounted(folder))
 }

@@ -119,8 +119,14 @@ fn files_are_read_one_after_the_other_and_written_to_a_file() {
 }
 
 #[test]
-fn an_empty_input_is_no_error() {
-    run("gor-filter", &["--method", "GET"], b"").ends_with(0).is_silent().writes(b"");
+fn an_empty_input_is_said_and_no_error() {
+    let said = "gor-filter: nothing to filter: there is no record in the input\n";
+    for args in [&["--method", "GET"][..], &["--limit", "1"]] {
+        run("gor-filter", args, b"").ends_with(0).says(said).writes(b"");
+    }
+    let said = "gor-filter: nothing to filter: there is no record of that time in the input\n";
+    run("gor-filter", &["--since", "2020-01-01"], b"").ends_with(0).says(said).writes(b"");
+    run("gor-filter", &["--count"], b"").ends_with(0).is_silent().writes(b"0\n");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use super::support::live::{Recorder, exchanges};
 use super::support::network::{HERE, Network, THERE, body, ip};
 use super::support::program::{Ran, command, run};
 use super::support::recorder::{Recording, assert_reconciles, number, record};
+use super::support::skip::skip;
 
 /// A capture with TCP at port 8080, and more.
 const CAPTURE: &str = "testdata/any-sll.pcap";
@@ -36,7 +37,7 @@ fn has_libpcap() -> bool {
     let ran = run("gor-record", &["-r", CAPTURE, "--bpf", "tcp"], b"");
     let is_there = !ran.stderr.contains("which cannot be loaded");
     if !is_there {
-        eprintln!("skipped: libpcap is not installed");
+        skip("libpcap is not installed");
     }
     is_there
 }
@@ -302,11 +303,11 @@ fn without_the_library_it_is_said_where_to_get_it() {
         hidden.arg(program.get_program()).args(args).current_dir(env!("CARGO_MANIFEST_DIR"));
         let output = hidden.stdin(Stdio::null()).output();
         let Ok(output) = output else {
-            eprintln!("skipped: there is no unshare");
+            skip("there is no unshare");
             return;
         };
         if !String::from_utf8_lossy(&output.stderr).contains("gor-record: ") {
-            eprintln!("skipped: mount namespaces need root");
+            skip("mount namespaces need root");
             return;
         }
         let ran = Ran::new("gor-record", args, output);

@@ -16,6 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::support::live::{NOBODY, Recorder, give_to_nobody};
 use super::support::network::{HERE, Network};
 use super::support::program::{Ran, command, run};
+use super::support::skip::skip;
 
 /// The fields of `/proc/PID/task/*/status`, of every thread.
 fn threads_of(process: u32) -> Vec<BTreeMap<String, String>> {
@@ -253,7 +254,7 @@ fn run_as_nobody(space: &str, program: &Path, args: &[&str]) -> Option<Output> {
     inside.arg(program).args(args).stdin(Stdio::null());
     let output = inside.output().expect("ip was there before");
     if String::from_utf8_lossy(&output.stderr).contains("exec of \"setpriv\" failed") {
-        eprintln!("skipped: setpriv of util-linux is not installed");
+        skip("setpriv of util-linux is not installed");
         return None;
     }
     Some(output)
@@ -278,8 +279,8 @@ fn without_rights_it_says_the_command_that_gives_them_and_then_it_records() {
     match Command::new(words[0]).args(&words[1..]).output() {
         Ok(done) if done.status.success() => {}
         _ => {
-            eprintln!(
-                "skipped in part: setcap of libcap2-bin is not installed, or this file system has no capabilities"
+            skip(
+                "setcap of libcap2-bin is not installed, or this file system has no capabilities; the rest is tested",
             );
             return;
         }
@@ -303,7 +304,7 @@ fn root_of_a_user_namespace_without_other_users_stays_what_it_is_and_says_so() {
         inside.env_remove("SUDO_UID").env_remove("SUDO_GID").output()
     };
     if !unshared(&["true"]).is_ok_and(|done| done.status.success()) {
-        eprintln!("skipped: user namespaces cannot be made here");
+        skip("user namespaces cannot be made here");
         return;
     }
     let program = program.get_program().to_str().expect("text");

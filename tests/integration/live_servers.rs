@@ -18,6 +18,7 @@ use super::support::frames::has_python;
 use super::support::live::{Process, Recorder};
 use super::support::network::{HERE, Network, PORT};
 use super::support::recorder::{Recording, assert_reconciles, number};
+use super::support::skip::skip;
 
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later");
@@ -33,7 +34,7 @@ fn inside(space: &str, program: &[&str]) -> Command {
 fn has(program: &str, version: &str) -> bool {
     let is_there = Command::new(program).arg(version).output().is_ok();
     if !is_there {
-        eprintln!("skipped: {program} is not installed");
+        skip(format_args!("{program} is not installed"));
     }
     is_there
 }

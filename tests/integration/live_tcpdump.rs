@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::support::live::{Process, Recorder, exchanges};
 use super::support::network::{HERE, Network, body};
 use super::support::recorder::{Recording, assert_reconciles, number, record};
+use super::support::skip::skip;
 
 fn inside(space: &str, program: &[&str]) -> Command {
     let mut inside = Command::new("ip");
@@ -31,7 +32,7 @@ impl Tcpdump {
     /// None: it was said that there is none.
     fn start(space: &str, interface: &str, file: &Path) -> Option<Self> {
         if Command::new("tcpdump").arg("--version").output().is_err() {
-            eprintln!("skipped: tcpdump is not installed");
+            skip("tcpdump is not installed");
             return None;
         }
         let file = file.to_str().expect("text");

@@ -16,6 +16,7 @@ use super::support::network::{HERE, Network};
 use super::support::packets::{Packet, Talk, pcap};
 use super::support::program::{command, run};
 use super::support::recorder::{Recording, assert_reconciles, number, record};
+use super::support::skip::skip;
 
 const PORT: u16 = 4789;
 
@@ -158,7 +159,7 @@ fn it_needs_no_rights() {
     let output = inside.stdin(Stdio::null()).output().expect("ip was there before");
     let stderr = String::from_utf8(output.stderr).expect("text");
     if stderr.contains("setpriv") {
-        eprintln!("skipped: setpriv of util-linux is missing");
+        skip("setpriv of util-linux is missing");
         return;
     }
     assert!(output.status.success(), "{stderr}");

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+use super::support::skip::skip;
 use crate::support::program::{Ran, command, run};
 
 const SEPARATOR: &str = "\n🐵🙈🙉\n";
@@ -289,7 +290,7 @@ fn a_full_temporary_disk_is_an_error_that_names_it() {
     let mount = format!("mount -t tmpfs -o size=1m tmpfs {}", files.path("small"));
     let unshared = ["--map-root-user", "--mount", "sh", "-c"];
     if !Command::new("unshare").args(unshared).arg(&mount).status().is_ok_and(|status| status.success()) {
-        eprintln!("skipped: no small disk can be mounted here");
+        skip("no small disk can be mounted here");
         return;
     }
     let tool = env!("CARGO_BIN_EXE_gor-merge");

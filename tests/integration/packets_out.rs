@@ -11,6 +11,7 @@ use gor_tools::packet::{CaptureFile, FileFormat};
 use gor_tools::record::{Block, Header, Kind, Mark, Record, Sink};
 use proptest::prelude::*;
 
+use super::support::skip::skip;
 use crate::support::program::run;
 use crate::support::recorder;
 
@@ -388,7 +389,7 @@ fn a_recording_written_as_a_capture_is_the_same_recording() {
 /// What tshark says, or nothing where there is none.
 fn tshark(args: &[&str]) -> Option<String> {
     let Ok(output) = Command::new("tshark").args(args).output() else {
-        eprintln!("skipped: tshark is not installed");
+        skip("tshark is not installed");
         return None;
     };
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use super::support::skip::skip;
 use crate::support::program::run;
 
 const SEPARATOR: &str = "\n🐵🙈🙉\n";
@@ -130,7 +131,7 @@ fn installs(program: &str, args: &[&str], folder: &Path) -> bool {
     let run = Command::new(program).args(args).current_dir(folder).stdin(Stdio::null()).output();
     let is_done = run.as_ref().is_ok_and(|output| output.status.success());
     if !is_done {
-        eprintln!("skipped: {program} {} did not work here: {run:?}", args.join(" "));
+        skip(format_args!("{program} {} did not work here: {run:?}", args.join(" ")));
     }
     is_done
 }

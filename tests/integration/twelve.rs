@@ -364,6 +364,13 @@ fn await_handler(child: &Child) {
     }
 }
 
+/// Waits until all is read of what was written to a pipe.
+fn await_empty(input: &ChildStdin) {
+    while rustix::io::ioctl_fionread(input).expect("a pipe") > 0 {
+        thread::yield_now();
+    }
+}
+
 fn interrupt(child: &Child) {
     kill_process(Pid::from_child(child), Signal::INT).expect("it runs");
 }
@@ -377,10 +384,13 @@ fn an_interrupted_tool_ends_with_what_came() {
         // One that is silent is left open, one that ends at the same time is closed.
         for is_closed in [false, true] {
             let (child, mut input) = walk.start_piped(asked, &[]);
-            input.write_all(&few).expect("it is read");
+            let (first, last) = few.split_at(few.len() / 2);
+            input.write_all(first).expect("it is read");
             await_handler(&child);
-            while !is_closed && rustix::io::ioctl_fionread(&input).expect("a pipe") > 0 {
-                thread::yield_now();
+            await_empty(&input);
+            input.write_all(last).expect("it is read");
+            if !is_closed {
+                await_empty(&input);
             }
             interrupt(&child);
             let open = (!is_closed).then_some(input);
@@ -414,7 +424,7 @@ fn an_interrupted_tool_says_that_the_rest_was_not_read() {
                 if written.is_err() {
                     return;
                 }
-                if round == 100 {
+                if round == 20 {
                     say.send(()).expect("it is waited for");
                 }
             }
@@ -474,7 +484,11 @@ fn a_reader_that_goes_is_no_failure() {
         output.read_exact(&mut [0]).expect("it writes");
         drop(output);
         let ran = Ran::new(asked.tool, &[], child.wait_with_output().expect("it ends"));
-        ran.ends_with(0).is_silent();
+        ran.ends_with(0);
+        // A replay says which requests it did not send.
+        if asked.writes != Writes::Answers {
+            ran.is_silent();
+        }
     }
 }
 
@@ -581,7 +595,7 @@ fn help_has_a_purpose_a_usage_and_examples() {
             let text = String::from_utf8(help.stdout.clone()).expect("text");
             let purpose = text.lines().next().unwrap_or_default();
             assert!(purpose.starts_with(char::is_uppercase) && !purpose.ends_with('.'), "{purpose}");
-            assert!(purpose.len() > 20 && purpose.len() <= 80, "{purpose}");
+            assert!(purpose.len() > 20 && purpose.len() <= 100, "{purpose}");
             assert!(text.lines().nth(1) == Some(""), "one line of purpose: {text}");
             assert!(text.contains(&format!("\nUsage: {} ", asked.tool)), "{text}");
             assert!(text.contains("\nExamples:\n"), "{text}");

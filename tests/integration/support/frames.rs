@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::net::Ipv6Addr;
 use std::process::{Command, Stdio};
 
+use super::skip::skip;
 use etherparse::{IpFragOffset, IpNumber, Ipv4Header, PacketBuilder};
 
 /// Bytes of an Ethernet header.
@@ -30,7 +31,7 @@ while length := data.read(2):
 pub(crate) fn has_python() -> bool {
     let found = Command::new("python3").arg("--version").output().is_ok_and(|found| found.status.success());
     if !found {
-        eprintln!("skipped: python3 is not installed");
+        skip("python3 is not installed");
     }
     found
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
+use super::skip::skip;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 pub(crate) const PORT: u16 = 8080;
@@ -36,7 +37,7 @@ impl Network {
         for space in [&network.here, &network.there] {
             let made = Command::new("ip").args(["netns", "add", space]).output();
             if !made.is_ok_and(|made| made.status.success()) {
-                eprintln!("skipped: network namespaces need root, and ip of iproute2");
+                skip("network namespaces need root, and ip of iproute2");
                 return None;
             }
         }
@@ -55,7 +56,7 @@ impl Network {
     pub(crate) fn add_vlan(&self) -> bool {
         for (space, address) in [(&self.here, TAGGED_HERE), (&self.there, TAGGED_THERE)] {
             if !try_ip(&format!("-n {space} link add link cable name tagged type vlan id 5")) {
-                eprintln!("skipped in part: this kernel has no VLANs");
+                skip("this kernel has no VLANs; the rest is tested");
                 return false;
             }
             ip(&format!("-n {space} addr add {address}/24 dev tagged"));
