@@ -6,7 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 [ -e bench-data/load.pcap ] || benches/data.sh
 cargo build --release --locked --bin gor-record
-record=target/release/gor-record
+tools=${CARGO_TARGET_DIR:-target}/release
+record=$tools/gor-record
 
 median() { # COMMAND... : median wall seconds of seven runs after a warm-up
     "$@" >/dev/null 2>&1

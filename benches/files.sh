@@ -14,13 +14,14 @@ results=bench-data/files.json
 out=bench-data/files.out
 
 cargo build --release --quiet --bin gor-filter --example make_recording
+tools=${CARGO_TARGET_DIR:-target}/release
 mkdir -p bench-data
 if [ ! -f "$data" ]; then
-    target/release/examples/make_recording "$exchanges" > "$data.part"
+    "$tools"/examples/make_recording "$exchanges" > "$data.part"
     mv "$data.part" "$data"
 fi
 
-filter="target/release/gor-filter --force -o $out"
+filter="$tools/gor-filter --force -o $out"
 commands=(
     "sh -c 'cat $data > $out.cat'" "$filter.gor $data"
     "sh -c 'gzip -1 < $data > $out.1.gz'" "$filter.gor.gz --compress-level 1 $data"

@@ -13,10 +13,11 @@ data=bench-data/recording-$exchanges.gor
 many=bench-data/many-$exchanges
 
 cargo build --release --quiet --bin gor-filter --example make_recording
-filter=target/release/gor-filter
+tools=${CARGO_TARGET_DIR:-target}/release
+filter=$tools/gor-filter
 mkdir -p bench-data
 if [ ! -f "$data" ]; then
-    target/release/examples/make_recording "$exchanges" > "$data.part"
+    "$tools"/examples/make_recording "$exchanges" > "$data.part"
     mv "$data.part" "$data"
 fi
 [ -f "$data.gz" ] || { gzip -1 < "$data" > "$data.gz.part" && mv "$data.gz.part" "$data.gz"; }

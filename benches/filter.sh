@@ -16,13 +16,14 @@ copy=bench-data/filter-copy.gor
 trap 'rm -f "$copy"' EXIT
 
 cargo build --release --quiet --bin gor-filter --example make_recording
+tools=${CARGO_TARGET_DIR:-target}/release
 if [ ! -f "$data" ]; then
     mkdir -p bench-data
-    target/release/examples/make_recording "$exchanges" > "$data.part"
+    "$tools"/examples/make_recording "$exchanges" > "$data.part"
     mv "$data.part" "$data"
 fi
 
-filter=target/release/gor-filter
+filter=$tools/gor-filter
 many=""
 for number in $(seq 50); do many="$many --url ^/api/v$number/none"; done
 commands=(

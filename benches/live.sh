@@ -17,7 +17,8 @@ cleanup() {
 }
 trap cleanup EXIT
 cargo build --release --quiet --bin gor-record
-record=${CARGO_TARGET_DIR:-target}/release/gor-record
+tools=${CARGO_TARGET_DIR:-target}/release
+record=$tools/gor-record
 
 ip netns add "$here"
 ip netns add "$there"

@@ -15,8 +15,9 @@ exchanges=${1:-1800000}
 recording=bench-data/recording-$exchanges.gor
 parts=bench-data/merge-$exchanges
 cargo build --release --quiet --bin gor-merge --example make_recording
+tools=${CARGO_TARGET_DIR:-target}/release
 mkdir -p "$parts"
-[ -f "$recording" ] || target/release/examples/make_recording "$exchanges" > "$recording"
+[ -f "$recording" ] || "$tools"/examples/make_recording "$exchanges" > "$recording"
 
 [ -f "$parts/lines" ] || python3 - "$recording" "$parts" <<'PYTHON'
 import sys
@@ -39,7 +40,7 @@ median() { # COMMAND: seconds and kilobytes, the median of five runs
     done | sort -n | sed -n 3p
 }
 
-merge=target/release/gor-merge
+merge=$tools/gor-merge
 files="$parts/[0-7].gor"
 cat $files "$parts/lines" > /dev/null
 du -ch $files | tail -1

@@ -7,7 +7,8 @@ runs=${1:-5}
 work=$(mktemp -d)
 trap 'kill "$nginx" 2>/dev/null || true; rm -rf "$work"' EXIT
 cargo build --release --quiet --bin gor-replay
-replay=${CARGO_TARGET_DIR:-target}/release/gor-replay
+tools=${CARGO_TARGET_DIR:-target}/release
+replay=$tools/gor-replay
 
 port=18080
 while ss -ltn 2>/dev/null | grep -q ":$port "; do port=$((port + 1)); done

@@ -13,17 +13,18 @@ exchanges=${1:-1000000}
 data=bench-data/recording-$exchanges.gor
 
 cargo build --release --quiet --bin gor-show --example make_recording
+tools=${CARGO_TARGET_DIR:-target}/release
 if [ ! -f "$data" ]; then
     mkdir -p bench-data
-    target/release/examples/make_recording "$exchanges" > "$data.part"
+    "$tools"/examples/make_recording "$exchanges" > "$data.part"
     mv "$data.part" "$data"
 fi
 cat "$data" > /dev/null
 
-python3 - "$data" "$exchanges" <<'PYTHON'
+python3 - "$data" "$exchanges" "$tools" <<'PYTHON'
 import os, resource, statistics, subprocess, sys
 data, exchanges = sys.argv[1], int(sys.argv[2])
-show = "target/release/gor-show"
+show = sys.argv[3] + "/gor-show"
 commands = {
     "cat": ["cat", data],
     "rg -c POST": ["rg", "-c", "POST", data],
