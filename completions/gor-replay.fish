@@ -28,7 +28,7 @@ complete -c gor-replay -l index -d 'Write one index file FILE.idx for each outpu
 complete -c gor-replay -l split -d 'Distribute exchanges over the outputs in turn, instead of writing all of them to each output'
 complete -c gor-replay -l sessions -d 'With --split, keep all exchanges of a TCP connection in one output'
 complete -c gor-replay -l echo -d 'Write the records of the input to the output too'
-complete -c gor-replay -s v -l verbose -d 'Print more messages: how options were understood, details of inputs, and statistics'
+complete -c gor-replay -s v -l verbose -d 'Print more messages, and statistics'
 complete -c gor-replay -s q -l quiet -d 'Print only errors and losses'
 complete -c gor-replay -l stats -d 'Print progress every 5s, and statistics at the end'
 complete -c gor-replay -s h -l help -d 'Print help (see more with \'--help\')'

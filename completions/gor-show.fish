@@ -15,7 +15,7 @@ complete -c gor-show -l summary -d 'Show a summary: times, methods, statuses, ho
 complete -c gor-show -l utc -d 'Show times in UTC instead of local time'
 complete -c gor-show -l follow -d 'Keep reading files as they grow, as tail -F does'
 complete -c gor-show -l strict -d 'Fail at the first malformed record instead of skipping it'
-complete -c gor-show -s v -l verbose -d 'Print more messages: how options were understood, details of inputs, and statistics'
+complete -c gor-show -s v -l verbose -d 'Print more messages, and statistics'
 complete -c gor-show -s q -l quiet -d 'Print only errors and losses'
 complete -c gor-show -l stats -d 'Print progress every 5s, and statistics at the end'
 complete -c gor-show -s h -l help -d 'Print help (see more with \'--help\')'

@@ -181,7 +181,7 @@ fn compress_threads(text: &str) -> Result<NonZeroUsize, String> {
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Messages")]
 pub struct Reporting {
-    /// Print more messages: how options were understood, details of inputs, and statistics
+    /// Print more messages, and statistics
     #[arg(short, long)]
     pub verbose: bool,
     /// Print only errors and losses

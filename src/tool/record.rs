@@ -93,7 +93,7 @@ pub struct Args {
     /// With vxlan, :80 means any host, as the traffic is that of other machines, and each packet that -w keeps has an
     /// IP and a UDP header with the addresses of its datagram.
     #[arg(long, value_enum, value_name = "ENGINE", help_heading = "Input", hide_short_help = true)]
-    pub engine: Option<Engine>,
+    pub engine: Option<EngineName>,
     /// Size of the kernel's packet buffer, from 2MB to 2GB
     ///
     /// With --bpf or --engine libpcap each interface named has a buffer of its own, and they are emptied in turn: a
@@ -138,7 +138,7 @@ pub struct Args {
     pub monitor: bool,
     /// Clock for the times of packets, as far as the interface has it (needs --engine libpcap)
     #[arg(long, value_enum, value_name = "SOURCE", help_heading = "Input", hide_short_help = true)]
-    pub timestamp_source: Option<TimestampSource>,
+    pub timestamp_source: Option<TimestampSourceName>,
     /// Capture nothing; write made-up GET requests at this rate, as 100/s [default without RATE: 1/s]
     ///
     /// With --responses, responses too. For trying out other tools, as in gor-record --dummy 100/s | gor-show. Runs
@@ -214,7 +214,7 @@ pub struct Args {
         help_heading = "What to record",
         hide_short_help = true
     )]
-    pub protocol: Protocol,
+    pub protocol: ProtocolName,
 
     /// Stop after DURATION, as at SIGINT
     #[arg(long, value_name = "DURATION", value_parser = values::duration, conflicts_with = "read", help_heading = "Limits")]
@@ -329,7 +329,7 @@ standard error and do not change the exit status.";
 
 /// The values of `--protocol`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub enum Protocol {
+pub enum ProtocolName {
     /// HTTP/1.0 and HTTP/1.1
     Http,
     /// Any bytes
@@ -362,7 +362,7 @@ impl FromStr for VxlanNetwork {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 #[allow(clippy::doc_markdown, reason = "these are help texts")]
-pub enum Engine {
+pub enum EngineName {
     /// Packet sockets of Linux; needs no library
     AfPacket,
     /// The library libpcap, which must be installed
@@ -378,7 +378,7 @@ pub enum Engine {
 /// The values of `--timestamp-source`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 #[value(rename_all = "snake_case")]
-pub enum TimestampSource {
+pub enum TimestampSourceName {
     /// System clock
     Host,
     /// System clock, faster and less precise
@@ -432,23 +432,25 @@ impl Args {
     /// Whether the engine is of the same kind as the input, and has what was asked of it.
     fn check_engine(&self) -> crate::Result<()> {
         let fault = match self.engine {
-            Some(Engine::PcapFile) if self.is_live() => {
+            Some(EngineName::PcapFile) if self.is_live() => {
                 "--engine pcap_file reads captures: say which with -r, as in 'gor-record -r traffic.pcap'"
             }
-            Some(Engine::AfPacket | Engine::Libpcap | Engine::RawSocket | Engine::Vxlan)
+            Some(EngineName::AfPacket | EngineName::Libpcap | EngineName::RawSocket | EngineName::Vxlan)
                 if !self.is_live() =>
             {
                 "with -r nothing is captured from the network: leave out --engine, or -r"
             }
-            Some(Engine::Libpcap) if self.threads > 1 => {
+            Some(EngineName::Libpcap) if self.threads > 1 => {
                 "--threads is for --engine af_packet; libpcap has one"
             }
-            Some(Engine::Libpcap) => return Ok(()),
-            Some(Engine::Vxlan) if self.threads > 1 => "--threads is for --engine af_packet; vxlan has one",
-            Some(Engine::Vxlan) if self.bpf.is_some() => {
+            Some(EngineName::Libpcap) => return Ok(()),
+            Some(EngineName::Vxlan) if self.threads > 1 => {
+                "--threads is for --engine af_packet; vxlan has one"
+            }
+            Some(EngineName::Vxlan) if self.bpf.is_some() => {
                 "--bpf selects packets that are captured, and --engine vxlan receives datagrams; leave out one"
             }
-            Some(Engine::Vxlan)
+            Some(EngineName::Vxlan)
                 if self.promisc
                     || !self.ignore_interface.is_empty()
                     || self.addresses.iter().any(|address| address.interface().is_some()) =>
@@ -466,11 +468,11 @@ impl Args {
     /// How live capture is done.
     pub fn watch(&self) -> Watch {
         let engine = match self.engine {
-            Some(Engine::Libpcap) => wire::Engine::Libpcap {
+            Some(EngineName::Libpcap) => wire::Engine::Libpcap {
                 is_monitor: self.monitor,
-                timestamps: self.timestamp_source.map(TimestampSource::of_capture),
+                timestamps: self.timestamp_source.map(TimestampSourceName::of_capture),
             },
-            Some(Engine::Vxlan) => wire::Engine::Vxlan,
+            Some(EngineName::Vxlan) => wire::Engine::Vxlan,
             _ => wire::Engine::AfPacket,
         };
         let wire = wire::LiveOptions {
@@ -516,8 +518,8 @@ impl Args {
             not_clients: self.not_client.clone(),
             selection: self.selection(),
             protocol: match self.protocol {
-                Protocol::Http => capture::Protocol::Http,
-                Protocol::Binary => capture::Protocol::Binary,
+                ProtocolName::Http => capture::Protocol::Http,
+                ProtocolName::Binary => capture::Protocol::Binary,
             },
             has_responses: self.responses,
             expire: self
@@ -532,14 +534,14 @@ impl Args {
     }
 }
 
-impl TimestampSource {
+impl TimestampSourceName {
     fn of_capture(self) -> wire::TimestampSource {
         match self {
-            TimestampSource::Host => wire::TimestampSource::Host,
-            TimestampSource::HostLowprec => wire::TimestampSource::HostLowprec,
-            TimestampSource::HostHiprec => wire::TimestampSource::HostHiprec,
-            TimestampSource::Adapter => wire::TimestampSource::Adapter,
-            TimestampSource::AdapterUnsynced => wire::TimestampSource::AdapterUnsynced,
+            TimestampSourceName::Host => wire::TimestampSource::Host,
+            TimestampSourceName::HostLowprec => wire::TimestampSource::HostLowprec,
+            TimestampSourceName::HostHiprec => wire::TimestampSource::HostHiprec,
+            TimestampSourceName::Adapter => wire::TimestampSource::Adapter,
+            TimestampSourceName::AdapterUnsynced => wire::TimestampSource::AdapterUnsynced,
         }
     }
 }

@@ -216,7 +216,7 @@ impl Reports {
     fn make(&mut self, snapshot: Snapshot) {
         let now = Instant::now();
         if self.stats.is_due() {
-            note(Line(&snapshot));
+            note(StatsLine(&snapshot));
         }
         if let Some((served, due)) = &mut self.metrics {
             *due = now + METRICS_INTERVAL;
@@ -226,9 +226,9 @@ impl Reports {
 }
 
 /// A snapshot in one line.
-struct Line<'a>(&'a Snapshot);
+struct StatsLine<'a>(&'a Snapshot);
 
-impl fmt::Display for Line<'_> {
+impl fmt::Display for StatsLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Snapshot { ledger, queued, output, lag } = self.0;
         let recorded = |messages: &Messages| messages.written();
