@@ -8,7 +8,7 @@ use super::pairing::{Answer, Pairing, UnansweredRequest};
 use super::recording::Deferred;
 use super::stream::{MessageStream, StreamProgress, StreamState};
 use super::{CaptureOptions, Protocol};
-use crate::http::{Framer, RequestContext, starts_request, starts_response};
+use crate::http::{Framer, RequestContext, starts_request};
 use crate::record::{Block, Mark};
 use crate::tcp::{Chunk, ConnectionKey, Seq, Side};
 
@@ -63,11 +63,11 @@ pub(super) struct Dialogue {
     /// Added to the numbers of exchanges, so that ids differ from those of another connection.
     pub(super) salt: Option<u32>,
     /// Where the bytes told of each side end.
-    position: [Seq; 2],
+    pub(super) position: [Seq; 2],
     /// What each side's latest bytes acknowledged.
     pub(super) last_ack: [Option<Seq>; 2],
     /// Where the latest gap of each side begins.
-    gap_at: [Option<Seq>; 2],
+    pub(super) gap_at: [Option<Seq>; 2],
     /// The first byte of each side, if its SYN was seen.
     pub(super) first: [Option<Seq>; 2],
     /// Which sides' first byte was seen, though perhaps not their SYN.
@@ -75,8 +75,8 @@ pub(super) struct Dialogue {
     /// Which sides lack bytes from before the protocol was known.
     pub(super) has_gap: [bool; 2],
     /// The end of the latest response that is no 1xx, and of the latest that is one.
-    final_end: Option<Seq>,
-    interim_end: Option<Seq>,
+    pub(super) final_end: Option<Seq>,
+    pub(super) interim_end: Option<Seq>,
     /// Where the server's stream was when a request broke the framing: the client's bytes are no requests until a
     /// response beyond this shows that the server went on.
     pub(super) broken_at: Option<Seq>,
@@ -127,61 +127,6 @@ impl Dialogue {
         self.last_ack[side as usize] = chunk.ack;
     }
 
-    /// Whether a message of `side` may begin with `chunk`, of whose stream bytes are missing.
-    ///
-    /// A message begins with a segment that acknowledges more than the one before it: within a message the other side
-    /// has no reason to say anything. A client, moreover, acknowledges a whole response then, if responses are seen.
-    /// In answer to a request of which the sender is not known to have understood the end, that is the only proof.
-    pub(super) fn may_begin(&self, side: Side, chunk: &Chunk<'_>) -> bool {
-        let has_moved = self.has_moved(side, chunk.ack);
-        if !chunk.is_segment_start {
-            return false;
-        }
-        if self.client == Some(side) && self.goes_on(chunk.ack) {
-            return false;
-        }
-        if self.client != Some(side) {
-            return self.pairing.expects_response(chunk.seq)
-                || (has_moved && !self.pairing.is_inside_answer(chunk.seq));
-        }
-        let after_response = self.final_end.is_some() && self.final_end == chunk.ack;
-        if let Some(broken) = self.broken_at {
-            return after_response && self.final_end.is_some_and(|end| end.is_after(broken));
-        }
-        let server = side.other();
-        let sees_responses = self.has_spoken[server as usize]
-            && self.streams[server as usize].is_between()
-            && self.final_end.is_some();
-        has_moved && (after_response || !sees_responses)
-    }
-
-    /// Whether a client that acknowledges `ack` has heard a 1xx response last, and so goes on with its request.
-    fn goes_on(&self, ack: Option<Seq>) -> bool {
-        ack.is_some() && ack == self.interim_end
-    }
-
-    /// Whether a message of the client begins with the byte at `seq`, before which bytes are missing, in a segment that
-    /// acknowledges `ack`: if a response acknowledged all that came before it, and the client has heard that response
-    /// to its end. Otherwise the bytes may go on with a message whose beginning is missing.
-    pub(super) fn shows_its_beginning(&self, client: Side, seq: Seq, ack: Option<Seq>) -> bool {
-        let server = client.other() as usize;
-        let latest = match self.mode {
-            Mode::Http => self.pairing.latest(),
-            _ => self.has_spoken[server].then(|| (self.last_ack[server], self.position[server])),
-        };
-        latest.is_some_and(|(received, end)| {
-            ack == Some(end) && received.is_some_and(|received| !received.is_before(seq))
-        })
-    }
-
-    /// Whether a segment acknowledges more than the latest one of its side before.
-    fn has_moved(&self, side: Side, ack: Option<Seq>) -> bool {
-        match (ack, self.last_ack[side as usize]) {
-            (Some(ack), Some(last)) => ack.is_after(last),
-            _ => true,
-        }
-    }
-
     pub(super) fn http(
         &mut self,
         key: &ConnectionKey,
@@ -220,35 +165,8 @@ impl Dialogue {
         }
     }
 
-    /// Whether a segment behind a bare head may be the next response, and not the head's body. One that begins with a
-    /// whole status line is: that the head answered a HEAD which is not in the capture is more likely than such a body.
-    fn may_be_next_response(&self, side: Side, chunk: &Chunk<'_>) -> bool {
-        match starts_response(chunk.bytes) {
-            Some(starts) => starts && (chunk.is_segment_start || self.may_begin(side, chunk)),
-            None => self.may_begin(side, chunk),
-        }
-    }
-
-    /// Looks for the start of a message, and goes on with it.
-    fn find(&mut self, key: &ConnectionKey, side: Side, chunk: &Chunk<'_>, out: &mut DialogueOut<'_>) {
-        let may_begin = chunk.is_segment_start && self.may_begin(side, chunk);
-        let starts = if self.client == Some(side) { starts_request } else { starts_response };
-        let (passed, found) = self.streams[side as usize].find(chunk, may_begin, starts);
-        out.ledger.bytes.skipped += passed as u64;
-        if let Some((start, bytes)) = found {
-            self.is_doubtful[side as usize] = if self.client == Some(side) {
-                self.broken_at = None;
-                !self.shows_its_beginning(side, start.seq, start.ack)
-            } else {
-                !self.pairing.begins_answer(start.seq)
-            };
-            let (seq, ack) = (start.seq, start.ack);
-            self.http(key, side, &Chunk { bytes: &bytes, seq, ack, time: start.time, ..*chunk }, out);
-        }
-    }
-
     /// Reads on in the message under way, to its end if that is in `rest`.
-    fn message(
+    pub(super) fn message(
         &mut self,
         key: &ConnectionKey,
         side: Side,
@@ -271,19 +189,6 @@ impl Dialogue {
                 Err(_) => return self.malformed(key, side, rest, out),
             }
         }
-    }
-
-    /// The message under way breaks the framing: nobody can tell where it ends (RFC 9112 §6.3).
-    fn malformed(&mut self, key: &ConnectionKey, side: Side, rest: &mut &[u8], out: &mut DialogueOut<'_>) {
-        self.lose(key, side, Loss::Malformed, rest, out);
-        let ack = self.streams[side as usize].message.ack;
-        self.streams[side as usize].leave(rest);
-        out.ledger.bytes.lost += rest.len() as u64;
-        *rest = &[];
-        if self.client == Some(side) {
-            self.broken_at = ack.or(Some(self.position[side.other() as usize]));
-        }
-        self.seek(key, side, out);
     }
 
     /// A message begins with `chunk`, after empty lines that begin at `from`.
@@ -319,49 +224,6 @@ impl Dialogue {
             self.client == Some(side) && stream.message.is_doubtful && stream.message.ack == chunk.ack;
         stream.begin(framer, chunk, keep);
         stream.message.is_doubtful = std::mem::take(&mut self.is_doubtful[side as usize]) || goes_on;
-    }
-
-    /// A response to a request that is not known ends with its head if what came after it shows so: it may have
-    /// answered a HEAD. `end` is where it would end. Unless that `is_sure`, it is marked, and what follows.
-    fn end_bare_head(
-        &mut self,
-        key: &ConnectionKey,
-        side: Side,
-        end: Option<Seq>,
-        is_sure: bool,
-        rest: &mut &[u8],
-        out: &mut DialogueOut<'_>,
-    ) {
-        if self.is_bare_head(side) && end == Some(self.streams[side as usize].message.head_end()) {
-            self.streams[side as usize].message.is_doubtful |= !is_sure;
-            self.is_doubtful[side as usize] = !is_sure;
-            self.whole(key, side, rest, out);
-        }
-    }
-
-    /// Whether of a response to a request that is not known the head has come, and nothing more.
-    fn is_bare_head(&self, side: Side) -> bool {
-        self.client != Some(side)
-            && self.answer.is_some_and(|answer| !matches!(answer, Answer::To(_)))
-            && self.streams[side as usize].is_only_a_head()
-    }
-
-    /// As [`Dialogue::end_bare_head`], when what follows the head in the same segment is another response.
-    fn end_before_next(
-        &mut self,
-        key: &ConnectionKey,
-        side: Side,
-        rest: &mut &[u8],
-        out: &mut DialogueOut<'_>,
-    ) {
-        let stream = &self.streams[side as usize];
-        if self.is_bare_head(side)
-            && starts_response(stream.rest_of(rest)) == Some(true)
-            && self.pairing.may_answer_head()
-        {
-            let end = Some(stream.message.head_end());
-            self.end_bare_head(key, side, end, false, rest, out);
-        }
     }
 
     /// The head is whole.
@@ -408,7 +270,13 @@ impl Dialogue {
     }
 
     /// The message is whole: writes it, and looks at what it means to the connection.
-    fn whole(&mut self, key: &ConnectionKey, side: Side, rest: &mut &[u8], out: &mut DialogueOut<'_>) {
+    pub(super) fn whole(
+        &mut self,
+        key: &ConnectionKey,
+        side: Side,
+        rest: &mut &[u8],
+        out: &mut DialogueOut<'_>,
+    ) {
         let stream = &self.streams[side as usize];
         let is_response = self.client != Some(side);
         let (is_interim, leaves_http) =
@@ -469,109 +337,6 @@ impl Dialogue {
         self.pairing.clear();
     }
 
-    /// Gives up the message under way, if there is one.
-    pub(super) fn give_up(&mut self, key: &ConnectionKey, side: Side, loss: Loss, out: &mut DialogueOut<'_>) {
-        match (self.mode, &self.streams[side as usize].state) {
-            (Mode::Http, StreamState::Within(_)) => self.lose(key, side, loss, &[], out),
-            (Mode::Binary, _) => return self.binary_end(key, side, out),
-            _ => out.ledger.bytes.skipped += self.streams[side as usize].buffer.len() as u64,
-        }
-        self.streams[side as usize].leave(&mut &[][..]);
-    }
-
-    fn seek(&mut self, key: &ConnectionKey, side: Side, out: &mut DialogueOut<'_>) {
-        self.lose_count(key, side, out);
-        self.streams[side as usize].seek();
-    }
-
-    /// Messages of `side` may be missing here.
-    pub(super) fn lose_count(&mut self, key: &ConnectionKey, side: Side, out: &mut DialogueOut<'_>) {
-        if self.client == Some(side) {
-            let gap = self.gap_at[side as usize].take();
-            // Of a connection joined in its middle nobody knows whether requests are missing.
-            let first =
-                self.first[side.other() as usize].filter(|_| gap.is_some() || self.has_gap[side as usize]);
-            self.pairing.gap_in_requests(gap.unwrap_or(self.position[side as usize]), first);
-        } else {
-            self.answer = None;
-            self.pairing.gap_in_responses();
-            self.settle_none(key, out);
-        }
-    }
-
-    /// Bytes of one side are missing.
-    pub(super) fn gap(
-        &mut self,
-        key: &ConnectionKey,
-        side: Side,
-        bytes: u64,
-        is_snapped: bool,
-        out: &mut DialogueOut<'_>,
-    ) {
-        let at = self.position[side as usize];
-        self.position[side as usize] = at + bytes as u32;
-        if self.has_spoken[side as usize] {
-            self.gap_at[side as usize] = Some(at);
-        }
-        let stream = &mut self.streams[side as usize];
-        match self.mode {
-            Mode::Http => {
-                if stream.pass_over(bytes, is_snapped) {
-                    self.message(key, side, i64::MIN, &mut &[][..], out);
-                } else {
-                    self.give_up(key, side, if is_snapped { Loss::Snapped } else { Loss::Gap }, out);
-                    self.seek(key, side, out);
-                }
-            }
-            Mode::Undecided => {
-                self.has_gap[side as usize] = true;
-                self.give_up(key, side, Loss::Gap, out);
-            }
-            Mode::Binary => stream.message.has_gap = true,
-            Mode::Tunnel | Mode::Other(_) | Mode::LeftOut => {}
-        }
-    }
-
-    /// One side has no more to say. A body that lasts until then is whole.
-    pub(super) fn fin(&mut self, key: &ConnectionKey, side: Side, out: &mut DialogueOut<'_>) {
-        let is_bare_head = self.is_bare_head(side);
-        let stream = &mut self.streams[side as usize];
-        // A head and nothing more answers a HEAD request, as far as anyone can tell.
-        let is_whole = stream.ends_with_connection() || is_bare_head;
-        if self.mode == Mode::Http && is_whole {
-            self.whole(key, side, &mut &[][..], out);
-        }
-        if self.mode == Mode::Http || self.mode == Mode::Binary {
-            self.give_up(key, side, Loss::Closed, out);
-        }
-        self.settle_end(key, out);
-    }
-
-    /// No batch of requests will follow that could tell what the responses not paired yet answer.
-    fn settle_end(&mut self, key: &ConnectionKey, out: &mut DialogueOut<'_>) {
-        let requests = self.pairing.end();
-        self.settle(key, &requests, out);
-    }
-
-    /// The connection was reset, by whichever side.
-    pub(super) fn reset(&mut self, key: &ConnectionKey, out: &mut DialogueOut<'_>) {
-        for side in [Side::Low, Side::High] {
-            if self.mode == Mode::Http || self.mode == Mode::Binary {
-                self.give_up(key, side, Loss::Reset, out);
-            }
-        }
-        self.settle_end(key, out);
-    }
-
-    /// Nothing came for too long.
-    pub(super) fn expire(&mut self, key: &ConnectionKey, side: Side, out: &mut DialogueOut<'_>) {
-        self.give_up(key, side, Loss::Expired, out);
-        if self.mode == Mode::Http {
-            self.settle_end(key, out);
-            self.seek(key, side, out);
-        }
-    }
-
     /// Whether a message of this side is under way.
     pub(super) fn is_unfinished(&self, side: Side) -> bool {
         let stream = &self.streams[side as usize];
@@ -580,32 +345,6 @@ impl Dialogue {
             Mode::Binary => stream.message.length > 0,
             _ => false,
         }
-    }
-
-    /// The connection is over, or not followed any further: settles its accounts.
-    pub(super) fn end(&mut self, key: &ConnectionKey, loss: Loss, out: &mut DialogueOut<'_>) {
-        let has_spoken = self.has_spoken != [false, false];
-        for side in [Side::Low, Side::High] {
-            self.give_up(key, side, loss, out);
-        }
-        self.settle_end(key, out);
-        let connections = &mut out.ledger.connections;
-        match self.mode {
-            Mode::Http => connections.http += 1,
-            Mode::Tunnel => connections.upgraded += 1,
-            Mode::Binary => connections.binary += 1,
-            Mode::LeftOut => connections.other_clients += 1,
-            Mode::Other(name) => *connections.other.entry(name).or_default() += 1,
-            Mode::Undecided if has_spoken => *connections.other.entry("unknown").or_default() += 1,
-            Mode::Undecided => connections.silent += 1,
-        }
-        if !matches!(self.mode, Mode::Binary | Mode::LeftOut) && self.has_spoken == [true, true] {
-            out.ledger.without_response += self.pairing.unanswered + self.pairing.clear();
-            if out.options.has_responses {
-                out.ledger.assumed_pairs += self.pairing.assumed;
-            }
-        }
-        self.pairing.clear();
     }
 
     /// Who the client is, as far as the addresses to record at tell.

@@ -12,6 +12,7 @@
 //! ```
 
 mod address;
+mod beginning;
 mod binary;
 mod connection;
 mod decide;
@@ -19,6 +20,7 @@ mod dialogue;
 mod dummy;
 mod echoes;
 mod edit;
+mod ending;
 mod ids;
 mod ledger;
 mod live;

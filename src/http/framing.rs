@@ -5,8 +5,11 @@
 //! overruled. Such a message is [suspicious](Framer::is_suspicious), as it smells of request smuggling
 //! (RFC 9112 §11.2).
 
+mod facts;
+
 use std::ops::Range;
 
+use self::facts::{FramingFacts, LastCoding};
 use super::chunked::{ChunkedDecoder, ChunkedPiece};
 use super::head::{request_words, status_words, without_cr};
 use super::{FramingFault, token};
@@ -123,34 +126,6 @@ struct Scan {
     field: Option<usize>,
     /// Where the first field line begins; 0 before the start line was read.
     fields: usize,
-}
-
-/// What a head says that matters to framing.
-#[derive(Clone, Copy, Debug, Default)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a claim of its own that a head makes or does not")]
-struct FramingFacts {
-    minor: u8,
-    status: Option<u16>,
-    request: RequestContext,
-    content_length: Option<u64>,
-    content_length_is_broken: bool,
-    content_lengths_differ: bool,
-    coding: LastCoding,
-    close: bool,
-    keep_alive: bool,
-    upgrade: bool,
-    connection_upgrade: bool,
-    expects_continue: bool,
-    suspicious: bool,
-}
-
-/// The last transfer coding.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-enum LastCoding {
-    #[default]
-    None,
-    Chunked,
-    Other,
 }
 
 impl Framer {
@@ -405,7 +380,10 @@ impl Framer {
             [] => false,
         };
         if let Some(field) = scan.field {
-            self.field(&head[field..start]);
+            let line = &head[field..start];
+            if self.facts.note(line) {
+                self.count(line.len());
+            }
         }
         scan.field = may_matter.then_some(start);
         Ok(matches!(line, [b'\n'] | [b'\r', b'\n']))
@@ -431,43 +409,6 @@ impl Framer {
         };
         self.facts.minor = version[version.len() - 1] - b'0';
         Ok(())
-    }
-
-    /// Takes note of a field line that may matter by its first letter, which settles most.
-    fn field(&mut self, line: &[u8]) {
-        let facts = &mut self.facts;
-        let Some(first) = line.first() else { return };
-        let is_spaced = match first.to_ascii_lowercase() {
-            b'c' => {
-                if let Some((value, is_spaced)) = value_of(b"Content-Length", line) {
-                    facts.content_length(value);
-                    is_spaced
-                } else if let Some((value, is_spaced)) = value_of(b"Connection", line) {
-                    facts.connection(value);
-                    is_spaced
-                } else {
-                    return;
-                }
-            }
-            b't' => {
-                let Some((value, is_spaced)) = value_of(b"Transfer-Encoding", line) else { return };
-                facts.transfer_encoding(value);
-                is_spaced
-            }
-            b'e' => {
-                let Some((value, is_spaced)) = value_of(b"Expect", line) else { return };
-                facts.expects_continue |= token::trim(value).eq_ignore_ascii_case(b"100-continue");
-                is_spaced
-            }
-            b'u' => {
-                let Some((_, is_spaced)) = value_of(b"Upgrade", line) else { return };
-                facts.upgrade = true;
-                is_spaced
-            }
-            _ => return,
-        };
-        facts.suspicious |= is_spaced;
-        self.count(line.len());
     }
 
     /// The rules of RFC 9112 §6.3, in their order, once the head is whole.
@@ -514,79 +455,6 @@ impl Framer {
     #[cfg(not(test))]
     #[allow(clippy::unused_self, reason = "tests count here")]
     fn count(&mut self, _: usize) {}
-}
-
-impl FramingFacts {
-    /// A number, or a list of the same number (RFC 9110 §8.6).
-    fn content_length(&mut self, value: &[u8]) {
-        let mut is_broken = true;
-        for element in token::list(value) {
-            let Some(length) = number(element) else {
-                self.content_length_is_broken = true;
-                return;
-            };
-            is_broken = false;
-            self.content_lengths_differ |= *self.content_length.get_or_insert(length) != length;
-            self.suspicious |= self.content_lengths_differ;
-        }
-        self.content_length_is_broken |= is_broken;
-    }
-
-    /// The codings in the order they were applied, over all field lines (RFC 9112 §6.1).
-    fn transfer_encoding(&mut self, value: &[u8]) {
-        let mut is_empty = true;
-        for element in token::list(value) {
-            is_empty = false;
-            let name = token::trim(element.split(|&byte| byte == b';').next().unwrap_or_default());
-            if name.eq_ignore_ascii_case(b"identity") {
-                continue; // No coding at all (RFC 2616 §3.6), as old clients and servers say.
-            }
-            self.suspicious |= self.coding == LastCoding::Chunked;
-            self.coding = if name.eq_ignore_ascii_case(b"chunked") {
-                self.suspicious |= name.len() < element.len();
-                LastCoding::Chunked
-            } else {
-                LastCoding::Other
-            };
-        }
-        if is_empty && self.coding == LastCoding::None {
-            self.coding = LastCoding::Other;
-        }
-    }
-
-    fn connection(&mut self, value: &[u8]) {
-        if token::trim(value) == b"keep-alive" {
-            // What nearly all say.
-            self.keep_alive = true;
-            return;
-        }
-        for option in token::list(value) {
-            self.close |= option.eq_ignore_ascii_case(b"close");
-            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
-            self.connection_upgrade |= option.eq_ignore_ascii_case(b"upgrade");
-        }
-    }
-}
-
-/// What follows the colon of a field line if its name is `name` in any case, and whether there is whitespace before the
-/// colon. What settles most lines is looked at first: the byte after the name, then whether it is spelled as usual.
-#[inline]
-fn value_of<'a, const N: usize>(name: &[u8; N], line: &'a [u8]) -> Option<(&'a [u8], bool)> {
-    let (start, rest) = line.split_first_chunk::<N>()?;
-    let is_end = rest.first().is_some_and(|&byte| byte == b':' || token::is_space(byte));
-    if !is_end || !(start == name || start.eq_ignore_ascii_case(name)) {
-        return None;
-    }
-    let trimmed = token::trim_start(rest);
-    Some((trimmed.strip_prefix(b":")?, trimmed.len() < rest.len()))
-}
-
-/// Decimal digits and nothing else, within 64 bits.
-fn number(digits: &[u8]) -> Option<u64> {
-    digits.iter().try_fold(0_u64, |number, &digit| {
-        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
-        number.checked_mul(10)?.checked_add(digit)
-    })
 }
 
 /// As much of a chunked body as `unread` holds.

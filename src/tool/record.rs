@@ -4,19 +4,19 @@ mod dummy;
 mod files;
 mod live;
 mod rights;
+mod values;
 
-use std::fs::File;
-use std::io::Read as _;
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
-use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 
+pub use self::values::{EngineName, ProtocolName, TimestampSourceName, VxlanNetwork};
+use self::values::{address, buffer_size, buffer_timeout, field_name, listen_address, threads};
 use crate::Error;
 use crate::capture::{self, Address, CaptureLedger, Subnet, Watch};
-use crate::cli::{Exit, OutputOptions, Report, Reporting, values};
+use crate::cli::values::{duration, size};
+use crate::cli::{Exit, OutputOptions, Report, Reporting};
 use crate::endpoint::{PacketFile, WriteOptions};
 use crate::packet::NetworkSelection;
 use crate::packet::live as wire;
@@ -217,14 +217,14 @@ pub struct Args {
     pub protocol: ProtocolName,
 
     /// Stop after DURATION, as at SIGINT
-    #[arg(long, value_name = "DURATION", value_parser = values::duration, conflicts_with = "read", help_heading = "Limits")]
+    #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "read", help_heading = "Limits")]
     pub exit_after: Option<Duration>,
     /// Cut messages that are longer than SIZE, and mark them as cut
     #[arg(
         long,
         value_name = "SIZE",
         default_value = "5MB",
-        value_parser = values::size,
+        value_parser = size,
         help_heading = "Limits",
         hide_short_help = true
     )]
@@ -236,7 +236,7 @@ pub struct Args {
     #[arg(
         long,
         value_name = "DURATION",
-        value_parser = values::duration,
+        value_parser = duration,
         help_heading = "Limits",
         hide_short_help = true
     )]
@@ -249,7 +249,7 @@ pub struct Args {
         long,
         value_name = "SIZE",
         default_value = "32MB",
-        value_parser = values::size,
+        value_parser = size,
         conflicts_with = "read",
         help_heading = "Limits",
         hide_short_help = true
@@ -327,75 +327,8 @@ packets, or the output failed or was too slow; 2 wrong command line. Other losse
 (packets missing in the capture, messages incomplete at its end) are reported on
 standard error and do not change the exit status.";
 
-/// The values of `--protocol`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub enum ProtocolName {
-    /// HTTP/1.0 and HTTP/1.1
-    Http,
-    /// Any bytes
-    Binary,
-}
-
-/// A network of VXLAN to record, or not to.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct VxlanNetwork {
-    /// Its number, of 24 bits.
-    pub number: u32,
-    /// Whether everything else is recorded.
-    pub is_barred: bool,
-}
-
-impl FromStr for VxlanNetwork {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let number = text.strip_prefix('-').unwrap_or(text);
-        let is_plain = number.bytes().all(|byte| byte.is_ascii_digit());
-        let parsed = number.parse().ok().filter(|number| is_plain && *number < 1 << 24);
-        let number =
-            parsed.ok_or("a VNI is a number from 0 to 16777215, with a minus in front to leave it out")?;
-        Ok(VxlanNetwork { number, is_barred: text.starts_with('-') })
-    }
-}
-
-/// The values of `--engine`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-#[value(rename_all = "snake_case")]
-#[allow(clippy::doc_markdown, reason = "these are help texts")]
-pub enum EngineName {
-    /// Packet sockets of Linux; needs no library
-    AfPacket,
-    /// The library libpcap, which must be installed
-    Libpcap,
-    /// Same as af_packet, for users of GoReplay
-    RawSocket,
-    /// Capture files; implied by -r
-    PcapFile,
-    /// UDP socket that receives traffic mirrored in VXLAN by routers and clouds; needs no privileges
-    Vxlan,
-}
-
-/// The values of `--timestamp-source`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub enum TimestampSourceName {
-    /// System clock
-    Host,
-    /// System clock, faster and less precise
-    HostLowprec,
-    /// System clock, precise
-    HostHiprec,
-    /// Clock of the network card, synchronised with the system clock
-    Adapter,
-    /// Clock of the network card, not synchronised
-    AdapterUnsynced,
-}
-
 /// How long live capture waits for what is missing.
 const LIVE_EXPIRE: Duration = Duration::from_secs(2);
-
-/// How often the buffer may be emptied.
-const BUFFER_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(10);
 
 impl Args {
     /// Whether packets come from the network.
@@ -532,69 +465,6 @@ impl Args {
             ..capture::CaptureOptions::default()
         }
     }
-}
-
-impl TimestampSourceName {
-    fn of_capture(self) -> wire::TimestampSource {
-        match self {
-            TimestampSourceName::Host => wire::TimestampSource::Host,
-            TimestampSourceName::HostLowprec => wire::TimestampSource::HostLowprec,
-            TimestampSourceName::HostHiprec => wire::TimestampSource::HostHiprec,
-            TimestampSourceName::Adapter => wire::TimestampSource::Adapter,
-            TimestampSourceName::AdapterUnsynced => wire::TimestampSource::AdapterUnsynced,
-        }
-    }
-}
-
-/// An address; the name of a capture or recording is none.
-fn address(text: &str) -> Result<Address, String> {
-    values::no_file(text, |name| {
-        let mut first = [0; 16];
-        let length = File::open(name).and_then(|mut file| file.read(&mut first)).unwrap_or(0);
-        match &first[..length] {
-            [b'1'..=b'3', b' ', ..] => {
-                "it looks like a recording, which the other tools read as it is".to_owned()
-            }
-            _ => format!("give captures with -r, as in -r {name}"),
-        }
-    })
-}
-
-/// Where to listen: `9187` and `:9187` are ports of all addresses.
-fn listen_address(text: &str) -> Result<SocketAddr, String> {
-    let port = text.strip_prefix(':').unwrap_or(text).parse::<u16>();
-    match (text.parse(), port) {
-        (Ok(address), _) => Ok(address),
-        (_, Ok(port)) => Ok(SocketAddr::from(([0, 0, 0, 0], port))),
-        _ => Err("an address to listen at looks like 127.0.0.1:9187, [::1]:9187 or :9187".into()),
-    }
-}
-
-/// As many sockets as the kernel lets share packets.
-fn threads(text: &str) -> Result<usize, String> {
-    text.parse()
-        .ok()
-        .filter(|number| (1..=256).contains(number))
-        .ok_or("a number of threads is from 1 to 256".into())
-}
-
-fn buffer_size(text: &str) -> Result<u64, String> {
-    let size = values::size(text)?;
-    if wire::BUFFER_SIZE.contains(&size) { Ok(size) } else { Err("the buffer is from 2mb to 2gb".into()) }
-}
-
-fn buffer_timeout(text: &str) -> Result<Duration, String> {
-    let time = values::duration(text)?;
-    if BUFFER_TIMEOUT.contains(&time) { Ok(time) } else { Err("this is a time from 1ms to 10s".into()) }
-}
-
-/// A name that may stand in a header line (RFC 9110 §5.1).
-fn field_name(text: &str) -> Result<String, String> {
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if !text.is_empty() && text.bytes().all(is_token) {
-        return Ok(text.to_string());
-    }
-    Err("a field name is letters, digits and hyphens, as in X-Real-IP".into())
 }
 
 /// Records as the command line says.
