@@ -191,6 +191,8 @@ pub struct Reporting {
     #[arg(long)]
     pub stats: bool,
     /// Write statistics to FILE as JSON
+    ///
+    /// gor-tools(7) explains the keys.
     #[arg(
         long,
         value_name = "FILE",

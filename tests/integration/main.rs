@@ -39,5 +39,6 @@ mod replay_connections;
 mod replay_output;
 mod rewrite;
 mod show;
+mod statistics;
 mod support;
 mod twelve;
