@@ -64,7 +64,7 @@ pub fn time(text: &str) -> Result<Moment, BadRule> {
         _ => {}
     }
     if let Some(ago) = text.strip_prefix('-') {
-        return humantime::parse_duration(ago).map(Moment::Ago).map_err(|_| BadRule::new(text, 1, FORM));
+        return super::values::duration(ago).map(Moment::Ago).map_err(|_| BadRule::new(text, 1, FORM));
     }
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         let unit = match text.trim_start_matches('0').len() {

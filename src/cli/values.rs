@@ -8,9 +8,12 @@ use std::time::Duration;
 
 pub use super::moment::{Moment, time};
 
-/// A duration: `500ms`, `2s`, `1m30s`, `1h`.
+/// A duration: `500ms`, `2s`, `1m30s`, `1h`, `2d`. A day has 24 hours.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|_| "a duration looks like 500ms, 2s, 1m30s or 1h".into())
+    let span = text.parse::<jiff::Span>().ok();
+    let signed = span.and_then(|span| span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok());
+    let duration = signed.and_then(|signed| Duration::try_from(signed).ok());
+    duration.ok_or_else(|| "a duration looks like 500ms, 2s, 1m30s or 1h".into())
 }
 
 /// What is parsed from `text`, unless that is the name of a file: then the user meant something else.
@@ -119,6 +122,9 @@ mod tests {
             ("1m30s", Some(90_000)),
             ("1h", Some(3_600_000)),
             ("0s", Some(0)),
+            ("1.5s", Some(1500)),
+            ("2d", Some(172_800_000)),
+            ("1h 1sec", Some(3_601_000)),
             ("", None),
             ("5", None),
             ("-2s", None),

