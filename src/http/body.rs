@@ -21,7 +21,9 @@ pub struct Body<'a> {
 #[derive(Clone, Copy, Debug)]
 enum Framing<'a> {
     /// The line of the last chunk, of size 0, and the trailers; both are empty where it is cut off before that.
-    Chunked { last: &'a [u8], trailers: &'a [u8] },
+    ///
+    /// Where the chunks break off at bytes that cannot follow, `broken` is what stands between the data and these.
+    Chunked { last: &'a [u8], trailers: &'a [u8], broken: &'a [u8] },
     /// The length that the head declares.
     Length(u64),
     /// All there is.
@@ -78,8 +80,9 @@ impl<'a> Body<'a> {
         let digits = tail[..line].iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
         let is_last = digits > 0 && tail[..digits].iter().all(|&digit| digit == b'0');
         let (last, trailers) = if is_last { tail.split_at(line) } else { (&tail[..0], &tail[..0]) };
-        let raw = &body[..at - trailers.len()];
-        Body { framing: Framing::Chunked { last, trailers }, pieces, raw, surplus: &body[at..] }
+        let (raw, surplus) = (&body[..at - trailers.len()], &body[at..]);
+        let broken = if is_last || surplus.is_empty() { &surplus[..0] } else { &body[data_end..at] };
+        Body { framing: Framing::Chunked { last, trailers, broken }, pieces, raw, surplus }
     }
 
     /// Whether there is no content.
@@ -157,7 +160,7 @@ impl<'a> Body<'a> {
                 edit::set_field(head, name, length.as_bytes(), out);
                 out.extend_from_slice(coded);
             }
-            Framing::Chunked { last, .. } => {
+            Framing::Chunked { last, broken, .. } => {
                 out.extend_from_slice(head.bytes());
                 if !coded.is_empty() {
                     out.extend_from_slice(format!("{:x}\r\n", coded.len()).as_bytes());
@@ -166,6 +169,8 @@ impl<'a> Body<'a> {
                     out.extend_from_slice(if last.is_empty() { b"" } else { b"\r\n" });
                 }
                 out.extend_from_slice(last);
+                // Without it the surplus might be read as the next chunk.
+                out.extend_from_slice(broken);
             }
             Framing::Rest => {
                 out.extend_from_slice(head.bytes());
@@ -254,6 +259,19 @@ mod tests {
             (
                 "A / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n5\r\n",
                 "A / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabab",
+            ),
+            // What follows broken chunks does not become content.
+            (
+                "A / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n\r\n1\r\nb",
+                "A / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\naa\r\n\r\n1\r\nb",
+            ),
+            (
+                "A / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\r\n1\r\nb",
+                "A / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\naa\r\r\n1\r\nb",
+            ),
+            (
+                "A / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n5z",
+                "A / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\naa\r\n5z",
             ),
             ("A / HTTP/1.1\r\n\r\nab", "A / HTTP/1.1\r\n\r\nabab"),
         ] {

@@ -10,7 +10,7 @@ use super::json::write_pretty;
 use super::line::{address, duration};
 use super::summary::{Group, TrafficSummary};
 use super::text::printable;
-use crate::observe::{Names, Size};
+use crate::observe::{Names, Size, Span};
 
 /// Columns of the chart of requests over time.
 const CHART: usize = 60;
@@ -31,7 +31,10 @@ impl TrafficSummary {
         let [requests, responses, replayed] = self.records;
         row("records", format!("{}", requests + responses + replayed));
         let Some([first, last]) = self.time else { return out };
-        row("time", format!("{} to {}, {}", local(first, zone), local(last, zone), duration(last - first)));
+        row(
+            "time",
+            format!("{} to {}, {}", local(first, zone), local(last, zone), Span(last.abs_diff(first))),
+        );
         let replays = if replayed > 0 { format!(", {replayed} replayed responses") } else { String::new() };
         row("messages", format!("{requests} requests, {responses} responses{replays}"));
         if self.all.unanswered > 0 {
@@ -215,4 +218,23 @@ fn lossy(name: &[u8]) -> String {
 fn local(time: i64, zone: &TimeZone) -> String {
     let zoned = Timestamp::from_nanosecond(time.into()).map(|time| time.to_zoned_datetime(zone.clone()));
     zoned.map_or_else(|_| time.to_string(), |zoned| zoned.strftime("%Y-%m-%d %H:%M:%S%.3f").to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Block, Header};
+    use crate::show::Overview;
+
+    #[test]
+    fn a_recording_may_last_as_long_as_times_can_tell() {
+        let mut block = Block::new();
+        for timestamp in [i64::MIN, i64::MAX] {
+            block.push(&Header { id: b"a", timestamp, ..Header::default() }, b"GET / HTTP/1.1\r\n\r\n");
+        }
+        let mut overview = Overview::new(TrafficSummary::new(None, None));
+        overview.add(&block);
+        let text = overview.finish().text(&TimeZone::UTC, 1);
+        assert!(text.contains(&format!(", {}\n", Span(u64::MAX))), "{text}");
+    }
 }
