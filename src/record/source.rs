@@ -121,10 +121,10 @@ impl Record {
 /// A source read one record at a time.
 ///
 /// ```
-/// use gor_tools::record::{Options, Reader, Record, Records};
+/// use gor_tools::record::{ReaderOptions, Reader, Record, Records};
 ///
 /// let text = "1 a1 1000 5\nGET / HTTP/1.1\r\n\r\n\n🐵🙈🙉\n";
-/// let mut source = Records::new(Reader::new(text.as_bytes(), Options::default()));
+/// let mut source = Records::new(Reader::new(text.as_bytes(), ReaderOptions::default()));
 /// let mut record = Record::default();
 /// while source.read(&mut record)? {
 ///     assert_eq!(record.payload, b"GET / HTTP/1.1\r\n\r\n");
