@@ -101,13 +101,13 @@ impl FailureReason {
 impl fmt::Display for FailureReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            FailureReason::Marked => "recorded incompletely, or doubtful",
+            FailureReason::Marked => "marked in the recording as incomplete or doubtful",
             FailureReason::Broken => "not one whole HTTP/1 request",
             FailureReason::OwnRequest => {
                 "sent by this replay itself, and recorded again (gor-record --not-client)"
             }
             FailureReason::Interrupted => "interrupted",
-            FailureReason::OutputFailed => "the output failed",
+            FailureReason::OutputFailed => "the output failed, or its reader closed it",
             FailureReason::QueueFull => "queue full",
             FailureReason::HeldByConnections => "held back by the limit on connections",
             FailureReason::HeldByDescriptors => "held back by the limit on descriptors",

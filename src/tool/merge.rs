@@ -279,8 +279,8 @@ fn remarks(counts: &MergeCounts, report: &mut Report) {
     let MergeCounts { disordered, open_ties, late, early, .. } = *counts;
     if disordered > 0 {
         report.remark(format_args!(
-            "{disordered} records are earlier than one before them in their input, and stand where they were \
-             found; --window or --sort puts them right"
+            "{disordered} records are earlier than the record before them in their input, and were merged as they \
+             came; --window or --sort puts them right"
         ));
     }
     if late > 0 {
@@ -310,7 +310,7 @@ fn ledger(intake: &Intake, counts: &MergeCounts, written: u64) -> Ledger {
         .part_if_any("not_written", "not written", unwritten)
         .total("out_of_order", "records out of order in their input", counts.disordered)
         .total("after_window", "records later than --window", counts.late)
-        .total("before_window", "records hurried out of the window", counts.early)
+        .total("before_window", "records that left the window early", counts.early)
         .total("forgotten", "records no longer known to --dedup", counts.forgotten)
         .total("runs", "runs in temporary files", counts.runs);
     with_intake(ledger, intake)

@@ -309,7 +309,7 @@ fn replay(settings: &Settings, args: &Args, reading: ReadOptions, stop: &Stop) -
 fn waiting_for(answers: u64, timeout: Duration, unwritten: usize) -> String {
     let longest = Span(timeout.as_nanos() as u64);
     let what = match (answers, unwritten) {
-        (0, 0) => "the last to end".to_owned(),
+        (0, 0) => "the replay to end".to_owned(),
         (0, records) => format!("the output to take {records} records"),
         (answers, 0) => format!("{answers} answers (at most {longest})"),
         (answers, records) => {

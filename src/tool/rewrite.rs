@@ -302,5 +302,5 @@ fn with_middleware(ledger: Ledger, traffic: &Traffic) -> Ledger {
         .part_if_any("not_followed", "not followed, some of them not sent back", balance.unknown)
         .total("middleware_own", "records of its own", balance.own)
         .total("middleware_beyond", "records too many at once to follow one by one", balance.beyond)
-        .total("middleware_garbage", "lines of it that are no records", traffic.garbage())
+        .total("middleware_garbage", "lines that are not records", traffic.garbage())
 }

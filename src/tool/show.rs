@@ -56,7 +56,7 @@ pub struct Args {
     pub raw: bool,
     /// Write a JSON object per exchange, one per line
     ///
-    /// With --summary, writes one object.     /// Keys: id, client, time, method, host, target, status, latency (in seconds), request, response, replayed. The
+    /// With --summary, writes one object. Keys: id, client, time, method, host, target, status, latency (in seconds), request, response, replayed. The
     /// last three are objects with time, latency, status, mark (cut, gap or doubtful), size, headers (a list of pairs)
     /// and body. body is decoded; a body that is not UTF-8 is in body_base64 instead, and body_fault says why a
     /// body could not be decoded. request_before is true if an earlier object has the request, but not this
@@ -206,7 +206,7 @@ fn compare(args: &Args, names: [&String; 2], tool: &Tool<'_>) -> anyhow::Result<
     let _ = writeln!(
         out,
         "{same} the same, {different} different, {only_before} answered only before, {only_after} only after, \
-         {unanswered} in neither"
+         {unanswered} unanswered in both"
     );
     print(&mut out)?;
     let ledger = Ledger::new()
@@ -214,7 +214,7 @@ fn compare(args: &Args, names: [&String; 2], tool: &Tool<'_>) -> anyhow::Result<
         .total("different", "different", different)
         .total("only_before", "answered only before", only_before)
         .total("only_after", "answered only after", only_after)
-        .total("unanswered", "answered in neither", unanswered)
+        .total("unanswered", "unanswered in both", unanswered)
         .total("not_compared", "not compared", given_up);
     let mut report = Report::of(&ledger);
     if given_up > 0 {

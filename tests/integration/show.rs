@@ -158,7 +158,7 @@ fn an_answer_after_minutes_is_shown_with_its_request_and_its_latency() {
     let compared = run("gor-show", &["--compare", &path, &path], b"");
     assert_eq!(
         lines(&compared.ends_with(0).stdout),
-        ["2 the same, 0 different, 0 answered only before, 0 only after, 0 in neither"]
+        ["2 the same, 0 different, 0 answered only before, 0 only after, 0 unanswered in both"]
     );
 }
 
@@ -214,7 +214,10 @@ fn two_recordings_are_compared_by_id() {
     assert_eq!(shown.len(), 3, "{shown:?}");
     assert!(shown[0].contains("a/status ") && shown[0].contains("200>500 !"), "{shown:?}");
     assert!(shown[1].contains("a/body ") && shown[1].ends_with("body 2B > 4B"), "{shown:?}");
-    assert_eq!(shown[2], "1 the same, 2 different, 1 answered only before, 0 only after, 0 in neither");
+    assert_eq!(
+        shown[2],
+        "1 the same, 2 different, 1 answered only before, 0 only after, 0 unanswered in both"
+    );
     run("gor-show", &["--compare", &before], b"").ends_with(2);
     run("gor-show", &["--compare", &before, "none.gor"], b"").ends_with(1).says("none.gor");
 }

@@ -68,9 +68,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let ledger = CaptureLedger { unwritten, ..network.ledger()? };
     let mut report = report(&ledger, args.reporting.quiet)?.in_file(stats_json);
     if ledger.packets.read == 0 {
-        report.remark(
-            "no packet was seen that could be of a server recorded at; the first line says which those are",
-        );
+        report.remark("no packet of the recorded servers was seen; the first line lists them");
     }
     if ledger.packets.dropped > 0 || ledger.unwritten != Unwritten::default() {
         exit = Exit::Lost;
