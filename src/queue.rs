@@ -42,7 +42,7 @@ impl Output for Box<dyn Sink + Send> {
 
 /// What others and the thread tell each other.
 #[derive(Clone, Debug, Default)]
-pub struct Flags {
+pub struct QueueFlags {
     /// Set when files are to be [begun anew](Output::reopen), which is done between two items; it turns false again.
     pub reopening: Arc<AtomicBool>,
     /// Turns true when the output has failed.
@@ -51,7 +51,7 @@ pub struct Flags {
 
 /// How large an item is, or all that wait.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Size {
+pub struct QueueSize {
     /// Bytes; what bounds the queue.
     pub bytes: usize,
     /// Records, or whatever else is counted.
@@ -68,7 +68,7 @@ struct Waiting {
 #[derive(Debug)]
 pub struct Inlet<T> {
     /// None: nothing more is to be written, though inlets may be left.
-    items: Sender<Option<(T, Size)>>,
+    items: Sender<Option<(T, QueueSize)>>,
     waiting: Arc<Waiting>,
     limit: usize,
 }
@@ -76,16 +76,16 @@ pub struct Inlet<T> {
 impl<T> Inlet<T> {
     /// Hands over an item, even if the queue is full. False: the output has ended, and [`Queue::finish`] says why.
     #[must_use]
-    pub fn put(&self, item: T, size: Size) -> bool {
+    pub fn put(&self, item: T, size: QueueSize) -> bool {
         self.waiting.bytes.fetch_add(size.bytes, Ordering::Relaxed);
         self.waiting.records.fetch_add(size.records, Ordering::Relaxed);
         self.items.send(Some((item, size))).is_ok()
     }
 
     /// What waits, the item that is being written included.
-    pub fn waiting(&self) -> Size {
+    pub fn waiting(&self) -> QueueSize {
         let Waiting { bytes, records } = &*self.waiting;
-        Size { bytes: bytes.load(Ordering::Relaxed), records: records.load(Ordering::Relaxed) }
+        QueueSize { bytes: bytes.load(Ordering::Relaxed), records: records.load(Ordering::Relaxed) }
     }
 
     /// Bytes that may wait.
@@ -114,7 +114,7 @@ impl<T: Send + 'static> Queue<T> {
     pub fn start<O: Output + Send + 'static>(
         thread: &str,
         limit: u64,
-        flags: Flags,
+        flags: QueueFlags,
         mut output: O,
         write: impl FnMut(&mut O, T) -> Result<()> + Send + 'static,
     ) -> Result<Self> {
@@ -166,7 +166,7 @@ impl<T: Send + 'static> Queue<T> {
 
 /// Writes until nothing more can come.
 fn empty<T, O: Output>(
-    incoming: &Receiver<Option<(T, Size)>>,
+    incoming: &Receiver<Option<(T, QueueSize)>>,
     waiting: &Waiting,
     reopening: &AtomicBool,
     output: &mut O,
@@ -232,20 +232,20 @@ mod tests {
         }
     }
 
-    fn started() -> (Queue<&'static str>, Flags, Receiver<String>) {
+    fn started() -> (Queue<&'static str>, QueueFlags, Receiver<String>) {
         let (told, hears) = mpsc::channel();
-        let flags = Flags::default();
+        let flags = QueueFlags::default();
         (Queue::start("test", 10, flags.clone(), Told(told), write).expect("a thread"), flags, hears)
     }
 
-    const FOUR: Size = Size { bytes: 4, records: 1 };
+    const FOUR: QueueSize = QueueSize { bytes: 4, records: 1 };
 
     #[test]
     fn what_was_put_in_is_flushed_when_nothing_waits_and_no_more_counted() {
         let (mut queue, _, hears) = started();
         assert!(queue.inlet.put("a", FOUR));
         assert_eq!([hears.recv().unwrap(), hears.recv().unwrap()], ["a", "(flush)"]);
-        assert_eq!(queue.inlet.waiting(), Size::default());
+        assert_eq!(queue.inlet.waiting(), QueueSize::default());
         queue.finish().expect("it ends well");
         assert_eq!(hears.iter().collect::<Vec<_>>(), ["(finish)"]);
     }

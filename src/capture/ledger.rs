@@ -284,7 +284,7 @@ impl CaptureLedger {
         self.table().discrepancies().map(str::to_owned).collect()
     }
 
-    /// Its sums and what is not zero of their parts. A sum has the key of its part of the JSON, a part its own there.
+    /// Its sums, and what is not zero of their parts, for people: the JSON is that of the struct.
     fn table(&self) -> observe::Ledger {
         let (packets, segments, bytes) = (&self.packets, &self.segments, &self.bytes);
         let table = observe::Ledger::new()

@@ -56,8 +56,9 @@ impl Report {
         self.remarks.push(line.to_string());
     }
 
-    /// Says it all on standard error, and writes the file of `--stats-json`.
-    pub fn tell(mut self, how: &Reporting) -> anyhow::Result<()> {
+    /// Says it all on standard error, and writes the file of `--stats-json`. What comes back is `done`, or why that file
+    /// could not be written; if both failed, the file's error is said here.
+    pub fn tell(mut self, how: &Reporting, done: crate::Result<()>) -> crate::Result<()> {
         if how.stats || how.verbose || self.is_always_full {
             super::report(&self.table);
         }
@@ -65,9 +66,16 @@ impl Report {
         if !how.quiet {
             self.remarks.iter().for_each(super::note);
         }
-        match &how.stats_json {
-            Some(path) => Ok(self.write_json(path).map_err(|error| error.at(path.display().to_string()))?),
-            None => Ok(()),
+        let written = how.stats_json.as_ref().map_or(Ok(()), |path| {
+            self.write_json(path).map_err(|error| error.at(path.display().to_string()))
+        });
+        match (done, written) {
+            (Ok(()), written) => written,
+            (failed, Ok(())) => failed,
+            (failed, Err(error)) => {
+                super::note(error);
+                failed
+            }
         }
     }
 

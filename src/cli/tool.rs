@@ -93,8 +93,7 @@ impl<'a> Tool<'a> {
 
     /// Tells what became of everything, and how the tool is to end.
     pub fn end(&self, report: Report, copied: crate::Result<()>) -> anyhow::Result<Exit> {
-        report.tell(self.reporting)?;
-        copied?;
+        report.tell(self.reporting, copied)?;
         // Who follows files ends it so.
         if self.reading.was_cut() && !self.is_followed {
             note("interrupted: the rest of the input was not read");

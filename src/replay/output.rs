@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::clock;
 use super::ending::Ending;
 use crate::Result;
-use crate::queue::{Flags, Inlet, Queue, Size};
+use crate::queue::{Inlet, Queue, QueueFlags, QueueSize};
 use crate::record::{Block, Sink};
 
 /// Bytes that may wait for the stream. The block that reaches this is taken whole.
@@ -45,7 +45,7 @@ impl Outlet {
     /// Hands over a block; how many records were dropped instead. Once the stream has failed nothing counts
     /// as dropped, as that is told by itself.
     pub(super) fn put(&self, block: Arc<Block>) -> usize {
-        let size = Size { bytes: block.bytes().len(), records: block.len() };
+        let size = QueueSize { bytes: block.bytes().len(), records: block.len() };
         if self.when_slow == WhenSlow::Drop && self.inlet.is_full() {
             return size.records;
         }
@@ -86,7 +86,7 @@ pub(super) struct OutputWriter {
 
 impl OutputWriter {
     pub(super) fn start(sink: Box<dyn Sink + Send>, when_slow: WhenSlow, ending: &Ending) -> Result<Self> {
-        let flags = Flags { failed: Arc::clone(&ending.output_failed), ..Flags::default() };
+        let flags = QueueFlags { failed: Arc::clone(&ending.output_failed), ..QueueFlags::default() };
         let write = |sink: &mut Box<dyn Sink + Send>, block: Arc<Block>| sink.write_block(&block);
         let queue = Queue::start("writer", WAITING, flags, sink, write)?;
         let inlet = Arc::clone(&queue.inlet);

@@ -261,12 +261,8 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     if outcome.requests == 0 && outcome.failure.is_none() {
         report.remark("nothing to replay: there is no request in the input");
     }
-    report.tell(&args.reporting)?;
-    match outcome.failure {
-        Some(error) => Err(error.into()),
-        None if has_failures => Ok(Exit::Lost),
-        None => Ok(Exit::Done),
-    }
+    report.tell(&args.reporting, outcome.failure.map_or(Ok(()), Err))?;
+    Ok(if has_failures { Exit::Lost } else { Exit::Done })
 }
 
 fn replay(settings: &Settings, args: &Args, reading: ReadOptions, stop: &Stop) -> Result<Outcome> {

@@ -540,6 +540,9 @@ fn a_missing_input_is_named_and_the_others_are_read() {
         let few = walk.input(asked, "few");
         let with = walk.ask(asked, &["-q"], &[&missing, &few]);
         with.ends_with(1).says(&name).says("1 of 2 inputs could not be read whole");
+        // A report that cannot be written does not hide it.
+        let unreported = walk.ask(asked, &["-q", "--stats-json", "/dev/full"], &[&missing, &few]);
+        unreported.ends_with(1).says("1 of 2 inputs could not be read whole").says("/dev/full: ");
         // A dry run says of how many files it is.
         if asked.name != "gor-replay --dry-run" {
             assert_unharmed(asked, &with, &plain);

@@ -10,7 +10,7 @@ use super::opening::Existing;
 use super::sink::FileSink;
 use super::{OutputPlan, WriteOptions, plan};
 use crate::packet::{CaptureWriter, FileFormat, Packet, PacketBatch};
-use crate::queue::{Flags, Output, Queue, Size};
+use crate::queue::{Output, Queue, QueueFlags, QueueSize};
 use crate::record::Sink as _;
 use crate::{Error, Result};
 
@@ -107,7 +107,7 @@ impl PacketQueue {
     /// Begins to write what is put in, of which about `limit` bytes may wait. When `reopening` turns true, a file that was
     /// moved away is begun anew, and it turns false again.
     pub fn start(file: PacketFile, limit: u64, reopening: &Arc<AtomicBool>) -> Result<Self> {
-        let flags = Flags { reopening: Arc::clone(reopening), ..Flags::default() };
+        let flags = QueueFlags { reopening: Arc::clone(reopening), ..QueueFlags::default() };
         let write = |file: &mut PacketFile, packets: PacketBatch| {
             packets.iter().try_for_each(|packet| file.write(&packet))
         };
@@ -124,7 +124,7 @@ impl PacketQueue {
             packets.clear();
             return Ok(());
         }
-        let size = Size { bytes: packets.size(), records: packets.len() };
+        let size = QueueSize { bytes: packets.size(), records: packets.len() };
         if self.queue.inlet.put(std::mem::take(packets), size) { Ok(()) } else { self.queue.finish() }
     }
 

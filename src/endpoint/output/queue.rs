@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, Receiver};
 
 use crate::Result;
 use crate::endpoint::lru::{LruMap, hash};
-use crate::queue::{Flags, Queue, Size};
+use crate::queue::{Queue, QueueFlags, QueueSize};
 use crate::record::{Block, Kind, Sink, View};
 
 /// Refused requests whose responses are expected, at least. They take 3 MB.
@@ -38,7 +38,7 @@ impl RecordQueue {
     /// that were moved away are begun anew ([`Sink::reopen`]), and it turns false again.
     pub fn start(sink: Box<dyn Sink + Send>, limit: u64, reopening: &Arc<AtomicBool>) -> Result<Self> {
         let (back, written) = mpsc::channel();
-        let flags = Flags { reopening: Arc::clone(reopening), ..Flags::default() };
+        let flags = QueueFlags { reopening: Arc::clone(reopening), ..QueueFlags::default() };
         let write = move |sink: &mut Box<dyn Sink + Send>, block: Block| {
             sink.write_block(&block)?;
             // Given back to be filled anew. The queue may be gone.
@@ -66,7 +66,7 @@ impl RecordQueue {
         if other.is_empty() {
             return Ok(());
         }
-        let size = Size { bytes: other.bytes().len(), records: other.len() };
+        let size = QueueSize { bytes: other.bytes().len(), records: other.len() };
         if self.queue.inlet.put(other, size) { Ok(()) } else { self.queue.finish() }
     }
 

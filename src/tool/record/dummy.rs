@@ -60,7 +60,7 @@ pub(super) fn run(args: &Args, rate: f64) -> anyhow::Result<Exit> {
     if args.responses {
         ledger.responses = ledger.requests.clone();
     }
-    report(&ledger, args.reporting.quiet)?.tell(&args.reporting)?;
+    report(&ledger, args.reporting.quiet)?.tell(&args.reporting, Ok(()))?;
     Ok(Exit::Done)
 }
 

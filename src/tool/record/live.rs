@@ -73,7 +73,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     if ledger.packets.dropped > 0 || ledger.unwritten != Unwritten::default() {
         exit = Exit::Lost;
     }
-    report.tell(&args.reporting)?;
+    report.tell(&args.reporting, Ok(()))?;
     Ok(exit)
 }
 
