@@ -92,10 +92,8 @@ impl Dialogue {
     pub(super) fn fin(&mut self, key: &ConnectionKey, side: Side, out: &mut DialogueOut<'_>) {
         let is_bare_head = self.is_bare_head(side);
         let stream = &mut self.streams[side as usize];
-        let ends_here = stream.ends_with_connection();
         // A head and nothing more answers a HEAD request, as far as anyone can tell.
-        stream.message.is_doubtful |= is_bare_head && !ends_here;
-        let is_whole = ends_here || is_bare_head;
+        let is_whole = stream.ends_with_connection() || is_bare_head;
         if self.mode == Mode::Http && is_whole {
             self.whole(key, side, &mut &[][..], out);
         }
