@@ -29,6 +29,7 @@ pub mod privileges;
 pub mod queue;
 pub mod record;
 pub mod replay;
+pub mod report;
 pub mod show;
 pub mod tcp;
 pub mod tool;

@@ -6,6 +6,8 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
+use regex::bytes::Regex;
+
 use super::addresses::Addresses;
 use super::clock;
 use super::descriptors::descriptor_limit;
@@ -21,6 +23,7 @@ use super::worker::{WorkerOptions, WorkerProgress};
 use super::worker_pool::{WorkerPool, join};
 use crate::pace::Pace;
 use crate::record::{Intake, Sink};
+use crate::report::{Measurements, RecordedLatencies};
 use crate::{Error, Result};
 
 /// How often whoever watches is told.
@@ -59,6 +62,15 @@ pub struct Settings {
     pub when_slow: WhenSlow,
     /// The input, as far as it tells when the clock is to start.
     pub supply: Supply,
+    /// What is measured for a report, if one is made.
+    pub measures: Option<Measures>,
+}
+
+/// What is measured for a report.
+#[derive(Clone, Debug, Default)]
+pub struct Measures {
+    /// What this matches in paths is taken for an id.
+    pub group: Option<Regex>,
 }
 
 impl Settings {
@@ -92,6 +104,8 @@ pub struct Outcome {
     pub unwritten: usize,
     /// What ended the reading or the writing early.
     pub failure: Option<Error>,
+    /// The latencies of the recording, if a report is made.
+    pub recorded: Option<Box<RecordedLatencies>>,
 }
 
 impl Outcome {
@@ -166,14 +180,20 @@ pub fn run(
             ending: ending.clone(),
             own: own.clone(),
             progress: Arc::default(),
+            measured: settings
+                .measures
+                .clone()
+                .map(|measures| Box::new(Measurements::new(clock::wall() - clock::now() as i64, measures.group))),
         };
         inboxes.push(pool.start(options)?);
     }
     let echoes_dropped = Arc::new(AtomicU64::new(0));
     let echo = outlet.filter(|_| settings.echo);
     let readings = reading::read_ahead(open, settings.rounds, echo, Arc::clone(&echoes_dropped));
-    let scheduler =
-        Scheduler::new(settings.pace, settings.read_depth, settings.supply.clone(), inboxes).knowing(own);
+    let recorded = settings.measures.clone().map(|measures| Box::new(RecordedLatencies::new(measures.group)));
+    let scheduler = Scheduler::new(settings.pace, settings.read_depth, settings.supply.clone(), inboxes)
+        .knowing(own)
+        .measuring(recorded);
     let ends = ending.clone();
     let planning = thread::spawn(move || scheduler.run(&readings, &ends));
 
@@ -212,6 +232,7 @@ fn outcome(
         echoes_dropped,
         unwritten,
         failure: written.err().or(scheduled.failure),
+        recorded: scheduled.recorded,
     }
 }
 

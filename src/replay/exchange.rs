@@ -10,6 +10,7 @@ use super::request::{Editor, RequestShape, Unsendable};
 use super::tally::Hold;
 use crate::http::{Framer, FramingFault, RequestContext, Step, request_line};
 use crate::record::Block;
+use crate::report::GroupId;
 
 /// A body up to this long is copied behind its head, so that one buffer is sent.
 const COPIED_BODY: usize = 16 << 10;
@@ -79,6 +80,8 @@ pub(super) struct ReplayExchange {
     pub(super) is_early: bool,
     /// The record's id.
     pub(super) id: Vec<u8>,
+    /// With which requests it is counted.
+    pub(super) group: GroupId,
     pub(super) shape: RequestShape,
     /// The head, and the body if it is short.
     out: Vec<u8>,
@@ -107,6 +110,7 @@ impl ReplayExchange {
             is_again: false,
             is_early: false,
             id: Vec::new(),
+            group: GroupId::default(),
             shape: RequestShape::default(),
             out: Vec::new(),
             body: None,
@@ -271,6 +275,11 @@ impl ReplayExchange {
     /// The answer as it was on the wire, and whether it was too long to be kept whole.
     pub(super) fn answer(&self) -> (&[u8], bool) {
         (&self.kept, self.is_cut)
+    }
+
+    /// The request as it is sent, its head at least.
+    pub(super) fn head(&self) -> &[u8] {
+        &self.out
     }
 
     /// Says which request this is, for people.

@@ -35,7 +35,7 @@ mod worker;
 mod worker_pool;
 
 pub use ending::Stop;
-pub use engine::{CLOSED_LOOP_CONNECTIONS, OPEN_LOOP_CONNECTIONS, Outcome, ReplayProgress, Settings, run};
+pub use engine::{CLOSED_LOOP_CONNECTIONS, Measures, OPEN_LOOP_CONNECTIONS, Outcome, ReplayProgress, Settings, run};
 pub use json::to_json;
 pub use output::WhenSlow;
 pub use plan::Plan;

@@ -203,6 +203,7 @@ mod tests {
             echo: false,
             when_slow: WhenSlow::Drop,
             supply: Supply { meter: Arc::default(), is_there: true },
+            measures: None,
         }
     }
 

@@ -15,6 +15,7 @@ use super::start::StartBuffer;
 use crate::Error;
 use crate::pace::{Pace, Timeline};
 use crate::record::{Block, Intake, Kind};
+use crate::report::RecordedLatencies;
 
 /// A request that is due within this time leaves the sort window, however few wait there.
 const SOON: u64 = 5_000_000;
@@ -69,6 +70,8 @@ pub(super) struct Scheduled {
     pub(super) intake: Intake,
     /// What ended the reading early.
     pub(super) failure: Option<Error>,
+    /// The latencies of the recording, if they are measured.
+    pub(super) recorded: Option<Box<RecordedLatencies>>,
 }
 
 /// Schedules what is read for every target alike.
@@ -114,6 +117,12 @@ impl Scheduler {
     /// Leaves out the requests that the replay has sent itself.
     pub(super) fn knowing(self, own: Own) -> Self {
         Scheduler { own, ..self }
+    }
+
+    /// Measures the latencies of the recording too.
+    pub(super) fn measuring(mut self, recorded: Option<Box<RecordedLatencies>>) -> Self {
+        self.scheduled.recorded = recorded;
+        self
     }
 
     /// Schedules until the input has ended or the replay ends early. The workers
@@ -183,6 +192,9 @@ impl Scheduler {
     /// Puts a block's requests in order, as far as the window is deep.
     fn take(&mut self, block: &Arc<Block>) {
         let before = self.scheduled.requests;
+        if let Some(recorded) = &mut self.scheduled.recorded {
+            block.iter().for_each(|view| recorded.take(&view));
+        }
         for (record, view) in block.iter().enumerate() {
             if view.header.kind == Kind::Request {
                 self.scheduled.requests += 1;

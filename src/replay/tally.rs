@@ -6,7 +6,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::exchange::ReplayExchange;
 use crate::observe::Durations;
+use crate::report::{Answered, GroupId, Measurements};
 
 /// Why a request was not sent, or had no answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -268,6 +270,8 @@ pub struct ReplayTally {
     pub connections_allowed: u64,
     /// The limit on descriptors, where it allows no more connections than that.
     pub descriptors: Option<u64>,
+    /// What is measured besides, for a report; none is to be made where it is `None`.
+    pub measured: Option<Box<Measurements>>,
     /// Monotonic nanoseconds of the first byte sent; `u64::MAX` when there was none.
     pub first_sent: u64,
     /// Monotonic nanoseconds of the last answer's end, or of the last failure.
@@ -297,8 +301,63 @@ impl ReplayTally {
             held: [HeldRequests::default(); 3],
             connections_allowed: 0,
             descriptors: None,
+            measured: None,
             first_sent: u64::MAX,
             last_ended: 0,
+        }
+    }
+
+    /// The group of a recorded request.
+    pub(super) fn group(&mut self, payload: &[u8]) -> GroupId {
+        self.measured.as_mut().map_or_else(GroupId::default, |measured| measured.group(payload))
+    }
+
+    /// A connection was made, in this time.
+    pub(super) fn note_connected(&mut self, nanoseconds: u64) {
+        self.connections += 1;
+        if let Some(measured) = &mut self.measured {
+            measured.connected(nanoseconds);
+        }
+    }
+
+    /// The first byte of a request was sent now.
+    pub(super) fn note_sent(&mut self, exchange: &ReplayExchange, now: u64) {
+        let late = now.saturating_sub(exchange.due);
+        self.sent += 1;
+        self.first_sent = self.first_sent.min(now);
+        self.lateness.record(late);
+        if let Some(measured) = &mut self.measured {
+            measured.sent(now, exchange.group, late);
+        }
+    }
+
+    /// The response to a request ended now.
+    pub(super) fn note_answered(&mut self, exchange: &ReplayExchange, now: u64) {
+        let ReplayExchange { due, sent_at, group, .. } = *exchange;
+        let status = exchange.status();
+        self.answered += 1;
+        self.statuses[usize::from(status)] += 1;
+        self.latency_from_send.record(now.saturating_sub(sent_at));
+        self.latency_from_due.record(now.saturating_sub(due));
+        self.last_ended = now;
+        if let Some(measured) = &mut self.measured {
+            let (id, request) = (&exchange.id, exchange.head());
+            measured.answered(now, &Answered { id, request, group, status, due, sent_at });
+        }
+    }
+
+    /// A request that was sent has failed now; why is counted elsewhere.
+    pub(super) fn note_failed(&mut self, exchange: &ReplayExchange, now: u64) {
+        self.last_ended = now;
+        if let Some(measured) = &mut self.measured {
+            measured.failed(now, exchange.group);
+        }
+    }
+
+    /// Requests were given up now without being sent; why is counted elsewhere.
+    pub(super) fn note_not_sent(&mut self, now: u64, number: u64) {
+        if let Some(measured) = &mut self.measured {
+            measured.not_sent(now, number);
         }
     }
 

@@ -31,6 +31,7 @@ use super::request::Editor;
 use super::schedule::{RequestBatch, ScheduledRequest};
 use super::tally::{FailureReason, Hold, ReplayTally};
 use crate::record::Block;
+use crate::report::Measurements;
 
 /// How long before its last request is due the next batch is taken. Reading a large record takes long, and
 /// what follows it must have been read when it is due.
@@ -77,6 +78,8 @@ pub(super) struct WorkerOptions {
     /// Where connections that were made are remembered.
     pub(super) own: Own,
     pub(super) progress: Arc<WorkerProgress>,
+    /// Where it is measured what a report is made of, if one is.
+    pub(super) measured: Option<Box<Measurements>>,
 }
 
 /// The event loop. Made on its own thread's behalf, then run there.
@@ -114,7 +117,7 @@ pub(super) struct ReplayWorker {
 impl ReplayWorker {
     /// A worker, and what wakes it when a batch was put in its way.
     pub(super) fn new(
-        options: WorkerOptions,
+        mut options: WorkerOptions,
         intake: Receiver<Arc<RequestBatch>>,
     ) -> io::Result<(Self, Waker)> {
         let poll = Poll::new()?;
@@ -124,6 +127,7 @@ impl ReplayWorker {
         let mut tally = ReplayTally::new();
         tally.connections_allowed = options.connections as u64;
         tally.descriptors = options.descriptors;
+        tally.measured = options.measured.take();
         let worker = ReplayWorker {
             intake,
             is_exhausted: false,
@@ -251,6 +255,7 @@ impl ReplayWorker {
         }
         if let Some(reason) = end {
             self.tally.not_sent.add_many(reason, self.queue.len() as u64);
+            self.tally.note_not_sent(clock::now(), self.queue.len() as u64);
             self.queue = BatchQueue::default();
         }
     }
@@ -271,6 +276,7 @@ impl ReplayWorker {
         if let Some((batch, entry)) = self.queue.front() {
             let view = batch.blocks[entry.block as usize].get(entry.record as usize);
             self.tally.not_sent.add(reason, || describe(view.header.id, view.payload));
+            self.tally.note_not_sent(clock::now(), 1);
             self.queue.pop();
         }
     }
@@ -326,8 +332,10 @@ impl ReplayWorker {
             let request = exchange.describe();
             if detail.is_empty() { request } else { format!("{request}: {detail}") }
         });
-        if exchange.sent_at != 0 {
-            self.tally.last_ended = clock::now();
+        if exchange.sent_at == 0 {
+            self.tally.note_not_sent(clock::now(), 1);
+        } else {
+            self.tally.note_failed(exchange, clock::now());
         }
         self.vacate(slot);
     }

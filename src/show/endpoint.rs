@@ -13,7 +13,7 @@ const LEAST_MIXED: usize = 20;
 
 /// The path with ids replaced: segments that are numbers, UUIDs, hashes and other long words with digits in them.
 /// What the user's pattern matches is replaced before. Added to `out`.
-pub(super) fn grouped(path: &[u8], pattern: Option<&Regex>, out: &mut Vec<u8>) {
+pub fn grouped(path: &[u8], pattern: Option<&Regex>, out: &mut Vec<u8>) {
     let path = match pattern {
         Some(pattern) => pattern.replace_all(path, regex::bytes::NoExpand(ID)),
         None => path.into(),

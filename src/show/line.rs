@@ -167,7 +167,13 @@ pub(super) fn latency(exchange: &Exchange<Facts>) -> Option<i64> {
         return replayed.latency;
     }
     let (request, response) = (exchange.request.as_ref()?, exchange.response.as_ref()?);
-    Some(response.end().saturating_sub(request.time))
+    Some(recorded_latency(request.time, response.end()))
+}
+
+/// The latency of a recorded exchange, in nanoseconds, of when its request began and its response ended. Negative where
+/// the recording has them in another order.
+pub fn recorded_latency(request_began: i64, response_ended: i64) -> i64 {
+    response_ended.saturating_sub(request_began)
 }
 
 /// A time between two moments of a recording. None where the later one is said to be the earlier.

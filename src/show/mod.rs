@@ -19,10 +19,11 @@ mod summary;
 pub mod text;
 
 pub use compare::{Compared, Comparison, ComparisonCounts, Difference, RecordingSide};
+pub use endpoint::grouped;
 pub use facts::{Facts, StartLine};
 pub use full::{FullMessage, MessagePart};
 pub use joiner::{Earlier, Exchange, Joiner, Kept};
 pub use json::write_json;
-pub use line::Line;
+pub use line::{Line, recorded_latency};
 pub use overview::{Overview, has_replayed};
 pub use summary::{By, Group, TrafficSummary};

@@ -242,6 +242,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
             meter: Arc::clone(&reading.meter),
             is_there: !args.reading.follow && endpoint::total_size(&places).is_some(),
         },
+        measures: None,
     };
     if args.dry_run {
         return dry_run::run(args, settings, reading);

@@ -36,7 +36,7 @@ impl ReplayWorker {
             match self.connections[slot].is_established() {
                 Ok(false) => return,
                 Ok(true) => {
-                    self.tally.connections += 1;
+                    self.tally.note_connected(clock::now() - self.connections[slot].began_at);
                     if let Some((local, peer)) = self.connections[slot].ends() {
                         self.options.own.add(local, peer, clock::wall());
                     }
@@ -128,11 +128,7 @@ impl ReplayWorker {
         if exchange.is_early && exchange.status() < 400 {
             return self.fail(slot, FailureReason::Unasked, "its beginning came before the request was sent");
         }
-        self.tally.answered += 1;
-        self.tally.statuses[usize::from(exchange.status())] += 1;
-        self.tally.latency_from_send.record(now.saturating_sub(exchange.sent_at));
-        self.tally.latency_from_due.record(now.saturating_sub(exchange.due));
-        self.tally.last_ended = now;
+        self.tally.note_answered(exchange, now);
         if self.options.output.is_some() {
             self.keep_answer(slot, now);
         }

@@ -141,8 +141,10 @@ impl ReplayWorker {
             exchange.due = due;
             exchange.deadline = due.saturating_add(self.timeout);
             exchange.taken_at = now;
+            exchange.group = self.tally.group(view.payload);
             return true;
         };
+        self.tally.note_not_sent(now, 1);
         self.tally.not_sent.add(reason, || {
             let request = describe(view.header.id, view.payload);
             why.map_or_else(|| request.clone(), |why| format!("{request}: {why}"))
@@ -204,9 +206,7 @@ impl ReplayWorker {
                     let exchange = &mut connection.exchange;
                     if exchange.sent_at == 0 {
                         exchange.sent_at = now;
-                        self.tally.sent += 1;
-                        self.tally.first_sent = self.tally.first_sent.min(now);
-                        self.tally.lateness.record(now.saturating_sub(exchange.due));
+                        self.tally.note_sent(exchange, now);
                     }
                 }
                 Moved::Nothing => return,

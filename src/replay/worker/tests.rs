@@ -33,6 +33,7 @@ fn worker() -> (ReplayWorker, TcpListener) {
         ending: Ending::default(),
         own: crate::replay::own::Own::default(),
         progress: Arc::default(),
+        measured: None,
     };
     let (_, intake) = sync_channel(1);
     (ReplayWorker::new(options, intake).unwrap().0, listener)

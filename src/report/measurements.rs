@@ -1,0 +1,130 @@
+//! What a worker measures of one target. Nothing here allocates or locks for a request, but for a new group, an
+//! interval's end, and a bounded number of times.
+
+use regex::bytes::Regex;
+
+use super::groups::{GroupId, Groups};
+use super::series::{DIGITS, SeriesRecorder};
+use super::slowest::{Slow, Slowest};
+use super::statuses::Classes;
+use crate::observe::Durations;
+
+/// What is counted of a group of requests.
+#[derive(Clone, Debug)]
+pub(super) struct GroupCounts {
+    pub(super) sent: u64,
+    pub(super) answered: u64,
+    pub(super) failed: u64,
+    pub(super) classes: Classes,
+    pub(super) latency_from_due: Durations,
+    pub(super) latency_from_send: Durations,
+}
+
+impl Default for GroupCounts {
+    fn default() -> Self {
+        GroupCounts {
+            sent: 0,
+            answered: 0,
+            failed: 0,
+            classes: Classes::default(),
+            latency_from_due: Durations::with_digits(DIGITS),
+            latency_from_send: Durations::with_digits(DIGITS),
+        }
+    }
+}
+
+/// A response that came whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Answered<'a> {
+    /// The record's id.
+    pub id: &'a [u8],
+    /// The request, as far as its first line at least.
+    pub request: &'a [u8],
+    /// The group of the request.
+    pub group: GroupId,
+    /// The status.
+    pub status: u16,
+    /// When the request was due: monotonic nanoseconds, as all moments here.
+    pub due: u64,
+    /// When its first byte was sent.
+    pub sent_at: u64,
+}
+
+/// Measurements of one target.
+#[derive(Clone, Debug)]
+pub struct Measurements {
+    /// What to add to a monotonic moment for nanoseconds since the Unix epoch.
+    pub(super) wall_offset: i64,
+    pub(super) groups: Groups<GroupCounts>,
+    pub(super) series: SeriesRecorder,
+    pub(super) connect: Durations,
+    pub(super) tls: Durations,
+    pub(super) slowest: Slowest,
+}
+
+impl Measurements {
+    /// Measurements of nothing so far. What the pattern matches in paths is taken for an id.
+    pub fn new(wall_offset: i64, pattern: Option<Regex>) -> Self {
+        Measurements {
+            wall_offset,
+            groups: Groups::new(pattern),
+            series: SeriesRecorder::new(),
+            connect: Durations::new(),
+            tls: Durations::new(),
+            slowest: Slowest::new(),
+        }
+    }
+
+    /// The group of a recorded request.
+    pub fn group(&mut self, payload: &[u8]) -> GroupId {
+        self.groups.find(payload)
+    }
+
+    /// A connection was made, in this time.
+    pub fn connected(&mut self, nanoseconds: u64) {
+        self.connect.record(nanoseconds);
+    }
+
+    /// A TLS handshake was done, in this time.
+    pub fn secured(&mut self, nanoseconds: u64) {
+        self.tls.record(nanoseconds);
+    }
+
+    /// A request's first byte was sent now, so late.
+    pub fn sent(&mut self, now: u64, group: GroupId, late: u64) {
+        self.groups.get(group).sent += 1;
+        let interval = self.series.at(wall(self.wall_offset, now));
+        interval.sent += 1;
+        interval.lateness_max = interval.lateness_max.max(late);
+    }
+
+    /// A response ended now.
+    pub fn answered(&mut self, now: u64, answered: &Answered<'_>) {
+        let Answered { id, request, group, status, due, sent_at } = *answered;
+        let (latency_from_due, latency_from_send) = (now.saturating_sub(due), now.saturating_sub(sent_at));
+        let counts = self.groups.get(group);
+        counts.answered += 1;
+        counts.classes.count(status, 1);
+        counts.latency_from_due.record(latency_from_due);
+        counts.latency_from_send.record(latency_from_send);
+        self.series.answered(wall(self.wall_offset, now), status, latency_from_due);
+        let facts = Slow { status, due, latency_from_due, latency_from_send, ..Slow::default() };
+        self.slowest.add(id, request, facts);
+    }
+
+    /// A request that was sent has failed now.
+    pub fn failed(&mut self, now: u64, group: GroupId) {
+        self.groups.get(group).failed += 1;
+        self.series.at(wall(self.wall_offset, now)).failed += 1;
+    }
+
+    /// Requests were given up now, without being sent.
+    pub fn not_sent(&mut self, now: u64, number: u64) {
+        self.series.at(wall(self.wall_offset, now)).not_sent += number;
+    }
+}
+
+/// A monotonic moment in nanoseconds since the Unix epoch.
+pub(super) fn wall(offset: i64, moment: u64) -> i64 {
+    (moment as i64).saturating_add(offset)
+}
