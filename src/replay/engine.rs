@@ -180,10 +180,9 @@ pub fn run(
             ending: ending.clone(),
             own: own.clone(),
             progress: Arc::default(),
-            measured: settings
-                .measures
-                .clone()
-                .map(|measures| Box::new(Measurements::new(clock::wall() - clock::now() as i64, measures.group))),
+            measured: settings.measures.clone().map(|measures| {
+                Box::new(Measurements::new(clock::wall() - clock::now() as i64, measures.group))
+            }),
         };
         inboxes.push(pool.start(options)?);
     }

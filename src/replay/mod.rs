@@ -24,6 +24,7 @@ mod own;
 mod plan;
 mod queue;
 mod reading;
+mod report;
 mod request;
 mod schedule;
 mod scheduler;
@@ -35,11 +36,14 @@ mod worker;
 mod worker_pool;
 
 pub use ending::Stop;
-pub use engine::{CLOSED_LOOP_CONNECTIONS, Measures, OPEN_LOOP_CONNECTIONS, Outcome, ReplayProgress, Settings, run};
+pub use engine::{
+    CLOSED_LOOP_CONNECTIONS, Measures, OPEN_LOOP_CONNECTIONS, Outcome, ReplayProgress, Settings, run,
+};
 pub use json::to_json;
 pub use output::WhenSlow;
 pub use plan::Plan;
 pub use reading::{OpenSource, Supply};
+pub use report::to_report;
 pub use summary::ReplaySummary;
 pub use tally::{Count, FailureReason, HeldRequests, Hold, ReasonCounts, ReplayTally};
 pub use target::Target;

@@ -95,7 +95,7 @@ impl FailureReason {
     ];
 
     /// Whether the recording is the reason, so that nothing went wrong here.
-    fn is_of_the_recording(self) -> bool {
+    pub(super) fn is_of_the_recording(self) -> bool {
         matches!(self, FailureReason::Marked | FailureReason::Broken)
     }
 }

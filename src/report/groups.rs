@@ -121,7 +121,9 @@ mod tests {
     #[test]
     fn requests_with_other_ids_and_queries_are_of_one_group() {
         let mut groups = Groups::new(Some(Regex::new("[a-z]+-shirt").unwrap()));
-        for line in ["GET /a/1?b=2", "GET /a/2", "POST /a/1", "GET http://h/a/3", "GET /red-shirt", "GET /blue-shirt"] {
+        for line in
+            ["GET /a/1?b=2", "GET /a/2", "POST /a/1", "GET http://h/a/3", "GET /red-shirt", "GET /blue-shirt"]
+        {
             count(&mut groups, line);
             count(&mut groups, line);
         }
@@ -134,7 +136,10 @@ mod tests {
         let mut groups = Groups::new(None);
         for round in 0..2 {
             for number in 0..MAX_GROUPS + 7 {
-                count(&mut groups, &format!("GET /{}{}", "x".repeat(number % 14 + 1), "yz".repeat(number / 14)));
+                count(
+                    &mut groups,
+                    &format!("GET /{}{}", "x".repeat(number % 14 + 1), "yz".repeat(number / 14)),
+                );
             }
             assert_eq!(groups.values.len(), MAX_GROUPS + 1, "round {round}");
         }

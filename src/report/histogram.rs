@@ -175,7 +175,9 @@ mod tests {
 
     fn of(durations: &[u64], digits: u8) -> Latencies {
         let mut all = Durations::with_digits(digits);
-        durations.iter().for_each(|duration| all.record(*duration));
+        for duration in durations {
+            all.record(*duration);
+        }
         Latencies(all)
     }
 

@@ -109,7 +109,7 @@ impl Measurements {
         counts.latency_from_send.record(latency_from_send);
         self.series.answered(wall(self.wall_offset, now), status, latency_from_due);
         let facts = Slow { status, due, latency_from_due, latency_from_send, ..Slow::default() };
-        self.slowest.add(id, request, facts);
+        self.slowest.add(id, request, &facts);
     }
 
     /// A request that was sent has failed now.

@@ -5,15 +5,25 @@
 
 mod groups;
 mod histogram;
+mod making;
 mod measurements;
+mod merge;
+mod model;
 mod recorded;
 mod series;
 mod slowest;
 mod statuses;
+mod text;
+mod threshold;
 
 pub use groups::GroupId;
 pub use histogram::{Latencies, PERCENTILES, SparseHistogram};
 pub use measurements::{Answered, Measurements};
+pub use model::{
+    FORMAT, GroupReport, Moment, ReasonCount, RecordedGroup, RecordedReport, ReplayReport, ReplayRun,
+    RunOption, SlowRequest, TargetReport, VERSION,
+};
 pub use recorded::RecordedLatencies;
 pub use series::{Interval, Series};
 pub use statuses::Classes;
+pub use threshold::{FORMS, Threshold};

@@ -87,7 +87,9 @@ impl RecordedLatencies {
     }
 
     fn response(&mut self, id: &[u8], ended: i64) {
-        let Some(Waiting { began, group, .. }) = self.waiting.remove(&self.hasher.hash_one(id)) else { return };
+        let Some(Waiting { began, group, .. }) = self.waiting.remove(&self.hasher.hash_one(id)) else {
+            return;
+        };
         let Ok(latency) = u64::try_from(recorded_latency(began, ended)) else { return };
         self.latency.record(latency);
         let durations = &mut self.groups.get(group).0;

@@ -78,8 +78,18 @@ impl Series {
         self.bound();
     }
 
+    /// The same in at most so many intervals.
+    #[must_use]
+    pub fn at_most(&self, intervals: usize) -> Series {
+        let mut series = self.clone();
+        while series.intervals.len() > intervals.max(1) && series.width < 1 << 32 {
+            series.double();
+        }
+        series
+    }
+
     fn bound(&mut self) {
-        while self.intervals.len() > MOST {
+        while self.intervals.len() > MOST && self.width < 1 << 32 {
             self.double();
         }
     }
@@ -190,7 +200,8 @@ mod tests {
     #[test]
     fn intervals_are_those_of_the_clock() {
         let series = recorded(3 * SECOND - 1, &[(0, 5), (0, 7), (1, 9), (10_000, 11)]);
-        let found: Vec<_> = series.intervals.iter().map(|(number, interval)| (*number, interval.sent)).collect();
+        let found: Vec<_> =
+            series.intervals.iter().map(|(number, interval)| (*number, interval.sent)).collect();
         assert_eq!((series.width, found), (1, vec![(2, 2), (3, 1), (13, 1)]));
     }
 }

@@ -38,7 +38,7 @@ impl Slowest {
     }
 
     /// Adds a request of this id and these bytes, if it is slow. `facts` has the rest.
-    pub(super) fn add(&mut self, id: &[u8], request: &[u8], facts: Slow) {
+    pub(super) fn add(&mut self, id: &[u8], request: &[u8], facts: &Slow) {
         if self.length == MOST && facts.latency_from_due <= self.least {
             return;
         }
@@ -49,13 +49,14 @@ impl Slowest {
             self.fastest()
         };
         let line = request_line(request);
-        let (method, path) = line.map_or((&b""[..], &b""[..]), |line| (line.method, query::path(line.target)));
+        let (method, path) =
+            line.map_or((&b""[..], &b""[..]), |line| (line.method, query::path(line.target)));
         let slow = &mut self.kept[place];
         for (to, from) in [(&mut slow.id, id), (&mut slow.method, method), (&mut slow.path, path)] {
             to.clear();
             to.extend_from_slice(&from[..from.len().min(LONGEST)]);
         }
-        let Slow { status, due, latency_from_due, latency_from_send, .. } = facts;
+        let Slow { status, due, latency_from_due, latency_from_send, .. } = *facts;
         (slow.status, slow.due) = (status, due);
         (slow.latency_from_due, slow.latency_from_send) = (latency_from_due, latency_from_send);
         if self.length == MOST {
@@ -84,7 +85,7 @@ mod tests {
             for latency in &latencies {
                 let request = format!("GET /{latency}?q HTTP/1.1\r\n\r\n");
                 let facts = Slow { latency_from_due: *latency, ..Slow::default() };
-                slowest.add(b"id", request.as_bytes(), facts);
+                slowest.add(b"id", request.as_bytes(), &facts);
             }
             let mut expected = latencies;
             expected.sort_unstable_by(|one, two| two.cmp(one));
@@ -102,11 +103,12 @@ mod tests {
     #[test]
     fn no_more_memory_is_taken_by_later_ones() {
         let mut slowest = Slowest::new();
-        let capacity = |slowest: &Slowest| slowest.kept.iter().map(|slow| slow.path.capacity()).sum::<usize>();
+        let capacity =
+            |slowest: &Slowest| slowest.kept.iter().map(|slow| slow.path.capacity()).sum::<usize>();
         let before = capacity(&slowest);
         let request = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(10_000));
         for latency in 0..100 {
-            slowest.add(b"id", request.as_bytes(), Slow { latency_from_due: latency, ..Slow::default() });
+            slowest.add(b"id", request.as_bytes(), &Slow { latency_from_due: latency, ..Slow::default() });
         }
         assert_eq!(capacity(&slowest), before);
     }

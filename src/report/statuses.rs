@@ -3,9 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// How many responses of each class there were.
-#[derive(
-    Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, derive_more::AddAssign,
-)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, derive_more::AddAssign)]
 pub struct Classes {
     /// Informational, as 101.
     #[serde(rename = "1xx")]

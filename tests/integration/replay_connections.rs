@@ -177,6 +177,7 @@ fn replay_to(addresses: Vec<SocketAddr>) -> replay::ReplayTally {
         echo: false,
         when_slow: WhenSlow::Drop,
         supply: Supply::default(),
+        measures: None,
     };
     let target: Target = "some.example".parse().expect("a target");
     let input = gets(&[(0, "/1"), (1, "/2")]);

@@ -1,0 +1,91 @@
+//! Measurements become parts of a report when the replay has ended.
+
+use super::histogram::{Latencies, seconds};
+use super::measurements::{Measurements, wall};
+use super::model::{
+    FORMAT, GroupReport, Moment, RecordedGroup, RecordedReport, ReplayReport, ReplayRun, SlowRequest,
+    TargetReport, VERSION,
+};
+use super::recorded::RecordedLatencies;
+
+impl Measurements {
+    /// Adds what was measured to the report of a target, and when the first byte was sent and the last request ended, in
+    /// moments of the clock of the measurements. `start` is that of the run.
+    pub fn report(
+        self,
+        target: &mut TargetReport,
+        start: Moment,
+        first_sent: Option<u64>,
+        last_ended: Option<u64>,
+    ) {
+        let moment = |moment| Moment(wall(self.wall_offset, moment));
+        target.first_sent = first_sent.map(moment);
+        target.last_ended = last_ended.map(moment);
+        target.slowest = self
+            .slowest
+            .iter()
+            .map(|slow| SlowRequest {
+                id: lossy(&slow.id),
+                method: lossy(&slow.method),
+                path: lossy(&slow.path),
+                status: slow.status,
+                due: moment(slow.due).0.saturating_sub(start.0) as f64 / 1e9,
+                latency_from_due: seconds(slow.latency_from_due),
+                latency_from_send: seconds(slow.latency_from_send),
+            })
+            .collect();
+        target.slowest.sort_by(|one, two| two.latency_from_due.total_cmp(&one.latency_from_due));
+        target.connect = Latencies(self.connect);
+        target.tls = Latencies(self.tls);
+        target.series = self.series.finish();
+        let used = self.groups.into_named().filter(|(_, counts)| counts.sent > 0);
+        target.groups = used
+            .map(|(name, counts)| GroupReport {
+                name,
+                sent: counts.sent,
+                answered: counts.answered,
+                failed: counts.failed,
+                classes: counts.classes,
+                latency_from_due: Latencies(counts.latency_from_due),
+                latency_from_send: Latencies(counts.latency_from_send),
+            })
+            .collect();
+        target.sort_groups();
+    }
+}
+
+impl RecordedLatencies {
+    /// As a part of a report. So many requests were read.
+    pub fn report(self, requests: u64) -> RecordedReport {
+        let groups = self
+            .groups
+            .into_named()
+            .filter_map(|(name, latency)| Some(RecordedGroup { name, latency: Latencies(*latency.0?) }));
+        let mut report = RecordedReport {
+            requests,
+            responses: self.responses,
+            latency: Latencies(self.latency),
+            groups: groups.collect(),
+        };
+        report.sort_groups();
+        report
+    }
+}
+
+impl ReplayReport {
+    /// The report of one run.
+    pub fn new(run: ReplayRun, targets: Vec<TargetReport>, recorded: RecordedReport) -> Self {
+        ReplayReport {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            runs: vec![run],
+            total: TargetReport::total(&targets),
+            targets,
+            recorded,
+        }
+    }
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
