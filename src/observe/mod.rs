@@ -18,4 +18,4 @@ pub use meter::Meter;
 pub use metrics::serve_metrics;
 pub use names::Names;
 pub use progress::Progress;
-pub use quantity::{Size, Span};
+pub use quantity::{Count, Size, Span};

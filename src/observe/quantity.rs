@@ -1,4 +1,4 @@
-//! Durations and sizes as people read them: the same form in every tool's output.
+//! Durations, sizes and counts as people read them: the same form in every tool's output.
 
 use std::fmt;
 
@@ -51,6 +51,17 @@ impl fmt::Display for Size {
     }
 }
 
+/// Shows how many there are of something named by a noun that has a plural with s: `0 requests`, `1 request`.
+#[derive(Clone, Copy, Debug)]
+pub struct Count<'a>(pub u64, pub &'a str);
+
+impl fmt::Display for Count<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Count(number, noun) = self;
+        write!(f, "{number} {noun}{}", if *number == 1 { "" } else { "s" })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,5 +107,12 @@ mod tests {
             assert_eq!(Size(bytes).to_string(), expected);
         }
         assert_eq!(format!("{:>5}|", Size(7)), "   7B|");
+    }
+
+    #[test]
+    fn one_thing_has_no_plural() {
+        for (number, expected) in [(0, "0 requests"), (1, "1 request"), (2, "2 requests")] {
+            assert_eq!(Count(number, "request").to_string(), expected);
+        }
     }
 }

@@ -10,7 +10,7 @@ use super::json::write_pretty;
 use super::line::{address, duration};
 use super::summary::{Group, TrafficSummary};
 use super::text::printable;
-use crate::observe::{Names, Size, Span};
+use crate::observe::{Count, Names, Size, Span};
 
 /// Columns of the chart of requests over time.
 const CHART: usize = 60;
@@ -25,8 +25,11 @@ impl TrafficSummary {
     /// Text for a person; `top`: how many names of each list.
     pub fn text(&self, zone: &TimeZone, top: usize) -> String {
         let mut out = String::new();
+        // A row without text is left out.
         let mut row = |name: &str, text: String| {
-            let _ = writeln!(out, "{name:<12}{text}");
+            if !text.is_empty() {
+                let _ = writeln!(out, "{name:<12}{text}");
+            }
         };
         let [requests, responses, replayed] = self.records;
         row("records", format!("{}", requests + responses + replayed));
@@ -35,36 +38,47 @@ impl TrafficSummary {
             "time",
             format!("{} to {}, {}", local(first, zone), local(last, zone), Span(last.abs_diff(first))),
         );
-        let replays = if replayed > 0 { format!(", {replayed} replayed responses") } else { String::new() };
-        row("messages", format!("{requests} requests, {responses} responses{replays}"));
+        let replays = Count(replayed, "replayed response");
+        let replays = if replayed > 0 { format!(", {replays}") } else { String::new() };
+        let (asked, answered) = (Count(requests, "request"), Count(responses, "response"));
+        row("messages", format!("{asked}, {answered}{replays}"));
         if self.all.unanswered > 0 {
-            row("unanswered", format!("{} requests without a response", self.all.unanswered));
+            row("unanswered", format!("{} without a response", Count(self.all.unanswered, "request")));
         }
         if self.orphans > 0 {
-            row("orphans", format!("{} responses whose request was not found", self.orphans));
+            row("orphans", format!("{} without their request", Count(self.orphans, "response")));
+        }
+        if self.replayed_alone > 0 && requests > 0 {
+            let alone = Count(self.replayed_alone, "replayed response");
+            row("alone", format!("{alone} without their request"));
         }
         for (name, number) in ["cut", "with gaps", "doubtful"].into_iter().zip(self.marked) {
             if number > 0 {
-                row(name, format!("{number} records"));
+                row(name, Count(number, "record").to_string());
             }
         }
         if self.differing > 0 {
-            row("differing", format!("{} replayed responses with another status", self.differing));
+            let differing = Count(self.differing, "replayed response");
+            row("differing", format!("{differing} with another status"));
         }
         row("methods", named(&self.methods, top));
-        let class = |(class, number): (usize, &u64)| {
-            let name = if class == 0 { "none".to_owned() } else { format!("{class}xx") };
-            (*number > 0).then(|| format!("{name} {number}"))
+        let classes = |classes: &[u64; 10]| {
+            let classes = by_class(classes).map(|(class, number)| format!("{class} {number}"));
+            classes.collect::<Vec<_>>().join(", ")
         };
-        row("status", self.classes.iter().enumerate().filter_map(class).collect::<Vec<_>>().join(", "));
+        row("status", classes(&self.classes));
+        row("replayed", classes(&self.replayed_classes));
         row("hosts", named(&self.hosts, top));
         let [sent, received] = self.all.bytes.map(Size);
         row("bodies", format!("{sent} in requests, {received} in responses"));
-        let percentiles = PERCENTILES.map(|percent| {
+        let percentiles = PERCENTILES.into_iter().filter_map(|percent| {
             let name = if percent < 100.0 { format!("p{percent}") } else { "max".to_owned() };
-            format!("{name} {}", self.all.percentile(percent).map_or("-".to_owned(), duration))
+            Some(format!("{name} {}", duration(self.all.percentile(percent)?)))
         });
-        row("latency", percentiles.join(", "));
+        row("latency", percentiles.collect::<Vec<_>>().join(", "));
+        if requests == 0 {
+            return out;
+        }
         self.chart(&mut out);
         let title = format!("endpoints ({} in all)", self.endpoints.len() as u64);
         let _ = writeln!(
@@ -131,23 +145,22 @@ impl TrafficSummary {
             object["name"] = lossy(name).into();
             object
         };
-        let classes = self.classes.iter().enumerate().filter(|(_, number)| **number > 0);
-        let classes = classes.map(|(class, number)| {
-            let name = if class == 0 { "none".to_owned() } else { format!("{class}xx") };
-            (name, Value::from(*number))
-        });
+        let classes = |classes: &[u64; 10]| {
+            let classes = by_class(classes).map(|(class, number)| (class, Value::from(number)));
+            Value::Object(classes.collect())
+        };
         let mut object = json!({
-            "from": self.time.and_then(|[first, _]| time(first)),
-            "to": self.time.and_then(|[_, last]| time(last)),
             "records": {"requests": requests, "responses": responses, "replayed": replayed},
             "cut": self.marked[0],
             "with_gaps": self.marked[1],
             "doubtful": self.marked[2],
             "orphans": self.orphans,
+            "replayed_alone": self.replayed_alone,
             "differing": self.differing,
             "all": group(&self.all),
             "methods": list(&self.methods, lossy),
-            "status": classes.collect::<serde_json::Map<_, _>>(),
+            "status": classes(&self.classes),
+            "replayed_status": classes(&self.replayed_classes),
             "hosts": list(&self.hosts, lossy),
             "endpoints": endpoints.iter().map(endpoint).collect::<Vec<_>>(),
             "other_endpoints": self.endpoints.others,
@@ -155,6 +168,14 @@ impl TrafficSummary {
             "peak_rate": self.peak(),
             "rates": self.rates(CHART),
         });
+        if let Some([first, last]) = self.time {
+            // Times before the year -9999 or after 9999 have no name.
+            for (key, at) in [("from", first), ("to", last)] {
+                if let Some(at) = time(at) {
+                    object[key] = at.into();
+                }
+            }
+        }
         if let Some(by) = self.by() {
             object["by"] = json!({"what": by.to_string(), "top": list(&self.users, lossy)});
         }
@@ -163,9 +184,9 @@ impl TrafficSummary {
 }
 
 fn group(group: &Group) -> Value {
-    let latency = PERCENTILES.iter().map(|percent| {
+    let latency = PERCENTILES.iter().filter_map(|percent| {
         let name = if *percent < 100.0 { format!("p{percent}") } else { "max".to_owned() };
-        (name, group.percentile(*percent).map(|time| time as f64 / 1e9).into())
+        Some((name, (group.percentile(*percent)? as f64 / 1e9).into()))
     });
     json!({
         "requests": group.requests,
@@ -173,6 +194,14 @@ fn group(group: &Group) -> Value {
         "failed": group.failed,
         "bytes": {"requests": group.bytes[0], "responses": group.bytes[1]},
         "latency": latency.collect::<serde_json::Map<String, Value>>(),
+    })
+}
+
+/// `2xx` and how many there are of it, and so on.
+fn by_class(classes: &[u64; 10]) -> impl Iterator<Item = (String, u64)> + use<> {
+    classes.to_owned().into_iter().enumerate().filter(|(_, number)| *number > 0).map(|(class, number)| {
+        let name = if class == 0 { "none".to_owned() } else { format!("{class}xx") };
+        (name, number)
     })
 }
 

@@ -115,15 +115,19 @@ pub struct TrafficSummary {
     pub records: [u64; 3],
     /// Records with a mark: cut, with gaps, and doubtful.
     pub marked: [u64; 3],
-    /// Responses whose request was not found.
+    /// Recorded responses whose request was not found.
     pub orphans: u64,
+    /// Replayed responses of which neither the request nor the recorded response was found.
+    pub replayed_alone: u64,
     /// The first and the last time, in nanoseconds since the Unix epoch.
     pub time: Option<[i64; 2]>,
-    /// All exchanges with a request.
+    /// All exchanges.
     pub all: Group,
     pub(super) methods: Names<u64>,
-    /// By the first digit of the status of responses; 0: it has none.
+    /// By the first digit of the status of recorded responses; 0: it has none.
     pub classes: [u64; 10],
+    /// The same of replayed responses.
+    pub replayed_classes: [u64; 10],
     /// Replayed responses whose status differs from the recorded one.
     pub differing: u64,
     pub(super) hosts: Names<u64>,
@@ -146,10 +150,12 @@ impl TrafficSummary {
             records: [0; 3],
             marked: [0; 3],
             orphans: 0,
+            replayed_alone: 0,
             time: None,
             all: Group::default(),
             methods: Names::new(MAX_NAMES),
             classes: [0; 10],
+            replayed_classes: [0; 10],
             differing: 0,
             hosts: Names::new(MAX_NAMES),
             endpoints: Names::new(MAX_ENDPOINTS),
@@ -196,17 +202,24 @@ impl TrafficSummary {
 
     /// Takes an exchange once it is whole.
     pub fn exchange(&mut self, exchange: &Exchange<Facts>) {
-        for answer in [&exchange.response, &exchange.replayed].into_iter().flatten() {
-            self.classes[usize::from(answer.status().unwrap_or(0) / 100 % 10)] += 1;
+        let class = |answer: &Facts| usize::from(answer.status().unwrap_or(0) / 100 % 10);
+        if let Some(response) = &exchange.response {
+            self.classes[class(response)] += 1;
+        }
+        if let Some(replayed) = &exchange.replayed {
+            self.replayed_classes[class(replayed)] += 1;
         }
         if let (Some(response), Some(replayed)) = (&exchange.response, &exchange.replayed) {
             self.differing += u64::from(response.status() != replayed.status());
         }
+        self.all.add(exchange);
         let Some(request) = &exchange.request else {
-            self.orphans += 1;
+            match exchange.response {
+                Some(_) => self.orphans += 1,
+                None => self.replayed_alone += 1,
+            }
             return;
         };
-        self.all.add(exchange);
         let is_late = exchange.earlier.is_shown();
         if !is_late && let Some(origin) = Origin::of(&request.id) {
             self.clients.count(&origin.client.octets());

@@ -237,3 +237,50 @@ fn what_cannot_be_shown_is_said() {
     run("gor-show", &["--headers", "--json"], b"").ends_with(2).says("cannot be used with");
     run("gor-show", &["--top", "3"], b"").ends_with(2).says("--summary");
 }
+
+#[test]
+fn replayed_responses_alone_are_counted_and_are_no_orphans() {
+    let recording = shop();
+    let records = String::from_utf8_lossy(&recording);
+    let replayed: String = records
+        .split_inclusive("\n🐵🙈🙉\n")
+        .filter_map(|record| record.strip_prefix("2 "))
+        .map(|rest| format!("3 {rest}"))
+        .collect();
+    let shown = run("gor-show", &["--utc"], replayed.as_bytes());
+    let shown = lines(&shown.ends_with(0).stdout).join("\n");
+    assert_eq!(shown.lines().count(), 247);
+    assert!(shown.lines().all(|line| line.contains("(replayed response, without its request)")), "{shown}");
+    let summary = run("gor-show", &["--summary"], replayed.as_bytes()).stdout;
+    let summary = str::from_utf8(&summary).expect("text");
+    assert!(summary.contains("replayed    2xx 210, 3xx 26, 4xx 11\n"), "{summary}");
+    for left_out in ["orphans", "status", "methods", "hosts", "rate", "endpoints", ", 0B in responses"] {
+        assert!(!summary.contains(left_out), "{left_out}\n{summary}");
+    }
+    let json = run("gor-show", &["--summary", "--json"], replayed.as_bytes()).stdout;
+    let json: Value = serde_json::from_slice(&json).expect("JSON");
+    assert_eq!((&json["orphans"], &json["replayed_alone"]), (&0.into(), &247.into()));
+    assert_eq!(json["replayed_status"]["2xx"], 210);
+    assert!(json["all"]["bytes"]["responses"].as_u64().is_some_and(|bytes| bytes > 90_000), "{json}");
+}
+
+#[test]
+fn statuses_of_a_replay_are_not_mixed_with_recorded_ones() {
+    let mut input = recording(&[("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n")]);
+    input.extend_from_slice(
+        "3 c74e1f900a00000200000000 1790000000005000000 7\nHTTP/1.1 500 Oops\r\n\r\n\n🐵🙈🙉\n".as_bytes(),
+    );
+    let summary = String::from_utf8(run("gor-show", &["--summary"], &input).stdout).expect("text");
+    assert!(summary.contains("\nmessages    1 request, 1 response, 1 replayed response\n"), "{summary}");
+    assert!(summary.contains("\nstatus      2xx 1\nreplayed    5xx 1\n"), "{summary}");
+}
+
+#[test]
+fn what_nothing_is_known_of_is_not_in_a_summary() {
+    let text = run("gor-show", &["--summary"], b"");
+    text.writes(b"records     0\n");
+    let json = run("gor-show", &["--summary", "--json"], b"").stdout;
+    let json: Value = serde_json::from_slice(&json).expect("JSON");
+    assert_eq!(json["all"]["latency"], serde_json::json!({}));
+    assert!(json.get("from").is_none() && json.get("to").is_none(), "{json}");
+}
