@@ -6,7 +6,7 @@ use super::place::ExpandedPlace;
 use super::reading::{Notice, ReadOptions};
 use crate::capture::{self, CaptureInput};
 use crate::http::{Framer, RequestContext};
-use crate::record::{Block, Intake, Kind, Reader, ReaderOptions, Source};
+use crate::record::{Block, Intake, JoinedRecords, Kind, Reader, ReaderOptions, Source};
 use crate::{Error, Position, Result};
 
 /// How much of an input's beginning is kept to say what it looks like.
@@ -62,8 +62,8 @@ impl OpenInput {
                 if beginning.starts_with(BYTE_ORDER_MARK) {
                     bytes.skip(BYTE_ORDER_MARK.len());
                 }
-                let ReadOptions { max_record, is_strict, most_read, .. } = *how;
-                let options = ReaderOptions { max_record, is_strict, most_read, is_whole };
+                let ReadOptions { max_record, is_strict, most_read, is_searched, .. } = *how;
+                let options = ReaderOptions { max_record, is_strict, most_read, is_searched, is_whole };
                 PlaceRecords::Gor(Box::new(Reader::new(bytes, options).starting_at(start)))
             }
         };
@@ -87,6 +87,13 @@ impl OpenInput {
             intake.unfinished = None;
         }
         intake
+    }
+
+    fn joined(&self) -> JoinedRecords {
+        match &self.records {
+            PlaceRecords::Gor(reader) => reader.joined(),
+            PlaceRecords::Capture(_) => JoinedRecords::default(),
+        }
     }
 
     /// The next records, or how this place ended: its error names it.
@@ -139,6 +146,10 @@ impl OpenInput {
         if intake.malformed > 0 && intake.records > 0 {
             (how.tell)(&Notice::Malformed { place, intake });
         }
+        let joined = self.joined();
+        if joined.number > 0 && joined.for_certain == 0 {
+            (how.tell)(&Notice::Joined { place, joined });
+        }
         if intake.unfinished.is_some() {
             (how.tell)(&Notice::Unfinished { place, intake });
         }
@@ -159,13 +170,23 @@ impl OpenInput {
             1 => Error::Malformed { position, reason },
             count => Error::Invalid(format!("{position}: {reason}; {count} such records are lost")),
         });
-        match (lost, too_large) {
-            (Some(lost), Some(too_large)) => {
-                (how.tell)(&Notice::Failed(&lost.at(self.name.as_str())));
-                return Err(too_large);
+        let joined = self.joined();
+        let joined = joined.first.filter(|_| joined.for_certain > 0).map(|position| {
+            let others = match joined.number {
+                1 => String::new(),
+                count => format!("; so it is in {count} records"),
+            };
+            Error::Invalid(format!(
+                "{position}: a separator line is missing before the header here; the record that follows was read as \
+                 part of this one{others}"
+            ))
+        });
+        let mut errors = [lost, too_large, joined].into_iter().flatten().rev();
+        if let Some(last) = errors.next() {
+            for error in errors.rev() {
+                (how.tell)(&Notice::Failed(&error.at(self.name.as_str())));
             }
-            (Some(error), None) | (None, Some(error)) => return Err(error),
-            (None, None) => {}
+            return Err(last);
         }
         if let PlaceRecords::Capture(capture) = &self.records
             && let cut @ 1.. = capture.ledger().cut()

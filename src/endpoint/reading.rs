@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::Error;
 use crate::observe::Meter;
-use crate::record::{DEFAULT_MAX_RECORD, Failures, Intake, ReaderOptions};
+use crate::record::{DEFAULT_MAX_RECORD, Failures, Intake, JoinedRecords, ReaderOptions};
 
 /// How to read places.
 #[derive(Clone, Debug)]
@@ -18,6 +18,9 @@ pub struct ReadOptions {
     /// Most bytes read at once, which is what blocks are as large as; see
     /// [`ReaderOptions::most_read`](crate::record::ReaderOptions::most_read).
     pub most_read: usize,
+    /// Whether payloads are searched for header lines of other records; see
+    /// [`ReaderOptions::is_searched`](crate::record::ReaderOptions::is_searched).
+    pub is_searched: bool,
     /// Whether files are read on as they grow, and through their rotation.
     pub is_followed: bool,
     /// Which records are wanted at all, if that is known. Of a file with an
@@ -73,6 +76,7 @@ impl Default for ReadOptions {
             max_record: DEFAULT_MAX_RECORD,
             is_strict: false,
             most_read: ReaderOptions::default().most_read,
+            is_searched: false,
             is_followed: false,
             window: None,
             is_stopping: Arc::default(),
@@ -97,6 +101,13 @@ pub enum Notice<'a> {
         place: &'a str,
         /// What was read from this place alone.
         intake: &'a Intake,
+    },
+    /// Records of it hold what looks like the header line of another record.
+    Joined {
+        /// The place's name.
+        place: &'a str,
+        /// How many, and where.
+        joined: JoinedRecords,
     },
     /// Its last record is not whole.
     Unfinished {
@@ -153,6 +164,18 @@ impl fmt::Display for Notice<'_> {
                 match intake.malformed {
                     1 => f.write_str("; it is skipped"),
                     count => write!(f, "; {count} such malformed records are skipped"),
+                }
+            }
+            Notice::Joined { place, joined } => {
+                let position = joined.first.unwrap_or_default();
+                write!(
+                    f,
+                    "{place}: {position}: a line in this record looks like the header of another one; a separator line \
+                     may be missing before it"
+                )?;
+                match joined.number {
+                    1 => Ok(()),
+                    count => write!(f, "; so it is in {count} records"),
                 }
             }
             Notice::Unfinished { place, intake } => {

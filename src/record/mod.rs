@@ -26,7 +26,7 @@ pub use block::{Block, Run, View};
 pub use failures::Failures;
 pub use header::{Header, Kind, MAX_HEADER, Malformed, Mark, SEPARATOR};
 pub use origin::Origin;
-pub use reader::{DEFAULT_MAX_RECORD, MAX_MAX_RECORD, Reader, ReaderOptions};
+pub use reader::{DEFAULT_MAX_RECORD, JoinedRecords, MAX_MAX_RECORD, Reader, ReaderOptions};
 pub use sink::{Discard, Sink};
 pub use source::{Intake, Record, Records, Source};
 

@@ -1,11 +1,13 @@
 //! Bytes in, blocks of records out: tolerant, bounded, and never fooled by a body.
 
 mod find;
+mod inner;
 mod line;
 
 use std::io::{ErrorKind, Read};
 
 use find::FindResult;
+pub use inner::JoinedRecords;
 use line::HeaderLine;
 pub(super) use line::begins_with_header;
 
@@ -40,6 +42,8 @@ pub struct ReaderOptions {
     /// Most bytes asked of the input at once, from 16 KiB to a megabyte. A
     /// block is about as large.
     pub most_read: usize,
+    /// Whether payloads are searched for header lines of other records, whose separators may be missing.
+    pub is_searched: bool,
     /// Tells whether a payload is a whole message beyond doubt. Asked where a
     /// separator is followed by no header, and at the end of the input.
     pub is_whole: fn(Kind, &[u8]) -> bool,
@@ -51,6 +55,7 @@ impl Default for ReaderOptions {
             max_record: DEFAULT_MAX_RECORD,
             is_strict: false,
             most_read: READ_SIZE,
+            is_searched: false,
             is_whole: |_, _| false,
         }
     }
@@ -93,6 +98,7 @@ pub struct Reader<R> {
     /// What ended the input early. Told after the records before it.
     failure: Option<Error>,
     intake: Intake,
+    joined: JoinedRecords,
 }
 
 impl<R: Read> Reader<R> {
@@ -118,6 +124,7 @@ impl<R: Read> Reader<R> {
             is_at_end: false,
             failure: None,
             intake: Intake::default(),
+            joined: JoinedRecords::default(),
         }
     }
 
@@ -125,6 +132,11 @@ impl<R: Read> Reader<R> {
     #[must_use]
     pub fn starting_at(self, position: Position) -> Self {
         Reader { position, ..self }
+    }
+
+    /// What was found of what [`ReaderOptions::is_searched`] looks for.
+    pub fn joined(&self) -> JoinedRecords {
+        self.joined
     }
 
     /// Reads once, into the room after what is filled.
@@ -184,7 +196,14 @@ impl<R: Read> Reader<R> {
             // Half a line end may be one between NULs.
             self.is_in_nuls &= matches!(found, FindResult::NeedMore);
             match found {
-                FindResult::Record { mut span, length } => {
+                FindResult::Record { mut span, length, inner } => {
+                    if let Some(inner) = inner {
+                        let byte = block.origin.byte + (next + span.payload as usize + inner.at) as u64;
+                        let position = Position { record: self.position.record, byte };
+                        self.joined.number += 1;
+                        self.joined.for_certain += u64::from(inner.is_proven);
+                        self.joined.first.get_or_insert(position);
+                    }
                     span.number = (self.position.record - block.origin.record) as u32;
                     span.start += next as u32;
                     span.payload += next as u32;

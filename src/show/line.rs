@@ -95,7 +95,9 @@ impl Line {
                 (printable(method).into_owned(), text)
             }
             Some(_) => ("?".into(), "(not HTTP)".into()),
-            None if exchange.response.is_none() => ("-".into(), "(replayed response, without its request)".into()),
+            None if exchange.response.is_none() => {
+                ("-".into(), "(replayed response, without its request)".into())
+            }
             // It may come later, or be in another file.
             None if exchange.earlier == Earlier::No => {
                 ("-".into(), "(no unanswered request before it)".into())

@@ -198,8 +198,8 @@ fn group(group: &Group) -> Value {
 }
 
 /// `2xx` and how many there are of it, and so on.
-fn by_class(classes: &[u64; 10]) -> impl Iterator<Item = (String, u64)> + use<> {
-    classes.to_owned().into_iter().enumerate().filter(|(_, number)| *number > 0).map(|(class, number)| {
+fn by_class(classes: &[u64; 10]) -> impl Iterator<Item = (String, u64)> {
+    classes.iter().copied().enumerate().filter(|(_, number)| *number > 0).map(|(class, number)| {
         let name = if class == 0 { "none".to_owned() } else { format!("{class}xx") };
         (name, number)
     })

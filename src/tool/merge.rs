@@ -146,7 +146,8 @@ Exit status: 0 success; 1 something failed or was lost; 2 wrong command line.";
 
 /// Merges as the command line says.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
-    let tool = Tool::new(&args.input, &args.output.output, &args.reporting)?;
+    let mut tool = Tool::new(&args.input, &args.output.output, &args.reporting)?;
+    tool.reading.is_searched = true;
     let places = places(args)?;
     tool.reading.meter.set_total(endpoint::total_size(places.iter().map(|named| &named.place)));
     let directory = args.temp_dir.clone().unwrap_or_else(std::env::temp_dir);

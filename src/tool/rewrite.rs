@@ -236,7 +236,8 @@ pub fn run(command: &CommandLine) -> anyhow::Result<Exit> {
             );
         }
     }
-    let tool = Tool::new(&args.input, &args.output.output, &args.reporting)?;
+    let mut tool = Tool::new(&args.input, &args.output.output, &args.reporting)?;
+    tool.reading.is_searched = true;
     let mut source = endpoint::open(&args.inputs, &tool.reading)?;
     // What is written must not be what is read.
     let mut read = args.inputs.clone();

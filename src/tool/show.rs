@@ -151,7 +151,8 @@ fn group(text: &str) -> Result<Regex, BadRule> {
 
 /// Shows what the command line names.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
-    let tool = Tool::new(&args.input, &[], &args.reporting)?;
+    let mut tool = Tool::new(&args.input, &[], &args.reporting)?;
+    tool.reading.is_searched = true;
     if let [before, after] = args.compare.as_slice() {
         tool.print(&args.compare)?;
         return compare(args, [before, after], &tool);

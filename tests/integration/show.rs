@@ -245,7 +245,7 @@ fn replayed_responses_alone_are_counted_and_are_no_orphans() {
     let replayed: String = records
         .split_inclusive("\n🐵🙈🙉\n")
         .filter_map(|record| record.strip_prefix("2 "))
-        .map(|rest| format!("3 {rest}"))
+        .flat_map(|rest| ["3 ", rest])
         .collect();
     let shown = run("gor-show", &["--utc"], replayed.as_bytes());
     let shown = lines(&shown.ends_with(0).stdout).join("\n");
@@ -283,4 +283,30 @@ fn what_nothing_is_known_of_is_not_in_a_summary() {
     let json: Value = serde_json::from_slice(&json).expect("JSON");
     assert_eq!(json["all"]["latency"], serde_json::json!({}));
     assert!(json.get("from").is_none() && json.get("to").is_none(), "{json}");
+}
+
+#[test]
+fn a_missing_separator_is_said_and_fails_where_the_message_before_it_is_whole() {
+    let both = "1 c74e1f900a00000200000001 1790000000000000000 5\nGET / HTTP/1.1\r\n\r\n\n🐵🙈🙉\n\
+                2 c74e1f900a00000200000001 1790000000000000000 5\nHTTP/1.1 200 OK\r\n\r\n\n🐵🙈🙉\n";
+    let at = both.find("\n2 ").expect("a response") + 1 - "🐵🙈🙉\n".len();
+    for left in ["", "\n"] {
+        let joined = both.replacen("🐵🙈🙉\n", left, 1);
+        let said = format!("record 1 (byte {}): a separator line is missing", at + left.len());
+        for (tool, args) in [("gor-show", &[][..]), ("gor-merge", &[]), ("gor-rewrite", &["--redact", "all"])]
+        {
+            run(tool, args, joined.as_bytes()).ends_with(1).says(&said);
+        }
+    }
+}
+
+#[test]
+fn a_recording_that_was_uploaded_may_be_one_in_a_body() {
+    let inner = "1 c74e1f900a00000200000001 1790000000000000000 5\nGET / HTTP/1.1\r\n\r\n";
+    let head = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", inner.len() + 5);
+    let input = format!("1 c74e1f900a00000200000002 1790000000000000000 5\n{head}text\n{inner}\n🐵🙈🙉\n");
+    let input = input.as_bytes();
+    let shown = run("gor-show", &[], input);
+    shown.ends_with(0).says("a line in this record looks like the header of another one");
+    run("gor-show", &["-q"], input).ends_with(0).is_silent();
 }

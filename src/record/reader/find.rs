@@ -10,6 +10,7 @@ use super::super::separator::{
     separator_at,
 };
 use super::super::span::RecordSpan;
+use super::inner::{InnerHeader, inner_header};
 use super::line::{Follows, HeaderLine, begins_with_header, header_line, what_follows};
 use super::{MAX_MAX_RECORD, Reader};
 
@@ -18,8 +19,8 @@ const SEARCHED_PAYLOAD: usize = 1 << 20;
 
 /// What was found at the front of the bytes not yet taken apart.
 pub(super) enum FindResult {
-    /// A record. The span counts from the front.
-    Record { span: RecordSpan, length: usize },
+    /// A record, and the header line in its payload if there is one. The span counts from the front.
+    Record { span: RecordSpan, length: usize, inner: Option<InnerHeader> },
     /// Nothing that can be decided before more bytes come.
     NeedMore,
     /// A record that breaks a rule.
@@ -65,6 +66,11 @@ impl<R: Read> Reader<R> {
             let end = bytes[payload..payload_end].strip_suffix(b"\r").unwrap_or(&bytes[payload..payload_end]);
             self.holds_separator |= end == MONKEYS || end.ends_with(OPENING);
         }
+        let inner = if self.options.is_searched && length.is_none() {
+            inner_header(span.kind, &bytes[payload..payload_end], &self.options)
+        } else {
+            None
+        };
         span.payload_end = payload_end as u32;
         span.end = (payload_end + SEPARATOR.len()) as u32;
         let length = payload_end + separator;
@@ -78,7 +84,7 @@ impl<R: Read> Reader<R> {
             // The input ended early: `finish` puts the separator there.
             span.end = length as u32;
         }
-        FindResult::Record { span, length }
+        FindResult::Record { span, length, inner }
     }
 
     /// The end of a payload whose length is known.

@@ -32,7 +32,10 @@ pub struct RedactOptions {
     ///
     /// secrets: values of fields named password, passwd, secret, token, api_key, access_token, refresh_token,
     /// client_secret, authorization, session, user, login and similar, in any case: members of JSON at any depth,
-    /// parameters of forms and queries, headers (X-Api-Key), quoted values in scripts and markup, elements of XML.
+    /// parameters of forms and queries (user[name] too; code and key if the value has a digit or more than 16
+    /// characters), headers (X-Api-Key), quoted values in scripts and markup, elements of XML, lines of text
+    /// ("password: x"). Also segments of at least 20 characters in the paths of URLs that look like tokens
+    /// (/reset/TOKEN); UUIDs and ids of 24 hex digits are kept.
     ///
     /// userinfo: users and passwords in URLs.
     ///
@@ -41,8 +44,9 @@ pub struct RedactOptions {
     /// ipv4, ipv6, ip (both): addresses, anywhere. The id of a record holds the client's address (hex digits 9 to 16):
     /// it is replaced too, the same in a request and its responses, so that sessions are kept.
     ///
-    /// Secrets in fields with other names are not found: use the other options. Names of people, postal addresses and
-    /// dates are not searched for; images and other binary bodies are not searched.
+    /// Not found: secrets in fields with other names, members of JSON named code, key or name, unquoted values in
+    /// scripts, tokens in the paths of links in bodies, shorter tokens in paths. The other options replace fields by
+    /// name. Names of people, postal addresses and dates are not searched for; images and other binary bodies are not searched.
     #[arg(long, value_name = "PRESET,…", value_parser = presets)]
     pub redact: Vec<Presets>,
     /// Replace what a path selects in JSON bodies: $.user.name, $..street

@@ -18,7 +18,8 @@
 //! | digits 9 to 16 of a record's id | the replacement of the IPv4 address that they are |
 //!
 //! Looked through are percent-encoding (three layers), JSON's escapes and multipart bodies, each part by its
-//! own type. Not reached: base64 other than Basic's, HTML's `&#64;`, UTF-16, what is binary by its
+//! own type. Addresses of `2001:db8::/32` are replaced as others are; replacements tell by a checksum. Not reached: tokens
+//! in paths that stand in bodies, members of JSON called `code` and `key`, base64 other than Basic's, HTML's `&#64;`, UTF-16, what is binary by its
 //! Content-Type or by a NUL in it, and parts of forms whose name holds a `;`. All of it takes time linear in
 //! the message, whatever its bytes.
 
@@ -238,11 +239,11 @@ impl Redaction {
         )
     }
 
-    /// Whether a parameter's value is to be replaced, by its name.
-    fn is_wanted(&self, name: &[u8]) -> bool {
+    /// Whether a parameter's value is to be replaced.
+    fn is_wanted(&self, name: &[u8], value: &[u8]) -> bool {
         match &self.0 {
             RedactRule::Param(wanted) => name == wanted,
-            RedactRule::Secrets(_) => names::is_secret(name),
+            RedactRule::Secrets(_) => names::is_secret_parameter(name, value),
             _ => false,
         }
     }
@@ -271,6 +272,7 @@ impl Redaction {
                 let is_url = URL_HEADERS.iter().any(|known| is(known));
                 let query = |query: &[u8]| self.parameters(key, query);
                 let new = is_url.then(|| places::in_query(value, query)).flatten();
+                let new = then(value, new, |value| if is_url { tokens(key, value) } else { Edits::new() });
                 then(value, new, |value| places::in_text(value, &|text| source::secrets(key, text)))
             }
             RedactRule::Text(class) if !class.may_be_in(value) => None,
@@ -283,7 +285,7 @@ impl Redaction {
     }
 
     fn parameters(&self, key: &PseudonymKey, form: &[u8]) -> Option<Vec<u8>> {
-        places::parameters(key, |name| self.is_wanted(name), form)
+        places::parameters(key, |name, value| self.is_wanted(name, value), form)
     }
 
     /// The new request target, scheme and authority included where it has them; `None` when it stays.
@@ -292,6 +294,7 @@ impl Redaction {
             RedactRule::Param(_) => places::in_query(target, |query| self.parameters(key, query)),
             RedactRule::Secrets(_) => {
                 let new = places::in_query(target, |query| self.parameters(key, query));
+                let new = then(target, new, |target| tokens(key, target));
                 then(target, new, |target| places::in_target(target, &|text| source::secrets(key, text)))
             }
             RedactRule::Text(class) if class.may_be_in(target) => {
@@ -323,7 +326,7 @@ impl Redaction {
                 let mut edits = Edits::new();
                 for part in places::parts(boundary, body) {
                     let content = &body[part.content.clone()];
-                    let new = if part.name().is_some_and(|name| self.is_wanted(name)) {
+                    let new = if part.name().is_some_and(|name| self.is_wanted(name, content)) {
                         key.opaque(content).map(String::into_bytes)
                     } else {
                         self.nested_body(key, Some(part.content_type()), content, depth + 1)
@@ -363,6 +366,11 @@ impl Redaction {
         };
         edited(body, edits)
     }
+}
+
+/// Segments of a path that look like tokens.
+fn tokens(key: &PseudonymKey, target: &[u8]) -> Edits {
+    places::in_path(target, |token| key.opaque(token).map(String::into_bytes))
 }
 
 /// Whether redactions do not look into such a body.

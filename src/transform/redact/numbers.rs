@@ -247,7 +247,7 @@ pub(super) fn ipv4_in_id(key: &PseudonymKey, address: Ipv4Addr) -> Ipv4Addr {
 }
 
 /// IPv6 addresses in every form that has a digit in it (`a::b` alone is more often code). Becomes an address
-/// of `2001:db8::/32` (RFC 3849: documentation); one that stands for an IPv4 address stands for that one's
+/// of `2001:db8::/32` (RFC 3849: documentation), with a checksum at its end; one that stands for an IPv4 address stands for that one's
 /// replacement.
 pub(super) fn ipv6(key: &PseudonymKey, text: &[u8]) -> Edits {
     let (mut edits, mut done) = (Edits::new(), 0);
@@ -282,8 +282,18 @@ fn other_ipv6(key: &PseudonymKey, address: Ipv6Addr) -> Option<Ipv6Addr> {
     if let Some(address) = address.to_ipv4_mapped() {
         return other_ipv4(key, address).map(|new| new.to_ipv6_mapped());
     }
-    let is_documentation = address.segments()[..2] == [0x2001, 0xdb8];
+    let replacement = |hash: u64| {
+        Ipv6Addr::from(0x2001_0db8_u128 << 96 | u128::from(hash) << 32 | u128::from(checksum(hash)))
+    };
+    if address == replacement((address.to_bits() >> 32) as u64) {
+        return None;
+    }
     let hash = key.number("ipv6", &address.octets());
-    let bits = 0x2001_0db8_u128 << 96 | hash >> 32;
-    (!is_documentation).then(|| Ipv6Addr::from(bits))
+    Some(replacement((hash >> 64) as u64))
+}
+
+/// What the last 32 bits of a replacement are, so that it is told from an address that stands in a text. It protects
+/// nothing.
+fn checksum(hash: u64) -> u32 {
+    (hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32 ^ 0x5bd1_e995
 }

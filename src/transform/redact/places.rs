@@ -100,18 +100,19 @@ pub(super) fn pairs(form: &[u8]) -> impl Iterator<Item = (Range<usize>, Range<us
     })
 }
 
-/// Replaces the values of the parameters whose name, decoded, is one that `is_wanted`.
+/// Replaces the values of the parameters that are wanted, by their name and value, both decoded.
 pub(super) fn parameters(
     key: &PseudonymKey,
-    is_wanted: impl Fn(&[u8]) -> bool,
+    is_wanted: impl Fn(&[u8], &[u8]) -> bool,
     form: &[u8],
 ) -> Option<Vec<u8>> {
     let mut edits = Edits::new();
-    for (found, value) in pairs(form) {
-        if is_wanted(&form_decoded(&form[found]))
-            && let Some(new) = key.opaque(&form_decoded(&form[value.clone()]))
+    for (found, range) in pairs(form) {
+        let value = form_decoded(&form[range.clone()]);
+        if is_wanted(&form_decoded(&form[found]), &value)
+            && let Some(new) = key.opaque(&value)
         {
-            edits.push((value, new.into_bytes()));
+            edits.push((range, new.into_bytes()));
         }
     }
     edited(form, edits)
@@ -130,6 +131,44 @@ pub(super) fn in_query(target: &[u8], change: impl Fn(&[u8]) -> Option<Vec<u8>>)
         }
     }
     edited(target, edits)
+}
+
+/// In the path of a target or a URL, segments that look like tokens: `/reset/4f3a…`.
+///
+/// They have 20 signs of a token or more, and among them a run of 16 letters and digits, both of them. UUIDs stay, and
+/// 24 hexadecimal digits, as such ids are everywhere; so does what has a dot in it, as files have.
+pub(super) fn in_path(target: &[u8], change: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Edits {
+    let end = target.iter().position(|byte| b"?#".contains(byte)).unwrap_or(target.len());
+    let (mut edits, mut at) = (Edits::new(), 0);
+    for segment in target[..end].split(|&byte| byte == b'/') {
+        let range = at..at + segment.len();
+        at = range.end + 1;
+        // What is before the first slash is no path.
+        if range.start > 0
+            && is_token(segment)
+            && let Some(new) = change(&TextView::plain(segment).percent(false).text)
+        {
+            edits.push((range, new));
+        }
+    }
+    edits
+}
+
+fn is_token(segment: &[u8]) -> bool {
+    const LENGTH: usize = 20;
+    const RUN: usize = 16;
+    let is_sign = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_~%=".contains(byte);
+    if segment.len() < LENGTH || !segment.iter().all(is_sign) {
+        return false;
+    }
+    let groups: Vec<usize> = segment.split(|&byte| byte == b'-').map(<[u8]>::len).collect();
+    let is_hex = segment.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'-');
+    let is_id = is_hex && (groups == [8, 4, 4, 4, 12] || groups == [24]);
+    let mut runs = segment.split(|byte| !byte.is_ascii_alphanumeric());
+    let is_random = |run: &[u8]| {
+        run.len() >= RUN && run.iter().any(u8::is_ascii_digit) && run.iter().any(u8::is_ascii_alphabetic)
+    };
+    !is_id && runs.any(is_random)
 }
 
 /// What finds and replaces in decoded text.

@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memchr2, memchr2_iter, memchr3, memmem};
 
+use super::credentials;
 use super::key::PseudonymKey;
-use super::names::is_secret;
+use super::names::{has_own_preset, is_secret, is_secret_header};
 use super::view::{Edits, TextView};
 use crate::http::query::form_decoded;
 
@@ -21,20 +22,31 @@ const MAX_TAG: usize = 1024;
 /// Where a secret is.
 struct SecretLocation {
     range: Range<usize>,
-    /// Whether it is spelled as in a URL, and not as in a string.
-    is_in_url: bool,
+    spelling: SecretSpelling,
+}
+
+/// How a secret is spelled.
+#[derive(Clone, Copy)]
+enum SecretSpelling {
+    /// As in a string.
+    String,
+    /// As in a URL.
+    Url,
+    /// As in this header, which a preset of its own sees to.
+    Header(fn(&PseudonymKey, &[u8]) -> Option<Vec<u8>>),
 }
 
 impl SecretLocation {
     fn string(range: Range<usize>) -> Self {
-        SecretLocation { range, is_in_url: false }
+        SecretLocation { range, spelling: SecretSpelling::String }
     }
 }
 
 /// Replaces what has the name of a secret: quoted values (`password: "x"`, `token = 'x'`, `{"pin":"x"}`), parameters
 /// of URLs (`?token=x`), the content of elements (`<password>x</password>`), and what a tag that is so named has for
-/// its value (`<input name="password" value="x">`). Other values without quotes are replaced after `=` where there
-/// is no bracket of a script in the whole text, and left alone elsewhere, as they may be expressions.
+/// its value (`<input name="password" value="x">`, `<token value="x">`). Other values without quotes are replaced after
+/// `=`, and to the end of a line that begins `name: `, where there is no bracket of a script in the whole text, and left
+/// alone elsewhere, as they may be expressions.
 pub(super) fn secrets(key: &PseudonymKey, text: &[u8]) -> Edits {
     if memchr3(b':', b'=', b'<', text).is_none() {
         return Edits::new();
@@ -43,15 +55,20 @@ pub(super) fn secrets(key: &PseudonymKey, text: &[u8]) -> Edits {
     assignments(text, &mut found);
     found.sort_by_key(|found| (found.range.start, found.range.end));
     let (mut edits, mut done) = (Edits::new(), 0);
-    for SecretLocation { range, is_in_url } in found {
+    for SecretLocation { range, spelling } in found {
         if range.start < done {
             continue;
         }
         let spelled = &text[range.clone()];
-        let plain = if is_in_url { form_decoded(spelled) } else { TextView::json(spelled).text };
-        if let Some(new) = key.opaque(&plain) {
+        let opaque = |plain: &[u8]| key.opaque(plain).map(String::into_bytes);
+        let new = match spelling {
+            SecretSpelling::String => opaque(&TextView::json(spelled).text),
+            SecretSpelling::Url => opaque(&form_decoded(spelled)),
+            SecretSpelling::Header(change) => change(key, spelled),
+        };
+        if let Some(new) = new {
             done = range.end;
-            edits.push((range, new.into_bytes()));
+            edits.push((range, new));
         }
     }
     edits
@@ -74,7 +91,12 @@ fn assignments(text: &[u8], found: &mut Vec<SecretLocation>) {
                 let end = named.iter().position(|&byte| byte == text[value - 1]).unwrap_or(0);
                 found.extend(value_of_tag(text, value, &named[..end]));
             }
-        } else if text[sign] == b'=' {
+        } else if text[sign] == b':' {
+            if !is_code && let Some(value) = line_value(text, sign) {
+                done = value.range.end;
+                found.push(value);
+            }
+        } else {
             let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || b"_-.[]".contains(byte);
             let length = text[..sign].iter().rev().take(MAX_NAME).take_while(is_name).count();
             let (before, name) = text[..sign].split_at(sign - length);
@@ -86,7 +108,7 @@ fn assignments(text: &[u8], found: &mut Vec<SecretLocation>) {
             };
             if is_parameter && is_secret(name) {
                 let end = word_end(text, sign + 1, b"&;#,)\\");
-                found.push(SecretLocation { range: sign + 1..end, is_in_url: true });
+                found.push(SecretLocation { range: sign + 1..end, spelling: SecretSpelling::Url });
                 done = end;
             } else if name.eq_ignore_ascii_case(b"name") {
                 let named = &text[..text.len().min(sign + 1 + MAX_NAME)];
@@ -95,6 +117,34 @@ fn assignments(text: &[u8], found: &mut Vec<SecretLocation>) {
             }
         }
     }
+}
+
+/// The rest of a line that begins with the name of a secret and a colon: `Authorization: Bearer x`.
+fn line_value(text: &[u8], colon: usize) -> Option<SecretLocation> {
+    let name = name_before(text, colon);
+    let before = text[..colon].strip_suffix(name)?;
+    let indent = before.iter().rev().take(MAX_SPACE).take_while(|byte| matches!(byte, b' ' | b'\t' | b'-'));
+    let is_first = matches!(&before[..before.len() - indent.count()], [] | [.., b'\n']);
+    let is_wanted = is_secret(name) || is_secret_header(name) || has_own_preset(name);
+    if !is_first || !matches!(text.get(colon + 1), Some(b' ' | b'\t')) || !is_wanted {
+        return None;
+    }
+    let end = memchr(b'\n', &text[colon..]).map_or(text.len(), |length| colon + length);
+    let value = &text[colon + 1..end];
+    let start = end - value.trim_ascii_start().len();
+    let range = start..start + value.trim_ascii().len();
+    let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+    // As these headers are redacted, so that equal values stay equal, and what is replaced stays.
+    let spelling = if is("authorization") || is("proxy-authorization") {
+        SecretSpelling::Header(credentials::authorization)
+    } else if is("cookie") {
+        SecretSpelling::Header(credentials::cookie)
+    } else if is("set-cookie") {
+        SecretSpelling::Header(credentials::set_cookie)
+    } else {
+        SecretSpelling::String
+    };
+    (!range.is_empty()).then_some(SecretLocation { range, spelling })
 }
 
 /// Where a word ends that begins at `at` and stands without quotes: at white space, at what ends a tag or a string,
@@ -181,10 +231,11 @@ fn elements(text: &[u8]) -> Vec<SecretLocation> {
             continue;
         }
         // A tag in which another begins is none.
-        let Some(end) = memchr2(b'>', b'<', tag).filter(|&end| tag[end] == b'>' && tag[end - 1] != b'/')
-        else {
+        let Some(end) = memchr2(b'>', b'<', tag).filter(|&end| tag[end] == b'>') else { continue };
+        found.extend(value_of_tag(text, open + 1 + length, name));
+        if tag[end - 1] == b'/' {
             continue;
-        };
+        }
         let start = open + 1 + end + 1;
         let (start, end) = match text[start..].strip_prefix(b"<![CDATA[") {
             Some(data) => {
@@ -225,6 +276,9 @@ mod tests {
             r#"<input type=hidden name=csrf_token value=«x»><a href="/a?token=«x»&amp;sid=«y»&b=c#d">"#,
             "see http://h/?a=1&user[password]=«x», token=«b»",
             "if(a){b;token=c;user=d}",
+            "a\n password: «x y»\r\nproxy-authorization: Bearer «abc»\nCookie: a=«b»; c=«d»\n- token: «1»\npage: 2\nuser:8080",
+            "call(1)\npassword: x",
+            r#"<token value="«x»"/><token value='«y»'>«z»</token><page value="1"/>"#,
             "token=«x»; path=/; sid=«y»\nAPI_KEY=«z»",
         ] {
             let mut expected = String::new();

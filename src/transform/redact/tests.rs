@@ -155,7 +155,7 @@ fn addresses_are_found() {
             &[
                 "from <[2a00:1450:4001:81b::200e]>:443, [fe80::1]%eth0 and [::1].",
                 "[2A00:1450:4001:081B:0000:0000:0000:200E]",
-                "00:1a:2b:3c:4d:5e 12:34:56 std::vec a::b dead::beef :: 2001:db8::7 1:2 g::1",
+                "00:1a:2b:3c:4d:5e 12:34:56 std::vec a::b dead::beef :: [2001:db8::7] 1:2 g::1",
             ],
         );
     }
@@ -163,6 +163,43 @@ fn addresses_are_found() {
     let mapped = text("ip", "::ffff:192.0.2.7");
     assert_eq!(mapped, format!("::ffff:{}", text("ip", "192.0.2.7")));
     assert_eq!(text("ipv6", "2a00:0:0::1"), text("ipv6", "2A00::1"));
+}
+
+#[test]
+fn documentation_addresses_are_replaced_once_whatever_the_key_is() {
+    let new = text("ip", "2001:db8::7");
+    let other = PseudonymKey::new(b"another key for tests");
+    let again = preset("ip").body(&other, Some(b"text/plain"), new.as_bytes());
+    assert_eq!(again, None, "{new}");
+}
+
+#[test]
+fn tokens_in_paths_are_found() {
+    let uuid = "8f14e45f-ceea-467f-9b0e-1b2c3d4e5f60";
+    for (target, expected) in [
+        ("/reset/4f3a9c8d7e6b5a4c3d2e/x?page=1", Some("/reset/T/x?page=1")),
+        ("/reset/Zm9vYmFyYmF6cXV4MTIzNDU2Nzg5-_a", Some("/reset/T")),
+        ("http://h/a/4f3a9c8d7e6b5a4c3d2e#top", Some("http://h/a/T#top")),
+        ("/static/app-4f3a9c8d7e6b5a4c3d2e.js", None),
+        ("/orders/507f1f77bcf86cd799439011", None),
+        ("/posts/ten-tips-for-2024-and-beyond-it", None),
+        ("/12345678901234567890123", None),
+        (&format!("/users/{uuid}/avatar"), None),
+    ] {
+        let new = preset("secrets").target(&key(), target.as_bytes());
+        let new = new.map(|new| String::from_utf8(new).unwrap());
+        let masked = new.as_ref().map(|new| {
+            let at = new.find("redacted-").unwrap_or_else(|| panic!("{new}"));
+            format!("{}T{}", &new[..at], &new[at + 25..])
+        });
+        assert_eq!(masked.as_deref(), expected, "{target}");
+        if let Some(new) = new {
+            assert_eq!(preset("secrets").target(&key(), new.as_bytes()), None, "{new}");
+        }
+    }
+    let referer = preset("secrets").header_value(&key(), b"Referer", b"http://h/reset/4f3a9c8d7e6b5a4c3d2e");
+    let target = preset("secrets").target(&key(), b"/reset/4f3a9c8d7e6b5a4c3d2e").unwrap();
+    assert!(referer.is_some_and(|referer| referer.ends_with(&target)));
 }
 
 #[test]

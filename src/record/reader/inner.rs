@@ -1,0 +1,111 @@
+//! A header line inside a payload: what a missing separator line leaves.
+
+use memchr::{memchr, memrchr};
+
+use super::super::header::{Header, Kind, MAX_HEADER};
+use super::ReaderOptions;
+use crate::Position;
+
+/// Digits that a timestamp of this century has at least, in nanoseconds. Of so many bytes in a row, one is looked at.
+const TIMESTAMP: usize = 18;
+
+/// Records that hold what looks like the header line of another record, whose separator may be missing.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct JoinedRecords {
+    /// All of them.
+    pub number: u64,
+    /// Those in which a whole message is before that line: the separator is missing.
+    pub for_certain: u64,
+    /// The first record, and the byte at which that line begins.
+    pub first: Option<Position>,
+}
+
+/// A header line inside a payload.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct InnerHeader {
+    /// Where in the payload it begins.
+    pub(super) at: usize,
+    /// Whether the message before it is whole, so that it cannot be a part of it.
+    pub(super) is_proven: bool,
+}
+
+/// Finds the first line of a payload that has the form of the header line of another record, as all recorders write it.
+pub(super) fn inner_header(kind: Kind, payload: &[u8], options: &ReaderOptions) -> Option<InnerHeader> {
+    let mut sample = TIMESTAMP;
+    while let Some(byte) = payload.get(sample) {
+        if byte.is_ascii_digit()
+            && let Some(at) = header_around(payload, sample)
+        {
+            let before = strip_line_end(&payload[..at]);
+            let is_whole = |payload: &[u8]| !payload.is_empty() && (options.is_whole)(kind, payload);
+            // An empty line may have taken the separator's place.
+            let is_proven = is_whole(before) || is_whole(strip_line_end(before));
+            return Some(InnerHeader { at, is_proven });
+        }
+        sample += TIMESTAMP;
+    }
+    None
+}
+
+/// Where the header line begins in whose timestamp this byte is.
+fn header_around(payload: &[u8], sample: usize) -> Option<usize> {
+    let digits = payload[..sample].iter().rev().take(TIMESTAMP + 1).take_while(|byte| byte.is_ascii_digit());
+    let space = sample.checked_sub(digits.count() + 1)?;
+    let (id, _) = payload[..=space].split_last_chunk::<17>()?.1.split_first_chunk::<16>()?;
+    if payload[space] != b' ' || !id.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    let from = space.saturating_sub(MAX_HEADER);
+    // What stands at the front has no message before it: the reader knows that case.
+    let line = from + memrchr(b'\n', &payload[from..space])? + 1;
+    let end = line + memchr(b'\n', payload[line..].get(..MAX_HEADER).unwrap_or(&payload[line..]))?;
+    let text = &payload[line..end];
+    let header = Header::parse(text.strip_suffix(b"\r").unwrap_or(text)).ok()?;
+    (header.is_usual() && end + 1 < payload.len()).then_some(line)
+}
+
+/// Without the line feed at its end.
+fn strip_line_end(bytes: &[u8]) -> &[u8] {
+    bytes.strip_suffix(b"\n").unwrap_or(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const HEADER: &str = "1 c74e1f900a00000200000001 1790000000000000000 5\n";
+
+    fn found(payload: &str) -> Option<(usize, bool)> {
+        let is_whole = |_, payload: &[u8]| payload.ends_with(b"!");
+        let options = ReaderOptions { is_whole, ..ReaderOptions::default() };
+        inner_header(Kind::Request, payload.as_bytes(), &options).map(|inner| (inner.at, inner.is_proven))
+    }
+
+    #[test]
+    fn a_header_line_is_found_and_proven_where_the_message_before_it_is_whole() {
+        for (payload, expected) in [
+            (format!("hello\n{HEADER}GET"), Some((6, false))),
+            (format!("hello!\n{HEADER}GET"), Some((7, true))),
+            (format!("hello!\n\n{HEADER}GET"), Some((8, true))),
+            (format!("hello\n{}GET", HEADER.replace('\n', "\r\n")), Some((6, false))),
+            // Nothing is behind it, or before it on its line, or its time or id is not one.
+            (format!("hello\n{HEADER}"), None),
+            (format!("hello {HEADER}GET"), None),
+            (format!("hello\n{}GET", HEADER.replace("179", "17")), None),
+            (format!("hello\n{}GET", HEADER.replace("c74e", "xxxx")), None),
+        ] {
+            assert_eq!(found(&payload), expected, "{payload:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_header_line_is_found_wherever_it_stands(before in "[ -~]{1,100}", digits in "9[0-9]{17}|1[0-9]{18}", after in ".{1,40}") {
+            let payload = format!("{before}\n2 0123456789abcdef01234567 {digits} 7\n{after}");
+            prop_assume!(digits.parse::<i64>().is_ok_and(|time| time >= 946_684_800_000_000_000));
+            prop_assert_eq!(found(&payload).map(|(at, _)| at), Some(before.len() + 1));
+        }
+    }
+}
