@@ -1,11 +1,18 @@
 complete -c gor-replay -s i -l input -d 'Read FILE, a directory, a quoted glob or "-" (repeatable) [default: standard input]' -r -F
 complete -c gor-replay -l read-depth -d 'Reorder requests within N requests, so that the oldest is sent next' -r
 complete -c gor-replay -l max-record -d 'Skip records longer than SIZE (at most 3GB), and exit with status 1' -r
-complete -c gor-replay -l speed -d 'Speed relative to the recording, as 2x, 200% or 2' -r
+complete -c gor-replay -l speed -d 'Speed relative to the recording, as 2x, 200% or 2 [default: 1x]' -r
+complete -c gor-replay -l speed-ramp -d 'Change the speed evenly over a time, as 1x..10x:10m; then keep the last one' -r
+complete -c gor-replay -l rate -d 'Send requests evenly at RATE, as 500/s or 100/m, in the recorded order' -r
+complete -c gor-replay -l rate-ramp -d 'Change the rate evenly over a time, as 100/s..5000/s:10m; then keep the last one' -r
 complete -c gor-replay -l max-wait -d 'Shorten pauses between requests to DURATION' -r
 complete -c gor-replay -l loop -d 'Replay N times [default without N: until interrupted]' -r
 complete -c gor-replay -l connections -d 'Most connections to each target [default: 1024, with --no-wait 64]' -r
 complete -c gor-replay -l timeout -d 'Longest time from when a request is due to the end of its response' -r
+complete -c gor-replay -l ca-cert -d 'Trust the certificates in FILE (PEM, repeatable) instead of the system\'s' -r -F
+complete -c gor-replay -l client-cert -d 'Present the certificate in FILE (PEM) to targets that ask for one' -r -F
+complete -c gor-replay -l client-key -d 'Private key (PEM) of the certificate in --client-cert' -r -F
+complete -c gor-replay -l sni -d 'Ask for the certificate of NAME instead of that of the target\'s host' -r
 complete -c gor-replay -s o -l output -d 'Write records to FILE (repeatable)' -r -F
 complete -c gor-replay -l chunk-size -d 'Start a new file before SIZE bytes of records are exceeded' -r
 complete -c gor-replay -l chunk-records -d 'Start a new file after N records' -r
@@ -22,6 +29,7 @@ complete -c gor-replay -l strict -d 'Fail at the first malformed record instead 
 complete -c gor-replay -l no-wait -d 'Send as fast as the target answers, on all connections'
 complete -c gor-replay -l dry-run -d 'Send nothing; print a summary, and when requests would be sent'
 complete -c gor-replay -l original-host -d 'Keep the recorded Host header'
+complete -c gor-replay -l skip-verify -d 'Accept any certificate'
 complete -c gor-replay -l force -d 'Overwrite existing files'
 complete -c gor-replay -l append -d 'Append to existing files'
 complete -c gor-replay -l index -d 'Write one index file FILE.idx for each output file: the times and kinds of its records'

@@ -5,8 +5,15 @@ use std::num::NonZeroU64;
 use std::str::FromStr;
 use std::time::Duration;
 
+mod ramp;
+mod share;
 #[cfg(test)]
 mod tests;
+
+pub use ramp::{Rate, RateRamp, SpeedRamp};
+pub use share::{Share, ShareGate};
+
+use ramp::Ramp;
 
 /// Speeds are counted in millionths, so that `0.1` is exactly a tenth.
 const UNIT: u64 = 1_000_000;
@@ -29,6 +36,11 @@ impl Speed {
     /// How long `recorded` nanoseconds last at this speed, rounded down.
     fn play(self, recorded: u64) -> u64 {
         scale(recorded, UNIT, self.0.get())
+    }
+
+    /// The speed as a number, 1 as recorded.
+    fn factor(self) -> f64 {
+        self.0.get() as f64 / UNIT as f64
     }
 
     /// How many recorded nanoseconds pass in `played` ones.
@@ -74,20 +86,52 @@ impl FromStr for Speed {
     }
 }
 
+/// What decides when requests are due.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Tempo {
+    /// The recorded times, so much faster.
+    Speed(Speed),
+    /// The recorded times, at a speed that changes.
+    SpeedRamp(SpeedRamp),
+    /// So many requests in a second, evenly spread, in the recorded order.
+    Rate(Rate),
+    /// A rate that changes.
+    RateRamp(RateRamp),
+    /// Everything is due at once.
+    NoWait,
+}
+
+impl fmt::Display for Tempo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Tempo::Speed(speed) => speed.fmt(f),
+            Tempo::SpeedRamp(ramp) => ramp.fmt(f),
+            Tempo::Rate(rate) => rate.fmt(f),
+            Tempo::RateRamp(ramp) => ramp.fmt(f),
+            Tempo::NoWait => f.write_str("full speed"),
+        }
+    }
+}
+
 /// What the user asked of time.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
-    /// How much faster than recorded.
-    pub speed: Speed,
-    /// Longest pause between two requests, as it is waited: after the speed.
+    /// What decides when requests are due.
+    pub tempo: Tempo,
+    /// Longest pause between two requests, as it is waited: after the speed. Rates know none.
     pub max_wait: Option<Duration>,
-    /// Everything is due at once.
-    pub no_wait: bool,
+}
+
+impl Pace {
+    /// Whether everything is due at once.
+    pub fn is_no_wait(&self) -> bool {
+        self.tempo == Tempo::NoWait
+    }
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Pace { speed: Speed::RECORDED, max_wait: None, no_wait: false }
+        Pace { tempo: Tempo::Speed(Speed::RECORDED), max_wait: None }
     }
 }
 
@@ -97,43 +141,72 @@ impl Default for Pace {
 /// so disorder never stretches time. Due times never go back.
 #[derive(Clone, Debug)]
 pub struct Timeline {
-    pace: Pace,
-    /// Longest pause, in recorded time.
-    longest: u64,
+    tempo: Tempo,
+    /// Longest pause, in played time.
+    max_wait: Option<u64>,
+    /// How much faster than the others the input is played that is read now.
+    input_speed: Speed,
     /// Recorded time since the very first record, long pauses cut.
     elapsed: u64,
     /// Newest timestamp of this round.
     newest: Option<i64>,
     /// `elapsed` when this round began.
     began: u64,
-    /// Records of this round.
+    /// Records of this round, and of all rounds.
     records: u64,
+    all_records: u64,
 }
 
 impl Timeline {
     /// A timeline that has seen nothing.
     pub fn new(pace: Pace) -> Self {
-        let longest = pace.max_wait.map_or(u64::MAX, |wait| {
-            let played = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
-            pace.speed.unplay(played)
-        });
-        Timeline { pace, longest, elapsed: 0, newest: None, began: 0, records: 0 }
+        let max_wait = pace.max_wait.map(|wait| u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX));
+        Timeline {
+            tempo: pace.tempo,
+            max_wait,
+            input_speed: Speed::RECORDED,
+            elapsed: 0,
+            newest: None,
+            began: 0,
+            records: 0,
+            all_records: 0,
+        }
+    }
+
+    /// The records that follow come from an input with a speed of its own, which multiplies the other.
+    pub fn set_input_speed(&mut self, speed: Speed) {
+        self.input_speed = speed;
     }
 
     /// When a record with this timestamp would be due if it came next.
     pub fn peek(&self, timestamp: i64) -> u64 {
-        if self.pace.no_wait {
-            return 0;
-        }
-        self.pace.speed.play(self.elapsed.saturating_add(self.pause(timestamp)))
+        self.play(self.after_pause(timestamp), self.all_records)
     }
 
     /// When the next record, which has this timestamp, is due.
     pub fn due(&mut self, timestamp: i64) -> u64 {
-        self.elapsed = self.elapsed.saturating_add(self.pause(timestamp));
+        self.elapsed = self.after_pause(timestamp);
         self.newest = Some(self.newest.map_or(timestamp, |newest| newest.max(timestamp)));
+        let due = self.play(self.elapsed, self.all_records);
         self.records += 1;
-        if self.pace.no_wait { 0 } else { self.pace.speed.play(self.elapsed) }
+        self.all_records += 1;
+        due
+    }
+
+    /// How long a pause of so many recorded nanoseconds lasts here. Where there is no such thing, as with a rate, it
+    /// stays as it is.
+    pub fn pause(&self, recorded: u64) -> u64 {
+        let recorded = self.input_speed.play(recorded);
+        let played = match self.tempo {
+            Tempo::Speed(speed) => speed.play(recorded),
+            Tempo::SpeedRamp(SpeedRamp(ramp)) => {
+                let end = ramp.time_of(self.elapsed.saturating_add(recorded) as f64);
+                (end - ramp.time_of(self.elapsed as f64)) as u64
+            }
+            Tempo::Rate(_) | Tempo::RateRamp(_) => recorded,
+            Tempo::NoWait => 0,
+        };
+        played.min(self.max_wait.unwrap_or(u64::MAX))
     }
 
     /// The recording begins again: its first record is due one mean pause
@@ -144,15 +217,44 @@ impl Timeline {
         }
         let length = self.elapsed - self.began;
         let pause = length.checked_div(self.records - 1).filter(|pause| *pause > 0).unwrap_or(LONE_ROUND);
-        self.elapsed = self.elapsed.saturating_add(pause.min(self.longest));
+        self.elapsed = self.cut(pause);
         self.began = self.elapsed;
         self.newest = None;
         self.records = 0;
     }
 
-    fn pause(&self, timestamp: i64) -> u64 {
-        let Some(newest) = self.newest else { return 0 };
+    /// When a record is due that stands there in recorded time, and behind so many others.
+    fn play(&self, elapsed: u64, before: u64) -> u64 {
+        let by_rate = |ramp: Ramp| ramp.time_of(before as f64) as u64;
+        match self.tempo {
+            Tempo::Speed(speed) => speed.play(elapsed),
+            Tempo::SpeedRamp(SpeedRamp(ramp)) => ramp.time_of(elapsed as f64) as u64,
+            Tempo::Rate(rate) => by_rate(rate.ramp()),
+            Tempo::RateRamp(RateRamp(ramp)) => by_rate(ramp),
+            Tempo::NoWait => 0,
+        }
+    }
+
+    /// Recorded time at a record that comes next and has this timestamp.
+    fn after_pause(&self, timestamp: i64) -> u64 {
+        let Some(newest) = self.newest else { return self.elapsed };
+        if timestamp <= newest {
+            return self.elapsed;
+        }
         // The difference of two i64 fits u64 when it is not negative.
-        if timestamp <= newest { 0 } else { timestamp.abs_diff(newest).min(self.longest) }
+        self.cut(self.input_speed.play(timestamp.abs_diff(newest)))
+    }
+
+    /// Recorded time after a pause, which is no longer than what is waited at most.
+    fn cut(&self, pause: u64) -> u64 {
+        let end = self.elapsed.saturating_add(pause);
+        match (self.tempo, self.max_wait) {
+            (Tempo::Speed(speed), Some(wait)) => end.min(self.elapsed.saturating_add(speed.unplay(wait))),
+            (Tempo::SpeedRamp(SpeedRamp(ramp)), Some(wait)) => {
+                let latest = ramp.amount_at(ramp.time_of(self.elapsed as f64) + wait as f64);
+                end.min((latest as u64).max(self.elapsed))
+            }
+            _ => end,
+        }
     }
 }

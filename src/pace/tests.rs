@@ -6,7 +6,7 @@ use proptest::prelude::*;
 const SECOND: i64 = 1_000_000_000;
 
 fn pace(speed: &str, max_wait: Option<Duration>) -> Pace {
-    Pace { speed: speed.parse().unwrap(), max_wait, no_wait: false }
+    Pace { tempo: Tempo::Speed(speed.parse().unwrap()), max_wait }
 }
 
 fn dues(pace: Pace, timestamps: &[i64]) -> Vec<u64> {
@@ -38,7 +38,7 @@ proptest! {
         speed in speeds(),
         wait in prop::option::of(0..20_000_u64),
     ) {
-        let pace = Pace { speed, max_wait: wait.map(Duration::from_millis), no_wait: false };
+        let pace = Pace { tempo: Tempo::Speed(speed), max_wait: wait.map(Duration::from_millis) };
         let dues = dues(pace, &timestamps);
         prop_assert_eq!(dues[0], 0);
         prop_assert!(dues.is_sorted());
@@ -57,7 +57,7 @@ proptest! {
         timestamps.sort_unstable();
         let length = u128::from(timestamps.last().unwrap().abs_diff(timestamps[0]));
         let expected = length * u128::from(UNIT) / u128::from(speed.0.get());
-        let pace = Pace { speed, ..Pace::default() };
+        let pace = Pace { tempo: Tempo::Speed(speed), ..Pace::default() };
         let last = *dues(pace, &timestamps).last().unwrap();
         prop_assert_eq!(u128::from(last), expected.min(u128::from(u64::MAX)));
     }
@@ -65,7 +65,7 @@ proptest! {
     #[test]
     fn no_pause_is_longer_than_the_longest(timestamps in timestamps(), speed in speeds(), wait in 0..5_000_u64) {
         let wait = Duration::from_millis(wait);
-        let dues = dues(Pace { speed, max_wait: Some(wait), no_wait: false }, &timestamps);
+        let dues = dues(Pace { tempo: Tempo::Speed(speed), max_wait: Some(wait) }, &timestamps);
         for pair in dues.windows(2) {
             // Rounding down may move either end by less than a nanosecond.
             prop_assert!(u128::from(pair[1] - pair[0]) <= wait.as_nanos() + 1);
@@ -74,7 +74,7 @@ proptest! {
 
     #[test]
     fn peeking_tells_what_comes_and_changes_nothing(timestamps in timestamps(), speed in speeds()) {
-        let mut timeline = Timeline::new(Pace { speed, ..Pace::default() });
+        let mut timeline = Timeline::new(Pace { tempo: Tempo::Speed(speed), ..Pace::default() });
         for timestamp in timestamps {
             let peeked = timeline.peek(timestamp);
             prop_assert_eq!(peeked, timeline.peek(timestamp));
@@ -84,7 +84,7 @@ proptest! {
 
     #[test]
     fn time_goes_on_in_every_round(timestamps in prop::collection::vec(0..100 * SECOND, 1..60), speed in speeds()) {
-        let mut timeline = Timeline::new(Pace { speed, ..Pace::default() });
+        let mut timeline = Timeline::new(Pace { tempo: Tempo::Speed(speed), ..Pace::default() });
         let first: Vec<u64> = timestamps.iter().map(|at| timeline.due(*at)).collect();
         timeline.begin_round();
         let second: Vec<u64> = timestamps.iter().map(|at| timeline.due(*at)).collect();
@@ -110,7 +110,7 @@ fn the_next_round_begins_one_mean_pause_after_the_last() {
 
 #[test]
 fn without_waiting_everything_is_due_at_once() {
-    let pace = Pace { no_wait: true, ..Pace::default() };
+    let pace = Pace { tempo: Tempo::NoWait, ..Pace::default() };
     assert_eq!(dues(pace, &[0, SECOND, 7 * SECOND]), [0, 0, 0]);
 }
 

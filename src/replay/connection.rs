@@ -1,15 +1,16 @@
 //! One connection to a target: its socket, and the exchange that it carries.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 
-use mio::net::TcpStream;
-use mio::{Interest, Registry, Token};
+use mio::{Registry, Token};
 use rustix::io::Errno;
 
-use super::addresses::Attempt;
+use super::addresses::{Address, Attempt};
 use super::exchange::ReplayExchange;
 use super::tally::FailureReason;
+use super::tls::TlsClient;
+use super::transport::{Moved, Transport};
 
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -24,19 +25,6 @@ pub(super) enum Phase {
     Idle,
 }
 
-/// What came of a read or a write.
-#[derive(Debug)]
-pub(super) enum Moved {
-    /// So many bytes.
-    Bytes(usize),
-    /// Nothing, for now.
-    Nothing,
-    /// The other side has closed.
-    End,
-    /// The connection is broken.
-    Broken(io::Error),
-}
-
 /// A place for a connection. It outlives the socket, and so do its buffers.
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "each is remembered by itself, from an event of its own")]
@@ -46,11 +34,13 @@ pub(super) struct ClientConnection {
     /// Whether an exchange before this one went over the socket.
     pub(super) is_reused: bool,
     /// The address that it is connected to, or was last.
-    pub(super) address: Option<SocketAddr>,
+    pub(super) address: Option<Address>,
     /// Which of the target's addresses come next if this one cannot be connected to.
     pub(super) attempt: Attempt,
     /// When connecting to this address began.
     pub(super) began_at: u64,
+    /// When the socket was connected.
+    pub(super) connected_at: u64,
     /// Events tell what is new, and only once. So what they tell is remembered until it was acted on: there
     /// may be something to read,
     pub(super) is_readable: bool,
@@ -62,7 +52,9 @@ pub(super) struct ClientConnection {
     reset: Option<io::Error>,
     /// Where it stands among the idle ones, while it is idle.
     pub(super) idle_at: usize,
-    stream: Option<TcpStream>,
+    transport: Option<Transport>,
+    /// Whether the socket is connected, and what is missing is TLS.
+    pub(super) is_securing: bool,
 }
 
 impl ClientConnection {
@@ -74,24 +66,31 @@ impl ClientConnection {
             address: None,
             attempt: Attempt::default(),
             began_at: 0,
+            connected_at: 0,
             is_readable: false,
             has_ended: false,
             is_postponed: false,
             reset: None,
             idle_at: 0,
-            stream: None,
+            transport: None,
+            is_securing: false,
         }
     }
 
     /// Begins to connect.
-    pub(super) fn open(&mut self, address: SocketAddr, registry: &Registry, token: Token) -> io::Result<()> {
+    pub(super) fn open(
+        &mut self,
+        address: &Address,
+        tls: Option<&TlsClient>,
+        registry: &Registry,
+        token: Token,
+    ) -> io::Result<()> {
         // The old socket goes first: the new one may need its descriptor.
-        self.stream = None;
-        self.address = Some(address);
-        let mut stream = TcpStream::connect(address)?;
-        registry.register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-        self.stream = Some(stream);
+        self.transport = None;
+        self.address = Some(address.clone());
+        self.transport = Some(Transport::connect(address, tls, registry, token)?);
         self.phase = Phase::Connecting;
+        self.is_securing = false;
         self.is_reused = false;
         self.is_readable = false;
         self.has_ended = false;
@@ -100,100 +99,89 @@ impl ClientConnection {
     }
 
     /// Whether connecting has come to an end, and a good one.
-    pub(super) fn is_established(&self) -> io::Result<bool> {
-        let Some(stream) = &self.stream else { return Ok(false) };
-        if let Some(error) = stream.take_error()? {
-            return Err(error);
-        }
-        match stream.peer_addr() {
-            Ok(_) => {
-                // Requests go out whole: waiting to fill packets would only delay them.
-                stream.set_nodelay(true)?;
-                Ok(true)
-            }
-            Err(error) if error.kind() == ErrorKind::NotConnected => Ok(false),
-            Err(error) => Err(error),
-        }
+    pub(super) fn is_connected(&self) -> io::Result<bool> {
+        self.transport.as_ref().map_or(Ok(false), Transport::is_connected)
+    }
+
+    /// Whether the handshake of TLS has come to an end, and a good one. Without TLS there is none.
+    pub(super) fn is_secured(&mut self) -> io::Result<bool> {
+        self.transport.as_mut().map_or(Ok(false), Transport::is_secured)
     }
 
     /// The addresses of both ends, while it is connected.
     pub(super) fn ends(&self) -> Option<(SocketAddr, SocketAddr)> {
-        let stream = self.stream.as_ref()?;
-        Some((stream.local_addr().ok()?, stream.peer_addr().ok()?))
+        self.transport.as_ref()?.ends()
+    }
+
+    /// Whether it is, or becomes, a TLS connection.
+    pub(super) fn is_tls(&self) -> bool {
+        self.transport.as_ref().is_some_and(Transport::is_tls)
     }
 
     /// Closes the socket.
     pub(super) fn close(&mut self) {
-        self.stream = None;
+        self.transport = None;
         self.phase = Phase::Vacant;
         self.exchange.finish();
     }
 
     /// Reads what is there into `buffer`.
     pub(super) fn receive(&mut self, buffer: &mut [u8]) -> Moved {
-        let Some(stream) = &mut self.stream else { return Moved::Nothing };
-        loop {
-            return match stream.read(buffer) {
-                Ok(0) => {
-                    self.has_ended = true;
-                    self.reset.take().map_or(Moved::End, Moved::Broken)
-                }
-                Ok(length) => {
-                    // A read that did not fill the buffer took everything, unless the end comes after it.
-                    self.is_readable = length == buffer.len() || self.has_ended;
-                    Moved::Bytes(length)
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.is_readable = false;
-                    Moved::Nothing
-                }
-                Err(error) => {
-                    self.has_ended = true;
-                    Moved::Broken(error)
-                }
-            };
+        let Some(transport) = &mut self.transport else { return Moved::Nothing };
+        let moved = transport.receive(buffer);
+        match &moved {
+            // What the socket has given is everything, unless the end comes after it.
+            Moved::Bytes(length) => {
+                self.is_readable = self.has_ended || !transport.is_drained(*length == buffer.len());
+            }
+            Moved::Nothing => self.is_readable = false,
+            Moved::Broken(_) => self.has_ended = true,
+            Moved::End => {
+                self.has_ended = true;
+                return self.reset.take().map_or(Moved::End, Moved::Broken);
+            }
         }
+        moved
     }
 
     /// Looks at what is there, and leaves it there.
-    pub(super) fn peek(&self, buffer: &mut [u8]) -> Moved {
-        let Some(stream) = &self.stream else { return Moved::Nothing };
-        loop {
-            return match stream.peek(buffer) {
-                Ok(0) => Moved::End,
-                Ok(length) => Moved::Bytes(length),
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => Moved::Nothing,
-                Err(error) => Moved::Broken(error),
-            };
-        }
+    pub(super) fn peek(&mut self, buffer: &mut [u8]) -> Moved {
+        self.transport.as_mut().map_or(Moved::Nothing, |transport| transport.peek(buffer))
     }
 
     /// Writes what the kernel takes of the request.
     pub(super) fn send(&mut self) -> Moved {
-        let Some(stream) = &mut self.stream else { return Moved::Nothing };
-        loop {
-            let [head, body] = self.exchange.unsent();
-            let written =
-                if body.is_empty() { stream.write(&head) } else { stream.write_vectored(&[head, body]) };
-            return match written {
-                Ok(0) => Moved::Nothing,
-                Ok(length) => {
-                    self.exchange.advance(length);
-                    Moved::Bytes(length)
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => Moved::Nothing,
-                Err(error) => {
-                    // An answer may have come before the end did: a refusal of a large body, say.
-                    self.is_readable = true;
-                    self.has_ended = true;
-                    self.reset.get_or_insert(error);
-                    Moved::End
-                }
-            };
+        let Some(transport) = &mut self.transport else { return Moved::Nothing };
+        match transport.send(self.exchange.unsent()) {
+            Moved::Bytes(length) => {
+                self.exchange.advance(length);
+                Moved::Bytes(length)
+            }
+            Moved::Broken(error) => self.note_broken(error),
+            other => other,
         }
+    }
+
+    /// Whether all of the request has gone out to the kernel.
+    pub(super) fn is_sent(&self) -> bool {
+        self.exchange.is_sent() && !self.transport.as_ref().is_some_and(Transport::has_unsent)
+    }
+
+    /// Hands the kernel what waits for it below the request.
+    pub(super) fn flush(&mut self) -> Moved {
+        let Some(transport) = &mut self.transport else { return Moved::Nothing };
+        match transport.flush() {
+            Moved::Broken(error) => self.note_broken(error),
+            other => other,
+        }
+    }
+
+    /// A write has failed. An answer may have come before the end did: a refusal of a large body, say.
+    fn note_broken(&mut self, error: io::Error) -> Moved {
+        self.is_readable = true;
+        self.has_ended = true;
+        self.reset.get_or_insert(error);
+        Moved::End
     }
 }
 
@@ -205,7 +193,7 @@ pub(super) fn is_out_of_descriptors(error: &io::Error) -> bool {
 /// Why a connection could not be made.
 pub(super) fn connect_reason(error: &io::Error) -> FailureReason {
     match error.kind() {
-        ErrorKind::ConnectionRefused => FailureReason::Refused,
+        ErrorKind::ConnectionRefused | ErrorKind::NotFound => FailureReason::Refused,
         ErrorKind::ConnectionReset => FailureReason::ResetBeforeAnswer,
         ErrorKind::TimedOut => FailureReason::ConnectTimeout,
         _ if is_out_of_descriptors(error) => FailureReason::Descriptors,

@@ -16,9 +16,11 @@ use super::output::{OutputWriter, WhenSlow};
 use super::own::Own;
 use super::reading::{self, OpenSource, Supply};
 use super::request::Editor;
+use super::resolver;
 use super::scheduler::{Scheduled, Scheduler};
 use super::tally::{FailureReason, ReplayTally};
 use super::target::Target;
+use super::tls::{TlsClient, TlsOptions};
 use super::worker::{WorkerOptions, WorkerProgress};
 use super::worker_pool::{WorkerPool, join};
 use crate::pace::Pace;
@@ -56,6 +58,8 @@ pub struct Settings {
     pub timeout: Duration,
     /// Whether Host stays as recorded.
     pub keeps_host: bool,
+    /// Whom https targets are to be, and who we are to them.
+    pub tls: TlsOptions,
     /// Whether the input goes to the output too.
     pub echo: bool,
     /// What is done when the output is slower than the answers.
@@ -73,10 +77,28 @@ pub struct Measures {
     pub group: Option<Regex>,
 }
 
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            pace: Pace::default(),
+            rounds: 1,
+            read_depth: 100,
+            connections: None,
+            timeout: Duration::from_secs(5),
+            keeps_host: false,
+            tls: TlsOptions::default(),
+            echo: false,
+            when_slow: WhenSlow::Drop,
+            supply: Supply::default(),
+            measures: None,
+        }
+    }
+}
+
 impl Settings {
     /// Most connections to each target, as far as descriptors allow them.
     pub(super) fn most_connections(&self) -> usize {
-        let default = if self.pace.no_wait { CLOSED_LOOP_CONNECTIONS } else { OPEN_LOOP_CONNECTIONS };
+        let default = if self.pace.is_no_wait() { CLOSED_LOOP_CONNECTIONS } else { OPEN_LOOP_CONNECTIONS };
         self.connections.unwrap_or(default).max(1)
     }
 }
@@ -158,6 +180,8 @@ pub fn run(
     mut watch: impl FnMut(ReplayProgress),
 ) -> Result<Outcome> {
     let addresses = targets.iter().map(Target::resolve).collect::<Result<Vec<_>>>()?;
+    let tls =
+        targets.iter().map(|target| TlsClient::new(target, &settings.tls)).collect::<Result<Vec<_>>>()?;
     let ending = Ending { stop: stop.clone(), ..Ending::default() };
     let writer = out.map(|out| OutputWriter::start(out, settings.when_slow, &ending)).transpose()?;
     let outlet = writer.as_ref().map(|writer| writer.outlet.clone());
@@ -167,14 +191,16 @@ pub fn run(
     let mut inboxes = Vec::new();
     let mut pool = WorkerPool::default();
     let own = Own::default();
-    for (target, addresses) in targets.iter().zip(addresses) {
+    for ((target, addresses), tls) in targets.iter().zip(addresses).zip(tls) {
         let options = WorkerOptions {
-            addresses: Addresses::new(&addresses),
+            new_addresses: resolver::keep_looking(target, addresses.clone()),
+            addresses: Addresses::new(addresses),
+            tls,
             editor: Editor::new(target, settings.keeps_host),
             timeout: settings.timeout,
             connections,
             descriptors,
-            is_closed_loop: settings.pace.no_wait,
+            is_closed_loop: settings.pace.is_no_wait(),
             output: outlet.clone(),
             wall_offset: clock::wall() - clock::now() as i64,
             ending: ending.clone(),
@@ -227,7 +253,7 @@ fn outcome(
         rounds: scheduled.rounds,
         intake: scheduled.intake,
         is_interrupted: reason == Some(FailureReason::Interrupted),
-        is_closed_loop: settings.pace.no_wait,
+        is_closed_loop: settings.pace.is_no_wait(),
         echoes_dropped,
         unwritten,
         failure: written.err().or(scheduled.failure),

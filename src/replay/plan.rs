@@ -143,12 +143,12 @@ impl Plan {
             write!(f, "; {} of them further than --read-depth reaches", schedule.out_of_reach)?;
         }
         writeln!(f)?;
-        if settings.pace.no_wait {
+        if settings.pace.is_no_wait() {
             return writeln!(f, "schedule    none: each connection sends on as soon as it has its answer");
         }
         let Some(last) = schedule.last else { return writeln!(f, "schedule    empty: there is no request") };
-        let speed = settings.pace.speed;
-        write!(f, "schedule    at {speed}, the first request is due at 0s and the last at {}", Span(last))?;
+        let tempo = settings.pace.tempo;
+        write!(f, "schedule    at {tempo}, the first request is due at 0s and the last at {}", Span(last))?;
         if let Some(longest) = settings.pace.max_wait {
             write!(f, ", with pauses of at most {}", Span(longest.as_nanos() as u64))?;
         }
@@ -188,23 +188,11 @@ impl fmt::Display for Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pace::Pace;
+    use crate::pace::{Pace, Tempo};
     use crate::record::Header;
-    use crate::replay::{Supply, WhenSlow};
 
     fn settings() -> Settings {
-        Settings {
-            pace: Pace::default(),
-            rounds: 1,
-            read_depth: 100,
-            connections: None,
-            timeout: std::time::Duration::from_secs(5),
-            keeps_host: false,
-            echo: false,
-            when_slow: WhenSlow::Drop,
-            supply: Supply { meter: Arc::default(), is_there: true },
-            measures: None,
-        }
+        Settings::default()
     }
 
     fn plan(settings: Settings, targets: &[&str], records: &[(Kind, i64, &str)]) -> String {
@@ -232,7 +220,7 @@ mod tests {
             (request, 2 * second, "POST /b HTTP/1.1\r\nContent-Length: 9\r\n\r\nshort"),
             (request, 4 * second + 500, GET),
         ];
-        let pace = Pace { speed: "2x".parse().unwrap(), ..Pace::default() };
+        let pace = Pace { tempo: Tempo::Speed("2x".parse().unwrap()), ..Pace::default() };
         let settings = Settings { pace, ..settings() };
         let expected = "\
 disorder    1 requests are older than one before them
@@ -252,7 +240,7 @@ target      http://b:81/p
     #[test]
     fn without_waiting_there_is_no_schedule_and_what_is_asked_of_sending_is_said() {
         let settings = Settings {
-            pace: Pace { no_wait: true, ..Pace::default() },
+            pace: Pace { tempo: Tempo::NoWait, ..Pace::default() },
             connections: Some(3),
             keeps_host: true,
             timeout: std::time::Duration::from_millis(250),

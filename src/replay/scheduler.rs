@@ -100,7 +100,7 @@ impl Scheduler {
     pub(super) fn new(pace: Pace, depth: usize, supply: Supply, targets: Vec<WorkerInbox>) -> Self {
         Scheduler {
             timeline: Timeline::new(pace),
-            is_closed_loop: pace.no_wait,
+            is_closed_loop: pace.is_no_wait(),
             window: ReorderWindow::new(depth),
             start: StartBuffer::new(supply.is_there),
             supply,
@@ -301,6 +301,7 @@ impl Scheduler {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pace::Tempo;
     use crate::record::Header;
     use mio::{Poll, Token};
     use std::sync::mpsc::{Sender, channel, sync_channel};
@@ -381,7 +382,7 @@ mod tests {
 
     #[test]
     fn without_a_schedule_nothing_waits_for_a_clock() {
-        let work = work(0, Pace { no_wait: true, ..Pace::default() });
+        let work = work(0, Pace { tempo: Tempo::NoWait, ..Pace::default() });
         work.readings.send(block(&[0])).unwrap();
         assert_eq!(work.batches.recv().unwrap().entries.len(), 1);
         drop(work.readings);

@@ -41,6 +41,8 @@ pub enum FailureReason {
     Unreachable,
     /// The connection was not made within the timeout.
     ConnectTimeout,
+    /// The handshake of TLS failed, or something in TLS later.
+    TlsFailed,
     /// The process may not open more descriptors.
     Descriptors,
     /// The other side reset the connection before the first byte of an answer.
@@ -64,7 +66,7 @@ pub enum FailureReason {
 }
 
 /// How many reasons there are.
-const REASONS: usize = 23;
+const REASONS: usize = 24;
 
 impl FailureReason {
     /// All of them, in the order in which a summary has them.
@@ -82,6 +84,7 @@ impl FailureReason {
         FailureReason::Refused,
         FailureReason::Unreachable,
         FailureReason::ConnectTimeout,
+        FailureReason::TlsFailed,
         FailureReason::Descriptors,
         FailureReason::ResetBeforeAnswer,
         FailureReason::ResetInsideAnswer,
@@ -118,6 +121,7 @@ impl fmt::Display for FailureReason {
             FailureReason::Refused => "connection refused",
             FailureReason::Unreachable => "no connection",
             FailureReason::ConnectTimeout => "no connection within the timeout",
+            FailureReason::TlsFailed => "TLS failed",
             FailureReason::Descriptors => "too many open files",
             FailureReason::ResetBeforeAnswer => "connection reset before an answer",
             FailureReason::ResetInsideAnswer => "connection reset inside the answer",
@@ -312,11 +316,14 @@ impl ReplayTally {
         self.measured.as_mut().map_or_else(GroupId::default, |measured| measured.group(payload))
     }
 
-    /// A connection was made, in this time.
-    pub(super) fn note_connected(&mut self, nanoseconds: u64) {
+    /// A connection was made: how long TCP's handshake took, and that of TLS.
+    pub(super) fn note_connected(&mut self, connecting: u64, securing: Option<u64>) {
         self.connections += 1;
         if let Some(measured) = &mut self.measured {
-            measured.connected(nanoseconds);
+            measured.connected(connecting);
+            if let Some(securing) = securing {
+                measured.secured(securing);
+            }
         }
     }
 

@@ -2,30 +2,79 @@
 
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 
+use super::addresses::Address;
 use crate::http::{auth, query};
+use crate::pace::Share;
 use crate::{Error, Result};
+
+/// What is spoken with a target.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Protocol {
+    /// HTTP/1 over TCP, or over a Unix socket.
+    Http,
+    /// HTTP/1 over TLS.
+    Https,
+    /// The recorded bytes, whatever they mean.
+    Tcp,
+}
+
+impl Protocol {
+    fn scheme(self) -> &'static str {
+        match self {
+            Protocol::Http => "http",
+            Protocol::Https => "https",
+            Protocol::Tcp => "tcp",
+        }
+    }
+
+    /// The port where none is given. Binary protocols have none.
+    fn default_port(self) -> Option<u16> {
+        match self {
+            Protocol::Http => Some(80),
+            Protocol::Https => Some(443),
+            Protocol::Tcp => None,
+        }
+    }
+}
 
 /// A server that requests are sent to.
 ///
-/// Written `host`, `host:port` or `http://user:password@host:port/prefix`;
-/// an IPv6 address stands in brackets.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// Written `host`, `host:port`, `https://user:password@host:port/prefix`, `tcp://host:port` or
+/// `unix:/path/of/socket`, which may be followed by `:/prefix`; an IPv6 address stands in brackets. `|10` behind it
+/// lets 10 requests a second through, `|10%` a tenth of them.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Target {
+    protocol: Protocol,
     host: String,
     port: u16,
-    /// What the Host field says: the port only when it is not 80.
+    /// Instead of host and port.
+    socket: Option<Arc<Path>>,
+    /// What the Host field says: the port only when it is not the protocol's own.
     authority: String,
     /// Put before every recorded path. Empty, or begins with `/` and ends with something else.
     prefix: String,
     /// The value of the Authorization field, for requests that have none.
     authorization: Option<String>,
+    share: Share,
     /// What the host resolves to, where no resolver is to be asked.
     addresses: Vec<SocketAddr>,
 }
 
 impl Target {
+    /// What is spoken with it.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// Its name, without brackets; that of its certificate too.
+    pub fn host(&self) -> &str {
+        self.host.trim_start_matches('[').trim_end_matches(']')
+    }
+
     /// What the Host field says.
     pub fn authority(&self) -> &str {
         &self.authority
@@ -41,6 +90,11 @@ impl Target {
         self.authorization.as_deref()
     }
 
+    /// Which of the requests it gets.
+    pub fn share(&self) -> Share {
+        self.share
+    }
+
     /// The target with these addresses for its host, whatever a resolver would say. None asks the resolver.
     #[must_use]
     pub fn with_addresses(self, addresses: Vec<SocketAddr>) -> Self {
@@ -48,19 +102,22 @@ impl Target {
     }
 
     /// All addresses of the host, at least one, in the resolver's order.
-    pub fn resolve(&self) -> Result<Vec<SocketAddr>> {
-        if !self.addresses.is_empty() {
-            return Ok(self.addresses.clone());
+    pub(super) fn resolve(&self) -> Result<Vec<Address>> {
+        if let Some(path) = &self.socket {
+            return Ok(vec![Address::Unix(Arc::clone(path))]);
         }
-        let bare = self.host.trim_start_matches('[').trim_end_matches(']');
-        let mut addresses: Vec<SocketAddr> = Vec::new();
+        if !self.addresses.is_empty() {
+            return Ok(self.addresses.iter().copied().map(Address::Ip).collect());
+        }
+        let bare = self.host();
+        let mut addresses: Vec<Address> = Vec::new();
         let found = (bare, self.port).to_socket_addrs().map_err(|error| {
             // The resolver's own words come after a prefix that says nothing.
             let text = error.to_string();
             let reason = text.rsplit(": ").next().unwrap_or(&text).to_lowercase();
             Error::Invalid(format!("the name {bare:?} cannot be resolved: {reason}")).at(self.to_string())
         })?;
-        for address in found {
+        for address in found.map(Address::Ip) {
             if !addresses.contains(&address) {
                 addresses.push(address);
             }
@@ -70,12 +127,21 @@ impl Target {
         }
         Ok(addresses)
     }
+
+    /// Whether its addresses may change while it is used.
+    pub(super) fn is_a_name(&self) -> bool {
+        self.socket.is_none() && self.addresses.is_empty() && self.host().parse::<std::net::IpAddr>().is_err()
+    }
 }
 
-/// The target without its password.
+/// The target without its password and its share.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}{}", self.authority, self.prefix)
+        match &self.socket {
+            Some(path) if self.prefix.is_empty() => write!(f, "unix:{}", path.display()),
+            Some(path) => write!(f, "unix:{}:{}", path.display(), self.prefix),
+            None => write!(f, "{}://{}{}", self.protocol.scheme(), self.authority, self.prefix),
+        }
     }
 }
 
@@ -83,17 +149,29 @@ impl FromStr for Target {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let expected =
-            |what: &str| format!("{what}; expected HOST, HOST:PORT or http://USER:PASSWORD@HOST/PREFIX");
-        let rest = match text.split_once("://") {
-            None => text,
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
-            Some((scheme, _)) if scheme.eq_ignore_ascii_case("https") => {
-                return Err("https is not supported yet; use http".to_owned());
-            }
-            Some((scheme, _)) => return Err(expected(&format!("the scheme {scheme:?} is not known"))),
+        let expected = |what: &str| {
+            format!(
+                "{what}; expected HOST, HOST:PORT, http[s]://USER:PASSWORD@HOST/PREFIX, unix:/SOCKET or tcp://HOST:PORT"
+            )
         };
-        if rest.bytes().any(|byte| byte <= b' ' || byte == 0x7f || matches!(byte, b'?' | b'#' | b'|')) {
+        let (text, share) = match text.split_once('|') {
+            Some((text, share)) => (text, share.parse()?),
+            None => (text, Share::All),
+        };
+        if let Some(socket) = text.strip_prefix("unix:") {
+            return Target::of_socket(socket, share).map_err(expected);
+        }
+        let (protocol, rest) = match text.split_once("://") {
+            None => (Protocol::Http, text),
+            Some((scheme, rest)) => {
+                let known = [Protocol::Http, Protocol::Https, Protocol::Tcp]
+                    .into_iter()
+                    .find(|protocol| scheme.eq_ignore_ascii_case(protocol.scheme()))
+                    .ok_or_else(|| expected(&format!("the scheme {scheme:?} is not known")))?;
+                (known, rest)
+            }
+        };
+        if !is_plain(rest) {
             return Err(expected("only a path may follow the host"));
         }
         let (place, prefix) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
@@ -101,20 +179,59 @@ impl FromStr for Target {
             Some((user, place)) => (Some(user), place),
             None => (None, place),
         };
-        let (host, port) = split_port(place).map_err(expected)?;
+        let prefix = prefix.trim_end_matches('/');
+        if protocol == Protocol::Tcp && (user.is_some() || !prefix.is_empty()) {
+            return Err(expected("a tcp:// target has no user and no path"));
+        }
+        let (host, port) = split_port(place, protocol.default_port()).map_err(expected)?;
+        let authority =
+            if protocol.default_port() == Some(port) { host.to_owned() } else { format!("{host}:{port}") };
         Ok(Target {
+            protocol,
             host: host.to_owned(),
             port,
-            authority: if port == 80 { host.to_owned() } else { format!("{host}:{port}") },
-            prefix: prefix.trim_end_matches('/').to_owned(),
+            socket: None,
+            authority,
+            prefix: prefix.to_owned(),
             authorization: user.map(|user| auth::basic(&query::percent_decoded(user.as_bytes()))),
+            share,
             addresses: Vec::new(),
         })
     }
 }
 
-/// Host, brackets kept, and port, 80 unless it is given.
-fn split_port(place: &str) -> Result<(&str, u16), &'static str> {
+impl Target {
+    /// `/path`, or `/path:/prefix` as nginx writes it.
+    fn of_socket(text: &str, share: Share) -> Result<Self, &'static str> {
+        let (path, prefix) =
+            text.split_once(":/").map_or((text, ""), |(path, _)| (path, &text[path.len() + 1..]));
+        if !path.starts_with('/') {
+            return Err("the path of a Unix socket begins with /");
+        }
+        if !is_plain(prefix) {
+            return Err("only a path may follow the socket");
+        }
+        Ok(Target {
+            protocol: Protocol::Http,
+            host: "localhost".into(),
+            port: 80,
+            socket: Some(Path::new(path).into()),
+            authority: "localhost".into(),
+            prefix: prefix.trim_end_matches('/').into(),
+            authorization: None,
+            share,
+            addresses: Vec::new(),
+        })
+    }
+}
+
+/// Whether nothing in it would be out of place between a host and a recorded path.
+fn is_plain(text: &str) -> bool {
+    !text.bytes().any(|byte| byte <= b' ' || byte == 0x7f || matches!(byte, b'?' | b'#' | b'|'))
+}
+
+/// Host, brackets kept, and port.
+fn split_port(place: &str, default: Option<u16>) -> Result<(&str, u16), &'static str> {
     let (host, port) = if place.starts_with('[') {
         let end = place.find(']').ok_or("the bracket of the IPv6 address is not closed")? + 1;
         let (host, rest) = place.split_at(end);
@@ -136,7 +253,7 @@ fn split_port(place: &str) -> Result<(&str, u16), &'static str> {
         return Err("a port alone is no target, as in localhost:8080");
     }
     let port = match port {
-        None => 80,
+        None => default.ok_or("a tcp:// target has a port")?,
         Some(digits) => {
             let port = digits.parse().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()));
             port.filter(|port| *port != 0).ok_or("the port is not a number from 1 to 65535")?
@@ -162,6 +279,11 @@ mod tests {
             ("http://[::1]/", "[::1]", "", None),
             ("http://u:p@host", "host", "", Some("Basic dTpw")),
             ("http://u:p%40@host:1/x", "host:1", "/x", Some("Basic dTpwQA==")),
+            ("https://host", "host", "", None),
+            ("https://host:80", "host:80", "", None),
+            ("tcp://host:6379", "host:6379", "", None),
+            ("unix:/run/app.sock", "localhost", "", None),
+            ("unix:/run/app.sock:/v1/", "localhost", "/v1", None),
         ] {
             let target: Target = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!(target.authority(), authority, "{text}");
@@ -186,7 +308,13 @@ mod tests {
             ("host/?q", "only a path"),
             ("host name", "only a path"),
             ("ftp://host", "scheme"),
-            ("https://host", "not supported yet"),
+            ("tcp://host", "has a port"),
+            ("tcp://u@host:1", "no user"),
+            ("tcp://host:1/x", "no path"),
+            ("unix:run/app", "begins with /"),
+            ("host|", "share"),
+            ("host|0", "share"),
+            ("host|101%", "share"),
         ] {
             let error = text.parse::<Target>().unwrap_err();
             assert!(error.contains(words), "{text}: {error}");

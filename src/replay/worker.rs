@@ -28,8 +28,10 @@ use super::output::Outlet;
 use super::own::Own;
 use super::queue::BatchQueue;
 use super::request::Editor;
+use super::resolver::NewAddresses;
 use super::schedule::{RequestBatch, ScheduledRequest};
 use super::tally::{FailureReason, Hold, ReplayTally};
+use super::tls::TlsClient;
 use crate::record::Block;
 use crate::report::Measurements;
 
@@ -62,6 +64,9 @@ pub(super) struct WorkerProgress {
 #[derive(Debug)]
 pub(super) struct WorkerOptions {
     pub(super) addresses: Addresses,
+    pub(super) new_addresses: NewAddresses,
+    /// What TLS connections begin with, where the target wants TLS.
+    pub(super) tls: Option<TlsClient>,
     pub(super) editor: Editor,
     pub(super) timeout: Duration,
     /// Most connections at a time, at least 1.
@@ -212,6 +217,9 @@ impl ReplayWorker {
         self.expire(now);
         if self.options.ending.is_now() {
             self.leave();
+        }
+        if let Some(addresses) = self.options.new_addresses.take() {
+            self.options.addresses.renew(&addresses);
         }
         // Others may have closed descriptors meanwhile.
         self.limit = self.options.connections;

@@ -1,6 +1,8 @@
 //! The command line of `gor-replay`.
 
 mod dry_run;
+mod time;
+mod tls;
 
 use std::ffi::OsString;
 use std::num::{NonZeroU64, NonZeroUsize};
@@ -13,9 +15,11 @@ use clap::{Parser, ValueEnum};
 use crate::cli::{self, Exit, InputOptions, OutputOptions, Report, Reporting, values};
 use crate::endpoint::{self, Place, ReadOptions};
 use crate::observe::{self, Span};
-use crate::pace::{Pace, Speed};
 use crate::replay::{self, Outcome, ReplayProgress, ReplaySummary, Settings, Stop, Supply, Target, WhenSlow};
 use crate::{Error, Result};
+
+use self::time::TimeOptions;
+use self::tls::TlsArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -127,15 +131,9 @@ pub struct Args {
     #[allow(missing_docs)]
     pub reading: InputOptions,
 
-    /// Speed relative to the recording, as 2x, 200% or 2
-    #[arg(long, value_name = "SPEED", default_value = "1x", help_heading = "Time")]
-    pub speed: Speed,
-    /// Send as fast as the target answers, on all connections
-    #[arg(long, conflicts_with_all = ["speed", "max_wait"], help_heading = "Time")]
-    pub no_wait: bool,
-    /// Shorten pauses between requests to DURATION
-    #[arg(long, value_name = "DURATION", value_parser = values::duration, help_heading = "Time")]
-    pub max_wait: Option<Duration>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub time: TimeOptions,
     /// Replay N times [default without N: until interrupted]
     #[arg(
         long = "loop",
@@ -167,6 +165,10 @@ pub struct Args {
     /// Keep the recorded Host header
     #[arg(long, help_heading = "Sending")]
     pub original_host: bool,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub tls: TlsArgs,
 
     #[command(flatten)]
     #[allow(missing_docs)]
@@ -212,7 +214,7 @@ fn join_loop(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
 /// Replays as the command line says.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let places = endpoint::expand(&args.input)?;
-    let pace = Pace { speed: args.speed, max_wait: args.max_wait, no_wait: args.no_wait };
+    let pace = args.time.pace();
     let rounds = args.rounds.map_or(1, NonZeroU64::get);
     if rounds > 1 && places.contains(&Place::Standard) {
         return Err(
@@ -232,10 +234,11 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         connections: args.connections.map(NonZeroUsize::get),
         timeout: args.timeout,
         keeps_host: args.original_host,
+        tls: args.tls.options(),
         echo: args.echo,
         when_slow: args.slow_output.map_or(
             // Without a schedule there is nothing to be late for.
-            if args.no_wait { WhenSlow::Wait } else { WhenSlow::Drop },
+            if pace.is_no_wait() { WhenSlow::Wait } else { WhenSlow::Drop },
             WhenSlow::from,
         ),
         supply: Supply {

@@ -37,6 +37,7 @@ mod redact;
 mod replay;
 mod replay_connections;
 mod replay_output;
+mod replay_tls;
 mod rewrite;
 mod show;
 mod statistics;

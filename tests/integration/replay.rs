@@ -404,7 +404,7 @@ target      http://{target}
 fn a_wrong_command_line_is_told_apart() {
     for args in [
         &[][..],
-        &["https://host"],
+        &["ftp://host"],
         &["host", "--speed", "fast"],
         &["host", "--timeout", "5 parsecs"],
         &["host", "--echo"],

@@ -6,9 +6,8 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use gor_tools::pace::{Pace, Speed};
 use gor_tools::record::{Reader, ReaderOptions, Source};
-use gor_tools::replay::{self, Settings, Stop, Supply, Target, WhenSlow};
+use gor_tools::replay::{self, Settings, Stop, Target};
 
 use crate::support::origin::{Answer, Origin};
 use crate::support::replayer::{MILLISECOND, OK, assert_exit, assert_says, gets, good, record, replay};
@@ -167,18 +166,8 @@ fn silent() -> (TcpListener, Vec<TcpStream>) {
 
 /// Replays two requests against a target with these addresses.
 fn replay_to(addresses: Vec<SocketAddr>) -> replay::ReplayTally {
-    let settings = Settings {
-        pace: Pace { speed: "1x".parse::<Speed>().expect("a speed"), max_wait: None, no_wait: false },
-        rounds: 1,
-        read_depth: 1,
-        connections: None,
-        timeout: Duration::from_mins(2),
-        keeps_host: true,
-        echo: false,
-        when_slow: WhenSlow::Drop,
-        supply: Supply::default(),
-        measures: None,
-    };
+    let settings =
+        Settings { timeout: Duration::from_mins(2), keeps_host: true, read_depth: 1, ..Settings::default() };
     let target: Target = "some.example".parse().expect("a target");
     let input = gets(&[(0, "/1"), (1, "/2")]);
     let open = Box::new(move || {

@@ -1,13 +1,15 @@
 //! A worker's way in: events, answers, and exchanges that come to an end.
 
+use std::io;
 use std::sync::Arc;
 
 use super::ReplayWorker;
 use crate::observe::Span;
 use crate::record::{Header, Kind, Mark};
 use crate::replay::clock;
-use crate::replay::connection::{Moved, Phase};
+use crate::replay::connection::Phase;
 use crate::replay::tally::{FailureReason, Hold};
+use crate::replay::transport::Moved;
 
 /// Reads from one connection before the others have a turn.
 const READS_IN_A_ROW: usize = 16;
@@ -17,6 +19,11 @@ const PIECE: usize = 64 << 10;
 
 /// A request counts as sent too late when this part of its timeout had passed.
 const LATE_PART: u64 = 10;
+
+/// Why a connection is broken: by TLS, or as its socket says.
+fn broken_reason(error: &io::Error, of_socket: FailureReason) -> FailureReason {
+    if error.kind() == io::ErrorKind::InvalidData { FailureReason::TlsFailed } else { of_socket }
+}
 
 impl ReplayWorker {
     /// Remembers what an event tells. An idle connection is looked at at once.
@@ -32,33 +39,54 @@ impl ReplayWorker {
 
     /// Does what a connection is ready for.
     pub(super) fn attend(&mut self, slot: usize) {
-        if self.connections[slot].phase == Phase::Connecting {
-            match self.connections[slot].is_established() {
-                Ok(false) => return,
-                Ok(true) => {
-                    self.tally.note_connected(clock::now() - self.connections[slot].began_at);
-                    if let Some((local, peer)) = self.connections[slot].ends() {
-                        self.options.own.add(local, peer, clock::wall());
-                    }
-                    self.connections[slot].phase = Phase::Busy;
-                }
-                Err(error) => {
-                    let has_more = self.connections[slot].attempt.has_more();
-                    let last = if has_more { self.connect_on(slot).err() } else { Some(error) };
-                    if let Some(error) = last {
-                        self.fail_to_connect(slot, &error);
-                    }
-                    return;
-                }
-            }
+        if self.connections[slot].phase == Phase::Connecting && !self.go_on_connecting(slot) {
+            return;
         }
-        if self.connections[slot].phase == Phase::Busy && !self.connections[slot].exchange.is_sent() {
-            self.send(slot, clock::now());
+        if self.connections[slot].phase == Phase::Busy && !self.connections[slot].is_sent() {
+            self.go_on_sending(slot);
         }
         let connection = &self.connections[slot];
         let may_answer = connection.exchange.sent_at != 0 || connection.has_ended;
         if connection.phase == Phase::Busy && connection.is_readable && may_answer {
             self.receive(slot);
+        }
+    }
+
+    /// Whether a connection that is being made is made by now.
+    fn go_on_connecting(&mut self, slot: usize) -> bool {
+        let connection = &mut self.connections[slot];
+        let mut is_made = Ok(connection.is_securing);
+        if !connection.is_securing {
+            is_made = connection.is_connected();
+            if let Ok(true) = is_made {
+                connection.is_securing = true;
+                connection.connected_at = clock::now();
+            }
+        }
+        if let Ok(true) = is_made {
+            is_made = connection.is_secured();
+        }
+        match is_made {
+            Ok(false) => false,
+            Ok(true) => {
+                connection.is_securing = false;
+                connection.phase = Phase::Busy;
+                let connecting = connection.connected_at - connection.began_at;
+                let securing = connection.is_tls().then(|| clock::now() - connection.connected_at);
+                self.tally.note_connected(connecting, securing);
+                if let Some((local, peer)) = self.connections[slot].ends() {
+                    self.options.own.add(local, peer, clock::wall());
+                }
+                true
+            }
+            Err(error) => {
+                let has_more = self.connections[slot].attempt.has_more();
+                let last = if has_more { self.connect_on(slot).err() } else { Some(error) };
+                if let Some(error) = last {
+                    self.fail_to_connect(slot, &error);
+                }
+                false
+            }
         }
     }
 
@@ -92,10 +120,12 @@ impl ReplayWorker {
                 }
                 Moved::End => return self.broken(slot, FailureReason::ClosedBeforeAnswer, ""),
                 Moved::Broken(error) if connection.exchange.has_answer() => {
-                    return self.fail(slot, FailureReason::ResetInsideAnswer, &error.to_string());
+                    let reason = broken_reason(&error, FailureReason::ResetInsideAnswer);
+                    return self.fail(slot, reason, &error.to_string());
                 }
                 Moved::Broken(error) => {
-                    return self.broken(slot, FailureReason::ResetBeforeAnswer, &error.to_string());
+                    let reason = broken_reason(&error, FailureReason::ResetBeforeAnswer);
+                    return self.broken(slot, reason, &error.to_string());
                 }
             }
         }
@@ -165,7 +195,7 @@ impl ReplayWorker {
                 Phase::Connecting
                     if connection.attempt.has_more() && now - connection.began_at >= self.attempt =>
                 {
-                    if let Some(address) = connection.address {
+                    if let Some(address) = &connection.address {
                         self.options.addresses.rest(address, now);
                     }
                     if let Err(error) = self.connect_on(slot) {
@@ -201,7 +231,7 @@ impl ReplayWorker {
         let connection = &self.connections[slot];
         let exchange = &connection.exchange;
         let late = exchange.taken_at.saturating_sub(exchange.due);
-        let address = connection.address.map_or_else(String::new, |address| address.to_string());
+        let address = connection.address.as_ref().map_or_else(String::new, ToString::to_string);
         match exchange.hold {
             Some(hold) if late >= self.timeout / LATE_PART => (
                 hold.reason(),

@@ -6,11 +6,12 @@ use mio::Token;
 
 use super::ReplayWorker;
 use crate::replay::clock;
-use crate::replay::connection::{ClientConnection, Moved, Phase, connect_reason, is_out_of_descriptors};
+use crate::replay::connection::{ClientConnection, Phase, connect_reason, is_out_of_descriptors};
 use crate::replay::descriptors::descriptor_limit;
 use crate::replay::exchange::describe;
 use crate::replay::output::Outlet;
 use crate::replay::tally::{FailureReason, Hold};
+use crate::replay::transport::Moved;
 
 /// Connections begun before events are looked at again. Connecting may take longer than the next request
 /// takes to be due: without a bound a burst would connect for each and see no answer meanwhile.
@@ -172,7 +173,8 @@ impl ReplayWorker {
         let connection = &mut self.connections[slot];
         while let Some(address) = self.options.addresses.next(&mut connection.attempt) {
             connection.began_at = clock::now();
-            match connection.open(address, self.poll.registry(), Token(slot)) {
+            let tls = self.options.tls.as_ref();
+            match connection.open(&address, tls, self.poll.registry(), Token(slot)) {
                 Ok(()) => return Ok(()),
                 Err(error) => last = Some(error),
             }
@@ -182,11 +184,13 @@ impl ReplayWorker {
 
     /// No address is left.
     pub(super) fn fail_to_connect(&mut self, slot: usize, error: &io::Error) {
-        let detail = match self.connections[slot].address {
+        let connection = &self.connections[slot];
+        let detail = match &connection.address {
             Some(address) => format!("{address}: {error}"),
             None => error.to_string(),
         };
-        self.fail(slot, connect_reason(error), &detail);
+        let reason = if connection.is_securing { FailureReason::TlsFailed } else { connect_reason(error) };
+        self.fail(slot, reason, &detail);
     }
 
     /// Writes what is left of the request, as far as the kernel takes it and others do not wait.
@@ -198,7 +202,7 @@ impl ReplayWorker {
         let connection = &mut self.connections[slot];
         for _ in 0..WRITES_IN_A_ROW {
             if connection.exchange.is_sent() {
-                return;
+                break;
             }
             match connection.send() {
                 Moved::Bytes(length) => {
@@ -215,6 +219,15 @@ impl ReplayWorker {
         }
         if !connection.exchange.is_sent() {
             self.postpone(slot);
+        }
+    }
+
+    /// Goes on with what the kernel has not taken yet.
+    pub(super) fn go_on_sending(&mut self, slot: usize) {
+        if !self.connections[slot].exchange.is_sent() {
+            self.send(slot, clock::now());
+        } else if let Moved::End | Moved::Broken(_) = self.connections[slot].flush() {
+            self.receive(slot);
         }
     }
 }

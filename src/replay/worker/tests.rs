@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use super::{ClientConnection, Phase, ReplayWorker, RequestBatch, WorkerOptions};
 use crate::record::{Block, Header, Kind};
-use crate::replay::addresses::Addresses;
+use crate::replay::addresses::{Address, Addresses};
 use crate::replay::clock;
-use crate::replay::connection::Moved;
 use crate::replay::ending::Ending;
 use crate::replay::request::Editor;
 use crate::replay::schedule::ScheduledRequest;
 use crate::replay::tally::FailureReason;
+use crate::replay::transport::Moved;
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -22,7 +22,9 @@ const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 fn worker() -> (ReplayWorker, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let options = WorkerOptions {
-        addresses: Addresses::new(&[listener.local_addr().unwrap()]),
+        addresses: Addresses::new(vec![Address::Ip(listener.local_addr().unwrap())]),
+        new_addresses: crate::replay::resolver::NewAddresses::default(),
+        tls: None,
         editor: Editor::new(&"some.example".parse().unwrap(), true),
         timeout: Duration::from_mins(1),
         connections: 4,
@@ -53,13 +55,13 @@ fn give(worker: &mut ReplayWorker, method: &str, count: u32) {
 }
 
 /// Takes a connection and says this at once; comes back when it has reached the worker's socket.
-fn accept_and_say(listener: &TcpListener, bytes: &[u8], connection: &ClientConnection) -> TcpStream {
+fn accept_and_say(listener: &TcpListener, bytes: &[u8], connection: &mut ClientConnection) -> TcpStream {
     let mut stream = listener.accept().unwrap().0;
     say(&mut stream, bytes, connection);
     stream
 }
 
-fn say(stream: &mut TcpStream, bytes: &[u8], connection: &ClientConnection) {
+fn say(stream: &mut TcpStream, bytes: &[u8], connection: &mut ClientConnection) {
     stream.write_all(bytes).unwrap();
     while !matches!(connection.peek(&mut [0; 4096]), Moved::Bytes(length) if length == bytes.len()) {
         std::thread::yield_now();
@@ -96,7 +98,7 @@ fn a_request_goes_elsewhere_when_the_connection_begins_with_an_answer() {
         give(&mut worker, "POST", 1);
         worker.connects_left = 4;
         worker.dispatch();
-        let mut first = accept_and_say(&listener, early, &worker.connections[0]);
+        let mut first = accept_and_say(&listener, early, &mut worker.connections[0]);
         worker.attend(0);
         let shown = early.escape_ascii();
         assert_eq!(worker.connections[0].phase, Phase::Connecting, "{shown}");
@@ -106,7 +108,7 @@ fn a_request_goes_elsewhere_when_the_connection_begins_with_an_answer() {
         let mut second = listener.accept().unwrap().0;
         worker.attend(0);
         assert!(receive(&mut second).starts_with(b"POST / "), "{shown}");
-        say(&mut second, b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n", &worker.connections[0]);
+        say(&mut second, b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n", &mut worker.connections[0]);
         read(&mut worker, 0);
         assert_eq!((worker.tally.sent, worker.tally.answered), (1, 1), "{shown}");
         assert_eq!((worker.tally.statuses[201], worker.tally.answered_unasked), (1, 1), "{shown}");
@@ -122,10 +124,10 @@ fn a_request_fails_when_the_next_connection_begins_with_an_answer_too() {
     give(&mut worker, "GET", 1);
     worker.connects_left = 4;
     worker.dispatch();
-    let _first = accept_and_say(&listener, OK, &worker.connections[0]);
+    let _first = accept_and_say(&listener, OK, &mut worker.connections[0]);
     worker.attend(0);
     assert_eq!(worker.connections[0].phase, Phase::Connecting, "it goes elsewhere");
-    let _second = accept_and_say(&listener, OK, &worker.connections[0]);
+    let _second = accept_and_say(&listener, OK, &mut worker.connections[0]);
     worker.attend(0);
     assert_eq!(worker.connections[0].phase, Phase::Vacant);
     let failure = worker.tally.not_sent.of(FailureReason::Unasked);
@@ -142,7 +144,7 @@ fn a_refusal_of_the_connection_is_the_answer_and_its_last() {
         worker.connects_left = 4;
         worker.dispatch();
         let refusal = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n");
-        let _stream = accept_and_say(&listener, refusal.as_bytes(), &worker.connections[0]);
+        let _stream = accept_and_say(&listener, refusal.as_bytes(), &mut worker.connections[0]);
         read(&mut worker, 0);
         assert_eq!((worker.tally.answered, worker.tally.statuses[status]), (1, 1));
         assert_eq!(worker.connections[0].phase, Phase::Vacant, "it is not used again");
@@ -155,7 +157,7 @@ fn an_answer_that_began_before_its_request_is_none() {
     give(&mut worker, "GET", 1);
     worker.connects_left = 4;
     worker.dispatch();
-    let mut stream = accept_and_say(&listener, &OK[..9], &worker.connections[0]);
+    let mut stream = accept_and_say(&listener, &OK[..9], &mut worker.connections[0]);
     worker.attend(0);
     assert_eq!(worker.tally.sent, 1, "its status may yet be a refusal");
     stream.write_all(&OK[9..]).unwrap();
@@ -181,11 +183,11 @@ fn what_came_on_an_idle_connection_is_not_taken_for_the_next_answer() {
         let mut first = listener.accept().unwrap().0;
         worker.attend(0);
         receive(&mut first);
-        say(&mut first, OK, &worker.connections[0]);
+        say(&mut first, OK, &mut worker.connections[0]);
         read(&mut worker, 0);
         assert_eq!((worker.connections[0].phase, worker.tally.answered), (Phase::Idle, 1));
         // No event has told of it when the next request is due.
-        say(&mut first, late, &worker.connections[0]);
+        say(&mut first, late, &mut worker.connections[0]);
         give(&mut worker, method, 1);
         worker.dispatch();
         assert_eq!(worker.connections[0].phase, Phase::Connecting, "{method}: a new connection");
@@ -205,10 +207,10 @@ fn what_came_after_the_last_answer_is_told_at_the_end() {
     worker.dispatch();
     let mut stream = listener.accept().unwrap().0;
     worker.attend(0);
-    say(&mut stream, OK, &worker.connections[0]);
+    say(&mut stream, OK, &mut worker.connections[0]);
     read(&mut worker, 0);
     assert_eq!(worker.tally.unasked().count(), 0);
-    say(&mut stream, OK, &worker.connections[0]);
+    say(&mut stream, OK, &mut worker.connections[0]);
     worker.is_exhausted = true;
     let tally = worker.run().unwrap();
     let words = "1 answers were followed by bytes that nothing asked for; the first to GET / (record a1)";

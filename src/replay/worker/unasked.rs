@@ -3,8 +3,9 @@
 
 use super::ReplayWorker;
 use crate::replay::clock;
-use crate::replay::connection::{ClientConnection, Moved, Phase};
+use crate::replay::connection::{ClientConnection, Phase};
 use crate::replay::tally::FailureReason;
+use crate::replay::transport::Moved;
 
 /// As much as tells what an answer is, with some empty lines before it.
 const LOOK: usize = 64;
@@ -33,7 +34,7 @@ fn status(bytes: &[u8]) -> Option<&[u8]> {
 }
 
 /// Looks what a new connection brought along.
-fn early(connection: &ClientConnection) -> Early {
+fn early(connection: &mut ClientConnection) -> Early {
     let mut seen = [0; LOOK];
     let Moved::Bytes(length) = connection.peek(&mut seen) else { return Early::Nothing };
     match status(&seen[..length]) {
@@ -45,14 +46,14 @@ fn early(connection: &ClientConnection) -> Early {
 impl ReplayWorker {
     /// Looks at a new connection before a request's first byte goes to it. Whether the request goes elsewhere.
     pub(super) fn is_turned_away(&mut self, slot: usize) -> bool {
-        let early = early(&self.connections[slot]);
+        let early = early(&mut self.connections[slot]);
         self.connections[slot].exchange.is_early = early == Early::Other;
         if early != Early::Answer {
             return false;
         }
         let connection = &mut self.connections[slot];
         self.tally.answered_unasked += 1;
-        let address = connection.address.map_or_else(String::new, |address| address.to_string());
+        let address = connection.address.as_ref().map_or_else(String::new, ToString::to_string);
         if !connection.attempt.has_more() {
             if std::mem::replace(&mut connection.exchange.is_again, true) {
                 self.fail(slot, FailureReason::Unasked, &address);

@@ -1,6 +1,7 @@
 //! What the tests of all tools share.
 
 pub(crate) mod frames;
+pub(crate) mod front;
 pub(crate) mod live;
 pub(crate) mod network;
 pub(crate) mod origin;

@@ -1,0 +1,152 @@
+//! TLS to targets: whom to trust, and who we are.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+
+use super::target::{Protocol, Target};
+use crate::{Error, Result};
+
+/// How servers prove who they are, and how we do.
+#[derive(Clone, Debug, Default)]
+pub struct TlsOptions {
+    /// Files of certificates (PEM) to trust, instead of those of the system.
+    pub ca_certificates: Vec<PathBuf>,
+    /// Files (PEM) of our own certificate, with those that vouch for it, and of its key.
+    pub client_certificate: Option<(PathBuf, PathBuf)>,
+    /// Whether any certificate is accepted.
+    pub skips_verification: bool,
+    /// The name to ask for, and to find in the certificate, instead of the target's.
+    pub server_name: Option<String>,
+}
+
+/// What a TLS connection to one target begins with. Sessions are resumed among its connections.
+#[derive(Clone, Debug)]
+pub(super) struct TlsClient {
+    pub(super) config: Arc<ClientConfig>,
+    pub(super) name: ServerName<'static>,
+}
+
+impl TlsClient {
+    /// What a target needs; nothing if it is not spoken to by TLS.
+    pub(super) fn new(target: &Target, options: &TlsOptions) -> Result<Option<Self>> {
+        if target.protocol() != Protocol::Https {
+            return Ok(None);
+        }
+        let name = options.server_name.as_deref().unwrap_or(target.host());
+        let name = ServerName::try_from(name.to_owned()).map_err(|_| {
+            Error::Usage(format!("{name:?} is no name that a certificate could have; see --sni"))
+        })?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Error::Invalid(error.to_string()))?;
+        let builder = if options.skips_verification {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        } else {
+            builder.with_root_certificates(roots(&options.ca_certificates)?)
+        };
+        let mut config = match &options.client_certificate {
+            None => builder.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let chain = certificates(certificate)?;
+                let key_bytes = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, &error))?;
+                builder.with_client_auth_cert(chain, key_bytes).map_err(|error| {
+                    Error::Invalid(format!("the client certificate cannot be used: {error}"))
+                        .at(certificate.display().to_string())
+                })?
+            }
+        };
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Some(TlsClient { config: Arc::new(config), name }))
+    }
+}
+
+/// The certificates that are trusted.
+fn roots(files: &[PathBuf]) -> Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    if files.is_empty() {
+        let found = rustls_native_certs::load_native_certs();
+        roots.add_parsable_certificates(found.certs);
+        if roots.is_empty() {
+            let why = found.errors.first().map_or(String::new(), |error| format!(" ({error})"));
+            return Err(Error::Invalid(format!(
+                "this system has no CA certificates{why}; install ca-certificates, or give some with --ca-cert"
+            )));
+        }
+    }
+    for file in files {
+        for certificate in certificates(file)? {
+            roots.add(certificate).map_err(|error| {
+                Error::Invalid(format!("a certificate cannot be used: {error}"))
+                    .at(file.display().to_string())
+            })?;
+        }
+    }
+    Ok(roots)
+}
+
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let read = |file: &Path| CertificateDer::pem_file_iter(file)?.collect::<Result<Vec<_>, _>>();
+    let certificates = read(file).map_err(|error| unreadable(file, &error))?;
+    if certificates.is_empty() {
+        return Err(
+            Error::Invalid("no certificate in it; expected PEM".into()).at(file.display().to_string())
+        );
+    }
+    Ok(certificates)
+}
+
+fn unreadable(file: &Path, error: &rustls::pki_types::pem::Error) -> Error {
+    use rustls::pki_types::pem::Error as PemError;
+    let place = file.display().to_string();
+    match error {
+        PemError::Io(error) => Error::Invalid(error.to_string()).at(place),
+        PemError::NoItemsFound => Error::Invalid("no private key in it; expected PEM".into()).at(place),
+        other => Error::Invalid(format!("cannot be read as PEM: {other}")).at(place),
+    }
+}
+
+/// Accepts any certificate, from whomever it is. That its key belongs to the server is still checked.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

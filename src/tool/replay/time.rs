@@ -1,0 +1,50 @@
+//! The options of `gor-replay` that say when requests are due.
+
+use std::time::Duration;
+
+use crate::cli::values;
+use crate::pace::{Pace, Rate, RateRamp, Speed, SpeedRamp, Tempo};
+
+/// When requests are due.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Time")]
+pub struct TimeOptions {
+    /// Speed relative to the recording, as 2x, 200% or 2 [default: 1x]
+    #[arg(long, value_name = "SPEED", group = "tempo")]
+    pub speed: Option<Speed>,
+    /// Change the speed evenly over a time, as 1x..10x:10m; then keep the last one
+    #[arg(long, value_name = "RAMP", group = "tempo", hide_short_help = true)]
+    pub speed_ramp: Option<SpeedRamp>,
+    /// Send requests evenly at RATE, as 500/s or 100/m, in the recorded order
+    ///
+    /// The recorded times only decide on the order. Nothing is left out.
+    #[arg(long, value_name = "RATE", group = "tempo")]
+    pub rate: Option<Rate>,
+    /// Change the rate evenly over a time, as 100/s..5000/s:10m; then keep the last one
+    #[arg(long, value_name = "RAMP", group = "tempo", hide_short_help = true)]
+    pub rate_ramp: Option<RateRamp>,
+    /// Send as fast as the target answers, on all connections
+    #[arg(long, group = "tempo", conflicts_with = "max_wait")]
+    pub no_wait: bool,
+    /// Shorten pauses between requests to DURATION
+    #[arg(
+        long,
+        value_name = "DURATION",
+        value_parser = values::duration,
+        conflicts_with_all = ["rate", "rate_ramp"]
+    )]
+    pub max_wait: Option<Duration>,
+}
+
+impl TimeOptions {
+    /// The same in the library's words.
+    pub fn pace(&self) -> Pace {
+        let by_rate = self.rate.map(Tempo::Rate).or(self.rate_ramp.map(Tempo::RateRamp));
+        let no_wait = self.no_wait.then_some(Tempo::NoWait);
+        let tempo = no_wait
+            .or(by_rate)
+            .or(self.speed_ramp.map(Tempo::SpeedRamp))
+            .unwrap_or(Tempo::Speed(self.speed.unwrap_or(Speed::RECORDED)));
+        Pace { tempo, max_wait: self.max_wait }
+    }
+}
