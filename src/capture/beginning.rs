@@ -114,9 +114,9 @@ impl Dialogue {
 
     /// Whether of a response to a request that is not known the head has come, and nothing more.
     pub(super) fn is_bare_head(&self, side: Side) -> bool {
-        self.client != Some(side)
-            && self.answer.is_some_and(|answer| !matches!(answer, Answer::To(_)))
-            && self.streams[side as usize].is_only_a_head()
+        self.streams[side as usize].is_only_a_head()
+            && self.client != Some(side)
+            && matches!(self.answer, Some(Answer::Later | Answer::Unknown))
     }
 
     /// As [`Dialogue::end_bare_head`], when what follows the head in the same segment is another response.

@@ -110,8 +110,8 @@ impl Connection {
             }
         }
         self.is_syn = segment.flags.has(Flags::SYN);
-        self.assemble(side, context, |assembler, limits, counters, deliver| {
-            assembler.push(segment, limits, counters, &mut |event| deliver(event));
+        self.assemble(side, context, |assembler, limits, counters, receiver| {
+            assembler.push(segment, limits, counters, &mut |event| receiver.take(event));
         });
         if self.is_syn {
             self.dialogue.first[side as usize] = Some(segment.first_byte());
@@ -128,7 +128,9 @@ impl Connection {
             self.dialogue.first[side.other() as usize].get_or_insert(ack);
         }
         self.is_syn = false;
-        self.release(segment.time, context);
+        if self.held.is_some() {
+            self.release(segment.time, context);
+        }
     }
 
     /// Lets one assembler work, and tells what it delivers, or has it wait.
@@ -136,13 +138,16 @@ impl Connection {
         &mut self,
         side: Side,
         context: &mut Context<'_>,
-        work: impl FnOnce(&mut Assembler, &Limits, &mut Counters, &mut dyn FnMut(Event<'_>)),
+        work: impl FnOnce(&mut Assembler, &Limits, &mut Counters, &mut EventReceiver<'_, '_>),
     ) {
         let seen = self.position(side.other());
         let [low, high] = &self.assemblers;
         let mut joined = [low.is_joined(), high.is_joined()];
-        joined[side as usize] &= !self.is_syn;
-        let mut inbox = EventReceiver {
+        if self.is_syn {
+            joined[side as usize] = false;
+        }
+        let mut receiver = EventReceiver {
+            out: &mut context.out,
             key: &self.key,
             side,
             seen,
@@ -154,11 +159,8 @@ impl Connection {
             reset: None,
             has_restarted: false,
         };
-        let out = &mut context.out;
-        work(&mut self.assemblers[side as usize], context.limits, context.counters, &mut |event| {
-            inbox.take(event, out);
-        });
-        let (reset, has_restarted) = (inbox.reset, inbox.has_restarted);
+        work(&mut self.assemblers[side as usize], context.limits, context.counters, &mut receiver);
+        let (reset, has_restarted) = (receiver.reset, receiver.has_restarted);
         if has_restarted {
             self.reset = None;
         }
@@ -226,8 +228,8 @@ impl Connection {
                 return;
             }
             let other = side.other();
-            self.assemble(other, context, |assembler, _, counters, deliver| {
-                assembler.give_up_before(ack, counters, &mut |event| deliver(event));
+            self.assemble(other, context, |assembler, _, counters, receiver| {
+                assembler.give_up_before(ack, counters, &mut |event| receiver.take(event));
             });
             self.given_up[other as usize] = Some(ack);
         }
@@ -277,8 +279,8 @@ impl Connection {
     /// Does what is due at `now`.
     pub(super) fn wake(&mut self, now: i64, context: &mut Context<'_>) {
         for side in SIDES {
-            self.assemble(side, context, |assembler, limits, counters, deliver| {
-                assembler.give_up_gaps(now, limits, counters, &mut |event| deliver(event));
+            self.assemble(side, context, |assembler, limits, counters, receiver| {
+                assembler.give_up_gaps(now, limits, counters, &mut |event| receiver.take(event));
             });
             self.release(now, context);
             if self.expires(side, context).is_some_and(|due| due <= now) {
@@ -292,9 +294,12 @@ impl Connection {
 
     /// When the message under way is given up, if nothing more of it comes.
     fn expires(&self, side: Side, context: &Context<'_>) -> Option<i64> {
+        if !self.dialogue.is_unfinished(side) {
+            return None;
+        }
         let options = context.out.options;
         let default = (options.protocol == Protocol::Binary).then_some(BINARY_QUIET);
-        let expire = options.expire.or(default).filter(|_| self.dialogue.is_unfinished(side))?;
+        let expire = options.expire.or(default)?;
         Some(self.heard[side as usize].saturating_add(expire))
     }
 
@@ -307,6 +312,7 @@ impl Connection {
     }
 
     /// When [`Connection::wake`] has something to do, if nothing comes before.
+    #[inline]
     pub(super) fn deadline(&self, context: &Context<'_>) -> i64 {
         let mut deadline = i64::MAX;
         for side in SIDES {
@@ -317,8 +323,12 @@ impl Connection {
                 deadline = deadline.min(due);
             }
         }
-        let waits = [self.first_waiting().map(|(since, ..)| since), self.reset.map(|(_, time)| time)];
-        for since in waits.into_iter().flatten() {
+        if self.held.is_some()
+            && let Some((since, ..)) = self.first_waiting()
+        {
+            deadline = deadline.min(since.saturating_add(context.limits.reordering));
+        }
+        if let Some((_, since)) = self.reset {
             deadline = deadline.min(since.saturating_add(context.limits.reordering));
         }
         deadline
@@ -327,8 +337,8 @@ impl Connection {
     /// Gives up whatever is waited for, and settles the accounts.
     pub(super) fn end(&mut self, loss: Loss, context: &mut Context<'_>) {
         for side in SIDES {
-            self.assemble(side, context, |assembler, _, counters, deliver| {
-                assembler.flush(counters, &mut |event| deliver(event));
+            self.assemble(side, context, |assembler, _, counters, receiver| {
+                assembler.flush(counters, &mut |event| receiver.take(event));
             });
         }
         self.release(i64::MAX, context);
@@ -353,9 +363,9 @@ impl Connection {
 
     /// Memory held besides the connection itself.
     pub(super) fn held_bytes(&self) -> usize {
-        let held = self.held.as_ref().map_or(0, |held| held.iter().map(|held| held.bytes).sum());
-        let assembling: usize = self.assemblers.iter().map(Assembler::buffered).sum();
-        held + assembling + self.dialogue.held()
+        let [low, high] = &self.assemblers;
+        let held = self.held.as_ref().map_or(0, |held| held[0].bytes + held[1].bytes);
+        held + low.buffered() + high.buffered() + self.dialogue.held()
     }
 }
 
@@ -365,7 +375,8 @@ fn is_ahead(ack: Option<Seq>, seen: Option<Seq>) -> bool {
 }
 
 /// Where an assembler's events go: to the dialogue, or into the waiting line.
-struct EventReceiver<'a> {
+struct EventReceiver<'a, 'o> {
+    out: &'a mut DialogueOut<'o>,
     key: &'a ConnectionKey,
     side: Side,
     seen: Option<Seq>,
@@ -380,18 +391,27 @@ struct EventReceiver<'a> {
     has_restarted: bool,
 }
 
-impl EventReceiver<'_> {
-    fn take(&mut self, event: Event<'_>, out: &mut DialogueOut<'_>) {
+impl EventReceiver<'_, '_> {
+    #[inline]
+    fn take(&mut self, event: Event<'_>) {
+        match event {
+            Event::Data(chunk) if self.held.is_none() && !is_ahead(chunk.ack, self.seen) => {
+                self.dialogue.data(self.key, self.side, &chunk, self.joined, self.out);
+            }
+            event => self.hold_or_tell(event),
+        }
+    }
+
+    #[inline(never)]
+    fn hold_or_tell(&mut self, event: Event<'_>) {
+        let out = &mut *self.out;
         let is_waiting = self.held.as_ref().is_some_and(|held| !held[self.side as usize].events.is_empty());
         match event {
-            Event::Data(chunk) => {
-                if is_waiting || is_ahead(chunk.ack, self.seen) {
-                    let Chunk { bytes, seq, ack, time, is_segment_start, .. } = chunk;
-                    self.hold(QueuedEvent::Data { bytes: bytes.to_vec(), seq, ack, time, is_segment_start });
-                } else {
-                    self.dialogue.data(self.key, self.side, &chunk, self.joined, out);
-                }
+            Event::Data(chunk) if is_waiting || is_ahead(chunk.ack, self.seen) => {
+                let Chunk { bytes, seq, ack, time, is_segment_start, .. } = chunk;
+                self.hold(QueuedEvent::Data { bytes: bytes.to_vec(), seq, ack, time, is_segment_start });
             }
+            Event::Data(chunk) => self.dialogue.data(self.key, self.side, &chunk, self.joined, out),
             Event::Gap { bytes, is_snapped, .. } if is_waiting => {
                 self.hold(QueuedEvent::Gap { bytes, is_snapped });
             }
@@ -403,7 +423,8 @@ impl EventReceiver<'_> {
             Event::Fin { .. } => self.dialogue.fin(self.key, self.side, out),
             Event::Reset { time } => self.reset = Some(time),
             Event::Restart => {
-                self.tell_all(out);
+                self.tell_all();
+                let out = &mut *self.out;
                 if self.is_reset || self.reset.take().is_some() {
                     self.dialogue.reset(self.key, out);
                 }
@@ -424,7 +445,8 @@ impl EventReceiver<'_> {
     }
 
     /// Tells everything that waits, in either direction: the connection is over.
-    fn tell_all(&mut self, out: &mut DialogueOut<'_>) {
+    fn tell_all(&mut self) {
+        let out = &mut *self.out;
         let Some(held) = self.held.take() else { return };
         for (side, held) in SIDES.into_iter().zip(*held) {
             for event in held.events {

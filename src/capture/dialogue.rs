@@ -2,7 +2,7 @@
 
 use super::decide::UNKNOWN;
 use super::echoes::Echoes;
-use super::ids::Ids;
+use super::ids::{ConnectionIds, Ids};
 use super::ledger::{CaptureLedger, Loss};
 use super::pairing::{Answer, Pairing, UnansweredRequest};
 use super::recording::Deferred;
@@ -60,8 +60,8 @@ pub(super) struct Dialogue {
     last_exchange: Option<Seq>,
     /// The latest request of plain bytes.
     pub(super) asked: Option<UnansweredRequest>,
-    /// Added to the numbers of exchanges, so that ids differ from those of another connection.
-    pub(super) salt: Option<u32>,
+    /// The ids of exchanges, once there was one.
+    pub(super) ids: Option<ConnectionIds>,
     /// Where the bytes told of each side end.
     pub(super) position: [Seq; 2],
     /// What each side's latest bytes acknowledged.
@@ -109,22 +109,30 @@ impl Dialogue {
         if is_first {
             self.is_whole[side as usize] = self.first[side as usize] == Some(chunk.seq);
         }
-        let is_joined = [is_joined[0] && !self.is_whole[0], is_joined[1] && !self.is_whole[1]];
         out.ledger.bytes.delivered += chunk.bytes.len() as u64;
         self.position[side as usize] = chunk.seq + chunk.bytes.len() as u32;
-        if is_first && self.mode == Mode::Http && is_joined[side as usize] {
-            self.seek(key, side, out);
-        }
         match self.mode {
-            Mode::Http => self.http(key, side, chunk, out),
-            Mode::Undecided => self.decide(key, side, chunk, is_joined, out),
+            Mode::Http => {
+                if is_first && self.may_be_inside(is_joined)[side as usize] {
+                    self.seek(key, side, out);
+                }
+                self.http(key, side, chunk, out);
+            }
+            Mode::Undecided => self.decide(key, side, chunk, self.may_be_inside(is_joined), out),
             Mode::Binary => self.binary(key, side, chunk, out),
             Mode::Tunnel => out.ledger.bytes.tunnelled += chunk.bytes.len() as u64,
             Mode::LeftOut => out.ledger.bytes.other_clients += chunk.bytes.len() as u64,
-            Mode::Other(UNKNOWN) if is_first => self.decide_again(key, side, chunk, is_joined, out),
+            Mode::Other(UNKNOWN) if is_first => {
+                self.decide_again(key, side, chunk, self.may_be_inside(is_joined), out);
+            }
             Mode::Other(_) => out.ledger.bytes.other_protocols += chunk.bytes.len() as u64,
         }
         self.last_ack[side as usize] = chunk.ack;
+    }
+
+    /// Of each side that was joined, whether its first byte may have been in the middle of something.
+    fn may_be_inside(&self, is_joined: [bool; 2]) -> [bool; 2] {
+        [is_joined[0] && !self.is_whole[0], is_joined[1] && !self.is_whole[1]]
     }
 
     pub(super) fn http(
@@ -212,7 +220,7 @@ impl Dialogue {
         } else {
             // After a 1xx the request stays the same.
             let pairing = &mut self.pairing;
-            let answer = *self.answer.get_or_insert_with(|| pairing.response(from, chunk.seq, chunk.ack));
+            let answer = self.answer.get_or_insert_with(|| pairing.response(from, chunk.seq, chunk.ack));
             out.ledger.responses.begun += 1;
             let context =
                 if let Answer::To(request) = answer { request.context } else { RequestContext::default() };
@@ -354,7 +362,7 @@ impl Dialogue {
 
     /// Memory held.
     pub(super) fn held(&self) -> usize {
-        let streams: usize = self.streams.iter().map(|stream| stream.buffer.capacity()).sum();
-        streams + self.pairing.held() + self.deferred_bytes
+        let [low, high] = &self.streams;
+        low.buffer.capacity() + high.buffer.capacity() + self.pairing.held() + self.deferred_bytes
     }
 }

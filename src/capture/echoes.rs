@@ -33,9 +33,10 @@ pub(super) struct Echoes {
     hasher: RandomState,
     /// What was recorded, in order: when, what, and to which server if it went from this machine to another.
     recent: VecDeque<(i64, u64, Option<SocketAddr>)>,
-    /// How often each was recorded, and how often each went to a server.
+    /// How often each was recorded, once a client on this machine was seen, and how often each went to a server.
     all: HashMap<u64, u32, RandomState>,
     sent: HashMap<(u64, SocketAddr), u32, RandomState>,
+    is_counting: bool,
     score: u32,
     found: Option<Echo>,
     is_over: bool,
@@ -58,6 +59,7 @@ impl Echoes {
             recent: VecDeque::new(),
             all: HashMap::default(),
             sent: HashMap::default(),
+            is_counting: false,
             score: 0,
             found: None,
             is_over: false,
@@ -88,7 +90,15 @@ impl Echoes {
         }
         let what = self.digest(payload, ignored);
         let sent_to = self.own.include(client.ip()).then_some(server);
+        if sent_to.is_some() && !std::mem::replace(&mut self.is_counting, true) {
+            for (_, what, _) in &self.recent {
+                *self.all.entry(*what).or_default() += 1;
+            }
+        }
         self.recent.push_back((time, what, sent_to));
+        if !self.is_counting {
+            return;
+        }
         let all = self.all.entry(what).or_default();
         *all += 1;
         let Some(server) = sent_to else { return };
@@ -110,6 +120,9 @@ impl Echoes {
 
     fn forget_first(&mut self) {
         let Some((_, what, sent_to)) = self.recent.pop_front() else { return };
+        if !self.is_counting {
+            return;
+        }
         if let Some(all) = self.all.get_mut(&what) {
             *all -= 1;
             if *all == 0 {

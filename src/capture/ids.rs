@@ -21,10 +21,12 @@ pub(super) struct Ids {
 }
 
 impl Ids {
-    /// What to add to the numbers of a connection's exchanges: nothing, unless another one has its ids.
-    pub(super) fn salt(&mut self, key: &ConnectionKey, client: Side) -> u32 {
-        let owner = self.owners.entry(session(key, client)).or_insert(*key);
-        if owner == key { 0 } else { FixedState::default().hash_one(key) as u32 | 1 }
+    /// The ids of a connection's exchanges: those of its own numbers, unless another one has these.
+    pub(super) fn of(&mut self, key: &ConnectionKey, client: Side) -> ConnectionIds {
+        let session = session(key, client);
+        let owner = self.owners.entry(session).or_insert(*key);
+        let salt = if owner == key { 0 } else { FixedState::default().hash_one(key) as u32 | 1 };
+        ConnectionIds::new(session, salt)
     }
 
     /// The connection is forgotten: its ids are free.
@@ -38,15 +40,31 @@ impl Ids {
     }
 }
 
-/// The id of the exchange of number `exchange`.
-pub(super) fn id_of(key: &ConnectionKey, client: Side, exchange: Seq) -> ExchangeId {
-    let session = session(key, client);
-    let mut id = [0; 24];
-    let (words, _) = id.as_chunks_mut::<8>();
-    words[0] = hex((session >> 32) as u32);
-    words[1] = hex(session as u32);
-    words[2] = hex(exchange.0);
-    id
+/// The ids of the exchanges of one connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ConnectionIds {
+    /// The one of number 0: what all begin with is made once.
+    first: ExchangeId,
+    /// What is added to the numbers.
+    salt: u32,
+}
+
+impl ConnectionIds {
+    fn new(session: u64, salt: u32) -> Self {
+        let mut first = [0; 24];
+        let (words, _) = first.as_chunks_mut::<8>();
+        words[0] = hex((session >> 32) as u32);
+        words[1] = hex(session as u32);
+        ConnectionIds { first, salt }
+    }
+
+    /// The id of the exchange of number `exchange`.
+    pub(super) fn of(&self, exchange: Seq) -> ExchangeId {
+        let mut id = self.first;
+        let (words, _) = id.as_chunks_mut::<8>();
+        words[2] = hex((exchange + self.salt).0);
+        id
+    }
 }
 
 /// Eight hex digits, all at once: each half of a byte is spread to a byte of its own, and becomes a digit there.
@@ -75,8 +93,10 @@ mod tests {
     fn an_id_is_ports_address_and_number_in_hex() {
         let (key, client) =
             ConnectionKey::of("10.9.171.254:65535".parse().unwrap(), "10.0.0.1:80".parse().unwrap());
-        assert_eq!(&id_of(&key, client, Seq(0x89ab_cdef)), b"ffff00500a09abfe89abcdef");
-        assert_eq!(&id_of(&key, client.other(), Seq(0x0123_4567)), b"0050ffff0a00000101234567");
+        let id_of =
+            |client, salt, exchange| ConnectionIds::new(session(&key, client), salt).of(Seq(exchange));
+        assert_eq!(&id_of(client, 0, 0x89ab_cdef), b"ffff00500a09abfe89abcdef");
+        assert_eq!(&id_of(client.other(), 1, 0x0123_4566), b"0050ffff0a00000101234567");
     }
 
     #[test]

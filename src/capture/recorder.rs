@@ -279,6 +279,7 @@ impl Recorder {
 }
 
 /// Wakes the connections whose time has come.
+#[inline]
 fn ring(
     now: i64,
     table: &mut Table<Connection>,
@@ -309,13 +310,14 @@ fn settle(
 ) {
     let Some(connection) = table.get_mut(id) else { return };
     let deadline = connection.deadline(context);
-    if deadline < connection.armed {
+    let held = connection.held_bytes();
+    let is_armed = deadline >= connection.armed;
+    if !is_armed {
         connection.armed = deadline;
         alarms.push(Reverse((deadline, id)));
     }
-    let held = connection.held_bytes();
     table.charge(id, held);
-    if alarms.len() > MAX_ALARMS * context.out.options.max_connections.max(1) {
+    if !is_armed && alarms.len() > MAX_ALARMS * context.out.options.max_connections.max(1) {
         drop_stale(table, alarms);
     }
 }

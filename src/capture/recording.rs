@@ -2,7 +2,7 @@
 
 use super::dialogue::{Dialogue, DialogueOut, Mode};
 use super::edit;
-use super::ids::id_of;
+use super::ids::ExchangeId;
 use super::ledger::{CaptureLedger, Loss, Messages};
 use super::pairing::{Answer, UnansweredRequest};
 use super::stream::StreamMessage;
@@ -32,10 +32,9 @@ impl Dialogue {
         out: &mut DialogueOut<'_>,
     ) {
         let is_request = self.client == Some(side);
-        let message = self.streams[side as usize].message;
         if is_request {
-            let exchange =
-                self.sending.take().unwrap_or_else(|| self.next_exchange(message.ack.unwrap_or_default()));
+            let ack = self.streams[side as usize].message.ack;
+            let exchange = self.sending.take().unwrap_or_else(|| self.next_exchange(ack.unwrap_or_default()));
             self.write_request(key, side, exchange, mark, at_hand, out);
             return;
         }
@@ -45,16 +44,18 @@ impl Dialogue {
                 self.defer(key, None, out);
             }
             out.ledger.responses.not_asked_for += 1;
-            out.ledger.bytes.not_asked_for += message.length;
+            out.ledger.bytes.not_asked_for += self.streams[side as usize].message.length;
             return;
         }
         if let Some(Answer::To(request)) = answer {
             let id = self.id(key, request.exchange, out);
-            let payload = self.streams[side as usize].payload(at_hand);
-            record(Kind::Response, &id, &message, mark.or(request.mark()), payload, out);
+            let stream = &self.streams[side as usize];
+            let mark = mark.or(request.mark());
+            record(Kind::Response, &id, &stream.message, mark, stream.payload(at_hand), out);
             return;
         }
-        let payload = self.streams[side as usize].payload(at_hand).to_vec();
+        let stream = &self.streams[side as usize];
+        let (message, payload) = (stream.message, stream.payload(at_hand).to_vec());
         match answer {
             Some(Answer::Later) => self.defer(key, Some(Deferred { message, mark, payload }), out),
             _ => self.write_orphan(key, &Deferred { message, mark, payload }, out),
@@ -87,8 +88,10 @@ impl Dialogue {
         let kept = payload.len();
         let expects = stream.framer().is_some_and(Framer::expects_continue);
         let real_ip = out.options.real_ip_header.as_deref();
-        let mut edited = std::mem::take(out.scratch);
-        if self.mode == Mode::Http && (expects || real_ip.is_some()) {
+        let mut edited = Vec::new();
+        let is_edited = self.mode == Mode::Http && (expects || real_ip.is_some());
+        if is_edited {
+            std::mem::swap(&mut edited, out.scratch);
             let client = key.endpoint(side).ip();
             edit::write_request(payload, expects, real_ip.map(|name| (name, client)), &mut edited);
             payload = &edited;
@@ -98,14 +101,15 @@ impl Dialogue {
             let (client, server) = (key.endpoint(side), key.endpoint(side.other()));
             echoes.request(stream.message.end, client, server, payload, real_ip);
         }
-        *out.scratch = edited;
+        if is_edited {
+            *out.scratch = edited;
+        }
     }
 
     /// The id of an exchange of this connection.
-    fn id(&mut self, key: &ConnectionKey, exchange: Seq, out: &mut DialogueOut<'_>) -> [u8; 24] {
+    fn id(&mut self, key: &ConnectionKey, exchange: Seq, out: &mut DialogueOut<'_>) -> ExchangeId {
         let client = self.client.unwrap_or(Side::Low);
-        let salt = *self.salt.get_or_insert_with(|| out.ids.salt(key, client));
-        id_of(key, client, exchange + salt)
+        self.ids.get_or_insert_with(|| out.ids.of(key, client)).of(exchange)
     }
 
     /// Writes a response whose request is not known.

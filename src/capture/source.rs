@@ -11,6 +11,9 @@ use crate::{Error, Result};
 /// A block is handed out when it has so many bytes, or when nothing more is there.
 const BLOCK_SIZE: usize = 256 << 10;
 
+/// Bytes by which a block usually goes beyond that: those of its last record.
+const MARGIN: usize = 64 << 10;
+
 /// Packets that are kept are handed out when they take so many bytes.
 const KEPT_SIZE: usize = 1 << 20;
 
@@ -133,6 +136,7 @@ impl<I: Iterator<Item = CaptureInput>> CaptureSource<I> {
 impl<I: Iterator<Item = CaptureInput>> record::Source for CaptureSource<I> {
     fn read_block(&mut self, block: &mut Block) -> Result<bool> {
         block.clear();
+        block.reserve(BLOCK_SIZE + MARGIN);
         while block.is_empty() && self.kept.as_ref().is_none_or(PacketBatch::is_empty) {
             if let Some(error) = self.failure.take() {
                 return Err(error);

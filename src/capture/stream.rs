@@ -115,6 +115,9 @@ impl MessageStream {
             return self.advance_head(rest);
         }
         loop {
+            if framer.is_over() {
+                return Ok(StreamProgress::Whole);
+            }
             match framer.advance(rest)? {
                 Step::Body(length) => {
                     let room = self.message.keep.saturating_sub(self.buffer.len());
@@ -132,6 +135,9 @@ impl MessageStream {
     fn advance_at_hand(&mut self, rest: &mut &[u8]) -> Result<StreamProgress, FramingFault> {
         let StreamState::Within(framer) = &mut self.state else { return Ok(StreamProgress::More) };
         loop {
+            if framer.is_over() {
+                return Ok(StreamProgress::Whole);
+            }
             match framer.advance(&rest[self.taken..])? {
                 Step::Head(length) => {
                     self.taken += length;

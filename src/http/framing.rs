@@ -207,7 +207,7 @@ impl Framer {
         if matches!(self.state, FramerState::UntilClose) {
             self.state = FramerState::Done;
         }
-        matches!(self.state, FramerState::Done)
+        self.is_over()
     }
 
     /// Where the message lies that `bytes` begin with. For a framer that was not used before; it has answers
@@ -238,6 +238,12 @@ impl Framer {
     /// Whether `bytes` are one whole message and nothing after it. For a framer that was not used before.
     pub fn is_whole(self, bytes: &[u8]) -> bool {
         self.measure(bytes) == Ok(Some(bytes.len()))
+    }
+
+    /// Whether the message is over: [`Framer::advance`] would say [`Step::Done`].
+    #[inline]
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, FramerState::Done)
     }
 
     /// Whether the head was consumed, so that the questions below have answers.
@@ -327,7 +333,12 @@ impl Framer {
         while let Some(length) = token::line_length(&within[scan.searched..]) {
             self.count(length);
             scan.searched += length;
-            if self.line(within, &mut scan)? {
+            let line = scan.line..scan.searched;
+            scan.line = scan.searched;
+            if scan.fields == 0 {
+                self.start_line(without_cr(&within[line.start..line.end - 1]))?;
+                scan.fields = line.end;
+            } else if self.field_line(within, line, &mut scan) {
                 self.decide()?;
                 return Ok(Step::Head(scan.searched));
             }
@@ -361,32 +372,25 @@ impl Framer {
         }
     }
 
-    /// Reads the line of `head` that ends where the search has come to; whether it ends the head.
+    /// Reads a line after the start line; whether it ends the head.
     #[inline]
-    fn line(&mut self, head: &[u8], scan: &mut Scan) -> Result<bool, FramingFault> {
-        let start = std::mem::replace(&mut scan.line, scan.searched);
-        let line = &head[start..scan.searched];
-        let may_matter = match line {
-            _ if scan.fields == 0 => {
-                self.start_line(without_cr(&line[..line.len() - 1]))?;
-                scan.fields = scan.searched;
-                return Ok(false);
-            }
-            [b' ' | b'\t', ..] => {
-                self.facts.suspicious |= start == scan.fields;
-                return Ok(false);
-            }
-            [first, ..] => matches!(first, b'C' | b'c' | b'T' | b't' | b'E' | b'e' | b'U' | b'u'),
-            [] => false,
-        };
-        if let Some(field) = scan.field {
-            let line = &head[field..start];
-            if self.facts.note(line) {
-                self.count(line.len());
+    fn field_line(&mut self, head: &[u8], line: Range<usize>, scan: &mut Scan) -> bool {
+        let first = head[line.start];
+        if matches!(first, b' ' | b'\t') {
+            self.facts.suspicious |= line.start == scan.fields;
+            return false;
+        }
+        if let Some(field) = scan.field.take() {
+            let field = &head[field..line.start];
+            if self.facts.note(field) {
+                self.count(field.len());
             }
         }
-        scan.field = may_matter.then_some(start);
-        Ok(matches!(line, [b'\n'] | [b'\r', b'\n']))
+        if matches!(first, b'C' | b'c' | b'T' | b't' | b'E' | b'e' | b'U' | b'u') {
+            scan.field = Some(line.start);
+            return false;
+        }
+        matches!((first, line.len()), (b'\n', _) | (b'\r', 2))
     }
 
     fn start_line(&mut self, line: &[u8]) -> Result<(), FramingFault> {

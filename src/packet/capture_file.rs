@@ -61,6 +61,7 @@ impl<R: Read> CaptureFile<R> {
     ///
     /// Damage is an error that says where; all whole packets before it were
     /// delivered, and after it there are none.
+    #[inline]
     #[allow(clippy::should_implement_trait, reason = "a packet borrows the reader, so this is no iterator")]
     pub fn next(&mut self) -> Result<Option<Packet<'_>>> {
         if self.ended {

@@ -31,7 +31,17 @@ pub(super) fn ethernet(walk: &mut Walk<'_>) -> Result<NextHeader, DecodeStop> {
 
 /// What follows an ether type, VLAN tags looked through.
 #[inline]
-pub(super) fn ether_type(mut kind: u16, walk: &mut Walk<'_>) -> Result<NextHeader, DecodeStop> {
+pub(super) fn ether_type(kind: u16, walk: &mut Walk<'_>) -> Result<NextHeader, DecodeStop> {
+    match kind {
+        IPV4 => Ok(NextHeader::Ipv4),
+        IPV6 => Ok(NextHeader::Ipv6),
+        other => other_ether_type(other, walk),
+    }
+}
+
+/// What follows an ether type that is not IP's.
+#[inline(never)]
+fn other_ether_type(mut kind: u16, walk: &mut Walk<'_>) -> Result<NextHeader, DecodeStop> {
     for _ in 0..=MAX_TAGS {
         match kind {
             IPV4 => return Ok(NextHeader::Ipv4),

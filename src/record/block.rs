@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use memchr::memmem;
+use memchr::{memchr, memmem};
 
 use super::header::{Header, SEPARATOR};
 use super::reader::begins_with_header;
@@ -59,6 +59,11 @@ impl Block {
         self.filled = 0;
         self.spans.clear();
         self.origin = Position::default();
+    }
+
+    /// Makes room for so many bytes of text at once, so that it need not grow as they come.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.buffer.reserve(bytes.saturating_sub(self.buffer.len() - self.filled));
     }
 
     /// The text of all records, and of what stood between them.
@@ -364,8 +369,9 @@ impl<'a> Run<'a> {
 
 /// Whether a reader would go wrong in this payload if it were not told its length.
 pub(super) fn needs_length(payload: &[u8]) -> bool {
-    // What is ASCII holds no monkey, which is quicker to see.
-    !payload.is_ascii() && holds_separator(payload) || begins_with_header(payload, true) == Some(true)
+    // What lacks the first byte of a monkey holds none, which is quicker to see.
+    memchr(SEPARATOR[1], payload).is_some() && holds_separator(payload)
+        || begins_with_header(payload, true) == Some(true)
 }
 
 /// Whether a reader could take a line of the payload for the separator.

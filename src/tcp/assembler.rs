@@ -117,18 +117,21 @@ impl Assembler {
     }
 
     /// Whether the stream's SYN was not seen, so that its first byte may be in the middle of something.
+    #[inline]
     pub fn is_joined(&self) -> bool {
         self.isn.is_none()
     }
 
     /// The sequence number of the next byte to deliver, after a delivered FIN the one after it; none before
     /// anything was seen.
+    #[inline]
     pub fn next_seq(&self) -> Option<Seq> {
         let fin = u32::from(self.stage == StreamStage::Finished);
         (self.stage > StreamStage::Unseen).then_some(self.next_seq + fin)
     }
 
     /// Memory held back, [`PIECE_OVERHEAD`] for each piece included.
+    #[inline]
     pub fn buffered(&self) -> usize {
         self.buffer.as_ref().map_or(0, |buffer| buffer.held_bytes() + buffer.piece_count() * PIECE_OVERHEAD)
     }
@@ -141,6 +144,7 @@ impl Assembler {
     /// Takes notice that the other side acknowledged, at packet time `time`, all bytes before `ack`: those that are
     /// missing will not be sent again. A stream of which nothing was seen begins there; for sure, as if its SYN had
     /// been seen, if a SYN acknowledges it.
+    #[inline]
     pub fn acknowledged(&mut self, ack: Seq, by: Flags, time: i64) {
         if self.stage == StreamStage::Unseen {
             self.anchor(ack, by.has(Flags::SYN).then_some(Seq(ack.0.wrapping_sub(1))));

@@ -40,6 +40,7 @@ impl ConnectionKey {
     /// The key of a segment's connection, and which of its sides sent the segment.
     ///
     /// An endpoint that talks to itself is `Low` in both directions. The network is not known.
+    #[inline]
     pub fn of(source: SocketAddr, destination: SocketAddr) -> (Self, Side) {
         let (source, destination) = (endpoint(source), endpoint(destination));
         let (low, high, side) = if source <= destination {
@@ -83,20 +84,24 @@ impl ConnectionKey {
     }
 }
 
+/// What stands before an IPv4 address that is mapped into IPv6 (RFC 4291 §2.5.5.2), in the lower half.
+const MAPPED: u64 = 0xffff << 32;
+
+#[inline]
 fn endpoint(address: SocketAddr) -> ([u64; 2], u16) {
-    let bits = match address.ip() {
-        IpAddr::V4(ip) => ip.to_ipv6_mapped().to_bits(),
-        IpAddr::V6(ip) => ip.to_bits(),
+    let halves = match address.ip() {
+        IpAddr::V4(ip) => [0, MAPPED | u64::from(ip.to_bits())],
+        IpAddr::V6(ip) => [(ip.to_bits() >> 64) as u64, ip.to_bits() as u64],
     };
-    ([(bits >> 64) as u64, bits as u64], address.port())
+    (halves, address.port())
 }
 
 /// Keys that join hash alike: the network is left out.
 impl Hash for ConnectionKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
+        // Each as one number, which costs foldhash less than its two halves.
         for [high, low] in self.addresses {
-            state.write_u64(high);
-            state.write_u64(low);
+            state.write_u128(u128::from(high) << 64 | u128::from(low));
         }
         state.write_u32(u32::from(self.ports[0]) << 16 | u32::from(self.ports[1]));
     }

@@ -108,7 +108,7 @@ impl<C> Table<C> {
     pub fn touch(&mut self, key: &ConnectionKey, now: i64) -> Option<TableId> {
         let id = self.find(key)?;
         let slot = &mut self.slots[id.0 as usize];
-        if slot.key.network() == 0 {
+        if slot.key.network() != key.network() && slot.key.network() == 0 {
             slot.key = *key;
         }
         self.refresh(id.0, now);

@@ -70,6 +70,11 @@ impl FramingFacts {
 
     /// A number, or a list of the same number (RFC 9110 §8.6).
     fn content_length(&mut self, value: &[u8]) {
+        if let Some(length) = number(token::trim(value)) {
+            // What nearly all say.
+            self.one_content_length(length);
+            return;
+        }
         let mut is_broken = true;
         for element in token::list(value) {
             let Some(length) = number(element) else {
@@ -77,10 +82,14 @@ impl FramingFacts {
                 return;
             };
             is_broken = false;
-            self.content_lengths_differ |= *self.content_length.get_or_insert(length) != length;
-            self.suspicious |= self.content_lengths_differ;
+            self.one_content_length(length);
         }
         self.content_length_is_broken |= is_broken;
+    }
+
+    fn one_content_length(&mut self, length: u64) {
+        self.content_lengths_differ |= *self.content_length.get_or_insert(length) != length;
+        self.suspicious |= self.content_lengths_differ;
     }
 
     /// The codings in the order they were applied, over all field lines (RFC 9112 §6.1).
@@ -132,8 +141,11 @@ fn value_of<'a, const N: usize>(name: &[u8; N], line: &'a [u8]) -> Option<(&'a [
     Some((trimmed.strip_prefix(b":")?, trimmed.len() < rest.len()))
 }
 
-/// Decimal digits and nothing else, within 64 bits.
+/// Decimal digits and nothing else, at least one, within 64 bits.
 fn number(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
     digits.iter().try_fold(0_u64, |number, &digit| {
         let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
         number.checked_mul(10)?.checked_add(digit)

@@ -6,8 +6,12 @@ use crate::tcp::{Counters, Event, Limits, Seq};
 
 impl Assembler {
     /// The packet time at which [`Assembler::give_up_gaps`] has something to do, if nothing comes before.
+    #[inline]
     pub fn deadline(&self, limits: &Limits) -> Option<i64> {
-        let buffer = self.buffer.as_ref()?;
+        self.buffer.as_ref().and_then(|buffer| Self::deadline_of(buffer, limits))
+    }
+
+    fn deadline_of(buffer: &ReassemblyBuffer, limits: &Limits) -> Option<i64> {
         let (_, since) = buffer.first_hole()?;
         let lost = since.max(buffer.filled.unwrap_or(since)).saturating_add(limits.patience);
         let received = buffer.received.map_or(i64::MAX, |(_, since)| since.saturating_add(limits.reordering));
