@@ -6,6 +6,7 @@
 //! packets ─► segments ─► HTTP messages ─► exchanges ─► records     packet, tcp, http, capture
 //! bytes ──► records ──► transforms ──► records ──► bytes           endpoint, record, transform, pipeline
 //! records ─► due times ─► connections ─► exchanges ─► records      pace, replay
+//! measurements ─► report ─► reports merged ─► text                 report
 //! records ─► exchanges ─► text                                     show
 //! ```
 //!

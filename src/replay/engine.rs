@@ -97,7 +97,7 @@ impl Default for Settings {
 
 impl Settings {
     /// Most connections to each target, as far as descriptors allow them.
-    pub(super) fn most_connections(&self) -> usize {
+    pub fn most_connections(&self) -> usize {
         let default = if self.pace.is_no_wait() { CLOSED_LOOP_CONNECTIONS } else { OPEN_LOOP_CONNECTIONS };
         self.connections.unwrap_or(default).max(1)
     }

@@ -1,10 +1,12 @@
 //! Measurements become parts of a report when the replay has ended.
 
+use serde::Deserialize;
+
 use super::histogram::{Latencies, seconds};
 use super::measurements::{Measurements, wall};
 use super::model::{
-    FORMAT, GroupReport, Moment, RecordedGroup, RecordedReport, ReplayReport, ReplayRun, SlowRequest,
-    TargetReport, VERSION,
+    FORMAT, GroupReport, Moment, ReasonCount, RecordedGroup, RecordedReport, ReplayReport, ReplayRun,
+    SlowRequest, TargetReport, VERSION,
 };
 use super::recorded::RecordedLatencies;
 
@@ -83,6 +85,54 @@ impl ReplayReport {
             targets,
             recorded,
         }
+    }
+}
+
+impl TargetReport {
+    /// Whether the counters add up: requests that were due, that were sent, and responses.
+    pub fn adds_up(&self) -> bool {
+        let statuses = self.statuses.values().fold(0_u64, |sum, number| sum.saturating_add(*number));
+        let sum = |one: u64, reasons: &[ReasonCount]| {
+            reasons.iter().fold(one, |sum, reason| sum.saturating_add(reason.count))
+        };
+        self.due == sum(self.sent, &self.not_sent)
+            && self.sent == sum(self.answered, &self.failed)
+            && self.answered == statuses
+            && self.answered == self.latency_from_due.0.len()
+    }
+}
+
+/// What is looked at before the rest of a report is read.
+#[derive(Deserialize)]
+struct Kind {
+    format: Option<String>,
+    version: Option<u64>,
+}
+
+impl ReplayReport {
+    /// A report out of its JSON; or, in words, why this is none.
+    pub fn from_json(text: &[u8]) -> Result<Self, String> {
+        let none = "this is no report; gor-replay --report FILE.json writes one";
+        let Kind { format, version } =
+            serde_json::from_slice(text).map_err(|error| format!("{none} ({error})"))?;
+        if format.as_deref() != Some(FORMAT) {
+            return Err(none.to_owned());
+        }
+        match version {
+            Some(VERSION) => {}
+            Some(other) => {
+                return Err(format!(
+                    "this is a report of version {other}; this tool reads version {VERSION}"
+                ));
+            }
+            None => return Err("this is a report without a version".to_owned()),
+        }
+        let report: ReplayReport =
+            serde_json::from_slice(text).map_err(|error| format!("the report is damaged: {error}"))?;
+        if !std::iter::once(&report.total).chain(&report.targets).all(TargetReport::adds_up) {
+            return Err("the report is damaged: its counters do not add up".to_owned());
+        }
+        Ok(report)
     }
 }
 

@@ -277,7 +277,7 @@ struct IntervalText {
     p99: Option<f64>,
     #[serde(skip_deserializing)]
     max: Option<f64>,
-    lateness_max: u64,
+    lateness_max: f64,
     histogram: SparseHistogram,
 }
 
@@ -298,7 +298,7 @@ impl Serialize for Series {
                 p50: percentile(50.0),
                 p99: percentile(99.0),
                 max: latency.max().map(seconds),
-                lateness_max: interval.lateness_max,
+                lateness_max: seconds(interval.lateness_max),
                 histogram: latency.clone(),
             }
         };
@@ -321,7 +321,7 @@ impl<'de> Deserialize<'de> for Series {
                 not_sent: text.not_sent,
                 classes: text.classes,
                 latency_from_due: text.histogram,
-                lateness_max: text.lateness_max,
+                lateness_max: (text.lateness_max * 1e9).round() as u64,
             };
             (text.start.0.div_euclid(SECOND).div_euclid(width as i64), interval)
         };

@@ -4,5 +4,6 @@ pub mod filter;
 pub mod merge;
 pub mod record;
 pub mod replay;
+pub mod report;
 pub mod rewrite;
 pub mod show;

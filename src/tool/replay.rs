@@ -1,6 +1,7 @@
 //! The command line of `gor-replay`.
 
 mod dry_run;
+mod measuring;
 mod time;
 mod tls;
 
@@ -11,13 +12,16 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use jiff::tz::TimeZone;
 
 use crate::cli::{self, Exit, InputOptions, OutputOptions, Report, Reporting, values};
 use crate::endpoint::{self, Place, ReadOptions};
 use crate::observe::{self, Span};
 use crate::replay::{self, Outcome, ReplayProgress, ReplaySummary, Settings, Stop, Supply, Target, WhenSlow};
+use crate::tool::report::{self, ReportFiles, ReportPath};
 use crate::{Error, Result};
 
+use self::measuring::{MeasuringOptions, now, options};
 use self::time::TimeOptions;
 use self::tls::TlsArgs;
 
@@ -42,6 +46,9 @@ Examples:
   Keep the responses, and compare them with the recorded ones:
     gor-replay --no-wait -i shop.gor -o answers.gor http://staging.example.com
     gor-show --compare shop.gor answers.gor
+  Keep a report, and fail if the target is slow or many requests fail:
+    gor-replay -i shop.gor --speed 10x --report a.txt --report a.json \\
+      --fail-if 'p99>2s' --fail-if 'errors>1%' http://staging.example.com
   Print what a recording holds, and when its requests would be sent:
     gor-replay --dry-run -i 'logs/*.gor.zst'
 
@@ -52,12 +59,15 @@ Signals:
 
 Exit status: 0 every request was answered, with any status; 1 a request was not
 answered, the output is incomplete, or the replay was interrupted; 2 wrong command
-line. Records that are not one complete request are not sent; they are counted, and
+line; 3 a threshold of --fail-if was not met, whatever else happened. Records that are not one complete request are not sent; they are counted, and
 do not change the exit status. Unrequested bytes (after a response, or before a
 request) are reported even with -q, and their connection is not used again.";
 
 /// Options of a replay's output, and rounds: a dry run has neither.
-const NOT_DRY: [&str; 16] = [
+const NOT_DRY: [&str; 19] = [
+    "report",
+    "group",
+    "fail_if",
     "output",
     "rounds",
     "force",
@@ -121,7 +131,7 @@ pub struct Args {
     )]
     pub targets: Vec<Target>,
 
-    /// Read FILE, a directory, a quoted glob or "-" (repeatable) [default: standard input]
+    /// Read FILE, directory, quoted glob or "-" (repeatable) [default: standard input]
     #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Input")]
     pub input: Vec<String>,
     /// Reorder requests within N requests, so that the oldest is sent next
@@ -163,7 +173,7 @@ pub struct Args {
     )]
     pub timeout: Duration,
     /// Keep the recorded Host header
-    #[arg(long, help_heading = "Sending")]
+    #[arg(long, help_heading = "Sending", hide_short_help = true)]
     pub original_host: bool,
 
     #[command(flatten)]
@@ -179,6 +189,9 @@ pub struct Args {
     /// What to do when the output is slower than the responses [default: drop, with --no-wait wait]
     #[arg(long, value_name = "ACTION", requires = "output", help_heading = "Output", hide_short_help = true)]
     pub slow_output: Option<SlowOutput>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub measuring: MeasuringOptions,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub reporting: Reporting,
@@ -245,14 +258,20 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
             meter: Arc::clone(&reading.meter),
             is_there: !args.reading.follow && endpoint::total_size(&places).is_some(),
         },
-        measures: None,
+        measures: args.measuring.measures(),
     };
     if args.dry_run {
         return dry_run::run(args, settings, reading);
     }
     let (sending, waiting) = cli::signals::stop_in_two_steps()?;
     reading.is_stopping = Arc::clone(&sending);
-    let outcome = replay(&settings, args, reading, &Stop { sending, waiting })?;
+    let files = ReportFiles::open(&args.measuring.report, args.writing.force)?;
+    let start = now();
+    let mut outcome = replay(&settings, args, reading, &Stop { sending, waiting })?;
+    let measured = settings
+        .measures
+        .is_some()
+        .then(|| replay::to_report(&mut outcome, start, now(), options(args, &settings)));
     let has_failures = outcome.has_failures();
     let mut report = Report::new(&ReplaySummary(&outcome), replay::to_json(&outcome))
         .in_full(!args.reporting.quiet || has_failures);
@@ -265,8 +284,17 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     if outcome.requests == 0 && outcome.failure.is_none() {
         report.remark("nothing to replay: there is no request in the input");
     }
-    report.tell(&args.reporting, outcome.failure.map_or(Ok(()), Err))?;
-    Ok(if has_failures { Exit::Lost } else { Exit::Done })
+    let mut done = report.tell(&args.reporting, outcome.failure.map_or(Ok(()), Err));
+    if let Some(measured) = &measured
+        && let Err(error) = files.write(measured, &TimeZone::system())
+    {
+        match done {
+            Ok(()) => done = Err(error),
+            Err(_) => cli::note(error),
+        }
+    }
+    let exit = if has_failures { Exit::Lost } else { Exit::Done };
+    report::conclude(&args.measuring.fail_if, measured.as_ref(), done, exit)
 }
 
 fn replay(settings: &Settings, args: &Args, reading: ReadOptions, stop: &Stop) -> Result<Outcome> {
@@ -276,6 +304,7 @@ fn replay(settings: &Settings, args: &Args, reading: ReadOptions, stop: &Stop) -
     let open = Box::new(move || first.take().map_or_else(|| endpoint::open(&inputs, &reading), Ok));
     let mut writing = args.writing.write_options(&args.input);
     writing.reports.extend(args.reporting.stats_json.as_deref());
+    writing.reports.extend(args.measuring.report.iter().map(ReportPath::path));
     let out = match &args.writing.output[..] {
         [] => {
             endpoint::check(&[], &writing)?;

@@ -145,7 +145,8 @@ Examples:
 
 Exit status: 0 success; 1 an input could not be read to its end; 2 wrong command line.";
 
-fn group(text: &str) -> Result<Regex, BadRule> {
+/// What is taken for an id in paths.
+pub(super) fn group(text: &str) -> Result<Regex, BadRule> {
     pattern(text)
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use clap::CommandFactory as _;
-use gor_tools::tool::{filter, merge, record, replay, rewrite, show};
+use gor_tools::tool::{filter, merge, record, replay, report, rewrite, show};
 use tempfile::TempDir;
 
 use super::support::origin::Origin;
@@ -65,6 +65,8 @@ impl Desk {
              for name in monday web1 web2 web3 left right before after; do cp shop.gor $name.gor; done
              gzip -c shop.gor > tuesday.gor.gz; cp tuesday.gor.gz web2.gor.gz
              gor-filter -q shop.gor -o logs/a.gor.zst; gor-filter -q --limit 9 shop.gor -o logs/b.gor.zst
+             gor-replay -q --no-wait -i shop.gor --report run.json http://127.0.0.1:8080
+             cp run.json machine1.json; cp run.json machine2.json
              head -c 32 /dev/urandom > key",
         );
         desk
@@ -131,7 +133,7 @@ fn parse(command: &str) {
     }
 }
 
-fn tools() -> [clap::Command; 6] {
+fn tools() -> [clap::Command; 7] {
     [
         record::Args::command(),
         filter::Args::command(),
@@ -139,6 +141,7 @@ fn tools() -> [clap::Command; 6] {
         merge::Args::command(),
         replay::Args::command(),
         show::Args::command(),
+        report::Args::command(),
     ]
 }
 
@@ -202,6 +205,11 @@ fn the_examples_in_the_help_of_gor_record_run() {
 #[test]
 fn the_examples_in_the_help_of_gor_replay_run() {
     run_examples_of(&replay::Args::command());
+}
+
+#[test]
+fn the_examples_in_the_help_of_gor_report_run() {
+    run_examples_of(&report::Args::command());
 }
 
 #[test]

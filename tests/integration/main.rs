@@ -38,6 +38,7 @@ mod replay;
 mod replay_connections;
 mod replay_output;
 mod replay_tls;
+mod report;
 mod rewrite;
 mod show;
 mod statistics;

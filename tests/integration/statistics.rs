@@ -170,6 +170,16 @@ fn what_gor_show_counts_is_explained() {
 }
 
 #[test]
+fn what_gor_report_counts_is_explained() {
+    let origin = Origin::start(good);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("run.json").display().to_string();
+    let args = ["-q", "--no-wait", "--report", &path, &format!("http://{}", origin.address())];
+    run("gor-replay", &args, &gets(&[(0, "/")])).ends_with(0);
+    assert_explained(&keys_of("gor-report", &[&[&path]], b""), &[&Manual::about("gor-report")], &[]);
+}
+
+#[test]
 fn what_gor_replay_counts_is_explained() {
     let origin = Origin::start(good);
     let target = format!("http://{}", origin.address());

@@ -1,0 +1,10 @@
+complete -c gor-report -s o -l output -d 'Write the report to FILE.txt or FILE.json instead of standard output (repeatable)' -r -F
+complete -c gor-report -l fail-if -d 'Exit with status 3 if EXPR is true, as \'p99>200ms\' (repeatable)' -r
+complete -c gor-report -l stats-json -d 'Write statistics to FILE as JSON' -r -F
+complete -c gor-report -l force -d 'Overwrite existing files'
+complete -c gor-report -l utc -d 'Show times in UTC instead of local time'
+complete -c gor-report -s v -l verbose -d 'Print more messages, and statistics'
+complete -c gor-report -s q -l quiet -d 'Print only errors and losses'
+complete -c gor-report -l stats -d 'Print progress every 5s, and statistics at the end'
+complete -c gor-report -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c gor-report -s V -l version -d 'Print version'

@@ -1,0 +1,128 @@
+//! Files that reports are written to: their format is told by their names, and they are opened before the work begins.
+
+use std::fs::File;
+use std::io::{BufWriter, ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use jiff::tz::TimeZone;
+
+use crate::report::ReplayReport;
+use crate::{Error, Result};
+
+/// How a report is written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum ReportFormat {
+    Text,
+    Json,
+}
+
+/// The formats, by what a file's name ends in.
+const FORMATS: [(&str, ReportFormat); 2] = [("txt", ReportFormat::Text), ("json", ReportFormat::Json)];
+
+/// The name of a file for a report.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ReportPath {
+    path: PathBuf,
+    format: ReportFormat,
+}
+
+impl ReportPath {
+    /// The name.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl FromStr for ReportPath {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let path = PathBuf::from(text);
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        let format = FORMATS.iter().find(|(known, _)| Some(*known) == ending).map(|(_, format)| *format);
+        let Some(format) = format else {
+            let known: Vec<_> = FORMATS.iter().map(|(ending, _)| format!("FILE.{ending}")).collect();
+            return Err(format!("the format is told by the end of the name: {}", known.join(" or ")));
+        };
+        Ok(ReportPath { path, format })
+    }
+}
+
+/// A file that is open.
+#[derive(Debug)]
+struct OpenReport {
+    to: ReportPath,
+    file: File,
+    /// Whether it was made now, and has nothing in it.
+    is_new: bool,
+}
+
+/// Files for reports, all open. Those that are new and were not written are removed again.
+#[derive(Debug)]
+pub(crate) struct ReportFiles(Vec<OpenReport>);
+
+impl ReportFiles {
+    /// Opens all. What is in a file that exists stays until the report is written.
+    pub(crate) fn open(paths: &[ReportPath], is_forced: bool) -> Result<Self> {
+        let mut files = ReportFiles(Vec::new());
+        for to in paths {
+            let opened = open(&to.path, is_forced).map_err(|error| error.at(to.path.display().to_string()));
+            let (file, is_new) = opened?;
+            files.0.push(OpenReport { to: to.clone(), file, is_new });
+        }
+        Ok(files)
+    }
+
+    /// Writes a report to each. The first error is what comes back; the others are tried all the same.
+    pub(crate) fn write(mut self, report: &ReplayReport, zone: &TimeZone) -> Result<()> {
+        let mut done = Ok(());
+        for open in &mut self.0 {
+            open.is_new = false;
+            let written =
+                open.write(report, zone).map_err(|error| error.at(open.to.path.display().to_string()));
+            done = done.and(written);
+        }
+        done
+    }
+}
+
+impl Drop for ReportFiles {
+    fn drop(&mut self) {
+        for open in self.0.iter().filter(|open| open.is_new) {
+            // An empty file that stays does no harm.
+            let _ = std::fs::remove_file(&open.to.path);
+        }
+    }
+}
+
+fn open(path: &Path, is_forced: bool) -> Result<(File, bool)> {
+    match File::options().write(true).create_new(true).open(path) {
+        Ok(file) => return Ok((file, true)),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error.into()),
+    }
+    // What is no regular file has nothing to overwrite.
+    if !is_forced && std::fs::metadata(path)?.is_file() {
+        return Err(Error::Usage("the file exists; --force overwrites it".into()));
+    }
+    Ok((File::options().write(true).open(path)?, false))
+}
+
+impl OpenReport {
+    fn write(&mut self, report: &ReplayReport, zone: &TimeZone) -> Result<()> {
+        if self.file.metadata()?.is_file() {
+            self.file.set_len(0)?;
+        }
+        let mut file = BufWriter::new(&self.file);
+        match self.to.format {
+            ReportFormat::Text => file.write_all(report.text(zone).as_bytes())?,
+            ReportFormat::Json => {
+                serde_json::to_writer(&mut file, report).map_err(std::io::Error::from)?;
+                writeln!(file)?;
+            }
+        }
+        file.flush()?;
+        Ok(())
+    }
+}
