@@ -23,7 +23,7 @@ _gor__replay() {
 
     case "${cmd}" in
         gor__replay)
-            opts="-i -o -v -q -h -V --input --read-depth --follow --strict --max-record --speed --speed-ramp --rate --rate-ramp --no-wait --max-wait --loop --dry-run --connections --timeout --original-host --ca-cert --client-cert --client-key --skip-verify --sni --output --force --append --chunk-size --chunk-records --max-size --index --split --sessions --instance --flush-interval --compress-level --compress-threads --echo --slow-output --verbose --quiet --stats --stats-json --help --version"
+            opts="-i -o -v -q -h -V --input --read-depth --follow --strict --max-record --speed --speed-ramp --rate --rate-ramp --no-wait --max-wait --loop --dry-run --connections --timeout --original-host --ca-cert --client-cert --client-key --skip-verify --sni --output --force --append --chunk-size --chunk-records --max-size --index --split --sessions --instance --flush-interval --compress-level --compress-threads --echo --slow-output --report --group --fail-if --verbose --quiet --stats --stats-json --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -208,6 +208,29 @@ _gor__replay() {
                     ;;
                 --slow-output)
                     COMPREPLY=($(compgen -W "drop wait" -- "${cur}"))
+                    return 0
+                    ;;
+                --report)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --group)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --fail-if)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --stats-json)

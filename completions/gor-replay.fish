@@ -1,4 +1,4 @@
-complete -c gor-replay -s i -l input -d 'Read FILE, directory, quoted glob or "-" (repeatable) [default: standard input]' -r -F
+complete -c gor-replay -s i -l input -d 'File, directory, quoted glob or "-" (repeatable) [default: standard input]' -r -F
 complete -c gor-replay -l read-depth -d 'Reorder requests within N requests, so that the oldest is sent next' -r
 complete -c gor-replay -l max-record -d 'Skip records longer than SIZE (at most 3GB), and exit with status 1' -r
 complete -c gor-replay -l speed -d 'Speed relative to the recording, as 2x, 200% or 2 [default: 1x]' -r
@@ -8,7 +8,7 @@ complete -c gor-replay -l rate-ramp -d 'Change the rate evenly over a time, as 1
 complete -c gor-replay -l max-wait -d 'Shorten pauses between requests to DURATION' -r
 complete -c gor-replay -l loop -d 'Replay N times [default without N: until interrupted]' -r
 complete -c gor-replay -l connections -d 'Most connections to each target [default: 1024, with --no-wait 64]' -r
-complete -c gor-replay -l timeout -d 'Longest time from when a request is due to the end of its response' -r
+complete -c gor-replay -l timeout -d 'Longest time from a request\'s due time to the end of its response' -r
 complete -c gor-replay -l ca-cert -d 'Trust the certificates in FILE (PEM, repeatable) instead of the system\'s' -r -F
 complete -c gor-replay -l client-cert -d 'Present the certificate in FILE (PEM) to targets that ask for one' -r -F
 complete -c gor-replay -l client-key -d 'Private key (PEM) of the certificate in --client-cert' -r -F

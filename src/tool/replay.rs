@@ -131,7 +131,7 @@ pub struct Args {
     )]
     pub targets: Vec<Target>,
 
-    /// Read FILE, directory, quoted glob or "-" (repeatable) [default: standard input]
+    /// File, directory, quoted glob or "-" (repeatable) [default: standard input]
     #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Input")]
     pub input: Vec<String>,
     /// Reorder requests within N requests, so that the oldest is sent next
@@ -163,7 +163,7 @@ pub struct Args {
     /// Most connections to each target [default: 1024, with --no-wait 64]
     #[arg(long, value_name = "N", value_parser = values::at_least_one, help_heading = "Sending")]
     pub connections: Option<NonZeroUsize>,
-    /// Longest time from when a request is due to the end of its response
+    /// Longest time from a request's due time to the end of its response
     #[arg(
         long,
         value_name = "DURATION",

@@ -8,6 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::support::front::{Certificates, TlsFront, server_config};
 use super::support::origin::{Answer, Origin, Received, answer};
 use super::support::program::{Ran, command, run};
 use super::support::replayer::{
@@ -193,6 +194,23 @@ fn statistics_and_report_say_the_same() {
             assert_eq!(target[key][percentile], known[key][percentile], "{key} {percentile}");
         }
     }
+}
+
+#[test]
+fn tls_handshakes_are_measured_beside_connecting() {
+    let folder = Folder::new();
+    let certificates = Certificates::new();
+    let origin = Origin::start(|_| Answer::SendAndClose(OK.to_vec()));
+    let front = TlsFront::start(server_config(&certificates, &["localhost"], false), origin.address(), true);
+    let target = format!("https://localhost:{}", front.address.port());
+    let json = folder.path("run.json");
+    let args = ["--report", &json, "--ca-cert", &certificates.ca(), "--fail-if", "tls.max>1ns", &target];
+    let said = assert_exit(&replay(&args, &gets(&[(0, "/"), (100, "/"), (200, "/")])), 3);
+    assert_says(&said, "gor-replay: tls.max is ");
+    let total = &folder.json("run.json")["total"];
+    assert_adds_up(total);
+    assert!(count(&total["connections"]) >= 3, "{total}");
+    assert_eq!(total["tls"]["count"], total["connections"]);
 }
 
 /// Two reports of different replays against the same server.

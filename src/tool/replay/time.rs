@@ -31,7 +31,8 @@ pub struct TimeOptions {
         long,
         value_name = "DURATION",
         value_parser = values::duration,
-        conflicts_with_all = ["rate", "rate_ramp"]
+        conflicts_with_all = ["rate", "rate_ramp"],
+        hide_short_help = true
     )]
     pub max_wait: Option<Duration>,
 }
