@@ -44,6 +44,16 @@ pub enum Error {
         /// The limit in force, in bytes.
         limit: u64,
     },
+    /// The output is as large as the user lets it become.
+    #[error("--max-size of {limit} bytes is reached; {}", last_of(*.records, .id))]
+    SizeReached {
+        /// The limit in force, in bytes.
+        limit: u64,
+        /// Records that were written.
+        records: u64,
+        /// The id of the last one.
+        id: String,
+    },
     /// A capture file that is damaged.
     #[error("{position}: {damage}")]
     Capture {
@@ -118,7 +128,19 @@ fn plain(error: &io::Error) -> String {
     chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
+fn last_of(records: u64, id: &str) -> String {
+    match records {
+        0 => "not even the first record fits".to_owned(),
+        _ => format!("the last record written is number {records} (id {id})"),
+    }
+}
+
 impl Error {
+    /// How many records were written, where the output ended because of its size.
+    pub fn written(&self) -> Option<u64> {
+        if let Error::SizeReached { records, .. } = self { Some(*records) } else { None }
+    }
+
     /// The same error with the place it happened at in front.
     #[must_use]
     pub fn at(self, place: impl Into<String>) -> Self {

@@ -24,6 +24,11 @@ pub trait Output {
 
     /// Ends the output. Nothing is written after it.
     fn finish(&mut self) -> Result<()>;
+
+    /// Fails if nobody will read what is written. Called from time to time while nothing waits in the queue.
+    fn check(&mut self) -> Result<()> {
+        Ok(())
+    }
 }
 
 impl Output for Box<dyn Sink + Send> {
@@ -37,6 +42,10 @@ impl Output for Box<dyn Sink + Send> {
 
     fn finish(&mut self) -> Result<()> {
         (**self).finish()
+    }
+
+    fn check(&mut self) -> Result<()> {
+        (**self).check()
     }
 }
 
@@ -186,7 +195,10 @@ fn empty<T, O: Output>(
                 }
                 match incoming.recv_timeout(LOOK) {
                     Ok(next) => next,
-                    Err(RecvTimeoutError::Timeout) => continue,
+                    Err(RecvTimeoutError::Timeout) => {
+                        output.check()?;
+                        continue;
+                    }
                     Err(RecvTimeoutError::Disconnected) => None,
                 }
             }

@@ -26,6 +26,11 @@ pub trait Sink {
         self.flush()
     }
 
+    /// Fails if nobody will read what is written, as when the reader of a pipe has gone. Asked while nothing comes.
+    fn check(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// As [`Sink::finish`], when the source has failed: a file that was created and got no record is taken away, so
     /// that it is not in the way of the next try.
     fn finish_failed(&mut self) -> Result<()> {
@@ -66,6 +71,10 @@ impl<S: Sink + ?Sized> Sink for Box<S> {
 
     fn reopen(&mut self) -> Result<()> {
         (**self).reopen()
+    }
+
+    fn check(&mut self) -> Result<()> {
+        (**self).check()
     }
 
     fn finish_failed(&mut self) -> Result<()> {

@@ -329,7 +329,8 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let (intake, copied) = tool.run(source, &mut filtering, &mut *sink, args.threads);
 
     let tally = filtering.tally();
-    let mut report = Report::of(&ledger(&tally, &rules, &intake));
+    let written = copied.as_ref().err().and_then(crate::Error::written).unwrap_or(tally.written);
+    let mut report = Report::of(&ledger(&tally, written, &rules, &intake));
     losses(&tally, &mut report);
     if let Some(reason) = emptiness(&tally, &rules).filter(|_| !args.count) {
         report.remark(reason);
@@ -412,12 +413,15 @@ fn by_rule(tally: &SelectionTally, rules: &Rules) -> Vec<(String, Vec<u64>)> {
 }
 
 /// What became of the records, and what was read besides.
-fn ledger(tally: &SelectionTally, rules: &Rules, intake: &Intake) -> Ledger {
-    let mut ledger = Ledger::new().sum("records", "records judged", tally.records).part(
-        "written",
-        "written",
-        tally.written,
-    );
+fn ledger(tally: &SelectionTally, written: u64, rules: &Rules, intake: &Intake) -> Ledger {
+    let mut ledger = Ledger::new()
+        .sum("records", "records judged", tally.records)
+        .part("written", "written", written)
+        .part_if_any(
+            "not_written",
+            "not written, because of --max-size",
+            tally.written.saturating_sub(written),
+        );
     for (rule, count) in FilterRule::ALL.into_iter().zip(tally.dropped_by_rule) {
         ledger = ledger.part_if_any(
             format!("by_{}", rule.option()[2..].replace('-', "_")),

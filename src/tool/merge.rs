@@ -158,7 +158,9 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let (intake, copied) = tool.run(source, &mut pass, &mut *sink, Some(NonZeroUsize::MIN));
 
     let counts = *counts.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut report = Report::of(&ledger(&intake, &counts, pass.written));
+    // The last block may have been written in part.
+    let written = copied.as_ref().err().and_then(Error::written).unwrap_or(pass.written);
+    let mut report = Report::of(&ledger(&intake, &counts, written));
     remarks(&counts, &mut report);
     tool.remark_if_empty(&mut report, &intake, &copied, "merge");
     tool.end(report, copied)

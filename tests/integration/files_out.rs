@@ -141,6 +141,10 @@ fn the_size_of_all_is_limited_and_the_last_record_named() {
         ran.ends_with(1).says(&format!("--max-size of {size} bytes is reached"));
         ran.says(&format!("number 7 (id {:024x})", 6));
         assert!(content(&path) == requests(0, 7).as_bytes(), "{ran}");
+        for tool in ["gor-filter", "gor-merge"] {
+            let counted = run(tool, &["--stats", "--max-size", &size], requests(0, 50).as_bytes());
+            counted.ends_with(1).says(" 7    written\n").says("43    not written");
+        }
     }
 }
 

@@ -48,6 +48,16 @@ fn every_exchange_is_recorded_once_with_its_response() {
     }
 }
 
+#[test]
+fn it_ends_when_its_reader_has_gone_though_there_is_no_traffic() {
+    let Some(network) = Network::new() else { return };
+    let mut recorder = Recorder::start_piped(&network.here, &[":8080"]);
+    drop(recorder.child.0.stdout.take());
+    let mut said = String::new();
+    recorder.errors.read_to_string(&mut said).expect("messages are text");
+    assert!(recorder.child.0.wait().expect("it can be waited for").success(), "{said}");
+}
+
 /// Connections are shared between the threads; what they record is merged by time.
 #[test]
 fn several_threads_record_what_one_does() {

@@ -54,6 +54,21 @@ fn it_goes_on_until_a_signal() {
 }
 
 #[test]
+fn it_ends_when_its_reader_has_gone_though_no_record_is_due() {
+    let mut child = command("gor-record", &["--dummy", "0.0001/s"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut output = BufReader::new(child.stdout.take().expect("it is piped"));
+    let mut line = Vec::new();
+    assert!(output.read_until(b'\n', &mut line).expect("a pipe") > 0, "it ended");
+    drop(output);
+    let ended = child.wait_with_output().expect("it can be waited for");
+    assert!(ended.status.success() && ended.stderr.is_empty(), "{ended:?}");
+}
+
+#[test]
 fn it_is_no_way_to_capture() {
     for (args, said) in [
         (&["--dummy", "1/s", ":80"][..], "cannot be used with"),

@@ -122,7 +122,8 @@ fn what_gor_record_counts_is_explained() {
 
 #[test]
 fn what_gor_filter_counts_is_explained() {
-    let runs: [&[&str]; 5] = [
+    let runs: [&[&str]; 6] = [
+        &["--max-size", "1kB"],
         &["--status", "^2", "--not-url", "a"],
         &["--url", "a", "--invert"],
         &["--kind", "request"],

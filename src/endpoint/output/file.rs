@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 use super::coding::{CompressionOptions, Done, Pool, StreamEncoder, thread_lost};
 use super::collisions::OutputIdentity;
 use crate::endpoint::format::Compression;
@@ -112,6 +114,19 @@ impl OutputFile {
     /// Whether it is a file, and not a pipe or a device.
     pub(super) fn is_regular(&self) -> bool {
         self.to.is_regular
+    }
+
+    /// Fails if it is a pipe or a socket whose reader has gone.
+    pub(super) fn check_reader(&mut self) -> Result<()> {
+        if self.to.is_regular {
+            return Ok(());
+        }
+        let mut polled = [PollFd::new(&self.to.file, PollFlags::empty())];
+        let at_once = Timespec::default();
+        // What cannot be polled is found out about when it is written to.
+        let is_gone = poll(&mut polled, Some(&at_once)).is_ok_and(|found| found > 0)
+            && polled[0].revents().intersects(PollFlags::ERR | PollFlags::HUP);
+        if is_gone { Err(self.fail(ErrorKind::BrokenPipe.into(), 0, &[])) } else { Ok(()) }
     }
 
     /// Whether its path leads to no file any more, or to another.

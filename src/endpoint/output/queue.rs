@@ -4,7 +4,7 @@
 //! later its response too. The response to a request that was accepted still gets in, up to twice the limit.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
 
 use crate::Result;
@@ -29,6 +29,7 @@ pub struct Dropped {
 pub struct RecordQueue {
     queue: Queue<Block>,
     written: Receiver<Block>,
+    failed: Arc<AtomicBool>,
     refused: LruMap<()>,
     dropped: Dropped,
 }
@@ -45,9 +46,10 @@ impl RecordQueue {
             let _ = back.send(block);
             Ok(())
         };
+        let failed = Arc::clone(&flags.failed);
         let queue = Queue::start("writer", limit, flags, sink, write)?;
         let refused = LruMap::new(MAX_REFUSED);
-        Ok(RecordQueue { queue, written, refused, dropped: Dropped::default() })
+        Ok(RecordQueue { queue, written, failed, refused, dropped: Dropped::default() })
     }
 
     /// Hands over a block, and leaves an empty one in its place. An error is the output's.
@@ -98,6 +100,11 @@ impl RecordQueue {
             is_accepted
         };
         block.iter().map(&mut choose).collect()
+    }
+
+    /// Fails if the output has. Asked while there is nothing to hand over.
+    pub fn check(&mut self) -> Result<()> {
+        if self.failed.load(Ordering::Relaxed) { self.queue.finish() } else { Ok(()) }
     }
 
     /// What was dropped so far.

@@ -56,6 +56,10 @@ impl Sink for Copies {
         self.each(|sink| sink.reopen())
     }
 
+    fn check(&mut self) -> Result<()> {
+        self.each(|sink| sink.check())
+    }
+
     fn finish(&mut self) -> Result<()> {
         self.each(|sink| sink.finish())
     }
@@ -125,6 +129,10 @@ impl Sink for Split {
         self.outputs.0.iter_mut().try_for_each(Sink::reopen)
     }
 
+    fn check(&mut self) -> Result<()> {
+        self.outputs.0.iter_mut().try_for_each(Sink::check)
+    }
+
     fn finish(&mut self) -> Result<()> {
         if self.doubtful > 0
             && let Some(tell) = self.tell
@@ -165,23 +173,22 @@ impl Limited {
     /// Ends the output and says why.
     fn stop(&mut self) -> crate::Error {
         self.is_over = true;
-        let ended = self.inner.finish();
-        let last = match self.records {
-            0 => "not even the first record fits".to_owned(),
-            records => format!(
-                "the last record written is number {records} (id {})",
-                String::from_utf8_lossy(&self.id)
-            ),
-        };
-        let reached = format!("--max-size of {} bytes is reached; {last}", self.limit);
-        ended.err().unwrap_or(crate::Error::Invalid(reached))
+        self.inner.finish().err().unwrap_or_else(|| self.reached())
+    }
+
+    fn reached(&self) -> crate::Error {
+        crate::Error::SizeReached {
+            limit: self.limit,
+            records: self.records,
+            id: String::from_utf8_lossy(&self.id).into_owned(),
+        }
     }
 }
 
 impl Sink for Limited {
     fn write(&mut self, records: &Run<'_>) -> Result<()> {
         if self.is_over {
-            return Err(crate::Error::Invalid(format!("--max-size of {} bytes is reached", self.limit)));
+            return Err(self.reached());
         }
         let mut fitting = records.len();
         let mut bytes = self.bytes + records.bytes().len() as u64;
@@ -213,6 +220,10 @@ impl Sink for Limited {
 
     fn reopen(&mut self) -> Result<()> {
         self.inner.reopen()
+    }
+
+    fn check(&mut self) -> Result<()> {
+        if self.is_over { Ok(()) } else { self.inner.check() }
     }
 
     fn finish(&mut self) -> Result<()> {

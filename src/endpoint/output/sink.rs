@@ -124,6 +124,10 @@ impl Sink for FileSink {
         Ok(())
     }
 
+    fn check(&mut self) -> Result<()> {
+        lock(&self.output).check_reader()
+    }
+
     fn finish_failed(&mut self) -> Result<()> {
         if self.format.is_some() {
             // A capture begins with a header, which is no record.

@@ -48,6 +48,7 @@ pub(super) fn run(args: &Args, rate: f64) -> anyhow::Result<Exit> {
         block.clear();
         dummy.make(start.elapsed(), MOST, &mut block);
         if block.is_empty() {
+            sink.check()?;
             thread::sleep(dummy.next_due().saturating_sub(start.elapsed()).min(LOOK));
             continue;
         }

@@ -129,7 +129,9 @@ impl Outputs {
     }
 
     fn put(&mut self, block: &mut Block, kept: &mut PacketBatch) -> anyhow::Result<()> {
-        if !block.is_empty() {
+        if block.is_empty() {
+            self.queue.check()?;
+        } else {
             self.queue.put(block)?;
         }
         if let Some(packets) = &mut self.packets {
