@@ -6,46 +6,11 @@ set -eu
 cd "$(dirname "$0")/.."
 runs=${1:-5}
 seconds=${2:-5}
-work=$(mktemp -d)
-here=gor-bench-$$-here
-there=gor-bench-$$-there
-cleanup() {
-  [ -z "${nginx:-}" ] || kill "$nginx" 2>/dev/null || true
-  ip netns del "$here" 2>/dev/null || true
-  ip netns del "$there" 2>/dev/null || true
-  rm -rf "$work"
-}
-trap cleanup EXIT
 cargo build --release --quiet --bin gor-record
 tools=${CARGO_TARGET_DIR:-target}/release
 record=$tools/gor-record
-
-ip netns add "$here"
-ip netns add "$there"
-ip -n "$here" link add cable type veth peer name cable netns "$there"
-for side in "$here 1" "$there 2"; do
-  set -- $side
-  ip -n "$1" link set lo up
-  ip -n "$1" link set cable up
-  ip -n "$1" addr add "10.79.0.$2/24" dev cable
-done
-cat >"$work/nginx.conf" <<CONF
-worker_processes 1;
-daemon off;
-pid $work/nginx.pid;
-error_log stderr warn;
-events { worker_connections 4096; }
-http {
-  access_log off;
-  keepalive_requests 1000000000;
-  client_body_temp_path $work/a; proxy_temp_path $work/b; fastcgi_temp_path $work/c;
-  uwsgi_temp_path $work/d; scgi_temp_path $work/e;
-  server { listen 8080 backlog=4096; location / { return 200 "hello, world"; } }
-}
-CONF
-ip netns exec "$here" nginx -p "$work" -c "$work/nginx.conf" &
-nginx=$!
-until ip netns exec "$there" bash -c 'exec 3<>/dev/tcp/10.79.0.1/8080' 2>/dev/null; do sleep 0.1; done
+. benches/namespaces.sh
+set_up bench
 
 # Runs a recorder beside the load. Says the requests that wrk made, and the recorder's CPU seconds, user and system.
 beside_load() {

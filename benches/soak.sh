@@ -6,51 +6,16 @@
 set -eu
 cd "$(dirname "$0")/.."
 minutes=${1:-10}
-work=$(mktemp -d)
-here=gor-soak-$$-here
-there=gor-soak-$$-there
-cleanup() {
-  [ -z "${nginx:-}" ] || kill "$nginx" 2>/dev/null || true
-  ip netns del "$here" 2>/dev/null || true
-  ip netns del "$there" 2>/dev/null || true
-  rm -rf "$work"
-}
-trap cleanup EXIT
 cargo build --release --quiet --bin gor-record --bin gor-replay
 tools=$(realpath "${CARGO_TARGET_DIR:-target}/release")
+. benches/namespaces.sh
+set_up soak "location /status { stub_status; }"
 
 awk -v number=$((minutes * 60 * 20000)) 'BEGIN {
   for (i = 0; i < number; i++)
     printf "1 %024x %d%09d 0\nGET /%d HTTP/1.1\r\nHost: shop.example.com\r\n\r\n\n🐵🙈🙉\n", i,
       1700000000 + int(i / 20000), i % 20000 * 50000, i
 }' >"$work/load.gor"
-
-ip netns add "$here"
-ip netns add "$there"
-ip -n "$here" link add cable type veth peer name cable netns "$there"
-for side in "$here 1" "$there 2"; do
-  set -- $side
-  ip -n "$1" link set lo up
-  ip -n "$1" link set cable up
-  ip -n "$1" addr add "10.79.0.$2/24" dev cable
-done
-cat >"$work/nginx.conf" <<CONF
-worker_processes 1;
-daemon off;
-pid $work/nginx.pid;
-error_log stderr warn;
-events { worker_connections 4096; }
-http {
-  access_log off;
-  keepalive_requests 1000000000;
-  client_body_temp_path $work/a; proxy_temp_path $work/b; fastcgi_temp_path $work/c;
-  uwsgi_temp_path $work/d; scgi_temp_path $work/e;
-  server { listen 8080 backlog=4096; location / { return 200 "hello, world"; } location /status { stub_status; } }
-}
-CONF
-ip netns exec "$here" nginx -p "$work" -c "$work/nginx.conf" &
-nginx=$!
-until ip netns exec "$there" bash -c 'exec 3<>/dev/tcp/10.79.0.1/8080' 2>/dev/null; do sleep 0.1; done
 
 ip netns exec "$here" "$tools/gor-record" 10.79.0.1:8080 --user root --responses -o null: \
   --stats-json "$work/stats.json" 2>"$work/said" &

@@ -284,6 +284,12 @@ impl CaptureLedger {
         self.table().discrepancies().map(str::to_owned).collect()
     }
 
+    /// The messages alone, for records that were made from no packet.
+    pub fn of_messages(&self) -> observe::Ledger {
+        let table = self.requests.rows(observe::Ledger::new(), "requests");
+        if self.responses.begun == 0 { table } else { self.responses.rows(table, "responses") }
+    }
+
     /// Its sums, and what is not zero of their parts, for people: the JSON is that of the struct.
     fn table(&self) -> observe::Ledger {
         let (packets, segments, bytes) = (&self.packets, &self.segments, &self.bytes);

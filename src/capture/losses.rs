@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::ledger::{CaptureLedger, Messages};
-use crate::observe::Counts;
+use crate::observe::{Count, Counts};
 
 /// Link types, and addresses, that are named; of others only the number is told.
 const MAX_NAMED: usize = 8;
@@ -37,7 +37,7 @@ impl CaptureLedger {
         self.unwritten(&mut parts);
         let unseen: u64 = self.connections.other.sum();
         if unseen > 0 && !is_quiet {
-            let what = count(unseen, "connection", "connections");
+            let what = Count(unseen, "connection");
             parts.push(format!("{what} seen and not decoded ({})", by_name(&self.connections.other)));
         }
         if parts.is_empty() && !is_quiet {
@@ -49,23 +49,23 @@ impl CaptureLedger {
     /// Packets that could not be looked into.
     fn unread(&self, parts: &mut Vec<String>) {
         if self.packets.dropped > 0 {
-            let what = count(self.packets.dropped, "packet", "packets");
+            let what = Count(self.packets.dropped, "packet");
             parts.push(format!("{what} dropped by the kernel; --buffer-size makes room"));
         }
         for (link, number) in self.packets.unknown_link.iter().take(MAX_NAMED) {
-            let what = count(*number, "packet", "packets");
+            let what = Count(*number, "packet");
             parts.push(format!("{what} of link type {link}, which is not supported"));
         }
         let others: u64 = self.packets.unknown_link.values().skip(MAX_NAMED).sum();
         if others > 0 {
-            parts.push(format!("{} of other link types", count(others, "packet", "packets")));
+            parts.push(format!("{} of other link types", Count(others, "packet")));
         }
         let unreadable = self.packets.snapped + self.packets.malformed;
         if unreadable > 0 {
-            parts.push(format!("{} not readable", count(unreadable, "packet", "packets")));
+            parts.push(format!("{} not readable", Count(unreadable, "packet")));
         }
         if self.incomplete_fragments > 0 {
-            let what = count(self.incomplete_fragments, "IP fragment", "IP fragments");
+            let what = Count(self.incomplete_fragments, "IP fragment");
             parts.push(format!("{what} whose datagram is incomplete"));
         }
     }
@@ -81,35 +81,29 @@ impl CaptureLedger {
         let more = if others > 0 { format!(" and {others} more") } else { String::new() };
         parts.push(format!("no connection at {}{more}", names.join(", ")));
         if self.packets.other_ports > 0 {
-            let what = count(self.packets.other_ports, "TCP segment", "TCP segments");
+            let what = Count(self.packets.other_ports, "TCP segment");
             parts.push(format!("{what} at other addresses or ports"));
         }
         if self.packets.left_out_by_bpf > 0 {
-            let what = count(self.packets.left_out_by_bpf, "packet", "packets");
+            let what = Count(self.packets.left_out_by_bpf, "packet");
             parts.push(format!("{what} left out by --bpf"));
         }
         if self.packets.left_out() > 0 {
-            let what = count(self.packets.left_out(), "TCP segment", "TCP segments");
+            let what = Count(self.packets.left_out(), "TCP segment");
             parts.push(format!("{what} left out by --vlan, --vxlan-vni or --not-client"));
         }
     }
 
     fn lost_messages(&self, parts: &mut Vec<String>, limit: &str) {
-        for (messages, one, many) in
-            [(&self.requests, "request", "requests"), (&self.responses, "response", "responses")]
-        {
+        for (messages, one) in [(&self.requests, "request"), (&self.responses, "response")] {
             if messages.lost() > 0 {
-                parts.push(format!(
-                    "{} lost ({})",
-                    count(messages.lost(), one, many),
-                    by_name(&messages.lost)
-                ));
+                parts.push(format!("{} lost ({})", Count(messages.lost(), one), by_name(&messages.lost)));
             }
             if messages.cut > 0 {
-                parts.push(format!("{} cut at {limit}", count(messages.cut, one, many)));
+                parts.push(format!("{} cut at {limit}", Count(messages.cut, one)));
             }
             if messages.doubtful > 0 {
-                let what = count(messages.doubtful, one, many);
+                let what = Count(messages.doubtful, one);
                 let doubt = match one {
                     "request" => "that may be text in the body of another",
                     _ => "whose request, beginning or end is not certain",
@@ -117,11 +111,11 @@ impl CaptureLedger {
                 parts.push(format!("{what} {doubt} (marked doubtful)"));
             }
             if messages.incomplete > 0 {
-                parts.push(format!("{} recorded with parts missing", count(messages.incomplete, one, many)));
+                parts.push(format!("{} recorded with parts missing", Count(messages.incomplete, one)));
             }
         }
         if self.without_request > 0 {
-            let what = count(self.without_request, "response", "responses");
+            let what = Count(self.without_request, "response");
             parts.push(format!("{what} without a request"));
         }
     }
@@ -129,7 +123,7 @@ impl CaptureLedger {
     /// Pairs that are right only if the client does not pipeline.
     fn assumed(&self, parts: &mut Vec<String>) {
         if self.assumed_pairs > 0 {
-            let what = count(self.assumed_pairs, "response", "responses");
+            let what = Count(self.assumed_pairs, "response");
             parts.push(format!(
                 "{what} paired on the assumption that clients wait for each response, as the beginning of the \
                  connection is not in the capture"
@@ -141,7 +135,7 @@ impl CaptureLedger {
     fn lost_bytes(&self, parts: &mut Vec<String>) {
         let (segments, bytes) = (&self.segments, &self.bytes);
         if segments.missing > 0 {
-            let what = count(segments.missing, "byte", "bytes");
+            let what = Count(segments.missing, "byte");
             let late = match segments.late {
                 0 => String::new(),
                 late => format!(" or too late ({late} came after all)"),
@@ -149,15 +143,15 @@ impl CaptureLedger {
             parts.push(format!("{what} of TCP streams missing from the capture{late}"));
         }
         if segments.differing > 0 {
-            let what = count(segments.differing, "byte", "bytes");
+            let what = Count(segments.differing, "byte");
             parts.push(format!("{what} sent twice and not the same; the first copy was kept"));
         }
         if segments.misplaced > 0 {
-            let what = count(segments.misplaced, "payload byte", "payload bytes");
+            let what = Count(segments.misplaced, "payload byte");
             parts.push(format!("{what} ignored, being outside the TCP streams"));
         }
         if bytes.skipped > 0 {
-            let what = count(bytes.skipped, "byte", "bytes");
+            let what = Count(bytes.skipped, "byte");
             parts.push(format!("{what} passed over up to the start of a message"));
         }
     }
@@ -166,14 +160,14 @@ impl CaptureLedger {
     fn unwritten(&self, parts: &mut Vec<String>) {
         let unwritten = &self.unwritten;
         if unwritten.requests + unwritten.responses > 0 {
-            let requests = count(unwritten.requests, "request", "requests");
-            let responses = count(unwritten.responses, "response", "responses");
+            let requests = Count(unwritten.requests, "request");
+            let responses = Count(unwritten.responses, "response");
             parts.push(format!(
                 "{requests} and {responses} not written, as the output was too slow; --output-queue lets more wait"
             ));
         }
         if unwritten.packets > 0 {
-            let packets = count(unwritten.packets, "packet", "packets");
+            let packets = Count(unwritten.packets, "packet");
             parts.push(format!(
                 "{packets} not in the file of -w, as it was too slow; --output-queue lets more wait"
             ));
@@ -187,27 +181,23 @@ impl CaptureLedger {
         if packets.read == 0 || recorded(&self.requests) + recorded(&self.responses) > 0 {
             return None;
         }
-        let read = count(packets.read, "packet", "packets");
+        let read = Count(packets.read, "packet");
         Some(if packets.not_ip == packets.read {
             format!("no IP in {read}")
         } else if packets.left_out_by_bpf == packets.read {
             format!("all packets left out by --bpf, {read}")
         } else if packets.left_out() > 0 && packets.segments == 0 {
-            let what = count(packets.left_out(), "TCP segment", "TCP segments");
+            let what = Count(packets.left_out(), "TCP segment");
             format!("all {what} left out by --vlan, --vxlan-vni or --not-client")
         } else if packets.segments == 0 {
             format!("no TCP in {read}")
         } else {
-            format!("no message to record in {}", count(self.connections.seen, "connection", "connections"))
+            format!("no message to record in {}", Count(self.connections.seen, "connection"))
         })
     }
 }
 
 /// `1 request`, `2 requests`.
-fn count(number: u64, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
-}
-
 /// `TLS 3, SSH 1`.
 fn by_name<K: fmt::Display + Ord>(counts: &Counts<K>) -> String {
     let parts: Vec<_> = counts.iter().map(|(name, number)| format!("{name} {number}")).collect();

@@ -5,6 +5,7 @@ use std::io::Write;
 
 use super::{ConversationTally, Conversations};
 use crate::Result;
+use crate::observe::Count;
 use crate::packet::FileFormat;
 use crate::record::{Run, Sink};
 
@@ -63,7 +64,9 @@ impl<W: Write> Sink for PacketSink<W> {
             && replayed + empty > 0
         {
             tell(&format_args!(
-                "left out of the capture: {replayed} responses to a replay, {empty} records without payload"
+                "left out of the capture: {}, {} without payload",
+                Count(replayed, "replayed response"),
+                Count(empty, "record")
             ));
         }
         Ok(())

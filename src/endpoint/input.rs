@@ -6,6 +6,7 @@ use super::place::ExpandedPlace;
 use super::reading::{Notice, ReadOptions};
 use crate::capture::{self, CaptureInput};
 use crate::http::{Framer, RequestContext};
+use crate::observe::Count;
 use crate::record::{Block, Intake, JoinedRecords, Kind, Reader, ReaderOptions, Source};
 use crate::{Error, Position, Result};
 
@@ -192,7 +193,8 @@ impl OpenInput {
             && let cut @ 1.. = capture.ledger().cut()
         {
             let text = format!(
-                "{cut} messages were cut: they are larger than {} bytes; --max-record raises the limit",
+                "{} cut at {} bytes; use a larger --max-record",
+                Count(cut, "message"),
                 how.max_record
             );
             return Err(Error::Invalid(text));

@@ -9,6 +9,15 @@ use super::{Framer, Head, RequestContext, chunked, query, status_line};
 /// The host a request is for, without port: that of an absolute target or a
 /// CONNECT's, which overrules the first Host field (RFC 9112 §3.2.2).
 pub fn host<'a>(head: &Head<'a>) -> Option<&'a [u8]> {
+    let host = host_and_port(head)?;
+    // The colons of an IPv6 address stand in brackets.
+    let from = memchr(b']', host).unwrap_or(0);
+    let end = memrchr(b':', &host[from..]).map_or(host.len(), |colon| from + colon);
+    Some(&host[..end])
+}
+
+/// The same with its port, where the request names one.
+pub fn host_and_port<'a>(head: &Head<'a>) -> Option<&'a [u8]> {
     let line = head.request_line()?;
     let authority = if line.method == b"CONNECT" {
         line.target
@@ -17,11 +26,7 @@ pub fn host<'a>(head: &Head<'a>) -> Option<&'a [u8]> {
     } else {
         head.values(b"host").next()?
     };
-    let host = &authority[memrchr(b'@', authority).map_or(0, |sign| sign + 1)..];
-    // The colons of an IPv6 address stand in brackets.
-    let from = memchr(b']', host).unwrap_or(0);
-    let end = memrchr(b':', &host[from..]).map_or(host.len(), |colon| from + colon);
-    Some(&host[..end])
+    Some(&authority[memrchr(b'@', authority).map_or(0, |sign| sign + 1)..])
 }
 
 /// The three digits of a response's status.

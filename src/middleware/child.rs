@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::command::Command;
 use super::traffic::{self, Traffic};
+use crate::observe::Count;
 use crate::record::{Block, Intake, Source};
 use crate::{Error, Result};
 
@@ -186,8 +187,8 @@ impl Middleware {
         if let Some(status) = status {
             let is_early = !is_input_over || unread > 0;
             if is_early || !status.success() {
-                let early = if is_early { " before it had read all its input" } else { "" };
-                faults.push(format!("ended{early} with {}", Status(status)));
+                let early = if is_early { ", before it had read all its input" } else { "" };
+                faults.push(format!("ended with {}{early}", Status(status)));
             }
         } else {
             faults.extend(self.fault.take());
@@ -206,7 +207,8 @@ impl Middleware {
         if let Some((number, line, garbage)) = self.traffic.first_garbage() {
             let lines = self.traffic.garbage();
             faults.push(format!(
-                "wrote {lines} lines that are no records, the first is line {number} ({line:?}): {garbage}"
+                "no record in {} of its output, the first is line {number} ({line:?}): {garbage}",
+                Count(lines, "line")
             ));
         }
         let balance = self.traffic.balance();
@@ -218,8 +220,9 @@ impl Middleware {
             let first = self.traffic.first_missing(NAMED).join(", ");
             let more = if balance.missing > NAMED as u64 { ", …" } else { "" };
             faults.push(format!(
-                "did not send back {} of {} records ({first}{more})",
-                balance.missing, balance.given
+                "did not send back {} of {} ({first}{more})",
+                balance.missing,
+                Count(balance.given, "record")
             ));
         }
         if balance.unknown > 0 {
@@ -261,10 +264,12 @@ impl Middleware {
             (own, 0) => format!(", {own} of its own"),
             (own, _) => format!(", {own} that were not followed or are its own"),
         };
-        let rest = if self.traffic.is_input_over() { "" } else { "; what follows them was not read" };
+        let rest = if self.traffic.is_input_over() { "" } else { "; the rest of the input was not read" };
         Error::Invalid(format!(
-            "the middleware {:?} {what} ({} records were sent to it, {} came back{own}{rest})",
-            self.text, balance.given, balance.returned
+            "the middleware {:?} {what} ({} sent to it, {} came back{own}{rest})",
+            self.text,
+            Count(balance.given, "record"),
+            balance.returned
         ))
     }
 }

@@ -153,14 +153,14 @@ fn records_of_one_id_are_counted() {
 #[test]
 fn how_a_child_failed_is_told_with_its_status_and_what_was_lost() {
     let cases = [
-        ("head -n 3; exec 0<&-; exit 7", "before it had read all its input with exit status 7", 3),
-        ("cat; exit 3", "ended with exit status 3 (2000 records were sent to it, 2000 came back)", 2000),
+        ("head -n 3; exec 0<&-; exit 7", "ended with exit status 7, before it had read all its input", 3),
+        ("cat; exit 3", "ended with exit status 3 (2000 records sent to it, 2000 came back)", 2000),
         ("cat; kill -9 $$", "ended with signal 9", 2000),
-        ("head -n 2 | tr -d '\\n'; cat >/dev/null", "wrote 1 lines that are no records", 0),
+        ("head -n 2 | tr -d '\\n'; cat >/dev/null", "no record in 1 line of its output", 0),
         ("echo hello; cat", "the first is line 1 (\"hello\"): it is not hex", 2000),
         ("cat; printf 3120", "ends without a line feed", 2000),
         ("echo 3420610a; cat", "the kind is not 1, 2 or 3", 2000),
-        ("head -n 5; kill -9 $$", "all its input with signal 9; did not send back ", 5),
+        ("head -n 5; kill -9 $$", "signal 9, before it had read all its input; did not send back ", 5),
     ];
     for (script, expected, came_back) in cases {
         let (records, error) = through(script, text(2000, &"z".repeat(200)), STRICT);
@@ -183,7 +183,7 @@ fn a_child_that_hangs_is_killed_and_what_is_missing_is_told() {
         ("cat; printf 31; exec sleep 1000", 2, 2, "ends without a line feed"),
         ("cat; exec >&-; exec sleep 1000", 2, 2, "closed its output and did not end"),
         ("exec sleep 1000", 2, 0, before),
-        ("exec sleep 1000", 2000, 0, "0 came back; what follows them was not read)"),
+        ("exec sleep 1000", 2000, 0, "0 came back; the rest of the input was not read)"),
         ("read a; echo $a; exec 0<&-; exec sleep 1000", 2000, 1, before),
     ];
     at_once(&cases, |(script, given, came_back, expected)| {
@@ -196,7 +196,7 @@ fn a_child_that_hangs_is_killed_and_what_is_missing_is_told() {
 
 #[test]
 fn where_dropping_is_allowed_a_child_must_still_read_all_and_end_well() {
-    let early = "before it had read all its input with exit status 0";
+    let early = "ended with exit status 0, before it had read all its input";
     let cases = [
         ("head -n 1; cat >/dev/null; exec sleep 1000", 2, ""),
         ("exec sleep 1000", 2, "neither read its input"),
@@ -250,7 +250,7 @@ fn what_came_after_a_child_closed_its_output_is_known_not_to_be_read() {
         format!("sh -c {}", shlex::try_quote(&script).unwrap()).parse::<Command>().unwrap()
     };
     for (end, expected) in [
-        ("exit 0", Some("before it had read all its input with exit status 0")),
+        ("exit 0", Some("ended with exit status 0, before it had read all its input")),
         ("cat >/dev/null; exit 0", None),
     ] {
         let late = Late { sign: sign.clone(), is_given: false };

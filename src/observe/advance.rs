@@ -22,7 +22,8 @@ pub fn describe(meter: &Meter, elapsed: Duration) -> String {
     });
     let (of, left) = (of.unwrap_or_default(), left.unwrap_or_default());
     let (records, rate) = (HumanCount(meter.records()), Size(rate as u64));
-    format!("{}{of} read, {records} records, {rate}/s{left}", Size(bytes))
+    let noun = if meter.records() == 1 { "record" } else { "records" };
+    format!("{}{of} read, {records} {noun}, {rate}/s{left}", Size(bytes))
 }
 
 #[cfg(test)]

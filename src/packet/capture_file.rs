@@ -52,6 +52,10 @@ impl<R: Read> CaptureFile<R> {
             Ok(CaptureFormat::Pcap(PcapReader::open(input)?))
         } else if pcapng::is_magic(first) {
             Ok(CaptureFormat::Pcapng(Pcapng::open(input)?))
+        } else if let [b'1'..=b'3', b' ', id, _] = first
+            && id.is_ascii_hexdigit()
+        {
+            Err(Trouble::Damaged(0, Damage::Recording))
         } else {
             Err(Trouble::Damaged(0, Damage::NotACapture))
         }

@@ -38,6 +38,9 @@ pub enum Damage {
     /// Neither pcap nor pcapng.
     #[error("this is neither a pcap nor a pcapng file")]
     NotACapture,
+    /// Records, as gor-record writes them.
+    #[error("this is a recording, and no capture; gor-filter and gor-show read recordings")]
+    Recording,
     /// No byte at all.
     #[error("the file is empty")]
     Empty,

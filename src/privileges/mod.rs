@@ -5,6 +5,9 @@
 
 mod capabilities;
 mod sandbox;
+#[cfg(test)]
+#[path = "../../tests/integration/support/skip.rs"]
+mod skip;
 mod user;
 
 use std::fmt;
@@ -182,8 +185,7 @@ mod tests {
     #[test]
     fn a_process_can_become_another_user_and_keep_a_capability() {
         if !nix::unistd::geteuid().is_root() {
-            eprintln!("skipped: needs root");
-            return;
+            return skip::skip("root");
         }
         let test = "privileges::tests::a_process_becomes_another_user_with_one_capability";
         let tests = std::env::current_exe().expect("it has a path");

@@ -30,7 +30,7 @@ pub enum StartLine {
     Request {
         /// The method.
         method: Box<[u8]>,
-        /// Whom it is for, without port.
+        /// Whom it is for, with the port if it names one.
         host: Option<Box<[u8]>>,
         /// Path and query, or what stands in their place.
         target: Box<[u8]>,
@@ -60,7 +60,7 @@ impl Facts {
         facts.start = match (request, status) {
             (Some(line), _) => StartLine::Request {
                 method: line.method.into(),
-                host: message::host(&head).map(Into::into),
+                host: message::host_and_port(&head).map(Into::into),
                 target: crate::http::query::path_and_query(line.target).into(),
             },
             (_, Some(line)) => StartLine::Response(line.status),
@@ -111,7 +111,7 @@ mod tests {
         let facts = facts(Kind::Request, request);
         let expected = StartLine::Request {
             method: (*b"GET").into(),
-            host: Some((*b"shop").into()),
+            host: Some((*b"shop:81").into()),
             target: (*b"/a?b=c").into(),
         };
         assert_eq!((facts.start.clone(), facts.size, facts.end()), (expected, 0, 9));

@@ -13,7 +13,7 @@ use crate::BadRule;
 use crate::cli::values::{self, Moment};
 use crate::cli::{Exit, InputOptions, OutputOptions, Report, Reporting, Tool, moment, note, with_intake};
 use crate::endpoint::{self, TimeWindow};
-use crate::observe::Ledger;
+use crate::observe::{Count, Ledger};
 use crate::record::{Discard, Intake, Kind, Sink};
 use crate::transform::{
     Choice, Filter, FilterRule, Filtering, HeaderPattern, NamedShare, Rules, Sample, Selection,
@@ -62,7 +62,7 @@ pub struct Args {
     #[arg(long = "url", value_name = "REGEX", value_parser = pattern, group = "rule", help_heading = "Rules")]
     pub urls: Vec<Regex>,
     /// Drop requests whose path and query match (repeatable)
-    #[arg(long = "not-url", value_name = "REGEX", value_parser = pattern, group = "rule", help_heading = "Rules")]
+    #[arg(long = "not-url", value_name = "REGEX", value_parser = pattern, group = "rule", help_heading = "Rules", hide_short_help = true)]
     pub not_urls: Vec<Regex>,
     /// Keep requests whose host matches (repeatable; any matches)
     ///
@@ -171,7 +171,7 @@ pub struct Args {
     pub window: u64,
 
     /// Write the records that the rules drop instead
-    #[arg(long, help_heading = "Selection")]
+    #[arg(long, help_heading = "Selection", hide_short_help = true)]
     pub invert: bool,
     /// Write only this kind: request, response or replayed (repeatable)
     ///
@@ -179,9 +179,13 @@ pub struct Args {
     #[arg(long = "kind", value_name = "KIND", hide_possible_values = true, help_heading = "Selection")]
     pub kinds: Vec<KindName>,
     /// Stop after N records
+    ///
+    /// Requests and responses count as one record each; with --kind request, only requests count.
     #[arg(long, value_name = "N", help_heading = "Selection")]
     pub limit: Option<u64>,
     /// Print the number of matching records instead of the records
+    ///
+    /// Requests and responses count as one record each; with --kind request, only requests count.
     #[arg(long, conflicts_with_all = ["output", "force"], help_heading = "Selection")]
     pub count: bool,
 
@@ -374,23 +378,32 @@ fn emptiness(tally: &SelectionTally, rules: &Rules) -> Option<String> {
         }
         _ => String::new(),
     };
-    Some(format!("nothing to write: {failed} of {} requests failed {}{span}", tally.requests, rule.option()))
+    let has_port = |host: &Regex| {
+        let (_, port) = host.as_str().trim_end_matches('$').rsplit_once(':').unwrap_or_default();
+        !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let hint = if rule == FilterRule::Host && rules.hosts.iter().any(has_port) {
+        "; hosts are compared without their port: leave it out, or use --header 'Host: NAME:PORT'"
+    } else {
+        ""
+    };
+    let requests = Count(tally.requests, "request");
+    Some(format!("nothing to write: {failed} of {requests} failed {}{span}{hint}", rule.option()))
 }
 
 /// What was lost that the user did not ask to lose.
 fn losses(tally: &SelectionTally, report: &mut Report) {
     if tally.doubtful > 0 {
         report.loss(format_args!(
-            "{} requests were forgotten before a response came: \
-             some of {} later responses may belong to them",
-            tally.forgotten, tally.doubtful
+            "{} forgotten before their responses came; {} that came later may belong to them",
+            Count(tally.forgotten, "request"),
+            Count(tally.doubtful, "response")
         ));
     }
     if tally.late > 0 {
         report.loss(format_args!(
-            "{} responses came too late to be asked: their exchanges were taken to match no rule about \
-             responses; a larger --window waits longer",
-            tally.late
+            "{} came too late to be judged, so rules about responses did not match; use a larger --window",
+            Count(tally.late, "response")
         ));
     }
 }

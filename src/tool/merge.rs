@@ -19,7 +19,7 @@ use crate::merge::{
     Counted, Counting, Dedup, Merge, MergeCounts, MergeInput, MergeOptions, Opener, REMEMBERED, Retime,
     Retimed, Sort, Window,
 };
-use crate::observe::Ledger;
+use crate::observe::{Count, Ledger};
 use crate::record::{Block, Intake, Source as _};
 use crate::transform::Pass;
 use crate::{Error, Result};
@@ -282,23 +282,25 @@ fn remarks(counts: &MergeCounts, report: &mut Report) {
     let MergeCounts { disordered, open_ties, late, early, .. } = *counts;
     if disordered > 0 {
         report.remark(format_args!(
-            "{disordered} records are earlier than the record before them in their input, and were merged as they \
-             came; --window or --sort puts them right"
+            "{} out of order in the input, merged as read; use --window or --sort to put records in order",
+            Count(disordered, "record")
         ));
     }
     if late > 0 {
         report.remark(format_args!(
-            "{late} records came later than --window allows, and stand where they came"
+            "{} later than --window allows, and written where they came; use a larger --window, or --sort",
+            Count(late, "record")
         ));
     }
     if early > 0 {
         report.remark(format_args!(
-            "{early} records left the window before their time; --memory makes room for more"
+            "{} written before the time of --window was over, as they did not fit; use a larger --memory",
+            Count(early, "record")
         ));
     }
     if open_ties > 0 {
         report.remark(format_args!(
-            "so many records are of one time ({open_ties} mb) that a response among them may stand before its request"
+            "{open_ties}MB of records have the same time; a response among them may be written before its request"
         ));
     }
 }

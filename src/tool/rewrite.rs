@@ -52,7 +52,7 @@ pub struct Args {
     /// Replace matches in a header: 'Host: old$,new'
     ///
     /// The last comma ends the pattern. $1 and ${1}x stand for groups, $$ for a dollar sign.
-    #[arg(long, value_name = "NAME:REGEX,TEXT", value_parser = rewrite_header, help_heading = "Rules")]
+    #[arg(long, value_name = "NAME:REGEX,TEXT", value_parser = rewrite_header, help_heading = "Rules", hide_short_help = true)]
     pub rewrite_header: Vec<RewriteRule>,
     /// Set the host, in Host and in absolute targets
     #[arg(long, value_name = "HOST[:PORT]", value_parser = set_host, help_heading = "Rules")]
@@ -70,10 +70,10 @@ pub struct Args {
     /// Set a query parameter: replace it, or append it
     ///
     /// Of several parameters of this name the first is replaced.     /// Characters that are not allowed in a query are percent-encoded; escapes such as %41 are kept.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = set_param, help_heading = "Rules")]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = set_param, help_heading = "Rules", hide_short_help = true)]
     pub set_param: Vec<RewriteRule>,
     /// Delete all query parameters of this name
-    #[arg(long, value_name = "NAME", value_parser = delete_param, help_heading = "Rules")]
+    #[arg(long, value_name = "NAME", value_parser = delete_param, help_heading = "Rules", hide_short_help = true)]
     pub delete_param: Vec<RewriteRule>,
 
     #[command(flatten)]
@@ -92,7 +92,7 @@ pub struct Args {
     ///
     /// For programs that filter, as many of GoReplay's do by not returning a record. Without this option such a
     /// record is reported as lost, and the exit status is 1. --stats counts the records dropped.
-    #[arg(long, requires = "middleware", help_heading = "Middleware")]
+    #[arg(long, requires = "middleware", help_heading = "Middleware", hide_short_help = true)]
     pub middleware_may_drop: bool,
     /// Kill the program if it neither reads nor writes for DURATION
     ///

@@ -11,7 +11,7 @@ use regex::bytes::Regex;
 use crate::BadRule;
 use crate::cli::{Exit, InputOptions, Report, Reporting, Tool, note, with_intake};
 use crate::endpoint;
-use crate::observe::Ledger;
+use crate::observe::{Count, Ledger};
 use crate::record::{Block, Discard, Sink, Source as _};
 use crate::show::{
     By, Compared, Comparison, ComparisonCounts, Exchange, Facts, FullMessage, Joiner, Line, MessagePart,
@@ -31,6 +31,7 @@ use crate::transform::{Stage, pattern};
     name = "gor-show",
     version,
     max_term_width = 100,
+    override_usage = "gor-show [OPTIONS] [INPUT]...\n       gor-show [OPTIONS] --compare <BEFORE> <AFTER>",
     after_help = EXAMPLES,
     after_long_help = LONG_EXAMPLES
 )]
@@ -85,7 +86,7 @@ pub struct Args {
     pub by: Option<By>,
     /// Show the N most frequent entries of each list
     #[arg(long, value_name = "N", default_value = "10", requires = "summary", help_heading = "Summary")]
-    pub top: usize,
+    pub top: NonZeroUsize,
     /// Treat matches in paths as ids, besides numbers, UUIDs and long hex words
     #[arg(long, value_name = "REGEX", value_parser = group, requires = "summary", help_heading = "Summary")]
     pub group: Option<Regex>,
@@ -162,7 +163,15 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let source = endpoint::open(&args.inputs, &tool.reading)?;
     let mut showing = Showing::new(args);
     let (intake, copied) = tool.run(source, &mut showing, &mut Discard, Some(NonZeroUsize::MIN));
-    let ledger = Ledger::new().total("records", "records shown", showing.records);
+    let ledger = if args.summary {
+        Ledger::new().total("records", "records read", showing.records)
+    } else {
+        Ledger::new().total("exchanges", "exchanges shown", showing.exchanges).total(
+            "records",
+            "records in them",
+            showing.records,
+        )
+    };
     let mut report = Report::of(&with_intake(ledger, &intake));
     tool.remark_if_empty(&mut report, &intake, &copied, "show");
     tool.end(report, copied)
@@ -221,7 +230,8 @@ fn compare(args: &Args, names: [&String; 2], tool: &Tool<'_>) -> anyhow::Result<
     let mut report = Report::of(&ledger);
     if given_up > 0 {
         report.loss(format_args!(
-            "{given_up} exchanges were not compared: the recordings are in too different an order"
+            "{} not compared: the recordings are in too different an order",
+            Count(given_up, "exchange")
         ));
         exit = Exit::Lost;
     }
@@ -244,6 +254,8 @@ struct Showing {
     top: usize,
     has_looked: bool,
     records: u64,
+    /// Not counted for a summary.
+    exchanges: u64,
     text: String,
 }
 
@@ -268,9 +280,10 @@ impl Showing {
             form,
             line: line(args),
             is_json: args.json,
-            top: args.top,
+            top: args.top.get(),
             has_looked: false,
             records: 0,
+            exchanges: 0,
             text: String::new(),
         }
     }
@@ -292,30 +305,48 @@ impl Showing {
 
     fn take(&mut self, block: &Block) {
         self.records += block.len() as u64;
-        let Showing { form, line, text, .. } = self;
+        let Showing { form, line, text, exchanges, .. } = self;
         if let Form::Summary(overview) = form {
             return overview.add(block);
         }
         for record in block.iter() {
             match form {
                 Form::Lines(joiner) => {
-                    joiner.take(&record, |exchange: Exchange<Facts>| line.write(&exchange, text));
+                    joiner.take(&record, |exchange: Exchange<Facts>| {
+                        *exchanges += 1;
+                        line.write(&exchange, text);
+                    });
                 }
                 Form::Full(joiner, part) => {
-                    joiner.take(&record, |exchange| line.write_full(&exchange, *part, text));
+                    joiner.take(&record, |exchange| {
+                        *exchanges += 1;
+                        line.write_full(&exchange, *part, text);
+                    });
                 }
-                Form::Json(joiner) => joiner.take(&record, |exchange| write_json(&exchange, text)),
+                Form::Json(joiner) => joiner.take(&record, |exchange| {
+                    *exchanges += 1;
+                    write_json(&exchange, text);
+                }),
                 Form::Summary(_) => {}
             }
         }
     }
 
     fn end(&mut self) {
-        let Showing { form, line, text, .. } = self;
+        let Showing { form, line, text, exchanges, .. } = self;
         match form {
-            Form::Lines(joiner) => joiner.finish(|exchange| line.write(&exchange, text)),
-            Form::Full(joiner, part) => joiner.finish(|exchange| line.write_full(&exchange, *part, text)),
-            Form::Json(joiner) => joiner.finish(|exchange| write_json(&exchange, text)),
+            Form::Lines(joiner) => joiner.finish(|exchange| {
+                *exchanges += 1;
+                line.write(&exchange, text);
+            }),
+            Form::Full(joiner, part) => joiner.finish(|exchange| {
+                *exchanges += 1;
+                line.write_full(&exchange, *part, text);
+            }),
+            Form::Json(joiner) => joiner.finish(|exchange| {
+                *exchanges += 1;
+                write_json(&exchange, text);
+            }),
             Form::Summary(overview) => {
                 let summary = overview.finish();
                 if self.is_json {

@@ -453,7 +453,7 @@ fn statistics_have_a_row_for_each_rule_in_the_order_of_judging() {
 #[test]
 fn a_response_beyond_the_window_is_told() {
     let ran = run("gor-filter", &["--status", "^5", "--window", "100"], mixed().as_bytes());
-    ran.ends_with(0).says("responses came too late").says("--window");
+    ran.ends_with(0).says("came too late to be judged").says("--window");
     assert_eq!(ids(&ran.stdout), "", "{ran}");
 }
 
@@ -497,4 +497,14 @@ fn times_may_be_local_and_what_can_match_nothing_is_refused() {
     assert!(said.contains("--since is 2026-11-23 23:47:46 +02:00"), "{said}");
     let (_, said) = count("UTC", &["--since", "2026-11-24", "--until", "2026-11-23"]);
     assert!(said.contains("nothing can match: --since (2026-11-24 00:00:00 +00:00) is not before"), "{said}");
+}
+
+#[test]
+fn a_host_with_a_port_gets_a_hint() {
+    let input = "1 a 5 5\nGET / HTTP/1.1\r\nHost: shop.test:8080\r\n\r\n\n🐵🙈🙉\n".as_bytes();
+    run("gor-filter", &["--host", "shop.test:8080"], input)
+        .ends_with(0)
+        .says("nothing to write: 1 of 1 request failed --host; hosts are compared without their port");
+    let other = run("gor-filter", &["--host", "other"], input);
+    assert!(!other.stderr.contains("port"), "{other}");
 }

@@ -254,7 +254,7 @@ fn while_it_records_its_counters_can_be_read() {
     }
     assert!(text.contains(recorded) && text.contains("gor_record_packets_dropped_total 0\n"), "{text}");
     let line = next("2 requests (0 lost), 2 responses (0 lost), ");
-    assert!(line.contains(" packets (0 dropped), 1 connections, "), "{line}");
+    assert!(line.contains(" packets (0 dropped), 1 connection, "), "{line}");
     kill_process(Pid::from_child(&child.0), Signal::INT).expect("it runs");
     assert!(child.0.wait().expect("it can be waited for").success());
 }

@@ -200,12 +200,12 @@ fn a_file_where_the_user_may_not_write_goes_on_after_it_was_moved_away() {
         };
         let said = line();
         assert!(said.contains(&format!("{name}: nobody may not write in ")), "{said}");
-        assert!(said.contains("cannot be begun anew at SIGHUP; use --user root, or 'sudo chown "), "{said}");
+        assert!(said.contains("cannot be reopened at SIGHUP; use --user root, or 'sudo chown "), "{said}");
         Network::get(&network.there, HERE[0], &["/before/1".to_owned()]);
         std::fs::rename(&output, &moved).expect("it can be moved");
         kill_process(Pid::from_child(&recorder.child.0), Signal::HUP).expect("it runs");
         let said = line();
-        let goes_on = "it was moved away, and what comes goes on being written where it is now";
+        let goes_on = "the file was moved away, and records are still written to it there";
         assert!(said.contains(goes_on), "{said}");
         Network::get(&network.there, HERE[0], &["/after/1".to_owned()]);
         recorder.end();

@@ -120,11 +120,11 @@ fn a_large_record_among_others_is_nothing_to_be_told() {
 #[test]
 fn an_input_out_of_order_is_told_and_written_as_it_stands() {
     let ran = run("gor-merge", &[], recording("a5 b3 c9").as_bytes());
-    ran.ends_with(0).says("1 records are earlier");
+    ran.ends_with(0).says("1 record out of order in the input");
     assert_eq!(names(&ran.stdout), "a5 b3 c9");
     run("gor-merge", &["-q"], recording("a5 b3 c9").as_bytes()).ends_with(0).is_silent();
     let ran = run("gor-merge", &["--window", "1ns"], recording("a5 b9 c3").as_bytes());
-    ran.ends_with(0).says("1 records came later than --window");
+    ran.ends_with(0).says("1 record later than --window");
     assert_eq!(names(&ran.stdout), "a5 c3 b9");
 }
 

@@ -273,7 +273,7 @@ fn what_no_segment_can_tell_is_left_out_and_told() {
         record(Kind::Response, &id(1, 7), START + 60, 0, ""),
     ];
     let ran = run("gor-filter", &["-o", &path], block(&records).bytes());
-    ran.ends_with(0).says("left out of the capture: 1 responses to a replay, 1 records without payload");
+    ran.ends_with(0).says("left out of the capture: 1 replayed response, 1 record without payload");
     records.truncate(1);
     assert_eq!(told(&recorded(&std::fs::read(&path).unwrap())), told(&records));
 }

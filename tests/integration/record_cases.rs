@@ -1009,3 +1009,14 @@ fn connections_beyond_the_bound_are_forgotten_and_counted() {
             > 7_000
     );
 }
+
+#[test]
+fn a_recording_given_for_a_capture_gets_a_hint() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("x.gor");
+    std::fs::write(&path, "1 c74e1f900a00000200000001 5 5\nGET / HTTP/1.1\r\n\r\n\n🐵🙈🙉\n")
+        .expect("a file");
+    super::support::program::run("gor-record", &["-r", path.to_str().expect("text")], b"")
+        .ends_with(1)
+        .says("this is a recording, and no capture; gor-filter and gor-show read recordings");
+}

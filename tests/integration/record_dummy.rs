@@ -69,6 +69,13 @@ fn it_ends_when_its_reader_has_gone_though_no_record_is_due() {
 }
 
 #[test]
+fn its_statistics_count_no_packets() {
+    let ran = run("gor-record", &["--dummy", "1000/s", "--exit-after", "50ms", "--stats"], b"");
+    ran.ends_with(0).says("  requests\n");
+    assert!(!ran.stderr.contains("packets") && !ran.stderr.contains("responses"), "{ran}");
+}
+
+#[test]
 fn it_is_no_way_to_capture() {
     for (args, said) in [
         (&["--dummy", "1/s", ":80"][..], "cannot be used with"),

@@ -269,11 +269,13 @@ fn what_cannot_be_read_is_said_without_a_flag_and_dropped_when_strict() {
     let good = record(2, "HTTP/1.1 200 OK\r\nX-A: a@b.de\r\n\r\n");
     let input = [record(2, broken), good, record(2, &unknown)].concat();
     let ran = redacted(&["--redact", "email", "--stats"], input.as_bytes());
-    ran.says("2 records could not be read to be redacted (1 in a coding that is not known, 1 with a body that does");
+    ran.says(
+        "2 records not readable for redaction (1 in a coding that is not known, 1 with a body that does",
+    );
     ran.says("--redact-strict drops them").says("  --redact email           1\n");
     assert_eq!(records(&ran.stdout).len(), 3);
     let ran = redacted(&["--redact", "email", "--redact-strict", "--stats"], input.as_bytes());
-    ran.says("and were dropped\n").says("2    dropped by --redact-strict\n").says("3  records\n");
+    ran.says("; they were dropped\n").says("2    dropped by --redact-strict\n").says("3  records\n");
     let left = String::from_utf8(ran.stdout.clone()).expect("text");
     assert!(left.contains("@example.invalid") && records(&ran.stdout).len() == 1);
 }
@@ -300,4 +302,11 @@ fn a_wrong_option_or_key_is_refused() {
         ran.ends_with(status).says(said);
     }
     assert!(std::fs::read(folder.path().join("key")).is_ok_and(|key| !key.is_empty()));
+}
+
+#[test]
+fn a_key_file_that_is_not_there_is_said_once() {
+    let ran = run("gor-rewrite", &["--redact", "all", "--redact-key-file", "/no/such/file"], b"");
+    ran.ends_with(1);
+    assert_eq!(ran.stderr, "gor-rewrite: /no/such/file: no such file or directory\n");
 }

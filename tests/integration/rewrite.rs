@@ -120,7 +120,7 @@ fn a_program_that_fails_is_told_and_what_it_sent_back_is_written() {
     ran.ends_with(1)
         .says("why\n")
         .says("exit status 4; did not send back 1 of 2 records (2 a1)")
-        .says("(2 records were sent to it, 1 came back)");
+        .says("(2 records sent to it, 1 came back)");
     ran.writes(record(1, "a1", REQUEST).as_bytes());
     let ran = run("gor-rewrite", &["--middleware", "no-such-program"], exchange().as_bytes());
     ran.ends_with(1).says("the middleware \"no-such-program\": no such file");

@@ -39,7 +39,7 @@ fn every_exchange_is_a_line_whatever_the_input_is() {
     let from_capture = run("gor-show", &["--utc", "testdata/shop.pcapng"], b"");
     assert_eq!(lines(&from_text.ends_with(0).stdout).len(), 247);
     assert_eq!(from_text.stdout, from_capture.ends_with(0).stdout);
-    let first = "2026-11-23 21:47:46.405  10.7.0.2:54664         GET     shop.test/  ";
+    let first = "2026-11-23 21:47:46.405  10.7.0.2:54664         GET     shop.test:8080/  ";
     assert!(lines(&from_text.stdout)[0].starts_with(first), "{}", lines(&from_text.stdout)[0]);
     from_text.is_silent();
 }
@@ -309,4 +309,20 @@ fn a_recording_that_was_uploaded_may_be_one_in_a_body() {
     let shown = run("gor-show", &[], input);
     shown.ends_with(0).says("a line in this record looks like the header of another one");
     run("gor-show", &["-q"], input).ends_with(0).is_silent();
+}
+
+#[test]
+fn exchanges_and_records_are_both_counted() {
+    run("gor-show", &["--stats"], &shop())
+        .ends_with(0)
+        .says("247  exchanges shown\n")
+        .says("494  records in them\n");
+}
+
+#[test]
+fn a_list_of_nothing_and_half_a_comparison_are_refused() {
+    run("gor-show", &["--summary", "--top", "0"], b"").ends_with(2).says("--top");
+    run("gor-show", &["--compare", "a"], b"")
+        .ends_with(2)
+        .says("gor-show [OPTIONS] --compare <BEFORE> <AFTER>");
 }

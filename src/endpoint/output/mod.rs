@@ -147,9 +147,7 @@ impl OutputPlan {
     /// A file that was moved away cannot be begun anew. Going on is better than to end: whoever moved it still has all.
     fn go_on_moved(&self, error: Error) -> Result<()> {
         let Some(tell) = self.tell else { return Err(error) };
-        tell(&format_args!(
-            "{error}; it was moved away, and what comes goes on being written where it is now"
-        ));
+        tell(&format_args!("{error}; the file was moved away, and records are still written to it there"));
         Ok(())
     }
 }

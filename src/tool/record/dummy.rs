@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::{Args, report};
+use super::Args;
 use crate::capture::{CaptureLedger, Dummy};
-use crate::cli::{Exit, signals};
+use crate::cli::{Exit, Report, signals};
 use crate::endpoint;
 use crate::record::Block;
 
@@ -61,7 +61,7 @@ pub(super) fn run(args: &Args, rate: f64) -> anyhow::Result<Exit> {
     if args.responses {
         ledger.responses = ledger.requests.clone();
     }
-    report(&ledger, args.reporting.quiet)?.tell(&args.reporting, Ok(()))?;
+    Report::new(&ledger.of_messages(), serde_json::to_value(&ledger)?).tell(&args.reporting, Ok(()))?;
     Ok(Exit::Done)
 }
 

@@ -1,6 +1,7 @@
 //! How `gor-record` runs on a network: from the first packet to the last, and what it says meanwhile.
 
 use std::fmt;
+use std::io::IsTerminal as _;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use super::{Args, report, rights};
 use crate::capture::{CaptureLedger, Messages, NetworkRecording, Snapshot, Unwritten};
 use crate::cli::{Every, Exit, note, signals};
 use crate::endpoint::{self, Dropped, PacketFile, PacketQueue, RecordQueue};
-use crate::observe;
+use crate::observe::{self, Count};
 use crate::packet::PacketBatch;
 use crate::privileges::{Privileges, User};
 use crate::record::{Block, Sink};
@@ -52,8 +53,11 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     }
     if !args.reporting.quiet {
         note(network.scope());
-        for line in obstacle.iter().chain(&unmovable) {
-            note(line);
+        obstacle.iter().for_each(note);
+        // Of a run that a person watches, or that ends soon, no file is moved away.
+        let is_short = args.exit_after.is_some() || std::io::stderr().is_terminal();
+        if !is_short || args.reporting.verbose {
+            unmovable.iter().for_each(note);
         }
     }
     if args.reporting.verbose {
@@ -234,16 +238,15 @@ impl fmt::Display for StatsLine<'_> {
         let recorded = |messages: &Messages| messages.written();
         write!(
             f,
-            "{} packets ({} dropped), {} connections, {} requests ({} lost), {} responses ({} lost), \
-             {} bytes ({} waiting), {lag:.1} s behind",
-            ledger.packets.read,
+            "{} ({} dropped), {}, {} ({} lost), {} ({} lost), {} ({} waiting), {lag:.1} s behind",
+            Count(ledger.packets.read, "packet"),
             ledger.packets.dropped,
-            ledger.connections.seen,
-            recorded(&ledger.requests),
+            Count(ledger.connections.seen, "connection"),
+            Count(recorded(&ledger.requests), "request"),
             ledger.requests.lost() + ledger.unwritten.requests,
-            recorded(&ledger.responses),
+            Count(recorded(&ledger.responses), "response"),
             ledger.responses.lost() + ledger.unwritten.responses,
-            output,
+            Count(*output, "byte"),
             queued,
         )
     }

@@ -22,7 +22,7 @@ pub(super) fn check(privileges: &Privileges, later: &[Later]) -> Result<Vec<Stri
             // Only where rights are given up: else it is told when the file is created.
             if let Some(user) = privileges.user() {
                 unmovable.push(format!(
-                    "{output}: {user} may not write in {place}, so that the file cannot be begun anew at SIGHUP; {}",
+                    "{output}: {user} may not write in {place}, so the file cannot be reopened at SIGHUP; {}",
                     remedy(user, &place)
                 ));
             }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use crate::BadRule;
-use crate::observe::Size;
+use crate::observe::{Count, Size};
 use crate::transform::redact::{PseudonymKey, Redaction};
 use crate::transform::rewrite::{MAX_BODY, RewriteTally, Unread};
 
@@ -58,7 +58,7 @@ pub struct RedactOptions {
     #[arg(long, value_name = "NAME", value_parser = param)]
     pub redact_param: Vec<Presets>,
     /// Replace values of this header
-    #[arg(long, value_name = "NAME", value_parser = header)]
+    #[arg(long, value_name = "NAME", value_parser = header, hide_short_help = true)]
     pub redact_header: Vec<Presets>,
     /// Read the key of the replacements from FILE, for the same ones in every run
     ///
@@ -128,7 +128,7 @@ pub(super) fn key(file: Option<&Path>) -> anyhow::Result<PseudonymKey> {
         return Ok(PseudonymKey::new(&secret));
     };
     let bytes =
-        std::fs::read(path).map_err(crate::Error::from).with_context(|| path.display().to_string())?;
+        std::fs::read(path).map_err(|error| crate::Error::from(error).at(path.display().to_string()))?;
     let end = bytes.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |last| last + 1);
     if end < MIN_KEY {
         bail!("{}: the key is shorter than {MIN_KEY} bytes, so it could be found by trying", path.display());
@@ -155,6 +155,6 @@ pub(super) fn said(tally: &RewriteTally, is_strict: bool) -> Option<String> {
     let total = tally.unread.total();
     (total > 0).then(|| {
         let list = reasons.join(", ");
-        format!("{total} records could not be read to be redacted ({list}) and {became}")
+        format!("{} not readable for redaction ({list}); they {became}", Count(total, "record"))
     })
 }
