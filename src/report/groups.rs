@@ -56,18 +56,24 @@ impl<V: Default> Groups<V> {
         let Some(line) = request_line(payload) else { return GroupId::default() };
         let path = query::path(line.target);
         let mut hasher = self.hasher.build_hasher();
-        hasher.write(line.method);
-        hasher.write_u8(b' ');
+        // A number is hashed faster than bytes are.
+        match short_method(line.method) {
+            Some(number) => hasher.write_u64(number),
+            None => hasher.write(line.method),
+        }
         hasher.write(path);
         // 0 is that of an empty place.
         let hash = hasher.finish() | 1;
-        let place = (hash >> 32) as usize % CACHED;
-        let (cached, group) = self.cache[place];
-        if cached == hash {
-            return group;
+        // Two paths share two places, so that neither drives the other out each time.
+        let first = ((hash >> 32) as usize % CACHED) & !1;
+        for (cached, group) in &self.cache[first..first + 2] {
+            if *cached == hash {
+                return *group;
+            }
         }
         let group = self.look_up(line.method, path);
-        self.cache[place] = (hash, group);
+        self.cache[first + 1] = self.cache[first];
+        self.cache[first] = (hash, group);
         group
     }
 
@@ -103,6 +109,13 @@ impl<V: Default> Groups<V> {
         all.rotate_left(1);
         all.into_iter()
     }
+}
+
+/// A method of up to eight bytes as a number; none of its bytes is zero.
+fn short_method(method: &[u8]) -> Option<u64> {
+    let mut bytes = [0; 8];
+    bytes.get_mut(..method.len())?.copy_from_slice(method);
+    Some(u64::from_le_bytes(bytes))
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ impl Measurements {
             .slowest
             .iter()
             .map(|slow| SlowRequest {
+                target: target.target.clone(),
                 id: lossy(&slow.id),
                 method: lossy(&slow.method),
                 path: lossy(&slow.path),

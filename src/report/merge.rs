@@ -64,7 +64,10 @@ impl TargetReport {
         self.groups = merged(&self.groups, &other.groups);
         self.series.merge(&other.series);
         self.slowest.extend(other.slowest.iter().cloned());
-        self.slowest.sort_by(|one, two| two.latency_from_due.total_cmp(&one.latency_from_due));
+        self.slowest.sort_by(|one, two| {
+            let by_latency = two.latency_from_due.total_cmp(&one.latency_from_due);
+            by_latency.then_with(|| (&one.id, &one.target).cmp(&(&two.id, &two.target)))
+        });
         self.slowest.truncate(slowest::MOST);
     }
 }
@@ -187,5 +190,107 @@ impl RecordedReport {
     /// Puts the groups in order, the largest first.
     pub(super) fn sort_groups(&mut self) {
         self.groups = in_order(std::mem::take(&mut self.groups));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::Durations;
+    use crate::report::{Moment, SlowRequest};
+    use proptest::prelude::*;
+
+    fn latencies(durations: &[u64], digits: u8) -> Latencies {
+        let mut all = Durations::with_digits(digits);
+        for duration in durations {
+            all.record(*duration);
+        }
+        Latencies(all)
+    }
+
+    fn group(name: &str, sent: u64, durations: &[u64]) -> GroupReport {
+        let latency_from_due = latencies(durations, 2);
+        GroupReport { name: name.to_owned(), sent, latency_from_due, ..GroupReport::default() }
+    }
+
+    fn targets() -> impl Strategy<Value = TargetReport> {
+        let durations = prop::collection::vec(0..10_000_000_000_u64, 1..20);
+        let groups = prop::collection::btree_map("[ab(]{1,2}", durations.clone(), 0..4);
+        let reasons = prop::collection::btree_map("[xyz]", 1..10_u64, 0..3);
+        let statuses = prop::collection::btree_map(100..600_u16, 1..9_u64, 0..4);
+        (durations, groups, reasons, statuses, 0..100_i64).prop_map(
+            |(durations, groups, reasons, statuses, time)| {
+                let reason = |(reason, count): (&String, &u64)| ReasonCount {
+                    reason: reason.clone(),
+                    text: String::new(),
+                    of_recording: false,
+                    count: *count,
+                    first: String::new(),
+                };
+                let slow = |latency: &u64| SlowRequest {
+                    target: String::new(),
+                    id: String::new(),
+                    method: String::new(),
+                    path: String::new(),
+                    status: 200,
+                    due: 0.0,
+                    latency_from_due: *latency as f64,
+                    latency_from_send: 0.0,
+                };
+                let mut target = TargetReport {
+                    due: durations.len() as u64,
+                    failed: reasons.iter().map(reason).collect(),
+                    statuses,
+                    first_sent: (time > 10).then_some(Moment(time)),
+                    last_ended: (time > 10).then_some(Moment(time * 2)),
+                    latency_from_due: latencies(&durations, 3),
+                    groups: groups.iter().map(|(name, all)| group(name, all.len() as u64, all)).collect(),
+                    slowest: durations.iter().map(slow).collect(),
+                    ..TargetReport::default()
+                };
+                target.sort_groups();
+                target
+            },
+        )
+    }
+
+    /// Without what depends on the order: where reasons are.
+    fn ordered(mut target: TargetReport) -> TargetReport {
+        target.failed.sort_by(|one, two| one.reason.cmp(&two.reason));
+        target
+    }
+
+    proptest! {
+        #[test]
+        fn a_sum_does_not_depend_on_the_order(one in targets(), two in targets(), three in targets()) {
+            let forth = TargetReport::total([&one, &two, &three]);
+            let mut back = TargetReport::total([&three, &two]);
+            back.merge(&one);
+            prop_assert_eq!(ordered(forth), ordered(back));
+        }
+
+        #[test]
+        fn a_sum_has_all_of_its_parts(one in targets(), two in targets()) {
+            let total = TargetReport::total([&one, &two]);
+            prop_assert_eq!(total.due, one.due + two.due);
+            prop_assert_eq!(total.failed_total(), one.failed_total() + two.failed_total());
+            let requests = |target: &TargetReport| target.groups.iter().map(|group| group.sent).sum::<u64>();
+            prop_assert_eq!(requests(&total), requests(&one) + requests(&two));
+            prop_assert_eq!(total.latency_from_due.0.len(), one.due + two.due);
+        }
+    }
+
+    #[test]
+    fn groups_that_have_no_room_are_the_smallest_and_are_added_up() {
+        let named = |prefix: &str, sent: u64, number: usize| -> Vec<GroupReport> {
+            (0..number).map(|at| group(&format!("{prefix}{at}"), sent, &[7_000_000])).collect()
+        };
+        let mut small = named("b", 1, 90);
+        small.push(group(OTHER, 5, &[]));
+        let merged = merged(&named("a", 3, 150), &small);
+        assert_eq!(merged.len(), MAX_GROUPS + 1);
+        assert!(merged[..150].iter().all(|group| group.sent == 3));
+        let other = merged.last().expect("there are groups");
+        assert_eq!((other.name(), other.sent, other.latency_from_due.0.len()), (OTHER, 45, 40));
     }
 }

@@ -216,6 +216,8 @@ pub struct GroupReport {
 /// One of the slowest requests.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct SlowRequest {
+    /// The target that it was sent to.
+    pub target: String,
     /// The id of its record.
     pub id: String,
     /// Its method.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::groups::{MAX_GROUPS, OTHER};
 use super::histogram::{Latencies, PERCENTILES};
 use super::model::{
     GroupReport, Moment, ReasonCount, RecordedReport, ReplayReport, ReplayRun, SlowRequest, TargetReport,
@@ -207,6 +208,12 @@ fn write_groups(groups: &[GroupReport], recorded: &RecordedReport, out: &mut Str
         }
         out.push('\n');
     }
+    if groups.iter().any(|group| group.name == OTHER) {
+        let _ = writeln!(
+            out,
+            "{OTHER} are those that had no room among {MAX_GROUPS} groups; --group REGEX takes more in paths for ids."
+        );
+    }
 }
 
 fn write_series(series: &Series, zone: &TimeZone, out: &mut String) {
@@ -256,6 +263,7 @@ fn write_slowest(slowest: &[SlowRequest], out: &mut String) {
     if slowest.is_empty() {
         return;
     }
+    let has_several = slowest.iter().any(|slow| slow.target != slowest[0].target);
     let _ = writeln!(
         out,
         "\n{:<18}{:>9}{:>9}{:>10}  {:<30} request",
@@ -265,7 +273,7 @@ fn write_slowest(slowest: &[SlowRequest], out: &mut String) {
         let nanoseconds = |seconds: f64| Span((seconds * 1e9) as u64);
         let _ = writeln!(
             out,
-            "{:>18}{:>9}{:>9}{:>9.3}s  {:<30} {} {}",
+            "{:>18}{:>9}{:>9}{:>9.3}s  {:<30} {} {}{}",
             nanoseconds(slow.latency_from_due),
             nanoseconds(slow.latency_from_send),
             format!("{:03}", slow.status),
@@ -273,6 +281,7 @@ fn write_slowest(slowest: &[SlowRequest], out: &mut String) {
             printable(slow.id.as_bytes()),
             printable(slow.method.as_bytes()),
             printable(slow.path.as_bytes()),
+            if has_several { format!(" ({})", printable(slow.target.as_bytes())) } else { String::new() },
         );
     }
 }
