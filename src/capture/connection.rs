@@ -394,11 +394,11 @@ struct EventReceiver<'a, 'o> {
 impl EventReceiver<'_, '_> {
     #[inline]
     fn take(&mut self, event: Event<'_>) {
-        match event {
+        match &event {
             Event::Data(chunk) if self.held.is_none() && !is_ahead(chunk.ack, self.seen) => {
-                self.dialogue.data(self.key, self.side, &chunk, self.joined, self.out);
+                self.dialogue.data(self.key, self.side, chunk, self.joined, self.out);
             }
-            event => self.hold_or_tell(event),
+            _ => self.hold_or_tell(event),
         }
     }
 

@@ -200,13 +200,14 @@ impl Recorder {
                 return false;
             }
         };
-        let (key, side) = key(segment.source, segment.destination, segment.network);
+        let (key, side) = ConnectionKey::of_halves(segment.ends.halves(), segment.ports);
+        let key = key.within(segment.network.0);
         // A connection that is followed is at one of the addresses, unless that depends on the interface.
         let followed = if place.admits(interface) { table.touch(&key, segment.time) } else { None };
         let id = if let Some(id) = followed {
             id
         } else {
-            let ends = (segment.source, segment.destination, segment.network);
+            let ends = (segment.source(), segment.destination(), segment.network);
             let Some((_, _, client)) = sides(ends, &context.out.options.addresses, is_at) else {
                 context.out.ledger.packets.other_ports += 1;
                 return false;
@@ -218,7 +219,7 @@ impl Recorder {
             table.touch(&key, segment.time).unwrap_or_else(|| {
                 context.out.ledger.connections.seen += 1;
                 for (address, met) in context.out.options.addresses.iter().zip(met) {
-                    *met += u64::from(is_at(address, segment.source) || is_at(address, segment.destination));
+                    *met += u64::from(is_at(address, ends.0) || is_at(address, ends.1));
                 }
                 let connection = Connection::new(key, client, context.out.options);
                 table.insert(key, connection, segment.time).0
@@ -348,12 +349,6 @@ fn count(decoded: &Decoded<'_>, ledger: &mut CaptureLedger) {
     *counter += 1;
 }
 
-/// The connection of a packet from one end to the other, and who of it sent the packet.
-fn key(source: SocketAddr, destination: SocketAddr, network: VirtualNetwork) -> (ConnectionKey, Side) {
-    let (key, side) = ConnectionKey::of(source, destination);
-    (key.within(network.0), side)
-}
-
 /// The connection of a packet from one end to the other, who of it sent the packet, and who is the
 /// client if the addresses tell. None: it is at no address to record at.
 fn sides(
@@ -361,7 +356,8 @@ fn sides(
     addresses: &[Address],
     is_at: impl Fn(&Address, SocketAddr) -> bool,
 ) -> Option<(ConnectionKey, Side, Option<Side>)> {
-    let (key, side) = key(source, destination, network);
+    let (key, side) = ConnectionKey::of(source, destination);
+    let key = key.within(network.0);
     if addresses.is_empty() {
         return Some((key, side, None));
     }

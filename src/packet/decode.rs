@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::address_pair::AddressPair;
 use super::captured::Packet;
 use super::captured_part::CapturedPart;
 use super::fault::{DecodeStop, Layer, PacketFault};
@@ -16,10 +17,10 @@ use super::walk::{self, WalkResult};
 /// A TCP segment as a packet carried it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TcpSegment<'a> {
-    /// Who sent it.
-    pub source: SocketAddr,
-    /// Whom it went to.
-    pub destination: SocketAddr,
+    /// Who sent it to whom.
+    pub ends: AddressPair,
+    /// Their ports, the source's first.
+    pub ports: [u16; 2],
     /// The VLAN or overlay that both are in.
     pub network: VirtualNetwork,
     /// Sequence number of the first payload byte, or of the SYN.
@@ -35,6 +36,18 @@ pub struct TcpSegment<'a> {
     /// The packet's time, nanoseconds since the Unix epoch. A segment put
     /// together from fragments has that of the one that came last.
     pub time: i64,
+}
+
+impl TcpSegment<'_> {
+    /// Who sent it.
+    pub fn source(&self) -> SocketAddr {
+        SocketAddr::new(self.ends.source(), self.ports[0])
+    }
+
+    /// Whom it went to.
+    pub fn destination(&self) -> SocketAddr {
+        SocketAddr::new(self.ends.destination(), self.ports[1])
+    }
 }
 
 /// What became of a packet. Each falls into exactly one case.
@@ -175,8 +188,8 @@ fn quic<'a>(walk: &Walk<'_>, source: u16, destination: u16) -> Decoded<'a> {
         return Decoded::NotTcp(ip::UDP);
     }
     Decoded::Quic {
-        source: SocketAddr::new(walk.ends.source, source),
-        destination: SocketAddr::new(walk.ends.destination, destination),
+        source: SocketAddr::new(walk.ends.source(), source),
+        destination: SocketAddr::new(walk.ends.destination(), destination),
         network: walk.network,
     }
 }
@@ -187,8 +200,8 @@ fn segment<'a>(walk: &Walk<'_>, tcp: &TcpView<'a>, time: i64) -> Decoded<'a> {
         return Decoded::OtherNetwork;
     }
     Decoded::Tcp(TcpSegment {
-        source: SocketAddr::new(walk.ends.source, tcp.source_port()),
-        destination: SocketAddr::new(walk.ends.destination, tcp.destination_port()),
+        ends: walk.ends,
+        ports: [tcp.source_port(), tcp.destination_port()],
         network: walk.network,
         seq: tcp.seq(),
         ack: tcp.ack(),

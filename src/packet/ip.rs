@@ -1,7 +1,5 @@
 //! IPv4 (RFC 791) and IPv6 (RFC 8200), and what they carry.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
-
 use super::address_pair::AddressPair;
 use super::captured_part::CapturedPart;
 use super::fault::{DecodeStop, Layer, PacketRule};
@@ -56,10 +54,7 @@ impl<'a> Ipv4View<'a> {
 
     fn ends(&self) -> AddressPair {
         let h = self.header;
-        AddressPair {
-            source: Ipv4Addr::new(h[12], h[13], h[14], h[15]).into(),
-            destination: Ipv4Addr::new(h[16], h[17], h[18], h[19]).into(),
-        }
+        AddressPair::ipv4([h[12], h[13], h[14], h[15]], [h[16], h[17], h[18], h[19]])
     }
 
     fn protocol(&self) -> u8 {
@@ -105,10 +100,7 @@ impl<'a> Ipv6View<'a> {
     }
 
     fn ends(&self) -> AddressPair {
-        AddressPair {
-            source: Ipv6Addr::from(*self.source).into(),
-            destination: Ipv6Addr::from(*self.destination).into(),
-        }
+        AddressPair::ipv6(*self.source, *self.destination)
     }
 
     fn next_header(&self) -> u8 {

@@ -36,6 +36,7 @@ mod walk;
 mod wifi;
 mod write;
 
+pub use address_pair::AddressPair;
 pub use batch::PacketBatch;
 pub use capture_file::{CaptureFile, is_capture};
 pub use captured::Packet;

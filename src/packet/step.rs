@@ -1,7 +1,5 @@
 //! What the parser of a layer is given, and what it returns: the rest of a packet, and the header that comes next.
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use super::address_pair::AddressPair;
 use super::captured_part::CapturedPart;
 use super::fault::{DecodeStop, Layer};
@@ -59,10 +57,9 @@ pub(super) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     pub(super) fn new(part: CapturedPart<'a>, selection: &'a NetworkSelection) -> Self {
-        let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         Walk {
             part,
-            ends: AddressPair { source: nowhere, destination: nowhere },
+            ends: AddressPair::ipv4([0; 4], [0; 4]),
             network: VirtualNetwork::NONE,
             selection,
             passed: Passed::default(),

@@ -165,21 +165,19 @@ impl Block {
     /// that would be taken for a header, or when a mark says that the message is not whole, and left out otherwise. A latency
     /// that is absent becomes 0 where a length must follow it.
     pub fn push(&mut self, header: &Header<'_>, payload: &[u8]) {
-        let mut header = *header;
         let needs_length = header.mark.is_some() || !header.extra.is_empty() || needs_length(payload);
-        header.length = needs_length.then_some(payload.len() as u64);
-        if needs_length {
-            header.latency = header.latency.or(Some(0));
-        }
+        let length = needs_length.then_some(payload.len() as u64);
+        let latency = header.latency.or(needs_length.then_some(0));
         self.buffer.truncate(self.filled);
         let start = self.filled;
-        header.write(&mut self.buffer);
+        header.write_with(latency, length, &mut self.buffer);
         let payload_start = self.buffer.len();
         self.buffer.extend_from_slice(payload);
         let payload_end = self.buffer.len();
         self.buffer.extend_from_slice(SEPARATOR);
         self.filled = self.buffer.len();
-        let mut span = RecordSpan::new(&header, start, payload_start..payload_end, self.filled);
+        let mut span = RecordSpan::new(header, start, payload_start..payload_end, self.filled);
+        (span.latency, span.has_length) = (latency, needs_length);
         span.number = self.spans.len() as u32;
         self.spans.push(span);
     }

@@ -218,24 +218,21 @@ impl<'a> Header<'a> {
 
     /// Appends the header line, with its line feed.
     pub fn write(&self, out: &mut Vec<u8>) {
+        self.write_with(self.latency, self.length, out);
+    }
+
+    /// The same with another latency and length.
+    pub(super) fn write_with(&self, latency: Option<i64>, length: Option<u64>, out: &mut Vec<u8>) {
         let mut digits = itoa::Buffer::new();
-        if let Ok(id) = <&[u8; 24]>::try_from(self.id) {
-            // As nearly all ids are: a copy of fixed length is no call.
-            let mut start = [b' '; 27];
-            start[0] = self.kind.digit();
-            start[2..26].copy_from_slice(id);
-            out.extend_from_slice(&start);
-        } else {
-            out.extend_from_slice(&[self.kind.digit(), b' ']);
-            out.extend_from_slice(self.id);
-            out.push(b' ');
-        }
+        out.extend_from_slice(&[self.kind.digit(), b' ']);
+        out.extend_from_slice(self.id);
+        out.push(b' ');
         out.extend_from_slice(digits.format(self.timestamp).as_bytes());
-        if let Some(latency) = self.latency {
+        if let Some(latency) = latency {
             out.push(b' ');
             out.extend_from_slice(digits.format(latency).as_bytes());
         }
-        if let Some(length) = self.length {
+        if let Some(length) = length {
             out.push(b' ');
             out.extend_from_slice(digits.format(length).as_bytes());
         }

@@ -40,9 +40,15 @@ impl ConnectionKey {
     /// The key of a segment's connection, and which of its sides sent the segment.
     ///
     /// An endpoint that talks to itself is `Low` in both directions. The network is not known.
-    #[inline]
     pub fn of(source: SocketAddr, destination: SocketAddr) -> (Self, Side) {
-        let (source, destination) = (endpoint(source), endpoint(destination));
+        Self::of_halves([halves(source), halves(destination)], [source.port(), destination.port()])
+    }
+
+    /// The same of addresses as the halves of numbers, an IPv4 address mapped into IPv6, and of ports; the source's
+    /// first.
+    #[inline]
+    pub fn of_halves([source, destination]: [[u64; 2]; 2], ports: [u16; 2]) -> (Self, Side) {
+        let (source, destination) = ((source, ports[0]), (destination, ports[1]));
         let (low, high, side) = if source <= destination {
             (source, destination, Side::Low)
         } else {
@@ -84,16 +90,13 @@ impl ConnectionKey {
     }
 }
 
-/// What stands before an IPv4 address that is mapped into IPv6 (RFC 4291 §2.5.5.2), in the lower half.
-const MAPPED: u64 = 0xffff << 32;
-
-#[inline]
-fn endpoint(address: SocketAddr) -> ([u64; 2], u16) {
-    let halves = match address.ip() {
-        IpAddr::V4(ip) => [0, MAPPED | u64::from(ip.to_bits())],
-        IpAddr::V6(ip) => [(ip.to_bits() >> 64) as u64, ip.to_bits() as u64],
+/// The halves of an address; one of IPv4 is mapped into IPv6.
+fn halves(address: SocketAddr) -> [u64; 2] {
+    let bits = match address.ip() {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(ip) => ip.to_bits(),
     };
-    (halves, address.port())
+    [(bits >> 64) as u64, bits as u64]
 }
 
 /// Keys that join hash alike: the network is left out.

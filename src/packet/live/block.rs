@@ -36,8 +36,7 @@ pub(super) fn packets(block: &mut [u8], mut each: impl FnMut(u32, &Packet<'_>)) 
     for _ in 0..number {
         let frame = block.get_mut(at..)?;
         let next = u32_at(frame, offset_of!(tpacket3_hdr, tp_next_offset))? as usize;
-        let (interface, packet) = packet(frame)?;
-        each(interface, &packet);
+        packet(frame, &mut each)?;
         // The last one leads nowhere.
         if next == 0 {
             break;
@@ -47,7 +46,9 @@ pub(super) fn packets(block: &mut [u8], mut each: impl FnMut(u32, &Packet<'_>)) 
     Some(())
 }
 
-fn packet(frame: &mut [u8]) -> Option<(u32, Packet<'_>)> {
+/// Hands out the packet of a frame, rather than return it: it is not copied.
+#[inline]
+fn packet(frame: &mut [u8], each: &mut impl FnMut(u32, &Packet<'_>)) -> Option<()> {
     let field = |offset| u32_at(frame, offset);
     let seconds = field(offset_of!(tpacket3_hdr, tp_sec))?;
     let nanoseconds = field(offset_of!(tpacket3_hdr, tp_nsec))?;
@@ -81,7 +82,8 @@ fn packet(frame: &mut [u8]) -> Option<(u32, Packet<'_>)> {
     let bytes = frame.get(start..end)?;
     let wire_length = (i64::from(wire_length) + mac as i64 - start as i64).max(bytes.len() as i64);
     let time = i64::from(seconds) * 1_000_000_000 + i64::from(nanoseconds);
-    Some((interface, Packet { link, time, wire_length: wire_length as u32, bytes }))
+    each(interface, &Packet { link, time, wire_length: wire_length as u32, bytes });
+    Some(())
 }
 
 /// The kernel took the outer VLAN tag off. Moves the hardware addresses to make room for it, into

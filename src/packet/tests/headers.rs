@@ -329,9 +329,9 @@ proptest! {
         let mut decoder = Decoder::default();
         let Decoded::Tcp(segment) = decoder.decode(&packet) else { panic!("no segment in {bytes:02x?}") };
         prop_assert_eq!(segment.payload, &payload[..]);
-        prop_assert_eq!((segment.source.port(), segment.destination.port()), ports);
+        prop_assert_eq!((segment.source().port(), segment.destination().port()), ports);
         prop_assert_eq!((segment.seq, segment.ack, segment.missing), (seq, ack, 0));
         prop_assert!(segment.flags.ack() && segment.flags.psh() && !segment.flags.syn());
-        prop_assert_eq!(segment.source.is_ipv6(), is_ipv6);
+        prop_assert_eq!(segment.source().is_ipv6(), is_ipv6);
     }
 }

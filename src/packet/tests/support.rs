@@ -57,7 +57,7 @@ pub(super) fn assert_payload(name: &str, link: LinkType, bytes: &[u8], payload: 
         Decoded::Tcp(segment) => {
             assert_eq!(segment.payload, payload, "{name}: {bytes:02x?}");
             assert_eq!((segment.seq, segment.missing, segment.time), (0x0102_0304, 0, 7), "{name}");
-            assert_eq!((segment.source.port(), segment.destination.port()), (40_000, 80), "{name}");
+            assert_eq!((segment.source().port(), segment.destination().port()), (40_000, 80), "{name}");
         }
         other => panic!("{name}: {other:?} of {bytes:02x?}"),
     });
