@@ -77,6 +77,15 @@ pub(crate) fn threads(text: &str) -> Result<NonZeroUsize, String> {
         .ok_or_else(|| format!("a number of threads is from 1 to {MAX_THREADS}"))
 }
 
+/// A name that may stand in a header line (RFC 9110 §5.1).
+pub(crate) fn field_name(text: &str) -> Result<String, String> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if !text.is_empty() && text.bytes().all(is_token) {
+        return Ok(text.to_string());
+    }
+    Err("a field name is letters, digits and hyphens, as in X-Real-IP".into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

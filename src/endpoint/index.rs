@@ -32,9 +32,9 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::lru::{LruMap, hash};
 use crate::Position;
 use crate::record::{Kind, View};
+use crate::record::{LruMap, id_hash};
 
 /// Records of one line, unless the file becomes very long.
 pub(super) const GROUP_RECORDS: u64 = 4096;
@@ -260,7 +260,7 @@ impl Builder {
         group.earliest = group.earliest.min(header.timestamp);
         group.latest = group.latest.max(header.timestamp);
         group.kinds[usize::from(header.kind.digit() - b'1')] += 1;
-        let id = hash(header.id);
+        let id = id_hash(header.id);
         match self.requests.get(id) {
             Some(first) => group.related = group.related.min(first),
             None if header.kind == Kind::Request => self.requests.insert(id, self.next.record),

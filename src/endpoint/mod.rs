@@ -11,7 +11,6 @@ mod format;
 mod index;
 mod input;
 mod inputs;
-mod lru;
 mod output;
 mod place;
 mod prefetch;

@@ -15,6 +15,7 @@
 mod block;
 mod failures;
 mod header;
+mod lru;
 mod origin;
 mod reader;
 mod separator;
@@ -25,7 +26,8 @@ mod span;
 pub use block::{Block, Run, View};
 pub use failures::Failures;
 pub use header::{Header, Kind, MAX_HEADER, Malformed, Mark, SEPARATOR};
-pub use origin::Origin;
+pub use lru::{LruMap, id_hash};
+pub use origin::{Origin, session};
 pub use reader::{DEFAULT_MAX_RECORD, JoinedRecords, MAX_MAX_RECORD, Reader, ReaderOptions};
 pub use sink::{Discard, Sink};
 pub use source::{Intake, Record, Records, Source};

@@ -5,6 +5,22 @@ use std::net::Ipv4Addr;
 /// Hex digits of an id that tells its connection.
 const ID_DIGITS: usize = 24;
 
+/// Digits of an id that name its session: the ports and the client.
+const SESSION_DIGITS: usize = 16;
+
+/// The part of an id that is the same for all exchanges of a connection.
+pub fn session(id: &[u8]) -> &[u8] {
+    &id[..id.len().min(SESSION_DIGITS)]
+}
+
+/// An id without the number of the round (`.2`) that a replay in rounds puts behind it.
+fn without_round(id: &[u8]) -> &[u8] {
+    match id.split_at_checked(ID_DIGITS) {
+        Some((id, [b'.', round @ ..])) if !round.is_empty() && round.iter().all(u8::is_ascii_digit) => id,
+        _ => id,
+    }
+}
+
 /// Who sent a request to which port, out of an id as recorders make it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Origin {
@@ -21,7 +37,7 @@ pub struct Origin {
 impl Origin {
     /// Reads an id. None: it is not of 24 hex digits.
     pub fn of(id: &[u8]) -> Option<Self> {
-        let id: &[u8; ID_DIGITS] = id.try_into().ok()?;
+        let id: &[u8; ID_DIGITS] = without_round(id).try_into().ok()?;
         let mut bytes = [0_u8; ID_DIGITS / 2];
         for (byte, pair) in bytes.iter_mut().zip(id.as_chunks::<2>().0) {
             let [high, low] = pair.map(|digit| char::from(digit).to_digit(16));
@@ -51,7 +67,15 @@ mod tests {
         };
         assert_eq!(Origin::of(b"c74e1f900a00000201020304"), Some(origin));
         assert_eq!(Origin::of(b"C74E1F900A00000201020304"), Some(origin));
-        for id in ["", "c74e1f900a000002", "+74e1f900a00000201020304", "c74e1f900a0000020102030405"] {
+        assert_eq!(Origin::of(b"c74e1f900a00000201020304.17"), Some(origin), "of round 17");
+        for id in [
+            "",
+            "c74e1f900a00000201020304.",
+            "c74e1f900a00000201020304.x",
+            "c74e1f900a000002",
+            "+74e1f900a00000201020304",
+            "c74e1f900a0000020102030405",
+        ] {
             assert_eq!(Origin::of(id.as_bytes()), None, "{id}");
         }
     }

@@ -50,6 +50,12 @@ pub(super) struct ClientConnection {
     pub(super) is_postponed: bool,
     /// The reset that a write met; reading tells only an end after it.
     reset: Option<io::Error>,
+    /// Since when it is idle, while it is.
+    pub(super) idle_since: u64,
+    /// Whether it is being made for no request.
+    pub(super) is_spare: bool,
+    /// The recorded connection that it stands for; 0 for none.
+    pub(super) session: u64,
     /// Where it stands among the idle ones, while it is idle.
     pub(super) idle_at: usize,
     transport: Option<Transport>,
@@ -71,6 +77,9 @@ impl ClientConnection {
             has_ended: false,
             is_postponed: false,
             reset: None,
+            idle_since: 0,
+            is_spare: false,
+            session: 0,
             idle_at: 0,
             transport: None,
             is_securing: false,

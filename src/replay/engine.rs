@@ -14,10 +14,13 @@ use super::descriptors::descriptor_limit;
 use super::ending::{Ending, Stop};
 use super::output::{OutputWriter, WhenSlow};
 use super::own::Own;
-use super::reading::{self, OpenSource, Supply};
+use super::queue::QUEUE;
+use super::reading::{InputPart, InputReader, Supply};
 use super::request::Editor;
 use super::resolver;
+use super::routing::{Router, Split};
 use super::scheduler::{Scheduled, Scheduler};
+use super::selection::Selection;
 use super::tally::{FailureReason, ReplayTally};
 use super::target::Target;
 use super::tls::{TlsClient, TlsOptions};
@@ -50,12 +53,32 @@ pub struct Settings {
     pub pace: Pace,
     /// How often the recording is replayed.
     pub rounds: u64,
+    /// The name of a header field that requests get and that says which round they are of.
+    pub round_field: Option<String>,
     /// Requests among which the next one is looked for, so that they are sent in order.
     pub read_depth: usize,
     /// Most connections to each target; by default [`OPEN_LOOP_CONNECTIONS`] or [`CLOSED_LOOP_CONNECTIONS`].
     pub connections: Option<usize>,
     /// How long after its due time a request is given up.
     pub timeout: Duration,
+    /// Which requests are replayed at all.
+    pub selection: Selection,
+    /// Connections to each target that are opened before they are needed, and kept.
+    pub min_connections: usize,
+    /// How long a connection may be idle before it is closed.
+    pub idle_timeout: Duration,
+    /// Whether to be awake before a request is due.
+    pub is_precise: bool,
+    /// Bytes of a response that are kept for the output.
+    pub response_buffer: usize,
+    /// Requests that are due and may wait for a connection; beyond, the oldest is given up.
+    pub queue: usize,
+    /// What becomes of the recorded connections.
+    pub sessions: SessionMode,
+    /// How several targets share the requests.
+    pub split: Split,
+    /// When the first request is due, if not as soon as it can be: nanoseconds since the Unix epoch.
+    pub start_at: Option<i64>,
     /// Whether Host stays as recorded.
     pub keeps_host: bool,
     /// Whom https targets are to be, and who we are to them.
@@ -70,6 +93,18 @@ pub struct Settings {
     pub measures: Option<Measures>,
 }
 
+/// What becomes of the recorded connections.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum SessionMode {
+    /// Requests take whatever connection is free.
+    #[default]
+    Off,
+    /// Each recorded connection has one of its own.
+    Schedule,
+    /// The same, and a request is due as long after the answer before it as it was recorded.
+    Think,
+}
+
 /// What is measured for a report.
 #[derive(Clone, Debug, Default)]
 pub struct Measures {
@@ -82,9 +117,19 @@ impl Default for Settings {
         Settings {
             pace: Pace::default(),
             rounds: 1,
+            round_field: None,
             read_depth: 100,
             connections: None,
             timeout: Duration::from_secs(5),
+            selection: Selection::default(),
+            min_connections: 0,
+            idle_timeout: Duration::from_mins(1),
+            is_precise: false,
+            response_buffer: 5 << 20,
+            queue: QUEUE,
+            sessions: SessionMode::Off,
+            split: Split::Copy,
+            start_at: None,
             keeps_host: false,
             tls: TlsOptions::default(),
             echo: false,
@@ -110,6 +155,8 @@ pub struct Outcome {
     pub targets: Vec<(Target, ReplayTally)>,
     /// Requests read and, with several rounds, read again.
     pub requests: u64,
+    /// Requests that were not asked for, by their time or their shard.
+    pub not_selected: u64,
     /// Responses among the records; they are not sent.
     pub responses: u64,
     /// Times that the input was replayed, an unfinished one included.
@@ -167,14 +214,14 @@ fn share(wanted: usize, targets: usize) -> (usize, Option<u64>) {
     if share >= wanted { (wanted, None) } else { (share.max(1), Some(limit)) }
 }
 
-/// Replays what `open` opens against every target. Each gets every request.
+/// Replays what `parts` hold, one after the other, against every target. Each gets every request.
 ///
 /// After `stop` what is in flight is waited for, no longer than the timeout, unless it says not to. `watch` is
 /// called a few times a second.
 pub fn run(
     settings: &Settings,
     targets: Vec<Target>,
-    open: OpenSource,
+    parts: Vec<InputPart>,
     out: Option<Box<dyn Sink + Send>>,
     stop: &Stop,
     mut watch: impl FnMut(ReplayProgress),
@@ -188,7 +235,7 @@ pub fn run(
 
     let wanted = settings.most_connections();
     let (connections, descriptors) = share(wanted, targets.len());
-    let mut inboxes = Vec::new();
+    let mut routes = Vec::new();
     let mut pool = WorkerPool::default();
     let own = Own::default();
     for ((target, addresses), tls) in targets.iter().zip(addresses).zip(tls) {
@@ -198,6 +245,12 @@ pub fn run(
             tls,
             editor: Editor::new(target, settings.keeps_host),
             timeout: settings.timeout,
+            sessions: settings.sessions,
+            min_connections: settings.min_connections.min(connections),
+            idle_timeout: settings.idle_timeout,
+            is_precise: settings.is_precise && !settings.pace.is_no_wait(),
+            response_buffer: settings.response_buffer,
+            queue: settings.queue,
             connections,
             descriptors,
             is_closed_loop: settings.pace.is_no_wait(),
@@ -210,15 +263,21 @@ pub fn run(
                 Box::new(Measurements::new(clock::wall() - clock::now() as i64, measures.group))
             }),
         };
-        inboxes.push(pool.start(options)?);
+        routes.push((pool.start(options)?, target.share()));
     }
     let echoes_dropped = Arc::new(AtomicU64::new(0));
     let echo = outlet.filter(|_| settings.echo);
-    let readings = reading::read_ahead(open, settings.rounds, echo, Arc::clone(&echoes_dropped));
+    let reader = InputReader {
+        parts,
+        rounds: settings.rounds,
+        round_field: settings.round_field.clone(),
+        echo,
+        echoes_dropped: Arc::clone(&echoes_dropped),
+    };
+    let readings = reader.start();
     let recorded = settings.measures.clone().map(|measures| Box::new(RecordedLatencies::new(measures.group)));
-    let scheduler = Scheduler::new(settings.pace, settings.read_depth, settings.supply.clone(), inboxes)
-        .knowing(own)
-        .measuring(recorded);
+    let router = Router::new(routes, settings.split);
+    let scheduler = Scheduler::new(settings, router).knowing(own).measuring(recorded);
     let ends = ending.clone();
     let planning = thread::spawn(move || scheduler.run(&readings, &ends));
 
@@ -242,13 +301,21 @@ fn outcome(
     echoes_dropped: u64,
 ) -> Outcome {
     let reason = ending.reason();
-    for tally in &mut tallies {
+    // What no target was chosen for each of them should have got, or one, for which the first stands.
+    let without = if settings.split == Split::Copy { tallies.len() } else { 1 };
+    for tally in tallies.iter_mut().take(without) {
         tally.not_sent.add_many(reason.unwrap_or(FailureReason::Interrupted), scheduled.unscheduled);
         tally.not_sent.add_many(FailureReason::OwnRequest, scheduled.own);
+    }
+    for (tally, unsent) in tallies.iter_mut().zip(scheduled.unsent) {
+        for (reason, number) in unsent {
+            tally.not_sent.add_many(reason, number);
+        }
     }
     Outcome {
         targets: targets.into_iter().zip(tallies).collect(),
         requests: scheduled.requests,
+        not_selected: scheduled.not_selected,
         responses: scheduled.responses,
         rounds: scheduled.rounds,
         intake: scheduled.intake,

@@ -18,9 +18,6 @@ const COPIED_BODY: usize = 16 << 10;
 /// Interim responses (1xx) accepted before the final one.
 const MAX_INTERIM: u32 = 100;
 
-/// Bytes of an answer that are kept for the output; the rest is dropped and the record marked as cut.
-pub(super) const MAX_KEPT: usize = 5 << 20;
-
 /// Bytes of a body written at once, so that other connections have a turn in between.
 const MAX_WRITE: usize = 256 << 10;
 
@@ -201,8 +198,8 @@ impl ReplayExchange {
         self.has_answer
     }
 
-    /// Takes bytes that came. When the answer is over: how many bytes came after it.
-    pub(super) fn take(&mut self, bytes: &[u8], keeps: bool) -> Result<Option<usize>, AnswerFault> {
+    /// Takes bytes that came, and keeps so many of the answer. When that is over: how many bytes came after it.
+    pub(super) fn take(&mut self, bytes: &[u8], keeps: usize) -> Result<Option<usize>, AnswerFault> {
         self.has_answer = true;
         if self.unread.is_empty() {
             let (used, is_over) = self.read(bytes, keeps)?;
@@ -224,7 +221,7 @@ impl ReplayExchange {
     }
 
     /// Reads as far as it can: how far that was, and whether the answer is over.
-    fn read(&mut self, bytes: &[u8], keeps: bool) -> Result<(usize, bool), AnswerFault> {
+    fn read(&mut self, bytes: &[u8], keeps: usize) -> Result<(usize, bool), AnswerFault> {
         let mut at = 0;
         loop {
             let length = match self.framer.advance(&bytes[at..]).map_err(AnswerFault::Http)? {
@@ -248,8 +245,8 @@ impl ReplayExchange {
                 }
                 Step::Head(length) | Step::Body(length) => length,
             };
-            if keeps {
-                let room = MAX_KEPT - self.kept.len();
+            if keeps > 0 {
+                let room = keeps - self.kept.len();
                 self.kept.extend_from_slice(&bytes[at..at + length.min(room)]);
                 self.is_cut |= length > room;
             }
@@ -347,7 +344,7 @@ mod tests {
             while at < answer.len() {
                 prop_assert_eq!(over, None);
                 let end = answer.len().min(at + cuts.next().unwrap());
-                over = exchange.take(&answer[at..end], true).unwrap();
+                over = exchange.take(&answer[at..end], usize::MAX).unwrap();
                 at = end;
             }
             prop_assert_eq!(over, Some(0));
@@ -360,7 +357,7 @@ mod tests {
     #[test]
     fn bytes_after_the_answer_are_told() {
         let mut exchange = exchange(b"GET / HTTP/1.1\r\n\r\n");
-        let over = exchange.take(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 2", false);
+        let over = exchange.take(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 2", 0);
         assert_eq!(over, Ok(Some(10)));
     }
 
@@ -374,7 +371,7 @@ mod tests {
             ("Content-Length: 2, 02\r\n", false),
         ] {
             let mut exchange = exchange(b"GET / HTTP/1.1\r\n\r\n");
-            let came = exchange.take(format!("HTTP/1.1 200 OK\r\n{fields}\r\n").as_bytes(), true);
+            let came = exchange.take(format!("HTTP/1.1 200 OK\r\n{fields}\r\n").as_bytes(), usize::MAX);
             assert_eq!(came == Err(AnswerFault::DifferingLengths), is_malformed, "{fields:?}: {came:?}");
         }
     }
@@ -383,8 +380,8 @@ mod tests {
     fn interim_responses_are_many_but_not_endless() {
         let mut exchange = exchange(b"GET / HTTP/1.1\r\n\r\n");
         let flood = b"HTTP/1.1 102 Processing\r\n\r\n".repeat(MAX_INTERIM as usize);
-        assert_eq!(exchange.take(&flood, true), Ok(None));
-        assert_eq!(exchange.take(b"HTTP/1.1 102 X\r\n\r\n", true), Err(AnswerFault::TooManyInterim));
+        assert_eq!(exchange.take(&flood, usize::MAX), Ok(None));
+        assert_eq!(exchange.take(b"HTTP/1.1 102 X\r\n\r\n", usize::MAX), Err(AnswerFault::TooManyInterim));
     }
 
     #[test]
@@ -399,7 +396,7 @@ mod tests {
         ] {
             let mut exchange = exchange(b"GET / HTTP/1.1\r\n\r\n");
             if !bytes.is_empty() {
-                assert_eq!(exchange.take(bytes.as_bytes(), false), Ok(None), "{bytes:?}");
+                assert_eq!(exchange.take(bytes.as_bytes(), 0), Ok(None), "{bytes:?}");
             }
             assert_eq!(exchange.close(), expected, "{bytes:?}");
         }
@@ -414,7 +411,7 @@ mod tests {
             assert!(exchange.may_be_sent_again(), "{method}, nothing sent");
             exchange.advance(1);
             assert_eq!(exchange.may_be_sent_again(), is_idempotent, "{method}, something sent");
-            exchange.take(b"H", false).unwrap();
+            exchange.take(b"H", 0).unwrap();
             assert!(!exchange.may_be_sent_again(), "{method}, something answered");
         }
     }

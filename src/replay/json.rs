@@ -17,6 +17,7 @@ pub fn to_json(outcome: &Outcome) -> Value {
     });
     json!({
         "requests": outcome.requests,
+        "not_selected": outcome.not_selected,
         "responses": outcome.responses,
         "rounds": outcome.rounds,
         "interrupted": outcome.is_interrupted,

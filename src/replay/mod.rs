@@ -27,8 +27,12 @@ mod reading;
 mod report;
 mod request;
 mod resolver;
+mod rounds;
+mod routing;
 mod schedule;
 mod scheduler;
+mod selection;
+mod sessions;
 mod start;
 mod summary;
 mod tally;
@@ -40,13 +44,17 @@ mod worker_pool;
 
 pub use ending::Stop;
 pub use engine::{
-    CLOSED_LOOP_CONNECTIONS, Measures, OPEN_LOOP_CONNECTIONS, Outcome, ReplayProgress, Settings, run,
+    CLOSED_LOOP_CONNECTIONS, Measures, OPEN_LOOP_CONNECTIONS, Outcome, ReplayProgress, SessionMode, Settings,
+    run,
 };
 pub use json::to_json;
 pub use output::WhenSlow;
 pub use plan::Plan;
-pub use reading::{OpenSource, Supply};
+pub use queue::QUEUE;
+pub use reading::{InputPart, OpenSource, Supply};
 pub use report::to_report;
+pub use routing::Split;
+pub use selection::{Selection, Shard};
 pub use summary::ReplaySummary;
 pub use tally::{Count, FailureReason, HeldRequests, Hold, ReasonCounts, ReplayTally};
 pub use target::{Protocol, Target};

@@ -7,6 +7,7 @@ use super::engine::Settings;
 use super::exchange::describe;
 use super::request::Editor;
 use super::schedule::{QueuedRequest, ReorderWindow};
+use super::sessions::SessionPlace;
 use super::summary::write_counts;
 use super::tally::{FailureReason, ReasonCounts};
 use super::target::Target;
@@ -101,12 +102,13 @@ impl Plan {
     /// Takes the requests of a block.
     pub fn add(&mut self, block: &Arc<Block>) {
         for (record, view) in block.iter().enumerate() {
-            if view.header.kind == Kind::Request {
+            if view.header.kind == Kind::Request && self.settings.selection.takes(&view.header) {
                 self.requests += 1;
                 self.out_of_order += u64::from(view.header.timestamp < self.newest);
                 self.newest = self.newest.max(view.header.timestamp);
                 self.judge(&view);
-                self.window.push(block, record, view.header.timestamp);
+                let at = view.header.timestamp;
+                self.window.push(block, record, at, SessionPlace::default());
                 self.window.pop_excess().iter().for_each(|request| self.schedule.add(request));
             }
         }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::schedule::{RequestBatch, ScheduledRequest};
 
-/// Requests that are due and may wait for a connection; beyond, the oldest is given up.
-pub(super) const QUEUE: usize = 65_536;
+/// Requests that are due and may wait for a connection, where nothing else is said; beyond, the oldest is given up.
+pub const QUEUE: usize = 65_536;
 
 /// Bytes of the blocks that waiting requests are in; beyond, the oldest is given up.
 pub(super) const QUEUE_BYTES: usize = 64 << 20;
@@ -37,6 +37,11 @@ impl BatchQueue {
         self.batches.front().map(|batch| (&**batch, batch.entries[self.used]))
     }
 
+    /// The same, with the batch to be kept.
+    pub(super) fn shared_front(&self) -> Option<(Arc<RequestBatch>, ScheduledRequest)> {
+        self.batches.front().map(|batch| (Arc::clone(batch), batch.entries[self.used]))
+    }
+
     pub(super) fn pop(&mut self) {
         self.used += 1;
         self.entries -= 1;
@@ -63,8 +68,9 @@ impl BatchQueue {
         self.batches.back().and_then(|batch| batch.entries.last()).map(|entry| entry.due)
     }
 
-    pub(super) fn is_over_full(&self) -> bool {
-        self.entries > QUEUE || (self.bytes > QUEUE_BYTES && self.batches.len() > CLOSED_LOOP_BATCHES)
+    /// Whether more wait than that many, or than there is memory for.
+    pub(super) fn is_over_full(&self, most: usize) -> bool {
+        self.entries > most || (self.bytes > QUEUE_BYTES && self.batches.len() > CLOSED_LOOP_BATCHES)
     }
 }
 

@@ -6,7 +6,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use super::output::Outlet;
+use super::rounds::mark_round;
 use crate::observe::Meter;
+use crate::pace::Speed;
 use crate::record::{Block, Intake, Source};
 use crate::{Error, Result};
 
@@ -30,6 +32,8 @@ pub struct Supply {
 pub(super) enum Reading {
     /// Some records, and what was read up to now.
     Block(Arc<Block>, Intake),
+    /// The speed of what follows, among the parts of the input.
+    Speed(Speed),
     /// The input has ended; it is read again from its beginning.
     Round,
     /// The input has ended for good.
@@ -38,54 +42,90 @@ pub(super) enum Reading {
     Failed(Error),
 }
 
-/// Reads the input `rounds` times. An input without records is read once.
-///
-/// The thread is not to be waited for: it may sit in a read that never ends.
-/// It ends by itself once nobody wants what it has read. `dropped` counts what did not go to the echo.
-pub(super) fn read_ahead(
-    mut open: OpenSource,
-    rounds: u64,
-    echo: Option<Outlet>,
-    dropped: Arc<AtomicU64>,
-) -> Receiver<Reading> {
-    let (sender, receiver) = sync_channel(WAITING);
-    thread::spawn(move || {
-        if let Err(error) = read(&mut open, rounds, echo.as_ref(), &dropped, &sender)
-            && sender.send(Reading::Failed(error)).is_err()
-        {
-            // The replay has ended before its input; nobody is left to be told.
-        }
-    });
-    receiver
+/// A part of the input, and how much faster than the rest it is replayed.
+pub struct InputPart {
+    /// Opens it from its beginning.
+    pub open: OpenSource,
+    /// Multiplies the speed of the replay.
+    pub speed: Speed,
 }
 
-fn read(
-    open: &mut OpenSource,
-    rounds: u64,
-    echo: Option<&Outlet>,
-    dropped: &AtomicU64,
-    sender: &SyncSender<Reading>,
-) -> Result<()> {
-    for round in 1..=rounds {
-        let mut source = open()?;
-        let mut block = Block::new();
-        let mut is_empty = true;
-        while source.read_block(&mut block)? {
-            is_empty = false;
-            let full = Arc::new(std::mem::take(&mut block));
-            if let Some(echo) = echo {
-                echo.wait();
-                dropped.fetch_add(echo.put(Arc::clone(&full)) as u64, Ordering::Relaxed);
+impl std::fmt::Debug for InputPart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "InputPart at {}", self.speed)
+    }
+}
+
+/// What is read, how often, and where it goes besides.
+#[derive(Debug)]
+pub(super) struct InputReader {
+    /// Read one after the other.
+    pub(super) parts: Vec<InputPart>,
+    pub(super) rounds: u64,
+    /// The name of a header field that tells the rounds apart.
+    pub(super) round_field: Option<String>,
+    /// Where what is read goes too.
+    pub(super) echo: Option<Outlet>,
+    /// Counts what did not go there.
+    pub(super) echoes_dropped: Arc<AtomicU64>,
+}
+
+impl InputReader {
+    /// Begins to read. An input without records is read once.
+    ///
+    /// The thread is not to be waited for: it may sit in a read that never ends.
+    /// It ends by itself once nobody wants what it has read.
+    pub(super) fn start(mut self) -> Receiver<Reading> {
+        let (sender, receiver) = sync_channel(WAITING);
+        thread::spawn(move || {
+            if let Err(error) = self.read(&sender)
+                && sender.send(Reading::Failed(error)).is_err()
+            {
+                // The replay has ended before its input; nobody is left to be told.
             }
-            if sender.send(Reading::Block(full, source.intake())).is_err() {
+        });
+        receiver
+    }
+
+    fn read(&mut self, sender: &SyncSender<Reading>) -> Result<()> {
+        for round in 1..=self.rounds {
+            let mut intake = Intake::default();
+            let mut is_empty = true;
+            for part in 0..self.parts.len() {
+                let InputPart { open, speed } = &mut self.parts[part];
+                let (mut source, speed) = (open()?, *speed);
+                if sender.send(Reading::Speed(speed)).is_err() {
+                    return Ok(());
+                }
+                let mut block = Block::new();
+                while source.read_block(&mut block)? {
+                    is_empty = false;
+                    let mut full = std::mem::take(&mut block);
+                    if round > 1 || self.round_field.is_some() {
+                        full = mark_round(&full, round, self.round_field.as_deref());
+                    }
+                    let full = Arc::new(full);
+                    self.copy(&full);
+                    let intake = intake.join(&source.intake());
+                    if sender.send(Reading::Block(full, intake)).is_err() {
+                        return Ok(());
+                    }
+                }
+                intake = intake.join(&source.intake());
+            }
+            let is_last = is_empty || round == self.rounds;
+            let message = if is_last { Reading::End(intake) } else { Reading::Round };
+            if sender.send(message).is_err() || is_last {
                 return Ok(());
             }
         }
-        let is_last = is_empty || round == rounds;
-        let message = if is_last { Reading::End(source.intake()) } else { Reading::Round };
-        if sender.send(message).is_err() || is_last {
-            return Ok(());
+        Ok(())
+    }
+
+    fn copy(&self, block: &Arc<Block>) {
+        if let Some(echo) = &self.echo {
+            echo.wait();
+            self.echoes_dropped.fetch_add(echo.put(Arc::clone(block)) as u64, Ordering::Relaxed);
         }
     }
-    Ok(())
 }

@@ -4,10 +4,11 @@ use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
+use super::sessions::SessionPlace;
 use crate::record::Block;
 
 /// A request in a batch.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ScheduledRequest {
     /// When it is due: monotonic nanoseconds.
     pub(super) due: u64,
@@ -15,6 +16,10 @@ pub(super) struct ScheduledRequest {
     pub(super) block: u32,
     /// Which of the block's records it is.
     pub(super) record: u32,
+    /// The recorded connection that it was on; 0 where that does not matter.
+    pub(super) session: u64,
+    /// How long after the answer to the session's request before it is due, where that is what decides.
+    pub(super) think: Option<u64>,
 }
 
 /// Requests in the order in which they are due, and the blocks they are in.
@@ -26,14 +31,14 @@ pub(super) struct RequestBatch {
 
 impl RequestBatch {
     /// Adds a request, due no earlier than the last one.
-    pub(super) fn push(&mut self, request: &QueuedRequest, due: u64) {
+    pub(super) fn push(&mut self, request: &QueuedRequest, schedule: ScheduledRequest) {
         // A window's worth of neighbours comes from few blocks, the newest most often.
         let known = self.blocks.iter().rposition(|block| Arc::ptr_eq(block, &request.block));
         let block = known.unwrap_or_else(|| {
             self.blocks.push(Arc::clone(&request.block));
             self.blocks.len() - 1
         });
-        self.entries.push(ScheduledRequest { due, block: block as u32, record: request.record });
+        self.entries.push(ScheduledRequest { block: block as u32, record: request.record, ..schedule });
     }
 }
 
@@ -41,15 +46,21 @@ impl RequestBatch {
 #[derive(Clone, Debug)]
 pub(super) struct QueuedRequest {
     pub(super) timestamp: i64,
-    /// Its place in the input: equal timestamps keep their order.
-    place: u64,
+    /// How many came before it in the input: equal timestamps keep their order.
+    number: u64,
     block: Arc<Block>,
     record: u32,
+    pub(super) place: SessionPlace,
 }
 
 impl QueuedRequest {
+    /// The record's id.
+    pub(super) fn id(&self) -> &[u8] {
+        self.block.get(self.record as usize).header.id
+    }
+
     fn key(&self) -> (i64, u64) {
-        (self.timestamp, self.place)
+        (self.timestamp, self.number)
     }
 }
 
@@ -78,18 +89,18 @@ impl Ord for QueuedRequest {
 pub(super) struct ReorderWindow {
     depth: usize,
     heap: BinaryHeap<Reverse<QueuedRequest>>,
-    places: u64,
+    pushed: u64,
 }
 
 impl ReorderWindow {
     pub(super) fn new(depth: usize) -> Self {
-        ReorderWindow { depth, heap: BinaryHeap::new(), places: 0 }
+        ReorderWindow { depth, heap: BinaryHeap::new(), pushed: 0 }
     }
 
-    pub(super) fn push(&mut self, block: &Arc<Block>, record: usize, timestamp: i64) {
-        let request =
-            QueuedRequest { timestamp, place: self.places, block: Arc::clone(block), record: record as u32 };
-        self.places += 1;
+    pub(super) fn push(&mut self, block: &Arc<Block>, record: usize, timestamp: i64, place: SessionPlace) {
+        let (block, record) = (Arc::clone(block), record as u32);
+        let request = QueuedRequest { timestamp, number: self.pushed, block, record, place };
+        self.pushed += 1;
         self.heap.push(Reverse(request));
     }
 
@@ -131,7 +142,7 @@ mod tests {
         let mut window = ReorderWindow::new(depth);
         let mut order = Vec::new();
         for (record, view) in block.iter().enumerate() {
-            window.push(&block, record, view.header.timestamp);
+            window.push(&block, record, view.header.timestamp, SessionPlace::default());
             order.extend(window.pop_excess());
         }
         order.extend(std::iter::from_fn(|| window.pop()));

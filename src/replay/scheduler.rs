@@ -1,19 +1,22 @@
 //! The thread that decides when each request is due and which worker sends it.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
-
-use mio::Waker;
 
 use super::clock;
 use super::ending::Ending;
+use super::engine::{SessionMode, Settings};
 use super::own::Own;
 use super::reading::{Reading, Supply};
-use super::schedule::{QueuedRequest, ReorderWindow, RequestBatch};
+use super::routing::Router;
+use super::schedule::{QueuedRequest, ReorderWindow, ScheduledRequest};
+use super::selection::Selection;
+use super::sessions::Sessions;
 use super::start::StartBuffer;
+use super::tally::FailureReason;
 use crate::Error;
-use crate::pace::{Pace, Timeline};
+use crate::pace::Timeline;
 use crate::record::{Block, Intake, Kind};
 use crate::report::RecordedLatencies;
 
@@ -29,39 +32,18 @@ const START_LOOK: u64 = 5_000_000;
 /// Longest wait before looking whether the user has ended the replay.
 const LONGEST_WAIT: u64 = 50_000_000;
 
-/// The way to one worker.
-#[derive(Debug)]
-pub(super) struct WorkerInbox {
-    pub(super) batches: SyncSender<Arc<RequestBatch>>,
-    /// Shared, as a waker that is dropped takes its last call along.
-    pub(super) waker: Arc<Waker>,
-}
-
-impl WorkerInbox {
-    fn put(&self, batch: Arc<RequestBatch>) {
-        if self.batches.send(batch).is_err() || self.waker.wake().is_err() {
-            // The worker has failed. The engine reports why, and the replay with it has failed.
-        }
-    }
-
-    /// Lets the worker know that nothing more will come.
-    fn close(self) {
-        drop(self.batches);
-        if self.waker.wake().is_err() {
-            // It notices within a tick.
-        }
-    }
-}
-
 /// What was scheduled.
 #[derive(Debug, Default)]
 pub(super) struct Scheduled {
     /// Requests, those that were not handed over included.
     pub(super) requests: u64,
-    /// Requests that were not handed over because the replay was ended, for each target.
-    pub(super) unscheduled: u64,
-    /// Requests that this replay has sent itself, for each target.
+    /// Requests that no target got, and why: this replay has sent them itself, or was ended before.
     pub(super) own: u64,
+    pub(super) unscheduled: u64,
+    /// The same of requests that came so far that a target was chosen, for each.
+    pub(super) unsent: Vec<Vec<(FailureReason, u64)>>,
+    /// Requests that were not asked for.
+    pub(super) not_selected: u64,
     /// Responses, which are not sent.
     pub(super) responses: u64,
     /// Times that the input was read.
@@ -86,29 +68,34 @@ pub(super) struct Scheduler {
     start: StartBuffer,
     /// The newest timestamp of this round.
     newest: Option<i64>,
-    /// The worker of each target.
-    targets: Vec<WorkerInbox>,
-    /// What is handed over next.
-    batch: RequestBatch,
-    /// What was released before the clock has started, in order.
-    early: Vec<RequestBatch>,
+    router: Router,
+    selection: Selection,
+    /// Present where it matters which connection a request was on.
+    sessions: Option<Sessions>,
+    /// Whether a session's request is due by the answer before it.
+    is_closed_by_session: bool,
+    /// The wall clock's time at which the first request is due, if it is given.
+    start_at: Option<i64>,
     scheduled: Scheduled,
     own: Own,
 }
 
 impl Scheduler {
-    pub(super) fn new(pace: Pace, depth: usize, supply: Supply, targets: Vec<WorkerInbox>) -> Self {
+    pub(super) fn new(settings: &Settings, router: Router) -> Self {
+        let Settings { pace, supply, selection, sessions, .. } = settings;
         Scheduler {
-            timeline: Timeline::new(pace),
+            timeline: Timeline::new(*pace),
             is_closed_loop: pace.is_no_wait(),
-            window: ReorderWindow::new(depth),
+            window: ReorderWindow::new(settings.read_depth),
             start: StartBuffer::new(supply.is_there),
-            supply,
+            supply: supply.clone(),
             anchor: None,
             newest: None,
-            targets,
-            batch: RequestBatch::default(),
-            early: Vec::new(),
+            router,
+            selection: *selection,
+            sessions: (*sessions != SessionMode::Off).then(Sessions::new),
+            is_closed_by_session: *sessions == SessionMode::Think,
+            start_at: settings.start_at,
             scheduled: Scheduled { rounds: 1, ..Scheduled::default() },
             own: Own::default(),
         }
@@ -135,6 +122,10 @@ impl Scheduler {
                     self.take(&block);
                     self.release_what_is_due();
                 }
+                Ok(Reading::Speed(speed)) => {
+                    self.release_all();
+                    self.timeline.set_input_speed(speed);
+                }
                 Ok(Reading::Round) => {
                     self.release_all();
                     self.start();
@@ -157,20 +148,19 @@ impl Scheduler {
             self.start_if_it_is_time();
             self.hand_over();
         }
-        let early: usize = self.early.iter().map(|batch| batch.entries.len()).sum();
-        self.scheduled.unscheduled += (self.window.len() + early) as u64;
-        self.close()
+        self.scheduled.unscheduled += self.window.len() as u64;
+        self.close(ending.reason())
     }
 
     fn end(mut self) -> Scheduled {
         self.release_all();
         self.start();
         self.hand_over();
-        self.close()
+        self.close(None)
     }
 
-    fn close(self) -> Scheduled {
-        self.targets.into_iter().for_each(WorkerInbox::close);
+    fn close(mut self, ending: Option<FailureReason>) -> Scheduled {
+        self.scheduled.unsent = self.router.close(ending.unwrap_or(FailureReason::Interrupted));
         self.scheduled
     }
 
@@ -196,7 +186,12 @@ impl Scheduler {
             block.iter().for_each(|view| recorded.take(&view));
         }
         for (record, view) in block.iter().enumerate() {
+            let place = self.sessions.as_mut().and_then(|sessions| sessions.note(&view.header));
             if view.header.kind == Kind::Request {
+                if !self.selection.takes(&view.header) {
+                    self.scheduled.not_selected += 1;
+                    continue;
+                }
                 self.scheduled.requests += 1;
                 // What is in files was there before.
                 if !self.supply.is_there && self.own.has_sent(&view.header) {
@@ -204,7 +199,7 @@ impl Scheduler {
                     continue;
                 }
                 self.newest = self.newest.max(Some(view.header.timestamp));
-                self.window.push(block, record, view.header.timestamp);
+                self.window.push(block, record, view.header.timestamp, place.unwrap_or_default());
                 if let Some(request) = self.window.pop_excess() {
                     self.release(&request);
                 }
@@ -239,11 +234,10 @@ impl Scheduler {
     /// Starts the clock, and hands over what waits for it.
     fn start(&mut self) {
         if self.is_waiting_to_start() && self.start.has_begun() {
+            let now = clock::now();
+            let wait = self.start_at.map_or(0, |time| time.saturating_sub(clock::wall()).max(0));
+            self.anchor = Some(now + wait as u64);
             self.hand_over();
-            self.anchor = Some(clock::now());
-            for batch in std::mem::take(&mut self.early) {
-                self.put(batch);
-            }
         }
     }
 
@@ -269,31 +263,17 @@ impl Scheduler {
     /// Gives a request its due time, counted from the anchor.
     fn release(&mut self, request: &QueuedRequest) {
         let due = self.timeline.due(request.timestamp);
-        self.batch.push(request, due);
+        let think = request.place.think.filter(|_| self.is_closed_by_session);
+        let think = think.map(|think| self.timeline.pause(think));
+        let session = request.place.session;
+        self.router.push(request, ScheduledRequest { due, session, think, ..ScheduledRequest::default() });
     }
 
     /// Hands over what was released, or has it wait for the clock.
     fn hand_over(&mut self) {
-        let batch = std::mem::take(&mut self.batch);
-        if batch.entries.is_empty() {
-            return;
-        }
-        if self.is_waiting_to_start() {
-            self.early.push(batch);
-        } else {
-            self.put(batch);
-        }
-    }
-
-    /// Hands a batch over to the workers of every target.
-    fn put(&mut self, mut batch: RequestBatch) {
-        let anchor = *self.anchor.get_or_insert_with(clock::now);
-        for entry in &mut batch.entries {
-            entry.due = entry.due.saturating_add(anchor);
-        }
-        let batch = Arc::new(batch);
-        for inbox in &self.targets {
-            inbox.put(Arc::clone(&batch));
+        if !self.is_waiting_to_start() {
+            let anchor = *self.anchor.get_or_insert_with(clock::now);
+            self.router.hand_over(anchor);
         }
     }
 }
@@ -301,9 +281,13 @@ impl Scheduler {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pace::Tempo;
+    use crate::pace::Pace;
+    use crate::pace::{Share, Tempo};
     use crate::record::Header;
-    use mio::{Poll, Token};
+    use crate::replay::reading::Supply;
+    use crate::replay::routing::{Split, WorkerInbox};
+    use crate::replay::schedule::RequestBatch;
+    use mio::{Poll, Token, Waker};
     use std::sync::mpsc::{Sender, channel, sync_channel};
     use std::thread::{self, JoinHandle};
 
@@ -323,7 +307,9 @@ mod tests {
         let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
         let (inbox, batches) = sync_channel(100);
         let supply = Supply { is_there: true, ..Supply::default() };
-        let scheduler = Scheduler::new(pace, depth, supply, vec![WorkerInbox { batches: inbox, waker }]);
+        let router = Router::new([(WorkerInbox { batches: inbox, waker }, Share::All)], Split::Copy);
+        let settings = Settings { pace, read_depth: depth, supply, ..Settings::default() };
+        let scheduler = Scheduler::new(&settings, router);
         let (readings, taken) = channel();
         let ending = Ending::default();
         let end = ending.clone();
@@ -396,7 +382,8 @@ mod tests {
         work.readings.send(block(&[3])).unwrap();
         work.ending.stop.sending.store(true, std::sync::atomic::Ordering::Relaxed);
         let scheduled = work.thread.join().unwrap();
-        assert_eq!(scheduled.unscheduled, scheduled.requests);
+        let unsent: u64 = scheduled.unsent[0].iter().map(|(_, number)| number).sum();
+        assert_eq!(scheduled.unscheduled + unsent, scheduled.requests);
         assert_eq!(work.batches.try_iter().count(), 0);
     }
 

@@ -21,6 +21,9 @@ impl fmt::Display for ReplaySummary<'_> {
         if outcome.rounds > 1 {
             write!(f, ", in {} rounds", outcome.rounds)?;
         }
+        if outcome.not_selected > 0 {
+            write!(f, "; {} not selected", outcome.not_selected)?;
+        }
         writeln!(f, "{}", if outcome.is_interrupted { "; interrupted" } else { "" })?;
         for (target, tally) in &outcome.targets {
             write_target(f, target, tally, outcome.is_closed_loop)?;

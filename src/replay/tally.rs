@@ -19,6 +19,8 @@ pub enum FailureReason {
     Marked,
     /// The record is not one whole HTTP/1 request.
     Broken,
+    /// It is beyond the share of this target.
+    LeftOut,
     /// This replay has sent it, and it was recorded anew.
     OwnRequest,
     /// The user ended the replay.
@@ -33,6 +35,8 @@ pub enum FailureReason {
     HeldByDescriptors,
     /// The output took no more answers, and it is to be waited for.
     HeldByOutput,
+    /// The requests before it on its recorded connection were not answered until the timeout.
+    HeldBySession,
     /// It came from the input when its timeout was over.
     ReadTooLate,
     /// Nothing listens there.
@@ -66,13 +70,14 @@ pub enum FailureReason {
 }
 
 /// How many reasons there are.
-const REASONS: usize = 24;
+const REASONS: usize = 26;
 
 impl FailureReason {
     /// All of them, in the order in which a summary has them.
     pub const ALL: [FailureReason; REASONS] = [
         FailureReason::Marked,
         FailureReason::Broken,
+        FailureReason::LeftOut,
         FailureReason::OwnRequest,
         FailureReason::Interrupted,
         FailureReason::OutputFailed,
@@ -80,6 +85,7 @@ impl FailureReason {
         FailureReason::HeldByConnections,
         FailureReason::HeldByDescriptors,
         FailureReason::HeldByOutput,
+        FailureReason::HeldBySession,
         FailureReason::ReadTooLate,
         FailureReason::Refused,
         FailureReason::Unreachable,
@@ -99,7 +105,7 @@ impl FailureReason {
 
     /// Whether the recording is the reason, so that nothing went wrong here.
     pub(super) fn is_of_the_recording(self) -> bool {
-        matches!(self, FailureReason::Marked | FailureReason::Broken)
+        matches!(self, FailureReason::Marked | FailureReason::Broken | FailureReason::LeftOut)
     }
 }
 
@@ -108,6 +114,7 @@ impl fmt::Display for FailureReason {
         f.pad(match self {
             FailureReason::Marked => "marked in the recording as incomplete or doubtful",
             FailureReason::Broken => "not one whole HTTP/1 request",
+            FailureReason::LeftOut => "beyond the target's share (|N)",
             FailureReason::OwnRequest => {
                 "sent by this replay itself, and recorded again (gor-record --not-client)"
             }
@@ -117,6 +124,7 @@ impl fmt::Display for FailureReason {
             FailureReason::HeldByConnections => "held back by the limit on connections",
             FailureReason::HeldByDescriptors => "held back by the limit on descriptors",
             FailureReason::HeldByOutput => "held back by the output",
+            FailureReason::HeldBySession => "held back by earlier requests of its connection",
             FailureReason::ReadTooLate => "read from the input too late",
             FailureReason::Refused => "connection refused",
             FailureReason::Unreachable => "no connection",

@@ -6,6 +6,7 @@
 
 mod receiving;
 mod sending;
+mod sessions;
 #[cfg(test)]
 mod tests;
 mod unasked;
@@ -22,6 +23,7 @@ use super::addresses::Addresses;
 use super::clock::{self, Alarm};
 use super::connection::{ClientConnection, Phase};
 use super::ending::Ending;
+use super::engine::SessionMode;
 use super::exchange::describe;
 use super::opening::Opening;
 use super::output::Outlet;
@@ -34,6 +36,7 @@ use super::tally::{FailureReason, Hold, ReplayTally};
 use super::tls::TlsClient;
 use crate::record::Block;
 use crate::report::Measurements;
+use sessions::SessionQueues;
 
 /// How long before its last request is due the next batch is taken. Reading a large record takes long, and
 /// what follows it must have been read when it is due.
@@ -44,6 +47,9 @@ const READ_SIZE: usize = 64 << 10;
 
 /// Longest time between two looks at the deadlines.
 const LONGEST_TICK: u64 = 50_000_000;
+
+/// How long before a request is due a precise worker is awake.
+const SPIN: u64 = 200_000;
 
 /// How often it is looked whether the output has room again.
 const OUTPUT_LOOK: u64 = 1_000_000;
@@ -69,6 +75,17 @@ pub(super) struct WorkerOptions {
     pub(super) tls: Option<TlsClient>,
     pub(super) editor: Editor,
     pub(super) timeout: Duration,
+    pub(super) sessions: SessionMode,
+    /// Connections that are opened before they are needed, and kept.
+    pub(super) min_connections: usize,
+    /// How long a connection may be idle before it is closed.
+    pub(super) idle_timeout: Duration,
+    /// Whether to be awake before a request is due.
+    pub(super) is_precise: bool,
+    /// Bytes of a response that are kept for the output.
+    pub(super) response_buffer: usize,
+    /// Requests that are due and may wait for a connection; beyond, the oldest is given up.
+    pub(super) queue: usize,
     /// Most connections at a time, at least 1.
     pub(super) connections: usize,
     /// The limit on descriptors, where that is why there may not be more connections.
@@ -116,6 +133,12 @@ pub(super) struct ReplayWorker {
     /// Connections that had more to read or to write when their turn was over.
     unfinished: Vec<usize>,
     answers: Block,
+    /// Present where recorded connections have one each.
+    sessions: Option<SessionQueues>,
+    /// Sessions whose exchange, or whose idle connection, has ended, and the slot of the connection that is left.
+    ended: Vec<(u64, Option<usize>)>,
+    /// Whether connections are still to be opened before they are needed.
+    is_warming: bool,
     tally: ReplayTally,
 }
 
@@ -152,6 +175,12 @@ impl ReplayWorker {
             buffer: vec![0; READ_SIZE].into_boxed_slice(),
             unfinished: Vec::new(),
             answers: Block::new(),
+            sessions: match options.sessions {
+                SessionMode::Off => None,
+                mode => Some(SessionQueues::new(mode == SessionMode::Think)),
+            },
+            ended: Vec::new(),
+            is_warming: options.min_connections > 0,
             tally,
             options,
         };
@@ -166,14 +195,22 @@ impl ReplayWorker {
         loop {
             self.refill();
             self.connects_left = sending::CONNECTS_IN_A_ROW;
+            if self.is_warming {
+                self.warm_up(clock::now());
+            }
             self.dispatch();
-            if self.is_exhausted && self.queue.len() == 0 && self.open() == self.idle.len() {
+            if self.is_exhausted && self.waiting() == 0 && self.open() == self.idle.len() + self.spares() {
                 break;
             }
             let is_held = self.is_held_by_output();
-            let wake_at = self.next_moment(is_held).map_or(next_tick, |moment| moment.min(next_tick));
+            let mut wake_at = self.next_moment(is_held).map_or(next_tick, |moment| moment.min(next_tick));
+            let mut is_spinning = false;
+            if self.options.is_precise {
+                wake_at = wake_at.saturating_sub(SPIN);
+                is_spinning = wake_at <= clock::now();
+            }
             self.alarm.set(wake_at)?;
-            let is_done = (is_held || self.unfinished.is_empty()) && self.connects_left > 0;
+            let is_done = (is_held || self.unfinished.is_empty()) && self.connects_left > 0 && !is_spinning;
             let wait = if is_done { None } else { Some(Duration::ZERO) };
             match self.poll.poll(&mut events, wait) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -221,6 +258,8 @@ impl ReplayWorker {
         if let Some(addresses) = self.options.new_addresses.take() {
             self.options.addresses.renew(&addresses);
         }
+        self.close_idle(now);
+        self.warm_up(now);
         // Others may have closed descriptors meanwhile.
         self.limit = self.options.connections;
         self.hand_over_answers();
@@ -237,6 +276,19 @@ impl ReplayWorker {
         self.options.output.as_ref().is_some_and(Outlet::holds)
     }
 
+    /// Connections that are being made for no request.
+    fn spares(&self) -> usize {
+        if self.options.min_connections == 0 {
+            return 0;
+        }
+        self.connections.iter().filter(|connection| connection.is_spare).count()
+    }
+
+    /// Requests that wait, for their time or for something else.
+    fn waiting(&self) -> usize {
+        self.queue.len() + self.sessions.as_ref().map_or(0, SessionQueues::len)
+    }
+
     /// Takes batches while those in hand are about to be used up.
     fn refill(&mut self) {
         let end = self.options.ending.reason();
@@ -249,7 +301,8 @@ impl ReplayWorker {
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => self.is_exhausted = true,
             }
-            while end.is_none() && !self.options.is_closed_loop && self.queue.is_over_full() {
+            while end.is_none() && !self.options.is_closed_loop && self.queue.is_over_full(self.options.queue)
+            {
                 let waiting = self.queue.len();
                 self.dispatch();
                 if self.queue.len() < waiting {
@@ -262,8 +315,9 @@ impl ReplayWorker {
             }
         }
         if let Some(reason) = end {
-            self.tally.not_sent.add_many(reason, self.queue.len() as u64);
-            self.tally.note_not_sent(clock::now(), self.queue.len() as u64);
+            let waiting = self.queue.len() as u64 + self.sessions.as_mut().map_or(0, SessionQueues::clear);
+            self.tally.not_sent.add_many(reason, waiting);
+            self.tally.note_not_sent(clock::now(), waiting);
             self.queue = BatchQueue::default();
         }
     }
@@ -275,18 +329,25 @@ impl ReplayWorker {
         }
         let now = clock::now();
         let is_early = |(_, entry): (&RequestBatch, ScheduledRequest)| entry.due > now;
-        let is_full = self.queue.is_over_full() && self.queue.front().is_some_and(is_early);
-        !is_full && self.queue.last_due().is_none_or(|due| due <= now.saturating_add(AHEAD))
+        let is_full = self.queue.is_over_full(self.options.queue) && self.queue.front().is_some_and(is_early);
+        let taken_in = self.sessions.as_ref().and_then(SessionQueues::last_due);
+        let last_due = self.queue.last_due().or(taken_in);
+        !is_full && last_due.is_none_or(|due| due <= now.saturating_add(AHEAD))
     }
 
     /// Gives up the request whose turn is next.
     fn give_up(&mut self, reason: FailureReason) {
-        if let Some((batch, entry)) = self.queue.front() {
-            let view = batch.blocks[entry.block as usize].get(entry.record as usize);
-            self.tally.not_sent.add(reason, || describe(view.header.id, view.payload));
-            self.tally.note_not_sent(clock::now(), 1);
+        if let Some((batch, entry)) = self.queue.shared_front() {
+            self.count_given_up(&batch, entry, reason);
             self.queue.pop();
         }
+    }
+
+    /// Counts a request that is given up.
+    fn count_given_up(&mut self, batch: &RequestBatch, entry: ScheduledRequest, reason: FailureReason) {
+        let view = batch.blocks[entry.block as usize].get(entry.record as usize);
+        self.tally.not_sent.add(reason, || describe(view.header.id, view.payload));
+        self.tally.note_not_sent(clock::now(), 1);
     }
 
     /// When something is to be done for the request whose turn is next, if
@@ -296,9 +357,13 @@ impl ReplayWorker {
         if is_held {
             return Some(now + OUTPUT_LOOK);
         }
-        let (_, entry) = self.queue.front()?;
-        if !self.options.is_closed_loop && entry.due > now {
-            Some(entry.due)
+        let queued = self.queue.front().map(|(_, entry)| entry.due);
+        let due = match self.sessions.as_ref().and_then(SessionQueues::next_moment) {
+            Some(session) => queued.map_or(session, |queued| queued.min(session)),
+            None => queued?,
+        };
+        if !self.options.is_closed_loop && due > now {
+            Some(due)
         } else {
             Some(self.opening.next()).filter(|_| self.open() < self.limit)
         }
@@ -306,23 +371,31 @@ impl ReplayWorker {
 
     fn set_idle(&mut self, slot: usize) {
         self.connections[slot].phase = Phase::Idle;
+        self.connections[slot].idle_since = clock::now();
         self.connections[slot].idle_at = self.idle.len();
         self.idle.push(slot);
+        self.note_session_end(slot);
     }
 
     fn drop_idle(&mut self, slot: usize) {
+        self.leave_idle(slot);
+        self.vacate(slot);
+    }
+
+    /// Takes a connection off the idle ones.
+    fn leave_idle(&mut self, slot: usize) {
         let at = self.connections[slot].idle_at;
         self.idle.swap_remove(at);
         if let Some(moved) = self.idle.get(at) {
             self.connections[*moved].idle_at = at;
         }
-        self.vacate(slot);
     }
 
     /// Closes a connection that is not among the idle ones.
     fn vacate(&mut self, slot: usize) {
         self.connections[slot].close();
         self.vacant.push(slot);
+        self.note_session_end(slot);
     }
 
     /// What is left to do for a connection is done after others had a turn.
@@ -352,6 +425,7 @@ impl ReplayWorker {
     fn leave(&mut self) {
         for slot in 0..self.connections.len() {
             match self.connections[slot].phase {
+                Phase::Connecting if self.connections[slot].is_spare => self.give_up_spare(slot),
                 Phase::Connecting => self.fail(slot, FailureReason::Interrupted, ""),
                 Phase::Busy if self.connections[slot].exchange.sent_at == 0 => {
                     self.fail(slot, FailureReason::Interrupted, "");
@@ -360,6 +434,43 @@ impl ReplayWorker {
                 Phase::Vacant | Phase::Idle => {}
             }
         }
+    }
+
+    /// Closes connections that were idle for too long.
+    fn close_idle(&mut self, now: u64) {
+        let most = clock::nanoseconds(self.options.idle_timeout);
+        let mut at = 0;
+        while at < self.idle.len() && self.open() > self.options.min_connections {
+            let slot = self.idle[at];
+            if now.saturating_sub(self.connections[slot].idle_since) >= most {
+                self.drop_idle(slot);
+            } else {
+                at += 1;
+            }
+        }
+    }
+
+    /// Begins connections that are to be there before they are needed, until one of them fails.
+    fn warm_up(&mut self, now: u64) {
+        while self.is_warming && self.open() < self.options.min_connections {
+            if self.connects_left == 0 || self.opening.next() > now {
+                return;
+            }
+            let slot = self.vacancy();
+            self.connections[slot].is_spare = true;
+            self.connections[slot].exchange.deadline = now.saturating_add(self.timeout);
+            if self.connect(slot, now).is_err() {
+                self.give_up_spare(slot);
+            }
+        }
+        self.is_warming = false;
+    }
+
+    /// A connection for no request could not be made. Those for requests will say why.
+    fn give_up_spare(&mut self, slot: usize) {
+        self.connections[slot].is_spare = false;
+        self.is_warming = false;
+        self.vacate(slot);
     }
 
     fn publish(&self) {

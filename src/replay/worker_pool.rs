@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 
 use mio::Waker;
 
-use super::scheduler::WorkerInbox;
+use super::routing::WorkerInbox;
 use super::tally::ReplayTally;
 use super::worker::{ReplayWorker, WorkerOptions, WorkerProgress};
 use crate::Result;

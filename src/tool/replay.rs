@@ -1,7 +1,9 @@
 //! The command line of `gor-replay`.
 
 mod dry_run;
+mod inputs;
 mod measuring;
+mod sending;
 mod time;
 mod tls;
 
@@ -17,11 +19,16 @@ use jiff::tz::TimeZone;
 use crate::cli::{self, Exit, InputOptions, OutputOptions, Report, Reporting, values};
 use crate::endpoint::{self, Place, ReadOptions};
 use crate::observe::{self, Span};
-use crate::replay::{self, Outcome, ReplayProgress, ReplaySummary, Settings, Stop, Supply, Target, WhenSlow};
+use crate::pace::Share;
+use crate::replay::{
+    self, Outcome, ReplayProgress, ReplaySummary, Settings, Split, Stop, Supply, Target, WhenSlow,
+};
 use crate::tool::report::{self, ReportFiles, ReportPath};
 use crate::{Error, Result};
 
+use self::inputs::Inputs;
 use self::measuring::{MeasuringOptions, now, options};
+use self::sending::SendingOptions;
 use self::time::TimeOptions;
 use self::tls::TlsArgs;
 
@@ -86,6 +93,15 @@ const NOT_DRY: [&str; 19] = [
     "slow_output",
 ];
 
+const SPLIT: &str = "Have targets take requests in turn, instead of each getting all; outputs likewise";
+
+const SESSIONS: &str = "Give each recorded connection one of its own; with --split, to one target";
+
+const SESSIONS_LONG: &str = "Give each recorded connection one of its own; with --split, to one target
+
+Requests of a connection keep their order: one is sent when the response before it has come and its time has. Connections
+are told by the ids of the records. When all connections that are allowed are in use, an idle one is closed for the next.";
+
 /// A name for [`WhenSlow`] on the command line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum SlowOutput {
@@ -117,12 +133,17 @@ impl From<SlowOutput> for WhenSlow {
     version,
     max_term_width = 100,
     after_help = EXAMPLES,
-    after_long_help = LONG_EXAMPLES
+    after_long_help = LONG_EXAMPLES,
+    mut_arg("split", |arg| arg.help(SPLIT)),
+    mut_arg("sessions", |arg| arg.requires(clap::builder::Resettable::<clap::Id>::Reset).help(SESSIONS).long_help(SESSIONS_LONG))
 )]
 pub struct Args {
-    /// Servers to send to: HOST, HOST:PORT, http://USER:PASSWORD@HOST/PREFIX
+    /// Servers to send to: HOST, HOST:PORT, https://USER:PASSWORD@HOST/PREFIX, unix:/SOCKET
     ///
-    /// Each target gets every request.
+    /// Each target gets every request, unless they --split them. 'TARGET|10' gets at most 10 requests a second of those
+    /// that are due, 'TARGET|10%' a tenth of them; the rest is left out. A prefix is put before every path. A Unix socket
+    /// may have one too: unix:/SOCKET:/PREFIX. A host with several addresses is connected to in turn, and looked up again
+    /// each 30s.
     #[arg(
         value_name = "TARGET",
         required_unless_present = "dry_run",
@@ -132,6 +153,8 @@ pub struct Args {
     pub targets: Vec<Target>,
 
     /// File, directory, quoted glob or "-" (repeatable) [default: standard input]
+    ///
+    /// 'FILE|200%' is replayed twice as fast as the others.
     #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Input")]
     pub input: Vec<String>,
     /// Reorder requests within N requests, so that the oldest is sent next
@@ -154,28 +177,25 @@ pub struct Args {
         help_heading = "Time"
     )]
     pub rounds: Option<NonZeroU64>,
+    /// Add a header NAME to each request, with the number of its round
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_parser = values::field_name,
+        requires = "rounds",
+        help_heading = "Time",
+        hide_short_help = true
+    )]
+    pub loop_header: Option<String>,
 
     /// Send nothing; print a summary, and when requests would be sent
     ///
     /// The summary is that of gor-show --summary. With targets, also prints what each of them would get.
     #[arg(long, conflicts_with_all = NOT_DRY, help_heading = "Sending")]
     pub dry_run: bool,
-    /// Most connections to each target [default: 1024, with --no-wait 64]
-    #[arg(long, value_name = "N", value_parser = values::at_least_one, help_heading = "Sending")]
-    pub connections: Option<NonZeroUsize>,
-    /// Longest time from a request's due time to the end of its response
-    #[arg(
-        long,
-        value_name = "DURATION",
-        default_value = "5s",
-        value_parser = values::duration,
-        help_heading = "Sending"
-    )]
-    pub timeout: Duration,
-    /// Keep the recorded Host header
-    #[arg(long, help_heading = "Sending", hide_short_help = true)]
-    pub original_host: bool,
-
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub sending: SendingOptions,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub tls: TlsArgs,
@@ -226,40 +246,11 @@ fn join_loop(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
 
 /// Replays as the command line says.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
-    let places = endpoint::expand(&args.input)?;
-    let pace = args.time.pace();
-    let rounds = args.rounds.map_or(1, NonZeroU64::get);
-    if rounds > 1 && places.contains(&Place::Standard) {
-        return Err(
-            Error::Usage("--loop needs an input that can be read again; name files with -i".into()).into()
-        );
-    }
-    if rounds > 1 && args.reading.follow {
-        return Err(
-            Error::Usage("--loop reads its input to the end, and with --follow it has none".into()).into()
-        );
-    }
+    let inputs = Inputs::new(&args.input);
+    let places = endpoint::expand(&inputs.names())?;
+    check(args, &places)?;
     let mut reading = args.reading.reading(&args.reporting);
-    let settings = Settings {
-        pace,
-        rounds,
-        read_depth: args.read_depth,
-        connections: args.connections.map(NonZeroUsize::get),
-        timeout: args.timeout,
-        keeps_host: args.original_host,
-        tls: args.tls.options(),
-        echo: args.echo,
-        when_slow: args.slow_output.map_or(
-            // Without a schedule there is nothing to be late for.
-            if pace.is_no_wait() { WhenSlow::Wait } else { WhenSlow::Drop },
-            WhenSlow::from,
-        ),
-        supply: Supply {
-            meter: Arc::clone(&reading.meter),
-            is_there: !args.reading.follow && endpoint::total_size(&places).is_some(),
-        },
-        measures: args.measuring.measures(),
-    };
+    let settings = settings(args, &places, &reading)?;
     if args.dry_run {
         return dry_run::run(args, settings, reading);
     }
@@ -267,7 +258,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     reading.is_stopping = Arc::clone(&sending);
     let files = ReportFiles::open(&args.measuring.report, args.writing.force)?;
     let start = now();
-    let mut outcome = replay(&settings, args, reading, &Stop { sending, waiting })?;
+    let mut outcome = replay(&settings, args, &inputs, &reading, &Stop { sending, waiting })?;
     let measured = settings
         .measures
         .is_some()
@@ -297,12 +288,80 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     report::conclude(&args.measuring.fail_if, measured.as_ref(), done, exit)
 }
 
-fn replay(settings: &Settings, args: &Args, reading: ReadOptions, stop: &Stop) -> Result<Outcome> {
-    let inputs = args.input.clone();
-    // What is missing is told before anything is sent.
-    let mut first = Some(endpoint::open(&inputs, &reading)?);
-    let open = Box::new(move || first.take().map_or_else(|| endpoint::open(&inputs, &reading), Ok));
-    let mut writing = args.writing.write_options(&args.input);
+/// What cannot be meant.
+fn check(args: &Args, places: &[Place]) -> Result<()> {
+    let wrong = |why: &str| Err(Error::Usage(why.into()));
+    let loops = args.rounds.is_some_and(|rounds| rounds.get() > 1);
+    if loops && places.contains(&Place::Standard) {
+        return wrong("--loop needs an input that can be read again; name files with -i");
+    }
+    if loops && args.reading.follow {
+        return wrong("--loop reads its input to the end, and with --follow it has none");
+    }
+    if args.writing.split && args.targets.len() < 2 && args.writing.output.len() < 2 {
+        return wrong("--split shares between several targets or outputs; give two or more");
+    }
+    let is_limited = |target: &Target| matches!(target.share(), Share::PerSecond(_));
+    if args.time.no_wait && args.targets.iter().any(is_limited) {
+        return wrong(
+            "with --no-wait nothing is due at a time, so TARGET|N leaves nothing out; use --rate instead",
+        );
+    }
+    Ok(())
+}
+
+/// The command line in the library's words.
+fn settings(args: &Args, places: &[Place], reading: &ReadOptions) -> Result<Settings> {
+    let pace = args.time.pace();
+    let (selection, start_at) = args.time.resolve()?;
+    let sending = &args.sending;
+    Ok(Settings {
+        pace,
+        rounds: args.rounds.map_or(1, NonZeroU64::get),
+        round_field: args.loop_header.clone(),
+        read_depth: args.read_depth,
+        selection,
+        start_at,
+        connections: sending.connections.map(NonZeroUsize::get),
+        min_connections: sending.min_connections,
+        idle_timeout: sending.idle_timeout,
+        queue: sending.queue,
+        is_precise: sending.precise,
+        response_buffer: usize::try_from(sending.response_buffer).unwrap_or(usize::MAX),
+        sessions: sending.session_mode(args.writing.sessions),
+        split: match (args.writing.split, args.writing.sessions) {
+            (false, _) => Split::Copy,
+            (true, false) => Split::Requests,
+            (true, true) => Split::Sessions,
+        },
+        timeout: sending.timeout,
+        keeps_host: sending.original_host,
+        tls: args.tls.options(),
+        echo: args.echo,
+        when_slow: args.slow_output.map_or(
+            // Without a schedule there is nothing to be late for.
+            if pace.is_no_wait() { WhenSlow::Wait } else { WhenSlow::Drop },
+            WhenSlow::from,
+        ),
+        supply: Supply {
+            meter: Arc::clone(&reading.meter),
+            is_there: !args.reading.follow && endpoint::total_size(places).is_some(),
+        },
+        measures: args.measuring.measures(),
+    })
+}
+
+fn replay(
+    settings: &Settings,
+    args: &Args,
+    inputs: &Inputs,
+    reading: &ReadOptions,
+    stop: &Stop,
+) -> Result<Outcome> {
+    let parts = inputs.open(reading)?;
+    let names = inputs.names();
+    let mut writing = args.writing.write_options(&names);
+    writing.splits &= args.writing.output.len() > 1;
     writing.reports.extend(args.reporting.stats_json.as_deref());
     writing.reports.extend(args.measuring.report.iter().map(ReportPath::path));
     let out = match &args.writing.output[..] {
@@ -317,11 +376,11 @@ fn replay(settings: &Settings, args: &Args, reading: ReadOptions, stop: &Stop) -
     let progress = observe::Progress::new(args.reporting.quiet || args.reporting.stats);
     let mut is_told = false;
     let mut stats = cli::Every::new(args.reporting.stats);
-    let outcome = replay::run(settings, args.targets.clone(), open, out, stop, |now| {
+    let outcome = replay::run(settings, args.targets.clone(), parts, out, stop, |now| {
         let ReplayProgress { sent, answered, failed, in_flight, unwritten } = now;
         if stop.sending.load(Ordering::Relaxed) && !is_told {
             is_told = true;
-            cli::note(waiting_for(in_flight, args.timeout, unwritten));
+            cli::note(waiting_for(in_flight, args.sending.timeout, unwritten));
         }
         let rate = answered as f64 / progress.elapsed().as_secs_f64();
         let line = format!("{sent} sent, {answered} answered ({rate:.0}/s), {failed} failed");

@@ -37,6 +37,8 @@ mod redact;
 mod replay;
 mod replay_connections;
 mod replay_output;
+mod replay_sessions;
+mod replay_time;
 mod replay_tls;
 mod report;
 mod rewrite;

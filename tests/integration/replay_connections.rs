@@ -6,8 +6,9 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use gor_tools::pace::Speed;
 use gor_tools::record::{Reader, ReaderOptions, Source};
-use gor_tools::replay::{self, Settings, Stop, Target};
+use gor_tools::replay::{self, InputPart, Settings, Stop, Target};
 
 use crate::support::origin::{Answer, Origin};
 use crate::support::replayer::{MILLISECOND, OK, assert_exit, assert_says, gets, good, record, replay};
@@ -174,8 +175,10 @@ fn replay_to(addresses: Vec<SocketAddr>) -> replay::ReplayTally {
         let reader = Reader::new(std::io::Cursor::new(input.clone()), ReaderOptions::default());
         Ok(Box::new(reader) as Box<dyn Source + Send>)
     });
+    let part = InputPart { open, speed: Speed::RECORDED };
     let targets = vec![target.with_addresses(addresses)];
-    let outcome = replay::run(&settings, targets, open, None, &Stop::default(), |_| ()).expect("a replay");
+    let outcome =
+        replay::run(&settings, targets, vec![part], None, &Stop::default(), |_| ()).expect("a replay");
     outcome.targets.into_iter().next().expect("a target").1
 }
 

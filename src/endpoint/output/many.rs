@@ -8,7 +8,7 @@ use super::chunks::Chunks;
 use super::opening::Existing;
 use super::sink::FileSink;
 use super::template::NameTemplate;
-use crate::endpoint::lru::hash;
+use crate::record::id_hash;
 use crate::record::{Run, Sink, View};
 use crate::{Error, Result};
 
@@ -62,7 +62,7 @@ impl Many {
         if self.plan.has_chunks() {
             return Ok(Box::new(Chunks::new(&self.plan, &path)));
         }
-        let is_made = !self.made.insert(hash(path.as_bytes()));
+        let is_made = !self.made.insert(id_hash(path.as_bytes()));
         if self.made.len() > MAX_FILES {
             let text = format!("more than {MAX_FILES} files of one run; take a template that makes fewer");
             return Err(Error::Invalid(text).at(path));

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
 
 use crate::Result;
-use crate::endpoint::lru::{LruMap, hash};
 use crate::queue::{Queue, QueueFlags, QueueSize};
 use crate::record::{Block, Kind, Sink, View};
+use crate::record::{LruMap, id_hash};
 
 /// Refused requests whose responses are expected, at least. They take 3 MB.
 const MAX_REFUSED: usize = 1 << 16;
@@ -83,7 +83,7 @@ impl RecordQueue {
     fn choose(&mut self, block: &Block) -> Vec<bool> {
         let (mut waiting, limit) = (self.queue.inlet.waiting().bytes, self.queue.inlet.limit());
         let mut choose = |record: View<'_>| {
-            let id = hash(record.header.id);
+            let id = id_hash(record.header.id);
             let is_accepted = if record.header.kind == Kind::Request {
                 let has_room = waiting < limit;
                 if !has_room {

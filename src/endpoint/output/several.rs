@@ -2,14 +2,10 @@
 
 use super::naming::Tell;
 use crate::Result;
-use crate::endpoint::lru::{LruMap, hash};
-use crate::record::{Kind, Run, Sink};
+use crate::record::{Kind, LruMap, Run, Sink, id_hash, session};
 
 /// Exchanges or sessions whose output is remembered at least. They take 40 MB.
 const MAX_KNOWN: usize = 1 << 19;
-
-/// Digits of an id that name its session.
-const SESSION: usize = 16;
 
 /// Several outputs that get the same.
 pub(super) struct Copies(pub(super) Vec<Box<dyn Sink + Send>>, pub(super) Option<Tell>);
@@ -90,7 +86,7 @@ impl Split {
     }
 
     fn output_of(&mut self, kind: Kind, id: &[u8]) -> usize {
-        let key = hash(if self.by_session { &id[..id.len().min(SESSION)] } else { id });
+        let key = id_hash(if self.by_session { session(id) } else { id });
         if let Some(output) = self.known.get(key) {
             return output;
         }

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use crate::BadRule;
-use crate::endpoint::lru::hash;
 use crate::record::Header;
+use crate::record::id_hash;
 
 /// Longest part of a name that an id becomes; a longer one is cut and marked.
 const MAX_ID: usize = 128;
@@ -140,7 +140,7 @@ fn push_id(id: &[u8], name: &mut String) {
         }
         if name.len() - start > MAX_ID {
             name.truncate(start + MAX_ID - 18);
-            let _ = write!(name, "%~{:016x}", hash(id));
+            let _ = write!(name, "%~{:016x}", id_hash(id));
             return;
         }
     }

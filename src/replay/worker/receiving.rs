@@ -71,13 +71,17 @@ impl ReplayWorker {
             Ok(true) => {
                 connection.is_securing = false;
                 connection.phase = Phase::Busy;
+                let is_spare = std::mem::take(&mut connection.is_spare);
                 let connecting = connection.connected_at - connection.began_at;
                 let securing = connection.is_tls().then(|| clock::now() - connection.connected_at);
                 self.tally.note_connected(connecting, securing);
                 if let Some((local, peer)) = self.connections[slot].ends() {
                     self.options.own.add(local, peer, clock::wall());
                 }
-                true
+                if is_spare {
+                    self.set_idle(slot);
+                }
+                !is_spare
             }
             Err(error) => {
                 let has_more = self.connections[slot].attempt.has_more();
@@ -96,7 +100,7 @@ impl ReplayWorker {
             self.postpone(slot);
             return;
         }
-        let keeps = self.options.output.is_some();
+        let keeps = if self.options.output.is_some() { self.options.response_buffer } else { 0 };
         for _ in 0..READS_IN_A_ROW {
             let connection = &mut self.connections[slot];
             match connection.receive(&mut self.buffer) {
@@ -187,6 +191,9 @@ impl ReplayWorker {
                 Phase::Busy if connection.exchange.deadline <= now => {
                     let (reason, detail) = self.lateness(slot);
                     self.fail(slot, reason, &detail);
+                }
+                Phase::Connecting if connection.exchange.deadline <= now && connection.is_spare => {
+                    self.give_up_spare(slot);
                 }
                 Phase::Connecting if connection.exchange.deadline <= now => {
                     let (reason, detail) = self.unconnected(slot);

@@ -10,6 +10,7 @@ use crate::replay::connection::{ClientConnection, Phase, connect_reason, is_out_
 use crate::replay::descriptors::descriptor_limit;
 use crate::replay::exchange::describe;
 use crate::replay::output::Outlet;
+use crate::replay::schedule::{RequestBatch, ScheduledRequest};
 use crate::replay::tally::{FailureReason, Hold};
 use crate::replay::transport::Moved;
 
@@ -26,6 +27,18 @@ const HELD: u64 = 1_000_000;
 impl ReplayWorker {
     /// Sends whatever is due, as far as there are connections for it.
     pub(super) fn dispatch(&mut self) {
+        match self.sessions.take() {
+            None => self.dispatch_any(),
+            Some(mut sessions) => {
+                self.end_sessions(&mut sessions, clock::now());
+                self.dispatch_sessions(&mut sessions);
+                self.sessions = Some(sessions);
+            }
+        }
+    }
+
+    /// Sends whatever is due, on whatever connection is free.
+    fn dispatch_any(&mut self) {
         loop {
             let now = clock::now();
             let due = match self.queue.front() {
@@ -37,7 +50,8 @@ impl ReplayWorker {
                 }
             };
             if due.saturating_add(self.timeout) <= now {
-                self.give_up_held(due, now);
+                let reason = self.count_held(due, now).map_or(FailureReason::ReadTooLate, Hold::reason);
+                self.give_up(reason);
                 continue;
             }
             if self.is_held_by_output() {
@@ -49,55 +63,77 @@ impl ReplayWorker {
                     self.vacate(slot);
                     continue;
                 }
-                None if self.open() >= self.limit => {
-                    let is_short =
-                        self.options.descriptors.is_some() || self.limit < self.options.connections;
-                    return self.held(if is_short { Hold::Descriptors } else { Hold::Connections });
-                }
+                None if self.open() >= self.limit => return self.held(self.connection_hold()),
                 None if self.connects_left > 0 && self.opening.next() <= now => (self.vacancy(), false),
                 None => return,
             };
-            if !self.prepare(slot, due, now, is_open) {
+            let Some((batch, entry)) = self.queue.shared_front() else { return };
+            if !self.prepare(slot, &batch, entry, due, now) {
+                self.queue.pop();
+                self.put_back(slot, is_open);
                 continue;
             }
-            if is_open {
-                self.connections[slot].is_reused = true;
-                self.connections[slot].phase = Phase::Busy;
-                self.taken(slot, due, now);
-                self.send(slot, now);
-                continue;
-            }
-            match self.connect(slot, now) {
-                // This one waits until a connection is free.
-                Err(error) if is_out_of_descriptors(&error) && self.open() > 1 => {
-                    self.vacate(slot);
-                    self.limit = self.open();
-                    self.tally.descriptors = self.tally.descriptors.or(descriptor_limit());
-                }
-                connecting => {
-                    self.taken(slot, due, now);
-                    if let Err(error) = connecting {
-                        self.fail_to_connect(slot, &error);
-                    }
-                }
+            if self.begin(slot, is_open, now) {
+                self.note_held(slot, due, now);
+                self.queue.pop();
             }
         }
     }
 
     /// The request whose turn is next waits for this.
-    fn held(&mut self, hold: Hold) {
+    pub(super) fn held(&mut self, hold: Hold) {
         self.hold = Some(hold);
         self.tally.held[hold as usize].is_reached = true;
     }
 
-    /// The request whose turn was next is on its way.
-    fn taken(&mut self, slot: usize, due: u64, now: u64) {
-        let hold = self.hold_since(due).filter(|_| now - due > HELD);
-        if let Some(hold) = hold {
-            self.tally.held[hold as usize].add(now - due);
+    /// Whose limit it is that there are no more connections.
+    pub(super) fn connection_hold(&self) -> Hold {
+        let is_short = self.options.descriptors.is_some() || self.limit < self.options.connections;
+        if is_short { Hold::Descriptors } else { Hold::Connections }
+    }
+
+    /// Remembers what the request in this slot has waited for, if it did.
+    pub(super) fn note_held(&mut self, slot: usize, due: u64, now: u64) {
+        let is_long = now - due > HELD;
+        self.connections[slot].exchange.hold = if is_long { self.count_held(due, now) } else { None };
+    }
+
+    /// Counts a request among those that waited, if it did, and says for what.
+    pub(super) fn count_held(&mut self, due: u64, now: u64) -> Option<Hold> {
+        let hold = self.hold_since(due)?;
+        self.tally.held[hold as usize].add(now - due);
+        Some(hold)
+    }
+
+    /// Sends the request in this slot, or begins a connection for it. False if there is no descriptor for that: the
+    /// request keeps its turn.
+    pub(super) fn begin(&mut self, slot: usize, is_open: bool, now: u64) -> bool {
+        if is_open {
+            self.connections[slot].is_reused = true;
+            self.connections[slot].phase = Phase::Busy;
+            self.send(slot, now);
+            return true;
         }
-        self.connections[slot].exchange.hold = hold;
-        self.queue.pop();
+        match self.connect(slot, now) {
+            Err(error) if is_out_of_descriptors(&error) && self.open() > 1 => {
+                self.vacate(slot);
+                self.limit = self.open();
+                self.tally.descriptors = self.tally.descriptors.or(descriptor_limit());
+                return false;
+            }
+            Err(error) => self.fail_to_connect(slot, &error),
+            Ok(()) => {}
+        }
+        true
+    }
+
+    /// Puts a slot back whose request cannot be sent.
+    pub(super) fn put_back(&mut self, slot: usize, is_open: bool) {
+        if is_open {
+            self.set_idle(slot);
+        } else {
+            self.vacant.push(slot);
+        }
     }
 
     /// What a request that was due then waited for.
@@ -106,27 +142,23 @@ impl ReplayWorker {
         self.hold.or_else(|| self.options.output.as_ref().is_some_and(is_held).then_some(Hold::Output))
     }
 
-    /// Gives up the request whose turn is next, as its timeout is over.
-    fn give_up_held(&mut self, due: u64, now: u64) {
-        let hold = self.hold_since(due);
-        if let Some(hold) = hold {
-            self.tally.held[hold as usize].add(now - due);
-        }
-        self.give_up(hold.map_or(FailureReason::ReadTooLate, Hold::reason));
-    }
-
     /// A place without a connection, taken from the vacant ones.
-    fn vacancy(&mut self) -> usize {
+    pub(super) fn vacancy(&mut self) -> usize {
         self.vacant.pop().unwrap_or_else(|| {
             self.connections.push(ClientConnection::new());
             self.connections.len() - 1
         })
     }
 
-    /// Makes the next request the exchange of a connection. If it cannot be
-    /// sent, counts it and puts the connection back.
-    fn prepare(&mut self, slot: usize, due: u64, now: u64, is_open: bool) -> bool {
-        let Some((batch, entry)) = self.queue.front() else { return false };
+    /// Makes a request the exchange of a connection; if it cannot be sent, counts it.
+    pub(super) fn prepare(
+        &mut self,
+        slot: usize,
+        batch: &RequestBatch,
+        entry: ScheduledRequest,
+        due: u64,
+        now: u64,
+    ) -> bool {
         let (block, record) = (&batch.blocks[entry.block as usize], entry.record as usize);
         let exchange = &mut self.connections[slot].exchange;
         let view = block.get(record);
@@ -150,17 +182,11 @@ impl ReplayWorker {
             let request = describe(view.header.id, view.payload);
             why.map_or_else(|| request.clone(), |why| format!("{request}: {why}"))
         });
-        self.queue.pop();
-        if is_open {
-            self.set_idle(slot);
-        } else {
-            self.vacant.push(slot);
-        }
         false
     }
 
     /// Begins a connection.
-    fn connect(&mut self, slot: usize, now: u64) -> io::Result<()> {
+    pub(super) fn connect(&mut self, slot: usize, now: u64) -> io::Result<()> {
         self.opening.begin(now);
         self.connects_left -= 1;
         self.connections[slot].attempt = self.options.addresses.begin(now);
@@ -184,6 +210,9 @@ impl ReplayWorker {
 
     /// No address is left.
     pub(super) fn fail_to_connect(&mut self, slot: usize, error: &io::Error) {
+        if self.connections[slot].is_spare {
+            return self.give_up_spare(slot);
+        }
         let connection = &self.connections[slot];
         let detail = match &connection.address {
             Some(address) => format!("{address}: {error}"),

@@ -11,6 +11,7 @@ use crate::record::{Block, Header, Kind};
 use crate::replay::addresses::{Address, Addresses};
 use crate::replay::clock;
 use crate::replay::ending::Ending;
+use crate::replay::engine::SessionMode;
 use crate::replay::request::Editor;
 use crate::replay::schedule::ScheduledRequest;
 use crate::replay::tally::FailureReason;
@@ -27,6 +28,12 @@ fn worker() -> (ReplayWorker, TcpListener) {
         tls: None,
         editor: Editor::new(&"some.example".parse().unwrap(), true),
         timeout: Duration::from_mins(1),
+        sessions: SessionMode::Off,
+        min_connections: 0,
+        idle_timeout: Duration::from_mins(1),
+        is_precise: false,
+        response_buffer: 0,
+        queue: crate::replay::queue::QUEUE,
         connections: 4,
         descriptors: None,
         is_closed_loop: false,
@@ -50,7 +57,8 @@ fn give(worker: &mut ReplayWorker, method: &str, count: u32) {
             .push(&header, format!("{method} / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n").as_bytes());
     }
     let due = clock::now();
-    let entries = (0..count).map(|record| ScheduledRequest { due, block: 0, record }).collect();
+    let entries =
+        (0..count).map(|record| ScheduledRequest { due, record, ..ScheduledRequest::default() }).collect();
     worker.queue.push(Arc::new(RequestBatch { blocks: vec![Arc::new(block)], entries }));
 }
 

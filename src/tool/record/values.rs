@@ -133,12 +133,3 @@ pub(super) fn buffer_timeout(text: &str) -> Result<Duration, String> {
     let time = values::duration(text)?;
     if BUFFER_TIMEOUT.contains(&time) { Ok(time) } else { Err("this is a time from 1ms to 10s".into()) }
 }
-
-/// A name that may stand in a header line (RFC 9110 §5.1).
-pub(super) fn field_name(text: &str) -> Result<String, String> {
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if !text.is_empty() && text.bytes().all(is_token) {
-        return Ok(text.to_string());
-    }
-    Err("a field name is letters, digits and hyphens, as in X-Real-IP".into())
-}

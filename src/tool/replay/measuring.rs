@@ -69,8 +69,8 @@ pub(super) fn options(args: &Args, settings: &Settings) -> Vec<RunOption> {
         add("loop", rounds.to_string());
     }
     add("connections", settings.most_connections().to_string());
-    add("timeout", Span(args.timeout.as_nanos() as u64).to_string());
-    if args.original_host {
+    add("timeout", Span(args.sending.timeout.as_nanos() as u64).to_string());
+    if args.sending.original_host {
         add("original-host", "true".to_owned());
     }
     options

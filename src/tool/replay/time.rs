@@ -2,8 +2,14 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::cli::moment::{self, Moment};
 use crate::cli::values;
 use crate::pace::{Pace, Rate, RateRamp, Speed, SpeedRamp, Tempo};
+use crate::replay::{Selection, Shard};
+use crate::{Error, Result};
 
 /// When requests are due.
 #[derive(Clone, Debug, clap::Args)]
@@ -35,9 +41,39 @@ pub struct TimeOptions {
         hide_short_help = true
     )]
     pub max_wait: Option<Duration>,
+    /// Send the first request at TIME, as 21:30 or 2026-11-23T09:00:00Z, on several machines at once
+    #[arg(long, value_name = "TIME", value_parser = values::time, hide_short_help = true)]
+    pub start_at: Option<Moment>,
+    /// Replay requests recorded at TIME or later, as gor-filter understands it
+    #[arg(long, value_name = "TIME", value_parser = values::time, allow_hyphen_values = true)]
+    pub since: Option<Moment>,
+    /// Replay requests recorded before TIME
+    #[arg(long, value_name = "TIME", value_parser = values::time, allow_hyphen_values = true)]
+    pub until: Option<Moment>,
+    /// Replay part I of N, as 1/3 on the first of three machines; connections are kept together
+    #[arg(long, value_name = "I/N", hide_short_help = true)]
+    pub shard: Option<Shard>,
 }
 
 impl TimeOptions {
+    /// Which requests are replayed, and when the first one is due.
+    pub fn resolve(&self) -> Result<(Selection, Option<i64>)> {
+        let now = Timestamp::now().as_nanosecond() as i64;
+        let at = |moment: Option<Moment>| moment.map(|moment| moment.resolve(now, &TimeZone::system()));
+        let (since, until, start_at) = (at(self.since), at(self.until), at(self.start_at));
+        if let (Some(since), Some(until)) = (since, until)
+            && since >= until
+        {
+            let [since, until] = [since, until].map(moment::shown);
+            let why = format!("nothing can match: --since ({since}) is not before --until ({until})");
+            return Err(Error::Usage(why));
+        }
+        if let Some(start) = start_at.filter(|start| *start < now) {
+            return Err(Error::Usage(format!("--start-at is over: {}", moment::shown(start))));
+        }
+        Ok((Selection { since, until, shard: self.shard }, start_at))
+    }
+
     /// The same in the library's words.
     pub fn pace(&self) -> Pace {
         let by_rate = self.rate.map(Tempo::Rate).or(self.rate_ramp.map(Tempo::RateRamp));

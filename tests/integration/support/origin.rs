@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 pub(crate) struct Received {
     /// When its last byte came.
     pub(crate) at: Instant,
+    /// The port that it came from, which tells its connection.
+    pub(crate) client: u16,
     /// Which request of its connection it is, counted from 0.
     pub(crate) number: usize,
     /// Head and body.
@@ -120,6 +122,7 @@ impl Drop for Origin {
 fn serve(mut stream: TcpStream, received: &Mutex<Vec<Received>>, conduct: &Conduct, is_over: &AtomicBool) {
     stream.set_nodelay(true).expect("a socket option");
     stream.set_read_timeout(Some(PATIENCE)).expect("a socket option");
+    let client = stream.peer_addr().map_or(0, |client| client.port());
     let mut bytes = Vec::new();
     let mut number = 0;
     let mut seen = vec![0; 64 << 10];
@@ -140,7 +143,7 @@ fn serve(mut stream: TcpStream, received: &Mutex<Vec<Received>>, conduct: &Condu
             continue;
         };
         bytes.truncate(end);
-        let request = Received { at: Instant::now(), number, bytes: std::mem::take(&mut bytes) };
+        let request = Received { at: Instant::now(), client, number, bytes: std::mem::take(&mut bytes) };
         number += 1;
         let answer = conduct(&request);
         received.lock().unwrap().push(request);

@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 ///
 /// Two of a million ids are taken for one another with a chance of one in
 /// thirty million.
-pub(super) fn hash(id: &[u8]) -> u64 {
+pub fn id_hash(id: &[u8]) -> u64 {
     FixedState::default().hash_one(id)
 }
 
@@ -19,7 +19,7 @@ pub(super) fn hash(id: &[u8]) -> u64 {
 /// when that is full, the older one is dropped. So the last `bound` ids looked
 /// at are always known, and twice as many at most.
 #[derive(Debug)]
-pub(super) struct LruMap<V> {
+pub struct LruMap<V> {
     newer: HashMap<u64, V, FixedState>,
     older: HashMap<u64, V, FixedState>,
     bound: usize,
@@ -28,13 +28,13 @@ pub(super) struct LruMap<V> {
 
 impl<V: Copy> LruMap<V> {
     /// Remembers at least `bound` ids.
-    pub(super) fn new(bound: usize) -> Self {
+    pub fn new(bound: usize) -> Self {
         let empty = || HashMap::with_hasher(FixedState::default());
         LruMap { newer: empty(), older: empty(), bound, forgotten: 0 }
     }
 
     /// What is known of an id, if anything.
-    pub(super) fn get(&mut self, id: u64) -> Option<V> {
+    pub fn get(&mut self, id: u64) -> Option<V> {
         if let Some(&value) = self.newer.get(&id) {
             return Some(value);
         }
@@ -44,7 +44,7 @@ impl<V: Copy> LruMap<V> {
     }
 
     /// Remembers something, in place of what was known.
-    pub(super) fn insert(&mut self, id: u64, value: V) {
+    pub fn insert(&mut self, id: u64, value: V) {
         if self.newer.len() >= self.bound && !self.newer.contains_key(&id) {
             std::mem::swap(&mut self.newer, &mut self.older);
             self.forgotten += self.newer.len() as u64;
@@ -55,7 +55,7 @@ impl<V: Copy> LruMap<V> {
     }
 
     /// How many ids were forgotten.
-    pub(super) fn forgotten(&self) -> u64 {
+    pub fn forgotten(&self) -> u64 {
         self.forgotten
     }
 }

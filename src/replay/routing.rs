@@ -1,0 +1,140 @@
+//! Which targets get a request, and the batches that go to their workers.
+
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+
+use mio::Waker;
+
+use super::schedule::{QueuedRequest, RequestBatch, ScheduledRequest};
+use super::tally::FailureReason;
+use crate::pace::{Share, ShareGate};
+use crate::record::{LruMap, id_hash, session};
+
+/// Exchanges or sessions whose target is remembered at least.
+const MAX_KNOWN: usize = 1 << 16;
+
+/// The way to one worker.
+#[derive(Debug)]
+pub(super) struct WorkerInbox {
+    pub(super) batches: SyncSender<Arc<RequestBatch>>,
+    /// Shared, as a waker that is dropped takes its last call along.
+    pub(super) waker: Arc<Waker>,
+}
+
+impl WorkerInbox {
+    fn put(&self, batch: Arc<RequestBatch>) {
+        if self.batches.send(batch).is_err() || self.waker.wake().is_err() {
+            // The worker has failed. The engine reports why, and the replay with it has failed.
+        }
+    }
+
+    /// Lets the worker know that nothing more will come.
+    fn close(self) {
+        drop(self.batches);
+        if self.waker.wake().is_err() {
+            // It notices within a tick.
+        }
+    }
+}
+
+/// The way to one target.
+#[derive(Debug)]
+struct Route {
+    inbox: WorkerInbox,
+    gate: ShareGate,
+    batch: RequestBatch,
+    /// Requests that it did not get, by its share.
+    left_out: u64,
+}
+
+/// How requests are shared among several targets.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Split {
+    /// Each target gets every request.
+    #[default]
+    Copy,
+    /// They take requests in turn.
+    Requests,
+    /// They take recorded connections in turn.
+    Sessions,
+}
+
+/// Every target, and what it gets next.
+#[derive(Debug)]
+pub(super) struct Router {
+    routes: Vec<Route>,
+    split: Split,
+    known: LruMap<usize>,
+    next: usize,
+}
+
+impl Router {
+    /// The targets in order: the way to each, and its share.
+    pub(super) fn new(targets: impl IntoIterator<Item = (WorkerInbox, Share)>, split: Split) -> Self {
+        let route = |(inbox, share)| Route {
+            inbox,
+            gate: ShareGate::new(share),
+            batch: RequestBatch::default(),
+            left_out: 0,
+        };
+        let routes = targets.into_iter().map(route).collect();
+        Router { routes, split, known: LruMap::new(MAX_KNOWN), next: 0 }
+    }
+
+    /// Has the targets whose turn it is get a request, due so long after the first one.
+    pub(super) fn push(&mut self, request: &QueuedRequest, schedule: ScheduledRequest) {
+        let targets = match self.split {
+            Split::Copy => 0..self.routes.len(),
+            Split::Requests | Split::Sessions => {
+                let turn = self.turn(request.id());
+                turn..turn + 1
+            }
+        };
+        for route in &mut self.routes[targets] {
+            if route.gate.admits(schedule.due) {
+                route.batch.push(request, schedule);
+            } else {
+                route.left_out += 1;
+            }
+        }
+    }
+
+    /// Whose turn it is.
+    fn turn(&mut self, id: &[u8]) -> usize {
+        let key = id_hash(session(id));
+        if self.split == Split::Sessions
+            && let Some(known) = self.known.get(key)
+        {
+            return known;
+        }
+        let turn = self.next;
+        self.next = (turn + 1) % self.routes.len().max(1);
+        if self.split == Split::Sessions {
+            self.known.insert(key, turn);
+        }
+        turn
+    }
+
+    /// Hands over what each target has got since the last time. The first request is due at `anchor`.
+    pub(super) fn hand_over(&mut self, anchor: u64) {
+        for route in &mut self.routes {
+            if route.batch.entries.is_empty() {
+                continue;
+            }
+            let mut batch = std::mem::take(&mut route.batch);
+            for entry in &mut batch.entries {
+                entry.due = entry.due.saturating_add(anchor);
+            }
+            route.inbox.put(Arc::new(batch));
+        }
+    }
+
+    /// Lets the workers know that nothing more will come. For each target, what it did not get, and why.
+    pub(super) fn close(self, unsent: FailureReason) -> Vec<Vec<(FailureReason, u64)>> {
+        let close = |route: Route| {
+            route.inbox.close();
+            vec![(FailureReason::LeftOut, route.left_out), (unsent, route.batch.entries.len() as u64)]
+        };
+        self.routes.into_iter().map(close).collect()
+    }
+}

@@ -1,0 +1,91 @@
+//! Which requests of the recording a replay takes at all.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::record::{Header, id_hash, session};
+
+/// One of several parts of a recording, for one of several machines: `2/3`.
+///
+/// A connection's requests are all in one part.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Shard {
+    /// Which of the parts, counted from 1.
+    number: u64,
+    of: u64,
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.number, self.of)
+    }
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts =
+            text.split_once('/').and_then(|(number, of)| Some((number.parse().ok()?, of.parse().ok()?)));
+        match parts {
+            Some((number, of)) if 0 < number && number <= of => Ok(Shard { number, of }),
+            _ => Err(format!("expected I/N, as 1/3, 2/3 and 3/3 on three machines, not {text:?}")),
+        }
+    }
+}
+
+/// What is asked of a request's record.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Selection {
+    /// It was recorded then or later: nanoseconds since the Unix epoch.
+    pub since: Option<i64>,
+    /// It was recorded before.
+    pub until: Option<i64>,
+    /// It is in this part.
+    pub shard: Option<Shard>,
+}
+
+impl Selection {
+    /// Whether the replay takes a request.
+    pub(super) fn takes(&self, header: &Header<'_>) -> bool {
+        self.since.is_none_or(|since| header.timestamp >= since)
+            && self.until.is_none_or(|until| header.timestamp < until)
+            && self.shard.is_none_or(|Shard { number, of }| id_hash(session(header.id)) % of == number - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn each_request_is_in_one_shard_with_its_connection(connection in any::<u64>(), of in 1..9_u64) {
+            let takers = |exchange: u32| -> Vec<u64> {
+                let id = format!("{connection:016x}{exchange:08x}");
+                let header = Header { id: id.as_bytes(), ..Header::default() };
+                let takes = |number: &u64| {
+                    Selection { shard: Some(Shard { number: *number, of }), ..Selection::default() }.takes(&header)
+                };
+                (1..=of).filter(takes).collect()
+            };
+            prop_assert_eq!(takers(1).len(), 1);
+            prop_assert_eq!(takers(1), takers(2));
+        }
+    }
+
+    #[test]
+    fn shards_share_evenly_and_are_written_as_fractions() {
+        let shard: Shard = "2/3".parse().unwrap();
+        let selection = Selection { shard: Some(shard), ..Selection::default() };
+        let taken = (0..3000_u64).filter(|connection| {
+            let id = format!("{connection:016x}00000001");
+            selection.takes(&Header { id: id.as_bytes(), ..Header::default() })
+        });
+        assert!((900..1100).contains(&taken.count()));
+        for text in ["", "1", "0/3", "4/3", "1/0", "a/b", "1/3/4"] {
+            assert!(text.parse::<Shard>().is_err(), "{text}");
+        }
+    }
+}

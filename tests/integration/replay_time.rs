@@ -1,0 +1,181 @@
+//! When `gor-replay` sends: rates, ramps, rounds, parts of the recording, an appointed moment.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::support::origin::{Origin, Received};
+use crate::support::replayer::{MILLISECOND, assert_exit, assert_says, gets, good, lines, record, replay};
+
+/// From the first request to each, in seconds.
+fn offsets(origin: &Origin) -> Vec<f64> {
+    let received = origin.received();
+    received.iter().map(|request| (request.at - received[0].at).as_secs_f64()).collect()
+}
+
+#[test]
+fn a_rate_spreads_requests_evenly_whatever_was_recorded() {
+    let origin = Origin::start(good);
+    // All at once, then an hour later.
+    let times: Vec<(i64, &str)> = (0..50).map(|number| (number / 25 * 3_600_000, "/")).collect();
+    assert_exit(&replay(&["--rate", "100/s", &origin.address().to_string()], &gets(&times)), 0);
+    let offsets = offsets(&origin);
+    assert_eq!(offsets.len(), 50);
+    // The 49 pauses last 490 ms; nothing comes early, and nothing is left out.
+    for (number, offset) in offsets.iter().enumerate() {
+        let due = number as f64 * 0.01;
+        assert!(*offset > due - 0.05, "request {number} came after {offset} s");
+    }
+}
+
+#[test]
+fn a_ramp_changes_the_rate() {
+    let origin = Origin::start(good);
+    let times: Vec<(i64, &str)> = (0..60).map(|_| (0, "/")).collect();
+    let ramp = ["--rate-ramp", "20/s..100/s:1s", &origin.address().to_string()];
+    assert_exit(&replay(&ramp, &gets(&times)), 0);
+    let offsets = offsets(&origin);
+    // After half a second 20·0.5 + 80·0.125 = 20 requests are due, after a whole one 60.
+    let half = offsets.iter().filter(|offset| **offset < 0.5).count();
+    assert!((5..=30).contains(&half), "{half} requests in the first half");
+    assert!(offsets[59] > 0.9, "{offsets:?}");
+    for (args, words) in [
+        (["--rate-ramp", "20..0:1s"], "rate of 0"),
+        (["--rate", "0"], "expected a rate"),
+        (["--speed-ramp", "1x..2x"], "no ramp"),
+    ] {
+        let said = assert_exit(&replay(&[args[0], args[1], "localhost:1"], b""), 2);
+        assert_says(&said, words);
+    }
+    assert_exit(&replay(&["--rate", "1", "--speed", "2x", "localhost:1"], b""), 2);
+    assert_exit(&replay(&["--rate", "1", "--max-wait", "1s", "localhost:1"], b""), 2);
+}
+
+#[test]
+fn the_speed_may_change_and_inputs_may_have_their_own() {
+    let origin = Origin::start(good);
+    let times: Vec<(i64, &str)> = (0..20).map(|number| (number * 100, "/")).collect();
+    // 1.9 s of recording: at 1x to 9x within half a second 2.5 s pass.
+    let ramp = ["--speed-ramp", "1x..9x:500ms", &origin.address().to_string()];
+    assert_exit(&replay(&ramp, &gets(&times)), 0);
+    let span = offsets(&origin)[19];
+    assert!((0.35..1.4).contains(&span), "{span}");
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(path("a.gor"), gets(&[(0, "/a"), (400, "/b")])).expect("a file");
+    std::fs::write(path("b.gor"), gets(&[(400, "/c"), (4400, "/d")])).expect("a file");
+    let origin = Origin::start(good);
+    let fast = format!("{}|1000%", path("b.gor"));
+    assert_exit(&replay(&["-i", &path("a.gor"), "-i", &fast, &origin.address().to_string()], b""), 0);
+    assert_eq!(lines(&origin).last().map(String::as_str), Some("GET /d"));
+    let span = offsets(&origin)[3];
+    assert!((0.7..2.0).contains(&span), "0.4 s and a tenth of 4 s: {span}");
+}
+
+#[test]
+fn rounds_are_told_apart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("in.gor").display().to_string();
+    std::fs::write(&path, gets(&[(0, "/a"), (10, "/b")])).expect("a file");
+    let origin = Origin::start(good);
+    let target = origin.address().to_string();
+    let args = ["--loop=3", "--loop-header", "X-Round", "--echo", "-o", "-", "-i", &path, &target];
+    let output = replay(&args, b"");
+    assert_exit(&output, 0);
+    let rounds: Vec<String> = origin
+        .received()
+        .iter()
+        .map(|request| {
+            let text = String::from_utf8_lossy(&request.bytes).into_owned();
+            text.lines().find_map(|line| line.strip_prefix("X-Round: ")).unwrap_or("none").to_owned()
+        })
+        .collect();
+    assert_eq!(rounds, ["1", "1", "2", "2", "3", "3"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    let headers = |kind: &str| -> Vec<&str> {
+        let mut ids: Vec<&str> = text
+            .lines()
+            .filter(|line| line.starts_with(kind))
+            .filter_map(|line| line.split(' ').nth(1))
+            .collect();
+        ids.sort_unstable();
+        ids
+    };
+    let zeros = "0".repeat(23);
+    let mut expected: Vec<String> = ["", ".2", ".3"]
+        .iter()
+        .flat_map(|round| [format!("{zeros}0{round}"), format!("{zeros}1{round}")])
+        .collect();
+    expected.sort_unstable();
+    assert_eq!(headers("1 "), expected);
+    assert_eq!(headers("3 "), expected);
+    assert_exit(&replay(&["--loop-header", "X-Round", "-i", &path, &target], b""), 2);
+    assert_exit(&replay(&["--loop", "--loop-header", "X Round", "-i", &path, &target], b""), 2);
+}
+
+#[test]
+fn only_what_was_recorded_in_a_time_is_sent() {
+    let origin = Origin::start(good);
+    let target = origin.address().to_string();
+    let second = 1000 * MILLISECOND;
+    let input: Vec<u8> = (0..10)
+        .flat_map(|number| {
+            let request = format!("GET /{number} HTTP/1.1\r\nHost: a\r\n\r\n");
+            record(1, &format!("{number:024x}"), (1_763_900_000 + number) * second, request.as_bytes())
+        })
+        .collect();
+    let args = ["--speed", "100x", "--since", "1763900003", "--until", "1763900006", &target];
+    let said = assert_exit(&replay(&args, &input), 0);
+    assert_eq!(lines(&origin), ["GET /3", "GET /4", "GET /5"]);
+    assert_says(&said, "7 not selected");
+    let said = assert_exit(&replay(&["--since", "1763900009", "--until", "1763900006", &target], &input), 2);
+    assert_says(&said, "nothing can match");
+}
+
+#[test]
+fn the_first_request_keeps_an_appointment() {
+    let origin = Origin::start(good);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time").as_millis();
+    let start = (now + 1500).to_string();
+    let began = Instant::now();
+    let args = ["--start-at", &start, &origin.address().to_string()];
+    assert_exit(&replay(&args, &gets(&[(0, "/a"), (100, "/b")])), 0);
+    let at = |request: &Received| request.at - began;
+    let received = origin.received();
+    // The command line was read after `began`, and the clock may be a millisecond off.
+    assert!(at(&received[0]) > Duration::from_millis(1400), "{:?}", at(&received[0]));
+    assert_eq!(received.len(), 2);
+    let said = assert_exit(&replay(&["--start-at", "-1h", &origin.address().to_string()], b""), 2);
+    assert_says(&said, "--start-at is over");
+}
+
+#[test]
+fn connections_are_opened_before_they_are_needed_and_closed_when_idle() {
+    let origin = Origin::start(good);
+    let target = origin.address().to_string();
+    let said = assert_exit(&replay(&["--min-connections", "5", &target], &gets(&[(300, "/a")])), 0);
+    assert_eq!(origin.connections(), 5, "{said}");
+
+    let origin = Origin::start(good);
+    let target = origin.address().to_string();
+    let args = ["--idle-timeout", "50ms", &target];
+    assert_exit(&replay(&args, &gets(&[(0, "/a"), (600, "/b")])), 0);
+    assert_eq!(origin.connections(), 2);
+}
+
+#[test]
+fn a_precise_replay_sends_the_same() {
+    let origin = Origin::start(good);
+    let times: Vec<(i64, &str)> = (0..20).map(|number| (number * 5, "/")).collect();
+    assert_exit(&replay(&["--precise", &origin.address().to_string()], &gets(&times)), 0);
+    assert_eq!(origin.received().len(), 20);
+}
+
+#[test]
+fn a_response_buffer_cuts_what_is_kept() {
+    let origin = Origin::start(|_| crate::support::origin::answer(200, &"x".repeat(5000)));
+    let target = origin.address().to_string();
+    let output = replay(&["--response-buffer", "1000", "-o", "-", &target], &gets(&[(0, "/")]));
+    assert_exit(&output, 0);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.lines().next().is_some_and(|line| line.ends_with(" 1000 cut")), "{text}");
+}
