@@ -23,7 +23,7 @@ _gor__replay() {
 
     case "${cmd}" in
         gor__replay)
-            opts="-i -o -v -q -h -V --input --read-depth --follow --strict --max-record --speed --speed-ramp --rate --rate-ramp --no-wait --max-wait --loop --dry-run --connections --timeout --original-host --ca-cert --client-cert --client-key --skip-verify --sni --output --force --append --chunk-size --chunk-records --max-size --index --split --sessions --instance --flush-interval --compress-level --compress-threads --echo --slow-output --report --group --fail-if --verbose --quiet --stats --stats-json --help --version"
+            opts="-i -o -v -q -h -V --input --read-depth --follow --strict --max-record --speed --speed-ramp --rate --rate-ramp --no-wait --max-wait --start-at --since --until --shard --loop --loop-header --dry-run --connections --min-connections --idle-timeout --queue --timeout --precise --think --original-host --response-buffer --ca-cert --client-cert --client-key --skip-verify --sni --output --force --append --chunk-size --chunk-records --max-size --index --instance --flush-interval --compress-level --compress-threads --echo --slow-output --report --group --fail-if --verbose --quiet --stats --stats-json --split --sessions --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -87,7 +87,27 @@ _gor__replay() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --start-at)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --until)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --shard)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --loop)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --loop-header)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -95,7 +115,23 @@ _gor__replay() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --min-connections)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --idle-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --queue)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --response-buffer)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

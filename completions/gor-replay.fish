@@ -6,9 +6,18 @@ complete -c gor-replay -l speed-ramp -d 'Change the speed evenly over a time, as
 complete -c gor-replay -l rate -d 'Send requests evenly at RATE, as 500/s or 100/m, in the recorded order' -r
 complete -c gor-replay -l rate-ramp -d 'Change the rate evenly over a time, as 100/s..5000/s:10m; then keep the last one' -r
 complete -c gor-replay -l max-wait -d 'Shorten pauses between requests to DURATION' -r
+complete -c gor-replay -l start-at -d 'Send the first request at TIME, as 21:30 or 2026-11-23T09:00:00Z, on several machines at once' -r
+complete -c gor-replay -l since -d 'Replay requests recorded at TIME or later, as gor-filter understands it' -r
+complete -c gor-replay -l until -d 'Replay requests recorded before TIME' -r
+complete -c gor-replay -l shard -d 'Replay part I of N, as 1/3 on the first of three machines; connections are kept together' -r
 complete -c gor-replay -l loop -d 'Replay N times [default without N: until interrupted]' -r
+complete -c gor-replay -l loop-header -d 'Add a header NAME to each request, with the number of its round' -r
 complete -c gor-replay -l connections -d 'Most connections to each target [default: 1024, with --no-wait 64]' -r
-complete -c gor-replay -l timeout -d 'Longest time from a request\'s due time to the end of its response' -r
+complete -c gor-replay -l min-connections -d 'Open N connections to each target before they are needed, and keep them open' -r
+complete -c gor-replay -l idle-timeout -d 'Close connections that were not used for DURATION' -r
+complete -c gor-replay -l queue -d 'Give up the oldest of more than N requests that wait for a connection' -r
+complete -c gor-replay -l timeout -d 'Longest time from when a request is due to the end of its response' -r
+complete -c gor-replay -l response-buffer -d 'Keep SIZE of each response for the output; what is longer is cut and marked' -r
 complete -c gor-replay -l ca-cert -d 'Trust the certificates in FILE (PEM, repeatable) instead of the system\'s' -r -F
 complete -c gor-replay -l client-cert -d 'Present the certificate in FILE (PEM) to targets that ask for one' -r -F
 complete -c gor-replay -l client-key -d 'Private key (PEM) of the certificate in --client-cert' -r -F
@@ -31,16 +40,18 @@ complete -c gor-replay -l follow -d 'Keep reading files as they grow, as tail -F
 complete -c gor-replay -l strict -d 'Fail at the first malformed record instead of skipping it'
 complete -c gor-replay -l no-wait -d 'Send as fast as the target answers, on all connections'
 complete -c gor-replay -l dry-run -d 'Send nothing; print a summary, and when requests would be sent'
+complete -c gor-replay -l precise -d 'Be awake 200us before each request is due, on a core of its own for each target'
+complete -c gor-replay -l think -d 'With --sessions, send a request as long after the response before it as it was recorded'
 complete -c gor-replay -l original-host -d 'Keep the recorded Host header'
 complete -c gor-replay -l skip-verify -d 'Accept any certificate'
 complete -c gor-replay -l force -d 'Overwrite existing files'
 complete -c gor-replay -l append -d 'Append to existing files'
 complete -c gor-replay -l index -d 'Write one index file FILE.idx for each output file: the times and kinds of its records'
-complete -c gor-replay -l split -d 'Distribute exchanges over the outputs in turn, instead of writing all of them to each output'
-complete -c gor-replay -l sessions -d 'With --split, keep all exchanges of a TCP connection in one output'
 complete -c gor-replay -l echo -d 'Write the records of the input to the output too'
 complete -c gor-replay -s v -l verbose -d 'Print more messages, and statistics'
 complete -c gor-replay -s q -l quiet -d 'Print only errors and losses'
 complete -c gor-replay -l stats -d 'Print progress every 5s, and statistics at the end'
+complete -c gor-replay -l split -d 'Have targets take requests in turn, instead of each getting all; outputs likewise'
+complete -c gor-replay -l sessions -d 'Give each recorded connection one of its own; with --split, to one target'
 complete -c gor-replay -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gor-replay -s V -l version -d 'Print version'

@@ -144,7 +144,11 @@ impl ClientConnection {
                 self.is_readable = self.has_ended || !transport.is_drained(*length == buffer.len());
             }
             Moved::Nothing => self.is_readable = false,
-            Moved::Broken(_) => self.has_ended = true,
+            Moved::Broken(_) => {
+                self.has_ended = true;
+                // What was met first is why.
+                return self.reset.take().map_or(moved, Moved::Broken);
+            }
             Moved::End => {
                 self.has_ended = true;
                 return self.reset.take().map_or(Moved::End, Moved::Broken);
@@ -155,7 +159,11 @@ impl ClientConnection {
 
     /// Looks at what is there, and leaves it there.
     pub(super) fn peek(&mut self, buffer: &mut [u8]) -> Moved {
-        self.transport.as_mut().map_or(Moved::Nothing, |transport| transport.peek(buffer))
+        let Some(transport) = &mut self.transport else { return Moved::Nothing };
+        match transport.peek(buffer) {
+            Moved::Broken(error) => self.note_broken(error),
+            other => other,
+        }
     }
 
     /// Writes what the kernel takes of the request.
@@ -185,7 +193,7 @@ impl ClientConnection {
         }
     }
 
-    /// A write has failed. An answer may have come before the end did: a refusal of a large body, say.
+    /// A write or a look has failed. An answer may have come before the end did: a refusal of a large body, say.
     fn note_broken(&mut self, error: io::Error) -> Moved {
         self.is_readable = true;
         self.has_ended = true;

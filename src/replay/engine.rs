@@ -235,7 +235,7 @@ pub fn run(
 
     let wanted = settings.most_connections();
     let (connections, descriptors) = share(wanted, targets.len());
-    let mut routes = Vec::new();
+    let mut inboxes = Vec::new();
     let mut pool = WorkerPool::default();
     let own = Own::default();
     for ((target, addresses), tls) in targets.iter().zip(addresses).zip(tls) {
@@ -263,7 +263,7 @@ pub fn run(
                 Box::new(Measurements::new(clock::wall() - clock::now() as i64, measures.group))
             }),
         };
-        routes.push((pool.start(options)?, target.share()));
+        inboxes.push((pool.start(options)?, target.share()));
     }
     let echoes_dropped = Arc::new(AtomicU64::new(0));
     let echo = outlet.filter(|_| settings.echo);
@@ -276,7 +276,7 @@ pub fn run(
     };
     let readings = reader.start();
     let recorded = settings.measures.clone().map(|measures| Box::new(RecordedLatencies::new(measures.group)));
-    let router = Router::new(routes, settings.split);
+    let router = Router::new(inboxes, settings.split);
     let scheduler = Scheduler::new(settings, router).knowing(own).measuring(recorded);
     let ends = ending.clone();
     let planning = thread::spawn(move || scheduler.run(&readings, &ends));

@@ -42,7 +42,7 @@ pub struct SendingOptions {
     #[arg(long, requires = "sessions", hide_short_help = true)]
     pub think: bool,
     /// Keep the recorded Host header
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub original_host: bool,
     /// Keep SIZE of each response for the output; what is longer is cut and marked
     #[arg(

@@ -45,10 +45,10 @@ pub struct TimeOptions {
     #[arg(long, value_name = "TIME", value_parser = values::time, hide_short_help = true)]
     pub start_at: Option<Moment>,
     /// Replay requests recorded at TIME or later, as gor-filter understands it
-    #[arg(long, value_name = "TIME", value_parser = values::time, allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME", value_parser = values::time, allow_hyphen_values = true, hide_short_help = true)]
     pub since: Option<Moment>,
     /// Replay requests recorded before TIME
-    #[arg(long, value_name = "TIME", value_parser = values::time, allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME", value_parser = values::time, allow_hyphen_values = true, hide_short_help = true)]
     pub until: Option<Moment>,
     /// Replay part I of N, as 1/3 on the first of three machines; connections are kept together
     #[arg(long, value_name = "I/N", hide_short_help = true)]
