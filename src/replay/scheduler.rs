@@ -357,11 +357,13 @@ mod tests {
             let work = work(depth, Pace::default());
             work.readings.send(block(&[SECOND, 2 * SECOND])).unwrap();
             work.readings.send(block(&[3 * SECOND])).unwrap();
-            let first = work.batches.recv().unwrap().entries[0].due;
+            let batch = work.batches.recv().unwrap();
+            let first = batch.entries[0].due;
             let later = clock::now();
             work.readings.send(Reading::End(Intake::default())).unwrap();
-            let last = dues(&work.batches).last().copied();
-            assert_eq!(last.map(|last| last - first), Some(2_000_000_000), "depth {depth}");
+            let mut all: Vec<u64> = batch.entries.iter().map(|entry| entry.due).collect();
+            all.extend(dues(&work.batches));
+            assert_eq!(all.last().map(|last| last - first), Some(2_000_000_000), "depth {depth}");
             assert!(first <= later, "depth {depth}");
         }
     }
