@@ -23,7 +23,7 @@ _gor__replay() {
 
     case "${cmd}" in
         gor__replay)
-            opts="-i -o -v -q -h -V --input --read-depth --follow --strict --max-record --speed --speed-ramp --rate --rate-ramp --no-wait --max-wait --start-at --since --until --shard --loop --loop-header --dry-run --connections --min-connections --idle-timeout --queue --timeout --precise --think --original-host --response-buffer --ca-cert --client-cert --client-key --skip-verify --sni --output --force --append --chunk-size --chunk-records --max-size --index --instance --flush-interval --compress-level --compress-threads --echo --slow-output --report --group --fail-if --verbose --quiet --stats --stats-json --split --sessions --help --version"
+            opts="-i -o -v -q -h -V --input --read-depth --follow --strict --max-record --speed --speed-ramp --rate --rate-ramp --no-wait --max-wait --start-at --since --until --shard --loop --loop-header --dry-run --connections --min-connections --idle-timeout --queue --timeout --precise --think --original-host --response-buffer --ca-cert --client-cert --client-key --skip-verify --sni --middleware --middleware-may-drop --middleware-timeout --output --force --append --chunk-size --chunk-records --max-size --index --instance --flush-interval --compress-level --compress-threads --echo --slow-output --report --group --fail-if --verbose --quiet --stats --stats-json --split --sessions --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -181,6 +181,14 @@ _gor__replay() {
                     return 0
                     ;;
                 --sni)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --middleware)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --middleware-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

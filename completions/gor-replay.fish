@@ -16,12 +16,14 @@ complete -c gor-replay -l connections -d 'Most connections to each target [defau
 complete -c gor-replay -l min-connections -d 'Open N connections to each target before they are needed, and keep them open' -r
 complete -c gor-replay -l idle-timeout -d 'Close connections that were not used for DURATION' -r
 complete -c gor-replay -l queue -d 'Give up the oldest of more than N requests that wait for a connection' -r
-complete -c gor-replay -l timeout -d 'Longest time from when a request is due to the end of its response' -r
+complete -c gor-replay -l timeout -d 'Give up requests this long after they are due' -r
 complete -c gor-replay -l response-buffer -d 'Keep SIZE of each response for the output; what is longer is cut and marked' -r
 complete -c gor-replay -l ca-cert -d 'Trust the certificates in FILE (PEM, repeatable) instead of the system\'s' -r -F
 complete -c gor-replay -l client-cert -d 'Present the certificate in FILE (PEM) to targets that ask for one' -r -F
 complete -c gor-replay -l client-key -d 'Private key (PEM) of the certificate in --client-cert' -r -F
 complete -c gor-replay -l sni -d 'Ask for the certificate of NAME instead of that of the target\'s host' -r
+complete -c gor-replay -l middleware -d 'Run COMMAND, and send requests and responses through it' -r -f -a "(__fish_complete_command)"
+complete -c gor-replay -l middleware-timeout -d 'Kill the program if it neither reads nor writes for DURATION' -r
 complete -c gor-replay -s o -l output -d 'Write records to FILE (repeatable)' -r -F
 complete -c gor-replay -l chunk-size -d 'Start a new file before SIZE bytes of records are exceeded' -r
 complete -c gor-replay -l chunk-records -d 'Start a new file after N records' -r
@@ -44,6 +46,7 @@ complete -c gor-replay -l precise -d 'Be awake 200us before each request is due,
 complete -c gor-replay -l think -d 'With --sessions, send a request as long after the response before it as it was recorded'
 complete -c gor-replay -l original-host -d 'Keep the recorded Host header'
 complete -c gor-replay -l skip-verify -d 'Accept any certificate'
+complete -c gor-replay -l middleware-may-drop -d 'Allow the program to drop records'
 complete -c gor-replay -l force -d 'Overwrite existing files'
 complete -c gor-replay -l append -d 'Append to existing files'
 complete -c gor-replay -l index -d 'Write one index file FILE.idx for each output file: the times and kinds of its records'

@@ -128,6 +128,10 @@ impl Middleware {
                 Err(RecvTimeoutError::Disconnected) => return Ok(None),
                 Err(RecvTimeoutError::Timeout) => {}
             }
+            if self.traffic.is_stopped() {
+                self.kill(Some("was killed, as it was not to be waited for".to_owned()))?;
+                break;
+            }
             let now = self.signs()?;
             let has_work = now.is_input_closed || now.unread > 0 || self.traffic.is_blocked();
             if !has_work || now != before {

@@ -39,6 +39,8 @@ pub struct Traffic {
     is_input_over: AtomicBool,
     /// Nothing more is sent, be it that the child takes no more.
     is_input_closed: AtomicBool,
+    /// The child is to be waited for no longer.
+    is_stopped: AtomicBool,
     intake: Mutex<Intake>,
     failure: Mutex<Option<Error>>,
 }
@@ -60,6 +62,7 @@ impl Traffic {
             is_blocked: AtomicBool::new(false),
             is_input_over: AtomicBool::new(false),
             is_input_closed: AtomicBool::new(false),
+            is_stopped: AtomicBool::new(false),
             intake: Mutex::new(Intake::default()),
             failure: Mutex::new(None),
         }
@@ -73,6 +76,15 @@ impl Traffic {
     /// The first records that did not come back: kind and id.
     pub(super) fn first_missing(&self, number: usize) -> Vec<String> {
         lock(&self.outstanding).first(number)
+    }
+
+    /// Has the child killed, as it is to be waited for no longer.
+    pub fn stop(&self) {
+        self.is_stopped.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.is_stopped.load(Ordering::Relaxed)
     }
 
     /// Lines the child wrote that are no records.

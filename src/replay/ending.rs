@@ -20,6 +20,8 @@ pub(super) struct Ending {
     pub(super) stop: Stop,
     /// The output cannot be written any more.
     pub(super) output_failed: Arc<AtomicBool>,
+    /// The child that requests go through has failed.
+    pub(super) middleware_failed: Arc<AtomicBool>,
 }
 
 impl Ending {
@@ -34,6 +36,8 @@ impl Ending {
             Some(FailureReason::OutputFailed)
         } else if self.stop.sending.load(Ordering::Relaxed) {
             Some(FailureReason::Interrupted)
+        } else if self.middleware_failed.load(Ordering::Relaxed) {
+            Some(FailureReason::MiddlewareFailed)
         } else {
             None
         }

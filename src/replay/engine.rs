@@ -12,6 +12,7 @@ use super::addresses::Addresses;
 use super::clock;
 use super::descriptors::descriptor_limit;
 use super::ending::{Ending, Stop};
+use super::middleware::{ChildStart, ChildWay, Flow, MiddlewareSettings, MiddlewareTally};
 use super::output::{OutputWriter, WhenSlow};
 use super::own::Own;
 use super::queue::QUEUE;
@@ -26,7 +27,7 @@ use super::target::Target;
 use super::tls::{TlsClient, TlsOptions};
 use super::worker::{WorkerOptions, WorkerProgress};
 use super::worker_pool::{WorkerPool, join};
-use crate::pace::Pace;
+use crate::pace::{Pace, Share};
 use crate::record::{Intake, Sink};
 use crate::report::{Measurements, RecordedLatencies};
 use crate::{Error, Result};
@@ -91,6 +92,8 @@ pub struct Settings {
     pub supply: Supply,
     /// What is measured for a report, if one is made.
     pub measures: Option<Measures>,
+    /// The child that requests and responses go through, if there is one.
+    pub middleware: Option<MiddlewareSettings>,
 }
 
 /// What becomes of the recorded connections.
@@ -136,6 +139,7 @@ impl Default for Settings {
             when_slow: WhenSlow::Drop,
             supply: Supply::default(),
             measures: None,
+            middleware: None,
         }
     }
 }
@@ -145,6 +149,11 @@ impl Settings {
     pub fn most_connections(&self) -> usize {
         let default = if self.pace.is_no_wait() { CLOSED_LOOP_CONNECTIONS } else { OPEN_LOOP_CONNECTIONS };
         self.connections.unwrap_or(default).max(1)
+    }
+
+    /// How many of the targets get each request.
+    fn copies(&self, targets: usize) -> usize {
+        if self.split == Split::Copy { targets } else { 1 }
     }
 }
 
@@ -173,6 +182,8 @@ pub struct Outcome {
     pub unwritten: usize,
     /// What ended the reading or the writing early.
     pub failure: Option<Error>,
+    /// What went through the middleware, if there is one.
+    pub middleware: Option<Box<MiddlewareTally>>,
     /// The latencies of the recording, if a report is made.
     pub recorded: Option<Box<RecordedLatencies>>,
 }
@@ -183,6 +194,7 @@ impl Outcome {
         self.is_interrupted
             || self.echoes_dropped > 0
             || self.unwritten > 0
+            || self.middleware.as_ref().is_some_and(|middleware| middleware.has_failures())
             || self.targets.iter().any(|(_, tally)| tally.has_failures())
     }
 }
@@ -232,6 +244,10 @@ pub fn run(
     let ending = Ending { stop: stop.clone(), ..Ending::default() };
     let writer = out.map(|out| OutputWriter::start(out, settings.when_slow, &ending)).transpose()?;
     let outlet = writer.as_ref().map(|writer| writer.outlet.clone());
+    let child = settings.middleware.as_ref();
+    let child = child.map(|child| ChildStart::new(child, settings.when_slow, &ending)).transpose()?;
+    // Where there is a child, what it sends back of the responses goes to the output.
+    let answers = child.as_ref().map(|child| child.outlet.clone()).or_else(|| outlet.clone());
 
     let wanted = settings.most_connections();
     let (connections, descriptors) = share(wanted, targets.len());
@@ -254,7 +270,7 @@ pub fn run(
             connections,
             descriptors,
             is_closed_loop: settings.pace.is_no_wait(),
-            output: outlet.clone(),
+            output: answers.clone(),
             wall_offset: clock::wall() - clock::now() as i64,
             ending: ending.clone(),
             own: own.clone(),
@@ -266,7 +282,7 @@ pub fn run(
         inboxes.push((pool.start(options)?, target.share()));
     }
     let echoes_dropped = Arc::new(AtomicU64::new(0));
-    let echo = outlet.filter(|_| settings.echo);
+    let echo = outlet.clone().filter(|_| settings.echo);
     let reader = InputReader {
         parts,
         rounds: settings.rounds,
@@ -276,7 +292,20 @@ pub fn run(
     };
     let readings = reader.start();
     let recorded = settings.measures.clone().map(|measures| Box::new(RecordedLatencies::new(measures.group)));
-    let router = Router::new(inboxes, settings.split);
+    let mut router = Router::new(inboxes, settings.split);
+    let mut way = None;
+    if let Some(child) = child {
+        let flow = Flow {
+            is_closed_loop: settings.pace.is_no_wait(),
+            timeout: settings.timeout,
+            queue: settings.queue,
+            connections: connections * targets.len(),
+            copies: settings.copies(targets.len()),
+        };
+        let (inbox, started) = child.route(router, pool.progress().collect(), outlet, flow)?;
+        router = Router::new([(inbox, Share::All)], Split::Copy);
+        way = Some(started);
+    }
     let scheduler = Scheduler::new(settings, router).knowing(own).measuring(recorded);
     let ends = ending.clone();
     let planning = thread::spawn(move || scheduler.run(&readings, &ends));
@@ -285,8 +314,10 @@ pub fn run(
     let gauge = writer.as_ref().map(OutputWriter::gauge);
     let (tallies, plan, written) = watching(&progress, gauge.as_ref(), &mut watch, move || {
         let tallies = pool.join();
-        let plan = join(planning);
-        (tallies, plan, writer.map_or((Ok(()), 0), OutputWriter::finish))
+        let mut plan = join(planning);
+        let through = way.map(ChildWay::finish);
+        let middleware = through.map(|through| plan.add_child(through));
+        (tallies, (plan, middleware), writer.map_or((Ok(()), 0), OutputWriter::finish))
     })?;
     Ok(outcome(settings, targets, tallies?, plan, written, &ending, echoes_dropped.load(Ordering::Relaxed)))
 }
@@ -295,17 +326,20 @@ fn outcome(
     settings: &Settings,
     targets: Vec<Target>,
     mut tallies: Vec<ReplayTally>,
-    scheduled: Scheduled,
+    (scheduled, middleware): (Scheduled, Option<Box<MiddlewareTally>>),
     (written, unwritten): (Result<()>, usize),
     ending: &Ending,
     echoes_dropped: u64,
 ) -> Outcome {
     let reason = ending.reason();
     // What no target was chosen for each of them should have got, or one, for which the first stands.
-    let without = if settings.split == Split::Copy { tallies.len() } else { 1 };
+    let without = settings.copies(tallies.len());
     for tally in tallies.iter_mut().take(without) {
         tally.not_sent.add_many(reason.unwrap_or(FailureReason::Interrupted), scheduled.unscheduled);
         tally.not_sent.add_many(FailureReason::OwnRequest, scheduled.own);
+        for (reason, number, first) in &scheduled.unrouted {
+            tally.not_sent.add_several(*reason, *number, first);
+        }
     }
     for (tally, unsent) in tallies.iter_mut().zip(scheduled.unsent) {
         for (reason, number) in unsent {
@@ -324,6 +358,7 @@ fn outcome(
         echoes_dropped,
         unwritten,
         failure: written.err().or(scheduled.failure),
+        middleware,
         recorded: scheduled.recorded,
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::engine::Outcome;
+use super::middleware::MiddlewareTally;
 use super::tally::{ReasonCounts, ReplayTally};
 use crate::observe::Durations;
 
@@ -15,7 +16,7 @@ pub fn to_json(outcome: &Outcome) -> Value {
         }
         object
     });
-    json!({
+    let mut json = json!({
         "requests": outcome.requests,
         "not_selected": outcome.not_selected,
         "responses": outcome.responses,
@@ -24,6 +25,28 @@ pub fn to_json(outcome: &Outcome) -> Value {
         "echoes_dropped": outcome.echoes_dropped,
         "records_not_written": outcome.unwritten,
         "targets": targets.collect::<Value>(),
+    });
+    if let (Some(middleware), Value::Object(object)) = (&outcome.middleware, &mut json) {
+        object.insert("middleware".to_owned(), of_middleware(middleware));
+    }
+    json
+}
+
+fn of_middleware(tally: &MiddlewareTally) -> Value {
+    json!({
+        "requests": tally.requests,
+        "requests_returned": tally.returned,
+        "requests_returned_late": tally.late,
+        "requests_own": tally.own,
+        "requests_own_not_sent": tally.own_unsent,
+        "recorded_responses": tally.recorded,
+        "recorded_responses_dropped": tally.recorded_dropped,
+        "responses": tally.replayed,
+        "responses_returned": tally.replayed_returned,
+        "responses_not_returned": tally.answers_kept(),
+        "responses_dropped": tally.answers_dropped,
+        "delay": percentiles(&tally.delay),
+        "not_waited_for": tally.is_left,
     })
 }
 

@@ -5,6 +5,8 @@
 //!  blocks     due times    a thread each, with its own connections and its share of the schedule
 //! ```
 //!
+//! With a middleware requests go through it between scheduler and worker (`middleware.rs`).
+//!
 //! Threads hand each other blocks of records and batches of due times, never
 //! single requests. A worker allocates and locks nothing per request: the
 //! recorded bytes are copied once, into a buffer of the connection, with Host
@@ -18,6 +20,7 @@ mod ending;
 mod engine;
 mod exchange;
 mod json;
+mod middleware;
 mod opening;
 mod output;
 mod own;
@@ -48,6 +51,7 @@ pub use engine::{
     run,
 };
 pub use json::to_json;
+pub use middleware::{MiddlewareSettings, MiddlewareTally};
 pub use output::WhenSlow;
 pub use plan::Plan;
 pub use queue::QUEUE;

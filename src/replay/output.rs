@@ -39,9 +39,26 @@ pub(super) struct Outlet {
     full_at: Arc<AtomicU64>,
     when_slow: WhenSlow,
     ending: Ending,
+    /// Whether each record is wanted at once.
+    is_prompt: bool,
 }
 
 impl Outlet {
+    /// The way to a stream behind this queue.
+    pub(super) fn new(inlet: Arc<Inlet<Arc<Block>>>, when_slow: WhenSlow, ending: &Ending) -> Self {
+        Outlet { inlet, full_at: Arc::default(), when_slow, ending: ending.clone(), is_prompt: false }
+    }
+
+    /// The same, to a stream that wants each record at once.
+    pub(super) fn prompt(self) -> Self {
+        Outlet { is_prompt: true, ..self }
+    }
+
+    /// Whether each record is to be handed over at once.
+    pub(super) fn is_prompt(&self) -> bool {
+        self.is_prompt
+    }
+
     /// Hands over a block; how many records were dropped instead. Once the stream has failed nothing counts
     /// as dropped, as that is told by itself.
     pub(super) fn put(&self, block: Arc<Block>) -> usize {
@@ -89,8 +106,7 @@ impl OutputWriter {
         let flags = QueueFlags { failed: Arc::clone(&ending.output_failed), ..QueueFlags::default() };
         let write = |sink: &mut Box<dyn Sink + Send>, block: Arc<Block>| sink.write_block(&block);
         let queue = Queue::start("writer", WAITING, flags, sink, write)?;
-        let inlet = Arc::clone(&queue.inlet);
-        let outlet = Outlet { inlet, full_at: Arc::default(), when_slow, ending: ending.clone() };
+        let outlet = Outlet::new(Arc::clone(&queue.inlet), when_slow, ending);
         Ok(OutputWriter { outlet, queue })
     }
 

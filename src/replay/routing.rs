@@ -1,14 +1,14 @@
 //! Which targets get a request, and the batches that go to their workers.
 
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{SyncSender, TrySendError};
 
 use mio::Waker;
 
 use super::schedule::{QueuedRequest, RequestBatch, ScheduledRequest};
 use super::tally::FailureReason;
 use crate::pace::{Share, ShareGate};
-use crate::record::{LruMap, id_hash, session};
+use crate::record::{Block, LruMap, id_hash, session};
 
 /// Exchanges or sessions whose target is remembered at least.
 const MAX_KNOWN: usize = 1 << 16;
@@ -28,6 +28,17 @@ impl WorkerInbox {
         }
     }
 
+    /// Hands over a batch if there is room for it; it comes back otherwise.
+    fn offer(&self, batch: Arc<RequestBatch>) -> Option<Arc<RequestBatch>> {
+        match self.batches.try_send(batch) {
+            Err(TrySendError::Full(batch)) => return Some(batch),
+            Ok(()) if self.waker.wake().is_ok() => {}
+            // The worker has failed, as above.
+            Ok(()) | Err(TrySendError::Disconnected(_)) => {}
+        }
+        None
+    }
+
     /// Lets the worker know that nothing more will come.
     fn close(self) {
         drop(self.batches);
@@ -43,8 +54,17 @@ struct Route {
     inbox: WorkerInbox,
     gate: ShareGate,
     batch: RequestBatch,
+    /// A batch that was offered and not taken.
+    offered: Option<Arc<RequestBatch>>,
     /// Requests that it did not get, by its share.
     left_out: u64,
+}
+
+impl Route {
+    /// Batches that were not handed over.
+    fn waiting(&self) -> impl Iterator<Item = &RequestBatch> {
+        self.offered.as_deref().into_iter().chain([&self.batch])
+    }
 }
 
 /// How requests are shared among several targets.
@@ -75,14 +95,16 @@ impl Router {
             inbox,
             gate: ShareGate::new(share),
             batch: RequestBatch::default(),
+            offered: None,
             left_out: 0,
         };
         let routes = targets.into_iter().map(route).collect();
         Router { routes, split, known: LruMap::new(MAX_KNOWN), next: 0 }
     }
 
-    /// Has the targets whose turn it is get a request, due so long after the first one.
-    pub(super) fn push(&mut self, request: &QueuedRequest, schedule: ScheduledRequest) {
+    /// Has the targets whose turn it is get a request, due so long after the first one. How many get it.
+    pub(super) fn push(&mut self, request: &QueuedRequest, schedule: ScheduledRequest) -> u64 {
+        let mut pushed = 0;
         let targets = match self.split {
             Split::Copy => 0..self.routes.len(),
             Split::Requests | Split::Sessions => {
@@ -93,9 +115,18 @@ impl Router {
         for route in &mut self.routes[targets] {
             if route.gate.admits(schedule.due) {
                 route.batch.push(request, schedule);
+                pushed += 1;
             } else {
                 route.left_out += 1;
             }
+        }
+        pushed
+    }
+
+    /// Has the targets get a recorded response, which was read behind so many requests.
+    pub(super) fn push_response(&mut self, block: &Arc<Block>, record: usize, number: u64) {
+        for route in &mut self.routes {
+            route.batch.push_response(block, record, number);
         }
     }
 
@@ -118,23 +149,50 @@ impl Router {
     /// Hands over what each target has got since the last time. The first request is due at `anchor`.
     pub(super) fn hand_over(&mut self, anchor: u64) {
         for route in &mut self.routes {
-            if route.batch.entries.is_empty() {
+            if route.batch.is_empty() {
                 continue;
             }
-            let mut batch = std::mem::take(&mut route.batch);
-            for entry in &mut batch.entries {
-                entry.due = entry.due.saturating_add(anchor);
-            }
-            route.inbox.put(Arc::new(batch));
+            let batch = anchored(std::mem::take(&mut route.batch), anchor);
+            route.inbox.put(batch);
         }
     }
 
-    /// Lets the workers know that nothing more will come. For each target, what it did not get, and why.
-    pub(super) fn close(self, unsent: FailureReason) -> Vec<Vec<(FailureReason, u64)>> {
-        let close = |route: Route| {
-            route.inbox.close();
-            vec![(FailureReason::LeftOut, route.left_out), (unsent, route.batch.entries.len() as u64)]
-        };
-        self.routes.into_iter().map(close).collect()
+    /// The same, as far as the targets take it at once.
+    pub(super) fn offer(&mut self, anchor: u64) {
+        for route in &mut self.routes {
+            while route.offered.is_some() || !route.batch.entries.is_empty() {
+                let batch = route
+                    .offered
+                    .take()
+                    .unwrap_or_else(|| anchored(std::mem::take(&mut route.batch), anchor));
+                route.offered = route.inbox.offer(batch);
+                if route.offered.is_some() {
+                    break;
+                }
+            }
+        }
     }
+
+    /// Requests that were not handed over, once for each target.
+    pub(super) fn waiting(&self) -> u64 {
+        self.routes.iter().flat_map(Route::waiting).map(|batch| batch.entries.len() as u64).sum()
+    }
+
+    /// Lets the workers know that nothing more will come. For each target, what it did not get, and why.
+    pub(super) fn close(&mut self, unsent: FailureReason) -> Vec<Vec<(FailureReason, u64)>> {
+        let close = |route: Route| {
+            let waiting = route.waiting().map(|batch| batch.entries.len() as u64).sum();
+            route.inbox.close();
+            vec![(FailureReason::LeftOut, route.left_out), (unsent, waiting)]
+        };
+        self.routes.drain(..).map(close).collect()
+    }
+}
+
+/// A batch whose due times are those of the clock, the first request being due at `anchor`.
+fn anchored(mut batch: RequestBatch, anchor: u64) -> Arc<RequestBatch> {
+    for entry in &mut batch.entries {
+        entry.due = entry.due.saturating_add(anchor);
+    }
+    Arc::new(batch)
 }

@@ -18,6 +18,8 @@ pub(super) struct ScheduledRequest {
     pub(super) record: u32,
     /// The recorded connection that it was on; 0 where that does not matter.
     pub(super) session: u64,
+    /// How many requests were read before it.
+    pub(super) number: u64,
     /// How long after the answer to the session's request before it is due, where that is what decides.
     pub(super) think: Option<u64>,
 }
@@ -27,18 +29,37 @@ pub(super) struct ScheduledRequest {
 pub(super) struct RequestBatch {
     pub(super) blocks: Vec<Arc<Block>>,
     pub(super) entries: Vec<ScheduledRequest>,
+    /// Recorded responses, where they are wanted, in any order.
+    pub(super) responses: Vec<ScheduledRequest>,
 }
 
 impl RequestBatch {
     /// Adds a request, due no earlier than the last one.
     pub(super) fn push(&mut self, request: &QueuedRequest, schedule: ScheduledRequest) {
+        let block = self.place(&request.block);
+        let (record, number) = (request.record, request.number);
+        self.entries.push(ScheduledRequest { block, record, number, ..schedule });
+    }
+
+    /// Adds a recorded response, which was read behind so many requests.
+    pub(super) fn push_response(&mut self, block: &Arc<Block>, record: usize, number: u64) {
+        let (block, record) = (self.place(block), record as u32);
+        self.responses.push(ScheduledRequest { block, record, number, ..ScheduledRequest::default() });
+    }
+
+    /// Whether there is nothing in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.responses.is_empty()
+    }
+
+    /// Which of the batch's blocks this is.
+    fn place(&mut self, block: &Arc<Block>) -> u32 {
         // A window's worth of neighbours comes from few blocks, the newest most often.
-        let known = self.blocks.iter().rposition(|block| Arc::ptr_eq(block, &request.block));
-        let block = known.unwrap_or_else(|| {
-            self.blocks.push(Arc::clone(&request.block));
+        let known = self.blocks.iter().rposition(|known| Arc::ptr_eq(known, block));
+        known.unwrap_or_else(|| {
+            self.blocks.push(Arc::clone(block));
             self.blocks.len() - 1
-        });
-        self.entries.push(ScheduledRequest { block: block as u32, record: request.record, ..schedule });
+        }) as u32
     }
 }
 
@@ -54,6 +75,12 @@ pub(super) struct QueuedRequest {
 }
 
 impl QueuedRequest {
+    /// A request that waits for nothing.
+    pub(super) fn of(block: &Arc<Block>, record: usize) -> Self {
+        let place = SessionPlace::default();
+        QueuedRequest { timestamp: 0, number: 0, block: Arc::clone(block), record: record as u32, place }
+    }
+
     /// The record's id.
     pub(super) fn id(&self) -> &[u8] {
         self.block.get(self.record as usize).header.id
@@ -102,6 +129,11 @@ impl ReorderWindow {
         let request = QueuedRequest { timestamp, number: self.pushed, block, record, place };
         self.pushed += 1;
         self.heap.push(Reverse(request));
+    }
+
+    /// Requests that came.
+    pub(super) fn pushed(&self) -> u64 {
+        self.pushed
     }
 
     /// Requests waiting.

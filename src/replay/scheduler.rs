@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::clock;
 use super::ending::Ending;
 use super::engine::{SessionMode, Settings};
+use super::middleware::{MiddlewareTally, ThroughChild};
 use super::own::Own;
 use super::reading::{Reading, Supply};
 use super::routing::Router;
@@ -42,6 +43,8 @@ pub(super) struct Scheduled {
     pub(super) unscheduled: u64,
     /// The same of requests that came so far that a target was chosen, for each.
     pub(super) unsent: Vec<Vec<(FailureReason, u64)>>,
+    /// Requests that did not come through the middleware to a target, why, and how the first of each was.
+    pub(super) unrouted: Vec<(FailureReason, u64, String)>,
     /// Requests that were not asked for.
     pub(super) not_selected: u64,
     /// Responses, which are not sent.
@@ -54,6 +57,17 @@ pub(super) struct Scheduled {
     pub(super) failure: Option<Error>,
     /// The latencies of the recording, if they are measured.
     pub(super) recorded: Option<Box<RecordedLatencies>>,
+}
+
+impl Scheduled {
+    /// What was scheduled was for the child; this is what came of it. Its counts.
+    pub(super) fn add_child(&mut self, through: ThroughChild) -> Box<MiddlewareTally> {
+        self.unrouted = through.unrouted;
+        let unsent = std::mem::replace(&mut self.unsent, through.unsent);
+        self.unrouted.extend(unsent.into_iter().flatten().map(|(why, number)| (why, number, String::new())));
+        self.failure = through.failure.or(self.failure.take());
+        Box::new(through.tally)
+    }
 }
 
 /// Schedules what is read for every target alike.
@@ -78,11 +92,13 @@ pub(super) struct Scheduler {
     start_at: Option<i64>,
     scheduled: Scheduled,
     own: Own,
+    /// Whether recorded responses are wanted beside the requests.
+    shows_responses: bool,
 }
 
 impl Scheduler {
     pub(super) fn new(settings: &Settings, router: Router) -> Self {
-        let Settings { pace, supply, selection, sessions, .. } = settings;
+        let Settings { pace, supply, selection, sessions, middleware, .. } = settings;
         Scheduler {
             timeline: Timeline::new(*pace),
             is_closed_loop: pace.is_no_wait(),
@@ -98,6 +114,7 @@ impl Scheduler {
             start_at: settings.start_at,
             scheduled: Scheduled { rounds: 1, ..Scheduled::default() },
             own: Own::default(),
+            shows_responses: middleware.is_some(),
         }
     }
 
@@ -205,6 +222,10 @@ impl Scheduler {
                 }
             } else {
                 self.scheduled.responses += 1;
+                let is_shown = self.shows_responses && view.header.kind == Kind::Response;
+                if is_shown && self.selection.takes(&view.header) {
+                    self.router.push_response(block, record, self.window.pushed());
+                }
             }
         }
         if self.is_waiting_to_start() {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::engine::Outcome;
+use super::middleware::MiddlewareTally;
 use super::tally::{Hold, ReasonCounts, ReplayTally};
 use super::target::Target;
 use crate::observe::{Durations, Size, Span};
@@ -25,8 +26,11 @@ impl fmt::Display for ReplaySummary<'_> {
             write!(f, "; {} not selected", outcome.not_selected)?;
         }
         writeln!(f, "{}", if outcome.is_interrupted { "; interrupted" } else { "" })?;
+        if let Some(middleware) = &outcome.middleware {
+            write_middleware(f, middleware)?;
+        }
         for (target, tally) in &outcome.targets {
-            write_target(f, target, tally, outcome.is_closed_loop)?;
+            write_target(f, target, tally, outcome)?;
         }
         if outcome.echoes_dropped > 0 {
             writeln!(
@@ -46,8 +50,9 @@ fn write_target(
     f: &mut fmt::Formatter<'_>,
     target: &Target,
     tally: &ReplayTally,
-    is_closed_loop: bool,
+    outcome: &Outcome,
 ) -> fmt::Result {
+    let is_closed_loop = outcome.is_closed_loop;
     writeln!(f, "target      {target}")?;
     write!(f, "sent        {}", tally.sent)?;
     if tally.sent_again > 0 {
@@ -67,7 +72,11 @@ fn write_target(
     write_limits(f, tally, is_closed_loop)?;
     if tally.answers_dropped > 0 {
         let dropped = tally.answers_dropped;
-        writeln!(f, "output      {dropped} answers dropped, as it was too slow (--slow-output)")?;
+        let (name, what) = match outcome.middleware {
+            Some(_) => ("middleware", "not shown to it"),
+            None => ("output", "dropped"),
+        };
+        writeln!(f, "{name:<12}{dropped} answers {what}, as it was too slow (--slow-output)")?;
     }
     if tally.answers_cut > 0 {
         writeln!(f, "output      {} answers were too long and are marked as cut", tally.answers_cut)?;
@@ -87,6 +96,37 @@ fn write_target(
     write_durations(f, "latency from due", &tally.latency_from_due)?;
     write_durations(f, "latency from send", &tally.latency_from_send)?;
     write_durations(f, "lateness", &tally.lateness)
+}
+
+/// What went through the middleware, and what is missing.
+fn write_middleware(f: &mut fmt::Formatter<'_>, tally: &MiddlewareTally) -> fmt::Result {
+    let MiddlewareTally { requests, returned, late, own, own_unsent, replayed, recorded, .. } = tally;
+    write!(f, "middleware  {requests} requests, {returned} sent back")?;
+    if *late > 0 {
+        write!(f, ", {late} too late")?;
+    }
+    if *own > 0 {
+        write!(f, ", {own} of its own")?;
+    }
+    writeln!(f, "; {replayed} responses, {recorded} recorded ones")?;
+    if !tally.delay.is_empty() {
+        let at = |percent| Span(tally.delay.percentile(percent));
+        let longest = Span(tally.delay.max());
+        writeln!(f, "middleware  requests took {} (p50), {} (p99), at most {longest}", at(50.0), at(99.0))?;
+    }
+    let losses = [
+        (*own_unsent, "requests of its own came too late to be sent"),
+        (tally.recorded_dropped, "recorded responses not shown to it, as it was too slow"),
+        (tally.answers_kept(), "responses not sent back, and missing in the output"),
+        (tally.answers_dropped, "responses dropped, as the output was too slow (--slow-output)"),
+    ];
+    for (number, loss) in losses.into_iter().filter(|(number, _)| *number > 0) {
+        writeln!(f, "middleware  {number} {loss}")?;
+    }
+    if tally.is_left {
+        writeln!(f, "middleware  not waited for; what it was given and sent back is not known")?;
+    }
+    Ok(())
 }
 
 /// Blank where nothing ended: no time was measured then.

@@ -27,6 +27,12 @@ pub enum FailureReason {
     Interrupted,
     /// The output failed, and the replay ended with it.
     OutputFailed,
+    /// The middleware failed, and the replay ended with it.
+    MiddlewareFailed,
+    /// The middleware did not send it back in time.
+    KeptByMiddleware,
+    /// The same, where it may drop requests.
+    DroppedByMiddleware,
     /// More requests were due than the queue holds.
     QueueFull,
     /// As many connections as are allowed were busy until the timeout.
@@ -70,7 +76,7 @@ pub enum FailureReason {
 }
 
 /// How many reasons there are.
-const REASONS: usize = 26;
+const REASONS: usize = 29;
 
 impl FailureReason {
     /// All of them, in the order in which a summary has them.
@@ -81,6 +87,9 @@ impl FailureReason {
         FailureReason::OwnRequest,
         FailureReason::Interrupted,
         FailureReason::OutputFailed,
+        FailureReason::MiddlewareFailed,
+        FailureReason::KeptByMiddleware,
+        FailureReason::DroppedByMiddleware,
         FailureReason::QueueFull,
         FailureReason::HeldByConnections,
         FailureReason::HeldByDescriptors,
@@ -105,7 +114,13 @@ impl FailureReason {
 
     /// Whether the recording is the reason, so that nothing went wrong here.
     pub(super) fn is_of_the_recording(self) -> bool {
-        matches!(self, FailureReason::Marked | FailureReason::Broken | FailureReason::LeftOut)
+        matches!(
+            self,
+            FailureReason::Marked
+                | FailureReason::Broken
+                | FailureReason::LeftOut
+                | FailureReason::DroppedByMiddleware
+        )
     }
 }
 
@@ -120,6 +135,11 @@ impl fmt::Display for FailureReason {
             }
             FailureReason::Interrupted => "interrupted",
             FailureReason::OutputFailed => "the output failed, or its reader closed it",
+            FailureReason::MiddlewareFailed => "the middleware failed",
+            FailureReason::KeptByMiddleware => {
+                "not sent back by the middleware in time (does it flush each line? --middleware-may-drop)"
+            }
+            FailureReason::DroppedByMiddleware => "dropped by the middleware (--middleware-may-drop)",
             FailureReason::QueueFull => "queue full",
             FailureReason::HeldByConnections => "held back by the limit on connections",
             FailureReason::HeldByDescriptors => "held back by the limit on descriptors",
@@ -220,6 +240,15 @@ impl ReasonCounts {
     /// Counts several that need no words.
     pub fn add_many(&mut self, reason: FailureReason, number: u64) {
         self.0[reason as usize].number += number;
+    }
+
+    /// Counts several; `first` tells about the first.
+    pub(super) fn add_several(&mut self, reason: FailureReason, number: u64, first: &str) {
+        let count = &mut self.0[reason as usize];
+        if number > 0 && count.number == 0 {
+            first.clone_into(&mut count.first);
+        }
+        count.number += number;
     }
 
     /// How often this reason applied.

@@ -13,7 +13,7 @@ mod unasked;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
@@ -64,6 +64,8 @@ pub(super) struct WorkerProgress {
     pub(super) answered: AtomicU64,
     pub(super) failed: AtomicU64,
     pub(super) in_flight: AtomicU64,
+    /// The worker is gone.
+    pub(super) has_ended: AtomicBool,
 }
 
 /// What a worker is given.

@@ -1,6 +1,7 @@
 //! The workers, one for each target: started together, waited for together.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::sync_channel;
 use std::thread::{self, JoinHandle};
 
@@ -13,6 +14,17 @@ use crate::Result;
 
 /// Batches that may wait for a worker, besides those it has in hand.
 const BATCHES: usize = 1;
+
+/// Tells that a worker has ended, also by a panic.
+struct EndOfWorker(Option<Arc<WorkerProgress>>);
+
+impl Drop for EndOfWorker {
+    fn drop(&mut self) {
+        if let Some(progress) = &self.0 {
+            progress.has_ended.store(true, Ordering::Release);
+        }
+    }
+}
 
 /// Threads, each with the connections to its target.
 #[derive(Debug, Default)]
@@ -31,7 +43,12 @@ impl WorkerPool {
         let (worker, waker) = ReplayWorker::new(options, intake)?;
         let waker = Arc::new(waker);
         self.wakers.push(Arc::clone(&waker));
-        self.workers.push(thread::spawn(move || worker.run()));
+        let ending = EndOfWorker(self.progress.last().cloned());
+        self.workers.push(thread::spawn(move || {
+            let tally = worker.run();
+            drop(ending);
+            tally
+        }));
         Ok(WorkerInbox { batches, waker })
     }
 

@@ -3,6 +3,7 @@
 mod dry_run;
 mod inputs;
 mod measuring;
+mod middleware;
 mod sending;
 mod time;
 mod tls;
@@ -28,6 +29,7 @@ use crate::{Error, Result};
 
 use self::inputs::Inputs;
 use self::measuring::{MeasuringOptions, now, options};
+use self::middleware::MiddlewareArgs;
 use self::sending::SendingOptions;
 use self::time::TimeOptions;
 use self::tls::TlsArgs;
@@ -71,7 +73,7 @@ do not change the exit status. Unrequested bytes (after a response, or before a
 request) are reported even with -q, and their connection is not used again.";
 
 /// Options of a replay's output, and rounds: a dry run has neither.
-const NOT_DRY: [&str; 19] = [
+const NOT_DRY: [&str; 20] = [
     "report",
     "group",
     "fail_if",
@@ -91,6 +93,7 @@ const NOT_DRY: [&str; 19] = [
     "instance",
     "echo",
     "slow_output",
+    "middleware",
 ];
 
 const SPLIT: &str = "Have targets take requests in turn, instead of each getting all; outputs likewise";
@@ -199,6 +202,9 @@ pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub tls: TlsArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub middleware: MiddlewareArgs,
 
     #[command(flatten)]
     #[allow(missing_docs)]
@@ -348,6 +354,7 @@ fn settings(args: &Args, places: &[Place], reading: &ReadOptions) -> Result<Sett
             is_there: !args.reading.follow && endpoint::total_size(places).is_some(),
         },
         measures: args.measuring.measures(),
+        middleware: args.middleware.settings(args.reading.max_record),
     })
 }
 

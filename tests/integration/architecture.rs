@@ -21,7 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("queue", &["record"]),
     ("pipeline", &["record", "transform"]),
     ("middleware", &["record", "observe"]),
-    ("replay", &["record", "http", "pace", "observe", "queue", "report"]),
+    ("replay", &["record", "http", "pace", "observe", "queue", "report", "middleware"]),
     ("report", &["record", "http", "observe", "show"]),
     ("merge", &["record"]),
     ("privileges", &[]),

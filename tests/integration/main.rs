@@ -36,6 +36,7 @@ mod record_laws;
 mod redact;
 mod replay;
 mod replay_connections;
+mod replay_middleware;
 mod replay_output;
 mod replay_sessions;
 mod replay_time;

@@ -1,9 +1,6 @@
 //! `gor-rewrite` as a program: its rules, and programs of others that records go through.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
-
-use super::support::skip::skip;
+use crate::support::clients;
 use crate::support::program::run;
 
 const SEPARATOR: &str = "\n🐵🙈🙉\n";
@@ -126,16 +123,6 @@ fn a_program_that_fails_is_told_and_what_it_sent_back_is_written() {
     ran.ends_with(1).says("the middleware \"no-such-program\": no such file");
 }
 
-/// Runs an installer; whether it could do its work.
-fn installs(program: &str, args: &[&str], folder: &Path) -> bool {
-    let run = Command::new(program).args(args).current_dir(folder).stdin(Stdio::null()).output();
-    let is_done = run.as_ref().is_ok_and(|output| output.status.success());
-    if !is_done {
-        skip(format_args!("{program} {} did not work here: {run:?}", args.join(" ")));
-    }
-    is_done
-}
-
 /// What a client makes of the exchange.
 fn through_client(middleware: &str) -> String {
     let ran = run("gor-rewrite", &["--middleware", middleware], exchange().as_bytes());
@@ -147,28 +134,15 @@ fn through_client(middleware: &str) -> String {
 
 #[test]
 fn goreplays_client_for_node_works_unchanged() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    if !installs("npm", &["install", "--no-audit", "--no-fund", "goreplay_middleware@1.0.0"], folder.path()) {
-        return;
-    }
-    let script = folder.path().join("middleware.js");
-    std::fs::write(&script, include_str!("middleware/node.js")).expect("the folder is writable");
-    let text = through_client(&format!("node {}", script.display()));
+    let Some((_folder, command)) = clients::node(include_str!("middleware/node.js")) else { return };
+    let text = through_client(&command);
     assert!(text.contains("GET /node/v1/user/joe/ping?key=old&q=1 HTTP/1.1\r\n"), "{text}");
     assert!(text.contains("X-Client: node\r\n"), "{text}");
 }
 
 #[test]
 fn goreplays_client_for_python_works_unchanged() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    if !installs("python3", &["-m", "venv", "venv"], folder.path())
-        || !installs("venv/bin/pip", &["install", "--quiet", "gor==0.2.3"], folder.path())
-    {
-        return;
-    }
-    let script = folder.path().join("middleware.py");
-    std::fs::write(&script, include_str!("middleware/python.py")).expect("the folder is writable");
-    let python = folder.path().join("venv/bin/python");
-    let text = through_client(&format!("{} {}", python.display(), script.display()));
+    let Some((_folder, command)) = clients::python(include_str!("middleware/python.py")) else { return };
+    let text = through_client(&command);
     assert!(text.contains("GET /python/v1/user/joe/ping?key=old&q=1 HTTP/1.1\r\n"), "{text}");
 }

@@ -188,8 +188,12 @@ fn what_gor_replay_counts_is_explained() {
     let closed =
         std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
     let closed = format!("http://{closed}");
-    let runs: [&[&str]; 3] =
-        [&["--no-wait", &target], &["--no-wait", "--timeout", "1s", &closed], &["--dry-run"]];
+    let runs: [&[&str]; 4] = [
+        &["--no-wait", &target],
+        &["--no-wait", "--timeout", "1s", &closed],
+        &["--dry-run"],
+        &["--no-wait", "--middleware", "sed -un p", &target],
+    ];
     let mut input = gets(&[(0, "/"), (1, "/b")]);
     input.extend(crate::support::replayer::record(1, "broken", 2, b"no request"));
     let manual = Manual::about("gor-replay");

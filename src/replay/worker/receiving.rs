@@ -8,6 +8,7 @@ use crate::observe::Span;
 use crate::record::{Header, Kind, Mark};
 use crate::replay::clock;
 use crate::replay::connection::Phase;
+use crate::replay::output::Outlet;
 use crate::replay::tally::{FailureReason, Hold};
 use crate::replay::transport::Moved;
 
@@ -269,7 +270,8 @@ impl ReplayWorker {
             ..Header::default()
         };
         self.answers.push(&header, payload);
-        if self.answers.bytes().len() >= PIECE {
+        let is_prompt = self.options.output.as_ref().is_some_and(Outlet::is_prompt);
+        if is_prompt || self.answers.bytes().len() >= PIECE {
             self.hand_over_answers();
         }
     }

@@ -59,7 +59,11 @@ fn give(worker: &mut ReplayWorker, method: &str, count: u32) {
     let due = clock::now();
     let entries =
         (0..count).map(|record| ScheduledRequest { due, record, ..ScheduledRequest::default() }).collect();
-    worker.queue.push(Arc::new(RequestBatch { blocks: vec![Arc::new(block)], entries }));
+    worker.queue.push(Arc::new(RequestBatch {
+        blocks: vec![Arc::new(block)],
+        entries,
+        ..RequestBatch::default()
+    }));
 }
 
 /// Takes a connection and says this at once; comes back when it has reached the worker's socket.

@@ -28,7 +28,9 @@ pub struct SendingOptions {
     /// Give up the oldest of more than N requests that wait for a connection
     #[arg(long, value_name = "N", default_value_t = QUEUE, hide_short_help = true)]
     pub queue: usize,
-    /// Longest time from when a request is due to the end of its response
+    /// Give up requests this long after they are due
+    ///
+    /// It is the longest time from when a request is due to the end of its response.
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = values::duration)]
     pub timeout: Duration,
     /// Be awake 200us before each request is due, on a core of its own for each target

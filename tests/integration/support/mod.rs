@@ -1,5 +1,6 @@
 //! What the tests of all tools share.
 
+pub(crate) mod clients;
 pub(crate) mod frames;
 pub(crate) mod front;
 pub(crate) mod live;

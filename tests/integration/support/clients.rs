@@ -1,0 +1,45 @@
+//! GoReplay's clients for middlewares, from the registries of npm and pip.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use super::skip::skip;
+
+/// Runs an installer; whether it could do its work.
+fn installs(program: &str, args: &[&str], folder: &Path) -> bool {
+    let run = Command::new(program).args(args).current_dir(folder).stdin(Stdio::null()).output();
+    let is_done = run.as_ref().is_ok_and(|output| output.status.success());
+    if !is_done {
+        skip(format_args!("{program} {} did not work here: {run:?}", args.join(" ")));
+    }
+    is_done
+}
+
+/// A script with the client for Node beside it, and the command that runs it. None where it cannot be installed.
+pub(crate) fn node(script: &str) -> Option<(TempDir, String)> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let install = ["install", "--no-audit", "--no-fund", "goreplay_middleware@1.0.0"];
+    if !installs("npm", &install, folder.path()) {
+        return None;
+    }
+    let path = folder.path().join("middleware.js");
+    std::fs::write(&path, script).expect("the folder is writable");
+    let command = format!("node {}", path.display());
+    Some((folder, command))
+}
+
+/// The same for Python.
+pub(crate) fn python(script: &str) -> Option<(TempDir, String)> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    if !installs("python3", &["-m", "venv", "venv"], folder.path())
+        || !installs("venv/bin/pip", &["install", "--quiet", "gor==0.2.3"], folder.path())
+    {
+        return None;
+    }
+    let path = folder.path().join("middleware.py");
+    std::fs::write(&path, script).expect("the folder is writable");
+    let command = format!("{} {}", folder.path().join("venv/bin/python").display(), path.display());
+    Some((folder, command))
+}
