@@ -1,11 +1,15 @@
 //! `gor-filter`: chooses records by rules about their requests.
 
+use std::alloc::System;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use gor_tools::{cli, tool::filter};
+use gor_tools::{cli, observe::SampledHeap, tool::filter};
+
+#[global_allocator]
+static ALLOCATOR: SampledHeap<System> = SampledHeap(System);
 
 fn main() -> ExitCode {
     let args = filter::Args::parse();
-    cli::run("gor-filter", || filter::run(&args))
+    cli::run("gor-filter", &args.reporting, || filter::run(&args))
 }

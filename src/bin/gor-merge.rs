@@ -1,11 +1,15 @@
 //! `gor-merge`: puts recordings together, ordered by time.
 
+use std::alloc::System;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use gor_tools::{cli, tool::merge};
+use gor_tools::{cli, observe::SampledHeap, tool::merge};
+
+#[global_allocator]
+static ALLOCATOR: SampledHeap<System> = SampledHeap(System);
 
 fn main() -> ExitCode {
     let args = merge::Args::parse();
-    cli::run("gor-merge", || merge::run(&args))
+    cli::run("gor-merge", &args.reporting, || merge::run(&args))
 }

@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use gor_tools::{cli, tool::record};
+use gor_tools::{cli, observe::SampledHeap, tool::record};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: SampledHeap<mimalloc::MiMalloc> = SampledHeap(mimalloc::MiMalloc);
 
 fn main() -> ExitCode {
     let args = record::Args::parse();
-    cli::run("gor-record", || record::run(&args))
+    cli::run_serving_later("gor-record", &args.reporting, |profiles| record::run(&args, profiles))
 }

@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use gor_tools::{cli, tool::replay};
+use gor_tools::{cli, observe::SampledHeap, tool::replay};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: SampledHeap<mimalloc::MiMalloc> = SampledHeap(mimalloc::MiMalloc);
 
 fn main() -> ExitCode {
     let args = replay::parse();
-    cli::run("gor-replay", || replay::run(&args))
+    cli::run("gor-replay", &args.reporting, || replay::run(&args))
 }

@@ -1,11 +1,15 @@
 //! `gor-report`: prints the reports of replays, and adds them up.
 
+use std::alloc::System;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use gor_tools::{cli, tool::report};
+use gor_tools::{cli, observe::SampledHeap, tool::report};
+
+#[global_allocator]
+static ALLOCATOR: SampledHeap<System> = SampledHeap(System);
 
 fn main() -> ExitCode {
     let args = report::Args::parse();
-    cli::run("gor-report", || report::run(&args))
+    cli::run("gor-report", &args.reporting, || report::run(&args))
 }

@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use gor_tools::{cli, tool::show};
+use gor_tools::{cli, observe::SampledHeap, tool::show};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: SampledHeap<mimalloc::MiMalloc> = SampledHeap(mimalloc::MiMalloc);
 
 fn main() -> ExitCode {
     let args = show::Args::parse();
-    cli::run("gor-show", || show::run(&args))
+    cli::run("gor-show", &args.reporting, || show::run(&args))
 }

@@ -4,6 +4,7 @@ pub mod moment;
 
 mod descriptors;
 mod options;
+mod profiles;
 mod progress;
 mod report;
 mod run;
@@ -13,7 +14,8 @@ pub mod values;
 
 pub use descriptors::raise_descriptor_limit;
 pub use options::{InputOptions, OutputOptions, Reporting};
+pub use profiles::{ProfileOptions, Profiles, show_counters};
 pub use progress::{Drawn, Every, progress};
 pub use report::{Report, with_intake};
-pub use run::{Exit, note, report, run};
+pub use run::{Exit, note, report, run, run_serving_later};
 pub use tool::Tool;

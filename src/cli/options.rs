@@ -1,7 +1,7 @@
 //! Groups of options that several tools share. Each is flattened into a tool's own.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::endpoint::{Notice, ReadOptions, WriteOptions};
@@ -201,4 +201,15 @@ pub struct Reporting {
         hide_short_help = true
     )]
     pub stats_json: Option<PathBuf>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub profiles: super::ProfileOptions,
+}
+
+impl Reporting {
+    /// Files that are written besides the outputs.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        let profiles = [&self.profiles.cpu_profile, &self.profiles.mem_profile];
+        [&self.stats_json].into_iter().chain(profiles).filter_map(|path| path.as_deref())
+    }
 }

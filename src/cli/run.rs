@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
+use super::{Profiles, Reporting};
 use crate::Error;
 
 /// How a tool ends. The numbers are a contract with scripts.
@@ -29,17 +30,38 @@ static NAME: OnceLock<String> = OnceLock::new();
 
 /// Runs a tool and tells how it ended: an error becomes one line on standard
 /// error with the tool's name in front.
-pub fn run(name: &str, tool: impl FnOnce() -> anyhow::Result<Exit>) -> ExitCode {
+pub fn run(name: &str, how: &Reporting, tool: impl FnOnce() -> anyhow::Result<Exit>) -> ExitCode {
+    run_serving_later(name, how, |profiles| {
+        profiles.serve()?;
+        tool()
+    })
+}
+
+/// The same for a tool that may start no thread at its beginning, and serves its profiles itself.
+pub fn run_serving_later(
+    name: &str,
+    how: &Reporting,
+    tool: impl FnOnce(&Profiles) -> anyhow::Result<Exit>,
+) -> ExitCode {
     NAME.get_or_init(|| name.to_owned());
     let started = super::signals::survive_file_size_limit().map_err(anyhow::Error::from);
-    let exit = started.and_then(|()| tool()).unwrap_or_else(|error| {
-        let exit = exit_for(&error);
-        if exit != Exit::Done {
-            note(format_args!("{error:#}"));
-        }
-        exit
+    let profiles = started.and_then(|()| Profiles::start(&how.profiles, how.quiet));
+    let exit = profiles.map_or_else(failed, |profiles| {
+        let done = tool(&profiles);
+        let written = profiles.finish(&done);
+        let exit = done.unwrap_or_else(failed);
+        written.map_or_else(|error| exit.max(failed(error)), |()| exit)
     });
     exit.into()
+}
+
+/// Says what went wrong, and how the tool is to end.
+fn failed(error: anyhow::Error) -> Exit {
+    let exit = exit_for(&error);
+    if exit != Exit::Done {
+        note(format_args!("{error:#}"));
+    }
+    exit
 }
 
 /// Prints a report to a person, on standard error. Where that is closed or full
@@ -59,7 +81,7 @@ pub fn note(line: impl std::fmt::Display) {
     });
 }
 
-fn exit_for(error: &anyhow::Error) -> Exit {
+pub(super) fn exit_for(error: &anyhow::Error) -> Exit {
     for cause in error.chain() {
         if let Some(error) = cause.downcast_ref::<Error>() {
             if error.is_broken_pipe() {

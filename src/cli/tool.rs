@@ -2,8 +2,11 @@
 
 use std::io;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
-use super::{Exit, InputOptions, OutputOptions, Report, Reporting, note, progress, signals};
+use serde_json::json;
+
+use super::{Exit, InputOptions, OutputOptions, Report, Reporting, note, progress, show_counters, signals};
 use crate::endpoint::{self, ReadOptions, WriteOptions};
 use crate::pipeline;
 use crate::record::{Failures, Intake, Sink, Source};
@@ -46,13 +49,13 @@ impl<'a> Tool<'a> {
     /// Opens the outputs, which must be none of the inputs.
     pub fn create(&self, output: &OutputOptions, inputs: &[String]) -> crate::Result<Box<dyn Sink + Send>> {
         let mut to = output.write_options(inputs);
-        to.reports.extend(self.reporting.stats_json.as_deref());
+        to.reports.extend(self.reporting.files());
         endpoint::create(&output.output, &to)
     }
 
     /// Says of text that goes to standard output, instead of records, that this must be none of the inputs, either.
     pub fn print(&self, inputs: &[String]) -> crate::Result<()> {
-        let reports = self.reporting.stats_json.as_deref().into_iter().collect();
+        let reports = self.reporting.files().collect();
         let to = WriteOptions { inputs, reports, ..WriteOptions::default() };
         endpoint::check(&["-".to_owned()], &to)
     }
@@ -67,6 +70,8 @@ impl<'a> Tool<'a> {
     ) -> (Intake, crate::Result<()>) {
         let threads =
             threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
+        let meter = Arc::clone(&self.reading.meter);
+        show_counters(move || json!({"records_read": meter.records(), "bytes_read": meter.bytes()}));
         let drawn = progress(&self.reading.meter, self.outputs, self.reporting);
         let copied = pipeline::run(source, stage, sink, threads);
         drop(drawn);

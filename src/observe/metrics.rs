@@ -1,19 +1,9 @@
 //! A page for monitoring: text that Prometheus scrapes, served over HTTP.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::io;
+use std::net::TcpListener;
 
-/// The longest request that is read, in bytes.
-const MAX_REQUEST: u64 = 8 << 10;
-
-/// Clients that are served at once; others are sent away.
-const MAX_CLIENTS: usize = 32;
-
-/// How long a client may take for its request, and for reading the answer.
-const PATIENCE: Duration = Duration::from_secs(2);
+use super::server::{Page, serve_pages};
 
 /// The media type of the `OpenMetrics` text format.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -24,79 +14,16 @@ pub fn serve_metrics(
     listener: TcpListener,
     page: impl Fn() -> String + Send + Sync + 'static,
 ) -> io::Result<()> {
-    let (page, clients) = (Arc::new(page), Arc::new(()));
-    thread::Builder::new().name("metrics".to_owned()).spawn(move || {
-        for stream in listener.incoming() {
-            // A client that goes away early is its own loss; one that cannot be accepted comes again.
-            let Ok(stream) = stream else {
-                thread::sleep(PATIENCE / 20);
-                continue;
-            };
-            if Arc::strong_count(&clients) > MAX_CLIENTS {
-                continue;
-            }
-            let (page, client) = (Arc::clone(&page), Arc::clone(&clients));
-            let serve = move || {
-                // Nobody else is told that a client has gone.
-                let _ = answer(&stream, &*page);
-                drop(client);
-            };
-            // Where there is no thread for it, it comes again.
-            let _ = thread::Builder::new().name("scrape".to_owned()).spawn(serve);
-        }
-    })?;
-    Ok(())
-}
-
-/// A client, which has so much time in all.
-struct Client<'a> {
-    stream: &'a TcpStream,
-    until: Instant,
-}
-
-impl Read for Client<'_> {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let left = self.until.saturating_duration_since(Instant::now());
-        self.stream.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        self.stream.read(bytes)
-    }
-}
-
-fn answer(stream: &TcpStream, page: &impl Fn() -> String) -> io::Result<()> {
-    stream.set_write_timeout(Some(PATIENCE))?;
-    let client = Client { stream, until: Instant::now() + PATIENCE };
-    let mut request = BufReader::new(client.take(MAX_REQUEST));
-    let (mut line, mut field) = (String::new(), String::new());
-    request.read_line(&mut line)?;
-    while request.read_line(&mut field)? > 0 && !field.trim_end().is_empty() {
-        field.clear();
-    }
-    let mut words = line.split(' ');
-    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let path = target.split('?').next().unwrap_or_default();
-    let (status, kind, body) = match (method, path) {
-        ("GET" | "HEAD", "/metrics") => ("200 OK", OPEN_METRICS, page()),
-        ("GET" | "HEAD", _) => ("404 Not Found", "text/plain", "metrics are at /metrics\n".to_owned()),
-        _ => ("405 Method Not Allowed", "text/plain", "only GET and HEAD\n".to_owned()),
-    };
-    let length = body.len();
-    let head = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
-    );
-    let mut stream = stream;
-    stream.write_all(head.as_bytes())?;
-    if method != "HEAD" {
-        stream.write_all(body.as_bytes())?;
-    }
-    stream.flush()
+    serve_pages(listener, move |request| match request.path {
+        "/metrics" => Page::new(OPEN_METRICS, page()),
+        _ => Page::refusal("404 Not Found", "metrics are at /metrics"),
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpStream};
 
     use super::*;
 

@@ -16,7 +16,7 @@ use self::values::{address, buffer_size, buffer_timeout, listen_address, threads
 use crate::Error;
 use crate::capture::{self, Address, CaptureLedger, Subnet, Watch};
 use crate::cli::values::{duration, field_name, size};
-use crate::cli::{Exit, OutputOptions, Report, Reporting};
+use crate::cli::{Exit, OutputOptions, Profiles, Report, Reporting};
 use crate::endpoint::{PacketFile, WriteOptions};
 use crate::packet::NetworkSelection;
 use crate::packet::live as wire;
@@ -427,7 +427,7 @@ impl Args {
     pub fn write_options(&self) -> WriteOptions<'_> {
         let mut options = self.output.write_options(&self.read);
         options.packets = self.write.as_deref();
-        options.reports.extend(self.reporting.stats_json.as_deref());
+        options.reports.extend(self.reporting.files());
         options
     }
 
@@ -468,12 +468,13 @@ impl Args {
 }
 
 /// Records as the command line says.
-pub fn run(args: &Args) -> anyhow::Result<Exit> {
+pub fn run(args: &Args, profiles: &Profiles) -> anyhow::Result<Exit> {
     args.check()?;
-    if let Some(rate) = args.dummy {
-        return dummy::run(args, rate);
+    if args.dummy.is_none() && args.is_live() {
+        return live::run(args, profiles);
     }
-    if args.is_live() { live::run(args) } else { files::run(args) }
+    profiles.serve()?;
+    args.dummy.map_or_else(|| files::run(args), |rate| dummy::run(args, rate))
 }
 
 /// What became of every packet, byte and message.

@@ -369,7 +369,7 @@ fn replay(
     let names = inputs.names();
     let mut writing = args.writing.write_options(&names);
     writing.splits &= args.writing.output.len() > 1;
-    writing.reports.extend(args.reporting.stats_json.as_deref());
+    writing.reports.extend(args.reporting.files());
     writing.reports.extend(args.measuring.report.iter().map(ReportPath::path));
     let out = match &args.writing.output[..] {
         [] => {

@@ -104,7 +104,7 @@ pub(crate) fn short(text: &'static str) -> &'static str {
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let reading = ReadOptions { is_stopping: cli::signals::stop()?, ..ReadOptions::default() };
     let mut reports: Vec<_> = args.output.iter().map(ReportPath::path).collect();
-    reports.extend(args.reporting.stats_json.as_deref());
+    reports.extend(args.reporting.files());
     let to = WriteOptions { inputs: &args.inputs, reports, ..WriteOptions::default() };
     let printed = if args.output.is_empty() { vec!["-".to_owned()] } else { Vec::new() };
     endpoint::check(&printed, &to)?;

@@ -191,6 +191,11 @@ pub struct CommandLine {
 }
 
 impl CommandLine {
+    /// What is said of the run.
+    pub fn reporting(&self) -> &Reporting {
+        &self.args.reporting
+    }
+
     /// Reads this process's command line; leaves where it asks for help or is wrong.
     pub fn parse() -> Self {
         let matches = Args::command().get_matches();

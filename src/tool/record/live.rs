@@ -10,7 +10,7 @@ use anyhow::Context as _;
 
 use super::{Args, report, rights};
 use crate::capture::{CaptureLedger, Messages, NetworkRecording, Snapshot, Unwritten};
-use crate::cli::{Every, Exit, note, signals};
+use crate::cli::{Every, Exit, Profiles, note, signals};
 use crate::endpoint::{self, Dropped, PacketFile, PacketQueue, RecordQueue};
 use crate::observe::{self, Count};
 use crate::packet::PacketBatch;
@@ -21,7 +21,7 @@ use crate::record::{Block, Sink};
 const METRICS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Records until it is told to stop, and tells what became of everything.
-pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
+pub(super) fn run(args: &Args, profiles: &Profiles) -> anyhow::Result<Exit> {
     let stop = &signals::stop()?;
     let mut privileges = Privileges::choose(args.user.as_deref())?;
     if args.monitor {
@@ -43,9 +43,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
         .map(|path| rights::open_report(path, write.owner))
         .transpose()?;
     let obstacle = privileges.obstacle().map(ToOwned::to_owned);
-    let given_up =
-        privileges.give_up(&later.iter().map(|later| later.folder.as_path()).collect::<Vec<_>>())?;
+    if let Some(owner) = write.owner {
+        profiles.give_to(owner)?;
+    }
+    let folders = later.iter().map(|later| later.folder.as_path()).chain(profiles.folder());
+    let given_up = privileges.give_up(&folders.collect::<Vec<_>>())?;
     // From here on there may be threads.
+    profiles.serve()?;
     let mut outputs = Outputs::start(args, sink, file)?;
     let mut reports = Reports::start(args, listener)?;
     if let Some(time) = args.exit_after {
