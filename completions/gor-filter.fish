@@ -30,6 +30,9 @@ complete -c gor-filter -l flush-interval -d 'Flush at least this often; a kill l
 complete -c gor-filter -l compress-level -d 'Compression level: 1 to 9 for gzip, 1 to 22 for zstd [default: gzip 6, zstd 3]' -r
 complete -c gor-filter -l compress-threads -d 'Compress with N threads [default: one per core, at most 4]' -r
 complete -c gor-filter -l stats-json -d 'Write statistics to FILE as JSON' -r -F
+complete -c gor-filter -l cpu-profile -d 'Write a CPU profile of the run to FILE, for go tool pprof' -r -F
+complete -c gor-filter -l mem-profile -d 'Write a profile of memory allocations to FILE, for go tool pprof' -r -F
+complete -c gor-filter -l pprof -d 'Serve profiles and counters over HTTP at ADDRESS, under /debug/' -r
 complete -c gor-filter -l threads -d 'Use N threads [default: one per core]; the output does not depend on it' -r
 complete -c gor-filter -l complete -d 'Keep complete messages: without mark (cut, gap, doubtful), and as long as their framing says'
 complete -c gor-filter -l invert -d 'Write the records that the rules drop instead'

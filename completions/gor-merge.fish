@@ -13,6 +13,9 @@ complete -c gor-merge -l flush-interval -d 'Flush at least this often; a kill lo
 complete -c gor-merge -l compress-level -d 'Compression level: 1 to 9 for gzip, 1 to 22 for zstd [default: gzip 6, zstd 3]' -r
 complete -c gor-merge -l compress-threads -d 'Compress with N threads [default: one per core, at most 4]' -r
 complete -c gor-merge -l stats-json -d 'Write statistics to FILE as JSON' -r -F
+complete -c gor-merge -l cpu-profile -d 'Write a CPU profile of the run to FILE, for go tool pprof' -r -F
+complete -c gor-merge -l mem-profile -d 'Write a profile of memory allocations to FILE, for go tool pprof' -r -F
+complete -c gor-merge -l pprof -d 'Serve profiles and counters over HTTP at ADDRESS, under /debug/' -r
 complete -c gor-merge -l sort -d 'Sort inputs of any size in any order, through temporary files'
 complete -c gor-merge -l dedup -d 'Drop duplicate records: those with the same id, kind and payload'
 complete -c gor-merge -l follow -d 'Keep reading files as they grow, as tail -F does'

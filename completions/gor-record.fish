@@ -38,6 +38,9 @@ complete -c gor-record -s w -l write -d 'Keep the packets too, in FILE.pcap or F
 complete -c gor-record -l user -d 'Run as USER once everything is open [default: the user who called sudo, or nobody]' -r -f -a "(__fish_complete_users)"
 complete -c gor-record -l metrics -d 'Serve metrics for Prometheus over HTTP, at the path /metrics of ADDRESS' -r
 complete -c gor-record -l stats-json -d 'Write statistics to FILE as JSON' -r -F
+complete -c gor-record -l cpu-profile -d 'Write a CPU profile of the run to FILE, for go tool pprof' -r -F
+complete -c gor-record -l mem-profile -d 'Write a profile of memory allocations to FILE, for go tool pprof' -r -F
+complete -c gor-record -l pprof -d 'Serve profiles and counters over HTTP at ADDRESS, under /debug/' -r
 complete -c gor-record -l any-host -d 'Record servers at all addresses, not only those of this machine'
 complete -c gor-record -l promisc -d 'Capture in promiscuous mode, and record servers at all addresses'
 complete -c gor-record -l monitor -d 'Put wireless interfaces into monitor mode, to capture all frames of their channel (needs --engine libpcap)'

@@ -23,7 +23,7 @@ _gor__replay() {
 
     case "${cmd}" in
         gor__replay)
-            opts="-i -o -v -q -h -V --input --read-depth --follow --strict --max-record --speed --speed-ramp --rate --rate-ramp --no-wait --max-wait --start-at --since --until --shard --loop --loop-header --dry-run --connections --min-connections --idle-timeout --queue --timeout --precise --think --original-host --response-buffer --ca-cert --client-cert --client-key --skip-verify --sni --middleware --middleware-may-drop --middleware-timeout --output --force --append --chunk-size --chunk-records --max-size --index --instance --flush-interval --compress-level --compress-threads --echo --slow-output --report --group --fail-if --verbose --quiet --stats --stats-json --split --sessions --help --version"
+            opts="-i -o -v -q -h -V --input --read-depth --follow --strict --max-record --speed --speed-ramp --rate --rate-ramp --no-wait --max-wait --start-at --since --until --shard --loop --loop-header --dry-run --connections --min-connections --idle-timeout --queue --timeout --precise --think --original-host --response-buffer --ca-cert --client-cert --client-key --skip-verify --sni --middleware --middleware-may-drop --middleware-timeout --output --force --append --chunk-size --chunk-records --max-size --index --instance --flush-interval --compress-level --compress-threads --echo --slow-output --report --group --fail-if --verbose --quiet --stats --stats-json --cpu-profile --mem-profile --pprof --split --sessions --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -290,6 +290,40 @@ _gor__replay() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --cpu-profile)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --mem-profile)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --pprof)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 *)

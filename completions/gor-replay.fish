@@ -38,6 +38,9 @@ complete -c gor-replay -l report -d 'Write a report of the replay to FILE.txt or
 complete -c gor-replay -l group -d 'Treat matches in paths as ids, besides numbers, UUIDs and long hex words' -r
 complete -c gor-replay -l fail-if -d 'Exit with status 3 if EXPR is true, as \'p99>200ms\' (repeatable)' -r
 complete -c gor-replay -l stats-json -d 'Write statistics to FILE as JSON' -r -F
+complete -c gor-replay -l cpu-profile -d 'Write a CPU profile of the run to FILE, for go tool pprof' -r -F
+complete -c gor-replay -l mem-profile -d 'Write a profile of memory allocations to FILE, for go tool pprof' -r -F
+complete -c gor-replay -l pprof -d 'Serve profiles and counters over HTTP at ADDRESS, under /debug/' -r
 complete -c gor-replay -l follow -d 'Keep reading files as they grow, as tail -F does'
 complete -c gor-replay -l strict -d 'Fail at the first malformed record instead of skipping it'
 complete -c gor-replay -l no-wait -d 'Send as fast as the target answers, on all connections'

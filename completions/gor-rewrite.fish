@@ -22,6 +22,9 @@ complete -c gor-rewrite -l flush-interval -d 'Flush at least this often; a kill 
 complete -c gor-rewrite -l compress-level -d 'Compression level: 1 to 9 for gzip, 1 to 22 for zstd [default: gzip 6, zstd 3]' -r
 complete -c gor-rewrite -l compress-threads -d 'Compress with N threads [default: one per core, at most 4]' -r
 complete -c gor-rewrite -l stats-json -d 'Write statistics to FILE as JSON' -r -F
+complete -c gor-rewrite -l cpu-profile -d 'Write a CPU profile of the run to FILE, for go tool pprof' -r -F
+complete -c gor-rewrite -l mem-profile -d 'Write a profile of memory allocations to FILE, for go tool pprof' -r -F
+complete -c gor-rewrite -l pprof -d 'Serve profiles and counters over HTTP at ADDRESS, under /debug/' -r
 complete -c gor-rewrite -l threads -d 'Use N threads [default: one per core]; the output does not depend on it' -r
 complete -c gor-rewrite -l all -d 'Apply every --rewrite-url that matches, not only the first'
 complete -c gor-rewrite -l redact-strict -d 'Drop records that redaction cannot read, instead of copying their bodies'

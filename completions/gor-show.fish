@@ -7,6 +7,9 @@ always\t'Always'
 never\t'Never'"
 complete -c gor-show -l max-record -d 'Skip records longer than SIZE (at most 3GB), and exit with status 1' -r
 complete -c gor-show -l stats-json -d 'Write statistics to FILE as JSON' -r -F
+complete -c gor-show -l cpu-profile -d 'Write a CPU profile of the run to FILE, for go tool pprof' -r -F
+complete -c gor-show -l mem-profile -d 'Write a profile of memory allocations to FILE, for go tool pprof' -r -F
+complete -c gor-show -l pprof -d 'Serve profiles and counters over HTTP at ADDRESS, under /debug/' -r
 complete -c gor-show -l headers -d 'Show start lines and headers'
 complete -c gor-show -l bodies -d 'Show headers and decoded bodies'
 complete -c gor-show -l raw -d 'Show messages as recorded, with control characters escaped'

@@ -6,6 +6,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
+use serde_json::{Value, json};
 
 use super::ledger::CaptureLedger;
 
@@ -23,6 +24,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// The same as JSON: the ledger as `--stats-json` has it, and how the output is getting on.
+    pub fn to_json(&self) -> Value {
+        let Snapshot { ledger, queued, output, lag } = self;
+        json!({"ledger": ledger, "output_queue_bytes": queued, "output_bytes": output, "lag_seconds": lag})
+    }
+
     /// Text in the `OpenMetrics` format.
     pub fn open_metrics(&self) -> String {
         let mut registry = Registry::with_prefix("gor_record");

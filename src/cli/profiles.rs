@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -32,6 +32,7 @@ const INDEX: &str = "\
 /// How a tool is profiled.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Profiles")]
+#[allow(clippy::doc_markdown, reason = "these are help texts")]
 pub struct ProfileOptions {
     /// Write a CPU profile of the run to FILE, for go tool pprof
     #[arg(
@@ -44,8 +45,8 @@ pub struct ProfileOptions {
     pub cpu_profile: Option<PathBuf>,
     /// Write a profile of memory allocations to FILE, for go tool pprof
     ///
-    /// One sample is taken per 512 KiB allocated. The profile has what was allocated, and what was in use at the end
-    /// (-sample_index=inuse_space).
+    /// One sample is taken per 512 KiB allocated. The profile has what was allocated and, with
+    /// -sample_index=inuse_space, what was in use at the end.
     #[arg(
         long,
         value_name = "FILE",
@@ -116,7 +117,8 @@ impl ProfileFile {
 pub struct Profiles {
     cpu: Option<(CpuProfile, ProfileFile)>,
     heap: Option<ProfileFile>,
-    listener: Mutex<Option<TcpListener>>,
+    /// Where `--pprof` listens, and what it tells, until it is served.
+    listener: Mutex<Option<(TcpListener, Vars)>>,
     is_quiet: bool,
     /// Where a CPU profile in the making keeps what it cannot have in memory.
     folder: Option<TempDir>,
@@ -129,7 +131,7 @@ impl Profiles {
         let mut profiles = Profiles { is_quiet, ..Profiles::default() };
         if let Some(address) = pprof {
             let listener = TcpListener::bind(address).with_context(|| format!("--pprof {address}"))?;
-            profiles.listener = Mutex::new(Some(listener));
+            profiles.listener = Mutex::new(Some((listener, Vars::open())));
         }
         profiles.heap = mem_profile.as_deref().map(ProfileFile::open).transpose()?;
         let cpu = cpu_profile.as_deref().map(ProfileFile::open).transpose()?;
@@ -153,18 +155,22 @@ impl Profiles {
         self.folder.as_ref().map(TempDir::path)
     }
 
-    /// Gives that directory to another user.
+    /// Gives that directory, and what is in it, to another user.
     pub fn give_to(&self, (user, group): (u32, u32)) -> io::Result<()> {
-        self.folder().map_or(Ok(()), |folder| std::os::unix::fs::chown(folder, Some(user), Some(group)))
+        let Some(folder) = self.folder() else { return Ok(()) };
+        for entry in std::fs::read_dir(folder)? {
+            chown(entry?.path(), Some(user), Some(group))?;
+        }
+        chown(folder, Some(user), Some(group))
     }
 
     /// Begins to answer at the address of `--pprof`.
     pub fn serve(&self) -> anyhow::Result<()> {
-        let Some(listener) = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+        let Some((listener, vars)) = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take()
+        else {
             return Ok(());
         };
         let at = listener.local_addr()?;
-        let vars = Vars::open();
         observe::serve_pages(listener, move |request| page(request, &vars))?;
         if !self.is_quiet {
             note(format_args!("profiles are at http://{at}/debug/pprof/"));

@@ -56,6 +56,7 @@ pub fn run_serving_later(
 }
 
 /// Says what went wrong, and how the tool is to end.
+#[allow(clippy::needless_pass_by_value, reason = "it is what a result is mapped with")]
 fn failed(error: anyhow::Error) -> Exit {
     let exit = exit_for(&error);
     if exit != Exit::Done {

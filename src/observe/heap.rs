@@ -140,16 +140,14 @@ impl HeapTable {
         self.remove(address);
         let stack =
             if self.sites.len() < MAX_STACKS || self.by_stack.contains_key(stack) { stack } else { &[] };
-        let site = match self.by_stack.get(stack) {
-            Some(site) => *site,
-            None => {
-                self.sites.push(HeapSite { stack: stack.to_vec(), ..HeapSite::default() });
-                self.by_stack.insert(stack.to_vec(), self.sites.len() - 1);
-                self.sites.len() - 1
-            }
-        };
-        self.sites[site].add(size);
-        self.live.insert(address, (site, size));
+        let known = self.by_stack.get(stack).copied();
+        let number = known.unwrap_or_else(|| {
+            self.sites.push(HeapSite { stack: stack.to_vec(), ..HeapSite::default() });
+            self.by_stack.insert(stack.to_vec(), self.sites.len() - 1);
+            self.sites.len() - 1
+        });
+        self.sites[number].add(size);
+        self.live.insert(address, (number, size));
         mark(address).fetch_add(1, Ordering::Relaxed);
     }
 

@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(profile.sample[0].value, [3, 101, 1, 50]);
         assert_eq!(profile.sample[1].value, [1, 2, 0, 0]);
         let names: Vec<&str> = profile.function.iter().map(|function| text(function.name)).collect();
-        assert!(names.iter().any(|name| name.ends_with("heap_profile::frames")), "{names:?}");
+        assert!(names.iter().any(|name| name.ends_with("frames")), "{names:?}");
         assert_eq!(profile.sample[0].location_id, [profile.location[0].id]);
     }
 }

@@ -212,7 +212,7 @@ fn an_output_that_stalls_costs_whole_exchanges_and_no_packet() {
 }
 
 /// The text at a path of a server in a namespace.
-fn page(space: &str, address: SocketAddr, path: &str) -> String {
+pub(crate) fn page(space: &str, address: SocketAddr, path: &str) -> String {
     let request = format!("GET {path} HTTP/1.1\r\nHost: here\r\n\r\n");
     Network::run_in(space, move || {
         let mut stream = TcpStream::connect(address).expect("it listens");

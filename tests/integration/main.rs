@@ -27,6 +27,7 @@ mod packets_kept;
 mod packets_out;
 mod pages;
 mod pairing;
+mod profiles;
 mod readme;
 mod record;
 mod record_cases;

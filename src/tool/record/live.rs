@@ -10,14 +10,14 @@ use anyhow::Context as _;
 
 use super::{Args, report, rights};
 use crate::capture::{CaptureLedger, Messages, NetworkRecording, Snapshot, Unwritten};
-use crate::cli::{Every, Exit, Profiles, note, signals};
+use crate::cli::{Every, Exit, Profiles, note, show_counters, signals};
 use crate::endpoint::{self, Dropped, PacketFile, PacketQueue, RecordQueue};
 use crate::observe::{self, Count};
 use crate::packet::PacketBatch;
 use crate::privileges::{Privileges, User};
 use crate::record::{Block, Sink};
 
-/// How old the numbers of `--metrics` may be.
+/// How old the numbers of `--metrics` and `--pprof` may be.
 const METRICS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Records until it is told to stop, and tells what became of everything.
@@ -193,7 +193,7 @@ fn snapshot(network: &mut NetworkRecording, outputs: &Outputs) -> crate::Result<
 struct Reports {
     /// When the next line of `--stats` is due.
     stats: Every,
-    /// What `--metrics` serves, and when it is next renewed.
+    /// What `--metrics` and `--pprof` serve, and when it is next renewed.
     metrics: Option<(Arc<Mutex<Snapshot>>, Instant)>,
 }
 
@@ -201,12 +201,20 @@ impl Reports {
     fn start(args: &Args, listener: Option<TcpListener>) -> anyhow::Result<Self> {
         let now = Instant::now();
         let mut reports = Reports { stats: Every::new(args.reporting.stats), metrics: None };
+        let served = Arc::new(Mutex::new(Snapshot::default()));
+        let latest = |served: &Arc<Mutex<Snapshot>>| {
+            let served = Arc::clone(served);
+            move || served.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        };
+        if args.reporting.profiles.pprof.is_some() {
+            let snapshot = latest(&served);
+            show_counters(move || snapshot().to_json());
+            reports.metrics = Some((Arc::clone(&served), now));
+        }
         if let Some(listener) = listener {
             let at = listener.local_addr()?;
-            let served = Arc::new(Mutex::new(Snapshot::default()));
-            let page = Arc::clone(&served);
-            let page = move || page.lock().unwrap_or_else(PoisonError::into_inner).open_metrics();
-            observe::serve_metrics(listener, page)?;
+            let snapshot = latest(&served);
+            observe::serve_metrics(listener, move || snapshot().open_metrics())?;
             if !args.reporting.quiet {
                 note(format_args!("metrics are at http://{at}/metrics"));
             }
