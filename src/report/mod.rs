@@ -5,6 +5,7 @@
 
 mod groups;
 mod histogram;
+mod html;
 mod making;
 mod measurements;
 mod merge;

@@ -88,6 +88,22 @@ impl Series {
         series
     }
 
+    /// The same in intervals so long that at most so many lie from the first to the last, empty ones included.
+    #[must_use]
+    pub(super) fn spanning(&self, intervals: u64) -> Series {
+        let mut series = self.clone();
+        while series.span() > intervals.max(1) && series.width < 1 << 32 {
+            series.double();
+        }
+        series
+    }
+
+    /// Intervals from the first to the last.
+    fn span(&self) -> u64 {
+        let ends = self.intervals.first_key_value().zip(self.intervals.last_key_value());
+        ends.map_or(0, |((first, _), (last, _))| last.abs_diff(*first) + 1)
+    }
+
     fn bound(&mut self) {
         while self.intervals.len() > MOST && self.width < 1 << 32 {
             self.double();

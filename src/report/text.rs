@@ -290,7 +290,8 @@ fn span(nanoseconds: Option<u64>) -> String {
     nanoseconds.map_or_else(|| "-".to_owned(), |nanoseconds| Span(nanoseconds).to_string())
 }
 
-fn time(moment: Moment, zone: &TimeZone) -> String {
+/// A moment in this zone, in seconds.
+pub(super) fn time(moment: Moment, zone: &TimeZone) -> String {
     let zoned = Timestamp::from_nanosecond(moment.0.into()).map(|time| time.to_zoned_datetime(zone.clone()));
     zoned.map_or_else(|_| moment.0.to_string(), |zoned| zoned.strftime("%Y-%m-%d %H:%M:%S").to_string())
 }

@@ -21,6 +21,7 @@ pub use file::ReportPath;
 const EXAMPLES: &str = "\
 Examples:
   gor-report run.json
+  gor-report run.json -o run.html
   gor-report machine1.json machine2.json -o all.json
   gor-report --fail-if 'p99>2s' run.json
 
@@ -32,6 +33,8 @@ Examples:
     gor-replay -q -i shop.gor --no-wait --report one.json \\
       http://127.0.0.1:8080
     gor-report one.json
+  Make a page with charts of it, which needs no network:
+    gor-report run.json -o run.html
   Add up what two machines measured, and keep it:
     gor-report machine1.json machine2.json -o all.json -o all.txt
   Check a report against thresholds:
@@ -72,7 +75,7 @@ pub struct Args {
     #[arg(value_name = "INPUT", value_hint = clap::ValueHint::FilePath)]
     pub inputs: Vec<String>,
 
-    /// Write the report to FILE.txt or FILE.json instead of standard output (repeatable)
+    /// Write the report to FILE.txt, FILE.json or FILE.html instead of standard output (repeatable)
     #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Output")]
     pub output: Vec<ReportPath>,
     /// Overwrite existing files

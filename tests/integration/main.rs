@@ -43,6 +43,7 @@ mod replay_sessions;
 mod replay_time;
 mod replay_tls;
 mod report;
+mod report_page;
 mod rewrite;
 mod show;
 mod statistics;

@@ -358,10 +358,10 @@ fn a_report_overwrites_nothing_unasked_and_leaves_nothing_behind() {
     assert_exit(&replay(&["-q", "--force", "--report", &precious, &target], &input), 0);
     assert_eq!(count(&folder.json("precious.json")["total"]["answered"]), 1);
 
-    let unknown = folder.path("run.html");
+    let unknown = folder.path("run.pdf");
     for tool in [("gor-replay", "--report", target.as_str()), ("gor-report", "-o", precious.as_str())] {
         let (tool, option, place) = tool;
-        run(tool, &[option, &unknown, place], b"").ends_with(2).says("FILE.txt or FILE.json");
+        run(tool, &[option, &unknown, place], b"").ends_with(2).says("FILE.txt, FILE.json or FILE.html");
     }
     let [new, output] = ["new.json", "new.txt"].map(|name| folder.path(name));
     let missing = folder.path("missing.gor");

@@ -15,10 +15,12 @@ use crate::{Error, Result};
 enum ReportFormat {
     Text,
     Json,
+    Html,
 }
 
 /// The formats, by what a file's name ends in.
-const FORMATS: [(&str, ReportFormat); 2] = [("txt", ReportFormat::Text), ("json", ReportFormat::Json)];
+const FORMATS: [(&str, ReportFormat); 3] =
+    [("txt", ReportFormat::Text), ("json", ReportFormat::Json), ("html", ReportFormat::Html)];
 
 /// The name of a file for a report.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -42,8 +44,7 @@ impl FromStr for ReportPath {
         let ending = path.extension().and_then(|ending| ending.to_str());
         let format = FORMATS.iter().find(|(known, _)| Some(*known) == ending).map(|(_, format)| *format);
         let Some(format) = format else {
-            let known: Vec<_> = FORMATS.iter().map(|(ending, _)| format!("FILE.{ending}")).collect();
-            return Err(format!("the format is told by the end of the name: {}", known.join(" or ")));
+            return Err("the end of the name gives the format: FILE.txt, FILE.json or FILE.html".to_owned());
         };
         Ok(ReportPath { path, format })
     }
@@ -117,6 +118,7 @@ impl OpenReport {
         let mut file = BufWriter::new(&self.file);
         match self.to.format {
             ReportFormat::Text => file.write_all(report.text(zone).as_bytes())?,
+            ReportFormat::Html => file.write_all(report.html(zone).as_bytes())?,
             ReportFormat::Json => {
                 serde_json::to_writer(&mut file, report).map_err(std::io::Error::from)?;
                 writeln!(file)?;
