@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
@@ -50,6 +50,21 @@ pub fn stop_after(time: Duration, is_stopping: &Arc<AtomicBool>) -> io::Result<(
         thread::sleep(time);
         is_stopping.store(true, Ordering::Relaxed);
     })?;
+    Ok(())
+}
+
+/// Has Ctrl-Z (SIGTSTP) stop the process within `pause`, which learns how long that was.
+pub fn pausing(pause: impl Fn(&mut dyn FnMut()) + Send + 'static) -> io::Result<()> {
+    let mut signals = Signals::new([SIGTSTP])?;
+    thread::spawn(move || {
+        for signal in signals.forever() {
+            pause(&mut || {
+                if emulate_default_handler(signal).is_err() {
+                    // It goes on, as if it had been continued at once.
+                }
+            });
+        }
+    });
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::num::NonZeroU64;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use mio::unix::SourceFd;
@@ -14,10 +15,42 @@ use rustix::time::{
 
 const SECOND: u64 = 1_000_000_000;
 
-/// Nanoseconds of the monotonic clock. Its zero means nothing.
-pub(super) fn now() -> u64 {
+/// Nanoseconds for which this process was paused, until now.
+static PAUSED: AtomicU64 = AtomicU64::new(0);
+
+/// What the clock shows while it stands still; 0 while it runs.
+static STOPPED_AT: AtomicU64 = AtomicU64::new(0);
+
+/// Nanoseconds of the kernel's monotonic clock.
+fn monotonic() -> u64 {
     let time = clock_gettime(ClockId::Monotonic);
     time.tv_sec as u64 * SECOND + time.tv_nsec as u64
+}
+
+/// Nanoseconds of a monotonic clock that stands still while the process is paused. Its zero means nothing.
+pub(super) fn now() -> u64 {
+    loop {
+        let paused = PAUSED.load(Ordering::Acquire);
+        let shown = match STOPPED_AT.load(Ordering::Acquire) {
+            0 => monotonic().saturating_sub(paused),
+            stopped => return stopped,
+        };
+        // A pause that began in between would count as time that has passed.
+        if STOPPED_AT.load(Ordering::Acquire) == 0 && PAUSED.load(Ordering::Acquire) == paused {
+            return shown;
+        }
+    }
+}
+
+/// Stops the clock while `pause` lasts, which is to stop the process: nothing becomes due meanwhile, and nothing times
+/// out. For one thread at a time.
+pub fn pause<T>(pause: impl FnOnce() -> T) -> T {
+    let shown = now();
+    STOPPED_AT.store(shown.max(1), Ordering::Release);
+    let result = pause();
+    PAUSED.store(monotonic().saturating_sub(shown), Ordering::Release);
+    STOPPED_AT.store(0, Ordering::Release);
+    result
 }
 
 /// Nanoseconds since the Unix epoch.
@@ -59,15 +92,15 @@ impl Alarm {
 
     /// Goes off at `moment`, and only then; at once if that has passed.
     pub(super) fn set(&mut self, moment: u64) -> io::Result<()> {
+        // The kernel's clock goes on in pauses. An absolute time of 0 would disarm it.
+        let moment = moment.saturating_add(PAUSED.load(Ordering::Acquire)).max(1);
         if moment == self.set_to {
             return Ok(());
         }
-        // An absolute time of 0 would disarm it.
-        let moment = moment.max(1);
+        self.set_to = moment;
         let it_value = Timespec { tv_sec: (moment / SECOND) as i64, tv_nsec: (moment % SECOND) as i64 };
         let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value };
         timerfd_settime(self.descriptor.as_fd(), TimerfdTimerFlags::ABSTIME, &once)?;
-        self.set_to = moment;
         Ok(())
     }
 }

@@ -23,7 +23,7 @@ use super::routing::{Router, Split};
 use super::scheduler::{Scheduled, Scheduler};
 use super::selection::Selection;
 use super::tally::{FailureReason, ReplayTally};
-use super::target::Target;
+use super::target::{Protocol, Target};
 use super::tls::{TlsClient, TlsOptions};
 use super::worker::{WorkerOptions, WorkerProgress};
 use super::worker_pool::{WorkerPool, join};
@@ -49,6 +49,7 @@ const WORKER_DESCRIPTORS: u64 = 3;
 
 /// How to replay.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct Settings {
     /// When requests are due.
     pub pace: Pace,
@@ -72,6 +73,10 @@ pub struct Settings {
     pub is_precise: bool,
     /// Bytes of a response that are kept for the output.
     pub response_buffer: usize,
+    /// Redirections that are followed, as long as they stay with the target.
+    pub redirects: u32,
+    /// Whether cookies that targets set are sent in place of recorded ones, on each recorded connection.
+    pub keeps_cookies: bool,
     /// Requests that are due and may wait for a connection; beyond, the oldest is given up.
     pub queue: usize,
     /// What becomes of the recorded connections.
@@ -129,6 +134,8 @@ impl Default for Settings {
             idle_timeout: Duration::from_mins(1),
             is_precise: false,
             response_buffer: 5 << 20,
+            redirects: 0,
+            keeps_cookies: false,
             queue: QUEUE,
             sessions: SessionMode::Off,
             split: Split::Copy,
@@ -261,17 +268,22 @@ pub fn run(
             tls,
             editor: Editor::new(target, settings.keeps_host),
             timeout: settings.timeout,
-            sessions: settings.sessions,
+            sessions: match (settings.sessions, target.protocol()) {
+                // A stream means nothing without its beginning.
+                (SessionMode::Off, Protocol::Tcp) => SessionMode::Schedule,
+                (mode, _) => mode,
+            },
             min_connections: settings.min_connections.min(connections),
             idle_timeout: settings.idle_timeout,
             is_precise: settings.is_precise && !settings.pace.is_no_wait(),
             response_buffer: settings.response_buffer,
+            redirects: settings.redirects,
+            keeps_cookies: settings.keeps_cookies,
             queue: settings.queue,
             connections,
             descriptors,
             is_closed_loop: settings.pace.is_no_wait(),
             output: answers.clone(),
-            wall_offset: clock::wall() - clock::now() as i64,
             ending: ending.clone(),
             own: own.clone(),
             progress: Arc::default(),
@@ -292,6 +304,7 @@ pub fn run(
     };
     let readings = reader.start();
     let recorded = settings.measures.clone().map(|measures| Box::new(RecordedLatencies::new(measures.group)));
+    let has_streams = targets.iter().any(|target| target.protocol() == Protocol::Tcp);
     let mut router = Router::new(inboxes, settings.split);
     let mut way = None;
     if let Some(child) = child {
@@ -306,7 +319,7 @@ pub fn run(
         router = Router::new([(inbox, Share::All)], Split::Copy);
         way = Some(started);
     }
-    let scheduler = Scheduler::new(settings, router).knowing(own).measuring(recorded);
+    let scheduler = Scheduler::new(settings, has_streams, router).knowing(own).measuring(recorded);
     let ends = ending.clone();
     let planning = thread::spawn(move || scheduler.run(&readings, &ends));
 

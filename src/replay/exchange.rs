@@ -6,7 +6,9 @@ use std::io::IoSlice;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::request::{Editor, RequestShape, Unsendable};
+use super::cookies::CookieJar;
+use super::redirect::{self, Redirection};
+use super::request::{Editor, RequestShape, Unsendable, is_idempotent};
 use super::tally::Hold;
 use crate::http::{Framer, FramingFault, RequestContext, Step, request_line};
 use crate::record::Block;
@@ -23,6 +25,15 @@ const MAX_WRITE: usize = 256 << 10;
 
 /// A buffer that grew beyond this is given back when its exchange is over.
 const KEEP_BUFFER: usize = 64 << 10;
+
+/// What of an answer is kept.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Keep {
+    Nothing,
+    Head,
+    /// All of it, up to so many bytes.
+    Bytes(usize),
+}
 
 /// What is wrong with an answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -94,6 +105,11 @@ pub(super) struct ReplayExchange {
     /// The answer, as far as it is kept.
     kept: Vec<u8>,
     is_cut: bool,
+    /// Bytes of `out` that are the head; and redirections followed.
+    head_length: usize,
+    redirections: u32,
+    /// When the last byte of the answer came, where only silence ends it.
+    pub(super) last_byte_at: u64,
 }
 
 impl ReplayExchange {
@@ -118,6 +134,9 @@ impl ReplayExchange {
             unread: Vec::new(),
             kept: Vec::new(),
             is_cut: false,
+            head_length: 0,
+            redirections: 0,
+            last_byte_at: 0,
         }
     }
 
@@ -127,10 +146,13 @@ impl ReplayExchange {
         editor: &Editor,
         block: &Arc<Block>,
         record: usize,
+        jar: Option<(&CookieJar, i64)>,
     ) -> Result<(), Unsendable> {
         let view = block.get(record);
         self.out.clear();
-        self.shape = editor.write_head(view.payload, &mut self.out)?;
+        self.shape = editor.write_head(view.payload, jar, &mut self.out)?;
+        self.head_length = self.out.len();
+        self.redirections = 0;
         let range = self.shape.body.clone();
         if range.len() <= COPIED_BODY {
             self.out.extend_from_slice(&view.payload[range]);
@@ -199,8 +221,12 @@ impl ReplayExchange {
     }
 
     /// Takes bytes that came, and keeps so many of the answer. When that is over: how many bytes came after it.
-    pub(super) fn take(&mut self, bytes: &[u8], keeps: usize) -> Result<Option<usize>, AnswerFault> {
+    pub(super) fn take(&mut self, bytes: &[u8], keeps: Keep) -> Result<Option<usize>, AnswerFault> {
         self.has_answer = true;
+        if self.shape.is_raw {
+            self.keep(bytes, keeps);
+            return Ok(None);
+        }
         if self.unread.is_empty() {
             let (used, is_over) = self.read(bytes, keeps)?;
             if is_over {
@@ -221,7 +247,7 @@ impl ReplayExchange {
     }
 
     /// Reads as far as it can: how far that was, and whether the answer is over.
-    fn read(&mut self, bytes: &[u8], keeps: usize) -> Result<(usize, bool), AnswerFault> {
+    fn read(&mut self, bytes: &[u8], keeps: Keep) -> Result<(usize, bool), AnswerFault> {
         let mut at = 0;
         loop {
             let length = match self.framer.advance(&bytes[at..]).map_err(AnswerFault::Http)? {
@@ -243,19 +269,59 @@ impl ReplayExchange {
                 Step::Head(_) if self.framer.has_differing_lengths() => {
                     return Err(AnswerFault::DifferingLengths);
                 }
-                Step::Head(length) | Step::Body(length) => length,
+                Step::Head(length) => {
+                    if keeps == Keep::Head {
+                        self.kept.extend_from_slice(&bytes[at..at + length]);
+                    }
+                    length
+                }
+                Step::Body(length) => length,
             };
-            if keeps > 0 {
-                let room = keeps - self.kept.len();
-                self.kept.extend_from_slice(&bytes[at..at + length.min(room)]);
-                self.is_cut |= length > room;
-            }
+            self.keep(&bytes[at..at + length], keeps);
             at += length;
         }
     }
 
+    /// Keeps bytes of the answer as far as they are wanted.
+    fn keep(&mut self, bytes: &[u8], keeps: Keep) {
+        if let Keep::Bytes(most) = keeps {
+            let room = most.saturating_sub(self.kept.len());
+            self.kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
+            self.is_cut |= bytes.len() > room;
+        }
+    }
+
+    /// Makes this the exchange of the request that the answer points to, if it points to one on the same server.
+    pub(super) fn redirect(&mut self, scheme: &str, most: u32) -> Redirection {
+        if self.redirections >= most {
+            return Redirection::None;
+        }
+        let mut next = Vec::new();
+        let redirection = redirect::follow(scheme, &self.out[..self.head_length], &self.kept, &mut next);
+        if let Redirection::Followed { keeps_body } = redirection {
+            self.redirections += 1;
+            let head_length = next.len();
+            if keeps_body {
+                next.extend_from_slice(&self.out[self.head_length..]);
+            } else {
+                self.body = None;
+            }
+            (self.out, self.head_length) = (next, head_length);
+            if let Some(line) = request_line(&self.out) {
+                self.shape.context = RequestContext::of(line.method);
+                self.shape.is_idempotent = is_idempotent(line.method);
+            }
+            self.is_again = false;
+            self.begin();
+        }
+        redirection
+    }
+
     /// The connection ended: whether the answer is whole with that.
     pub(super) fn close(&mut self) -> bool {
+        if self.shape.is_raw {
+            return self.has_answer;
+        }
         self.unread.is_empty() && self.has_answer && self.framer.close() && !self.framer.is_interim()
     }
 
@@ -266,7 +332,7 @@ impl ReplayExchange {
 
     /// Whether another exchange may follow on the connection, as far as the messages say.
     pub(super) fn keeps_alive(&self) -> bool {
-        self.shape.keeps_alive && self.framer.keeps_alive() && self.is_sent()
+        self.is_sent() && (self.shape.is_raw || self.shape.keeps_alive && self.framer.keeps_alive())
     }
 
     /// The answer as it was on the wire, and whether it was too long to be kept whole.
@@ -306,7 +372,7 @@ mod tests {
         block.push(&Header { kind: Kind::Request, id: b"a1", ..Header::default() }, payload);
         let editor = Editor::new(&"t".parse().unwrap(), false);
         let mut exchange = ReplayExchange::new();
-        exchange.prepare(&editor, &Arc::new(block), 0).unwrap();
+        exchange.prepare(&editor, &Arc::new(block), 0, None).unwrap();
         exchange
     }
 
@@ -344,7 +410,7 @@ mod tests {
             while at < answer.len() {
                 prop_assert_eq!(over, None);
                 let end = answer.len().min(at + cuts.next().unwrap());
-                over = exchange.take(&answer[at..end], usize::MAX).unwrap();
+                over = exchange.take(&answer[at..end], Keep::Bytes(usize::MAX)).unwrap();
                 at = end;
             }
             prop_assert_eq!(over, Some(0));
@@ -357,7 +423,7 @@ mod tests {
     #[test]
     fn bytes_after_the_answer_are_told() {
         let mut exchange = exchange(b"GET / HTTP/1.1\r\n\r\n");
-        let over = exchange.take(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 2", 0);
+        let over = exchange.take(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 2", Keep::Nothing);
         assert_eq!(over, Ok(Some(10)));
     }
 
@@ -371,7 +437,8 @@ mod tests {
             ("Content-Length: 2, 02\r\n", false),
         ] {
             let mut exchange = exchange(b"GET / HTTP/1.1\r\n\r\n");
-            let came = exchange.take(format!("HTTP/1.1 200 OK\r\n{fields}\r\n").as_bytes(), usize::MAX);
+            let came =
+                exchange.take(format!("HTTP/1.1 200 OK\r\n{fields}\r\n").as_bytes(), Keep::Bytes(usize::MAX));
             assert_eq!(came == Err(AnswerFault::DifferingLengths), is_malformed, "{fields:?}: {came:?}");
         }
     }
@@ -380,8 +447,11 @@ mod tests {
     fn interim_responses_are_many_but_not_endless() {
         let mut exchange = exchange(b"GET / HTTP/1.1\r\n\r\n");
         let flood = b"HTTP/1.1 102 Processing\r\n\r\n".repeat(MAX_INTERIM as usize);
-        assert_eq!(exchange.take(&flood, usize::MAX), Ok(None));
-        assert_eq!(exchange.take(b"HTTP/1.1 102 X\r\n\r\n", usize::MAX), Err(AnswerFault::TooManyInterim));
+        assert_eq!(exchange.take(&flood, Keep::Bytes(usize::MAX)), Ok(None));
+        assert_eq!(
+            exchange.take(b"HTTP/1.1 102 X\r\n\r\n", Keep::Bytes(usize::MAX)),
+            Err(AnswerFault::TooManyInterim)
+        );
     }
 
     #[test]
@@ -396,7 +466,7 @@ mod tests {
         ] {
             let mut exchange = exchange(b"GET / HTTP/1.1\r\n\r\n");
             if !bytes.is_empty() {
-                assert_eq!(exchange.take(bytes.as_bytes(), 0), Ok(None), "{bytes:?}");
+                assert_eq!(exchange.take(bytes.as_bytes(), Keep::Nothing), Ok(None), "{bytes:?}");
             }
             assert_eq!(exchange.close(), expected, "{bytes:?}");
         }
@@ -411,7 +481,7 @@ mod tests {
             assert!(exchange.may_be_sent_again(), "{method}, nothing sent");
             exchange.advance(1);
             assert_eq!(exchange.may_be_sent_again(), is_idempotent, "{method}, something sent");
-            exchange.take(b"H", 0).unwrap();
+            exchange.take(b"H", Keep::Nothing).unwrap();
             assert!(!exchange.may_be_sent_again(), "{method}, something answered");
         }
     }

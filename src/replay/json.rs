@@ -63,6 +63,8 @@ fn of_target(tally: &ReplayTally) -> Value {
         "bytes_received": tally.bytes_received,
         "connections": tally.connections,
         "duration": seconds(tally.duration()),
+        "redirected": tally.redirected,
+        "redirected_elsewhere": tally.redirected_elsewhere,
         "answers_dropped": tally.answers_dropped,
         "answers_cut": tally.answers_cut,
         "latency_from_due": percentiles(&tally.latency_from_due),

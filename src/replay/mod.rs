@@ -15,6 +15,7 @@
 mod addresses;
 mod clock;
 mod connection;
+mod cookies;
 mod descriptors;
 mod ending;
 mod engine;
@@ -27,6 +28,7 @@ mod own;
 mod plan;
 mod queue;
 mod reading;
+mod redirect;
 mod report;
 mod request;
 mod resolver;
@@ -45,6 +47,7 @@ mod transport;
 mod worker;
 mod worker_pool;
 
+pub use clock::pause;
 pub use ending::Stop;
 pub use engine::{
     CLOSED_LOOP_CONNECTIONS, Measures, OPEN_LOOP_CONNECTIONS, Outcome, ReplayProgress, SessionMode, Settings,

@@ -133,7 +133,7 @@ impl Plan {
             return self.not_sent.add(FailureReason::Marked, describe);
         }
         self.head.clear();
-        if let Err(why) = self.editor.write_head(request.payload, &mut self.head) {
+        if let Err(why) = self.editor.write_head(request.payload, None, &mut self.head) {
             self.not_sent.add(FailureReason::Broken, || format!("{}: {why}", describe()));
         }
     }

@@ -11,9 +11,11 @@
 //! A request that asks to leave HTTP (Upgrade, CONNECT) is sent like any other. If the target agrees, the
 //! exchange ends with the head of its answer, and so does the connection.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
-use super::target::Target;
+use super::cookies::CookieJar;
+use super::target::{Protocol, Target};
 use crate::http::edit::{FieldEdit, write_edited};
 use crate::http::{Field, Framer, FramingFault, Head, RequestContext, query};
 
@@ -49,6 +51,8 @@ pub(super) struct RequestShape {
     pub(super) keeps_alive: bool,
     /// Where the body lies in the recorded payload.
     pub(super) body: Range<usize>,
+    /// Whether this is no HTTP, and goes out as it is.
+    pub(super) is_raw: bool,
 }
 
 /// Changes requests for one target.
@@ -59,6 +63,8 @@ pub(super) struct Editor {
     prefix: Vec<u8>,
     /// A whole field line.
     authorization: Option<Vec<u8>>,
+    /// Whether nothing is taken for HTTP.
+    is_raw: bool,
 }
 
 impl Editor {
@@ -69,28 +75,62 @@ impl Editor {
             authorization: target
                 .authorization()
                 .map(|value| format!("Authorization: {value}\r\n").into_bytes()),
+            is_raw: target.protocol() == Protocol::Tcp,
         }
     }
 
     /// Changes nothing.
     pub(super) fn unchanged() -> Self {
-        Editor { host: None, prefix: Vec::new(), authorization: None }
+        Editor { host: None, prefix: Vec::new(), authorization: None, is_raw: false }
     }
 
-    /// Appends the head of the request in `payload`, as it is to be sent, to `out`.
-    pub(super) fn write_head(&self, payload: &[u8], out: &mut Vec<u8>) -> Result<RequestShape, Unsendable> {
+    /// Whether nothing is taken for HTTP.
+    pub(super) fn is_raw(&self) -> bool {
+        self.is_raw
+    }
+
+    /// Appends the head of the request in `payload`, as it is to be sent, to `out`. With cookies, those of `jar` are sent
+    /// in place of the recorded ones; `now` is in nanoseconds since the Unix epoch.
+    pub(super) fn write_head(
+        &self,
+        payload: &[u8],
+        jar: Option<(&CookieJar, i64)>,
+        out: &mut Vec<u8>,
+    ) -> Result<RequestShape, Unsendable> {
+        if self.is_raw {
+            let body = 0..payload.len();
+            return Ok(RequestShape { keeps_alive: true, is_raw: true, body, ..RequestShape::default() });
+        }
         let (head, shape) = measure(payload)?;
         let head = Head::of(&payload[head]).ok_or(Unsendable::Short)?;
         let line = head.request_line().ok_or(Unsendable::Fault(FramingFault::RequestLine))?;
-        let added = match &self.authorization {
+        let authorization = match &self.authorization {
             Some(line) if head.values(b"authorization").next().is_none() => &line[..],
             _ => b"",
         };
-        let edit = |field: &Field<'_>| match &self.host {
-            Some(host) if field.name.eq_ignore_ascii_case(b"host") => FieldEdit::Value(host),
-            _ => FieldEdit::Keep,
+        let target = self.target(line.target);
+        let cookies =
+            jar.map(|(jar, now)| cookies(&head, target.as_deref().unwrap_or(line.target), jar, now));
+        let mut added = Cow::Borrowed(authorization);
+        let mut is_first_cookie = true;
+        if let Some(Some(value)) = &cookies
+            && head.values(b"cookie").next().is_none()
+        {
+            added.to_mut().extend_from_slice(&[b"Cookie: ", &value[..], b"\r\n"].concat());
+        }
+        let edit = |field: &Field<'_>| {
+            if let (Some(host), true) = (&self.host, field.name.eq_ignore_ascii_case(b"host")) {
+                return FieldEdit::Value(host);
+            }
+            let (Some(value), true) = (&cookies, field.name.eq_ignore_ascii_case(b"cookie")) else {
+                return FieldEdit::Keep;
+            };
+            match (value, std::mem::take(&mut is_first_cookie)) {
+                (Some(value), true) => FieldEdit::Value(value),
+                _ => FieldEdit::Remove,
+            }
         };
-        write_edited(&head, self.target(line.target).as_deref(), added, edit, out);
+        write_edited(&head, target.as_deref(), &added, edit, out);
         Ok(RequestShape {
             is_idempotent: is_idempotent(line.method),
             context: RequestContext::of(line.method),
@@ -113,6 +153,13 @@ impl Editor {
     }
 }
 
+/// The value of Cookie, if it is to be sent: what was recorded, with what the jar has in its place.
+fn cookies(head: &Head<'_>, target: &[u8], jar: &CookieJar, now: i64) -> Option<Vec<u8>> {
+    let recorded = head.values(b"cookie").collect::<Vec<_>>().join(&b"; "[..]);
+    let path = query::authority(target).map_or(target, |authority| &target[authority.end..]);
+    jar.apply(&recorded, &String::from_utf8_lossy(path), now)
+}
+
 /// Where the head lies in a payload that is exactly one request, and what its framing tells.
 fn measure(payload: &[u8]) -> Result<(Range<usize>, RequestShape), Unsendable> {
     let mut framer = Framer::request();
@@ -128,7 +175,7 @@ fn measure(payload: &[u8]) -> Result<(Range<usize>, RequestShape), Unsendable> {
 }
 
 /// RFC 9110 §9.2.2. A method this does not know is taken not to be.
-fn is_idempotent(method: &[u8]) -> bool {
+pub(super) fn is_idempotent(method: &[u8]) -> bool {
     matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE" | b"PUT" | b"DELETE")
 }
 
@@ -139,7 +186,7 @@ mod tests {
     fn edited(target: &str, keeps_host: bool, payload: &[u8]) -> Result<(String, RequestShape), Unsendable> {
         let editor = Editor::new(&target.parse().unwrap(), keeps_host);
         let mut out = Vec::new();
-        let shape = editor.write_head(payload, &mut out)?;
+        let shape = editor.write_head(payload, None, &mut out)?;
         out.extend_from_slice(&payload[shape.body.clone()]);
         Ok((String::from_utf8(out).unwrap(), shape))
     }

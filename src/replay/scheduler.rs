@@ -97,7 +97,7 @@ pub(super) struct Scheduler {
 }
 
 impl Scheduler {
-    pub(super) fn new(settings: &Settings, router: Router) -> Self {
+    pub(super) fn new(settings: &Settings, has_streams: bool, router: Router) -> Self {
         let Settings { pace, supply, selection, sessions, middleware, .. } = settings;
         Scheduler {
             timeline: Timeline::new(*pace),
@@ -109,7 +109,7 @@ impl Scheduler {
             newest: None,
             router,
             selection: *selection,
-            sessions: (*sessions != SessionMode::Off).then(Sessions::new),
+            sessions: (*sessions != SessionMode::Off || has_streams).then(Sessions::new),
             is_closed_by_session: *sessions == SessionMode::Think,
             start_at: settings.start_at,
             scheduled: Scheduled { rounds: 1, ..Scheduled::default() },
@@ -330,7 +330,7 @@ mod tests {
         let supply = Supply { is_there: true, ..Supply::default() };
         let router = Router::new([(WorkerInbox { batches: inbox, waker }, Share::All)], Split::Copy);
         let settings = Settings { pace, read_depth: depth, supply, ..Settings::default() };
-        let scheduler = Scheduler::new(&settings, router);
+        let scheduler = Scheduler::new(&settings, false, router);
         let (readings, taken) = channel();
         let ending = Ending::default();
         let end = ending.clone();

@@ -65,6 +65,13 @@ fn write_target(
     write_statuses(f, &tally.statuses)?;
     let (sent, received) = (Size(tally.bytes_sent), Size(tally.bytes_received));
     writeln!(f, "bytes       {sent} sent, {received} received, over {} connections", tally.connections)?;
+    if tally.redirected > 0 {
+        writeln!(f, "redirected  {} times, within the target", tally.redirected)?;
+    }
+    if tally.redirected_elsewhere > 0 {
+        let number = tally.redirected_elsewhere;
+        writeln!(f, "redirected  {number} answers point to other servers, and were not followed")?;
+    }
     for line in tally.unasked() {
         writeln!(f, "unasked     {line}")?;
     }

@@ -301,6 +301,10 @@ pub struct ReplayTally {
     pub surplus: Count,
     /// Connections that began with an answer before anything was sent, and were given up.
     pub answered_unasked: u64,
+    /// Redirections followed.
+    pub redirected: u64,
+    /// Redirections to other servers, which were not followed.
+    pub redirected_elsewhere: u64,
     /// Answers too long to be kept whole in the output.
     pub answers_cut: u64,
     /// Answers that did not go to the output, as it was too slow.
@@ -337,6 +341,8 @@ impl ReplayTally {
             connections: 0,
             surplus: Count::default(),
             answered_unasked: 0,
+            redirected: 0,
+            redirected_elsewhere: 0,
             answers_cut: 0,
             answers_dropped: 0,
             held: [HeldRequests::default(); 3],
@@ -380,7 +386,9 @@ impl ReplayTally {
         let ReplayExchange { due, sent_at, group, .. } = *exchange;
         let status = exchange.status();
         self.answered += 1;
-        self.statuses[usize::from(status)] += 1;
+        if !exchange.shape.is_raw {
+            self.statuses[usize::from(status)] += 1;
+        }
         self.latency_from_send.record(now.saturating_sub(sent_at));
         self.latency_from_due.record(now.saturating_sub(due));
         self.last_ended = now;

@@ -22,6 +22,7 @@ use mio::{Events, Poll, Token, Waker};
 use super::addresses::Addresses;
 use super::clock::{self, Alarm};
 use super::connection::{ClientConnection, Phase};
+use super::cookies::Cookies;
 use super::ending::Ending;
 use super::engine::SessionMode;
 use super::exchange::describe;
@@ -86,6 +87,10 @@ pub(super) struct WorkerOptions {
     pub(super) is_precise: bool,
     /// Bytes of a response that are kept for the output.
     pub(super) response_buffer: usize,
+    /// Redirections that are followed.
+    pub(super) redirects: u32,
+    /// Whether cookies are kept, and sent in place of recorded ones.
+    pub(super) keeps_cookies: bool,
     /// Requests that are due and may wait for a connection; beyond, the oldest is given up.
     pub(super) queue: usize,
     /// Most connections at a time, at least 1.
@@ -96,8 +101,6 @@ pub(super) struct WorkerOptions {
     pub(super) is_closed_loop: bool,
     /// Where answers go, if they are kept.
     pub(super) output: Option<Outlet>,
-    /// What to add to monotonic nanoseconds for nanoseconds since the epoch.
-    pub(super) wall_offset: i64,
     pub(super) ending: Ending,
     /// Where connections that were made are remembered.
     pub(super) own: Own,
@@ -139,6 +142,10 @@ pub(super) struct ReplayWorker {
     sessions: Option<SessionQueues>,
     /// Sessions whose exchange, or whose idle connection, has ended, and the slot of the connection that is left.
     ended: Vec<(u64, Option<usize>)>,
+    /// Sessions on which something came that only silence, or the next request, ends.
+    heard: Vec<u64>,
+    /// The cookies of recorded connections, where they are kept.
+    cookies: Option<Cookies>,
     /// Whether connections are still to be opened before they are needed.
     is_warming: bool,
     tally: ReplayTally,
@@ -179,9 +186,11 @@ impl ReplayWorker {
             answers: Block::new(),
             sessions: match options.sessions {
                 SessionMode::Off => None,
-                mode => Some(SessionQueues::new(mode == SessionMode::Think)),
+                mode => Some(SessionQueues::new(mode == SessionMode::Think, options.editor.is_raw())),
             },
             ended: Vec::new(),
+            heard: Vec::new(),
+            cookies: options.keeps_cookies.then(Cookies::default),
             is_warming: options.min_connections > 0,
             tally,
             options,
@@ -260,6 +269,7 @@ impl ReplayWorker {
         if let Some(addresses) = self.options.new_addresses.take() {
             self.options.addresses.renew(&addresses);
         }
+        self.end_silent(now);
         self.close_idle(now);
         self.warm_up(now);
         // Others may have closed descriptors meanwhile.

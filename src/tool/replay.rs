@@ -62,6 +62,8 @@ Examples:
     gor-replay --dry-run -i 'logs/*.gor.zst'
 
 Signals:
+  SIGTSTP (Ctrl-Z) pauses, and SIGCONT (fg) goes on with the schedule where it was:
+  nothing becomes due, and nothing times out in between.
   SIGINT and SIGTERM stop sending, and wait for outstanding responses until their
   timeout. A second one, or SIGHUP, stops waiting; the summary and the output are
   still written.
@@ -261,6 +263,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         return dry_run::run(args, settings, reading);
     }
     let (sending, waiting) = cli::signals::stop_in_two_steps()?;
+    cli::signals::pausing(|stop| replay::pause(stop))?;
     reading.is_stopping = Arc::clone(&sending);
     let files = ReportFiles::open(&args.measuring.report, args.writing.force)?;
     let start = now();
@@ -333,6 +336,8 @@ fn settings(args: &Args, places: &[Place], reading: &ReadOptions) -> Result<Sett
         idle_timeout: sending.idle_timeout,
         queue: sending.queue,
         is_precise: sending.precise,
+        redirects: sending.redirects,
+        keeps_cookies: sending.cookies,
         response_buffer: usize::try_from(sending.response_buffer).unwrap_or(usize::MAX),
         sessions: sending.session_mode(args.writing.sessions),
         split: match (args.writing.split, args.writing.sessions) {

@@ -40,6 +40,7 @@ mod replay_connections;
 mod replay_middleware;
 mod replay_output;
 mod replay_sessions;
+mod replay_streams;
 mod replay_time;
 mod replay_tls;
 mod report;

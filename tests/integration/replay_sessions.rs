@@ -71,6 +71,9 @@ fn a_request_waits_for_the_answer_before_it_on_its_connection_and_for_no_other()
     assert_eq!(by_connection(&origin).len(), 2);
 
     // What waits until its timeout is given up, and why is said.
+    let input =
+        [get(1, 100, 0, "/a1"), get(1, 200, 0, "/a2"), get(2, 100, 20, "/b1"), get(2, 200, 30, "/b2")]
+            .concat();
     let origin = Origin::start(|request: &Received| match &request.line()[..] {
         "GET /a1" => Answer::Never,
         _ => Answer::Send(OK.to_vec()),

@@ -1,9 +1,14 @@
 //! When `gor-replay` sends: rates, ramps, rounds, parts of the recording, an appointed moment.
 
+use std::io::Write;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::support::origin::{Origin, Received};
-use crate::support::replayer::{MILLISECOND, assert_exit, assert_says, gets, good, lines, record, replay};
+use crate::support::replayer::{
+    MILLISECOND, assert_exit, assert_says, gets, good, lines, record, replay, start,
+};
 
 /// From the first request to each, in seconds.
 fn offsets(origin: &Origin) -> Vec<f64> {
@@ -160,6 +165,41 @@ fn connections_are_opened_before_they_are_needed_and_closed_when_idle() {
     let args = ["--idle-timeout", "50ms", &target];
     assert_exit(&replay(&args, &gets(&[(0, "/a"), (600, "/b")])), 0);
     assert_eq!(origin.connections(), 2);
+}
+
+#[test]
+fn a_pause_shifts_the_schedule() {
+    let origin = Origin::start(good);
+    let times: Vec<(i64, &str)> = (0..10).map(|number| (number * 100, "/")).collect();
+    let mut child = start(&["--timeout", "2s", &origin.address().to_string()]);
+    child.stdin.take().expect("a pipe").write_all(&gets(&times)).expect("gor-replay reads");
+    let began = Instant::now();
+    while origin.received().len() < 3 {
+        assert!(began.elapsed() < Duration::from_mins(1), "nothing was sent");
+        std::thread::yield_now();
+    }
+    let pid = Pid::from_child(&child);
+    kill_process(pid, Signal::TSTP).expect("it runs");
+    let is_stopped = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).expect("it is there");
+        stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+    };
+    while !is_stopped() {
+        assert!(began.elapsed() < Duration::from_mins(1), "it does not stop");
+        std::thread::yield_now();
+    }
+    let before = origin.received().len();
+    // Longer than the rest of the recording, and than the timeout.
+    std::thread::sleep(Duration::from_millis(2500));
+    assert_eq!(origin.received().len(), before);
+    kill_process(pid, Signal::CONT).expect("it is there");
+    let output = child.wait_with_output().expect("it ends");
+    let said = assert_exit(&output, 0);
+    assert_says(&said, "answered    10\n");
+    let offsets = offsets(&origin);
+    let rest = offsets[9] - offsets[before];
+    let due = (9 - before) as f64 * 0.1;
+    assert!(rest > due - 0.08, "{rest} s for what takes {due} s: {offsets:?}");
 }
 
 #[test]

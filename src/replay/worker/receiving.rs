@@ -4,11 +4,14 @@ use std::io;
 use std::sync::Arc;
 
 use super::ReplayWorker;
+use crate::http::request_line;
 use crate::observe::Span;
 use crate::record::{Header, Kind, Mark};
 use crate::replay::clock;
-use crate::replay::connection::Phase;
+use crate::replay::connection::{ClientConnection, Phase};
+use crate::replay::exchange::Keep;
 use crate::replay::output::Outlet;
+use crate::replay::redirect::Redirection;
 use crate::replay::tally::{FailureReason, Hold};
 use crate::replay::transport::Moved;
 
@@ -17,6 +20,9 @@ const READS_IN_A_ROW: usize = 16;
 
 /// Answers are handed to the output in pieces of at least this size, or at the next tick.
 const PIECE: usize = 64 << 10;
+
+/// An answer that is no HTTP has ended when nothing came for so long.
+const SILENCE: u64 = 100_000_000;
 
 /// A request counts as sent too late when this part of its timeout had passed.
 const LATE_PART: u64 = 10;
@@ -101,7 +107,11 @@ impl ReplayWorker {
             self.postpone(slot);
             return;
         }
-        let keeps = if self.options.output.is_some() { self.options.response_buffer } else { 0 };
+        let keeps = match &self.options.output {
+            Some(_) => Keep::Bytes(self.options.response_buffer),
+            None if self.options.redirects > 0 || self.cookies.is_some() => Keep::Head,
+            None => Keep::Nothing,
+        };
         for _ in 0..READS_IN_A_ROW {
             let connection = &mut self.connections[slot];
             match connection.receive(&mut self.buffer) {
@@ -110,6 +120,10 @@ impl ReplayWorker {
                 Moved::Bytes(_) if connection.exchange.sent_at == 0 => {}
                 Moved::Bytes(length) => {
                     self.tally.bytes_received += length as u64;
+                    if connection.exchange.shape.is_raw {
+                        connection.exchange.last_byte_at = clock::now();
+                        self.heard.push(connection.session);
+                    }
                     match connection.exchange.take(&self.buffer[..length], keeps) {
                         Ok(None) if !connection.is_readable => return,
                         Ok(None) => {}
@@ -156,21 +170,30 @@ impl ReplayWorker {
     }
 
     /// The answer is whole. `has_surplus`: more came than belongs to it.
-    fn answered(&mut self, slot: usize, has_surplus: bool) {
+    pub(super) fn answered(&mut self, slot: usize, has_surplus: bool) {
         let now = clock::now();
         let exchange = &self.connections[slot].exchange;
         // Its beginning was there before the request was; a refusal of the connection may be.
         if exchange.is_early && exchange.status() < 400 {
             return self.fail(slot, FailureReason::Unasked, "its beginning came before the request was sent");
         }
+        if self.options.redirects > 0 && self.is_redirected(slot, has_surplus) {
+            return;
+        }
+        let exchange = &self.connections[slot].exchange;
+        // Where silence ends an answer, that is no part of it.
+        let now = if exchange.shape.is_raw { exchange.last_byte_at } else { now };
         self.tally.note_answered(exchange, now);
+        self.keep_cookies(slot);
         if self.options.output.is_some() {
             self.keep_answer(slot, now);
         }
         // The buffer that the answer filled to its end may not have held all that came.
         let connection = &mut self.connections[slot];
         let has_surplus = has_surplus
-            || connection.is_readable && matches!(connection.receive(&mut self.buffer), Moved::Bytes(_));
+            || !connection.exchange.shape.is_raw
+                && connection.is_readable
+                && matches!(connection.receive(&mut self.buffer), Moved::Bytes(_));
         let exchange = &connection.exchange;
         let is_last = has_surplus || connection.has_ended || exchange.is_early || !exchange.keeps_alive();
         if has_surplus {
@@ -181,6 +204,63 @@ impl ReplayWorker {
         } else {
             self.connections[slot].exchange.finish();
             self.set_idle(slot);
+        }
+    }
+
+    /// Whether the answer points elsewhere on the same server, and the request goes on there.
+    fn is_redirected(&mut self, slot: usize, has_surplus: bool) -> bool {
+        let scheme = if self.options.tls.is_some() { "https" } else { "http" };
+        let connection = &mut self.connections[slot];
+        let goes_on = connection.exchange.keeps_alive() && !has_surplus && !connection.has_ended;
+        if !(300..400).contains(&connection.exchange.status()) {
+            return false;
+        }
+        self.keep_cookies(slot);
+        match self.connections[slot].exchange.redirect(scheme, self.options.redirects) {
+            Redirection::None => return false,
+            Redirection::Elsewhere => {
+                self.tally.redirected_elsewhere += 1;
+                return false;
+            }
+            Redirection::Followed { .. } => self.tally.redirected += 1,
+        }
+        if goes_on {
+            self.connections[slot].is_reused = true;
+            self.send(slot, clock::now());
+        } else {
+            self.connections[slot].attempt = self.options.addresses.begin(clock::now());
+            if let Err(error) = self.connect_on(slot) {
+                self.fail_to_connect(slot, &error);
+            }
+        }
+        true
+    }
+
+    /// Keeps the cookies that the answer sets on its recorded connection.
+    fn keep_cookies(&mut self, slot: usize) {
+        let Some(cookies) = &mut self.cookies else { return };
+        let ClientConnection { session, exchange, .. } = &self.connections[slot];
+        let (answer, _) = exchange.answer();
+        if memchr::memmem::find(answer, b"ookie:").is_some()
+            || memchr::memmem::find(answer, b"OOKIE:").is_some()
+        {
+            let target = request_line(exchange.head()).map_or(&b"/"[..], |line| line.target);
+            cookies.get_mut(*session).take(answer, &String::from_utf8_lossy(target), clock::wall());
+        }
+    }
+
+    /// Ends answers that only silence ends.
+    pub(super) fn end_silent(&mut self, now: u64) {
+        if !self.options.editor.is_raw() {
+            return;
+        }
+        for slot in 0..self.connections.len() {
+            let connection = &self.connections[slot];
+            let exchange = &connection.exchange;
+            let is_silent = exchange.has_answer() && now.saturating_sub(exchange.last_byte_at) >= SILENCE;
+            if connection.phase == Phase::Busy && is_silent && connection.is_sent() {
+                self.answered(slot, false);
+            }
         }
     }
 
@@ -264,7 +344,7 @@ impl ReplayWorker {
         let header = Header {
             kind: Kind::Replayed,
             id: &exchange.id,
-            timestamp: exchange.sent_at as i64 + self.options.wall_offset,
+            timestamp: clock::wall() - clock::now().saturating_sub(exchange.sent_at) as i64,
             latency: Some(now.saturating_sub(exchange.sent_at) as i64),
             mark: is_cut.then_some(Mark::Cut),
             ..Header::default()

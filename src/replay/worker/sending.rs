@@ -162,11 +162,13 @@ impl ReplayWorker {
         let (block, record) = (&batch.blocks[entry.block as usize], entry.record as usize);
         let exchange = &mut self.connections[slot].exchange;
         let view = block.get(record);
+        let jar = self.cookies.as_ref().and_then(|cookies| cookies.get(entry.session));
+        let jar = jar.map(|jar| (jar, clock::wall()));
         let refusal = if view.header.mark.is_some() {
             Some((FailureReason::Marked, None))
         } else {
             exchange
-                .prepare(&self.options.editor, block, record)
+                .prepare(&self.options.editor, block, record, jar)
                 .err()
                 .map(|why| (FailureReason::Broken, Some(why)))
         };

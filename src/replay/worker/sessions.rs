@@ -46,18 +46,21 @@ pub(super) struct SessionQueues {
     waiting: usize,
     /// Whether requests are due by the answers before them.
     is_closed: bool,
+    /// Whether the next request ends the answer before it: nothing else tells that.
+    is_raw: bool,
     /// When the newest request that was taken in is due by the schedule.
     last_due: Option<u64>,
 }
 
 impl SessionQueues {
-    pub(super) fn new(is_closed: bool) -> Self {
+    pub(super) fn new(is_closed: bool, is_raw: bool) -> Self {
         SessionQueues {
             sessions: HashMap::with_hasher(FixedState::default()),
             ready: VecDeque::new(),
             later: BinaryHeap::new(),
             waiting: 0,
             is_closed,
+            is_raw,
             last_due: None,
         }
     }
@@ -83,7 +86,7 @@ impl SessionQueues {
         self.waiting += 1;
         let session = self.sessions.entry(entry.session).or_default();
         session.waiting.push_back(WaitingRequest { batch, entry });
-        if !session.is_busy && session.waiting.len() == 1 {
+        if (!session.is_busy || self.is_raw) && session.waiting.len() == 1 {
             self.arm(entry.session, now);
         }
     }
@@ -122,7 +125,7 @@ impl SessionQueues {
             session.slot = Some(slot);
             session.is_busy = true;
         }
-        if !is_sent {
+        if !is_sent || self.is_raw {
             self.arm(id, now);
             self.forget_if_over(id);
         }
@@ -172,6 +175,12 @@ impl ReplayWorker {
         loop {
             let now = clock::now();
             self.take_in(sessions, now);
+            for id in std::mem::take(&mut self.heard) {
+                if sessions.front(id).is_some_and(|next| self.options.is_closed_loop || next.entry.due <= now)
+                {
+                    self.end_answer(sessions, id, now);
+                }
+            }
             sessions.wake(now);
             let Some(id) = sessions.ready.front().copied() else {
                 self.hold = None;
@@ -182,6 +191,17 @@ impl ReplayWorker {
                 continue;
             };
             let due = if self.options.is_closed_loop { now } else { next.entry.due };
+            if due > now {
+                // It stands among the later ones too.
+                sessions.ready.pop_front();
+                continue;
+            }
+            if sessions.sessions.get(&id).is_some_and(|session| session.is_busy) {
+                // It is looked at again when something comes, or the exchange has ended.
+                sessions.ready.pop_front();
+                self.end_answer(sessions, id, now);
+                continue;
+            }
             if due.saturating_add(self.timeout) <= now {
                 sessions.ready.pop_front();
                 if let Some(WaitingRequest { batch, entry }) = sessions.pop(id) {
@@ -212,6 +232,17 @@ impl ReplayWorker {
             sessions.pop(id);
             sessions.begin(id, slot, is_sendable, now);
             self.end_sessions(sessions, now);
+        }
+    }
+
+    /// Ends the answer that a session's next request, which is due, waits for, if it has begun.
+    fn end_answer(&mut self, sessions: &mut SessionQueues, id: u64, now: u64) {
+        if let Some(Session { is_busy: true, slot: Some(slot), .. }) = sessions.sessions.get(&id) {
+            let (slot, connection) = (*slot, &self.connections[*slot]);
+            if connection.phase == Phase::Busy && connection.exchange.has_answer() && connection.is_sent() {
+                self.answered(slot, false);
+                self.end_sessions(sessions, now);
+            }
         }
     }
 

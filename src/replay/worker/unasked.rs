@@ -46,6 +46,10 @@ fn early(connection: &mut ClientConnection) -> Early {
 impl ReplayWorker {
     /// Looks at a new connection before a request's first byte goes to it. Whether the request goes elsewhere.
     pub(super) fn is_turned_away(&mut self, slot: usize) -> bool {
+        // Some protocols begin with the server.
+        if self.options.editor.is_raw() {
+            return false;
+        }
         let early = early(&mut self.connections[slot]);
         self.connections[slot].exchange.is_early = early == Early::Other;
         if early != Early::Answer {
@@ -72,6 +76,7 @@ impl ReplayWorker {
     pub(super) fn is_usable(&mut self, slot: usize) -> bool {
         match self.connections[slot].receive(&mut self.buffer) {
             Moved::Nothing => true,
+            Moved::Bytes(_) if self.options.editor.is_raw() => self.is_usable(slot),
             Moved::Bytes(length) => {
                 self.note_idle_bytes(slot, length);
                 false

@@ -9,6 +9,7 @@ use crate::replay::{QUEUE, SessionMode};
 /// How requests are sent.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Sending")]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct SendingOptions {
     /// Most connections to each target [default: 1024, with --no-wait 64]
     #[arg(long, value_name = "N", value_parser = values::at_least_one)]
@@ -43,6 +44,18 @@ pub struct SendingOptions {
     /// answers. A session is at most 2s ahead of its recording.
     #[arg(long, requires = "sessions", hide_short_help = true)]
     pub think: bool,
+    /// With --sessions, send the cookies that a target has set in place of the recorded ones
+    ///
+    /// Each recorded connection has its own. Their Domain is not looked at.
+    #[arg(long, requires = "sessions", hide_short_help = true)]
+    pub cookies: bool,
+    /// Follow up to N redirections, as far as they stay with the target
+    ///
+    /// The method becomes GET where clients make it so (303, and POST with 301 and 302). Other headers stay. What points to
+    /// another server is not followed, and counted: nothing is sent to servers that are no targets. The time until the last
+    /// response counts as one latency.
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, hide_short_help = true)]
+    pub redirects: u32,
     /// Keep the recorded Host header
     #[arg(long, hide_short_help = true)]
     pub original_host: bool,
