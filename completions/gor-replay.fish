@@ -17,6 +17,7 @@ complete -c gor-replay -l min-connections -d 'Open N connections to each target 
 complete -c gor-replay -l idle-timeout -d 'Close connections that were not used for DURATION' -r
 complete -c gor-replay -l queue -d 'Give up the oldest of more than N requests that wait for a connection' -r
 complete -c gor-replay -l timeout -d 'Give up requests this long after they are due' -r
+complete -c gor-replay -l redirects -d 'Follow up to N redirections, as far as they stay with the target' -r
 complete -c gor-replay -l response-buffer -d 'Keep SIZE of each response for the output; what is longer is cut and marked' -r
 complete -c gor-replay -l ca-cert -d 'Trust the certificates in FILE (PEM, repeatable) instead of the system\'s' -r -F
 complete -c gor-replay -l client-cert -d 'Present the certificate in FILE (PEM) to targets that ask for one' -r -F
@@ -47,6 +48,7 @@ complete -c gor-replay -l no-wait -d 'Send as fast as the target answers, on all
 complete -c gor-replay -l dry-run -d 'Send nothing; print a summary, and when requests would be sent'
 complete -c gor-replay -l precise -d 'Be awake 200us before each request is due, on a core of its own for each target'
 complete -c gor-replay -l think -d 'With --sessions, send a request as long after the response before it as it was recorded'
+complete -c gor-replay -l cookies -d 'With --sessions, send the cookies that a target has set in place of the recorded ones'
 complete -c gor-replay -l original-host -d 'Keep the recorded Host header'
 complete -c gor-replay -l skip-verify -d 'Accept any certificate'
 complete -c gor-replay -l middleware-may-drop -d 'Allow the program to drop records'

@@ -90,6 +90,11 @@ impl Alarm {
         Ok(Alarm { descriptor, set_to: 0 })
     }
 
+    /// It has gone off. If its moment has not come, as the clock stood still, it is to be set anew.
+    pub(super) fn rang(&mut self) {
+        self.set_to = 0;
+    }
+
     /// Goes off at `moment`, and only then; at once if that has passed.
     pub(super) fn set(&mut self, moment: u64) -> io::Result<()> {
         // The kernel's clock goes on in pauses. An absolute time of 0 would disarm it.

@@ -73,6 +73,8 @@ pub struct Settings {
     pub is_precise: bool,
     /// Bytes of a response that are kept for the output.
     pub response_buffer: usize,
+    /// Whether requests that are marked are sent too, if their bytes are one whole request.
+    pub sends_marked: bool,
     /// Redirections that are followed, as long as they stay with the target.
     pub redirects: u32,
     /// Whether cookies that targets set are sent in place of recorded ones, on each recorded connection.
@@ -134,6 +136,7 @@ impl Default for Settings {
             idle_timeout: Duration::from_mins(1),
             is_precise: false,
             response_buffer: 5 << 20,
+            sends_marked: false,
             redirects: 0,
             keeps_cookies: false,
             queue: QUEUE,
@@ -277,6 +280,7 @@ pub fn run(
             idle_timeout: settings.idle_timeout,
             is_precise: settings.is_precise && !settings.pace.is_no_wait(),
             response_buffer: settings.response_buffer,
+            sends_marked: settings.sends_marked,
             redirects: settings.redirects,
             keeps_cookies: settings.keeps_cookies,
             queue: settings.queue,

@@ -129,7 +129,7 @@ impl Plan {
     /// Whether a request would be sent, as the workers decide it.
     fn judge(&mut self, request: &View<'_>) {
         let describe = || describe(request.header.id, request.payload);
-        if request.header.mark.is_some() {
+        if request.header.mark.is_some() && !self.settings.sends_marked {
             return self.not_sent.add(FailureReason::Marked, describe);
         }
         self.head.clear();

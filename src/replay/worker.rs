@@ -70,6 +70,7 @@ pub(super) struct WorkerProgress {
 }
 
 /// What a worker is given.
+#[allow(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 #[derive(Debug)]
 pub(super) struct WorkerOptions {
     pub(super) addresses: Addresses,
@@ -87,6 +88,8 @@ pub(super) struct WorkerOptions {
     pub(super) is_precise: bool,
     /// Bytes of a response that are kept for the output.
     pub(super) response_buffer: usize,
+    /// Whether requests that are marked are sent too.
+    pub(super) sends_marked: bool,
     /// Redirections that are followed.
     pub(super) redirects: u32,
     /// Whether cookies are kept, and sent in place of recorded ones.
@@ -229,7 +232,9 @@ impl ReplayWorker {
             }
             // First what all of them tell: a request goes to no connection whose end is told further on.
             for event in &events {
-                if let Token(slot) = event.token()
+                if event.token() == ALARM {
+                    self.alarm.rang();
+                } else if let Token(slot) = event.token()
                     && slot < self.connections.len()
                 {
                     let has_ended = event.is_read_closed() || event.is_error();

@@ -337,6 +337,7 @@ fn settings(args: &Args, places: &[Place], reading: &ReadOptions) -> Result<Sett
         queue: sending.queue,
         is_precise: sending.precise,
         redirects: sending.redirects,
+        sends_marked: sending.send_incomplete,
         keeps_cookies: sending.cookies,
         response_buffer: usize::try_from(sending.response_buffer).unwrap_or(usize::MAX),
         sessions: sending.session_mode(args.writing.sessions),

@@ -286,6 +286,9 @@ fn what_is_not_a_whole_request_is_counted_and_not_sent() {
     assert_says(&said, "read        4 requests, 1 responses\n");
     assert_says(&said, "not sent    3\n  1         marked in the recording as incomplete or doubtful\n");
     assert_says(&said, "  2         not one whole HTTP/1 request\n");
+    let said = assert_exit(&replay(&["--send-incomplete", &target], &input.concat()), 0);
+    assert_says(&said, "not sent    2\n");
+    assert_eq!(lines(&origin)[1..], ["GET /cut", "GET /good"]);
 }
 
 #[test]

@@ -164,7 +164,7 @@ impl ReplayWorker {
         let view = block.get(record);
         let jar = self.cookies.as_ref().and_then(|cookies| cookies.get(entry.session));
         let jar = jar.map(|jar| (jar, clock::wall()));
-        let refusal = if view.header.mark.is_some() {
+        let refusal = if view.header.mark.is_some() && !self.options.sends_marked {
             Some((FailureReason::Marked, None))
         } else {
             exchange

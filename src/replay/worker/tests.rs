@@ -33,6 +33,7 @@ fn worker() -> (ReplayWorker, TcpListener) {
         idle_timeout: Duration::from_mins(1),
         is_precise: false,
         response_buffer: 0,
+        sends_marked: false,
         redirects: 0,
         keeps_cookies: false,
         queue: crate::replay::queue::QUEUE,

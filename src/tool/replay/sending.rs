@@ -59,6 +59,9 @@ pub struct SendingOptions {
     /// Keep the recorded Host header
     #[arg(long, hide_short_help = true)]
     pub original_host: bool,
+    /// Send requests that are marked as incomplete or doubtful too, if their bytes are one whole request
+    #[arg(long, hide_short_help = true)]
+    pub send_incomplete: bool,
     /// Keep SIZE of each response for the output; what is longer is cut and marked
     #[arg(
         long,
