@@ -50,6 +50,7 @@ complete -c gor-replay -l precise -d 'Be awake 200us before each request is due,
 complete -c gor-replay -l think -d 'With --sessions, send a request as long after the response before it as it was recorded'
 complete -c gor-replay -l cookies -d 'With --sessions, send the cookies that a target has set in place of the recorded ones'
 complete -c gor-replay -l original-host -d 'Keep the recorded Host header'
+complete -c gor-replay -l send-incomplete -d 'Send requests that are marked as incomplete or doubtful too, if their bytes are one whole request'
 complete -c gor-replay -l skip-verify -d 'Accept any certificate'
 complete -c gor-replay -l middleware-may-drop -d 'Allow the program to drop records'
 complete -c gor-replay -l force -d 'Overwrite existing files'
