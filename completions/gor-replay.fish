@@ -35,6 +35,7 @@ complete -c gor-replay -l compress-level -d 'Compression level: 1 to 9 for gzip,
 complete -c gor-replay -l compress-threads -d 'Compress with N threads [default: one per core, at most 4]' -r
 complete -c gor-replay -l slow-output -d 'What to do when the output is slower than the responses [default: drop, with --no-wait wait]' -r -f -a "drop\t'Send on time; responses that the output has no room for are dropped and counted'
 wait\t'Keep every response; requests wait until the output has room'"
+complete -c gor-replay -l elasticsearch -d 'Send a document about each exchange to Elasticsearch or OpenSearch: http://HOST:9200/INDEX' -r -f
 complete -c gor-replay -l report -d 'Write a report to FILE.txt, FILE.json or FILE.html (repeatable)' -r -F
 complete -c gor-replay -l group -d 'Treat matches in paths as ids, besides numbers, UUIDs and long hex words' -r
 complete -c gor-replay -l fail-if -d 'Exit with status 3 if EXPR is true, as \'p99>200ms\' (repeatable)' -r

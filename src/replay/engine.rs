@@ -11,6 +11,7 @@ use regex::bytes::Regex;
 use super::addresses::Addresses;
 use super::clock;
 use super::descriptors::descriptor_limit;
+use super::documents::{DocumentIndex, DocumentTally, DocumentWriter};
 use super::ending::{Ending, Stop};
 use super::middleware::{ChildStart, ChildWay, Flow, MiddlewareSettings, MiddlewareTally};
 use super::output::{OutputWriter, WhenSlow};
@@ -101,6 +102,8 @@ pub struct Settings {
     pub measures: Option<Measures>,
     /// The child that requests and responses go through, if there is one.
     pub middleware: Option<MiddlewareSettings>,
+    /// Where a document of each exchange goes, if anywhere.
+    pub documents: Option<DocumentIndex>,
 }
 
 /// What becomes of the recorded connections.
@@ -150,6 +153,7 @@ impl Default for Settings {
             supply: Supply::default(),
             measures: None,
             middleware: None,
+            documents: None,
         }
     }
 }
@@ -194,6 +198,8 @@ pub struct Outcome {
     pub failure: Option<Error>,
     /// What went through the middleware, if there is one.
     pub middleware: Option<Box<MiddlewareTally>>,
+    /// What became of the documents, if there are any.
+    pub documents: Option<DocumentTally>,
     /// The latencies of the recording, if a report is made.
     pub recorded: Option<Box<RecordedLatencies>>,
 }
@@ -205,6 +211,7 @@ impl Outcome {
             || self.echoes_dropped > 0
             || self.unwritten > 0
             || self.middleware.as_ref().is_some_and(|middleware| middleware.has_failures())
+            || self.documents.as_ref().is_some_and(DocumentTally::has_failures)
             || self.targets.iter().any(|(_, tally)| tally.has_failures())
     }
 }
@@ -254,6 +261,8 @@ pub fn run(
     let ending = Ending { stop: stop.clone(), ..Ending::default() };
     let writer = out.map(|out| OutputWriter::start(out, settings.when_slow, &ending)).transpose()?;
     let outlet = writer.as_ref().map(|writer| writer.outlet.clone());
+    let documents = settings.documents.as_ref();
+    let documents = documents.map(|index| DocumentWriter::start(index, &settings.tls)).transpose()?;
     let child = settings.middleware.as_ref();
     let child = child.map(|child| ChildStart::new(child, settings.when_slow, &ending)).transpose()?;
     // Where there is a child, what it sends back of the responses goes to the output.
@@ -288,6 +297,7 @@ pub fn run(
             descriptors,
             is_closed_loop: settings.pace.is_no_wait(),
             output: answers.clone(),
+            documents: documents.as_ref().map(|documents| documents.outlet.of_target(inboxes.len())),
             ending: ending.clone(),
             own: own.clone(),
             progress: Arc::default(),
@@ -329,12 +339,14 @@ pub fn run(
 
     let progress: Vec<Arc<WorkerProgress>> = pool.progress().collect();
     let gauge = writer.as_ref().map(OutputWriter::gauge);
+    let (timeout, ends) = (settings.timeout, ending.clone());
     let (tallies, plan, written) = watching(&progress, gauge.as_ref(), &mut watch, move || {
         let tallies = pool.join();
         let mut plan = join(planning);
         let through = way.map(ChildWay::finish);
         let middleware = through.map(|through| plan.add_child(through));
-        (tallies, (plan, middleware), writer.map_or((Ok(()), 0), OutputWriter::finish))
+        let documents = documents.map(|documents| documents.finish(timeout, &ends));
+        (tallies, (plan, middleware, documents), writer.map_or((Ok(()), 0), OutputWriter::finish))
     })?;
     Ok(outcome(settings, targets, tallies?, plan, written, &ending, echoes_dropped.load(Ordering::Relaxed)))
 }
@@ -343,7 +355,7 @@ fn outcome(
     settings: &Settings,
     targets: Vec<Target>,
     mut tallies: Vec<ReplayTally>,
-    (scheduled, middleware): (Scheduled, Option<Box<MiddlewareTally>>),
+    (scheduled, middleware, documents): (Scheduled, Option<Box<MiddlewareTally>>, Option<DocumentTally>),
     (written, unwritten): (Result<()>, usize),
     ending: &Ending,
     echoes_dropped: u64,
@@ -376,6 +388,7 @@ fn outcome(
         unwritten,
         failure: written.err().or(scheduled.failure),
         middleware,
+        documents,
         recorded: scheduled.recorded,
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::documents::DocumentTally;
 use super::engine::Outcome;
 use super::middleware::MiddlewareTally;
 use super::tally::{ReasonCounts, ReplayTally};
@@ -28,6 +29,18 @@ pub fn to_json(outcome: &Outcome) -> Value {
     });
     if let (Some(middleware), Value::Object(object)) = (&outcome.middleware, &mut json) {
         object.insert("middleware".to_owned(), of_middleware(middleware));
+    }
+    if let (Some(documents), Value::Object(object)) = (&outcome.documents, &mut json) {
+        let DocumentTally { documents, written, refused, first_refusal, dropped, unsent } = documents;
+        let documents = json!({
+            "total": documents,
+            "written": written,
+            "refused": refused,
+            "first_refusal": first_refusal,
+            "dropped": dropped,
+            "not_sent": unsent,
+        });
+        object.insert("documents".to_owned(), documents);
     }
     json
 }

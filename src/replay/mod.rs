@@ -17,6 +17,7 @@ mod clock;
 mod connection;
 mod cookies;
 mod descriptors;
+mod documents;
 mod ending;
 mod engine;
 mod exchange;
@@ -48,6 +49,7 @@ mod worker;
 mod worker_pool;
 
 pub use clock::pause;
+pub use documents::{DocumentIndex, DocumentTally};
 pub use ending::Stop;
 pub use engine::{
     CLOSED_LOOP_CONNECTIONS, Measures, OPEN_LOOP_CONNECTIONS, Outcome, ReplayProgress, SessionMode, Settings,

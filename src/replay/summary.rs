@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::documents::DocumentTally;
 use super::engine::Outcome;
 use super::middleware::MiddlewareTally;
 use super::tally::{Hold, ReasonCounts, ReplayTally};
@@ -38,6 +39,9 @@ impl fmt::Display for ReplaySummary<'_> {
                 "output      {} records of the input dropped, as it was too slow",
                 outcome.echoes_dropped
             )?;
+        }
+        if let Some(documents) = &outcome.documents {
+            write_documents(f, documents)?;
         }
         if outcome.unwritten > 0 {
             writeln!(f, "output      not finished; {} records were not written", outcome.unwritten)?;
@@ -103,6 +107,21 @@ fn write_target(
     write_durations(f, "latency from due", &tally.latency_from_due)?;
     write_durations(f, "latency from send", &tally.latency_from_send)?;
     write_durations(f, "lateness", &tally.lateness)
+}
+
+/// What became of the documents.
+fn write_documents(f: &mut fmt::Formatter<'_>, tally: &DocumentTally) -> fmt::Result {
+    writeln!(f, "documents   {} written of {}", tally.written, tally.documents)?;
+    if tally.refused > 0 {
+        writeln!(f, "documents   {} refused; the first: {}", tally.refused, tally.first_refusal)?;
+    }
+    if tally.dropped > 0 {
+        writeln!(f, "documents   {} dropped, as the server was too slow", tally.dropped)?;
+    }
+    if tally.unsent > 0 {
+        writeln!(f, "documents   {} not taken by the server before the timeout", tally.unsent)?;
+    }
+    Ok(())
 }
 
 /// What went through the middleware, and what is missing.

@@ -42,29 +42,34 @@ impl TlsClient {
         let name = ServerName::try_from(name.to_owned()).map_err(|_| {
             Error::Usage(format!("{name:?} is no name that a certificate could have; see --sni"))
         })?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| Error::Invalid(error.to_string()))?;
-        let builder = if options.skips_verification {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-        } else {
-            builder.with_root_certificates(roots(&options.ca_certificates)?)
-        };
-        let mut config = match &options.client_certificate {
-            None => builder.with_no_client_auth(),
-            Some((certificate, key)) => {
-                let chain = certificates(certificate)?;
-                let key_bytes = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, &error))?;
-                builder.with_client_auth_cert(chain, key_bytes).map_err(|error| {
-                    Error::Invalid(format!("the client certificate cannot be used: {error}"))
-                        .at(certificate.display().to_string())
-                })?
-            }
-        };
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Some(TlsClient { config: Arc::new(config), name }))
+        Ok(Some(TlsClient { config: Arc::new(client_config(options)?), name }))
     }
+}
+
+/// What a connection begins with, whatever its server is called.
+pub(super) fn client_config(options: &TlsOptions) -> Result<ClientConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Error::Invalid(error.to_string()))?;
+    let builder = if options.skips_verification {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+    } else {
+        builder.with_root_certificates(roots(&options.ca_certificates)?)
+    };
+    let mut config = match &options.client_certificate {
+        None => builder.with_no_client_auth(),
+        Some((certificate, key)) => {
+            let chain = certificates(certificate)?;
+            let key_bytes = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, &error))?;
+            builder.with_client_auth_cert(chain, key_bytes).map_err(|error| {
+                Error::Invalid(format!("the client certificate cannot be used: {error}"))
+                    .at(certificate.display().to_string())
+            })?
+        }
+    };
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
 }
 
 /// The certificates that are trusted.

@@ -23,6 +23,7 @@ use super::addresses::Addresses;
 use super::clock::{self, Alarm};
 use super::connection::{ClientConnection, Phase};
 use super::cookies::Cookies;
+use super::documents::DocumentOutlet;
 use super::ending::Ending;
 use super::engine::SessionMode;
 use super::exchange::describe;
@@ -104,6 +105,8 @@ pub(super) struct WorkerOptions {
     pub(super) is_closed_loop: bool,
     /// Where answers go, if they are kept.
     pub(super) output: Option<Outlet>,
+    /// Where documents of exchanges go, if anywhere.
+    pub(super) documents: Option<DocumentOutlet>,
     pub(super) ending: Ending,
     /// Where connections that were made are remembered.
     pub(super) own: Own,

@@ -22,7 +22,8 @@ use crate::endpoint::{self, Place, ReadOptions};
 use crate::observe::{self, Span};
 use crate::pace::Share;
 use crate::replay::{
-    self, Outcome, ReplayProgress, ReplaySummary, Settings, Split, Stop, Supply, Target, WhenSlow,
+    self, DocumentIndex, Outcome, ReplayProgress, ReplaySummary, Settings, Split, Stop, Supply, Target,
+    WhenSlow,
 };
 use crate::tool::report::{self, ReportFiles, ReportPath};
 use crate::{Error, Result};
@@ -75,7 +76,7 @@ do not change the exit status. Unrequested bytes (after a response, or before a
 request) are reported even with -q, and their connection is not used again.";
 
 /// Options of a replay's output, and rounds: a dry run has neither.
-const NOT_DRY: [&str; 20] = [
+const NOT_DRY: [&str; 21] = [
     "report",
     "group",
     "fail_if",
@@ -96,6 +97,7 @@ const NOT_DRY: [&str; 20] = [
     "echo",
     "slow_output",
     "middleware",
+    "elasticsearch",
 ];
 
 const SPLIT: &str = "Have targets take requests in turn, instead of each getting all; outputs likewise";
@@ -217,6 +219,15 @@ pub struct Args {
     /// What to do when the output is slower than the responses [default: drop, with --no-wait wait]
     #[arg(long, value_name = "ACTION", requires = "output", help_heading = "Output", hide_short_help = true)]
     pub slow_output: Option<SlowOutput>,
+    /// Send a document about each exchange to Elasticsearch or OpenSearch: http://HOST:9200/INDEX
+    ///
+    /// The document is GoReplay's: method, URL, status, some headers, the round trip in ms. Documents are sent in batches,
+    /// up to 8 times where the server is busy or away; those that it refuses, or is too slow for, are counted, and the
+    /// exit status is 1. The replay is not slowed, and waits for the server for the --timeout at its end.
+    /// USER:PASSWORD@ may stand before HOST; --ca-cert and --skip-verify hold for an https URL.
+    #[arg(long, value_name = "URL", value_hint = clap::ValueHint::Url, help_heading = "Output", hide_short_help = true)]
+    // Not parsed here, as clap would show a password with what is wrong.
+    pub elasticsearch: Option<String>,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub measuring: MeasuringOptions,
@@ -319,6 +330,11 @@ fn check(args: &Args, places: &[Place]) -> Result<()> {
     Ok(())
 }
 
+/// Where documents go.
+fn index(url: &str) -> Result<DocumentIndex> {
+    url.parse().map_err(|why| Error::Usage(format!("--elasticsearch: {why}")))
+}
+
 /// The command line in the library's words.
 fn settings(args: &Args, places: &[Place], reading: &ReadOptions) -> Result<Settings> {
     let pace = args.time.pace();
@@ -360,6 +376,7 @@ fn settings(args: &Args, places: &[Place], reading: &ReadOptions) -> Result<Sett
             is_there: !args.reading.follow && endpoint::total_size(places).is_some(),
         },
         measures: args.measuring.measures(),
+        documents: args.elasticsearch.as_deref().map(index).transpose()?,
         middleware: args.middleware.settings(args.reading.max_record),
     })
 }

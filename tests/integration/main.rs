@@ -37,6 +37,7 @@ mod record_laws;
 mod redact;
 mod replay;
 mod replay_connections;
+mod replay_documents;
 mod replay_middleware;
 mod replay_output;
 mod replay_sessions;

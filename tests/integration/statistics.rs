@@ -188,7 +188,9 @@ fn what_gor_replay_counts_is_explained() {
     let closed =
         std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
     let closed = format!("http://{closed}");
-    let runs: [&[&str]; 4] = [
+    let index = format!("{closed}/i");
+    let runs: [&[&str]; 5] = [
+        &["--no-wait", "--timeout", "1s", "--elasticsearch", &index, &target],
         &["--no-wait", &target],
         &["--no-wait", "--timeout", "1s", &closed],
         &["--dry-run"],

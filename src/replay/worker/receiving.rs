@@ -107,9 +107,11 @@ impl ReplayWorker {
             self.postpone(slot);
             return;
         }
+        let wants_head =
+            self.options.documents.is_some() || self.options.redirects > 0 || self.cookies.is_some();
         let keeps = match &self.options.output {
             Some(_) => Keep::Bytes(self.options.response_buffer),
-            None if self.options.redirects > 0 || self.cookies.is_some() => Keep::Head,
+            None if wants_head => Keep::Head,
             None => Keep::Nothing,
         };
         for _ in 0..READS_IN_A_ROW {
@@ -187,6 +189,9 @@ impl ReplayWorker {
         self.keep_cookies(slot);
         if self.options.output.is_some() {
             self.keep_answer(slot, now);
+        }
+        if let Some(documents) = &self.options.documents {
+            documents.put(&self.connections[slot].exchange, now);
         }
         // The buffer that the answer filled to its end may not have held all that came.
         let connection = &mut self.connections[slot];

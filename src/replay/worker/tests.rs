@@ -41,6 +41,7 @@ fn worker() -> (ReplayWorker, TcpListener) {
         descriptors: None,
         is_closed_loop: false,
         output: None,
+        documents: None,
         ending: Ending::default(),
         own: crate::replay::own::Own::default(),
         progress: Arc::default(),
