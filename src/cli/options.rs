@@ -7,6 +7,9 @@ use std::time::Duration;
 use crate::endpoint::{Notice, ReadOptions, WriteOptions};
 use crate::record::MAX_MAX_RECORD;
 
+/// Lines that came faster nobody could read.
+const MIN_INTERVAL: Duration = Duration::from_millis(100);
+
 /// More threads than this are a slip of the finger.
 const MAX_COMPRESS_THREADS: usize = 256;
 
@@ -177,6 +180,14 @@ fn compress_threads(text: &str) -> Result<NonZeroUsize, String> {
     number.ok_or_else(|| format!("a number of threads is from 1 to {MAX_COMPRESS_THREADS}"))
 }
 
+fn interval(text: &str) -> Result<Duration, String> {
+    let interval = super::values::duration(text)?;
+    if interval < MIN_INTERVAL {
+        return Err("the shortest interval is 100ms".into());
+    }
+    Ok(interval)
+}
+
 /// What is said on standard error, and written for programs.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Messages")]
@@ -187,9 +198,16 @@ pub struct Reporting {
     /// Print only errors and losses
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Print progress every 5s, and statistics at the end
-    #[arg(long)]
-    pub stats: bool,
+    /// Print progress every INTERVAL [default: 5s], and statistics at the end
+    #[arg(
+        long,
+        value_name = "INTERVAL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "5s",
+        value_parser = interval
+    )]
+    pub stats: Option<Duration>,
     /// Write statistics to FILE as JSON
     ///
     /// gor-tools(7) explains the keys.

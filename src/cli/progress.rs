@@ -15,33 +15,30 @@ const AFTER: Duration = Duration::from_secs(1);
 /// How often the line is drawn.
 const EVERY: Duration = Duration::from_millis(200);
 
-/// How often `--stats` says how far it is.
-const STATS: Duration = Duration::from_secs(5);
-
 /// When `--stats` is to say how far it is.
 #[derive(Debug)]
-pub struct Every(Option<Instant>);
+pub struct Every(Option<(Instant, Duration)>);
 
 impl Every {
-    /// Begins now; is never due unless `is_asked`.
-    pub fn new(is_asked: bool) -> Self {
-        Every(is_asked.then(|| Instant::now() + STATS))
+    /// Begins now; is never due where no interval is given.
+    pub fn new(interval: Option<Duration>) -> Self {
+        Every(interval.map(|interval| (Instant::now() + interval, interval)))
     }
 
     /// Whether it is time again.
     pub fn is_due(&mut self) -> bool {
-        let Some(due) = &mut self.0 else { return false };
+        let Some((due, interval)) = &mut self.0 else { return false };
         let now = Instant::now();
         let is_due = *due <= now;
         if is_due {
-            *due = now + STATS;
+            *due = now + *interval;
         }
         is_due
     }
 
     /// When it is due next.
     pub fn next(&self) -> Option<Instant> {
-        self.0
+        self.0.map(|(due, _)| due)
     }
 }
 
@@ -54,13 +51,13 @@ pub struct Drawn(Option<(Sender<()>, JoinHandle<()>)>);
 
 /// Begins to draw how far reading has come, after a second, on standard
 /// error. Nothing is drawn where that is no terminal, where records go to a
-/// terminal, or when the user wants quiet. With `--stats` it is said in a line every five seconds instead.
+/// terminal, or when the user wants quiet. With `--stats` it is said in a line from time to time instead.
 pub fn progress(meter: &Arc<Meter>, outputs: &[String], reporting: &Reporting) -> Drawn {
-    if reporting.stats {
+    if let Some(interval) = reporting.stats {
         let meter = Arc::clone(meter);
         let say = move |ended: &Receiver<()>| {
             let start = Instant::now();
-            while ended.recv_timeout(STATS) == Err(RecvTimeoutError::Timeout) {
+            while ended.recv_timeout(interval) == Err(RecvTimeoutError::Timeout) {
                 super::note(describe(&meter, start.elapsed()));
             }
         };

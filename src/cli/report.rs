@@ -59,7 +59,7 @@ impl Report {
     /// Says it all on standard error, and writes the file of `--stats-json`. What comes back is `done`, or why that file
     /// could not be written; if both failed, the file's error is said here.
     pub fn tell(mut self, how: &Reporting, done: crate::Result<()>) -> crate::Result<()> {
-        if how.stats || how.verbose || self.is_always_full {
+        if how.stats.is_some() || how.verbose || self.is_always_full {
             super::report(&self.table);
         }
         self.losses.iter().for_each(super::note);

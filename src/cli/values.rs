@@ -1,6 +1,7 @@
 //! Values on the command line. Clap adds the option and the value to what is
 //! said here; nothing that does not parse ever becomes a default.
 
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -64,6 +65,16 @@ fn parse_size(text: &str) -> Option<u64> {
         _ => return None,
     };
     u64::from_str_radix(digits, 16).ok()?.checked_mul(1 << shift)
+}
+
+/// Where to listen: `9187` and `:9187` are ports of all addresses.
+pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let port = text.strip_prefix(':').unwrap_or(text).parse::<u16>();
+    match (text.parse(), port) {
+        (Ok(address), _) => Ok(address),
+        (_, Ok(port)) => Ok(SocketAddr::from(([0, 0, 0, 0], port))),
+        _ => Err("an address to listen at looks like 127.0.0.1:9187, [::1]:9187 or :9187".into()),
+    }
 }
 
 /// More threads than this are a slip of the finger.

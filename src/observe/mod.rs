@@ -1,6 +1,7 @@
 //! What a run tells of itself: counters that reconcile, progress, histograms.
 
 mod advance;
+mod coarse;
 mod counts;
 mod cpu_profile;
 mod durations;
@@ -15,6 +16,7 @@ mod quantity;
 mod server;
 
 pub use advance::describe;
+pub use coarse::CoarseDurations;
 pub use counts::Counts;
 pub use cpu_profile::{CpuProfile, prepare_profiles};
 pub use durations::Durations;

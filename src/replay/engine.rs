@@ -1,8 +1,8 @@
 //! The replay as a whole: its threads, and what they had to say in the end.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ use super::selection::Selection;
 use super::tally::{FailureReason, ReplayTally};
 use super::target::{Protocol, Target};
 use super::tls::{TlsClient, TlsOptions};
+use super::watching::{ReplayProgress, TargetProgress};
 use super::worker::{WorkerOptions, WorkerProgress};
 use super::worker_pool::{WorkerPool, join};
 use crate::pace::{Pace, Share};
@@ -98,6 +99,8 @@ pub struct Settings {
     pub when_slow: WhenSlow,
     /// The input, as far as it tells when the clock is to start.
     pub supply: Supply,
+    /// Whether latencies are counted for whoever watches.
+    pub is_watched: bool,
     /// What is measured for a report, if one is made.
     pub measures: Option<Measures>,
     /// The child that requests and responses go through, if there is one.
@@ -151,6 +154,7 @@ impl Default for Settings {
             echo: false,
             when_slow: WhenSlow::Drop,
             supply: Supply::default(),
+            is_watched: false,
             measures: None,
             middleware: None,
             documents: None,
@@ -214,21 +218,6 @@ impl Outcome {
             || self.documents.as_ref().is_some_and(DocumentTally::has_failures)
             || self.targets.iter().any(|(_, tally)| tally.has_failures())
     }
-}
-
-/// How far a replay has come.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct ReplayProgress {
-    /// Requests sent, to all targets.
-    pub sent: u64,
-    /// Requests answered.
-    pub answered: u64,
-    /// Requests not sent, or not answered.
-    pub failed: u64,
-    /// Requests whose answers are waited for.
-    pub in_flight: u64,
-    /// Records that wait for the output.
-    pub unwritten: usize,
 }
 
 /// How many connections each target may have, and the limit on descriptors where that is why.
@@ -301,6 +290,7 @@ pub fn run(
             ending: ending.clone(),
             own: own.clone(),
             progress: Arc::default(),
+            is_watched: settings.is_watched,
             measured: settings.measures.clone().map(|measures| {
                 Box::new(Measurements::new(clock::wall() - clock::now() as i64, measures.group))
             }),
@@ -333,21 +323,27 @@ pub fn run(
         router = Router::new([(inbox, Share::All)], Split::Copy);
         way = Some(started);
     }
-    let scheduler = Scheduler::new(settings, has_streams, router).knowing(own).measuring(recorded);
+    let last_due = Arc::new(AtomicU64::new(0));
+    let scheduler = Scheduler::new(settings, has_streams, router)
+        .telling(Arc::clone(&last_due))
+        .knowing(own)
+        .measuring(recorded);
     let ends = ending.clone();
     let planning = thread::spawn(move || scheduler.run(&readings, &ends));
 
     let progress: Vec<Arc<WorkerProgress>> = pool.progress().collect();
     let gauge = writer.as_ref().map(OutputWriter::gauge);
+    let names: Vec<String> = targets.iter().map(ToString::to_string).collect();
     let (timeout, ends) = (settings.timeout, ending.clone());
-    let (tallies, plan, written) = watching(&progress, gauge.as_ref(), &mut watch, move || {
-        let tallies = pool.join();
-        let mut plan = join(planning);
-        let through = way.map(ChildWay::finish);
-        let middleware = through.map(|through| plan.add_child(through));
-        let documents = documents.map(|documents| documents.finish(timeout, &ends));
-        (tallies, (plan, middleware, documents), writer.map_or((Ok(()), 0), OutputWriter::finish))
-    })?;
+    let (tallies, plan, written) =
+        watching(&names, &progress, &last_due, gauge.as_ref(), &mut watch, move || {
+            let tallies = pool.join();
+            let mut plan = join(planning);
+            let through = way.map(ChildWay::finish);
+            let middleware = through.map(|through| plan.add_child(through));
+            let documents = documents.map(|documents| documents.finish(timeout, &ends));
+            (tallies, (plan, middleware, documents), writer.map_or((Ok(()), 0), OutputWriter::finish))
+        })?;
     Ok(outcome(settings, targets, tallies?, plan, written, &ending, echoes_dropped.load(Ordering::Relaxed)))
 }
 
@@ -395,7 +391,9 @@ fn outcome(
 
 /// Does `work` on another thread and calls `watch` until it is done.
 fn watching<T: Send + 'static>(
+    names: &[String],
     workers: &[Arc<WorkerProgress>],
+    last_due: &AtomicU64,
     gauge: Option<&impl Fn() -> usize>,
     watch: &mut impl FnMut(ReplayProgress),
     work: impl FnOnce() -> T + Send + 'static,
@@ -415,7 +413,11 @@ fn watching<T: Send + 'static>(
             Err(RecvTimeoutError::Timeout) => {
                 let unwritten = gauge.map_or(0, |gauge| gauge());
                 let mut progress = ReplayProgress { unwritten, ..ReplayProgress::default() };
-                for worker in workers {
+                let last_due = last_due.load(Ordering::Relaxed);
+                progress.left = (last_due > 0).then(|| last_due.saturating_sub(clock::now()));
+                for (worker, name) in workers.iter().zip(names) {
+                    let details = worker.details.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                    progress.targets.push(TargetProgress { target: name.clone(), ..details });
                     progress.sent += worker.sent.load(Ordering::Relaxed);
                     progress.answered += worker.answered.load(Ordering::Relaxed);
                     progress.failed += worker.failed.load(Ordering::Relaxed);

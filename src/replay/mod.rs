@@ -45,6 +45,7 @@ mod tally;
 mod target;
 mod tls;
 mod transport;
+mod watching;
 mod worker;
 mod worker_pool;
 
@@ -52,8 +53,7 @@ pub use clock::pause;
 pub use documents::{DocumentIndex, DocumentTally};
 pub use ending::Stop;
 pub use engine::{
-    CLOSED_LOOP_CONNECTIONS, Measures, OPEN_LOOP_CONNECTIONS, Outcome, ReplayProgress, SessionMode, Settings,
-    run,
+    CLOSED_LOOP_CONNECTIONS, Measures, OPEN_LOOP_CONNECTIONS, Outcome, SessionMode, Settings, run,
 };
 pub use json::to_json;
 pub use middleware::{MiddlewareSettings, MiddlewareTally};
@@ -68,3 +68,4 @@ pub use summary::ReplaySummary;
 pub use tally::{Count, FailureReason, HeldRequests, Hold, ReasonCounts, ReplayTally};
 pub use target::{Protocol, Target};
 pub use tls::TlsOptions;
+pub use watching::{ReplayProgress, TargetProgress, WatchedDurations};

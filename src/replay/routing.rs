@@ -86,6 +86,7 @@ pub(super) struct Router {
     split: Split,
     known: LruMap<usize>,
     next: usize,
+    last_due: u64,
 }
 
 impl Router {
@@ -99,12 +100,13 @@ impl Router {
             left_out: 0,
         };
         let routes = targets.into_iter().map(route).collect();
-        Router { routes, split, known: LruMap::new(MAX_KNOWN), next: 0 }
+        Router { routes, split, known: LruMap::new(MAX_KNOWN), next: 0, last_due: 0 }
     }
 
     /// Has the targets whose turn it is get a request, due so long after the first one. How many get it.
     pub(super) fn push(&mut self, request: &QueuedRequest, schedule: ScheduledRequest) -> u64 {
         let mut pushed = 0;
+        self.last_due = self.last_due.max(schedule.due);
         let targets = match self.split {
             Split::Copy => 0..self.routes.len(),
             Split::Requests | Split::Sessions => {
@@ -144,6 +146,11 @@ impl Router {
             self.known.insert(key, turn);
         }
         turn
+    }
+
+    /// When the last request is due, counted from the first one.
+    pub(super) fn last_due(&self) -> u64 {
+        self.last_due
     }
 
     /// Hands over what each target has got since the last time. The first request is due at `anchor`.

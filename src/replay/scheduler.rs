@@ -1,6 +1,7 @@
 //! The thread that decides when each request is due and which worker sends it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
@@ -92,6 +93,8 @@ pub(super) struct Scheduler {
     start_at: Option<i64>,
     scheduled: Scheduled,
     own: Own,
+    /// When the last request is due, told once all of them are scheduled: monotonic nanoseconds.
+    last_due: Arc<AtomicU64>,
     /// Whether recorded responses are wanted beside the requests.
     shows_responses: bool,
 }
@@ -114,8 +117,14 @@ impl Scheduler {
             start_at: settings.start_at,
             scheduled: Scheduled { rounds: 1, ..Scheduled::default() },
             own: Own::default(),
+            last_due: Arc::default(),
             shows_responses: middleware.is_some(),
         }
+    }
+
+    /// Tells when the last request is due, once that is known.
+    pub(super) fn telling(self, last_due: Arc<AtomicU64>) -> Self {
+        Scheduler { last_due, ..self }
     }
 
     /// Leaves out the requests that the replay has sent itself.
@@ -172,6 +181,9 @@ impl Scheduler {
     fn end(mut self) -> Scheduled {
         self.release_all();
         self.start();
+        if let Some(anchor) = self.anchor.filter(|_| !self.is_closed_loop) {
+            self.last_due.store(anchor.saturating_add(self.router.last_due()), Ordering::Relaxed);
+        }
         self.hand_over();
         self.close(None)
     }

@@ -7,6 +7,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::exchange::ReplayExchange;
+use super::watching::WatchedDurations;
 use crate::observe::Durations;
 use crate::report::{Answered, GroupId, Measurements};
 
@@ -315,8 +316,12 @@ pub struct ReplayTally {
     pub connections_allowed: u64,
     /// The limit on descriptors, where it allows no more connections than that.
     pub descriptors: Option<u64>,
+    /// What is measured besides, for whoever watches; nobody does where it is `None`.
+    pub watched: Option<Box<WatchedDurations>>,
     /// What is measured besides, for a report; none is to be made where it is `None`.
     pub measured: Option<Box<Measurements>>,
+    /// Whether requests follow each other, and are due when they are sent.
+    pub is_closed_loop: bool,
     /// Monotonic nanoseconds of the first byte sent; `u64::MAX` when there was none.
     pub first_sent: u64,
     /// Monotonic nanoseconds of the last answer's end, or of the last failure.
@@ -348,7 +353,9 @@ impl ReplayTally {
             held: [HeldRequests::default(); 3],
             connections_allowed: 0,
             descriptors: None,
+            watched: None,
             measured: None,
+            is_closed_loop: false,
             first_sent: u64::MAX,
             last_ended: 0,
         }
@@ -376,6 +383,9 @@ impl ReplayTally {
         self.sent += 1;
         self.first_sent = self.first_sent.min(now);
         self.lateness.record(late);
+        if let Some(watched) = &mut self.watched {
+            watched.lateness.record(late);
+        }
         if let Some(measured) = &mut self.measured {
             measured.sent(now, exchange.group, late);
         }
@@ -392,6 +402,9 @@ impl ReplayTally {
         self.latency_from_send.record(now.saturating_sub(sent_at));
         self.latency_from_due.record(now.saturating_sub(due));
         self.last_ended = now;
+        if let Some(watched) = &mut self.watched {
+            watched.latency.record(now.saturating_sub(if self.is_closed_loop { sent_at } else { due }));
+        }
         if let Some(measured) = &mut self.measured {
             let (id, request) = (&exchange.id, exchange.head());
             measured.answered(now, &Answered { id, request, group, status, due, sent_at });

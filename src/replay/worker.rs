@@ -12,9 +12,9 @@ mod tests;
 mod unasked;
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mio::{Events, Poll, Token, Waker};
@@ -36,6 +36,7 @@ use super::resolver::NewAddresses;
 use super::schedule::{RequestBatch, ScheduledRequest};
 use super::tally::{FailureReason, Hold, ReplayTally};
 use super::tls::TlsClient;
+use super::watching::TargetProgress;
 use crate::record::Block;
 use crate::report::Measurements;
 use sessions::SessionQueues;
@@ -66,6 +67,8 @@ pub(super) struct WorkerProgress {
     pub(super) answered: AtomicU64,
     pub(super) failed: AtomicU64,
     pub(super) in_flight: AtomicU64,
+    /// What else is known, where somebody watches.
+    pub(super) details: Mutex<TargetProgress>,
     /// The worker is gone.
     pub(super) has_ended: AtomicBool,
 }
@@ -111,6 +114,8 @@ pub(super) struct WorkerOptions {
     /// Where connections that were made are remembered.
     pub(super) own: Own,
     pub(super) progress: Arc<WorkerProgress>,
+    /// Whether latencies are counted for whoever watches.
+    pub(super) is_watched: bool,
     /// Where it is measured what a report is made of, if one is.
     pub(super) measured: Option<Box<Measurements>>,
 }
@@ -171,6 +176,8 @@ impl ReplayWorker {
         tally.connections_allowed = options.connections as u64;
         tally.descriptors = options.descriptors;
         tally.measured = options.measured.take();
+        tally.watched = options.is_watched.then(Box::default);
+        tally.is_closed_loop = options.is_closed_loop;
         let worker = ReplayWorker {
             intake,
             is_exhausted: false,
@@ -496,6 +503,13 @@ impl ReplayWorker {
     fn publish(&self) {
         let failed = self.tally.failed.total() + self.tally.not_sent.total();
         let progress = &self.options.progress;
+        if self.options.is_watched {
+            let mut details = progress.details.lock().unwrap_or_else(PoisonError::into_inner);
+            details.renew(&self.tally);
+            details.open = self.open() as u64;
+            details.in_flight = (self.open() - self.idle.len()) as u64;
+            details.queue = self.waiting() as u64;
+        }
         progress.sent.store(self.tally.sent, Ordering::Relaxed);
         progress.answered.store(self.tally.answered, Ordering::Relaxed);
         progress.failed.store(failed, Ordering::Relaxed);

@@ -12,10 +12,10 @@ use std::time::Duration;
 use clap::Parser;
 
 pub use self::values::{EngineName, ProtocolName, TimestampSourceName, VxlanNetwork};
-use self::values::{address, buffer_size, buffer_timeout, listen_address, threads};
+use self::values::{address, buffer_size, buffer_timeout, threads};
 use crate::Error;
 use crate::capture::{self, Address, CaptureLedger, Subnet, Watch};
-use crate::cli::values::{duration, field_name, size};
+use crate::cli::values::{duration, field_name, listen_address, size};
 use crate::cli::{Exit, OutputOptions, Profiles, Report, Reporting};
 use crate::endpoint::{PacketFile, WriteOptions};
 use crate::packet::NetworkSelection;

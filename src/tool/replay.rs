@@ -7,8 +7,10 @@ mod middleware;
 mod sending;
 mod time;
 mod tls;
+mod watching;
 
 use std::ffi::OsString;
+use std::net::{SocketAddr, TcpListener};
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,11 +21,10 @@ use jiff::tz::TimeZone;
 
 use crate::cli::{self, Exit, InputOptions, OutputOptions, Report, Reporting, values};
 use crate::endpoint::{self, Place, ReadOptions};
-use crate::observe::{self, Span};
+use crate::observe::Span;
 use crate::pace::Share;
 use crate::replay::{
-    self, DocumentIndex, Outcome, ReplayProgress, ReplaySummary, Settings, Split, Stop, Supply, Target,
-    WhenSlow,
+    self, DocumentIndex, Outcome, ReplaySummary, Settings, Split, Stop, Supply, Target, WhenSlow,
 };
 use crate::tool::report::{self, ReportFiles, ReportPath};
 use crate::{Error, Result};
@@ -34,6 +35,7 @@ use self::middleware::MiddlewareArgs;
 use self::sending::SendingOptions;
 use self::time::TimeOptions;
 use self::tls::TlsArgs;
+use self::watching::Watching;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -76,7 +78,8 @@ do not change the exit status. Unrequested bytes (after a response, or before a
 request) are reported even with -q, and their connection is not used again.";
 
 /// Options of a replay's output, and rounds: a dry run has neither.
-const NOT_DRY: [&str; 21] = [
+const NOT_DRY: [&str; 22] = [
+    "metrics",
     "report",
     "group",
     "fail_if",
@@ -231,6 +234,15 @@ pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub measuring: MeasuringOptions,
+    /// Serve metrics for Prometheus over HTTP, at the path /metrics of ADDRESS
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        value_parser = values::listen_address,
+        help_heading = "Messages",
+        hide_short_help = true
+    )]
+    pub metrics: Option<SocketAddr>,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub reporting: Reporting,
@@ -278,7 +290,8 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     reading.is_stopping = Arc::clone(&sending);
     let files = ReportFiles::open(&args.measuring.report, args.writing.force)?;
     let start = now();
-    let mut outcome = replay(&settings, args, &inputs, &reading, &Stop { sending, waiting })?;
+    let listener = watching::listen(args)?;
+    let mut outcome = replay(&settings, args, &inputs, &reading, listener, &Stop { sending, waiting })?;
     let measured = settings
         .measures
         .is_some()
@@ -375,6 +388,7 @@ fn settings(args: &Args, places: &[Place], reading: &ReadOptions) -> Result<Sett
             meter: Arc::clone(&reading.meter),
             is_there: !args.reading.follow && endpoint::total_size(places).is_some(),
         },
+        is_watched: watching::is_asked(args),
         measures: args.measuring.measures(),
         documents: args.elasticsearch.as_deref().map(index).transpose()?,
         middleware: args.middleware.settings(args.reading.max_record),
@@ -386,8 +400,9 @@ fn replay(
     args: &Args,
     inputs: &Inputs,
     reading: &ReadOptions,
+    listener: Option<TcpListener>,
     stop: &Stop,
-) -> Result<Outcome> {
+) -> anyhow::Result<Outcome> {
     let parts = inputs.open(reading)?;
     let names = inputs.names();
     let mut writing = args.writing.write_options(&names);
@@ -403,24 +418,17 @@ fn replay(
     };
     // When the limit is reached is counted by the replay.
     cli::raise_descriptor_limit();
-    let progress = observe::Progress::new(args.reporting.quiet || args.reporting.stats);
     let mut is_told = false;
-    let mut stats = cli::Every::new(args.reporting.stats);
+    let mut watching = Watching::start(args, listener, &reading.meter)?;
     let outcome = replay::run(settings, args.targets.clone(), parts, out, stop, |now| {
-        let ReplayProgress { sent, answered, failed, in_flight, unwritten } = now;
         if stop.sending.load(Ordering::Relaxed) && !is_told {
             is_told = true;
-            cli::note(waiting_for(in_flight, args.sending.timeout, unwritten));
+            cli::note(waiting_for(now.in_flight, args.sending.timeout, now.unwritten));
         }
-        let rate = answered as f64 / progress.elapsed().as_secs_f64();
-        let line = format!("{sent} sent, {answered} answered ({rate:.0}/s), {failed} failed");
-        if stats.is_due() {
-            cli::note(&line);
-        }
-        progress.say(line);
+        watching.tell(now);
     });
-    progress.clear();
-    outcome
+    watching.end();
+    Ok(outcome?)
 }
 
 /// What an interrupted replay still waits for.

@@ -45,6 +45,7 @@ fn worker() -> (ReplayWorker, TcpListener) {
         ending: Ending::default(),
         own: crate::replay::own::Own::default(),
         progress: Arc::default(),
+        is_watched: false,
         measured: None,
     };
     let (_, intake) = sync_channel(1);

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
@@ -104,16 +103,6 @@ pub(super) fn address(text: &str) -> Result<Address, String> {
             _ => format!("give captures with -r, as in -r {name}"),
         }
     })
-}
-
-/// Where to listen: `9187` and `:9187` are ports of all addresses.
-pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
-    let port = text.strip_prefix(':').unwrap_or(text).parse::<u16>();
-    match (text.parse(), port) {
-        (Ok(address), _) => Ok(address),
-        (_, Ok(port)) => Ok(SocketAddr::from(([0, 0, 0, 0], port))),
-        _ => Err("an address to listen at looks like 127.0.0.1:9187, [::1]:9187 or :9187".into()),
-    }
 }
 
 /// As many sockets as the kernel lets share packets.
