@@ -171,6 +171,10 @@ _gor__filter() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --stats)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --stats-json)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then

@@ -29,6 +29,7 @@ complete -c gor-filter -l instance -d 'Name that %i in a file name is replaced b
 complete -c gor-filter -l flush-interval -d 'Flush at least this often; a kill loses at most this much' -r
 complete -c gor-filter -l compress-level -d 'Compression level: 1 to 9 for gzip, 1 to 22 for zstd [default: gzip 6, zstd 3]' -r
 complete -c gor-filter -l compress-threads -d 'Compress with N threads [default: one per core, at most 4]' -r
+complete -c gor-filter -l stats -d 'Print progress every INTERVAL [default: 5s], and statistics at the end' -r
 complete -c gor-filter -l stats-json -d 'Write statistics to FILE as JSON' -r -F
 complete -c gor-filter -l cpu-profile -d 'Write a CPU profile of the run to FILE, for go tool pprof' -r -F
 complete -c gor-filter -l mem-profile -d 'Write a profile of memory allocations to FILE, for go tool pprof' -r -F
@@ -46,6 +47,5 @@ complete -c gor-filter -l split -d 'Distribute exchanges over the outputs in tur
 complete -c gor-filter -l sessions -d 'With --split, keep all exchanges of a TCP connection in one output'
 complete -c gor-filter -s v -l verbose -d 'Print more messages, and statistics'
 complete -c gor-filter -s q -l quiet -d 'Print only errors and losses'
-complete -c gor-filter -l stats -d 'Print progress every 5s, and statistics at the end'
 complete -c gor-filter -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gor-filter -s V -l version -d 'Print version'

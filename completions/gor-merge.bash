@@ -114,6 +114,10 @@ _gor__merge() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --stats)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --stats-json)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then

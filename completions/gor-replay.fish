@@ -39,6 +39,8 @@ complete -c gor-replay -l elasticsearch -d 'Send a document about each exchange 
 complete -c gor-replay -l report -d 'Write a report to FILE.txt, FILE.json or FILE.html (repeatable)' -r -F
 complete -c gor-replay -l group -d 'Treat matches in paths as ids, besides numbers, UUIDs and long hex words' -r
 complete -c gor-replay -l fail-if -d 'Exit with status 3 if EXPR is true, as \'p99>200ms\' (repeatable)' -r
+complete -c gor-replay -l metrics -d 'Serve metrics for Prometheus over HTTP, at the path /metrics of ADDRESS' -r
+complete -c gor-replay -l stats -d 'Print progress every INTERVAL [default: 5s], and statistics at the end' -r
 complete -c gor-replay -l stats-json -d 'Write statistics to FILE as JSON' -r -F
 complete -c gor-replay -l cpu-profile -d 'Write a CPU profile of the run to FILE, for go tool pprof' -r -F
 complete -c gor-replay -l mem-profile -d 'Write a profile of memory allocations to FILE, for go tool pprof' -r -F
@@ -60,7 +62,6 @@ complete -c gor-replay -l index -d 'Write one index file FILE.idx for each outpu
 complete -c gor-replay -l echo -d 'Write the records of the input to the output too'
 complete -c gor-replay -s v -l verbose -d 'Print more messages, and statistics'
 complete -c gor-replay -s q -l quiet -d 'Print only errors and losses'
-complete -c gor-replay -l stats -d 'Print progress every 5s, and statistics at the end'
 complete -c gor-replay -l split -d 'Have targets take requests in turn, instead of each getting all; outputs likewise'
 complete -c gor-replay -l sessions -d 'Give each recorded connection one of its own; with --split, to one target'
 complete -c gor-replay -s h -l help -d 'Print help (see more with \'--help\')'

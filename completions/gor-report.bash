@@ -63,6 +63,10 @@ _gor__report() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --stats)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --stats-json)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then

@@ -158,6 +158,10 @@ _gor__rewrite() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --stats)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --stats-json)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then

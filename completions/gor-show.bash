@@ -64,6 +64,10 @@ _gor__show() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --stats)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --stats-json)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then

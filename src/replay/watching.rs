@@ -147,6 +147,7 @@ fn key(reason: FailureReason) -> String {
 impl Collector for ReplayProgress {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         type Number = fn(&TargetProgress) -> u64;
+        type Of = fn(&WatchedDurations) -> &CoarseDurations;
         let counters: [(&str, &str, Number); 5] = [
             ("sent", "Requests sent", |target| target.sent),
             ("answered", "Requests answered", |target| target.answered),
@@ -190,7 +191,6 @@ impl Collector for ReplayProgress {
         let latency =
             "From when a request was due to the end of its response; without waiting, from its sending";
         let lateness = "From when a request was due to its sending";
-        type Of = fn(&WatchedDurations) -> &CoarseDurations;
         let histograms: [(&str, &str, Of); 2] = [
             ("latency", latency, |watched| &watched.latency),
             ("lateness", lateness, |watched| &watched.lateness),
@@ -207,7 +207,7 @@ impl Collector for ReplayProgress {
     }
 }
 
-fn counter<'a>(family: &mut MetricEncoder<'a>, labels: &[(&str, &String)], value: u64) -> fmt::Result {
+fn counter(family: &mut MetricEncoder<'_>, labels: &[(&str, &String)], value: u64) -> fmt::Result {
     let labels: Vec<(&str, &str)> = labels.iter().map(|(name, label)| (*name, label.as_str())).collect();
     family.encode_family(&labels.as_slice())?.encode_counter::<NoLabelSet, _, u64>(&value, None)
 }
@@ -238,7 +238,9 @@ mod tests {
         tally.failed.add_many(FailureReason::Timeout, 2);
         tally.not_sent.add_many(FailureReason::QueueFull, 4);
         let watched = tally.watched.as_mut().unwrap();
-        [5_000, 900_000, 20_000_000_000].into_iter().for_each(|latency| watched.latency.record(latency));
+        for latency in [5_000, 900_000, 20_000_000_000] {
+            watched.latency.record(latency);
+        }
         let mut target = TargetProgress {
             target: "http://a".to_owned(),
             in_flight: 7,

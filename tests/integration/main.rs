@@ -44,6 +44,7 @@ mod replay_sessions;
 mod replay_streams;
 mod replay_time;
 mod replay_tls;
+mod replay_watched;
 mod report;
 mod report_page;
 mod rewrite;

@@ -135,20 +135,25 @@ fn line(now: &ReplayProgress, from: &State, to: &State, left: Option<Duration>) 
     let seconds = (to.at - from.at).as_secs_f64().max(0.001);
     let rate = (to.sent - from.sent) as f64 / seconds;
     let ReplayProgress { sent, answered, failed, in_flight, .. } = now;
-    let mut line =
-        format!("{sent} sent ({rate:.0}/s), {in_flight} in flight, {answered} answered, {failed} failed");
+    let mut parts = vec![
+        format!("{sent} sent ({rate:.0}/s)"),
+        format!("{in_flight} in flight"),
+        format!("{answered} answered"),
+        format!("{failed} failed"),
+    ];
     let latency = to.durations.latency.since(&from.durations.latency);
     if let (Some(median), Some(most)) = (latency.percentile(50.0), latency.percentile(99.0)) {
-        line += &format!(", latency p50 {} p99 {}", Span(median), Span(most));
+        parts.push(format!("latency p50 {} p99 {}", Span(median), Span(most)));
     }
-    if let Some(late) = to.durations.lateness.since(&from.durations.lateness).percentile(99.0) {
-        line += &format!(", late p99 {}", Span(late));
+    let lateness = to.durations.lateness.since(&from.durations.lateness);
+    if let Some(late) = lateness.percentile(99.0) {
+        parts.push(format!("late p99 {}", Span(late)));
     }
     if let Some(left) = left {
         // To the second: more would only flicker.
-        line += &format!(", {} left", Span(left.as_secs_f64().ceil() as u64 * 1_000_000_000));
+        parts.push(format!("{} left", Span(left.as_secs_f64().ceil() as u64 * 1_000_000_000)));
     }
-    line
+    parts.join(", ")
 }
 
 #[cfg(test)]
