@@ -198,7 +198,9 @@ pub struct Reporting {
     /// Print only errors and losses
     #[arg(short, long, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Print progress every INTERVAL [default: 5s], and statistics at the end
+    /// Print progress, and statistics at the end
+    ///
+    /// A line is printed every INTERVAL; 5s where none is given.
     #[arg(
         long,
         value_name = "INTERVAL",

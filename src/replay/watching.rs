@@ -220,7 +220,7 @@ fn histogram(metric: &mut MetricEncoder<'_>, durations: &CoarseDurations) -> fmt
         buckets.push((micros as f64 / 1e6, up_to - below));
         below = up_to;
     }
-    buckets.push((f64::MAX, durations.len() - below));
+    buckets.push((f64::INFINITY, durations.len() - below));
     metric.encode_histogram::<NoLabelSet>(durations.sum() as f64 / 1e9, durations.len(), &buckets, None)
 }
 

@@ -329,7 +329,7 @@ fn draws_on_a_terminal_only(walk: &Walk, asked: &Asked) {
     let mut input = File::options().write(true).open(&fifo).expect("it is read");
     input.write_all(&few).expect("it is read");
     piped_input.write_all(&few).expect("it is read");
-    let drawn = if asked.writes == Writes::Answers { "10 sent, 10 answered" } else { "B read" };
+    let drawn = if asked.writes == Writes::Answers { "10 answered" } else { "B read" };
     let (mut said, mut byte) = (Vec::new(), [0]);
     let mut terminal = script.stdout.take().expect("it is piped");
     while !String::from_utf8_lossy(&said).contains(drawn) && terminal.read(&mut byte).expect("it says") > 0 {
