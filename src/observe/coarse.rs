@@ -106,7 +106,9 @@ mod tests {
             mut durations in prop::collection::vec(1000..=92_000_000_000_u64, 1..100), percent in 1..=100_u32,
         ) {
             let mut coarse = CoarseDurations::default();
-            durations.iter().for_each(|duration| coarse.record(*duration));
+            for duration in &durations {
+                coarse.record(*duration);
+            }
             durations.sort_unstable();
             let rank = (durations.len() as f64 * f64::from(percent) / 100.0).ceil() as usize;
             let (exact, found) = (durations[rank - 1], coarse.percentile(f64::from(percent)).unwrap());
@@ -121,7 +123,9 @@ mod tests {
         ) {
             let of = |durations: &[u64]| {
                 let mut coarse = CoarseDurations::default();
-                durations.iter().for_each(|duration| coarse.record(*duration));
+                for duration in durations {
+                    coarse.record(*duration);
+                }
                 coarse
             };
             let (first, then) = (of(&before), of(&after));
@@ -135,9 +139,9 @@ mod tests {
     fn bounds_are_sorted_and_counts_up_to_them_are_exact() {
         assert!(BOUNDS.is_sorted() && BOUNDS[0] == 1000 && BOUNDS.contains(&10_000_000_000));
         let mut coarse = CoarseDurations::default();
-        [999, 1000, 1001, 2_500_000, 2_500_001, u64::MAX]
-            .into_iter()
-            .for_each(|duration| coarse.record(duration));
+        for duration in [999, 1000, 1001, 2_500_000, 2_500_001, u64::MAX] {
+            coarse.record(duration);
+        }
         assert_eq!([1000, 2_500_000, 10_000_000_000].map(|bound| coarse.up_to(bound)), [2, 4, 5]);
         assert_eq!(coarse.percentile(100.0), Some(92_000_000_000));
         assert_eq!(CoarseDurations::default().percentile(50.0), None);
