@@ -29,7 +29,7 @@ complete -c gor-filter -l instance -d 'Name that %i in a file name is replaced b
 complete -c gor-filter -l flush-interval -d 'Flush at least this often; a kill loses at most this much' -r
 complete -c gor-filter -l compress-level -d 'Compression level: 1 to 9 for gzip, 1 to 22 for zstd [default: gzip 6, zstd 3]' -r
 complete -c gor-filter -l compress-threads -d 'Compress with N threads [default: one per core, at most 4]' -r
-complete -c gor-filter -l stats -d 'Print progress every INTERVAL [default: 5s], and statistics at the end' -r
+complete -c gor-filter -l stats -d 'Print progress, and statistics at the end' -r
 complete -c gor-filter -l stats-json -d 'Write statistics to FILE as JSON' -r -F
 complete -c gor-filter -l cpu-profile -d 'Write a CPU profile of the run to FILE, for go tool pprof' -r -F
 complete -c gor-filter -l mem-profile -d 'Write a profile of memory allocations to FILE, for go tool pprof' -r -F

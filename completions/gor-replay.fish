@@ -40,7 +40,7 @@ complete -c gor-replay -l report -d 'Write a report to FILE.txt, FILE.json or FI
 complete -c gor-replay -l group -d 'Treat matches in paths as ids, besides numbers, UUIDs and long hex words' -r
 complete -c gor-replay -l fail-if -d 'Exit with status 3 if EXPR is true, as \'p99>200ms\' (repeatable)' -r
 complete -c gor-replay -l metrics -d 'Serve metrics for Prometheus over HTTP, at the path /metrics of ADDRESS' -r
-complete -c gor-replay -l stats -d 'Print progress every INTERVAL [default: 5s], and statistics at the end' -r
+complete -c gor-replay -l stats -d 'Print progress, and statistics at the end' -r
 complete -c gor-replay -l stats-json -d 'Write statistics to FILE as JSON' -r -F
 complete -c gor-replay -l cpu-profile -d 'Write a CPU profile of the run to FILE, for go tool pprof' -r -F
 complete -c gor-replay -l mem-profile -d 'Write a profile of memory allocations to FILE, for go tool pprof' -r -F

@@ -6,7 +6,7 @@ complete -c gor-show -l color -d 'When to use colours' -r -f -a "auto\t'On a ter
 always\t'Always'
 never\t'Never'"
 complete -c gor-show -l max-record -d 'Skip records longer than SIZE (at most 3GB), and exit with status 1' -r
-complete -c gor-show -l stats -d 'Print progress every INTERVAL [default: 5s], and statistics at the end' -r
+complete -c gor-show -l stats -d 'Print progress, and statistics at the end' -r
 complete -c gor-show -l stats-json -d 'Write statistics to FILE as JSON' -r -F
 complete -c gor-show -l cpu-profile -d 'Write a CPU profile of the run to FILE, for go tool pprof' -r -F
 complete -c gor-show -l mem-profile -d 'Write a profile of memory allocations to FILE, for go tool pprof' -r -F
