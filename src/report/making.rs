@@ -105,6 +105,7 @@ impl TargetReport {
 
 /// What is looked at before the rest of a report is read.
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Kind {
     format: Option<String>,
     version: Option<u64>,
@@ -114,8 +115,10 @@ impl ReplayReport {
     /// A report out of its JSON; or, in words, why this is none.
     pub fn from_json(text: &[u8]) -> Result<Self, String> {
         let none = "this is no report; gor-replay --report FILE.json writes one";
-        let Kind { format, version } =
-            serde_json::from_slice(text).map_err(|error| format!("{none} ({error})"))?;
+        let Kind { format, version } = serde_json::from_slice(text).map_err(|error: serde_json::Error| {
+            let is_cut = error.is_eof() && !text.trim_ascii().is_empty();
+            if is_cut { format!("the JSON is cut: {error}") } else { format!("{none} ({error})") }
+        })?;
         if format.as_deref() != Some(FORMAT) {
             return Err(none.to_owned());
         }

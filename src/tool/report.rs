@@ -2,11 +2,14 @@
 
 mod file;
 
+use std::collections::HashMap;
 use std::io::Read as _;
 use std::sync::atomic::Ordering;
 
 use clap::Parser;
 use jiff::tz::TimeZone;
+use sha2::digest::Output;
+use sha2::{Digest as _, Sha256};
 
 use crate::cli::{self, Exit, Report, Reporting};
 use crate::endpoint::{self, Place, ReadOptions, WriteOptions};
@@ -115,8 +118,15 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let places = endpoint::expand(&args.inputs)?;
     let number = places.len() as u64;
     let mut sum: Option<ReplayReport> = None;
+    let mut known: HashMap<Output<Sha256>, &Place> = HashMap::new();
     for place in &places {
-        let report = read(place, &reading)?;
+        let text = read(place, &reading)?;
+        if let Some(same) = known.insert(Sha256::digest(&text), place) {
+            let why = format!("the same report as {same}; each is added up once");
+            return Err(Error::Invalid(why).at(place.to_string()).into());
+        }
+        let report =
+            ReplayReport::from_json(&text).map_err(|why| Error::Invalid(why).at(place.to_string()))?;
         if args.reporting.verbose {
             cli::note(format_args!("{place}: {} requests were due", report.total.due));
         }
@@ -157,13 +167,12 @@ pub(crate) fn conclude(
     Ok(Exit::Threshold)
 }
 
-fn read(place: &Place, reading: &ReadOptions) -> Result<ReplayReport> {
+fn read(place: &Place, reading: &ReadOptions) -> Result<Vec<u8>> {
     let mut text = Vec::new();
     let read = endpoint::open_bytes(place, reading)?.read_to_end(&mut text);
     if reading.is_stopping.load(Ordering::Relaxed) {
         return Err(Error::Invalid("interrupted: not all reports were read".into()));
     }
-    let report =
-        read.map_err(Error::from).and_then(|_| ReplayReport::from_json(&text).map_err(Error::Invalid));
-    report.map_err(|error| error.at(place.to_string()))
+    read.map_err(|error| Error::from(error).at(place.to_string()))?;
+    Ok(text)
 }

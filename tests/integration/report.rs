@@ -430,7 +430,7 @@ fn what_is_no_report_is_named() {
         (String::new(), "bad.json: this is no report; gor-replay --report FILE.json writes one"),
         ("{}".to_owned(), "bad.json: this is no report"),
         ("[1]".to_owned(), "bad.json: this is no report"),
-        (text[..text.len() / 2].to_owned(), "bad.json: this is no report"),
+        (text[..text.len() / 2].to_owned(), "bad.json: the JSON is cut"),
         (text.replacen("gor-report", "other", 1), "bad.json: this is no report"),
         (
             text.replacen("\"version\":1", "\"version\":2", 1),
@@ -448,6 +448,8 @@ fn what_is_no_report_is_named() {
         run("gor-report", &[&good, &bad], b"").ends_with(1).writes(b"").says(said);
         run("gor-report", &[&bad, "-o", &folder.path("sum.txt")], b"").ends_with(1).says(said);
     }
+    std::fs::write(&bad, &text).expect("it can be written");
+    run("gor-report", &[&good, &bad], b"").ends_with(1).writes(b"").says("the same report as");
     let missing = folder.path("missing.json");
     let ran = run("gor-report", &["-q", &good, &missing], b"");
     assert_eq!(
