@@ -2,22 +2,22 @@ complete -c gor-replay -s i -l input -d 'File, directory, quoted glob or "-" (re
 complete -c gor-replay -l read-depth -d 'Reorder requests within N requests, so that the oldest is sent next' -r
 complete -c gor-replay -l max-record -d 'Skip records longer than SIZE (at most 3GB), and exit with status 1' -r
 complete -c gor-replay -l speed -d 'Speed relative to the recording, as 2x, 200% or 2 [default: 1x]' -r
-complete -c gor-replay -l speed-ramp -d 'Change the speed evenly over a time, as 1x..10x:10m; then keep the last one' -r
+complete -c gor-replay -l speed-ramp -d 'Change the speed linearly over a time, as 1x..10x:10m, then keep it' -r
 complete -c gor-replay -l rate -d 'Send requests evenly at RATE, as 500/s or 100/m, in the recorded order' -r
-complete -c gor-replay -l rate-ramp -d 'Change the rate evenly over a time, as 100/s..5000/s:10m; then keep the last one' -r
+complete -c gor-replay -l rate-ramp -d 'Change the rate linearly over a time, as 100/s..5000/s:10m, then keep it' -r
 complete -c gor-replay -l max-wait -d 'Shorten pauses between requests to DURATION' -r
-complete -c gor-replay -l start-at -d 'Send the first request at TIME, as 21:30 or 2026-11-23T09:00:00Z, on several machines at once' -r
-complete -c gor-replay -l since -d 'Replay requests recorded at TIME or later, as gor-filter understands it' -r
+complete -c gor-replay -l start-at -d 'Send the first request at TIME, as 21:30 or 2026-11-23T09:00:00Z' -r
+complete -c gor-replay -l since -d 'Replay requests recorded at TIME or later (times as in gor-filter)' -r
 complete -c gor-replay -l until -d 'Replay requests recorded before TIME' -r
-complete -c gor-replay -l shard -d 'Replay part I of N, as 1/3 on the first of three machines; connections are kept together' -r
+complete -c gor-replay -l shard -d 'Replay part I of N, as 1/3 on the first of three machines; keeps connections together' -r
 complete -c gor-replay -l loop -d 'Replay N times [default without N: until interrupted]' -r
-complete -c gor-replay -l loop-header -d 'Add a header NAME to each request, with the number of its round' -r
+complete -c gor-replay -l loop-header -d 'Add header NAME with the number of the round to each request' -r
 complete -c gor-replay -l connections -d 'Most connections to each target [default: 1024, with --no-wait 64]' -r
-complete -c gor-replay -l min-connections -d 'Open N connections to each target before they are needed, and keep them open' -r
-complete -c gor-replay -l idle-timeout -d 'Close connections that were not used for DURATION' -r
-complete -c gor-replay -l queue -d 'Give up the oldest of more than N requests that wait for a connection' -r
+complete -c gor-replay -l min-connections -d 'Open N connections to each target in advance, and keep them open' -r
+complete -c gor-replay -l idle-timeout -d 'Close connections after DURATION without use' -r
+complete -c gor-replay -l queue -d 'Give up the oldest request when more than N wait for a connection' -r
 complete -c gor-replay -l timeout -d 'Give up requests this long after they are due' -r
-complete -c gor-replay -l redirects -d 'Follow up to N redirections, as far as they stay with the target' -r
+complete -c gor-replay -l redirects -d 'Follow up to N redirects within the target' -r
 complete -c gor-replay -l response-buffer -d 'Keep SIZE of each response for the output; what is longer is cut and marked' -r
 complete -c gor-replay -l ca-cert -d 'Trust the certificates in FILE (PEM, repeatable) instead of the system\'s' -r -F
 complete -c gor-replay -l client-cert -d 'Present the certificate in FILE (PEM) to targets that ask for one' -r -F
@@ -49,11 +49,11 @@ complete -c gor-replay -l follow -d 'Keep reading files as they grow, as tail -F
 complete -c gor-replay -l strict -d 'Fail at the first malformed record instead of skipping it'
 complete -c gor-replay -l no-wait -d 'Send as fast as the target answers, on all connections'
 complete -c gor-replay -l dry-run -d 'Send nothing; print a summary, and when requests would be sent'
-complete -c gor-replay -l precise -d 'Be awake 200us before each request is due, on a core of its own for each target'
+complete -c gor-replay -l precise -d 'Wake up 200us early and spin until each request is due; keeps one core per target busy'
 complete -c gor-replay -l think -d 'With --sessions, send a request as long after the response before it as it was recorded'
-complete -c gor-replay -l cookies -d 'With --sessions, send the cookies that a target has set in place of the recorded ones'
+complete -c gor-replay -l cookies -d 'With --sessions, send cookies set by the target in place of recorded ones'
 complete -c gor-replay -l original-host -d 'Keep the recorded Host header'
-complete -c gor-replay -l send-incomplete -d 'Send requests that are marked as incomplete or doubtful too, if their bytes are one whole request'
+complete -c gor-replay -l send-incomplete -d 'Also send requests marked incomplete or doubtful, if their bytes are one whole request'
 complete -c gor-replay -l skip-verify -d 'Accept any certificate'
 complete -c gor-replay -l middleware-may-drop -d 'Allow the program to drop records'
 complete -c gor-replay -l force -d 'Overwrite existing files'
@@ -62,7 +62,7 @@ complete -c gor-replay -l index -d 'Write one index file FILE.idx for each outpu
 complete -c gor-replay -l echo -d 'Write the records of the input to the output too'
 complete -c gor-replay -s v -l verbose -d 'Print more messages, and statistics'
 complete -c gor-replay -s q -l quiet -d 'Print only errors and losses'
-complete -c gor-replay -l split -d 'Have targets take requests in turn, instead of each getting all; outputs likewise'
-complete -c gor-replay -l sessions -d 'Give each recorded connection one of its own; with --split, to one target'
+complete -c gor-replay -l split -d 'Distribute requests over the targets in turn, instead of sending all to each; outputs likewise'
+complete -c gor-replay -l sessions -d 'Use one connection per recorded connection; with --split, to one target'
 complete -c gor-replay -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c gor-replay -s V -l version -d 'Print version'

@@ -103,14 +103,15 @@ const NOT_DRY: [&str; 22] = [
     "elasticsearch",
 ];
 
-const SPLIT: &str = "Have targets take requests in turn, instead of each getting all; outputs likewise";
+const SPLIT: &str =
+    "Distribute requests over the targets in turn, instead of sending all to each; outputs likewise";
 
-const SESSIONS: &str = "Give each recorded connection one of its own; with --split, to one target";
+const SESSIONS: &str = "Use one connection per recorded connection; with --split, to one target";
 
-const SESSIONS_LONG: &str = "Give each recorded connection one of its own; with --split, to one target
+const SESSIONS_LONG: &str = "Use one connection per recorded connection; with --split, to one target
 
-Requests of a connection keep their order: one is sent when the response before it has come and its time has. Connections
-are told by the ids of the records. When all connections that are allowed are in use, an idle one is closed for the next.";
+Requests of a connection keep their order: each waits until it is due and the previous response has arrived. Record ids tell
+which connection a request belongs to. When --connections are open, an idle one is closed to make room.";
 
 /// A name for [`WhenSlow`] on the command line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -164,7 +165,7 @@ pub struct Args {
 
     /// File, directory, quoted glob or "-" (repeatable) [default: standard input]
     ///
-    /// 'FILE|200%' is replayed twice as fast as the others.
+    /// 'FILE|200%' is replayed at twice the speed.
     #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Input")]
     pub input: Vec<String>,
     /// Reorder requests within N requests, so that the oldest is sent next
@@ -187,7 +188,7 @@ pub struct Args {
         help_heading = "Time"
     )]
     pub rounds: Option<NonZeroU64>,
-    /// Add a header NAME to each request, with the number of its round
+    /// Add header NAME with the number of the round to each request
     #[arg(
         long,
         value_name = "NAME",

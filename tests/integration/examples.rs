@@ -66,7 +66,8 @@ impl Desk {
              gzip -c shop.gor > tuesday.gor.gz; cp tuesday.gor.gz web2.gor.gz
              gor-filter -q shop.gor -o logs/a.gor.zst; gor-filter -q --limit 9 shop.gor -o logs/b.gor.zst
              gor-replay -q --no-wait -i shop.gor --report run.json http://127.0.0.1:8080
-             cp run.json machine1.json; cp run.json machine2.json
+             cp run.json machine1.json
+             gor-replay -q --no-wait -i shop.gor --report machine2.json http://127.0.0.1:8080
              head -c 32 /dev/urandom > key",
         );
         desk

@@ -14,10 +14,10 @@ pub struct SendingOptions {
     /// Most connections to each target [default: 1024, with --no-wait 64]
     #[arg(long, value_name = "N", value_parser = values::at_least_one)]
     pub connections: Option<NonZeroUsize>,
-    /// Open N connections to each target before they are needed, and keep them open
+    /// Open N connections to each target in advance, and keep them open
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, hide_short_help = true)]
     pub min_connections: usize,
-    /// Close connections that were not used for DURATION
+    /// Close connections after DURATION without use
     #[arg(
         long,
         value_name = "DURATION",
@@ -26,7 +26,7 @@ pub struct SendingOptions {
         hide_short_help = true
     )]
     pub idle_timeout: Duration,
-    /// Give up the oldest of more than N requests that wait for a connection
+    /// Give up the oldest request when more than N wait for a connection
     #[arg(long, value_name = "N", default_value_t = QUEUE, hide_short_help = true)]
     pub queue: usize,
     /// Give up requests this long after they are due
@@ -34,7 +34,7 @@ pub struct SendingOptions {
     /// It is the longest time from when a request is due to the end of its response.
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = values::duration)]
     pub timeout: Duration,
-    /// Be awake 200us before each request is due, on a core of its own for each target
+    /// Wake up 200us early and spin until each request is due; keeps one core per target busy
     #[arg(long, hide_short_help = true)]
     pub precise: bool,
     /// With --sessions, send a request as long after the response before it as it was recorded
@@ -44,22 +44,22 @@ pub struct SendingOptions {
     /// answers. A session is at most 2s ahead of its recording.
     #[arg(long, requires = "sessions", hide_short_help = true)]
     pub think: bool,
-    /// With --sessions, send the cookies that a target has set in place of the recorded ones
+    /// With --sessions, send cookies set by the target in place of recorded ones
     ///
-    /// Each recorded connection has its own. Their Domain is not looked at.
+    /// Each recorded connection has its own cookies. Domain attributes are ignored.
     #[arg(long, requires = "sessions", hide_short_help = true)]
     pub cookies: bool,
-    /// Follow up to N redirections, as far as they stay with the target
+    /// Follow up to N redirects within the target
     ///
-    /// The method becomes GET where clients make it so (303, and POST with 301 and 302). Other headers stay. What points to
-    /// another server is not followed, and counted: nothing is sent to servers that are no targets. The time until the last
-    /// response counts as one latency.
+    /// The method becomes GET as in browsers (303, and POST with 301 or 302); other headers stay. Redirects to another server
+    /// are counted and not followed, so that nothing is sent to servers that are not targets. Latency is measured to the end of
+    /// the last response.
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, hide_short_help = true)]
     pub redirects: u32,
     /// Keep the recorded Host header
     #[arg(long, hide_short_help = true)]
     pub original_host: bool,
-    /// Send requests that are marked as incomplete or doubtful too, if their bytes are one whole request
+    /// Also send requests marked incomplete or doubtful, if their bytes are one whole request
     #[arg(long, hide_short_help = true)]
     pub send_incomplete: bool,
     /// Keep SIZE of each response for the output; what is longer is cut and marked

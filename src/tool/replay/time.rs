@@ -18,15 +18,15 @@ pub struct TimeOptions {
     /// Speed relative to the recording, as 2x, 200% or 2 [default: 1x]
     #[arg(long, value_name = "SPEED", group = "tempo")]
     pub speed: Option<Speed>,
-    /// Change the speed evenly over a time, as 1x..10x:10m; then keep the last one
+    /// Change the speed linearly over a time, as 1x..10x:10m, then keep it
     #[arg(long, value_name = "RAMP", group = "tempo", hide_short_help = true)]
     pub speed_ramp: Option<SpeedRamp>,
     /// Send requests evenly at RATE, as 500/s or 100/m, in the recorded order
     ///
-    /// The recorded times only decide on the order. Nothing is left out.
+    /// Recorded times only give the order. No request is left out.
     #[arg(long, value_name = "RATE", group = "tempo")]
     pub rate: Option<Rate>,
-    /// Change the rate evenly over a time, as 100/s..5000/s:10m; then keep the last one
+    /// Change the rate linearly over a time, as 100/s..5000/s:10m, then keep it
     #[arg(long, value_name = "RAMP", group = "tempo", hide_short_help = true)]
     pub rate_ramp: Option<RateRamp>,
     /// Send as fast as the target answers, on all connections
@@ -41,16 +41,16 @@ pub struct TimeOptions {
         hide_short_help = true
     )]
     pub max_wait: Option<Duration>,
-    /// Send the first request at TIME, as 21:30 or 2026-11-23T09:00:00Z, on several machines at once
+    /// Send the first request at TIME, as 21:30 or 2026-11-23T09:00:00Z
     #[arg(long, value_name = "TIME", value_parser = values::time, hide_short_help = true)]
     pub start_at: Option<Moment>,
-    /// Replay requests recorded at TIME or later, as gor-filter understands it
+    /// Replay requests recorded at TIME or later (times as in gor-filter)
     #[arg(long, value_name = "TIME", value_parser = values::time, allow_hyphen_values = true, hide_short_help = true)]
     pub since: Option<Moment>,
     /// Replay requests recorded before TIME
     #[arg(long, value_name = "TIME", value_parser = values::time, allow_hyphen_values = true, hide_short_help = true)]
     pub until: Option<Moment>,
-    /// Replay part I of N, as 1/3 on the first of three machines; connections are kept together
+    /// Replay part I of N, as 1/3 on the first of three machines; keeps connections together
     #[arg(long, value_name = "I/N", hide_short_help = true)]
     pub shard: Option<Shard>,
 }
