@@ -10,9 +10,9 @@ use super::schedule::{QueuedRequest, ReorderWindow};
 use super::sessions::SessionPlace;
 use super::summary::write_counts;
 use super::tally::{FailureReason, ReasonCounts};
-use super::target::Target;
+use super::target::{Protocol, Target};
 use crate::observe::Span;
-use crate::pace::Timeline;
+use crate::pace::{Share, Timeline};
 use crate::record::{Block, Kind, View};
 
 const SECOND: u64 = 1_000_000_000;
@@ -88,7 +88,13 @@ impl Plan {
         Plan {
             window: ReorderWindow::new(settings.read_depth),
             schedule,
-            editor: Editor::unchanged(),
+            // Where nothing is to be HTTP, nothing is judged as that.
+            editor: match &targets[..] {
+                [first, ..] if targets.iter().all(|target| target.protocol() == Protocol::Tcp) => {
+                    Editor::new(first, true)
+                }
+                _ => Editor::unchanged(),
+            },
             head: Vec::new(),
             requests: 0,
             out_of_order: 0,
@@ -172,14 +178,21 @@ impl fmt::Display for Plan {
         }
         let Settings { timeout, keeps_host, .. } = self.settings;
         for target in &self.targets {
-            let host =
-                if keeps_host { "Host as recorded".into() } else { format!("Host {}", target.authority()) };
+            let host = match target.protocol() {
+                Protocol::Tcp => "the recorded bytes".into(),
+                _ if keeps_host => "Host as recorded".into(),
+                _ => format!("Host {}", target.authority()),
+            };
+            let share = match target.share() {
+                Share::All => String::new(),
+                share => format!("its share ({share}) of "),
+            };
             let connections = self.settings.most_connections();
             let timeout = Span(timeout.as_nanos() as u64);
             writeln!(f, "target      {target}")?;
             writeln!(
                 f,
-                "            would get {sendable} requests with {host}, over at most {connections} connections, \
+                "            would get {share}{sendable} requests with {host}, over at most {connections} connections, \
                  timeout {timeout}"
             )?;
         }
@@ -255,6 +268,15 @@ target      http://a
             would get 1 requests with Host as recorded, over at most 3 connections, timeout 250ms
 ";
         assert_eq!(plan(settings, &["a"], &[(Kind::Request, 0, GET)]), expected);
+    }
+
+    #[test]
+    fn a_share_and_a_protocol_of_its_own_are_said() {
+        let shown = plan(settings(), &["a|25%", "b|10"], &[(Kind::Request, 0, GET)]);
+        assert!(shown.contains("would get its share (25%) of 1 requests with Host a,"), "{shown}");
+        assert!(shown.contains("would get its share (10 a second) of 1 requests"), "{shown}");
+        let shown = plan(settings(), &["tcp://a:1"], &[(Kind::Request, 0, "PING")]);
+        assert!(shown.contains("would get 1 requests with the recorded bytes"), "{shown}");
     }
 
     #[test]

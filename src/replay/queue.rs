@@ -68,7 +68,21 @@ impl BatchQueue {
         self.batches.back().and_then(|batch| batch.entries.last()).map(|entry| entry.due)
     }
 
-    /// Whether more wait than that many, or than there is memory for.
+    /// Requests in it that are due by `now`.
+    pub(super) fn due(&self, now: u64) -> usize {
+        let mut due = 0;
+        for (at, batch) in self.batches.iter().enumerate() {
+            let entries = &batch.entries[if at == 0 { self.used } else { 0 }..];
+            let of_batch = entries.partition_point(|entry| entry.due <= now);
+            due += of_batch;
+            if of_batch < entries.len() {
+                break;
+            }
+        }
+        due
+    }
+
+    /// Whether more are in it, due or not, than that many, or than there is memory for.
     pub(super) fn is_over_full(&self, most: usize) -> bool {
         self.entries > most || (self.bytes > QUEUE_BYTES && self.batches.len() > CLOSED_LOOP_BATCHES)
     }
@@ -76,4 +90,24 @@ impl BatchQueue {
 
 fn size(batch: &RequestBatch) -> usize {
     batch.blocks.iter().map(|block| block.bytes().len()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_due_is_counted_over_batches_and_behind_what_was_used() {
+        let mut queue = BatchQueue::default();
+        for dues in [&[1, 2, 3][..], &[4, 8], &[9]] {
+            let entries = dues
+                .iter()
+                .map(|due| ScheduledRequest { due: *due, ..ScheduledRequest::default() })
+                .collect();
+            queue.push(Arc::new(RequestBatch { entries, ..RequestBatch::default() }));
+        }
+        queue.pop();
+        let counts = [0, 1, 2, 4, 7, 8, 100].map(|now| queue.due(now));
+        assert_eq!(counts, [0, 0, 1, 3, 3, 4, 5]);
+    }
 }

@@ -19,7 +19,7 @@ use super::start::StartBuffer;
 use super::tally::FailureReason;
 use crate::Error;
 use crate::pace::Timeline;
-use crate::record::{Block, Intake, Kind};
+use crate::record::{Block, Intake, Kind, View};
 use crate::report::RecordedLatencies;
 
 /// A request that is due within this time leaves the sort window, however few wait there.
@@ -212,7 +212,10 @@ impl Scheduler {
     fn take(&mut self, block: &Arc<Block>) {
         let before = self.scheduled.requests;
         if let Some(recorded) = &mut self.scheduled.recorded {
-            block.iter().for_each(|view| recorded.take(&view));
+            let selection = &self.selection;
+            let is_asked =
+                |view: &View<'_>| view.header.kind != Kind::Request || selection.takes(&view.header);
+            block.iter().filter(is_asked).for_each(|view| recorded.take(&view));
         }
         for (record, view) in block.iter().enumerate() {
             let place = self.sessions.as_mut().and_then(|sessions| sessions.note(&view.header));

@@ -130,7 +130,7 @@ impl fmt::Display for FailureReason {
         f.pad(match self {
             FailureReason::Marked => "marked in the recording as incomplete or doubtful",
             FailureReason::Broken => "not one whole HTTP/1 request",
-            FailureReason::LeftOut => "beyond the target's share (|N)",
+            FailureReason::LeftOut => "beyond the target's share (TARGET|N, TARGET|N%)",
             FailureReason::OwnRequest => {
                 "sent by this replay itself, and recorded again (gor-record --not-client)"
             }

@@ -30,7 +30,7 @@ use super::exchange::describe;
 use super::opening::Opening;
 use super::output::Outlet;
 use super::own::Own;
-use super::queue::BatchQueue;
+use super::queue::{BatchQueue, QUEUE};
 use super::request::Editor;
 use super::resolver::NewAddresses;
 use super::schedule::{RequestBatch, ScheduledRequest};
@@ -223,6 +223,7 @@ impl ReplayWorker {
                 self.warm_up(clock::now());
             }
             self.dispatch();
+            self.shorten_queue();
             if self.is_exhausted && self.waiting() == 0 && self.open() == self.idle.len() + self.spares() {
                 break;
             }
@@ -328,7 +329,9 @@ impl ReplayWorker {
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => self.is_exhausted = true,
             }
-            while end.is_none() && !self.options.is_closed_loop && self.queue.is_over_full(self.options.queue)
+            while end.is_none()
+                && !self.options.is_closed_loop
+                && self.queue.is_over_full(self.options.queue.max(QUEUE))
             {
                 let waiting = self.queue.len();
                 self.dispatch();
@@ -349,6 +352,17 @@ impl ReplayWorker {
         }
     }
 
+    /// Gives up the oldest of the requests that are due when more of them wait than may.
+    fn shorten_queue(&mut self) {
+        if self.options.is_closed_loop {
+            return;
+        }
+        let most = self.options.queue;
+        for _ in most..self.queue.due(clock::now()) {
+            self.give_up(FailureReason::QueueFull);
+        }
+    }
+
     /// Whether the batches in hand are about to be used up.
     fn wants_more(&self) -> bool {
         if self.options.is_closed_loop {
@@ -356,7 +370,8 @@ impl ReplayWorker {
         }
         let now = clock::now();
         let is_early = |(_, entry): (&RequestBatch, ScheduledRequest)| entry.due > now;
-        let is_full = self.queue.is_over_full(self.options.queue) && self.queue.front().is_some_and(is_early);
+        let is_full = self.queue.is_over_full(self.options.queue.max(QUEUE))
+            && self.queue.front().is_some_and(is_early);
         let taken_in = self.sessions.as_ref().and_then(SessionQueues::last_due);
         let last_due = self.queue.last_due().or(taken_in);
         !is_full && last_due.is_none_or(|due| due <= now.saturating_add(AHEAD))

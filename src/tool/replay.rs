@@ -21,7 +21,7 @@ use jiff::tz::TimeZone;
 
 use crate::cli::{self, Exit, InputOptions, OutputOptions, Report, Reporting, values};
 use crate::endpoint::{self, Place, ReadOptions};
-use crate::observe::Span;
+use crate::observe::{Count, Span};
 use crate::pace::Share;
 use crate::replay::{
     self, DocumentIndex, Outcome, ReplaySummary, Settings, Split, Stop, Supply, Target, WhenSlow,
@@ -307,7 +307,13 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         }
     }
     if outcome.requests == 0 && outcome.failure.is_none() {
-        report.remark("nothing to replay: there is no request in the input");
+        match outcome.not_selected {
+            0 => report.remark("nothing to replay: there is no request in the input"),
+            number => report.remark(format_args!(
+                "nothing to replay: none of {} is selected by --since, --until and --shard",
+                Count(number, "request")
+            )),
+        }
     }
     let mut done = report.tell(&args.reporting, outcome.failure.map_or(Ok(()), Err));
     if let Some(measured) = &measured

@@ -1,7 +1,7 @@
 //! `gor-replay` with recorded connections of their own, several targets, and parts of a recording.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::support::origin::{Answer, Origin, Received};
 use crate::support::replayer::{
@@ -107,6 +107,9 @@ fn with_think_the_pause_counts_from_the_answer() {
     // 300 ms until the answer, then 200 ms. By the schedule it would be 300 and 300.
     assert!(pauses.iter().all(|pause| *pause >= Duration::from_millis(500)), "{pauses:?}");
     assert_exit(&replay(&["--think", &target], &input), 2);
+    for other in [&["--no-wait"][..], &["--rate", "10"], &["--rate-ramp", "1..2:1s"]] {
+        assert_exit(&replay(&[&["--sessions", "--think", &target], other].concat(), &input), 2);
+    }
 }
 
 #[test]
@@ -127,6 +130,19 @@ fn sessions_find_room_when_there_are_more_than_connections() {
         let before = last.insert(number % 20, number);
         assert!(before.is_none_or(|before| before < number), "{number} came after {before:?}");
     }
+}
+
+#[test]
+fn sessions_take_the_connections_that_were_opened_in_advance() {
+    let origin = Origin::start(good);
+    let target = origin.address().to_string();
+    let input = [get(1, 100, 0, "/a1"), get(2, 100, 1, "/b1"), get(1, 200, 50, "/a2")].concat();
+    let start = SystemTime::now() + Duration::from_millis(1500);
+    let start = start.duration_since(UNIX_EPOCH).expect("a time").as_millis().to_string();
+    let args = ["--sessions", "--min-connections", "2", "--start-at", &start, &target];
+    assert_exit(&replay(&args, &input), 0);
+    assert_eq!(origin.connections(), 2);
+    assert_eq!(by_connection(&origin), [vec!["GET /a1", "GET /a2"], vec!["GET /b1"]]);
 }
 
 #[test]

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::origin::{Origin, Received};
+use crate::support::origin::{Answer, Origin, Received};
 use crate::support::replayer::{
-    MILLISECOND, assert_exit, assert_says, gets, good, lines, record, replay, start,
+    MILLISECOND, OK, assert_exit, assert_says, gets, good, lines, record, replay, start,
 };
 
 /// From the first request to each, in seconds.
@@ -132,8 +132,33 @@ fn only_what_was_recorded_in_a_time_is_sent() {
     let said = assert_exit(&replay(&args, &input), 0);
     assert_eq!(lines(&origin), ["GET /3", "GET /4", "GET /5"]);
     assert_says(&said, "7 not selected");
+    let said = assert_exit(&replay(&["--since", "1863900003", &target], &input), 0);
+    assert_says(&said, "nothing to replay: none of 10 requests is selected");
     let said = assert_exit(&replay(&["--since", "1763900009", "--until", "1763900006", &target], &input), 2);
     assert_says(&said, "nothing can match");
+}
+
+#[test]
+fn recorded_latencies_are_those_of_the_selected_requests() {
+    let origin = Origin::start(good);
+    let second = 1000 * MILLISECOND;
+    let input: Vec<u8> = (0..4)
+        .flat_map(|number| {
+            let (id, at) = (format!("{number:024x}"), (1_763_900_000 + number) * second);
+            let request = record(1, &id, at, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+            [request, record(2, &id, at + (number + 1) * MILLISECOND, OK)].concat()
+        })
+        .collect();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("report.json").display().to_string();
+    let target = origin.address().to_string();
+    let args = ["--speed", "100x", "--since", "1763900002", "--report", &path, &target];
+    assert_exit(&replay(&args, &input), 0);
+    let text = std::fs::read(&path).expect("a report");
+    let report: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+    assert_eq!(report["recorded"]["latency"]["count"], 2, "{}", report["recorded"]);
+    let options = report["runs"][0]["options"].to_string();
+    assert!(options.contains("since"), "{options}");
 }
 
 #[test]
@@ -200,6 +225,28 @@ fn a_pause_shifts_the_schedule() {
     let rest = offsets[9] - offsets[before];
     let due = (9 - before) as f64 * 0.1;
     assert!(rest > due - 0.08, "{rest} s for what takes {due} s: {offsets:?}");
+}
+
+#[test]
+fn no_more_requests_wait_than_the_queue_holds() {
+    let slow = |_: &Received| {
+        std::thread::sleep(Duration::from_millis(300));
+        Answer::Send(OK.to_vec())
+    };
+    let origin = Origin::start(slow);
+    let times: Vec<(i64, &str)> = (0..100).map(|number| (number, "/")).collect();
+    let target = origin.address().to_string();
+    let args = ["--connections", "1", "--queue", "5", "--timeout", "1m", &target];
+    let said = assert_exit(&replay(&args, &gets(&times)), 1);
+    assert_says(&said, "queue full");
+    // The one that is sent at once, and the last five; one more may have been sent meanwhile.
+    let answered = origin.received().len();
+    assert!((6..=8).contains(&answered), "{answered} answered: {said}");
+    // Those that are not due do not count.
+    let origin = Origin::start(good);
+    let spread: Vec<(i64, &str)> = (0..50).map(|number| (number * 10, "/")).collect();
+    assert_exit(&replay(&["--queue", "5", &origin.address().to_string()], &gets(&spread)), 0);
+    assert_eq!(origin.received().len(), 50);
 }
 
 #[test]

@@ -273,12 +273,22 @@ impl ReplayWorker {
             if self.is_usable(slot) {
                 return Some((slot, true));
             }
-            // It goes on in the same place.
             self.connections[slot].close();
+            self.connections[slot].session = 0;
             if let Some(session) = sessions.sessions.get_mut(&id) {
                 session.slot = None;
             }
             self.vacant.push(slot);
+        }
+        // One that was opened in advance belongs to no session yet.
+        if self.options.min_connections > 0
+            && let Some(slot) = self.idle.iter().copied().find(|slot| self.connections[*slot].session == 0)
+        {
+            self.leave_idle(slot);
+            if self.is_usable(slot) {
+                return Some((slot, true));
+            }
+            self.vacate(slot);
         }
         if self.open() >= self.limit {
             // Another session's connection, which may come back for another one later.

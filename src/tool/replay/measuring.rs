@@ -3,6 +3,7 @@
 use regex::bytes::Regex;
 
 use super::Args;
+use crate::cli::moment;
 use crate::observe::Span;
 use crate::pace::Tempo;
 use crate::replay::{Measures, Settings};
@@ -66,7 +67,26 @@ pub(super) fn options(args: &Args, settings: &Settings) -> Vec<RunOption> {
         add("max-wait", Span(pause.as_nanos() as u64).to_string());
     }
     if let Some(rounds) = args.rounds {
-        add("loop", rounds.to_string());
+        let is_endless = rounds.get() == u64::MAX;
+        add("loop", if is_endless { "until interrupted".to_owned() } else { rounds.to_string() });
+    }
+    if let Some(shard) = settings.selection.shard {
+        add("shard", shard.to_string());
+    }
+    for (name, time) in [("since", settings.selection.since), ("until", settings.selection.until)] {
+        if let Some(time) = time {
+            add(name, moment::shown(time));
+        }
+    }
+    for (name, is_given) in [
+        ("sessions", args.writing.sessions),
+        ("think", args.sending.think),
+        ("cookies", args.sending.cookies),
+        ("split", args.writing.split),
+    ] {
+        if is_given {
+            add(name, "true".to_owned());
+        }
     }
     add("connections", settings.most_connections().to_string());
     add("timeout", Span(args.sending.timeout.as_nanos() as u64).to_string());

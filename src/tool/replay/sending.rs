@@ -42,7 +42,12 @@ pub struct SendingOptions {
     /// Without --think, requests follow the recorded times, and one waits if the response before it is late. With it,
     /// the pause between a response and the next request is the recorded one, at the speed asked for: users that wait for
     /// answers. A session is at most 2s ahead of its recording.
-    #[arg(long, requires = "sessions", hide_short_help = true)]
+    #[arg(
+        long,
+        requires = "sessions",
+        conflicts_with_all = ["no_wait", "rate", "rate_ramp"],
+        hide_short_help = true
+    )]
     pub think: bool,
     /// With --sessions, send cookies set by the target in place of recorded ones
     ///
