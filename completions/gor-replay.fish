@@ -3,7 +3,7 @@ complete -c gor-replay -l read-depth -d 'Reorder requests within N requests, so 
 complete -c gor-replay -l max-record -d 'Skip records longer than SIZE (at most 3GB), and exit with status 1' -r
 complete -c gor-replay -l speed -d 'Speed relative to the recording, as 2x, 200% or 2 [default: 1x]' -r
 complete -c gor-replay -l speed-ramp -d 'Change the speed linearly over a time, as 1x..10x:10m, then keep it' -r
-complete -c gor-replay -l rate -d 'Send requests evenly at RATE, as 500/s or 100/m, in the recorded order' -r
+complete -c gor-replay -l rate -d 'Send requests evenly at RATE, as 500/s, 100/m or 20/h, in the recorded order' -r
 complete -c gor-replay -l rate-ramp -d 'Change the rate linearly over a time, as 100/s..5000/s:10m, then keep it' -r
 complete -c gor-replay -l max-wait -d 'Shorten pauses between requests to DURATION' -r
 complete -c gor-replay -l start-at -d 'Send the first request at TIME, as 21:30 or 2026-11-23T09:00:00Z' -r

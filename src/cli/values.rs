@@ -17,6 +17,12 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     duration.ok_or_else(|| "a duration looks like 500ms, 2s, 1m30s or 1h".into())
 }
 
+/// The same, longer than nothing.
+pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
+    let duration = duration(text)?;
+    if duration.is_zero() { Err("a duration above 0s is needed".into()) } else { Ok(duration) }
+}
+
 /// What is parsed from `text`, unless that is the name of a file: then the user meant something else.
 pub(crate) fn no_file<T: FromStr>(text: &str, instead: impl FnOnce(&str) -> String) -> Result<T, String>
 where

@@ -165,8 +165,10 @@ fn split(text: &str) -> Result<(&str, &str, f64), String> {
         .parse::<jiff::SignedDuration>()
         .ok()
         .and_then(|over| over.try_into().ok())
-        .filter(|over: &Duration| !over.is_zero())
         .ok_or_else(|| format!("{over:?} is no duration"))?;
+    if over.is_zero() {
+        return Err("a ramp takes longer than 0s".to_owned());
+    }
     Ok((from, to, over.as_nanos() as f64))
 }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::num::NonZeroU64;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use rustix::time::{
     ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime,
     timerfd_create, timerfd_settime,
 };
+
+use crate::report::EventTime;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -57,6 +60,14 @@ pub fn pause<T>(pause: impl FnOnce() -> T) -> T {
 pub(super) fn wall() -> i64 {
     let time = clock_gettime(ClockId::Realtime);
     time.tv_sec * SECOND as i64 + time.tv_nsec
+}
+
+/// A moment of [`now`], which is the present, on both clocks. What the wall clock is put forward or back meanwhile does
+/// not show.
+pub(super) fn event_time(now: u64) -> EventTime {
+    static BASE: OnceLock<i64> = OnceLock::new();
+    let base = *BASE.get_or_init(|| wall() - monotonic() as i64);
+    EventTime { monotonic: now, wall: base + (now + PAUSED.load(Ordering::Acquire)) as i64 }
 }
 
 /// A span as nanoseconds, at most 584 years.

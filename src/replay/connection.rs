@@ -210,7 +210,7 @@ pub(super) fn is_out_of_descriptors(error: &io::Error) -> bool {
 /// Why a connection could not be made.
 pub(super) fn connect_reason(error: &io::Error) -> FailureReason {
     match error.kind() {
-        ErrorKind::ConnectionRefused | ErrorKind::NotFound => FailureReason::Refused,
+        ErrorKind::ConnectionRefused => FailureReason::Refused,
         ErrorKind::ConnectionReset => FailureReason::ResetBeforeAnswer,
         ErrorKind::TimedOut => FailureReason::ConnectTimeout,
         _ if is_out_of_descriptors(error) => FailureReason::Descriptors,

@@ -75,6 +75,8 @@ pub struct DocumentTally {
     pub dropped: u64,
     /// Documents that the server was not waited for to take.
     pub unsent: u64,
+    /// Why the last try that is to be repeated failed; empty if there was none.
+    pub last_failure: String,
 }
 
 impl DocumentTally {
@@ -92,6 +94,7 @@ struct Counters {
     written: AtomicU64,
     refused: AtomicU64,
     first_refusal: Mutex<String>,
+    last_failure: Mutex<String>,
     /// Monotonic nanoseconds after which nothing more is tried.
     deadline: AtomicU64,
 }
@@ -104,6 +107,7 @@ impl Default for Counters {
             written: AtomicU64::default(),
             refused: AtomicU64::default(),
             first_refusal: Mutex::default(),
+            last_failure: Mutex::default(),
             deadline: AtomicU64::new(u64::MAX),
         }
     }
@@ -114,6 +118,10 @@ impl Counters {
         if documents > 0 && self.refused.fetch_add(documents, Ordering::Relaxed) == 0 {
             *self.first_refusal.lock().unwrap_or_else(PoisonError::into_inner) = why();
         }
+    }
+
+    fn fail(&self, why: &str) {
+        why.clone_into(&mut self.last_failure.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -196,6 +204,7 @@ impl DocumentWriter {
             first_refusal: counters.first_refusal.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             dropped: number(&counters.dropped),
             unsent: 0,
+            last_failure: counters.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         };
         tally.unsent = tally.documents.saturating_sub(tally.written + tally.refused + tally.dropped);
         tally

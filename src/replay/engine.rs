@@ -291,9 +291,7 @@ pub fn run(
             own: own.clone(),
             progress: Arc::default(),
             is_watched: settings.is_watched,
-            measured: settings.measures.clone().map(|measures| {
-                Box::new(Measurements::new(clock::wall() - clock::now() as i64, measures.group))
-            }),
+            measured: settings.measures.clone().map(|measures| Box::new(Measurements::new(measures.group))),
         };
         inboxes.push((pool.start(options)?, target.share()));
     }

@@ -31,7 +31,8 @@ pub fn to_json(outcome: &Outcome) -> Value {
         object.insert("middleware".to_owned(), of_middleware(middleware));
     }
     if let (Some(documents), Value::Object(object)) = (&outcome.documents, &mut json) {
-        let DocumentTally { documents, written, refused, first_refusal, dropped, unsent } = documents;
+        let DocumentTally { documents, written, refused, first_refusal, dropped, unsent, last_failure } =
+            documents;
         let documents = json!({
             "total": documents,
             "written": written,
@@ -39,6 +40,7 @@ pub fn to_json(outcome: &Outcome) -> Value {
             "first_refusal": first_refusal,
             "dropped": dropped,
             "not_sent": unsent,
+            "last_failure": last_failure,
         });
         object.insert("documents".to_owned(), documents);
     }

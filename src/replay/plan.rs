@@ -11,7 +11,7 @@ use super::sessions::SessionPlace;
 use super::summary::write_counts;
 use super::tally::{FailureReason, ReasonCounts};
 use super::target::{Protocol, Target};
-use crate::observe::Span;
+use crate::observe::{Count, Span};
 use crate::pace::{Share, Timeline};
 use crate::record::{Block, Kind, View};
 
@@ -146,7 +146,7 @@ impl Plan {
 
     fn write_schedule(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Plan { schedule, settings, .. } = self;
-        write!(f, "disorder    {} requests are older than one before them", self.out_of_order)?;
+        write!(f, "disorder    {} older than one before", Count(self.out_of_order, "request"))?;
         if schedule.out_of_reach > 0 {
             write!(f, "; {} of them further than --read-depth reaches", schedule.out_of_reach)?;
         }
@@ -238,7 +238,7 @@ mod tests {
         let pace = Pace { tempo: Tempo::Speed("2x".parse().unwrap()), ..Pace::default() };
         let settings = Settings { pace, ..settings() };
         let expected = "\
-disorder    1 requests are older than one before them
+disorder    1 request older than one before
 schedule    at 2x, the first request is due at 0s and the last at 2.00s; at most 2 in a second
 pauses      250ns min, 1.00s max, 1.00s first
 not sent    1
@@ -262,7 +262,7 @@ target      http://b:81/p
             ..settings()
         };
         let expected = "\
-disorder    0 requests are older than one before them
+disorder    0 requests older than one before
 schedule    none: each connection sends on as soon as it has its answer
 target      http://a
             would get 1 requests with Host as recorded, over at most 3 connections, timeout 250ms
@@ -284,7 +284,9 @@ target      http://a
         let records = [9, 8, 1].map(|timestamp| (Kind::Request, timestamp, GET));
         let said = plan(Settings { read_depth: 1, ..settings() }, &[], &records);
         assert!(
-            said.starts_with("disorder    2 requests are older than one before them; 1 of them further than --read-depth reaches\n"),
+            said.starts_with(
+                "disorder    2 requests older than one before; 1 of them further than --read-depth reaches\n"
+            ),
             "{said}"
         );
         assert!(said.ends_with("sendable    3 requests; no target is given\n"), "{said}");

@@ -62,9 +62,7 @@ fn of_target(target: &Target, tally: &mut ReplayTally, start: Moment) -> TargetR
         ..TargetReport::default()
     };
     if let Some(measured) = tally.measured.take() {
-        let first_sent = Some(tally.first_sent).filter(|first| *first != u64::MAX);
-        let last_ended = Some(tally.last_ended).filter(|last| *last > 0);
-        measured.report(&mut report, start, first_sent, last_ended);
+        measured.report(&mut report, start);
     }
     report
 }

@@ -7,7 +7,7 @@ use super::engine::Outcome;
 use super::middleware::MiddlewareTally;
 use super::tally::{Hold, ReasonCounts, ReplayTally};
 use super::target::Target;
-use crate::observe::{Durations, Size, Span};
+use crate::observe::{self, Durations, Size, Span};
 
 /// Status codes shown one by one; the rest are added up.
 const MOST_STATUSES: usize = 12;
@@ -19,7 +19,12 @@ pub struct ReplaySummary<'a>(pub &'a Outcome);
 impl fmt::Display for ReplaySummary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ReplaySummary(outcome) = self;
-        write!(f, "read        {} requests, {} responses", outcome.requests, outcome.responses)?;
+        write!(
+            f,
+            "read        {}, {}",
+            observe::Count(outcome.requests, "request"),
+            observe::Count(outcome.responses, "response")
+        )?;
         if outcome.rounds > 1 {
             write!(f, ", in {} rounds", outcome.rounds)?;
         }
@@ -68,7 +73,11 @@ fn write_target(
     write_counts(f, "failed", &tally.failed)?;
     write_statuses(f, &tally.statuses)?;
     let (sent, received) = (Size(tally.bytes_sent), Size(tally.bytes_received));
-    writeln!(f, "bytes       {sent} sent, {received} received, over {} connections", tally.connections)?;
+    writeln!(
+        f,
+        "bytes       {sent} sent, {received} received, over {}",
+        observe::Count(tally.connections, "connection")
+    )?;
     if tally.redirected > 0 {
         writeln!(f, "redirected  {} times, within the target", tally.redirected)?;
     }
@@ -119,7 +128,11 @@ fn write_documents(f: &mut fmt::Formatter<'_>, tally: &DocumentTally) -> fmt::Re
         writeln!(f, "documents   {} dropped, as the server was too slow", tally.dropped)?;
     }
     if tally.unsent > 0 {
-        writeln!(f, "documents   {} not taken by the server before the timeout", tally.unsent)?;
+        write!(f, "documents   {} not taken by the server before the timeout", tally.unsent)?;
+        match tally.last_failure.as_str() {
+            "" => writeln!(f)?,
+            failure => writeln!(f, "; the last failure: {failure}")?,
+        }
     }
     Ok(())
 }
@@ -127,7 +140,7 @@ fn write_documents(f: &mut fmt::Formatter<'_>, tally: &DocumentTally) -> fmt::Re
 /// What went through the middleware, and what is missing.
 fn write_middleware(f: &mut fmt::Formatter<'_>, tally: &MiddlewareTally) -> fmt::Result {
     let MiddlewareTally { requests, returned, late, own, own_unsent, replayed, recorded, .. } = tally;
-    write!(f, "middleware  {requests} requests, {returned} sent back")?;
+    write!(f, "middleware  {requests} requests for it, {returned} sent back")?;
     if *late > 0 {
         write!(f, ", {late} too late")?;
     }
@@ -155,11 +168,11 @@ fn write_middleware(f: &mut fmt::Formatter<'_>, tally: &MiddlewareTally) -> fmt:
     Ok(())
 }
 
-/// Blank where nothing ended: no time was measured then.
+/// Nothing where nothing ended: no time was measured then.
 fn write_duration(f: &mut fmt::Formatter<'_>, tally: &ReplayTally) -> fmt::Result {
     let seconds = tally.duration() as f64 / 1e9;
     if seconds == 0.0 {
-        return writeln!(f, "duration");
+        return Ok(());
     }
     write!(f, "duration    {}", Span(tally.duration()))?;
     if tally.answered > 0 {
@@ -177,9 +190,10 @@ fn write_limits(f: &mut fmt::Formatter<'_>, tally: &ReplayTally, is_closed_loop:
             continue;
         }
         match hold {
-            Hold::Connections => {
-                write!(f, "limit       all {} connections were busy", tally.connections_allowed)
-            }
+            Hold::Connections => match tally.connections_allowed {
+                1 => write!(f, "limit       the only connection was busy"),
+                all => write!(f, "limit       all {all} connections were busy"),
+            },
             Hold::Descriptors => match tally.descriptors {
                 Some(limit) => {
                     write!(f, "limit       {limit} descriptors (ulimit -n) allow no more connections")
@@ -190,7 +204,14 @@ fn write_limits(f: &mut fmt::Formatter<'_>, tally: &ReplayTally, is_closed_loop:
         }?;
         match held.requests {
             0 => writeln!(f)?,
-            requests => writeln!(f, "; {requests} requests waited, up to {}", Span(held.longest))?,
+            requests => {
+                writeln!(
+                    f,
+                    "; {} waited, up to {}",
+                    observe::Count(requests, "request"),
+                    Span(held.longest)
+                )?;
+            }
         }
     }
     Ok(())
@@ -230,7 +251,7 @@ fn write_statuses(f: &mut fmt::Formatter<'_>, statuses: &[u64]) -> fmt::Result {
 
 fn write_durations(f: &mut fmt::Formatter<'_>, name: &str, durations: &Durations) -> fmt::Result {
     if durations.is_empty() {
-        return writeln!(f, "{name}");
+        return Ok(());
     }
     write!(f, "{name:<20}")?;
     for percent in [50.0, 90.0, 99.0, 99.9] {

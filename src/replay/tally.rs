@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::clock::event_time;
 use super::exchange::ReplayExchange;
 use super::watching::WatchedDurations;
 use crate::observe::Durations;
@@ -387,7 +388,7 @@ impl ReplayTally {
             watched.lateness.record(late);
         }
         if let Some(measured) = &mut self.measured {
-            measured.sent(now, exchange.group, late);
+            measured.sent(event_time(now), exchange.group, late);
         }
     }
 
@@ -407,7 +408,7 @@ impl ReplayTally {
         }
         if let Some(measured) = &mut self.measured {
             let (id, request) = (&exchange.id, exchange.head());
-            measured.answered(now, &Answered { id, request, group, status, due, sent_at });
+            measured.answered(event_time(now), &Answered { id, request, group, status, due, sent_at });
         }
     }
 
@@ -415,14 +416,14 @@ impl ReplayTally {
     pub(super) fn note_failed(&mut self, exchange: &ReplayExchange, now: u64) {
         self.last_ended = now;
         if let Some(measured) = &mut self.measured {
-            measured.failed(now, exchange.group);
+            measured.failed(event_time(now), exchange.group);
         }
     }
 
     /// Requests were given up now without being sent; why is counted elsewhere.
     pub(super) fn note_not_sent(&mut self, now: u64, number: u64) {
         if let Some(measured) = &mut self.measured {
-            measured.not_sent(now, number);
+            measured.not_sent(event_time(now), number);
         }
     }
 

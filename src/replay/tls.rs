@@ -1,13 +1,19 @@
 //! TLS to targets: whom to trust, and who we are.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_name;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme,
+};
 
 use super::target::{Protocol, Target};
 use crate::{Error, Result};
@@ -55,7 +61,11 @@ pub(super) fn client_config(options: &TlsOptions) -> Result<ClientConfig> {
     let builder = if options.skips_verification {
         builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
     } else {
-        builder.with_root_certificates(roots(&options.ca_certificates)?)
+        let (roots, named) = roots(&options.ca_certificates)?;
+        let webpki = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .map_err(|error| Error::Invalid(error.to_string()))?;
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(NamedCertificates { webpki, named }))
     };
     let mut config = match &options.client_certificate {
         None => builder.with_no_client_auth(),
@@ -72,8 +82,25 @@ pub(super) fn client_config(options: &TlsOptions) -> Result<ClientConfig> {
     Ok(config)
 }
 
-/// The certificates that are trusted.
-fn roots(files: &[PathBuf]) -> Result<RootCertStore> {
+/// What a person can do about a certificate that is not trusted; nothing about other errors.
+pub(super) fn trust_hint(error: &io::Error) -> &'static str {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());
+    match cause {
+        Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+            " (--ca-cert FILE trusts its issuer, --skip-verify any certificate)"
+        }
+        Some(rustls::Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        )) => " (--sni NAME asks for another name, --skip-verify accepts any)",
+        Some(rustls::Error::InvalidCertificate(_)) => " (--skip-verify accepts any certificate)",
+        Some(rustls::Error::InvalidMessage(_)) => " (the server may not speak TLS: try http://)",
+        _ => "",
+    }
+}
+
+/// The certificates that are trusted, and those of them that files have.
+fn roots(files: &[PathBuf]) -> Result<(RootCertStore, Vec<CertificateDer<'static>>)> {
+    let mut named = Vec::new();
     let mut roots = RootCertStore::empty();
     if files.is_empty() {
         let found = rustls_native_certs::load_native_certs();
@@ -87,13 +114,14 @@ fn roots(files: &[PathBuf]) -> Result<RootCertStore> {
     }
     for file in files {
         for certificate in certificates(file)? {
+            named.push(certificate.clone());
             roots.add(certificate).map_err(|error| {
                 Error::Invalid(format!("a certificate cannot be used: {error}"))
                     .at(file.display().to_string())
             })?;
         }
     }
-    Ok(roots)
+    Ok((roots, named))
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
@@ -115,6 +143,63 @@ fn unreadable(file: &Path, error: &rustls::pki_types::pem::Error) -> Error {
         PemError::NoItemsFound => Error::Invalid("no private key in it; expected PEM".into()).at(place),
         other => Error::Invalid(format!("cannot be read as PEM: {other}")).at(place),
     }
+}
+
+/// Accepts what those vouch for that are trusted; and a server's certificate that is itself among those that the user
+/// named, though it says that it is an issuer's, as self-signed ones do.
+#[derive(Debug)]
+struct NamedCertificates {
+    webpki: Arc<WebPkiServerVerifier>,
+    named: Vec<CertificateDer<'static>>,
+}
+
+impl ServerCertVerifier for NamedCertificates {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verified = self.webpki.verify_server_cert(certificate, others, name, ocsp, now);
+        // Its time was found to be right before this error.
+        if verified.as_ref().is_err_and(is_issuers) && self.named.iter().any(|named| named == certificate) {
+            verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+            return Ok(ServerCertVerified::assertion());
+        }
+        verified
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.webpki.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.webpki.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.webpki.supported_verify_schemes()
+    }
+}
+
+/// Whether a certificate was refused because it is one of an issuer.
+fn is_issuers(error: &rustls::Error) -> bool {
+    let rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(cause))) = error else {
+        return false;
+    };
+    matches!(cause.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }
 
 /// Accepts any certificate, from whomever it is. That its key belongs to the server is still checked.

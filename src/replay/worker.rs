@@ -523,7 +523,8 @@ impl ReplayWorker {
             details.renew(&self.tally);
             details.open = self.open() as u64;
             details.in_flight = (self.open() - self.idle.len()) as u64;
-            details.queue = self.waiting() as u64;
+            details.queue = self.queue.due(clock::now()) as u64
+                + self.sessions.as_ref().map_or(0, SessionQueues::ready) as u64;
         }
         progress.sent.store(self.tally.sent, Ordering::Relaxed);
         progress.answered.store(self.tally.answered, Ordering::Relaxed);

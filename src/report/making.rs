@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::histogram::{Latencies, seconds};
-use super::measurements::{Measurements, wall};
+use super::measurements::Measurements;
 use super::model::{
     FORMAT, GroupReport, Moment, ReasonCount, RecordedGroup, RecordedReport, ReplayReport, ReplayRun,
     SlowRequest, TargetReport, VERSION,
@@ -11,18 +11,14 @@ use super::model::{
 use super::recorded::RecordedLatencies;
 
 impl Measurements {
-    /// Adds what was measured to the report of a target, and when the first byte was sent and the last request ended, in
-    /// moments of the clock of the measurements. `start` is that of the run.
-    pub fn report(
-        self,
-        target: &mut TargetReport,
-        start: Moment,
-        first_sent: Option<u64>,
-        last_ended: Option<u64>,
-    ) {
-        let moment = |moment| Moment(wall(self.wall_offset, moment));
-        target.first_sent = first_sent.map(moment);
-        target.last_ended = last_ended.map(moment);
+    /// Adds what was measured to the report of a target. `start` is that of the run.
+    pub fn report(self, target: &mut TargetReport, start: Moment) {
+        target.first_sent = self.first_sent.map(|time| Moment(time.wall));
+        target.last_ended = self.last_ended.map(|time| Moment(time.wall));
+        target.paused = self.first_sent.zip(self.last_ended).map_or(0.0, |(first, last)| {
+            let shown = last.monotonic.saturating_sub(first.monotonic);
+            seconds(last.wall.abs_diff(first.wall).saturating_sub(shown))
+        });
         target.slowest = self
             .slowest
             .iter()
@@ -32,7 +28,7 @@ impl Measurements {
                 method: lossy(&slow.method),
                 path: lossy(&slow.path),
                 status: slow.status,
-                due: moment(slow.due).0.saturating_sub(start.0) as f64 / 1e9,
+                due: slow.due.saturating_sub(start.0) as f64 / 1e9,
                 latency_from_due: seconds(slow.latency_from_due),
                 latency_from_send: seconds(slow.latency_from_send),
             })

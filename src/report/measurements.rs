@@ -33,6 +33,15 @@ impl Default for GroupCounts {
     }
 }
 
+/// When something happened.
+#[derive(Clone, Copy, Debug)]
+pub struct EventTime {
+    /// Nanoseconds of a clock that stands still while the replay is stopped. Its zero means nothing.
+    pub monotonic: u64,
+    /// Nanoseconds since the Unix epoch.
+    pub wall: i64,
+}
+
 /// A response that came whole.
 #[derive(Clone, Copy, Debug)]
 pub struct Answered<'a> {
@@ -53,8 +62,10 @@ pub struct Answered<'a> {
 /// Measurements of one target.
 #[derive(Clone, Debug)]
 pub struct Measurements {
-    /// What to add to a monotonic moment for nanoseconds since the Unix epoch.
-    pub(super) wall_offset: i64,
+    /// When the first byte was sent.
+    pub(super) first_sent: Option<EventTime>,
+    /// When the last request was answered or failed.
+    pub(super) last_ended: Option<EventTime>,
     pub(super) groups: Groups<GroupCounts>,
     pub(super) series: SeriesRecorder,
     pub(super) connect: Durations,
@@ -64,9 +75,10 @@ pub struct Measurements {
 
 impl Measurements {
     /// Measurements of nothing so far. What the pattern matches in paths is taken for an id.
-    pub fn new(wall_offset: i64, pattern: Option<Regex>) -> Self {
+    pub fn new(pattern: Option<Regex>) -> Self {
         Measurements {
-            wall_offset,
+            first_sent: None,
+            last_ended: None,
             groups: Groups::new(pattern),
             series: SeriesRecorder::new(),
             connect: Durations::new(),
@@ -91,40 +103,40 @@ impl Measurements {
     }
 
     /// A request's first byte was sent now, so late.
-    pub fn sent(&mut self, now: u64, group: GroupId, late: u64) {
+    pub fn sent(&mut self, now: EventTime, group: GroupId, late: u64) {
+        self.first_sent.get_or_insert(now);
         self.groups.get(group).sent += 1;
-        let interval = self.series.at(wall(self.wall_offset, now));
+        let interval = self.series.at(now.wall);
         interval.sent += 1;
         interval.lateness_max = interval.lateness_max.max(late);
     }
 
     /// A response ended now.
-    pub fn answered(&mut self, now: u64, answered: &Answered<'_>) {
+    pub fn answered(&mut self, now: EventTime, answered: &Answered<'_>) {
         let Answered { id, request, group, status, due, sent_at } = *answered;
-        let (latency_from_due, latency_from_send) = (now.saturating_sub(due), now.saturating_sub(sent_at));
+        let (latency_from_due, latency_from_send) =
+            (now.monotonic.saturating_sub(due), now.monotonic.saturating_sub(sent_at));
+        self.last_ended = Some(now);
         let counts = self.groups.get(group);
         counts.answered += 1;
         counts.classes.count(status, 1);
         counts.latency_from_due.record(latency_from_due);
         counts.latency_from_send.record(latency_from_send);
-        self.series.answered(wall(self.wall_offset, now), status, latency_from_due);
+        self.series.answered(now.wall, status, latency_from_due);
+        let due = now.wall.saturating_sub_unsigned(latency_from_due);
         let facts = Slow { status, due, latency_from_due, latency_from_send, ..Slow::default() };
         self.slowest.add(id, request, &facts);
     }
 
     /// A request that was sent has failed now.
-    pub fn failed(&mut self, now: u64, group: GroupId) {
+    pub fn failed(&mut self, now: EventTime, group: GroupId) {
+        self.last_ended = Some(now);
         self.groups.get(group).failed += 1;
-        self.series.at(wall(self.wall_offset, now)).failed += 1;
+        self.series.at(now.wall).failed += 1;
     }
 
     /// Requests were given up now, without being sent.
-    pub fn not_sent(&mut self, now: u64, number: u64) {
-        self.series.at(wall(self.wall_offset, now)).not_sent += number;
+    pub fn not_sent(&mut self, now: EventTime, number: u64) {
+        self.series.at(now.wall).not_sent += number;
     }
-}
-
-/// A monotonic moment in nanoseconds since the Unix epoch.
-pub(super) fn wall(offset: i64, moment: u64) -> i64 {
-    (moment as i64).saturating_add(offset)
 }

@@ -54,6 +54,12 @@ impl TargetReport {
         self.answered_unasked += other.answered_unasked;
         self.answers_cut += other.answers_cut;
         self.answers_dropped += other.answers_dropped;
+        self.paused = match (self.first_sent, other.first_sent) {
+            (None, _) => other.paused,
+            (_, None) => self.paused,
+            // Where one went on, time passed for both together.
+            _ => self.paused.min(other.paused),
+        };
         self.first_sent = [self.first_sent, other.first_sent].into_iter().flatten().min();
         self.last_ended = self.last_ended.max(other.last_ended);
         self.latency_from_due.merge(&other.latency_from_due);

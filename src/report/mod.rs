@@ -19,7 +19,7 @@ mod threshold;
 
 pub use groups::GroupId;
 pub use histogram::{Latencies, PERCENTILES, SparseHistogram};
-pub use measurements::{Answered, Measurements};
+pub use measurements::{Answered, EventTime, Measurements};
 pub use model::{
     FORMAT, GroupReport, Moment, ReasonCount, RecordedGroup, RecordedReport, ReplayReport, ReplayRun,
     RunOption, SlowRequest, TargetReport, VERSION,

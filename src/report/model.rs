@@ -147,6 +147,8 @@ pub struct TargetReport {
     pub first_sent: Option<Moment>,
     /// When the last request was answered or failed. None: none was.
     pub last_ended: Option<Moment>,
+    /// Seconds between these for which the replay was stopped, by Ctrl-Z for example. They do not count in rates.
+    pub paused: f64,
     /// From when a request was due to the last byte of its response.
     pub latency_from_due: Latencies,
     /// From the first byte of a request to the last byte of its response.
@@ -176,16 +178,19 @@ impl TargetReport {
         self.failed.iter().map(|reason| reason.count).sum()
     }
 
-    /// Requests without a response that could have had one: those of the recording's own fault are none.
+    /// Requests without a response that could have had one: neither those of the recording's own fault, nor those that
+    /// were not sent as the replay was interrupted before.
     pub fn errors(&self) -> u64 {
-        let all = self.not_sent.iter().chain(&self.failed);
-        all.filter(|reason| !reason.of_recording).map(|reason| reason.count).sum()
+        let unsent = self.not_sent.iter().filter(|reason| reason.reason != "interrupted");
+        unsent.chain(&self.failed).filter(|reason| !reason.of_recording).map(|reason| reason.count).sum()
     }
 
-    /// Nanoseconds from the first byte sent to the last end. None: nothing was measured.
+    /// Nanoseconds from the first byte sent to the last end, less the time for which it was stopped. None: nothing was measured.
     pub fn duration(&self) -> Option<u64> {
         let (first, last) = (self.first_sent?, self.last_ended?);
-        u64::try_from(last.0.saturating_sub(first.0)).ok().filter(|duration| *duration > 0)
+        let paused = (self.paused * 1e9) as u64;
+        let duration = u64::try_from(last.0.saturating_sub(first.0)).ok()?.saturating_sub(paused);
+        Some(duration).filter(|duration| *duration > 0)
     }
 
     /// Responses a second. None: nothing was measured.

@@ -15,8 +15,8 @@ pub(super) struct Slow {
     pub(super) method: Vec<u8>,
     pub(super) path: Vec<u8>,
     pub(super) status: u16,
-    /// When it was due, in nanoseconds of the clock of the measurements.
-    pub(super) due: u64,
+    /// When it was due, in nanoseconds since the Unix epoch.
+    pub(super) due: i64,
     pub(super) latency_from_due: u64,
     pub(super) latency_from_send: u64,
 }

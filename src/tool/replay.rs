@@ -24,7 +24,7 @@ use crate::endpoint::{self, Place, ReadOptions};
 use crate::observe::{Count, Span};
 use crate::pace::Share;
 use crate::replay::{
-    self, DocumentIndex, Outcome, ReplaySummary, Settings, Split, Stop, Supply, Target, WhenSlow,
+    self, DocumentIndex, Outcome, Protocol, ReplaySummary, Settings, Split, Stop, Supply, Target, WhenSlow,
 };
 use crate::tool::report::{self, ReportFiles, ReportPath};
 use crate::{Error, Result};
@@ -110,8 +110,8 @@ const SESSIONS: &str = "Use one connection per recorded connection; with --split
 
 const SESSIONS_LONG: &str = "Use one connection per recorded connection; with --split, to one target
 
-Requests of a connection keep their order: each waits until it is due and the previous response has arrived. Record ids tell
-which connection a request belongs to. When --connections are open, an idle one is closed to make room.";
+Requests of a connection keep their order: each waits until it is due and the previous response has arrived. Record ids \
+tell which connection a request belongs to. When --connections are open, an idle one is closed to make room.";
 
 /// A name for [`WhenSlow`] on the command line.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -151,7 +151,7 @@ impl From<SlowOutput> for WhenSlow {
 pub struct Args {
     /// Servers to send to: HOST, HOST:PORT, https://USER:PASSWORD@HOST/PREFIX, unix:/SOCKET
     ///
-    /// Each target gets every request, unless they --split them. 'TARGET|10' gets at most 10 requests a second of those
+    /// Each target gets every request, unless they --split them. 'TARGET|10' gets the first 10 requests of each second
     /// that are due, 'TARGET|10%' a tenth of them; the rest is left out. A prefix is put before every path. A Unix socket
     /// may have one too: unix:/SOCKET:/PREFIX. A host with several addresses is connected to in turn, and looked up again
     /// each 30s.
@@ -165,7 +165,7 @@ pub struct Args {
 
     /// File, directory, quoted glob or "-" (repeatable) [default: standard input]
     ///
-    /// 'FILE|200%' is replayed at twice the speed.
+    /// Recordings, plain or compressed, and captures (pcap, pcapng). 'FILE|200%' is replayed at twice the speed.
     #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Input")]
     pub input: Vec<String>,
     /// Reorder requests within N requests, so that the oldest is sent next
@@ -184,6 +184,7 @@ pub struct Args {
         value_name = "N",
         num_args = 0..=1,
         require_equals = true,
+        value_parser = rounds,
         default_missing_value = "18446744073709551615",
         help_heading = "Time"
     )]
@@ -247,6 +248,11 @@ pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub reporting: Reporting,
+}
+
+/// How often to replay.
+fn rounds(text: &str) -> Result<NonZeroU64, String> {
+    text.parse().map_err(|_| "expected a number of rounds, 1 or more".to_owned())
 }
 
 /// A target; the name of a recording is no target.
@@ -340,6 +346,19 @@ fn check(args: &Args, places: &[Place]) -> Result<()> {
     }
     if args.writing.split && args.targets.len() < 2 && args.writing.output.len() < 2 {
         return wrong("--split shares between several targets or outputs; give two or more");
+    }
+    let sending = &args.sending;
+    if let Some(most) = sending.connections
+        && sending.min_connections > most.get()
+    {
+        let fewer =
+            format!("--min-connections {} is more than --connections {most}", sending.min_connections);
+        return Err(Error::Usage(fewer));
+    }
+    let has_tls = args.targets.iter().any(|target| target.protocol() == Protocol::Https)
+        || args.elasticsearch.as_deref().is_some_and(|url| url.starts_with("https:"));
+    if !has_tls && let Some(option) = args.tls.first_given() {
+        return Err(Error::Usage(format!("{option} is about https targets; there is none")));
     }
     let is_limited = |target: &Target| matches!(target.share(), Share::PerSecond(_));
     if args.time.no_wait && args.targets.iter().any(is_limited) {

@@ -47,7 +47,7 @@ Examples:
     jq '.total.series.intervals[].answered' sum.json
 
 Exit status: 0 success; 1 a report could not be read or written; 2 wrong command line;
-3 a threshold of --fail-if was not met.";
+3 an expression of --fail-if is true.";
 
 /// What is said of thresholds in the help of each tool that has them.
 pub(crate) const FAIL_IF_HELP: &str = "\
@@ -55,8 +55,8 @@ Exit with status 3 if EXPR is true, as 'p99>200ms' (repeatable)
 
 EXPR is a metric, one of > >= < <=, and a value, as 'errors>1%'. Latencies take durations: p50, p99.9 or any other percentile, max and mean, \
 from when a request was due to the end of its response; send.p99 is from its first byte, connect.p99 of connecting, \
-tls.p99 of TLS handshakes, lateness.p99 from due to sent. errors are requests that were not sent or had no complete \
-response, whatever its status; status:5xx and status:404 are responses. Both take a number or a percentage: of the \
+tls.p99 of TLS handshakes, lateness.p99 from due to sent. errors are requests that were not sent, unless \
+for an interruption, or had no complete response, whatever its status; status:5xx and status:404 are responses. Both take a number or a percentage: of the \
 requests that were due, and of the responses. rate takes responses per second, as 'rate<900/s'. All targets count \
 together. What was not measured, as a latency without any response, fails too.";
 

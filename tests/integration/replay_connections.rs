@@ -120,7 +120,7 @@ fn a_request_that_waited_is_not_called_slow_to_be_answered() {
     assert_says(&said, "  1         sent too late to be answered\n");
     assert_says(&said, "ms late, held back by the limit on connections (1)\n");
     assert_says(&said, "  1         held back by the limit on connections\n");
-    assert_says(&said, "limit       all 1 connections were busy; 2 requests waited, up to ");
+    assert_says(&said, "limit       the only connection was busy; 2 requests waited, up to ");
 }
 
 #[test]

@@ -167,7 +167,9 @@ fn a_server_that_is_away_or_silent_is_waited_for_no_longer_than_the_timeout() {
     for address in [closed, silent.address()] {
         let url = format!("http://u:secret@{address}/gor");
         let (said, counts) = documents(4, &url, &["--timeout", "700ms"], 1);
-        assert_says(&said, "documents   4 not taken by the server before the timeout\n");
+        assert_says(&said, "documents   4 not taken by the server before the timeout");
+        assert_eq!(said.contains("; the last failure: "), address == closed, "{said}");
+        assert_eq!(said.contains("onnection refused"), address == closed, "{said}");
         assert_eq!(counts["not_sent"], 4);
     }
 }

@@ -136,7 +136,7 @@ for kind, id, header, payload in records():
             assert!(at(1).is_some() && at(1) < at(2) && at(2) < at(3), "{pace:?}: {said}");
         }
         assert_says(&said, "saw 2 291\n");
-        assert_says(&said, "2 requests, 2 sent back; 2 responses, 3 recorded ones");
+        assert_says(&said, "2 requests for it, 2 sent back; 2 responses, 3 recorded ones");
     }
 }
 

@@ -196,7 +196,10 @@ fn connections_are_opened_before_they_are_needed_and_closed_when_idle() {
 fn a_pause_shifts_the_schedule() {
     let origin = Origin::start(good);
     let times: Vec<(i64, &str)> = (0..10).map(|number| (number * 100, "/")).collect();
-    let mut child = start(&["--timeout", "2s", &origin.address().to_string()]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let report = folder.path().join("report.json");
+    let (report_name, target) = (report.display().to_string(), origin.address().to_string());
+    let mut child = start(&["--timeout", "2s", "--report", &report_name, &target]);
     child.stdin.take().expect("a pipe").write_all(&gets(&times)).expect("gor-replay reads");
     let began = Instant::now();
     while origin.received().len() < 3 {
@@ -225,6 +228,20 @@ fn a_pause_shifts_the_schedule() {
     let rest = offsets[9] - offsets[before];
     let due = (9 - before) as f64 * 0.1;
     assert!(rest > due - 0.08, "{rest} s for what takes {due} s: {offsets:?}");
+    // The report knows of the pause: by the clock it took longer than what the rates are about.
+    let text = std::fs::read(report).expect("it was written");
+    let report: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+    let paused = report["total"]["paused"].as_f64().expect("seconds");
+    assert!((2.4..60.0).contains(&paused), "{paused}");
+    let numbers: Vec<u64> = report["total"]["series"]["intervals"]
+        .as_array()
+        .expect("intervals")
+        .iter()
+        .filter_map(|interval| interval["start"].as_str()?.parse::<jiff::Timestamp>().ok())
+        .map(|start| start.as_second() as u64)
+        .collect();
+    let span = numbers.last().zip(numbers.first()).map(|(last, first)| last - first);
+    assert!(span >= Some(2), "the intervals lack the pause: {numbers:?}");
 }
 
 #[test]

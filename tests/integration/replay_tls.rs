@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::support::front::{Certificates, TlsFront, server_config, unix_front};
+use crate::support::front::{Certificates, TlsFront, config_of, server_config, unix_front};
 use crate::support::origin::{Answer, Origin};
 use crate::support::replayer::{
     MILLISECOND, OK, assert_exit, assert_says, gets, good, lines, record, replay,
@@ -29,6 +29,7 @@ fn requests_go_over_tls_and_the_certificate_is_checked() {
     let said = assert_exit(&replay(&[&target], &gets(&PATHS[..1])), 1);
     assert_says(&said, "TLS failed");
     assert_says(&said, "UnknownIssuer");
+    assert_says(&said, "--ca-cert FILE trusts its issuer");
     assert_eq!(origin.received().len(), 3);
 
     // It is not for this name.
@@ -42,6 +43,34 @@ fn requests_go_over_tls_and_the_certificate_is_checked() {
     );
     assert_exit(&replay(&["--skip-verify", &by_address], &gets(&PATHS[..1])), 0);
     assert_eq!(origin.received().len(), 5);
+}
+
+#[test]
+fn a_self_signed_certificate_is_accepted_where_it_is_named() {
+    let certificates = Certificates::new();
+    certificates.make_self_signed("server", &["localhost"], true);
+    certificates.make_self_signed("other", &["localhost"], true);
+    let origin = Origin::start(good);
+    let front = TlsFront::start(config_of(&certificates, "server", false), origin.address(), true);
+    let named = certificates.path("server.pem").display().to_string();
+    let other = certificates.path("other.pem").display().to_string();
+    let by_name = format!("https://localhost:{}", front.address.port());
+    let by_address = format!("https://{}", front.address);
+    assert_exit(&replay(&["--ca-cert", &named, &by_name], &gets(&PATHS[..1])), 0);
+    for args in [["--ca-cert", &other, &by_name], ["--ca-cert", &named, &by_address]] {
+        let said = assert_exit(&replay(&args, &gets(&PATHS[..1])), 1);
+        assert_says(&said, "TLS failed");
+    }
+    assert_eq!(origin.received().len(), 1);
+    // One whose time is over is not.
+    certificates.make_self_signed("old", &["localhost"], false);
+    let front = TlsFront::start(config_of(&certificates, "old", false), origin.address(), true);
+    let (old, target) = (
+        certificates.path("old.pem").display().to_string(),
+        format!("https://localhost:{}", front.address.port()),
+    );
+    let said = assert_exit(&replay(&["--ca-cert", &old, &target], &gets(&PATHS[..1])), 1);
+    assert_says(&said, "xpired");
 }
 
 #[test]
@@ -115,7 +144,8 @@ fn a_server_without_tls_is_told() {
     let target = format!("https://{}", origin.address());
     let said = assert_exit(&replay(&["--skip-verify", "--timeout", "2s", &target], &gets(&PATHS[..1])), 1);
     // This origin waits for the end of what it takes for a head.
-    assert_says(&said, "no connection within the timeout");
+    assert_says(&said, "no handshake in time; does it speak TLS?");
+    assert_says(&said, "TLS failed");
     let speaking = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let target = format!("https://{}", speaking.local_addr().expect("an address"));
     std::thread::spawn(move || {
@@ -128,6 +158,7 @@ fn a_server_without_tls_is_told() {
     });
     let said = assert_exit(&replay(&["--skip-verify", &target], &gets(&PATHS[..1])), 1);
     assert_says(&said, "TLS failed");
+    assert_says(&said, "try http://");
 }
 
 #[test]
@@ -160,6 +191,7 @@ fn a_unix_socket_is_a_target() {
 
     let missing = format!("unix:{}", directory.path().join("none").display());
     let said = assert_exit(&replay(&[&missing], &gets(&PATHS[..1])), 1);
-    assert_says(&said, "connection refused");
+    assert_says(&said, "no connection");
+    assert_says(&said, "No such file");
     assert_says(&said, "none: No such file");
 }

@@ -102,7 +102,7 @@ fn metrics_count_what_each_target_got() {
         format!("gor_replay_latency_seconds_count{{{good}}} 3"),
         format!("gor_replay_lateness_seconds_count{{{good}}} 3"),
         format!("gor_replay_in_flight{{{good}}} 0"),
-        format!("gor_replay_queue{{{good}}} 1"),
+        format!("gor_replay_queue{{{good}}} 0"),
         format!("gor_replay_sent_total{{{bad}}} 0"),
         format!("gor_replay_failed_total{{{bad},reason=\"refused\"}} 3"),
     ];

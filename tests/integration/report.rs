@@ -340,7 +340,7 @@ fn thresholds_decide_the_exit_status() {
     let ran = replay(&["-q", "--fail-if", "p50>1s", &closed()], &fine);
     assert_says(&assert_exit(&ran, 3), "p50 is unknown: no request was answered (p50>1s)");
     let ran = replay(&["--fail-if", "errors>1%", "--fail-if", "errors>0", &target], b"");
-    assert_says(&assert_exit(&ran, 3), "errors is unknown: no request was due (errors>1%)");
+    assert_says(&assert_exit(&ran, 3), "errors are unknown: no request was due (errors>1%)");
 }
 
 #[test]
@@ -388,7 +388,7 @@ fn an_interrupted_replay_writes_its_report() {
     let folder = Folder::new();
     let origin = Origin::start(good);
     let json = folder.path("run.json");
-    let mut child = start(&["--report", &json, &url(&origin)]);
+    let mut child = start(&["--report", &json, "--fail-if", "errors>0", &url(&origin)]);
     let mut input = child.stdin.take().expect("a pipe");
     // The last one is due long after.
     std::io::Write::write_all(&mut input, &gets(&[(0, "/"), (1, "/"), (3_600_000, "/")])).expect("it reads");

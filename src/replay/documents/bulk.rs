@@ -144,6 +144,9 @@ impl Bulk {
                     first
                 }
             };
+            if !batch.is_empty() {
+                self.counters.fail(&why);
+            }
             if left == 0 {
                 return self.counters.refuse(batch.len() as u64, || format!("after {TRIES} tries: {why}"));
             }

@@ -330,6 +330,9 @@ impl ReplayWorker {
                 hold.reason(),
                 format!("{} for {}, then connecting to {address}", self.describe_hold(hold), Span(late)),
             ),
+            _ if connection.is_securing => {
+                (FailureReason::TlsFailed, format!("{address}: no handshake in time; does it speak TLS?"))
+            }
             _ => (FailureReason::ConnectTimeout, address),
         }
     }

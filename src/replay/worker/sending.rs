@@ -12,6 +12,7 @@ use crate::replay::exchange::describe;
 use crate::replay::output::Outlet;
 use crate::replay::schedule::{RequestBatch, ScheduledRequest};
 use crate::replay::tally::{FailureReason, Hold};
+use crate::replay::tls::trust_hint;
 use crate::replay::transport::Moved;
 
 /// Connections begun before events are looked at again. Connecting may take longer than the next request
@@ -220,8 +221,11 @@ impl ReplayWorker {
             Some(address) => format!("{address}: {error}"),
             None => error.to_string(),
         };
-        let reason = if connection.is_securing { FailureReason::TlsFailed } else { connect_reason(error) };
-        self.fail(slot, reason, &detail);
+        if connection.is_securing {
+            let detail = format!("{detail}{}", trust_hint(error));
+            return self.fail(slot, FailureReason::TlsFailed, &detail);
+        }
+        self.fail(slot, connect_reason(error), &detail);
     }
 
     /// Writes what is left of the request, as far as the kernel takes it and others do not wait.

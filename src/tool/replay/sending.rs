@@ -32,7 +32,7 @@ pub struct SendingOptions {
     /// Give up requests this long after they are due
     ///
     /// It is the longest time from when a request is due to the end of its response.
-    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = values::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = values::positive_duration)]
     pub timeout: Duration,
     /// Wake up 200us early and spin until each request is due; keeps one core per target busy
     #[arg(long, hide_short_help = true)]

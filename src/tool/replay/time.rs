@@ -21,9 +21,10 @@ pub struct TimeOptions {
     /// Change the speed linearly over a time, as 1x..10x:10m, then keep it
     #[arg(long, value_name = "RAMP", group = "tempo", hide_short_help = true)]
     pub speed_ramp: Option<SpeedRamp>,
-    /// Send requests evenly at RATE, as 500/s or 100/m, in the recorded order
+    /// Send requests evenly at RATE, as 500/s, 100/m or 20/h, in the recorded order
     ///
-    /// Recorded times only give the order. No request is left out.
+    /// Recorded times only give the order. No request is left out. A number alone is a rate a second. With --shard, it is
+    /// the rate of this part.
     #[arg(long, value_name = "RATE", group = "tempo")]
     pub rate: Option<Rate>,
     /// Change the rate linearly over a time, as 100/s..5000/s:10m, then keep it

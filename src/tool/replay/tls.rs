@@ -38,6 +38,17 @@ pub struct TlsArgs {
 }
 
 impl TlsArgs {
+    /// The name of an option that was given.
+    pub(super) fn first_given(&self) -> Option<&'static str> {
+        let given = [
+            (!self.ca_cert.is_empty(), "--ca-cert"),
+            (self.client_cert.is_some(), "--client-cert"),
+            (self.skip_verify, "--skip-verify"),
+            (self.sni.is_some(), "--sni"),
+        ];
+        given.into_iter().find(|(is_given, _)| *is_given).map(|(_, name)| name)
+    }
+
     /// The same in the library's words.
     pub fn options(&self) -> TlsOptions {
         TlsOptions {

@@ -45,6 +45,18 @@ impl Certificates {
         self.path("ca.pem").display().to_string()
     }
 
+    /// Makes `NAME.pem` and `NAME.key` that vouch for themselves; where they are not valid, their time is over.
+    pub(crate) fn make_self_signed(&self, name: &str, hosts: &[&str], is_valid: bool) {
+        let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+        let mut params = CertificateParams::new(hosts).expect("parameters");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.not_after = rcgen::date_time_ymd(if is_valid { 4000 } else { 2020 }, 1, 1);
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.self_signed(&key).expect("a certificate");
+        fs::write(self.path(&format!("{name}.pem")), certificate.pem()).expect("a file");
+        fs::write(self.path(&format!("{name}.key")), key.serialize_pem()).expect("a file");
+    }
+
     /// Makes `NAME.pem` and `NAME.key`, good for these names.
     pub(crate) fn make(&self, name: &str, hosts: &[&str]) -> (PathBuf, PathBuf) {
         let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
@@ -60,7 +72,13 @@ impl Certificates {
 
 /// What a server speaks TLS with.
 pub(crate) fn server_config(certificates: &Certificates, hosts: &[&str], asks_client: bool) -> ServerConfig {
-    let (pem, key) = certificates.make("server", hosts);
+    certificates.make("server", hosts);
+    config_of(certificates, "server", asks_client)
+}
+
+/// The same with the certificate `NAME.pem` and its key.
+pub(crate) fn config_of(certificates: &Certificates, name: &str, asks_client: bool) -> ServerConfig {
+    let [pem, key] = ["pem", "key"].map(|ending| certificates.path(&format!("{name}.{ending}")));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
