@@ -12,6 +12,7 @@ complete -c gor-replay -l until -d 'Replay requests recorded before TIME' -r
 complete -c gor-replay -l shard -d 'Replay part I of N, as 1/3 on the first of three machines; keeps connections together' -r
 complete -c gor-replay -l loop -d 'Replay N times [default without N: until interrupted]' -r
 complete -c gor-replay -l loop-header -d 'Add header NAME with the number of the round to each request' -r
+complete -c gor-replay -l threads -d 'Send to each target from N threads, which share its connections' -r
 complete -c gor-replay -l connections -d 'Most connections to each target [default: 1024, with --no-wait 64]' -r
 complete -c gor-replay -l min-connections -d 'Open N connections to each target in advance, and keep them open' -r
 complete -c gor-replay -l idle-timeout -d 'Close connections after DURATION without use' -r

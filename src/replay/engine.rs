@@ -1,5 +1,6 @@
 //! The replay as a whole: its threads, and what they had to say in the end.
 
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
@@ -8,7 +9,6 @@ use std::time::Duration;
 
 use regex::bytes::Regex;
 
-use super::addresses::Addresses;
 use super::clock;
 use super::descriptors::descriptor_limit;
 use super::documents::{DocumentIndex, DocumentTally, DocumentWriter};
@@ -18,8 +18,6 @@ use super::output::{OutputWriter, WhenSlow};
 use super::own::Own;
 use super::queue::QUEUE;
 use super::reading::{InputPart, InputReader, Supply};
-use super::request::Editor;
-use super::resolver;
 use super::routing::{Router, Split};
 use super::scheduler::{Scheduled, Scheduler};
 use super::selection::Selection;
@@ -27,11 +25,11 @@ use super::tally::{FailureReason, ReplayTally};
 use super::target::{Protocol, Target};
 use super::tls::{TlsClient, TlsOptions};
 use super::watching::{ReplayProgress, TargetProgress};
-use super::worker::{WorkerOptions, WorkerProgress};
-use super::worker_pool::{WorkerPool, join};
+use super::worker::WorkerProgress;
+use super::worker_pool::{TargetWorkers, WorkerPool, join};
 use crate::pace::{Pace, Share};
 use crate::record::{Intake, Sink};
-use crate::report::{Measurements, RecordedLatencies};
+use crate::report::RecordedLatencies;
 use crate::{Error, Result};
 
 /// How often whoever watches is told.
@@ -61,6 +59,8 @@ pub struct Settings {
     pub round_field: Option<String>,
     /// Requests among which the next one is looked for, so that they are sent in order.
     pub read_depth: usize,
+    /// Threads that send to each target, each on connections of its own.
+    pub threads: NonZeroUsize,
     /// Most connections to each target; by default [`OPEN_LOOP_CONNECTIONS`] or [`CLOSED_LOOP_CONNECTIONS`].
     pub connections: Option<usize>,
     /// How long after its due time a request is given up.
@@ -135,6 +135,7 @@ impl Default for Settings {
             rounds: 1,
             round_field: None,
             read_depth: 100,
+            threads: NonZeroUsize::MIN,
             connections: None,
             timeout: Duration::from_secs(5),
             selection: Selection::default(),
@@ -220,15 +221,16 @@ impl Outcome {
     }
 }
 
-/// How many connections each target may have, and the limit on descriptors where that is why.
+/// How many connections each worker may have of so many to its target, and the limit on descriptors where that is why.
 ///
-/// Each target has its share from the beginning, so that none takes what another one needs.
-fn share(wanted: usize, targets: usize) -> (usize, Option<u64>) {
+/// Each has its share from the beginning, so that none takes what another one needs.
+fn share(wanted: usize, workers: usize, threads: usize) -> (usize, Option<u64>) {
+    let wanted = wanted.div_ceil(threads);
     let Some(limit) = descriptor_limit() else { return (wanted, None) };
     // Where the open ones cannot be counted, a share that is too large is noticed when it is used up.
     let open = std::fs::read_dir("/proc/self/fd").map_or(0, |open| open.count() as u64);
-    let own = open + SPARE_DESCRIPTORS + WORKER_DESCRIPTORS * targets as u64;
-    let share = usize::try_from(limit.saturating_sub(own)).unwrap_or(usize::MAX) / targets.max(1);
+    let own = open + SPARE_DESCRIPTORS + WORKER_DESCRIPTORS * workers as u64;
+    let share = usize::try_from(limit.saturating_sub(own)).unwrap_or(usize::MAX) / workers.max(1);
     if share >= wanted { (wanted, None) } else { (share.max(1), Some(limit)) }
 }
 
@@ -258,42 +260,23 @@ pub fn run(
     let answers = child.as_ref().map(|child| child.outlet.clone()).or_else(|| outlet.clone());
 
     let wanted = settings.most_connections();
-    let (connections, descriptors) = share(wanted, targets.len());
-    let mut inboxes = Vec::new();
+    let threads = settings.threads.get();
+    let (connections, descriptors) = share(wanted, targets.len() * threads, threads);
     let mut pool = WorkerPool::default();
     let own = Own::default();
+    let workers = TargetWorkers {
+        settings,
+        connections,
+        descriptors,
+        output: answers,
+        documents: documents.as_ref().map(|documents| documents.outlet.clone()),
+        ending: ending.clone(),
+        own: own.clone(),
+    };
+    let mut inboxes = Vec::new();
     for ((target, addresses), tls) in targets.iter().zip(addresses).zip(tls) {
-        let options = WorkerOptions {
-            new_addresses: resolver::keep_looking(target, addresses.clone()),
-            addresses: Addresses::new(addresses),
-            tls,
-            editor: Editor::new(target, settings.keeps_host),
-            timeout: settings.timeout,
-            sessions: match (settings.sessions, target.protocol()) {
-                // A stream means nothing without its beginning.
-                (SessionMode::Off, Protocol::Tcp) => SessionMode::Schedule,
-                (mode, _) => mode,
-            },
-            min_connections: settings.min_connections.min(connections),
-            idle_timeout: settings.idle_timeout,
-            is_precise: settings.is_precise && !settings.pace.is_no_wait(),
-            response_buffer: settings.response_buffer,
-            sends_marked: settings.sends_marked,
-            redirects: settings.redirects,
-            keeps_cookies: settings.keeps_cookies,
-            queue: settings.queue,
-            connections,
-            descriptors,
-            is_closed_loop: settings.pace.is_no_wait(),
-            output: answers.clone(),
-            documents: documents.as_ref().map(|documents| documents.outlet.of_target(inboxes.len())),
-            ending: ending.clone(),
-            own: own.clone(),
-            progress: Arc::default(),
-            is_watched: settings.is_watched,
-            measured: settings.measures.clone().map(|measures| Box::new(Measurements::new(measures.group))),
-        };
-        inboxes.push((pool.start(options)?, target.share()));
+        let reached = workers.start(&mut pool, inboxes.len(), target, &addresses, tls.as_ref())?;
+        inboxes.push((reached, target.share()));
     }
     let echoes_dropped = Arc::new(AtomicU64::new(0));
     let echo = outlet.clone().filter(|_| settings.echo);
@@ -307,18 +290,19 @@ pub fn run(
     let readings = reader.start();
     let recorded = settings.measures.clone().map(|measures| Box::new(RecordedLatencies::new(measures.group)));
     let has_streams = targets.iter().any(|target| target.protocol() == Protocol::Tcp);
-    let mut router = Router::new(inboxes, settings.split);
+    let keeps_sessions = settings.sessions != SessionMode::Off || has_streams;
+    let mut router = Router::new(inboxes, settings.split).keeping_sessions(keeps_sessions);
     let mut way = None;
     if let Some(child) = child {
         let flow = Flow {
             is_closed_loop: settings.pace.is_no_wait(),
             timeout: settings.timeout,
             queue: settings.queue,
-            connections: connections * targets.len(),
+            connections: connections * targets.len() * threads,
             copies: settings.copies(targets.len()),
         };
         let (inbox, started) = child.route(router, pool.progress().collect(), outlet, flow)?;
-        router = Router::new([(inbox, Share::All)], Split::Copy);
+        router = Router::new([(vec![inbox], Share::All)], Split::Copy);
         way = Some(started);
     }
     let last_due = Arc::new(AtomicU64::new(0));
@@ -342,7 +326,8 @@ pub fn run(
             let documents = documents.map(|documents| documents.finish(timeout, &ends));
             (tallies, (plan, middleware, documents), writer.map_or((Ok(()), 0), OutputWriter::finish))
         })?;
-    Ok(outcome(settings, targets, tallies?, plan, written, &ending, echoes_dropped.load(Ordering::Relaxed)))
+    let tallies = tallies?.chunks(threads).map(ReplayTally::of_threads).collect();
+    Ok(outcome(settings, targets, tallies, plan, written, &ending, echoes_dropped.load(Ordering::Relaxed)))
 }
 
 fn outcome(
@@ -413,9 +398,15 @@ fn watching<T: Send + 'static>(
                 let mut progress = ReplayProgress { unwritten, ..ReplayProgress::default() };
                 let last_due = last_due.load(Ordering::Relaxed);
                 progress.left = (last_due > 0).then(|| last_due.saturating_sub(clock::now()));
-                for (worker, name) in workers.iter().zip(names) {
-                    let details = worker.details.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                    progress.targets.push(TargetProgress { target: name.clone(), ..details });
+                let threads = (workers.len() / names.len().max(1)).max(1);
+                for (of_target, name) in workers.chunks(threads).zip(names) {
+                    let mut target = TargetProgress { target: name.clone(), ..TargetProgress::default() };
+                    for worker in of_target {
+                        target.add(&worker.details.lock().unwrap_or_else(PoisonError::into_inner));
+                    }
+                    progress.targets.push(target);
+                }
+                for worker in workers {
                     progress.sent += worker.sent.load(Ordering::Relaxed);
                     progress.answered += worker.answered.load(Ordering::Relaxed);
                     progress.failed += worker.failed.load(Ordering::Relaxed);

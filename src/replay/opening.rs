@@ -12,21 +12,28 @@ const BURST: u64 = 16;
 const INTERVAL: u64 = 100_000;
 
 /// The rate at which connections are begun, as a generic cell rate algorithm.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Opening {
     /// When the next connection is due if they are begun evenly.
     due: u64,
+    interval: u64,
+    burst: u64,
 }
 
 impl Opening {
+    /// The part of one of so many threads.
+    pub(super) fn of_one_in(threads: u64) -> Self {
+        Opening { due: 0, interval: INTERVAL * threads, burst: BURST.div_ceil(threads) }
+    }
+
     /// From when on another connection may be begun.
     pub(super) fn next(self) -> u64 {
-        self.due.saturating_sub((BURST - 1) * INTERVAL)
+        self.due.saturating_sub((self.burst - 1) * self.interval)
     }
 
     /// A connection is begun.
     pub(super) fn begin(&mut self, now: u64) {
-        self.due = self.due.max(now) + INTERVAL;
+        self.due = self.due.max(now) + self.interval;
     }
 }
 
@@ -39,7 +46,7 @@ mod tests {
 
     /// When connections are begun that are needed at these moments, in order.
     fn begun(needed: &[u64]) -> Vec<u64> {
-        let mut opening = Opening::default();
+        let mut opening = Opening::of_one_in(1);
         let mut now = 0;
         let begin = |needed: &u64| {
             now = now.max(*needed).max(opening.next());

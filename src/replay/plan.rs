@@ -1,5 +1,6 @@
 //! What a replay would do with the requests of a recording: when they are due, and which of them are sent.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,9 +14,14 @@ use super::tally::{FailureReason, ReasonCounts};
 use super::target::{Protocol, Target};
 use crate::observe::{Count, Span};
 use crate::pace::{Share, Timeline};
-use crate::record::{Block, Kind, View};
+use crate::record::{Block, Kind, View, id_hash, session};
+
+use serde_json::{Value, json};
 
 const SECOND: u64 = 1_000_000_000;
+
+/// Recorded connections that are told apart, in 16 MB.
+const MOST_SESSIONS: usize = 1 << 20;
 
 /// The schedule of a replay, found out without sending anything. Shown over several lines.
 #[derive(Debug)]
@@ -31,7 +37,32 @@ pub struct Plan {
     /// Requests older than one before them.
     out_of_order: u64,
     newest: i64,
+    sessions: RecordedSessions,
     not_sent: ReasonCounts,
+}
+
+/// The recorded connections of requests, told by their ids.
+#[derive(Debug, Default)]
+struct RecordedSessions(HashSet<u64>);
+
+impl RecordedSessions {
+    fn add(&mut self, id: &[u8]) {
+        if self.0.len() < MOST_SESSIONS {
+            self.0.insert(id_hash(session(id)));
+        }
+    }
+
+    /// How many, and whether there may be more.
+    fn number(&self) -> (usize, bool) {
+        (self.0.len(), self.0.len() == MOST_SESSIONS)
+    }
+}
+
+impl fmt::Display for RecordedSessions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (number, is_bounded) = self.number();
+        write!(f, "{}{}", Count(number as u64, "connection"), if is_bounded { " or more" } else { "" })
+    }
 }
 
 /// Pauses between requests as they would be replayed, in nanoseconds.
@@ -99,6 +130,7 @@ impl Plan {
             requests: 0,
             out_of_order: 0,
             newest: i64::MIN,
+            sessions: RecordedSessions::default(),
             not_sent: ReasonCounts::default(),
             settings,
             targets,
@@ -112,6 +144,7 @@ impl Plan {
                 self.requests += 1;
                 self.out_of_order += u64::from(view.header.timestamp < self.newest);
                 self.newest = self.newest.max(view.header.timestamp);
+                self.sessions.add(view.header.id);
                 self.judge(&view);
                 let at = view.header.timestamp;
                 self.window.push(block, record, at, SessionPlace::default());
@@ -130,6 +163,34 @@ impl Plan {
     /// Requests that were found.
     pub fn requests(&self) -> u64 {
         self.requests
+    }
+
+    /// The same as JSON.
+    pub fn to_json(&self) -> Value {
+        let Plan { schedule, settings, .. } = self;
+        let seconds = |nanoseconds: u64| nanoseconds as f64 / 1e9;
+        let is_scheduled = !settings.pace.is_no_wait();
+        let (sessions, has_more_sessions) = self.sessions.number();
+        let reasons =
+            self.not_sent.iter().map(|(reason, count)| json!({"reason": reason, "count": count.number}));
+        let targets = self
+            .targets
+            .iter()
+            .map(|target| json!({"target": target.to_string(), "share": target.share().to_string()}));
+        json!({
+            "requests": self.requests,
+            "not_sent": reasons.collect::<Value>(),
+            "out_of_order": self.out_of_order,
+            "out_of_reach": schedule.out_of_reach,
+            "sessions": sessions,
+            "has_more_sessions": has_more_sessions,
+            "duration": schedule.last.filter(|_| is_scheduled).map(seconds),
+            "peak_rate": is_scheduled.then_some(schedule.peak),
+            "pauses": schedule.waits.filter(|_| is_scheduled).map(|waits| {
+                json!({"min": seconds(waits.min), "max": seconds(waits.max), "first": seconds(waits.first)})
+            }),
+            "targets": targets.collect::<Value>(),
+        })
     }
 
     /// Whether a request would be sent, as the workers decide it.
@@ -151,6 +212,7 @@ impl Plan {
             write!(f, "; {} of them further than --read-depth reaches", schedule.out_of_reach)?;
         }
         writeln!(f)?;
+        writeln!(f, "sessions    {}, by their ids", self.sessions)?;
         if settings.pace.is_no_wait() {
             return writeln!(f, "schedule    none: each connection sends on as soon as it has its answer");
         }

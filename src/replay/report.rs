@@ -63,6 +63,11 @@ fn of_target(target: &Target, tally: &mut ReplayTally, start: Moment) -> TargetR
     };
     if let Some(measured) = tally.measured.take() {
         measured.report(&mut report, start);
+        for other in std::mem::take(&mut tally.measured_elsewhere) {
+            let mut part = TargetReport { target: report.target.clone(), ..TargetReport::default() };
+            other.report(&mut part, start);
+            report.merge(&part);
+        }
     }
     report
 }

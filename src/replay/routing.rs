@@ -48,22 +48,56 @@ impl WorkerInbox {
     }
 }
 
-/// The way to one target.
+/// A worker, and what it gets next.
 #[derive(Debug)]
-struct Route {
+struct WorkerRoute {
     inbox: WorkerInbox,
-    gate: ShareGate,
     batch: RequestBatch,
     /// A batch that was offered and not taken.
     offered: Option<Arc<RequestBatch>>,
+}
+
+impl WorkerRoute {
+    fn new(inbox: WorkerInbox) -> Self {
+        WorkerRoute { inbox, batch: RequestBatch::default(), offered: None }
+    }
+
+    /// Requests that were not handed over.
+    fn waiting(&self) -> u64 {
+        let batches = self.offered.as_deref().into_iter().chain([&self.batch]);
+        batches.map(|batch| batch.entries.len() as u64).sum()
+    }
+}
+
+/// The way to one target: to the workers that share what it gets.
+#[derive(Debug)]
+struct Route {
+    workers: Vec<WorkerRoute>,
+    /// The worker whose turn is next, where requests need not stay together.
+    next: usize,
+    gate: ShareGate,
     /// Requests that it did not get, by its share.
     left_out: u64,
 }
 
 impl Route {
-    /// Batches that were not handed over.
-    fn waiting(&self) -> impl Iterator<Item = &RequestBatch> {
-        self.offered.as_deref().into_iter().chain([&self.batch])
+    /// The worker that gets a request; those of one recorded connection have the same.
+    fn worker(&mut self, request: &QueuedRequest, keeps_sessions: bool) -> &mut WorkerRoute {
+        let number = self.workers.len();
+        let turn = match number {
+            1 => 0,
+            _ if keeps_sessions => (id_hash(session(request.id())) % number as u64) as usize,
+            _ => {
+                let turn = self.next;
+                self.next = (turn + 1) % number;
+                turn
+            }
+        };
+        &mut self.workers[turn]
+    }
+
+    fn waiting(&self) -> u64 {
+        self.workers.iter().map(WorkerRoute::waiting).sum()
     }
 }
 
@@ -84,28 +118,35 @@ pub enum Split {
 pub(super) struct Router {
     routes: Vec<Route>,
     split: Split,
+    /// Whether requests of a recorded connection go to the same worker.
+    keeps_sessions: bool,
     known: LruMap<usize>,
     next: usize,
     last_due: u64,
 }
 
 impl Router {
-    /// The targets in order: the way to each, and its share.
-    pub(super) fn new(targets: impl IntoIterator<Item = (WorkerInbox, Share)>, split: Split) -> Self {
-        let route = |(inbox, share)| Route {
-            inbox,
+    /// The targets in order: the ways to the workers of each, at least one, and its share.
+    pub(super) fn new(targets: impl IntoIterator<Item = (Vec<WorkerInbox>, Share)>, split: Split) -> Self {
+        let route = |(inboxes, share): (Vec<WorkerInbox>, _)| Route {
+            workers: inboxes.into_iter().map(WorkerRoute::new).collect(),
+            next: 0,
             gate: ShareGate::new(share),
-            batch: RequestBatch::default(),
-            offered: None,
             left_out: 0,
         };
         let routes = targets.into_iter().map(route).collect();
-        Router { routes, split, known: LruMap::new(MAX_KNOWN), next: 0, last_due: 0 }
+        let known = LruMap::new(MAX_KNOWN);
+        Router { routes, split, keeps_sessions: false, known, next: 0, last_due: 0 }
+    }
+
+    /// Has requests of a recorded connection go to the same worker of a target.
+    pub(super) fn keeping_sessions(self, keeps_sessions: bool) -> Self {
+        Router { keeps_sessions, ..self }
     }
 
     /// Has the targets whose turn it is get a request, due so long after the first one. How many get it.
     pub(super) fn push(&mut self, request: &QueuedRequest, schedule: ScheduledRequest) -> u64 {
-        let mut pushed = 0;
+        let (mut pushed, keeps_sessions) = (0, self.keeps_sessions);
         self.last_due = self.last_due.max(schedule.due);
         let targets = match self.split {
             Split::Copy => 0..self.routes.len(),
@@ -116,7 +157,7 @@ impl Router {
         };
         for route in &mut self.routes[targets] {
             if route.gate.admits(schedule.due) {
-                route.batch.push(request, schedule);
+                route.worker(request, keeps_sessions).batch.push(request, schedule);
                 pushed += 1;
             } else {
                 route.left_out += 1;
@@ -125,10 +166,14 @@ impl Router {
         pushed
     }
 
+    fn workers(&mut self) -> impl Iterator<Item = &mut WorkerRoute> {
+        self.routes.iter_mut().flat_map(|route| &mut route.workers)
+    }
+
     /// Has the targets get a recorded response, which was read behind so many requests.
     pub(super) fn push_response(&mut self, block: &Arc<Block>, record: usize, number: u64) {
-        for route in &mut self.routes {
-            route.batch.push_response(block, record, number);
+        for worker in self.workers() {
+            worker.batch.push_response(block, record, number);
         }
     }
 
@@ -155,25 +200,25 @@ impl Router {
 
     /// Hands over what each target has got since the last time. The first request is due at `anchor`.
     pub(super) fn hand_over(&mut self, anchor: u64) {
-        for route in &mut self.routes {
-            if route.batch.is_empty() {
+        for worker in self.workers() {
+            if worker.batch.is_empty() {
                 continue;
             }
-            let batch = anchored(std::mem::take(&mut route.batch), anchor);
-            route.inbox.put(batch);
+            let batch = anchored(std::mem::take(&mut worker.batch), anchor);
+            worker.inbox.put(batch);
         }
     }
 
     /// The same, as far as the targets take it at once.
     pub(super) fn offer(&mut self, anchor: u64) {
-        for route in &mut self.routes {
-            while route.offered.is_some() || !route.batch.entries.is_empty() {
-                let batch = route
+        for worker in self.workers() {
+            while worker.offered.is_some() || !worker.batch.entries.is_empty() {
+                let batch = worker
                     .offered
                     .take()
-                    .unwrap_or_else(|| anchored(std::mem::take(&mut route.batch), anchor));
-                route.offered = route.inbox.offer(batch);
-                if route.offered.is_some() {
+                    .unwrap_or_else(|| anchored(std::mem::take(&mut worker.batch), anchor));
+                worker.offered = worker.inbox.offer(batch);
+                if worker.offered.is_some() {
                     break;
                 }
             }
@@ -182,14 +227,14 @@ impl Router {
 
     /// Requests that were not handed over, once for each target.
     pub(super) fn waiting(&self) -> u64 {
-        self.routes.iter().flat_map(Route::waiting).map(|batch| batch.entries.len() as u64).sum()
+        self.routes.iter().map(Route::waiting).sum()
     }
 
     /// Lets the workers know that nothing more will come. For each target, what it did not get, and why.
     pub(super) fn close(&mut self, unsent: FailureReason) -> Vec<Vec<(FailureReason, u64)>> {
         let close = |route: Route| {
-            let waiting = route.waiting().map(|batch| batch.entries.len() as u64).sum();
-            route.inbox.close();
+            let waiting = route.waiting();
+            route.workers.into_iter().for_each(|worker| worker.inbox.close());
             vec![(FailureReason::LeftOut, route.left_out), (unsent, waiting)]
         };
         self.routes.drain(..).map(close).collect()

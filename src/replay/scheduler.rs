@@ -343,7 +343,7 @@ mod tests {
         let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
         let (inbox, batches) = sync_channel(100);
         let supply = Supply { is_there: true, ..Supply::default() };
-        let router = Router::new([(WorkerInbox { batches: inbox, waker }, Share::All)], Split::Copy);
+        let router = Router::new([(vec![WorkerInbox { batches: inbox, waker }], Share::All)], Split::Copy);
         let settings = Settings { pace, read_depth: depth, supply, ..Settings::default() };
         let scheduler = Scheduler::new(&settings, false, router);
         let (readings, taken) = channel();

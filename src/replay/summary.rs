@@ -191,6 +191,9 @@ fn write_limits(f: &mut fmt::Formatter<'_>, tally: &ReplayTally, is_closed_loop:
         }
         match hold {
             Hold::Connections => match tally.connections_allowed {
+                all if tally.threads > 1 => {
+                    write!(f, "limit       all {} connections of a thread were busy", all / tally.threads)
+                }
                 1 => write!(f, "limit       the only connection was busy"),
                 all => write!(f, "limit       all {all} connections were busy"),
             },

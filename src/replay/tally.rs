@@ -229,6 +229,16 @@ impl Count {
     }
 }
 
+impl Count {
+    /// Adds what was counted elsewhere.
+    fn merge(&mut self, other: &Count) {
+        if self.number == 0 {
+            self.first.clone_from(&other.first);
+        }
+        self.number += other.number;
+    }
+}
+
 /// How often each reason applied.
 #[derive(Clone, Debug, Default)]
 pub struct ReasonCounts([Count; REASONS]);
@@ -251,6 +261,13 @@ impl ReasonCounts {
             first.clone_into(&mut count.first);
         }
         count.number += number;
+    }
+
+    /// Adds what was counted elsewhere.
+    fn merge(&mut self, other: &ReasonCounts) {
+        for (count, more) in self.0.iter_mut().zip(&other.0) {
+            count.merge(more);
+        }
     }
 
     /// How often this reason applied.
@@ -321,6 +338,10 @@ pub struct ReplayTally {
     pub watched: Option<Box<WatchedDurations>>,
     /// What is measured besides, for a report; none is to be made where it is `None`.
     pub measured: Option<Box<Measurements>>,
+    /// The same of the other threads of the target.
+    pub measured_elsewhere: Vec<Measurements>,
+    /// Threads that sent.
+    pub threads: u64,
     /// Whether requests follow each other, and are due when they are sent.
     pub is_closed_loop: bool,
     /// Monotonic nanoseconds of the first byte sent; `u64::MAX` when there was none.
@@ -356,10 +377,54 @@ impl ReplayTally {
             descriptors: None,
             watched: None,
             measured: None,
+            measured_elsewhere: Vec::new(),
+            threads: 1,
             is_closed_loop: false,
             first_sent: u64::MAX,
             last_ended: 0,
         }
+    }
+
+    /// What the threads of one target saw together.
+    pub(super) fn of_threads(tallies: &[ReplayTally]) -> ReplayTally {
+        let mut all = tallies.iter().cloned();
+        let mut sum = all.next().unwrap_or_default();
+        all.for_each(|other| sum.add(other));
+        sum
+    }
+
+    /// Adds what another thread of the same target saw.
+    fn add(&mut self, other: ReplayTally) {
+        self.threads += other.threads;
+        self.sent += other.sent;
+        self.answered += other.answered;
+        self.sent_again += other.sent_again;
+        self.not_sent.merge(&other.not_sent);
+        self.failed.merge(&other.failed);
+        for (sum, number) in self.statuses.iter_mut().zip(other.statuses) {
+            *sum += number;
+        }
+        self.latency_from_due.merge(&other.latency_from_due);
+        self.latency_from_send.merge(&other.latency_from_send);
+        self.lateness.merge(&other.lateness);
+        self.bytes_sent += other.bytes_sent;
+        self.bytes_received += other.bytes_received;
+        self.connections += other.connections;
+        self.surplus.merge(&other.surplus);
+        self.answered_unasked += other.answered_unasked;
+        self.redirected += other.redirected;
+        self.redirected_elsewhere += other.redirected_elsewhere;
+        self.answers_cut += other.answers_cut;
+        self.answers_dropped += other.answers_dropped;
+        for (sum, held) in self.held.iter_mut().zip(other.held) {
+            sum.is_reached |= held.is_reached;
+            sum.requests += held.requests;
+            sum.longest = sum.longest.max(held.longest);
+        }
+        self.connections_allowed += other.connections_allowed;
+        self.measured_elsewhere.extend(other.measured.map(|measured| *measured));
+        self.first_sent = self.first_sent.min(other.first_sent);
+        self.last_ended = self.last_ended.max(other.last_ended);
     }
 
     /// The group of a recorded request.

@@ -56,6 +56,29 @@ pub struct TargetProgress {
 }
 
 impl TargetProgress {
+    /// Adds what another thread has counted for the same target.
+    pub(super) fn add(&mut self, other: &TargetProgress) {
+        self.sent += other.sent;
+        self.answered += other.answered;
+        for (reason, number) in &other.failed {
+            match self.failed.iter_mut().find(|(known, _)| known == reason) {
+                Some((_, sum)) => *sum += number,
+                None => self.failed.push((*reason, *number)),
+            }
+        }
+        for (sum, number) in self.classes.iter_mut().zip(other.classes) {
+            *sum += number;
+        }
+        self.in_flight += other.in_flight;
+        self.queue += other.queue;
+        self.open += other.open;
+        self.connections += other.connections;
+        self.bytes_sent += other.bytes_sent;
+        self.bytes_received += other.bytes_received;
+        self.durations.latency.merge(&other.durations.latency);
+        self.durations.lateness.merge(&other.durations.lateness);
+    }
+
     /// Takes what was counted so far.
     pub(super) fn renew(&mut self, tally: &ReplayTally) {
         self.sent = tally.sent;

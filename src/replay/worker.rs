@@ -84,6 +84,8 @@ pub(super) struct WorkerOptions {
     pub(super) editor: Editor,
     pub(super) timeout: Duration,
     pub(super) sessions: SessionMode,
+    /// Threads that send to this target.
+    pub(super) threads: u64,
     /// Connections that are opened before they are needed, and kept.
     pub(super) min_connections: usize,
     /// How long a connection may be idle before it is closed.
@@ -188,7 +190,7 @@ impl ReplayWorker {
             vacant: Vec::new(),
             idle: Vec::new(),
             limit: options.connections,
-            opening: Opening::default(),
+            opening: Opening::of_one_in(options.threads),
             connects_left: 0,
             hold: None,
             timeout,

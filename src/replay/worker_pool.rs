@@ -1,4 +1,4 @@
-//! The workers, one for each target: started together, waited for together.
+//! The workers of all targets: started together, waited for together.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -7,10 +7,21 @@ use std::thread::{self, JoinHandle};
 
 use mio::Waker;
 
+use super::addresses::{Address, Addresses};
+use super::documents::DocumentOutlet;
+use super::ending::Ending;
+use super::engine::{SessionMode, Settings};
+use super::output::Outlet;
+use super::own::Own;
+use super::request::Editor;
+use super::resolver;
 use super::routing::WorkerInbox;
 use super::tally::ReplayTally;
+use super::target::{Protocol, Target};
+use super::tls::TlsClient;
 use super::worker::{ReplayWorker, WorkerOptions, WorkerProgress};
 use crate::Result;
+use crate::report::Measurements;
 
 /// Batches that may wait for a worker, besides those it has in hand.
 const BATCHES: usize = 1;
@@ -60,6 +71,70 @@ impl WorkerPool {
     /// Waits for the workers. What each of them saw, in the order in which they were started.
     pub(super) fn join(self) -> Result<Vec<ReplayTally>> {
         self.workers.into_iter().map(|worker| Ok(join(worker)?)).collect()
+    }
+}
+
+/// What the workers of all targets have in common.
+pub(super) struct TargetWorkers<'a> {
+    pub(super) settings: &'a Settings,
+    /// Most connections of each.
+    pub(super) connections: usize,
+    pub(super) descriptors: Option<u64>,
+    pub(super) output: Option<Outlet>,
+    pub(super) documents: Option<DocumentOutlet>,
+    pub(super) ending: Ending,
+    pub(super) own: Own,
+}
+
+impl TargetWorkers<'_> {
+    /// Starts the workers of a target, and says how to reach them.
+    pub(super) fn start(
+        &self,
+        pool: &mut WorkerPool,
+        number: usize,
+        target: &Target,
+        addresses: &[Address],
+        tls: Option<&TlsClient>,
+    ) -> Result<Vec<WorkerInbox>> {
+        let settings = self.settings;
+        let threads = settings.threads.get();
+        let start = |_| {
+            pool.start(WorkerOptions {
+                new_addresses: resolver::keep_looking(target, addresses.to_vec()),
+                addresses: Addresses::new(addresses.to_vec()),
+                tls: tls.cloned(),
+                editor: Editor::new(target, settings.keeps_host),
+                timeout: settings.timeout,
+                threads: threads as u64,
+                sessions: match (settings.sessions, target.protocol()) {
+                    // A stream means nothing without its beginning.
+                    (SessionMode::Off, Protocol::Tcp) => SessionMode::Schedule,
+                    (mode, _) => mode,
+                },
+                min_connections: settings.min_connections.div_ceil(threads).min(self.connections),
+                idle_timeout: settings.idle_timeout,
+                is_precise: settings.is_precise && !settings.pace.is_no_wait(),
+                response_buffer: settings.response_buffer,
+                sends_marked: settings.sends_marked,
+                redirects: settings.redirects,
+                keeps_cookies: settings.keeps_cookies,
+                queue: settings.queue.div_ceil(threads),
+                connections: self.connections,
+                descriptors: self.descriptors,
+                is_closed_loop: settings.pace.is_no_wait(),
+                output: self.output.clone(),
+                documents: self.documents.as_ref().map(|documents| documents.of_target(number)),
+                ending: self.ending.clone(),
+                own: self.own.clone(),
+                progress: Arc::default(),
+                is_watched: settings.is_watched,
+                measured: settings
+                    .measures
+                    .clone()
+                    .map(|measures| Box::new(Measurements::new(measures.group))),
+            })
+        };
+        (0..threads).map(start).collect()
     }
 }
 

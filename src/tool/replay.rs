@@ -78,14 +78,12 @@ do not change the exit status. Unrequested bytes (after a response, or before a
 request) are reported even with -q, and their connection is not used again.";
 
 /// Options of a replay's output, and rounds: a dry run has neither.
-const NOT_DRY: [&str; 22] = [
+const NOT_DRY: [&str; 20] = [
     "metrics",
-    "report",
     "group",
     "fail_if",
     "output",
     "rounds",
-    "force",
     "append",
     "chunk_size",
     "chunk_records",
@@ -202,7 +200,8 @@ pub struct Args {
 
     /// Send nothing; print a summary, and when requests would be sent
     ///
-    /// The summary is that of gor-show --summary. With targets, also prints what each of them would get.
+    /// The summary is that of gor-show --summary. With targets, also prints what each of them would get. --report FILE.json
+    /// writes the same as JSON; gor-report(5) explains it.
     #[arg(long, conflicts_with_all = NOT_DRY, help_heading = "Sending")]
     pub dry_run: bool,
     #[command(flatten)]
@@ -386,6 +385,7 @@ fn settings(args: &Args, places: &[Place], reading: &ReadOptions) -> Result<Sett
         read_depth: args.read_depth,
         selection,
         start_at,
+        threads: sending.threads,
         connections: sending.connections.map(NonZeroUsize::get),
         min_connections: sending.min_connections,
         idle_timeout: sending.idle_timeout,

@@ -18,8 +18,8 @@ use crate::report::{ReplayReport, Threshold};
 use crate::tool::show;
 use crate::{Error, Result};
 
-pub(crate) use file::ReportFiles;
 pub use file::ReportPath;
+pub(crate) use file::{ReportFiles, ReportFormat};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -384,6 +384,7 @@ fn a_dry_run_sends_nothing_and_prints_the_summary_of_gor_show() {
         "
 files       1, {size} ({bytes} bytes)
 disorder    0 requests older than one before
+sessions    1 connection, by their ids
 schedule    at 1x, the first request is due at 0s and the last at 90.0s; at most 1 in a second
 pauses      90.0s min, 90.0s max, 90.0s first
 target      http://{target}
@@ -398,6 +399,28 @@ target      http://{target}
         let said = assert_exit(&output, 2);
         assert_says(&said, "cannot be used with");
     }
+    let folder = tempfile::tempdir().expect("a folder");
+    let [json, text, page] =
+        ["a.json", "a.txt", "a.html"].map(|name| folder.path().join(name).display().to_string());
+    let reports = ["--dry-run", "--report", &json, "--report", &text, "-q", &target];
+    let output = replay(&reports, &input);
+    assert_exit(&output, 0);
+    assert_eq!(std::fs::read(&text).expect("it was written"), output.stdout);
+    let report = std::fs::read(&json).expect("it was written");
+    let report: serde_json::Value = serde_json::from_slice(&report).expect("JSON");
+    let plan = &report["plan"];
+    assert_eq!(report["summary"]["records"]["requests"], 2);
+    assert_eq!((&report["bytes"], &report["files"]), (&input.len().into(), &1.into()));
+    assert_eq!((&plan["requests"], &plan["sessions"], &plan["peak_rate"]), (&2.into(), &1.into(), &1.into()));
+    assert_eq!((&plan["duration"], &plan["pauses"]["max"]), (&90.0.into(), &90.0.into()));
+    assert_eq!(plan["targets"][0]["target"], format!("http://{target}"));
+    // It is not overwritten unasked, and there is no page.
+    assert_says(&assert_exit(&replay(&reports, &input), 2), "--force overwrites it");
+    assert_exit(&replay(&[&reports[..], &["--force"]].concat(), &input), 0);
+    assert_says(
+        &assert_exit(&replay(&["--dry-run", "--report", &page], &input), 2),
+        "a.html: the report of a dry run",
+    );
     let output = replay(&["--dry-run"], b"");
     assert_eq!(output.status.code(), Some(0));
     assert_says(&String::from_utf8_lossy(&output.stderr), "nothing to replay");

@@ -10,7 +10,7 @@ use gor_tools::pace::Speed;
 use gor_tools::record::{Reader, ReaderOptions, Source};
 use gor_tools::replay::{self, InputPart, Settings, Stop, Target};
 
-use crate::support::origin::{Answer, Origin};
+use crate::support::origin::{Answer, Origin, Received};
 use crate::support::replayer::{MILLISECOND, OK, assert_exit, assert_says, gets, good, record, replay};
 
 fn posts(count: i64) -> Vec<u8> {
@@ -200,4 +200,68 @@ fn a_name_has_several_addresses_and_one_that_answers_is_enough() {
         assert!(!tally.has_failures(), "{addresses:?}");
     }
     assert_eq!(origin.received().len(), 8);
+}
+
+#[test]
+fn threads_share_requests_and_keep_recorded_connections_together() {
+    let origin = Origin::start(|received| {
+        if received.line().contains("/never") { Answer::Never } else { Answer::Send(OK.to_vec()) }
+    });
+    let folder = tempfile::tempdir().expect("a folder");
+    let report = folder.path().join("report.json").display().to_string();
+    let target = origin.address().to_string();
+    let mut paths: Vec<(i64, String)> = (0..300).map(|number| (number % 3, format!("/{number}"))).collect();
+    paths.push((3, "/never".to_owned()));
+    let input = gets(&paths.iter().map(|(at, path)| (*at, path.as_str())).collect::<Vec<_>>());
+    for more in [
+        &["--no-wait", "--connections", "20"][..],
+        &["--connections", "30"],
+        &["--split", "--connections", "7"],
+    ] {
+        let options = ["--threads", "3", "--timeout", "1s", "--report", &report, "--force", &target];
+        // With --split there is a second way to the same server.
+        let second = (more.first() == Some(&"--split")).then(|| target.clone());
+        let args: Vec<&str> =
+            options.into_iter().chain(second.as_deref()).chain(more.iter().copied()).collect();
+        let before = origin.received().len();
+        let said = assert_exit(&replay(&args, &input), 1);
+        let mut received: Vec<_> = origin.received()[before..].iter().map(Received::line).collect();
+        received.sort();
+        let mut expected: Vec<_> = paths.iter().map(|(_, path)| format!("GET {path}")).collect();
+        expected.sort();
+        assert_eq!(received, expected, "{said}");
+        let text = std::fs::read(&report).expect("it was written");
+        let report: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+        let total = &report["total"];
+        assert_eq!(
+            (&total["due"], &total["sent"], &total["answered"]),
+            (&301.into(), &301.into(), &300.into())
+        );
+        assert_eq!(report["targets"].as_array().map(Vec::len), Some(1 + usize::from(second.is_some())));
+        let in_groups =
+            total["groups"].as_array().expect("groups").iter().map(|group| group["sent"].as_u64());
+        assert_eq!(in_groups.sum::<Option<u64>>(), Some(301));
+        assert_eq!(total["failed"][0]["reason"], "timeout");
+    }
+
+    // Three connections of ten requests each stay three, in order.
+    let origin = Origin::start(good);
+    let one = |number: u32| {
+        let id = format!("{:016x}{number:08x}", number % 3);
+        record(
+            1,
+            &id,
+            i64::from(number) * MILLISECOND,
+            format!("GET /{number} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes(),
+        )
+    };
+    let input: Vec<u8> = (0..30).flat_map(one).collect();
+    assert_exit(&replay(&["--sessions", "--threads", "4", &origin.address().to_string()], &input), 0);
+    assert_eq!(origin.connections(), 3);
+    let mut last = [None; 3];
+    for received in origin.received() {
+        let number: usize = received.line().trim_start_matches("GET /").parse().expect("a number");
+        assert!(last[number % 3] < Some(number), "{number} after {:?}", last[number % 3]);
+        last[number % 3] = Some(number);
+    }
 }

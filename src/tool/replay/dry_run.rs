@@ -5,14 +5,17 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
+use serde_json::json;
 
 use super::Args;
+use crate::Error;
 use crate::cli::{Exit, Report, Tool, with_intake};
-use crate::endpoint::{self, ReadOptions};
+use crate::endpoint::{self, ReadOptions, WriteOptions};
 use crate::observe::{Ledger, Size};
 use crate::record::{Block, Discard, Sink};
 use crate::replay::{Plan, Settings};
 use crate::show::{Overview, TrafficSummary};
+use crate::tool::report::{ReportFiles, ReportFormat, ReportPath};
 use crate::tool::show;
 use crate::transform::Stage;
 
@@ -21,19 +24,51 @@ const TOP: usize = 10;
 
 /// Reads the input to its end, and writes to standard output what `gor-show --summary` says of it and what would be sent.
 pub(super) fn run(args: &Args, settings: Settings, reading: ReadOptions) -> anyhow::Result<Exit> {
+    let reports = &args.measuring.report;
+    if let Some(page) = reports.iter().find(|report| report.format() == ReportFormat::Html) {
+        let why = format!("{}: the report of a dry run is FILE.json or FILE.txt", page.path().display());
+        return Err(Error::Usage(why).into());
+    }
+    if args.writing.force && reports.is_empty() {
+        return Err(
+            Error::Usage("--force cannot be used with --dry-run, unless there is a --report".into()).into()
+        );
+    }
     let tool = Tool::with(reading, &[], &args.reporting)?.following(args.reading.follow);
     tool.print(&args.input)?;
     let files = endpoint::expand(&args.input)?.len();
+    let mut writing = WriteOptions { inputs: &args.input, ..WriteOptions::default() };
+    writing.reports.extend(args.reporting.files());
+    writing.reports.extend(reports.iter().map(ReportPath::path));
+    endpoint::check(&["-".to_owned()], &writing)?;
+    let reports = ReportFiles::open(reports, args.writing.force)?;
     let source = endpoint::open(&args.input, &tool.reading)?;
     let overview = Overview::new(TrafficSummary::new(None, None));
     let mut planning = Planning { overview, plan: Plan::new(settings, args.targets.clone()) };
     let (intake, copied) = tool.run(source, &mut planning, &mut Discard, Some(NonZeroUsize::MIN));
     let Planning { mut overview, plan } = planning;
-    let mut text = overview.finish().text(&TimeZone::system(), TOP);
+    let summary = overview.finish();
+    let mut text = summary.text(&TimeZone::system(), TOP);
     let bytes = intake.bytes;
     // Writing to a string does not fail.
     let _ = write!(text, "\nfiles       {files}, {} ({bytes} bytes)\n{plan}", Size(bytes));
-    show::print(&mut text)?;
+    let printed = show::print(&mut text.clone());
+    let written = reports.write_with(|format| match format {
+        ReportFormat::Text | ReportFormat::Html => Ok(text.clone()),
+        ReportFormat::Json => {
+            let object = json!({
+                "format": "gor-dry-run",
+                "version": 1,
+                "summary": summary.json(TOP),
+                "files": files,
+                "bytes": bytes,
+                "records": intake.records,
+                "plan": plan.to_json(),
+            });
+            Ok(serde_json::to_string(&object).map_err(std::io::Error::from)? + "\n")
+        }
+    });
+    printed?;
     let ledger = Ledger::new().total("records", "records read", intake.records).total(
         "requests",
         "requests that would be sent",
@@ -43,7 +78,7 @@ pub(super) fn run(args: &Args, settings: Settings, reading: ReadOptions) -> anyh
     if plan.requests() == 0 {
         report.remark("nothing to replay: there is no request in the input");
     }
-    tool.end(report, copied)
+    tool.end(report, copied.and(written))
 }
 
 /// The summary, and the schedule.

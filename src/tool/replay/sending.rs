@@ -11,6 +11,11 @@ use crate::replay::{QUEUE, SessionMode};
 #[command(next_help_heading = "Sending")]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct SendingOptions {
+    /// Send to each target from N threads, which share its connections
+    ///
+    /// One thread sends more than 100,000 requests a second.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = values::at_least_one, hide_short_help = true)]
+    pub threads: NonZeroUsize,
     /// Most connections to each target [default: 1024, with --no-wait 64]
     #[arg(long, value_name = "N", value_parser = values::at_least_one)]
     pub connections: Option<NonZeroUsize>,

@@ -1,7 +1,7 @@
 //! Files that reports are written to: their format is told by their names, and they are opened before the work begins.
 
 use std::fs::File;
-use std::io::{BufWriter, ErrorKind, Write as _};
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -12,7 +12,7 @@ use crate::{Error, Result};
 
 /// How a report is written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum ReportFormat {
+pub(crate) enum ReportFormat {
     Text,
     Json,
     Html,
@@ -30,6 +30,11 @@ pub struct ReportPath {
 }
 
 impl ReportPath {
+    /// How the report is written.
+    pub(crate) fn format(&self) -> ReportFormat {
+        self.format
+    }
+
     /// The name.
     pub fn path(&self) -> &Path {
         &self.path
@@ -76,13 +81,21 @@ impl ReportFiles {
     }
 
     /// Writes a report to each. The first error is what comes back; the others are tried all the same.
-    pub(crate) fn write(mut self, report: &ReplayReport, zone: &TimeZone) -> Result<()> {
+    pub(crate) fn write(self, report: &ReplayReport, zone: &TimeZone) -> Result<()> {
+        self.write_with(|format| match format {
+            ReportFormat::Text => Ok(report.text(zone)),
+            ReportFormat::Html => Ok(report.html(zone)),
+            ReportFormat::Json => Ok(serde_json::to_string(report).map_err(std::io::Error::from)? + "\n"),
+        })
+    }
+
+    /// The same with whatever there is for each format.
+    pub(crate) fn write_with(mut self, render: impl Fn(ReportFormat) -> Result<String>) -> Result<()> {
         let mut done = Ok(());
         for open in &mut self.0 {
             open.is_new = false;
-            let written =
-                open.write(report, zone).map_err(|error| error.at(open.to.path.display().to_string()));
-            done = done.and(written);
+            let written = render(open.to.format).and_then(|text| open.write(&text));
+            done = done.and(written.map_err(|error| error.at(open.to.path.display().to_string())));
         }
         done
     }
@@ -111,20 +124,11 @@ fn open(path: &Path, is_forced: bool) -> Result<(File, bool)> {
 }
 
 impl OpenReport {
-    fn write(&mut self, report: &ReplayReport, zone: &TimeZone) -> Result<()> {
+    fn write(&mut self, text: &str) -> Result<()> {
         if self.file.metadata()?.is_file() {
             self.file.set_len(0)?;
         }
-        let mut file = BufWriter::new(&self.file);
-        match self.to.format {
-            ReportFormat::Text => file.write_all(report.text(zone).as_bytes())?,
-            ReportFormat::Html => file.write_all(report.html(zone).as_bytes())?,
-            ReportFormat::Json => {
-                serde_json::to_writer(&mut file, report).map_err(std::io::Error::from)?;
-                writeln!(file)?;
-            }
-        }
-        file.flush()?;
+        self.file.write_all(text.as_bytes())?;
         Ok(())
     }
 }

@@ -81,8 +81,11 @@ impl Recorder {
         let mut child = inside.spawn().expect("ip was there before");
         let mut errors = BufReader::new(child.stderr.take().expect("it is piped"));
         let mut said = String::new();
-        errors.read_line(&mut said).expect("a line");
-        assert!(said.contains("recording servers at"), "{said}");
+        // What is said of the output that it goes on in may come before.
+        while !said.contains("recording servers at") {
+            let length = errors.read_line(&mut said).expect("a line");
+            assert!(length > 0, "{said}");
+        }
         Recorder { child: Process(child), errors, said, folder, reading: None }
     }
 
