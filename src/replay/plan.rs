@@ -301,6 +301,7 @@ mod tests {
         let settings = Settings { pace, ..settings() };
         let expected = "\
 disorder    1 request older than one before
+sessions    1 connection, by their ids
 schedule    at 2x, the first request is due at 0s and the last at 2.00s; at most 2 in a second
 pauses      250ns min, 1.00s max, 1.00s first
 not sent    1
@@ -325,6 +326,7 @@ target      http://b:81/p
         };
         let expected = "\
 disorder    0 requests older than one before
+sessions    1 connection, by their ids
 schedule    none: each connection sends on as soon as it has its answer
 target      http://a
             would get 1 requests with Host as recorded, over at most 3 connections, timeout 250ms
