@@ -414,6 +414,14 @@ target      http://{target}
     assert_eq!((&plan["requests"], &plan["sessions"], &plan["peak_rate"]), (&2.into(), &1.into(), &1.into()));
     assert_eq!((&plan["duration"], &plan["pauses"]["max"]), (&90.0.into(), &90.0.into()));
     assert_eq!(plan["targets"][0]["target"], format!("http://{target}"));
+    let page_of_keys = include_str!("../../man/gor-report.5");
+    let (_, explained) = page_of_keys.split_once("\n.SH DRY RUNS\n").expect("it tells of dry runs");
+    let keys =
+        |value: &serde_json::Value| value.as_object().expect("an object").keys().cloned().collect::<Vec<_>>();
+    for key in [keys(&report), keys(plan), keys(&plan["pauses"]), keys(&plan["targets"][0])].concat() {
+        let is_word = |word: &str| word.trim_matches('"') == key;
+        assert!(explained.split([' ', '\n']).any(is_word), "man/gor-report.5 does not explain {key}");
+    }
     // It is not overwritten unasked, and there is no page.
     assert_says(&assert_exit(&replay(&reports, &input), 2), "--force overwrites it");
     assert_exit(&replay(&[&reports[..], &["--force"]].concat(), &input), 0);
