@@ -12,6 +12,7 @@ use std::ops::Range;
 use self::facts::{FramingFacts, LastCoding};
 use super::chunked::{ChunkedDecoder, ChunkedPiece};
 use super::head::{request_words, status_words, without_cr};
+use super::token::LineFeeds;
 use super::{FramingFault, token};
 
 pub use super::bounds::{MAX_HEAD, MAX_METHOD};
@@ -330,13 +331,12 @@ impl Framer {
             self.state = FramerState::Head;
         }
         let mut scan = self.scan;
-        while let Some(length) = token::line_length(&within[scan.searched..]) {
-            self.count(length);
-            scan.searched += length;
-            let line = scan.line..scan.searched;
-            scan.line = scan.searched;
+        for line_feed in LineFeeds::new(within, scan.searched) {
+            let line = std::mem::replace(&mut scan.line, line_feed + 1)..line_feed + 1;
+            self.count(line.end - scan.searched);
+            scan.searched = line.end;
             if scan.fields == 0 {
-                self.start_line(without_cr(&within[line.start..line.end - 1]))?;
+                self.start_line(without_cr(&within[line.start..line_feed]))?;
                 scan.fields = line.end;
             } else if self.field_line(within, line, &mut scan) {
                 self.decide()?;
@@ -386,7 +386,7 @@ impl Framer {
                 self.count(field.len());
             }
         }
-        if matches!(first, b'C' | b'c' | b'T' | b't' | b'E' | b'e' | b'U' | b'u') {
+        if matches!(first.to_ascii_lowercase(), b'c' | b't' | b'e' | b'u') {
             scan.field = Some(line.start);
             return false;
         }
