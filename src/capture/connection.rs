@@ -94,8 +94,9 @@ impl Connection {
         }
     }
 
-    /// Takes the next segment that `side` sent.
-    pub(super) fn segment(&mut self, side: Side, segment: &Segment<'_>, context: &mut Context<'_>) {
+    /// Takes the next segment that `side` sent. False: it changed nothing that is charged or waited for, as a bare
+    /// acknowledgement of what was seen.
+    pub(super) fn segment(&mut self, side: Side, segment: &Segment<'_>, context: &mut Context<'_>) -> bool {
         if !segment.payload.is_empty() || segment.missing > 0 {
             self.heard[side as usize] = segment.time;
         }
@@ -110,9 +111,14 @@ impl Connection {
             }
         }
         self.is_syn = segment.flags.has(Flags::SYN);
-        self.assemble(side, context, |assembler, limits, counters, receiver| {
-            assembler.push(segment, limits, counters, &mut |event| receiver.take(event));
-        });
+        let is_bare = self.assemblers[side.other() as usize].is_smooth()
+            && self.held.is_none()
+            && self.assemblers[side as usize].pass_bare(segment, context.counters);
+        if !is_bare {
+            self.assemble(side, context, |assembler, limits, counters, receiver| {
+                assembler.push(segment, limits, counters, &mut |event| receiver.take(event));
+            });
+        }
         if self.is_syn {
             self.dialogue.first[side as usize] = Some(segment.first_byte());
             if segment.ack.is_none() && context.out.options.protocol == Protocol::Http {
@@ -131,6 +137,7 @@ impl Connection {
         if self.held.is_some() {
             self.release(segment.time, context);
         }
+        !is_bare
     }
 
     /// Lets one assembler work, and tells what it delivers, or has it wait.
@@ -283,7 +290,7 @@ impl Connection {
                 assembler.give_up_gaps(now, limits, counters, &mut |event| receiver.take(event));
             });
             self.release(now, context);
-            if self.expires(side, context).is_some_and(|due| due <= now) {
+            if self.expires(side, expire(context.out.options)).is_some_and(|due| due <= now) {
                 self.dialogue.expire(&self.key, side, &mut context.out);
             }
         }
@@ -293,13 +300,9 @@ impl Connection {
     }
 
     /// When the message under way is given up, if nothing more of it comes.
-    fn expires(&self, side: Side, context: &Context<'_>) -> Option<i64> {
-        if !self.dialogue.is_unfinished(side) {
-            return None;
-        }
-        let options = context.out.options;
-        let default = (options.protocol == Protocol::Binary).then_some(BINARY_QUIET);
-        let expire = options.expire.or(default)?;
+    #[inline]
+    fn expires(&self, side: Side, expire: Option<i64>) -> Option<i64> {
+        let expire = expire.filter(|_| self.dialogue.is_unfinished(side))?;
         Some(self.heard[side as usize].saturating_add(expire))
     }
 
@@ -315,11 +318,12 @@ impl Connection {
     #[inline]
     pub(super) fn deadline(&self, context: &Context<'_>) -> i64 {
         let mut deadline = i64::MAX;
+        let expire = expire(context.out.options);
         for side in SIDES {
             if let Some(due) = self.assemblers[side as usize].deadline(context.limits) {
                 deadline = deadline.min(due);
             }
-            if let Some(due) = self.expires(side, context) {
+            if let Some(due) = self.expires(side, expire) {
                 deadline = deadline.min(due);
             }
         }
@@ -367,6 +371,11 @@ impl Connection {
         let held = self.held.as_ref().map_or(0, |held| held[0].bytes + held[1].bytes);
         held + low.buffered() + high.buffered() + self.dialogue.held()
     }
+}
+
+/// How long a message may be under way without anything more of it.
+fn expire(options: &CaptureOptions) -> Option<i64> {
+    options.expire.or((options.protocol == Protocol::Binary).then_some(BINARY_QUIET))
 }
 
 /// Whether `ack` acknowledges more than was seen.

@@ -227,7 +227,9 @@ impl Recorder {
         };
         context.out.ledger.packets.segments += 1;
         let Some(connection) = table.get_mut(id) else { return true };
-        connection.segment(side, &tcp_segment(segment), &mut context);
+        if !connection.segment(side, &tcp_segment(segment), &mut context) {
+            return true;
+        }
         settle(id, table, alarms, &mut context);
         while let Some((_, mut connection)) = table.evict_over_limit() {
             context.out.ledger.connections.forgotten += u64::from(!connection.is_quiet());

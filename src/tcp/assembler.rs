@@ -168,15 +168,10 @@ impl Assembler {
         counters: &mut Counters,
         deliver: &mut D,
     ) {
-        const CONTROL: Flags = Flags::SYN.with(Flags::FIN).with(Flags::RST).with(Flags::URG);
         counters.segments += 1;
         counters.payload_bytes += segment.payload.len() as u64;
         let out = &mut EventOutput { counters, deliver };
-        if self.is_smooth
-            && segment.seq == self.next_seq
-            && segment.missing == 0
-            && !segment.flags.has(CONTROL)
-        {
+        if self.is_next(segment) {
             if !segment.payload.is_empty() {
                 let origin = SegmentOrigin { ack: segment.ack, time: segment.time, is_segment_start: true };
                 self.hand_over(segment.payload, origin, out);
@@ -196,6 +191,28 @@ impl Assembler {
         self.give_up_due(segment.time, limits, out);
         self.give_up_overflow(limits, out);
         self.tidy();
+    }
+
+    /// Takes a segment that has nothing to deliver, as a bare acknowledgement in order. False: [`Assembler::push`] has to
+    /// take it.
+    #[inline]
+    pub fn pass_bare(&mut self, segment: &Segment<'_>, counters: &mut Counters) -> bool {
+        let is_bare = segment.payload.is_empty() && self.is_next(segment);
+        counters.segments += u64::from(is_bare);
+        is_bare
+    }
+
+    /// Whether no byte is waited for or held back, so that a segment in order changes nothing but by its payload.
+    #[inline]
+    pub fn is_smooth(&self) -> bool {
+        self.is_smooth
+    }
+
+    /// Whether a segment is the next one of a stream that there is nothing else to look at of.
+    #[inline]
+    fn is_next(&self, segment: &Segment<'_>) -> bool {
+        const CONTROL: Flags = Flags::SYN.with(Flags::FIN).with(Flags::RST).with(Flags::URG);
+        self.is_smooth && segment.seq == self.next_seq && segment.missing == 0 && !segment.flags.has(CONTROL)
     }
 
     fn buffer_mut(&mut self) -> &mut ReassemblyBuffer {

@@ -87,6 +87,33 @@ fn the_stream_is_followed_over_a_long_hole() {
 }
 
 #[test]
+fn bare_segments_that_change_nothing_are_passed_and_no_others() {
+    let segments: [(Flags, u32, &[u8], bool); 10] = [
+        (SYN, 0, b"", false),
+        (ACK, 1, b"", true),
+        (ACK, 1, b"ab", false),
+        (ACK, 3, b"", true),
+        (ACK, 2, b"", false), // A keep-alive probe, which is counted.
+        (ACK, 5, b"ef", false),
+        (ACK, 3, b"", false), // A hole may have become due.
+        (ACK, 3, b"cd", false),
+        (ACK, 7, b"", true),
+        (FIN, 7, b"", false),
+    ];
+    let (mut line, mut pushed) = (Line::new(PATIENT), Line::new(PATIENT));
+    for (flags, seq, payload, is_passed) in segments {
+        let segment = Segment { seq: Seq(seq), ack: Some(Seq(9)), flags, payload, missing: 0, time: 0 };
+        assert_eq!(line.assembler.pass_bare(&segment, &mut line.counters), is_passed, "{flags:?} {seq}");
+        if !is_passed {
+            line.push(&segment);
+        }
+        pushed.push(&segment);
+        assert_eq!(line.counters, pushed.counters, "{flags:?} {seq}");
+    }
+    assert_eq!((line.text(), pushed.text()), ("abcdef|".into(), "abcdef|".into()));
+}
+
+#[test]
 fn in_order_payload_is_the_very_slice() {
     let mut assembler = Assembler::new();
     let mut counters = Counters::default();
