@@ -10,7 +10,7 @@ use super::fragment::{Added, Fragment, FragmentLimits, FragmentTally, Fragments}
 use super::ip;
 use super::link_type::LinkType;
 use super::network::{NetworkSelection, VirtualNetwork};
-use super::step::{NextHeader, Walk};
+use super::step::Walk;
 use super::tcp::{ControlBits, TcpView};
 use super::walk::{self, WalkResult};
 
@@ -123,7 +123,7 @@ impl Decoder {
         let cut = packet.wire_length.saturating_sub(packet.bytes.len() as u32);
         let Decoder { fragments, whole, selection } = self;
         let mut walk = Walk::new(CapturedPart { bytes: packet.bytes, cut }, selection);
-        match walk::run(&mut walk, NextHeader::Link(packet.link)) {
+        match walk::packet(packet.link, &mut walk) {
             Ok(WalkResult::Tcp(tcp)) => segment(&walk, &tcp, packet.time),
             Ok(WalkResult::Quic { source, destination }) => quic(&walk, source, destination),
             Ok(WalkResult::Fragment(fragment)) => {

@@ -17,10 +17,36 @@ pub(super) enum WalkResult<'a> {
     Fragment(Fragment<'a>),
 }
 
-/// Goes through headers, from this one on.
+/// Goes through the headers of a packet as captured.
+///
+/// Nearly all are Ethernet, IPv4 and TCP, of which this asks in that order and only once; [`run`] goes on with whatever
+/// comes instead.
 #[inline]
-pub(super) fn run<'a>(walk: &mut Walk<'a>, mut next: NextHeader) -> Result<WalkResult<'a>, DecodeStop> {
-    for _ in 0..MAX_HEADERS {
+pub(super) fn packet<'a>(link: LinkType, walk: &mut Walk<'a>) -> Result<WalkResult<'a>, DecodeStop> {
+    let next = captured(link, walk)?;
+    if !matches!(next, NextHeader::Ipv4) {
+        return go_on(walk, next, 1);
+    }
+    let next = ip::ipv4(walk)?;
+    if !matches!(next, NextHeader::Tcp) {
+        return go_on(walk, next, 2);
+    }
+    tcp::TcpView::of(walk.part).map(WalkResult::Tcp)
+}
+
+/// Goes through headers, from this one on.
+pub(super) fn run<'a>(walk: &mut Walk<'a>, next: NextHeader) -> Result<WalkResult<'a>, DecodeStop> {
+    go_on(walk, next, 0)
+}
+
+/// The same after so many headers.
+#[inline(never)]
+fn go_on<'a>(
+    walk: &mut Walk<'a>,
+    mut next: NextHeader,
+    headers: usize,
+) -> Result<WalkResult<'a>, DecodeStop> {
+    for _ in headers..MAX_HEADERS {
         let result = match next {
             NextHeader::Link(link) => captured(link, walk),
             NextHeader::Ethernet => link::ethernet(walk),
