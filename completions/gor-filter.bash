@@ -23,7 +23,7 @@ _gor__filter() {
 
     case "${cmd}" in
         gor__filter)
-            opts="-o -v -q -h -V --method --url --not-url --host --header --not-header --status --not-status --body --min-latency --max-latency --since --until --sample --header-limit --param-limit --basic-auth --complete --window --invert --kind --limit --count --follow --strict --max-record --output --force --append --chunk-size --chunk-records --max-size --index --split --sessions --instance --flush-interval --compress-level --compress-threads --verbose --quiet --stats --stats-json --cpu-profile --mem-profile --pprof --threads --help --version"
+            opts="-o -v -q -h -V --method --url --not-url --host --header --not-header --status --not-status --body --min-latency --max-latency --since --until --sample --header-limit --param-limit --basic-auth --complete --window --invert --kind --limit --count --follow --strict --max-record --fetch --no-sign-request --output --force --append --chunk-size --chunk-records --max-size --index --split --sessions --instance --flush-interval --compress-level --compress-threads --verbose --quiet --stats --stats-json --cpu-profile --mem-profile --pprof --threads --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -110,6 +110,10 @@ _gor__filter() {
                     return 0
                     ;;
                 --max-record)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --fetch)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

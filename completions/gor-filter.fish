@@ -21,6 +21,7 @@ response\t'Responses recorded with the requests'
 replayed\t'Responses that a replay got'"
 complete -c gor-filter -l limit -d 'Stop after N records' -r
 complete -c gor-filter -l max-record -d 'Skip records longer than SIZE (at most 3GB), and exit with status 1' -r
+complete -c gor-filter -l fetch -d 'Send at most N requests to S3 at a time' -r
 complete -c gor-filter -s o -l output -d 'Write records to FILE (repeatable)' -r -F
 complete -c gor-filter -l chunk-size -d 'Start a new file before SIZE bytes of records are exceeded' -r
 complete -c gor-filter -l chunk-records -d 'Start a new file after N records' -r
@@ -40,6 +41,7 @@ complete -c gor-filter -l invert -d 'Write the records that the rules drop inste
 complete -c gor-filter -l count -d 'Print the number of matching records instead of the records'
 complete -c gor-filter -l follow -d 'Keep reading files as they grow, as tail -F does'
 complete -c gor-filter -l strict -d 'Fail at the first malformed record instead of skipping it'
+complete -c gor-filter -l no-sign-request -d 'Read public objects of S3 without credentials'
 complete -c gor-filter -l force -d 'Overwrite existing files'
 complete -c gor-filter -l append -d 'Append to existing files'
 complete -c gor-filter -l index -d 'Write one index file FILE.idx for each output file: the times and kinds of its records'

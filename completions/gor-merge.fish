@@ -4,6 +4,7 @@ complete -c gor-merge -l temp-dir -d 'Directory for temporary files [default: TM
 complete -c gor-merge -l shift -d 'Add DURATION to the times of an input: web2.gor=-250ms (repeatable)' -r
 complete -c gor-merge -l rebase -d 'Move all times so that the first record written has TIME: now, -2h' -r
 complete -c gor-merge -l max-record -d 'Skip records longer than SIZE (at most 3GB), and exit with status 1' -r
+complete -c gor-merge -l fetch -d 'Send at most N requests to S3 at a time' -r
 complete -c gor-merge -s o -l output -d 'Write records to FILE (repeatable)' -r -F
 complete -c gor-merge -l chunk-size -d 'Start a new file before SIZE bytes of records are exceeded' -r
 complete -c gor-merge -l chunk-records -d 'Start a new file after N records' -r
@@ -21,6 +22,7 @@ complete -c gor-merge -l sort -d 'Sort inputs of any size in any order, through 
 complete -c gor-merge -l dedup -d 'Drop duplicate records: those with the same id, kind and payload'
 complete -c gor-merge -l follow -d 'Keep reading files as they grow, as tail -F does'
 complete -c gor-merge -l strict -d 'Fail at the first malformed record instead of skipping it'
+complete -c gor-merge -l no-sign-request -d 'Read public objects of S3 without credentials'
 complete -c gor-merge -l force -d 'Overwrite existing files'
 complete -c gor-merge -l append -d 'Append to existing files'
 complete -c gor-merge -l index -d 'Write one index file FILE.idx for each output file: the times and kinds of its records'

@@ -23,7 +23,7 @@ _gor__record() {
 
     case "${cmd}" in
         gor__record)
-            opts="-r -o -w -v -q -h -V --read --any-host --promisc --ignore-interface --bpf --engine --buffer-size --buffer-timeout --threads --monitor --timestamp-source --dummy --responses --not-client --real-ip-header --allow-incomplete --vlan --vxlan-port --vxlan-vni --protocol --exit-after --max-message --expire --output-queue --output --force --append --chunk-size --chunk-records --max-size --index --split --sessions --instance --flush-interval --compress-level --compress-threads --write --user --metrics --verbose --quiet --stats --stats-json --cpu-profile --mem-profile --pprof --help --version"
+            opts="-r -o -w -v -q -h -V --read --any-host --promisc --ignore-interface --bpf --engine --buffer-size --buffer-timeout --threads --monitor --timestamp-source --dummy --responses --not-client --real-ip-header --allow-incomplete --vlan --vxlan-port --vxlan-vni --protocol --exit-after --max-message --expire --output-queue --output --force --append --chunk-size --chunk-records --max-size --index --split --sessions --instance --flush-interval --compress-level --compress-threads --write --user --metrics --fetch --no-sign-request --verbose --quiet --stats --stats-json --cpu-profile --mem-profile --pprof --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -224,6 +224,10 @@ _gor__record() {
                     return 0
                     ;;
                 --metrics)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --fetch)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

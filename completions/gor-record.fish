@@ -37,6 +37,7 @@ complete -c gor-record -l compress-threads -d 'Compress with N threads [default:
 complete -c gor-record -s w -l write -d 'Keep the packets too, in FILE.pcap or FILE.pcapng' -r -F
 complete -c gor-record -l user -d 'Run as USER once everything is open [default: the user who called sudo, or nobody]' -r -f -a "(__fish_complete_users)"
 complete -c gor-record -l metrics -d 'Serve metrics for Prometheus over HTTP, at the path /metrics of ADDRESS' -r
+complete -c gor-record -l fetch -d 'Send at most N requests to S3 at a time' -r
 complete -c gor-record -l stats -d 'Print progress, and statistics at the end' -r
 complete -c gor-record -l stats-json -d 'Write statistics to FILE as JSON' -r -F
 complete -c gor-record -l cpu-profile -d 'Write a CPU profile of the run to FILE, for go tool pprof' -r -F
@@ -52,6 +53,7 @@ complete -c gor-record -l append -d 'Append to existing files'
 complete -c gor-record -l index -d 'Write one index file FILE.idx for each output file: the times and kinds of its records'
 complete -c gor-record -l split -d 'Distribute exchanges over the outputs in turn, instead of writing all of them to each output'
 complete -c gor-record -l sessions -d 'With --split, keep all exchanges of a TCP connection in one output'
+complete -c gor-record -l no-sign-request -d 'Read public objects of S3 without credentials'
 complete -c gor-record -s v -l verbose -d 'Print more messages, and statistics'
 complete -c gor-record -s q -l quiet -d 'Print only errors and losses'
 complete -c gor-record -s h -l help -d 'Print help (see more with \'--help\')'

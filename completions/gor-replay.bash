@@ -23,7 +23,7 @@ _gor__replay() {
 
     case "${cmd}" in
         gor__replay)
-            opts="-i -o -v -q -h -V --input --read-depth --follow --strict --max-record --speed --speed-ramp --rate --rate-ramp --no-wait --max-wait --start-at --since --until --shard --loop --loop-header --dry-run --threads --connections --min-connections --idle-timeout --queue --timeout --precise --think --cookies --redirects --original-host --send-incomplete --response-buffer --ca-cert --client-cert --client-key --skip-verify --sni --middleware --middleware-may-drop --middleware-timeout --output --force --append --chunk-size --chunk-records --max-size --index --instance --flush-interval --compress-level --compress-threads --echo --slow-output --elasticsearch --report --group --fail-if --metrics --verbose --quiet --stats --stats-json --cpu-profile --mem-profile --pprof --split --sessions --help --version"
+            opts="-i -o -v -q -h -V --input --read-depth --follow --strict --max-record --fetch --no-sign-request --speed --speed-ramp --rate --rate-ramp --no-wait --max-wait --start-at --since --until --shard --loop --loop-header --dry-run --threads --connections --min-connections --idle-timeout --queue --timeout --precise --think --cookies --redirects --original-host --send-incomplete --response-buffer --ca-cert --client-cert --client-key --skip-verify --sni --middleware --middleware-may-drop --middleware-timeout --output --force --append --chunk-size --chunk-records --max-size --index --instance --flush-interval --compress-level --compress-threads --echo --slow-output --elasticsearch --report --group --fail-if --metrics --verbose --quiet --stats --stats-json --cpu-profile --mem-profile --pprof --split --sessions --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -64,6 +64,10 @@ _gor__replay() {
                     return 0
                     ;;
                 --max-record)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --fetch)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

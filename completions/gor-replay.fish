@@ -1,6 +1,7 @@
 complete -c gor-replay -s i -l input -d 'File, directory, quoted glob or "-" (repeatable) [default: standard input]' -r -F
 complete -c gor-replay -l read-depth -d 'Reorder requests within N requests, so that the oldest is sent next' -r
 complete -c gor-replay -l max-record -d 'Skip records longer than SIZE (at most 3GB), and exit with status 1' -r
+complete -c gor-replay -l fetch -d 'Send at most N requests to S3 at a time' -r
 complete -c gor-replay -l speed -d 'Speed relative to the recording, as 2x, 200% or 2 [default: 1x]' -r
 complete -c gor-replay -l speed-ramp -d 'Change the speed linearly over a time, as 1x..10x:10m, then keep it' -r
 complete -c gor-replay -l rate -d 'Send requests evenly at RATE, as 500/s, 100/m or 20/h, in the recorded order' -r
@@ -48,6 +49,7 @@ complete -c gor-replay -l mem-profile -d 'Write a profile of memory allocations 
 complete -c gor-replay -l pprof -d 'Serve profiles and counters over HTTP at ADDRESS, under /debug/' -r
 complete -c gor-replay -l follow -d 'Keep reading files as they grow, as tail -F does'
 complete -c gor-replay -l strict -d 'Fail at the first malformed record instead of skipping it'
+complete -c gor-replay -l no-sign-request -d 'Read public objects of S3 without credentials'
 complete -c gor-replay -l no-wait -d 'Send as fast as the target answers, on all connections'
 complete -c gor-replay -l dry-run -d 'Send nothing; print a summary, and when requests would be sent'
 complete -c gor-replay -l precise -d 'Wake up 200us early and spin until each request is due; keeps one core per target busy'

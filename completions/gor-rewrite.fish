@@ -13,6 +13,7 @@ complete -c gor-rewrite -l redact-key-file -d 'Read the key of the replacements 
 complete -c gor-rewrite -l middleware -d 'Run COMMAND, and send records through it' -r -f -a "(__fish_complete_command)"
 complete -c gor-rewrite -l middleware-timeout -d 'Kill the program if it neither reads nor writes for DURATION' -r
 complete -c gor-rewrite -l max-record -d 'Skip records longer than SIZE (at most 3GB), and exit with status 1' -r
+complete -c gor-rewrite -l fetch -d 'Send at most N requests to S3 at a time' -r
 complete -c gor-rewrite -s o -l output -d 'Write records to FILE (repeatable)' -r -F
 complete -c gor-rewrite -l chunk-size -d 'Start a new file before SIZE bytes of records are exceeded' -r
 complete -c gor-rewrite -l chunk-records -d 'Start a new file after N records' -r
@@ -32,6 +33,7 @@ complete -c gor-rewrite -l redact-strict -d 'Drop records that redaction cannot 
 complete -c gor-rewrite -l middleware-may-drop -d 'Allow the program to drop records'
 complete -c gor-rewrite -l follow -d 'Keep reading files as they grow, as tail -F does'
 complete -c gor-rewrite -l strict -d 'Fail at the first malformed record instead of skipping it'
+complete -c gor-rewrite -l no-sign-request -d 'Read public objects of S3 without credentials'
 complete -c gor-rewrite -l force -d 'Overwrite existing files'
 complete -c gor-rewrite -l append -d 'Append to existing files'
 complete -c gor-rewrite -l index -d 'Write one index file FILE.idx for each output file: the times and kinds of its records'

@@ -6,6 +6,7 @@ complete -c gor-show -l color -d 'When to use colours' -r -f -a "auto\t'On a ter
 always\t'Always'
 never\t'Never'"
 complete -c gor-show -l max-record -d 'Skip records longer than SIZE (at most 3GB), and exit with status 1' -r
+complete -c gor-show -l fetch -d 'Send at most N requests to S3 at a time' -r
 complete -c gor-show -l stats -d 'Print progress, and statistics at the end' -r
 complete -c gor-show -l stats-json -d 'Write statistics to FILE as JSON' -r -F
 complete -c gor-show -l cpu-profile -d 'Write a CPU profile of the run to FILE, for go tool pprof' -r -F
@@ -19,6 +20,7 @@ complete -c gor-show -l summary -d 'Show a summary: times, methods, statuses, ho
 complete -c gor-show -l utc -d 'Show times in UTC instead of local time'
 complete -c gor-show -l follow -d 'Keep reading files as they grow, as tail -F does'
 complete -c gor-show -l strict -d 'Fail at the first malformed record instead of skipping it'
+complete -c gor-show -l no-sign-request -d 'Read public objects of S3 without credentials'
 complete -c gor-show -s v -l verbose -d 'Print more messages, and statistics'
 complete -c gor-show -s q -l quiet -d 'Print only errors and losses'
 complete -c gor-show -s h -l help -d 'Print help (see more with \'--help\')'

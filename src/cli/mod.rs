@@ -13,7 +13,7 @@ mod tool;
 pub mod values;
 
 pub use descriptors::raise_descriptor_limit;
-pub use options::{InputOptions, OutputOptions, Reporting};
+pub use options::{InputOptions, OutputOptions, Reporting, ServiceOptions};
 pub use profiles::{ProfileOptions, Profiles, show_counters};
 pub use progress::{Drawn, Every, progress};
 pub use report::{Report, with_intake};

@@ -2,9 +2,10 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::endpoint::{Notice, ReadOptions, WriteOptions};
+use crate::endpoint::{Notice, ReadOptions, S3Options, Services, WriteOptions};
 use crate::record::MAX_MAX_RECORD;
 
 /// Lines that came faster nobody could read.
@@ -12,6 +13,9 @@ const MIN_INTERVAL: Duration = Duration::from_millis(100);
 
 /// More threads than this are a slip of the finger.
 const MAX_COMPRESS_THREADS: usize = 256;
+
+/// More requests at a time than this are a slip of the finger: their parts would fill 4 GiB.
+const MAX_FETCH: usize = 256;
 
 /// How records are read.
 #[derive(Clone, Debug, clap::Args)]
@@ -31,6 +35,9 @@ pub struct InputOptions {
     /// Skip records longer than SIZE (at most 3GB), and exit with status 1
     #[arg(long, value_name = "SIZE", default_value = "1GB", value_parser = max_record, hide_short_help = true)]
     pub max_record: u64,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub services: ServiceOptions,
 }
 
 impl InputOptions {
@@ -41,6 +48,7 @@ impl InputOptions {
             max_record: self.max_record,
             is_strict: self.strict,
             is_followed: self.follow,
+            services: self.services.services(),
             tell: |notice: &Notice<'_>| {
                 if !notice.is_detail() {
                     super::note(notice);
@@ -64,6 +72,32 @@ impl InputOptions {
         }
         options
     }
+}
+
+/// How services are read that places may be of. Each tool has them once.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "S3")]
+pub struct ServiceOptions {
+    /// Send at most N requests to S3 at a time
+    ///
+    /// An object is read in ranges of 8 MiB. At most 2 N of them are held in memory.
+    #[arg(long, value_name = "N", default_value = "4", value_parser = fetch, hide_short_help = true)]
+    pub fetch: NonZeroUsize,
+    /// Read public objects of S3 without credentials
+    #[arg(long, hide_short_help = true)]
+    pub no_sign_request: bool,
+}
+
+impl ServiceOptions {
+    /// The same in the library's words. Nothing is connected to yet.
+    pub fn services(&self) -> Arc<Services> {
+        Arc::new(Services::new(S3Options { fetch: self.fetch, is_anonymous: self.no_sign_request }))
+    }
+}
+
+fn fetch(text: &str) -> Result<NonZeroUsize, String> {
+    let number = text.parse::<NonZeroUsize>().ok().filter(|number| number.get() <= MAX_FETCH);
+    number.ok_or_else(|| format!("a number of requests is from 1 to {MAX_FETCH}"))
 }
 
 fn max_record(text: &str) -> Result<u64, String> {

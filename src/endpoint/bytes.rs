@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read, Seek as _, SeekFrom};
+use std::ops::Range;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -53,27 +54,50 @@ pub(super) enum Coded {
 /// decompressed before it is read.
 pub(super) fn open_coded(place: &Place, how: &ReadOptions) -> Result<(Coded, Position)> {
     let open = || -> Result<(Coded, Position)> {
+        if let Place::Object(object) = place {
+            let (range, start) =
+                wanted(place, how).map_or((None, BEGINNING), |(range, start)| (Some(range), start));
+            return Ok((decoded(how.services.s3.open(object, range, how)?)?, start));
+        }
         let mut feed = FileReader::new(open_file(place)?, how)?;
-        let mut start = Position { record: 1, byte: 0 };
-        if let Some(index) = index(place, how) {
-            let TimeWindow { since, until } = how.window.unwrap_or_default();
-            feed.left = 0;
-            if let Some(part) = index.range(since, until) {
-                feed.file.seek(SeekFrom::Start(part.offset))?;
-                feed.left = part.end - part.offset;
-                start = part.start;
+        let mut start = BEGINNING;
+        if let Some((range, position)) = wanted(place, how) {
+            if !range.is_empty() {
+                feed.file.seek(SeekFrom::Start(range.start))?;
             }
+            feed.left = range.end - range.start;
+            start = position;
         }
         Ok((decoded(feed)?, start))
     };
     open().map_err(|error| error.at(place.to_string()))
 }
 
-/// The index of a file, where it is of use.
+/// Where the stream of a place begins.
+const BEGINNING: Position = Position { record: 1, byte: 0 };
+
+/// What of a place is to be read, and where in the stream of its records that begins: none where there is no index.
+fn wanted(place: &Place, how: &ReadOptions) -> Option<(Range<u64>, Position)> {
+    let TimeWindow { since, until } = how.window?;
+    let index = index(place, how)?;
+    Some(index.range(since, until).map_or((0..0, BEGINNING), |part| (part.offset..part.end, part.start)))
+}
+
+/// The index of a file or an object.
 fn index(place: &Place, how: &ReadOptions) -> Option<Index> {
-    let (Place::File(path), Some(_)) = (place, how.window) else { return None };
-    let index = Index::load(path);
-    if index.is_none() && sidecar(path).exists() {
+    let (index, is_stale) = match place {
+        Place::Standard => return None,
+        Place::File(path) => {
+            let index = Index::load(path);
+            let is_stale = index.is_none() && sidecar(path).exists();
+            (index, is_stale)
+        }
+        Place::Object(object) => match how.services.s3.index(object) {
+            Ok(index) => (index, false),
+            Err(_) => (None, true),
+        },
+    };
+    if is_stale {
         (how.tell)(&Notice::StaleIndex(&place.to_string()));
     }
     index
@@ -177,6 +201,7 @@ fn open_file(place: &Place) -> Result<File> {
         // A copy of the descriptor has no buffer in between.
         Place::Standard => File::from(io::stdin().as_fd().try_clone_to_owned()?),
         Place::File(path) => File::open(path)?,
+        Place::Object(_) => return Err(io::Error::from(ErrorKind::Unsupported).into()),
     };
     if file.metadata()?.is_dir() {
         return Err(io::Error::from(ErrorKind::IsADirectory).into());
@@ -184,18 +209,19 @@ fn open_file(place: &Place) -> Result<File> {
     Ok(file)
 }
 
-/// Size of all places together, if each of them is a file.
-pub fn total_size<'a>(places: impl IntoIterator<Item = &'a Place>) -> Option<u64> {
-    places.into_iter().map(size).sum()
+/// Size of all places together, if each of them is a file or an object.
+pub fn total_size<'a>(places: impl IntoIterator<Item = &'a Place>, how: &ReadOptions) -> Option<u64> {
+    places.into_iter().map(|place| size(place, how)).sum()
 }
 
-/// Size of a place that is a file.
-fn size(place: &Place) -> Option<u64> {
+/// Size of a place that is a file or an object.
+fn size(place: &Place, how: &ReadOptions) -> Option<u64> {
     let found = match place {
         Place::Standard => {
             io::stdin().as_fd().try_clone_to_owned().and_then(|file| File::from(file).metadata())
         }
         Place::File(path) => std::fs::metadata(path),
+        Place::Object(object) => return how.services.s3.size(object).ok(),
     };
     found.ok().filter(std::fs::Metadata::is_file).map(|found| found.len())
 }

@@ -53,6 +53,11 @@ impl Followed {
             let text = format!("{total} files are too many to follow; {MAX_FOLLOWED} at once are the most");
             return Err(Error::Usage(text));
         }
+        if let Some(ExpandedPlace { place: place @ Place::Object(_), .. }) =
+            places.iter().find(|found| matches!(found.place, Place::Object(_)))
+        {
+            return Err(Error::Usage(format!("{place}: an object of S3 does not grow; leave out --follow")));
+        }
         how.meter.set_total(None);
         let (sender, events) = sync_channel(1);
         for (number, found) in places.into_iter().enumerate() {

@@ -27,6 +27,7 @@
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -46,7 +47,7 @@ const MAX_GROUPS: usize = 1 << 16;
 const MAX_OPEN: usize = 1 << 17;
 
 /// Longest sidecar that is read: more than [`MAX_GROUPS`] of the longest lines.
-const MAX_SIDECAR: u64 = 32 << 20;
+pub(super) const MAX_SIDECAR: u64 = 32 << 20;
 
 const MAGIC: &str = "gor-index 2\n";
 
@@ -98,6 +99,12 @@ pub(super) fn sidecar(path: &Path) -> PathBuf {
     name.into()
 }
 
+/// The same of an object's key.
+#[cfg(feature = "s3")]
+pub(super) fn sidecar_name(key: &str) -> String {
+    format!("{key}.idx")
+}
+
 /// The index of a file that did not change since.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Index {
@@ -130,6 +137,22 @@ impl Index {
         sidecar.take(MAX_SIDECAR).read_to_string(&mut text).ok()?;
         let (index, seal) = Index::parse(&text)?;
         (Seal::of(path).ok()? == seal).then_some(index)
+    }
+
+    /// The same for what is no file: the index of this text, where it is that of something so long, whose bytes in some
+    /// ranges `read` gives. The time of its last change is not asked: it is that of a copy.
+    #[cfg(feature = "s3")]
+    pub(super) fn of_copy<E>(
+        text: &str,
+        length: u64,
+        read: impl FnOnce(Vec<Range<u64>>) -> Result<Vec<Vec<u8>>, E>,
+    ) -> Result<Option<Index>, E> {
+        let Some((index, seal)) = Index::parse(text).filter(|(_, seal)| seal.length == length) else {
+            return Ok(None);
+        };
+        let mut digest = Sha256::new();
+        read(sealed_ranges(length).collect())?.iter().for_each(|sample| digest.update(sample));
+        Ok((hex(digest) == seal.digest).then_some(index))
     }
 
     /// The time of the earliest record; none where there is no record.
@@ -380,27 +403,30 @@ impl Seal {
         let length = found.len();
         let modified = i128::from(found.mtime()) * 1_000_000_000 + i128::from(found.mtime_nsec());
         let mut digest = Sha256::new();
-        let mut take = |from: u64, bytes: u64| -> io::Result<()> {
+        for Range { start, end } in sealed_ranges(length) {
             let mut sample = Vec::new();
-            file.seek(SeekFrom::Start(from))?;
-            (&file).take(bytes).read_to_end(&mut sample)?;
+            file.seek(SeekFrom::Start(start))?;
+            (&file).take(end - start).read_to_end(&mut sample)?;
             digest.update(&sample);
-            Ok(())
-        };
-        take(0, EDGE)?;
-        if length > 2 * EDGE {
-            for sample in 1..=SAMPLES {
-                take(length / (SAMPLES + 1) * sample, SAMPLE)?;
-            }
         }
-        take(length.saturating_sub(EDGE), EDGE)?;
-        let digest = digest.finalize().iter().fold(String::new(), |mut text, byte| {
-            // Writing into a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        });
-        Ok(Seal { length, modified, digest })
+        Ok(Seal { length, modified, digest: hex(digest) })
     }
+}
+
+/// The ranges that the digest of something so long covers, one after the other.
+fn sealed_ranges(length: u64) -> impl Iterator<Item = Range<u64>> {
+    let between = if length > 2 * EDGE { SAMPLES } else { 0 };
+    let samples = (1..=between).map(move |sample| (length / (SAMPLES + 1) * sample, SAMPLE));
+    let all = [(0, EDGE)].into_iter().chain(samples).chain([(length.saturating_sub(EDGE), EDGE)]);
+    all.map(move |(from, bytes)| from..length.min(from + bytes))
+}
+
+fn hex(digest: Sha256) -> String {
+    digest.finalize().iter().fold(String::new(), |mut text, byte| {
+        // Writing into a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]

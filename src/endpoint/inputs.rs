@@ -24,7 +24,7 @@ use crate::{Error, Result};
 ///
 /// Files that are followed have no turns: see [`ReadOptions::is_followed`].
 pub fn open(names: &[String], how: &ReadOptions) -> Result<Box<dyn Source + Send>> {
-    let places = find(names)?;
+    let places = find(names, how)?;
     if how.is_followed {
         return Ok(Box::new(Followed::start(places, how)?));
     }
@@ -32,19 +32,25 @@ pub fn open(names: &[String], how: &ReadOptions) -> Result<Box<dyn Source + Send
     let mut failures = how.failures(total);
     let mut readable = Vec::with_capacity(total);
     for found in places {
-        match look(&found.place) {
+        match look(&found.place, how) {
             Ok(()) => readable.push(found),
             Err(error) => failures.take(error)?,
         }
     }
-    how.meter.set_total(total_size(readable.iter().map(|found| &found.place)));
+    how.meter.set_total(total_size(readable.iter().map(|found| &found.place), how));
     let rest = Prefetcher::new(readable, how);
     Ok(Box::new(Inputs { rest, current: None, before: Intake::default(), failures, how: how.clone() }))
 }
 
 /// Whether a place is there, and is no directory.
-fn look(place: &Place) -> Result<()> {
-    let Place::File(path) = place else { return Ok(()) };
+fn look(place: &Place, how: &ReadOptions) -> Result<()> {
+    let path = match place {
+        Place::Standard => return Ok(()),
+        Place::File(path) => path,
+        Place::Object(object) => {
+            return how.services.s3.size(object).map(|_| ()).map_err(|error| error.at(place.to_string()));
+        }
+    };
     match std::fs::metadata(path) {
         // Only one that cannot be listed is left of those that were named.
         Ok(found) if found.is_dir() => std::fs::read_dir(path).map(|_| ()),

@@ -1,7 +1,7 @@
 //! Places that records come from and go to: standard streams, files, captures.
 //!
 //! A place is named on the command line: `-` for a standard stream, a path, a
-//! glob or a directory for reading, `null:` for writing. What a file holds is told by its
+//! glob, a directory or an object of S3 for reading, `null:` for writing. What a file holds is told by its
 //! first bytes, never by its name.
 
 mod bytes;
@@ -16,6 +16,7 @@ mod place;
 mod prefetch;
 mod pump;
 mod reading;
+mod s3;
 
 pub use bytes::{open_bytes, total_size};
 pub use inputs::open;
@@ -24,7 +25,8 @@ pub use output::{
     create, later,
 };
 pub use place::{Place, expand};
-pub use reading::{Notice, ReadOptions, TimeWindow};
+pub use reading::{Notice, ReadOptions, Services, TimeWindow};
+pub use s3::{Object, S3Options};
 
 #[cfg(test)]
 mod tests;

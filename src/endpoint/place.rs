@@ -4,8 +4,11 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::index::Index;
+use super::reading::ReadOptions;
+use super::s3::{self, Object};
 use crate::{Error, Result};
 
 /// Something that can be read.
@@ -15,6 +18,8 @@ pub enum Place {
     Standard,
     /// A file, or whatever else has a path.
     File(PathBuf),
+    /// An object of S3.
+    Object(Arc<Object>),
 }
 
 impl fmt::Display for Place {
@@ -22,6 +27,7 @@ impl fmt::Display for Place {
         match self {
             Place::Standard => f.write_str("standard input"),
             Place::File(path) => path.display().fmt(f),
+            Place::Object(object) => object.fmt(f),
         }
     }
 }
@@ -55,17 +61,30 @@ pub(super) struct ExpandedPlace {
 /// read twice; hidden files and directories, indexes and temporary files
 /// (`.idx`, `.tmp`, `.part`, `.swp`, `~`) are left out. One without any file
 /// is an error.
-pub fn expand(names: &[String]) -> Result<Vec<Place>> {
-    Ok(find(names)?.into_iter().map(|found| found.place).collect())
+///
+/// A name of S3 (`s3://bucket/key`) is an object; one that ends in `/` is all below it, and one with signs of a pattern
+/// all that match, in the order of the bytes of their keys. Fields of time (`%Y %m %d %H`) stand for the hours of
+/// [`ReadOptions::hours`]. Whatever stands for nothing is an error here, too.
+pub fn expand(names: &[String], how: &ReadOptions) -> Result<Vec<Place>> {
+    Ok(find(names, how)?.into_iter().map(|found| found.place).collect())
 }
 
 /// The same, with how each place was found.
-pub(super) fn find(names: &[String]) -> Result<Vec<ExpandedPlace>> {
+pub(super) fn find(names: &[String], how: &ReadOptions) -> Result<Vec<ExpandedPlace>> {
     if names.is_empty() {
         return Ok(vec![ExpandedPlace { place: Place::Standard, is_below: false }]);
     }
     let mut places = Vec::with_capacity(names.len());
     for name in names {
+        if name.starts_with(s3::SCHEME) {
+            let objects = how.services.s3.expand(name, how.hours)?;
+            places.extend(
+                objects
+                    .into_iter()
+                    .map(|(object, is_below)| ExpandedPlace { place: Place::Object(object), is_below }),
+            );
+            continue;
+        }
         refuse_services(name)?;
         if name == "-" {
             places.push(ExpandedPlace { place: Place::Standard, is_below: false });
@@ -164,7 +183,7 @@ fn sort_by_time(places: &mut [ExpandedPlace]) {
     }
     let earliest = |found: &ExpandedPlace| match &found.place {
         Place::File(path) => Index::load(path)?.earliest(),
-        Place::Standard => None,
+        Place::Standard | Place::Object(_) => None,
     };
     let Some(times) = places.iter().map(earliest).collect::<Option<Vec<_>>>() else { return };
     let mut sorted: Vec<_> = times.into_iter().zip(places.iter().cloned()).collect();
@@ -212,7 +231,7 @@ fn cut_number<'a>(text: &mut &'a [u8]) -> &'a [u8] {
     &number[zeros..]
 }
 
-fn is_beside(path: &Path) -> bool {
+pub(super) fn is_beside(path: &Path) -> bool {
     BESIDE.iter().any(|end| path.as_os_str().as_encoded_bytes().ends_with(end.as_bytes()))
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::s3::{S3Options, Store};
 use crate::Error;
 use crate::observe::Meter;
 use crate::record::{DEFAULT_MAX_RECORD, Failures, Intake, JoinedRecords, ReaderOptions};
@@ -27,15 +28,33 @@ pub struct ReadOptions {
     /// index beside it no more is read than may hold them, and the exchanges
     /// they belong to; other records come all the same.
     pub window: Option<TimeWindow>,
+    /// The times that are meant where the keys of objects have fields of time. Unlike [`window`](Self::window) it has no
+    /// part in what is read of an object.
+    pub hours: TimeWindow,
     /// When it turns true, every input ends: a file where it is, a pipe when its writer ends or says nothing more, as
     /// the writer may have been asked to end as well. A record that was not read whole by then is left out.
     pub is_stopping: Arc<AtomicBool>,
     /// Turns true when an input was ended before its end: a pipe that was silent was not.
     pub is_cut: Arc<AtomicBool>,
+    /// Services that places may be of.
+    pub services: Arc<Services>,
     /// Counts what is read.
     pub meter: Arc<Meter>,
     /// Hears what a person should know before the end.
     pub tell: fn(&Notice<'_>),
+}
+
+/// The services that a process reads from, each with the one connection that all places of it share.
+#[derive(Debug, Default)]
+pub struct Services {
+    pub(super) s3: Store,
+}
+
+impl Services {
+    /// Connects to nothing before a place needs it.
+    pub fn new(s3: S3Options) -> Self {
+        Services { s3: Store::new(s3) }
+    }
 }
 
 /// Times of records: nanoseconds since the Unix epoch, both inclusive.
@@ -79,8 +98,10 @@ impl Default for ReadOptions {
             is_searched: false,
             is_followed: false,
             window: None,
+            hours: TimeWindow::default(),
             is_stopping: Arc::default(),
             is_cut: Arc::default(),
+            services: Arc::default(),
             meter: Arc::default(),
             tell: |_| {},
         }

@@ -255,7 +255,7 @@ fn patterns_are_expanded_and_names_that_exist_are_not() {
     assert_eq!(read(&[&odd], ReadOptions::default()).0, ["one"]);
     assert_eq!(folder.plain(&all("*.txt").2.unwrap()), "*.txt: no file matches this pattern");
     assert!(all("a***").2.unwrap().contains("not a file pattern"));
-    let twice = expand(&["-".into(), "-".into()]).unwrap_err();
+    let twice = expand(&["-".into(), "-".into()], &ReadOptions::default()).unwrap_err();
     assert!(twice.is_usage(), "{twice}");
 }
 
@@ -454,7 +454,8 @@ fn what_cannot_be_written_is_refused_before_anything_is() {
     }
     for name in ["s3://bucket/key", "kafka://a/b", "tcp://a:1"] {
         assert!(write(name, &WriteOptions::default()).unwrap_err().is_usage());
-        assert!(expand(&[name.to_owned()]).unwrap_err().is_usage());
+        let is_read = name.starts_with("s3://");
+        assert!(is_read || expand(&[name.to_owned()], &ReadOptions::default()).unwrap_err().is_usage());
     }
     assert_eq!(std::fs::read_dir(folder.0.path()).unwrap().count(), 0);
 }

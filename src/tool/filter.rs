@@ -42,11 +42,14 @@ use crate::transform::{
     group(ArgGroup::new("rule").multiple(true)),
     group(ArgGroup::new("asking").multiple(true)),
 )]
+#[allow(clippy::doc_markdown, reason = "these are help texts")]
 pub struct Args {
     /// Files, directories, quoted globs or "-" [default: standard input]
     ///
     /// They are read one after the other. Recordings and packet captures (pcap, pcapng), plain or compressed (gzip,
     /// zstd), are recognised by their first bytes.
+    ///
+    /// Objects of S3 are read as well: s3://BUCKET/KEY, s3://BUCKET/PREFIX/ or a quoted glob of keys.
     #[arg(value_name = "INPUT", value_hint = clap::ValueHint::FilePath)]
     pub inputs: Vec<String>,
 
@@ -321,7 +324,9 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let mut filtering = Filtering::new(filter, Selection::new(args.choice(), &rules));
     let mut tool = Tool::new(&args.input, &args.output.output, &args.reporting)?;
     if !args.invert && (rules.since.is_some() || rules.until.is_some()) {
-        tool.reading.window = Some(TimeWindow { since: rules.since, until: rules.until });
+        let window = TimeWindow { since: rules.since, until: rules.until };
+        tool.reading.window = Some(window);
+        tool.reading.hours = window;
     }
     let source = endpoint::open(&args.inputs, &tool.reading)?;
     let mut sink: Box<dyn Sink> = if args.count {

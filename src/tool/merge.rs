@@ -49,11 +49,14 @@ const READ_AHEAD: usize = 8 << 20;
     after_help = EXAMPLES,
     after_long_help = LONG_EXAMPLES
 )]
+#[allow(clippy::doc_markdown, reason = "these are help texts")]
 pub struct Args {
     /// Files, directories, quoted globs or "-" [default: standard input]
     ///
     /// Recordings and packet captures (pcap, pcapng), plain or compressed (gzip, zstd), are recognised by their first
     /// bytes.
+    ///
+    /// Objects of S3 are read as well: s3://BUCKET/KEY, s3://BUCKET/PREFIX/ or a quoted glob of keys.
     #[arg(value_name = "INPUT", value_hint = clap::ValueHint::FilePath)]
     pub inputs: Vec<String>,
 
@@ -148,8 +151,10 @@ Exit status: 0 success; 1 something failed or was lost; 2 wrong command line.";
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let mut tool = Tool::new(&args.input, &args.output.output, &args.reporting)?;
     tool.reading.is_searched = true;
-    let places = places(args)?;
-    tool.reading.meter.set_total(endpoint::total_size(places.iter().map(|named| &named.place)));
+    let places = places(args, &tool.reading)?;
+    tool.reading
+        .meter
+        .set_total(endpoint::total_size(places.iter().map(|named| &named.place), &tool.reading));
     let directory = args.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
     let options = MergeOptions { fan_in: fan_in(&places), directory };
     let (source, counts) = Counting::new(source(args, places, options, &tool)?);
@@ -174,17 +179,18 @@ struct Named {
 }
 
 /// The inputs and their shifts.
-fn places(args: &Args) -> Result<Vec<Named>> {
+fn places(args: &Args, how: &ReadOptions) -> Result<Vec<Named>> {
     let typed = if args.inputs.is_empty() { vec!["-".to_owned()] } else { args.inputs.clone() };
     // Told for all of them: that standard input is named twice.
-    let total = endpoint::expand(&typed)?.len();
+    let total = endpoint::expand(&typed, how)?.len();
     let mut used = vec![false; args.shifts.len()];
     let mut places = Vec::with_capacity(total);
     for input in typed {
-        for place in endpoint::expand(std::slice::from_ref(&input))? {
+        for place in endpoint::expand(std::slice::from_ref(&input), how)? {
             let name = match &place {
                 Place::File(path) => path.to_string_lossy().into_owned(),
                 Place::Standard => input.clone(),
+                Place::Object(object) => object.to_string(),
             };
             let found = args.shifts.iter().position(|shift| shift.file == name || shift.file == input);
             if let Some(index) = found {
@@ -208,7 +214,11 @@ fn places(args: &Args) -> Result<Vec<Named>> {
 
 /// Whether a place can be opened twice, and does not change by being read.
 fn is_file(place: &Place) -> bool {
-    matches!(place, Place::File(path) if std::fs::metadata(path).is_ok_and(|found| found.is_file()))
+    match place {
+        Place::Standard => false,
+        Place::File(path) => std::fs::metadata(path).is_ok_and(|found| found.is_file()),
+        Place::Object(_) => true,
+    }
 }
 
 /// How many inputs may be open at once. The soft limit of open files is raised as far as is allowed; if that is not

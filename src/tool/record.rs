@@ -16,7 +16,7 @@ use self::values::{address, buffer_size, buffer_timeout, threads};
 use crate::Error;
 use crate::capture::{self, Address, CaptureLedger, Subnet, Watch};
 use crate::cli::values::{duration, field_name, listen_address, size};
-use crate::cli::{Exit, OutputOptions, Profiles, Report, Reporting};
+use crate::cli::{Exit, OutputOptions, Profiles, Report, Reporting, ServiceOptions};
 use crate::endpoint::{PacketFile, WriteOptions};
 use crate::packet::NetworkSelection;
 use crate::packet::live as wire;
@@ -58,6 +58,8 @@ pub struct Args {
     /// Read packets from FILE, a quoted glob or "-" (repeatable)
     ///
     /// Several files are read as one capture, in the order given.
+    ///
+    /// Objects of S3 are read as well: s3://BUCKET/KEY, s3://BUCKET/PREFIX/ or a quoted glob of keys.
     #[arg(short, long = "read", value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Input")]
     pub read: Vec<String>,
     /// Record servers at all addresses, not only those of this machine
@@ -294,6 +296,9 @@ pub struct Args {
         hide_short_help = true
     )]
     pub metrics: Option<SocketAddr>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub services: ServiceOptions,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub reporting: Reporting,

@@ -20,7 +20,7 @@ use clap::{Parser, ValueEnum};
 use jiff::tz::TimeZone;
 
 use crate::cli::{self, Exit, InputOptions, OutputOptions, Report, Reporting, values};
-use crate::endpoint::{self, Place, ReadOptions};
+use crate::endpoint::{self, Place, ReadOptions, TimeWindow};
 use crate::observe::{Count, Span};
 use crate::pace::Share;
 use crate::replay::{
@@ -164,6 +164,8 @@ pub struct Args {
     /// File, directory, quoted glob or "-" (repeatable) [default: standard input]
     ///
     /// Recordings, plain or compressed, and captures (pcap, pcapng). 'FILE|200%' is replayed at twice the speed.
+    ///
+    /// Objects of S3 are read as well: s3://BUCKET/KEY, s3://BUCKET/PREFIX/ or a quoted glob of keys.
     #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Input")]
     pub input: Vec<String>,
     /// Reorder requests within N requests, so that the oldest is sent next
@@ -284,9 +286,11 @@ fn join_loop(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
 /// Replays as the command line says.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let inputs = Inputs::new(&args.input);
-    let places = endpoint::expand(&inputs.names())?;
-    check(args, &places)?;
     let mut reading = args.reading.reading(&args.reporting);
+    let (selection, _) = args.time.resolve()?;
+    reading.hours = TimeWindow { since: selection.since, until: selection.until };
+    let places = endpoint::expand(&inputs.names(), &reading)?;
+    check(args, &places)?;
     let settings = settings(args, &places, &reading)?;
     if args.dry_run {
         return dry_run::run(args, settings, reading);
@@ -412,7 +416,7 @@ fn settings(args: &Args, places: &[Place], reading: &ReadOptions) -> Result<Sett
         ),
         supply: Supply {
             meter: Arc::clone(&reading.meter),
-            is_there: !args.reading.follow && endpoint::total_size(places).is_some(),
+            is_there: !args.reading.follow && endpoint::total_size(places, reading).is_some(),
         },
         is_watched: watching::is_asked(args),
         measures: args.measuring.measures(),

@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use sha2::digest::Output;
 use sha2::{Digest as _, Sha256};
 
-use crate::cli::{self, Exit, Report, Reporting};
+use crate::cli::{self, Exit, Report, Reporting, ServiceOptions};
 use crate::endpoint::{self, Place, ReadOptions, WriteOptions};
 use crate::observe::Ledger;
 use crate::report::{ReplayReport, Threshold};
@@ -75,6 +75,8 @@ together. What was not measured, as a latency without any response, fails too.";
 #[allow(clippy::doc_markdown, reason = "these are help texts")]
 pub struct Args {
     /// Reports: files, directories, quoted globs or "-" [default: standard input]
+    ///
+    /// Objects of S3 are read as well: s3://BUCKET/KEY, s3://BUCKET/PREFIX/ or a quoted glob of keys.
     #[arg(value_name = "INPUT", value_hint = clap::ValueHint::FilePath)]
     pub inputs: Vec<String>,
 
@@ -98,6 +100,9 @@ pub struct Args {
     pub fail_if: Vec<Threshold>,
     #[command(flatten)]
     #[allow(missing_docs)]
+    pub services: ServiceOptions,
+    #[command(flatten)]
+    #[allow(missing_docs)]
     pub reporting: Reporting,
 }
 
@@ -108,14 +113,15 @@ pub(crate) fn short(text: &'static str) -> &'static str {
 
 /// Reads all reports, adds them up, and writes the sum.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
-    let reading = ReadOptions { is_stopping: cli::signals::stop()?, ..ReadOptions::default() };
+    let services = args.services.services();
+    let reading = ReadOptions { is_stopping: cli::signals::stop()?, services, ..ReadOptions::default() };
     let mut reports: Vec<_> = args.output.iter().map(ReportPath::path).collect();
     reports.extend(args.reporting.files());
     let to = WriteOptions { inputs: &args.inputs, reports, ..WriteOptions::default() };
     let printed = if args.output.is_empty() { vec!["-".to_owned()] } else { Vec::new() };
     endpoint::check(&printed, &to)?;
 
-    let places = endpoint::expand(&args.inputs)?;
+    let places = endpoint::expand(&args.inputs, &reading)?;
     let number = places.len() as u64;
     let mut sum: Option<ReplayReport> = None;
     let mut known: HashMap<Output<Sha256>, &Place> = HashMap::new();

@@ -33,11 +33,14 @@ use crate::transform::rewrite::{self, RewriteRule, RewriteTally, Rewriting};
     after_long_help = LONG_EXAMPLES
 )]
 #[command(group = ArgGroup::new(redact::GROUP).args(redact::OPTIONS).multiple(true))]
+#[allow(clippy::doc_markdown, reason = "these are help texts")]
 pub struct Args {
     /// Files, directories, quoted globs or "-" [default: standard input]
     ///
     /// They are read one after the other. Recordings and packet captures (pcap, pcapng), plain or compressed (gzip,
     /// zstd), are recognised by their first bytes.
+    ///
+    /// Objects of S3 are read as well: s3://BUCKET/KEY, s3://BUCKET/PREFIX/ or a quoted glob of keys.
     #[arg(value_name = "INPUT", value_hint = clap::ValueHint::FilePath)]
     pub inputs: Vec<String>,
 

@@ -40,6 +40,8 @@ use crate::transform::{Stage, pattern};
 #[allow(clippy::doc_markdown, reason = "these are help texts")]
 pub struct Args {
     /// Files, directories, quoted globs or "-" [default: standard input]
+    ///
+    /// Objects of S3 are read as well: s3://BUCKET/KEY, s3://BUCKET/PREFIX/ or a quoted glob of keys.
     #[arg(value_name = "INPUT", value_hint = clap::ValueHint::FilePath)]
     pub inputs: Vec<String>,
 

@@ -54,9 +54,9 @@ fn exit_statuses_and_what_is_said() {
         ),
         ("gor-record -r - -r -", 2, "gor-record: standard input can be read only once, but is named twice\n"),
         (
-            "gor-record -r s3://bucket/key",
+            "gor-record -r kafka://broker/topic",
             2,
-            "gor-record: s3://bucket/key: places that begin with s3:// are not supported\n",
+            "gor-record: kafka://broker/topic: places that begin with kafka:// are not supported\n",
         ),
     ] {
         let output = shell(folder.path(), line);

@@ -48,6 +48,8 @@ mod replay_watched;
 mod report;
 mod report_page;
 mod rewrite;
+mod s3_faults;
+mod s3_in;
 mod show;
 mod statistics;
 mod support;

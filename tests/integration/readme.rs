@@ -15,6 +15,8 @@ fn blocks(language: &str) -> Vec<&'static str> {
 fn the_commands_of_the_readme_run_in_order() {
     let commands: Vec<String> =
         blocks("sh").iter().flat_map(|block| block.lines()).map(str::to_owned).collect();
+    // Those run against a server, in `s3_in.rs`.
+    let commands: Vec<String> = commands.into_iter().filter(|command| !command.contains("s3://")).collect();
     assert!(commands.len() >= 25, "{commands:?}");
     Desk::empty().run_each(&commands);
 }

@@ -7,6 +7,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::endpoint::place::{Place, expand};
+use crate::endpoint::reading::ReadOptions;
+use crate::endpoint::s3::SCHEME;
 use crate::{Error, Result};
 
 /// Where a file is, whatever it is called: device and inode, or, as long as there is none, its path without links.
@@ -71,10 +73,16 @@ pub(super) fn refuse(outputs: &[(String, Option<OutputIdentity>)], inputs: &[Str
         return Ok(());
     }
     // An input that cannot be found is the reader's to tell.
-    for input in expand(inputs).unwrap_or_default() {
+    // Objects are no files.
+    let files: Vec<_> = inputs.iter().filter(|name| !name.starts_with(SCHEME)).cloned().collect();
+    if files.is_empty() && !inputs.is_empty() {
+        return Ok(());
+    }
+    for input in expand(&files, &ReadOptions::default()).unwrap_or_default() {
         let found = match &input {
             Place::Standard => of_standard(io::stdin()),
             Place::File(path) => OutputIdentity::of_path(path),
+            Place::Object(_) => None,
         };
         let Some(found) = found else { continue };
         if let Some((name, _)) = outputs.iter().find(|(_, output)| output.as_ref() == Some(&found)) {

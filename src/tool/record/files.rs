@@ -16,12 +16,13 @@ use crate::transform::Pass;
 /// Reads the capture files to their end.
 pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let expression = args.bpf.as_deref().map(Expression::new).transpose()?;
-    let tool = Tool::with(ReadOptions::default(), &args.output.output, &args.reporting)?;
-    let places = endpoint::expand(&args.read)?;
+    let reading = ReadOptions { services: args.services.services(), ..ReadOptions::default() };
+    let tool = Tool::with(reading, &args.output.output, &args.reporting)?;
+    let places = endpoint::expand(&args.read, &tool.reading)?;
     let write = args.write_options();
     let mut sink = endpoint::create(&args.output.output, &write)?;
     let packets = args.write.as_deref().map(|path| PacketFile::create(path, &write)).transpose()?;
-    tool.reading.meter.set_total(endpoint::total_size(&places));
+    tool.reading.meter.set_total(endpoint::total_size(&places, &tool.reading));
     let failures = tool.failures(places.len());
     let reading = tool.reading.clone();
     let taps = places.into_iter().map(move |place| -> CaptureInput {

@@ -36,7 +36,7 @@ pub(super) fn run(args: &Args, settings: Settings, reading: ReadOptions) -> anyh
     }
     let tool = Tool::with(reading, &[], &args.reporting)?.following(args.reading.follow);
     tool.print(&args.input)?;
-    let files = endpoint::expand(&args.input)?.len();
+    let files = endpoint::expand(&args.input, &tool.reading)?.len();
     let mut writing = WriteOptions { inputs: &args.input, ..WriteOptions::default() };
     writing.reports.extend(args.reporting.files());
     writing.reports.extend(reports.iter().map(ReportPath::path));

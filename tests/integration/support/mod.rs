@@ -8,6 +8,8 @@ pub(crate) mod network;
 pub(crate) mod origin;
 pub(crate) mod packets;
 pub(crate) mod program;
+pub(crate) mod proxy;
 pub(crate) mod recorder;
 pub(crate) mod replayer;
+pub(crate) mod s3;
 pub(crate) mod skip;
