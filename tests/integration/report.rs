@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -10,7 +9,7 @@ use tempfile::TempDir;
 
 use super::support::front::{Certificates, TlsFront, server_config};
 use super::support::origin::{Answer, Origin, Received, answer};
-use super::support::program::{Ran, command, run};
+use super::support::program::run;
 use super::support::replayer::{
     MILLISECOND, OK, assert_exit, assert_says, gets, good, record, replay, start,
 };
@@ -460,44 +459,30 @@ fn what_is_no_report_is_named() {
     assert!(!Path::new(&folder.path("sum.txt")).exists());
 }
 
+/// What all tools are asked is in `twelve.rs`.
 #[test]
-fn gor_report_keeps_the_habits_of_all_tools() {
+fn gor_report_says_which_reports_it_read() {
     let folder = Folder::new();
     let origin = Origin::start(good);
     let path = folder.path("run.json");
     assert_exit(&replay(&["-q", "--report", &path, &url(&origin)], &gets(&[(0, "/")])), 0);
     let printed = run("gor-report", &[&path], b"");
-    run("gor-report", &["-q", &path], b"").ends_with(0).is_silent().writes(&printed.stdout);
     run("gor-report", &["-v", &path], b"")
         .ends_with(0)
         .says("run.json: 1 requests were due")
         .says("1  reports read");
-    run("gor-report", &["--stats", "-q", &path], b"").ends_with(0).says("1  reports read");
     let pattern = folder.path("*.json");
     run("gor-report", &[&pattern], b"").ends_with(0).writes(&printed.stdout);
-    let stats = folder.path("stats");
-    run("gor-report", &["-q", "--stats-json", &stats, &path], b"").ends_with(0).is_silent();
-    assert_eq!(folder.json("stats"), serde_json::json!({"reports": 1}));
-    run("gor-report", &["--stats-json", &path, &path], b"").ends_with(2).says("it is also an input");
-    run("gor-report", &["--stats-json", "/dev/full", &path], b"")
-        .ends_with(1)
-        .says("/dev/full: no space left");
-    let full = std::fs::File::options().write(true).open("/dev/full").expect("Linux has it");
-    let output =
-        command("gor-report", &[&path]).stdout(full).stderr(Stdio::piped()).output().expect("it ends");
-    let ran = Ran::new("gor-report", &[], output);
-    assert_eq!(ran.ends_with(1).stderr, "gor-report: standard output: no space left on device\n", "{ran}");
-    let (reader, writer) = std::io::pipe().expect("a pipe");
-    drop(reader);
-    let output =
-        command("gor-report", &[&path]).stdout(writer).stderr(Stdio::piped()).output().expect("it ends");
-    Ran::new("gor-report", &[], output).ends_with(0).is_silent();
-    let gone = folder.path("full.txt");
-    std::os::unix::fs::symlink("/dev/full", &gone).expect("a link");
-    run("gor-report", &[&path, "-o", &gone], b"").ends_with(1).says("full.txt: no space left on device");
-    let target = url(&origin);
-    let ran = replay(&["-q", "--report", &gone, &target], &gets(&[(0, "/")]));
-    assert_says(&assert_exit(&ran, 1), "gor-replay: ");
+}
+
+#[test]
+fn a_replay_says_where_its_report_cannot_be_written() {
+    let folder = Folder::new();
+    let origin = Origin::start(good);
+    let full = folder.path("full.txt");
+    std::os::unix::fs::symlink("/dev/full", &full).expect("a link");
+    let ran = replay(&["-q", "--report", &full, &url(&origin)], &gets(&[(0, "/")]));
+    assert_says(&assert_exit(&ran, 1), "full.txt: no space left on device");
 }
 
 /// The names of all keys in a value, but for those that are statuses.

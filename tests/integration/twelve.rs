@@ -24,8 +24,28 @@ struct Asked {
     /// What stands before the name of each input.
     input_option: Option<&'static str>,
     needs_target: bool,
-    reads_captures: bool,
+    reads: Reads,
     writes: Writes,
+}
+
+impl Asked {
+    /// Whether `-o` names what it writes.
+    fn has_outputs(&self) -> bool {
+        self.writes != Writes::Text || self.reads == Reads::Reports
+    }
+
+    /// This name with an end that the tool takes for `-o`: that of a report says how it is written.
+    fn output_name(&self, name: &str) -> String {
+        if self.reads == Reads::Reports { format!("{name}.json") } else { name.to_owned() }
+    }
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Reads {
+    Recordings,
+    Captures,
+    /// Of replays. They are added up, so one that is missing, empty or cut is an error, and then nothing is written.
+    Reports,
 }
 
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -43,17 +63,17 @@ const COPIES: Asked = Asked {
     options: &[],
     input_option: None,
     needs_target: false,
-    reads_captures: false,
+    reads: Reads::Recordings,
     writes: Writes::Records,
 };
 
-const TOOLS: [Asked; 7] = [
+const TOOLS: [Asked; 8] = [
     Asked {
         name: "gor-record -r",
         tool: "gor-record",
         options: &["--responses"],
         input_option: Some("-r"),
-        reads_captures: true,
+        reads: Reads::Captures,
         ..COPIES
     },
     Asked { name: "gor-show", tool: "gor-show", writes: Writes::Text, ..COPIES },
@@ -77,9 +97,11 @@ const TOOLS: [Asked; 7] = [
         writes: Writes::Text,
         ..COPIES
     },
+    Asked { name: "gor-report", tool: "gor-report", reads: Reads::Reports, writes: Writes::Text, ..COPIES },
 ];
 
-/// What all of them are asked about: a recording and a capture of the same, and a server to replay against.
+/// What all of them are asked about: a recording, a capture of the same and a report of its replay; and a server to replay
+/// against.
 struct Walk {
     folder: TempDir,
     origin: Origin,
@@ -90,6 +112,10 @@ impl Walk {
         let walk = Walk { folder: tempfile::tempdir().expect("a folder"), origin: Origin::start(good) };
         walk.file("few.gor", &exchanges(10));
         walk.capture("few");
+        let [recording, report] = ["few.gor", "few.json"].map(|name| walk.path(name));
+        let target = format!("http://{}", walk.origin.address());
+        let replayed = ["-q", "--no-wait", "-i", &recording, "--report", &report, &target];
+        run("gor-replay", &replayed, b"").ends_with(0).is_silent();
         walk.file("empty", b"");
         walk.file("text", b"This is no recording.\nNor is it a capture.\n");
         walk
@@ -113,7 +139,12 @@ impl Walk {
 
     /// The path of the input that has this name, in the form that the tool reads.
     fn input(&self, asked: &Asked, name: &str) -> String {
-        self.path(&format!("{name}{}", if asked.reads_captures { ".pcap" } else { ".gor" }))
+        let end = match asked.reads {
+            Reads::Recordings => "gor",
+            Reads::Captures => "pcap",
+            Reads::Reports => "json",
+        };
+        self.path(&format!("{name}.{end}"))
     }
 
     /// All arguments of a tool, with these inputs.
@@ -200,13 +231,19 @@ fn quiet_says_nothing_but_what_is_wrong_or_lost() {
     );
     let capture = std::fs::read(walk.path("few.pcap")).expect("it was written");
     let cut_capture = walk.file("cut.pcap", &capture[..capture.len() - 20]);
+    let report = std::fs::read(walk.path("few.json")).expect("it was written");
+    let cut_report = walk.file("cut.json", &report[..report.len() - 20]);
     for asked in &TOOLS {
         let quiet = walk.ask_few(asked, &["-q"]);
         assert_unharmed(asked, quiet.ends_with(0).is_silent(), &walk.ask_few(asked, &[]));
-        walk.ask(asked, &["-q"], &[&walk.path("empty")]).ends_with(0).is_silent();
         walk.ask(asked, &["-q"], &[&walk.path("missing")]).ends_with(1).says("missing");
+        if asked.reads == Reads::Reports {
+            walk.ask(asked, &["-q"], &[&cut_report]).ends_with(1).says("cut.json: the JSON is cut");
+            continue;
+        }
+        walk.ask(asked, &["-q"], &[&walk.path("empty")]).ends_with(0).is_silent();
         walk.ask(asked, &["-q"], &[&cut_capture]).ends_with(1).says("cut.pcap: packet");
-        if !asked.reads_captures {
+        if asked.reads == Reads::Recordings {
             walk.ask(asked, &["-q"], &[&cut]).ends_with(0).says("cut.gor: record 20");
             walk.ask(asked, &["-q"], &[&bad]).ends_with(0).says("bad.gor: record 1 (byte 0)");
         }
@@ -238,7 +275,8 @@ fn statistics_are_said_at_the_end_and_no_record_is_harmed() {
         assert_unharmed(asked, stats.ends_with(0), &walk.ask_few(asked, &[]));
         let has_counts = stats.stderr.lines().any(|line| {
             let words: Vec<_> = line.split_whitespace().collect();
-            words.len() > 1 && words.iter().any(|word| *word == "10" || *word == "20")
+            let counted: &[&str] = if asked.reads == Reads::Reports { &["1"] } else { &["10", "20"] };
+            words.len() > 1 && words.iter().any(|word| counted.contains(word))
         });
         assert!(has_counts, "{stats}");
         // Quiet is about other messages: what is asked for is said.
@@ -261,8 +299,12 @@ fn statistics_in_json_are_an_object_with_the_same_keys_each_time() {
         let keys = |stats: &Value| -> Vec<String> {
             stats.as_object().expect("an object").keys().cloned().collect()
         };
-        let (some, none) = (stats(&few), stats(&walk.path("empty")));
-        assert_eq!(keys(&some), keys(&none), "{}", asked.name);
+        let some = stats(&few);
+        if asked.reads == Reads::Reports {
+            assert_eq!(some, serde_json::json!({"reports": 1}));
+        } else {
+            assert_eq!(keys(&some), keys(&stats(&walk.path("empty"))), "{}", asked.name);
+        }
         if let Some(records) = some.get("records").and_then(Value::as_object) {
             let total = records["total"].as_u64().expect("a number");
             let parts = records.iter().filter(|(key, _)| *key != "total");
@@ -271,17 +313,15 @@ fn statistics_in_json_are_an_object_with_the_same_keys_each_time() {
             assert_eq!(records, 20, "{}: {some}", asked.name);
         }
         refuses_its_input(&walk, asked, &few, |few| walk.ask(asked, &["--stats-json", few], &[few]));
-        let once = walk.path("once");
-        if asked.writes != Writes::Text {
+        let once = walk.path(&asked.output_name("once"));
+        if asked.has_outputs() {
             let both = walk.ask_few(asked, &["-o", &once, "--stats-json", &once]);
-            both.ends_with(2).says("once: it is also another output");
+            both.ends_with(2).says("it is also another output");
         }
         let output = File::create(&once).expect("it can be made");
         let text =
             walk.command(asked, &["--stats-json", &once], &few).stdout(output).output().expect("it ends");
-        Ran::new(asked.tool, &[], text)
-            .ends_with(2)
-            .says("once: it is also another output (standard output)");
+        Ran::new(asked.tool, &[], text).ends_with(2).says("it is also another output (standard output)");
     }
 }
 
@@ -289,7 +329,7 @@ fn statistics_in_json_are_an_object_with_the_same_keys_each_time() {
 #[track_caller]
 fn refuses_its_input(walk: &Walk, asked: &Asked, few: &str, ask: impl Fn(&str) -> Ran) {
     let before = std::fs::read(few).expect("it is there");
-    let own = walk.file("own", &before);
+    let own = walk.file(&asked.output_name("own"), &before);
     ask(&own).ends_with(2).writes(b"").says("it is also an input").says("write to another file");
     assert!(std::fs::read(&own).expect("it is there") == before, "{}", asked.name);
 }
@@ -298,7 +338,8 @@ fn refuses_its_input(walk: &Walk, asked: &Asked, few: &str, ask: impl Fn(&str) -
 fn progress_is_drawn_on_a_terminal_after_a_second_and_only_there() {
     let walk = Walk::new();
     thread::scope(|scope| {
-        for asked in &TOOLS {
+        // A report is small, and no progress is drawn of reading it.
+        for asked in TOOLS.iter().filter(|asked| asked.reads != Reads::Reports) {
             scope.spawn(|| draws_on_a_terminal_only(&walk, asked));
         }
     });
@@ -398,6 +439,9 @@ fn an_interrupted_tool_ends_with_what_came() {
             drop(open);
             if asked.writes == Writes::Answers {
                 ran.ends_with(1).says("interrupted").says("answered");
+            } else if asked.reads == Reads::Reports && (!is_closed || ran.ends() == Some(1)) {
+                // Whether a report that goes on was read to its end is unknown, and a part of a sum would be wrong.
+                ran.ends_with(1).writes(b"").says("interrupted: not all reports were read");
             } else {
                 ran.ends_with(0).is_silent().writes(&plain.stdout);
             }
@@ -415,7 +459,7 @@ fn an_interrupted_tool_says_that_the_rest_was_not_read() {
         let reading = thread::spawn(move || output.read_to_end(&mut Vec::new()));
         await_handler(&child);
         // The capture's head stands once; what follows is packets for ever.
-        let head = if asked.reads_captures { 24 } else { 0 };
+        let head = if asked.reads == Reads::Captures { 24 } else { 0 };
         let (say, said) = std::sync::mpsc::channel();
         let writing = thread::spawn(move || {
             let mut written = input.write_all(&few[..head]);
@@ -435,7 +479,9 @@ fn an_interrupted_tool_says_that_the_rest_was_not_read() {
         writing.join().expect("it ends");
         reading.join().expect("it ends").expect("it can be read");
         ran.ends_with(1).says("interrupted");
-        if asked.writes != Writes::Answers {
+        if asked.reads == Reads::Reports {
+            ran.says("interrupted: not all reports were read");
+        } else if asked.writes != Writes::Answers {
             ran.says("interrupted: the rest of the input was not read");
         }
     }
@@ -453,8 +499,9 @@ fn an_interrupted_tool_leaves_the_rest_of_a_file() {
     let walk = Walk::new();
     walk.file("big.gor", &exchanges(20_000));
     walk.capture("big");
-    // A dry run writes when it has read all, and a replay tells below what it has sent.
-    for asked in TOOLS.iter().filter(|asked| asked.tool != "gor-replay") {
+    // A dry run and a sum of reports are written when all was read, and a replay tells below what it has sent.
+    let tools = TOOLS.iter().filter(|asked| !["gor-replay", "gor-report"].contains(&asked.tool));
+    for asked in tools {
         let mut child = walk.command(asked, &[], &walk.input(asked, "big")).spawn().expect("the tool starts");
         let output = child.stdout.take().expect("it is piped");
         await_full(&output);
@@ -478,8 +525,8 @@ fn a_reader_that_goes_is_no_failure() {
     walk.file("big.gor", &exchanges(2000));
     walk.capture("big");
     for asked in &TOOLS {
-        let mut child =
-            walk.command(asked, &["-q"], &walk.input(asked, "big")).spawn().expect("the tool starts");
+        let input = walk.input(asked, if asked.reads == Reads::Reports { "few" } else { "big" });
+        let mut child = walk.command(asked, &["-q"], &input).spawn().expect("the tool starts");
         let mut output = child.stdout.take().expect("it is piped");
         output.read_exact(&mut [0]).expect("it writes");
         drop(output);
@@ -495,6 +542,9 @@ fn a_reader_that_goes_is_no_failure() {
 #[test]
 fn a_full_disk_is_named_in_one_line() {
     let walk = Walk::new();
+    // The end of its name says how a report is written.
+    let report = walk.path("full.txt");
+    std::os::unix::fs::symlink("/dev/full", &report).expect("a link");
     for asked in &TOOLS {
         let full = File::options().write(true).open("/dev/full").expect("Linux has it");
         let said =
@@ -513,13 +563,14 @@ fn a_full_disk_is_named_in_one_line() {
             format!("{}: /dev/full: no space left on device", asked.tool),
             "{json}"
         );
-        if asked.writes == Writes::Text {
+        if !asked.has_outputs() {
             continue;
         }
-        let named = walk.ask_few(asked, &["-q", "-o", "/dev/full"]);
+        let output = if asked.reads == Reads::Reports { &report } else { "/dev/full" };
+        let named = walk.ask_few(asked, &["-q", "-o", output]);
         assert_eq!(
             last(named.ends_with(1)),
-            format!("{}: /dev/full: no space left on device", asked.tool),
+            format!("{}: {output}: no space left on device", asked.tool),
             "{named}"
         );
         if asked.writes == Writes::Records {
@@ -529,7 +580,7 @@ fn a_full_disk_is_named_in_one_line() {
 }
 
 #[test]
-fn a_missing_input_is_named_and_the_others_are_read() {
+fn a_missing_input_is_named_and_the_others_are_read_unless_they_are_added_up() {
     let walk = Walk::new();
     let missing = walk.path("missing");
     for asked in &TOOLS {
@@ -539,6 +590,10 @@ fn a_missing_input_is_named_and_the_others_are_read() {
         let plain = walk.ask_few(asked, &[]);
         let few = walk.input(asked, "few");
         let with = walk.ask(asked, &["-q"], &[&missing, &few]);
+        if asked.reads == Reads::Reports {
+            assert_eq!(with.ends_with(1).writes(b"").stderr, name, "{with}");
+            continue;
+        }
         with.ends_with(1).says(&name).says("1 of 2 inputs could not be read whole");
         // A report that cannot be written does not hide it.
         let unreported = walk.ask(asked, &["-q", "--stats-json", "/dev/full"], &[&missing, &few]);
@@ -556,11 +611,18 @@ fn an_empty_input_is_said_and_is_no_failure_but_one_without_records_is() {
     for asked in &TOOLS {
         for input in ["-", &walk.path("empty")] {
             let empty = walk.ask(asked, &[], &[input]);
-            let said = if asked.reads_captures { "no packets to read" } else { "nothing to " };
-            empty.ends_with(0).says(said);
+            match asked.reads {
+                Reads::Recordings => empty.ends_with(0).says("nothing to "),
+                Reads::Captures => empty.ends_with(0).says("no packets to read"),
+                Reads::Reports => empty.ends_with(1).writes(b"").says("this is no report"),
+            };
         }
         let text = walk.ask(asked, &["-q"], &[&walk.path("text")]);
-        let said = if asked.reads_captures { "neither a pcap nor a pcapng" } else { "no record in it" };
+        let said = match asked.reads {
+            Reads::Recordings => "no record in it",
+            Reads::Captures => "neither a pcap nor a pcapng",
+            Reads::Reports => "this is no report",
+        };
         text.ends_with(1).says(&walk.path("text")).says(said);
     }
 }
@@ -570,10 +632,15 @@ fn an_output_that_is_the_input_is_refused() {
     let walk = Walk::new();
     for asked in &TOOLS {
         let few = walk.input(asked, "few");
-        if asked.writes != Writes::Text {
-            for how in [&[][..], &["--force"], &["--append"]] {
+        if asked.has_outputs() {
+            let ways: &[&[&str]] = if asked.reads == Reads::Reports {
+                &[&[], &["--force"]]
+            } else {
+                &[&[], &["--force"], &["--append"]]
+            };
+            for how in ways {
                 refuses_its_input(&walk, asked, &few, |own| {
-                    walk.ask(asked, &[how, &["-o", own]].concat(), &[own])
+                    walk.ask(asked, &[*how, &["-o", own]].concat(), &[own])
                 });
             }
         }
