@@ -73,7 +73,7 @@ impl FromStr for Speed {
             (_, Some(digits)) => (digits, UNIT / 100),
             _ => (text, UNIT),
         };
-        let expected = || format!("expected a speed above 0 such as 2x, 200% or 0.5, not {text:?}");
+        let expected = || format!("expected a speed above 0, as 2x, 200% or 0.5, not {text:?}");
         if !digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
             return Err(expected());
         }

@@ -3,13 +3,12 @@
 use std::alloc::System;
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use gor_tools::{cli, observe::SampledHeap, tool::merge};
 
 #[global_allocator]
 static ALLOCATOR: SampledHeap<System> = SampledHeap(System);
 
 fn main() -> ExitCode {
-    let args = merge::Args::parse();
+    let args: merge::Args = cli::parse();
     cli::run("gor-merge", &args.reporting, || merge::run(&args))
 }

@@ -3,13 +3,12 @@
 use std::alloc::System;
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use gor_tools::{cli, observe::SampledHeap, tool::report};
 
 #[global_allocator]
 static ALLOCATOR: SampledHeap<System> = SampledHeap(System);
 
 fn main() -> ExitCode {
-    let args = report::Args::parse();
+    let args: report::Args = cli::parse();
     cli::run("gor-report", &args.reporting, || report::run(&args))
 }

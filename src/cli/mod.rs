@@ -2,6 +2,7 @@
 
 pub mod moment;
 
+mod command_line;
 mod descriptors;
 mod options;
 mod profiles;
@@ -12,6 +13,8 @@ pub mod signals;
 mod tool;
 pub mod values;
 
+pub use command_line::parse;
+pub(crate) use command_line::{matches, parse_from};
 pub use descriptors::raise_descriptor_limit;
 pub use options::{InputOptions, OutputOptions, Reporting, ServiceOptions};
 pub use profiles::{ProfileOptions, Profiles, show_counters};

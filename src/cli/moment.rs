@@ -9,7 +9,7 @@ use jiff::{Timestamp, ToSpan as _};
 use crate::error::BadRule;
 
 /// What is said of a text that is no time.
-const FORM: &str = "a time looks like 2026-11-23 21:07, 21:07, 2026-11-23, yesterday, -2h, now, 2026-11-23T09:00:00Z or 1763900000";
+const FORM: &str = "expected a time, as 2026-11-23 21:07, 21:07, 2026-11-23, yesterday, -2h, now, 2026-11-23T09:00:00Z or 1763900000";
 
 /// A point in time as it is typed: fixed, or to be counted from now, or in local time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

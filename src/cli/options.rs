@@ -105,7 +105,7 @@ fn max_record(text: &str) -> Result<u64, String> {
     if (1..=MAX_MAX_RECORD).contains(&size) {
         return Ok(size);
     }
-    Err("the longest record is from 1 byte to 3gb".into())
+    Err("expected a size from 1 byte to 3gb, as 64mb".into())
 }
 
 /// Where records are written.
@@ -140,8 +140,8 @@ pub struct OutputOptions {
     #[arg(long, value_name = "SIZE", value_parser = at_least_one, hide_short_help = true)]
     pub chunk_size: Option<u64>,
     /// Start a new file after N records
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), hide_short_help = true)]
-    pub chunk_records: Option<u64>,
+    #[arg(long, value_name = "N", value_parser = super::values::at_least_one, hide_short_help = true)]
+    pub chunk_records: Option<NonZeroUsize>,
     /// Stop after SIZE bytes of records, counted before compression, and exit with status 1
     #[arg(long, value_name = "SIZE", value_parser = super::values::size, hide_short_help = true)]
     pub max_size: Option<u64>,
@@ -169,7 +169,7 @@ pub struct OutputOptions {
     )]
     pub flush_interval: Duration,
     /// Compression level: 1 to 9 for gzip, 1 to 22 for zstd [default: gzip 6, zstd 3]
-    #[arg(long, value_name = "LEVEL", hide_short_help = true)]
+    #[arg(long, value_name = "LEVEL", value_parser = level, hide_short_help = true)]
     pub compress_level: Option<u8>,
     /// Compress with N threads [default: one per core, at most 4]
     #[arg(long, value_name = "N", value_parser = compress_threads, hide_short_help = true)]
@@ -190,7 +190,7 @@ impl OutputOptions {
             inputs,
             has_index: self.index,
             chunk_size: self.chunk_size,
-            chunk_records: self.chunk_records,
+            chunk_records: self.chunk_records.map(|number| number.get() as u64),
             max_size: self.max_size,
             flush_interval: self.flush_interval,
             compress_level: self.compress_level,
@@ -205,19 +205,24 @@ impl OutputOptions {
 }
 
 fn at_least_one(text: &str) -> Result<u64, String> {
-    super::values::size(text)
-        .and_then(|size| if size == 0 { Err("a chunk has at least 1 byte".into()) } else { Ok(size) })
+    super::values::size(text).and_then(|size| {
+        if size == 0 { Err("expected a size of at least 1 byte, as 100mb".into()) } else { Ok(size) }
+    })
 }
 
 fn compress_threads(text: &str) -> Result<NonZeroUsize, String> {
     let number = text.parse::<NonZeroUsize>().ok().filter(|number| number.get() <= MAX_COMPRESS_THREADS);
-    number.ok_or_else(|| format!("a number of threads is from 1 to {MAX_COMPRESS_THREADS}"))
+    number.ok_or_else(|| format!("expected a number of threads from 1 to {MAX_COMPRESS_THREADS}, as 4"))
+}
+
+fn level(text: &str) -> Result<u8, String> {
+    text.parse().map_err(|_| "expected a level from 1 to 9 for gzip or 1 to 22 for zstd, as 6".into())
 }
 
 fn interval(text: &str) -> Result<Duration, String> {
     let interval = super::values::duration(text)?;
     if interval < MIN_INTERVAL {
-        return Err("the shortest interval is 100ms".into());
+        return Err("expected an interval of at least 100ms, as 5s".into());
     }
     Ok(interval)
 }

@@ -68,7 +68,7 @@ fn local_address(text: &str) -> Result<SocketAddr, String> {
     match (text.parse(), port) {
         (Ok(address), _) => Ok(address),
         (_, Ok(port)) => Ok(SocketAddr::from(([127, 0, 0, 1], port))),
-        _ => Err("an address to listen at looks like 127.0.0.1:6060, [::1]:6060 or :6060".into()),
+        _ => Err("expected an address to listen at, as 127.0.0.1:6060, [::1]:6060 or :6060".into()),
     }
 }
 

@@ -14,13 +14,13 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     let span = text.parse::<jiff::Span>().ok();
     let signed = span.and_then(|span| span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok());
     let duration = signed.and_then(|signed| Duration::try_from(signed).ok());
-    duration.ok_or_else(|| "a duration looks like 500ms, 2s, 1m30s or 1h".into())
+    duration.ok_or_else(|| "expected a duration, as 500ms, 2s, 1m30s or 1h".into())
 }
 
 /// The same, longer than nothing.
 pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
     let duration = duration(text)?;
-    if duration.is_zero() { Err("a duration above 0s is needed".into()) } else { Ok(duration) }
+    if duration.is_zero() { Err("expected a duration above 0s, as 500ms or 2s".into()) } else { Ok(duration) }
 }
 
 /// What is parsed from `text`, unless that is the name of a file: then the user meant something else.
@@ -44,14 +44,19 @@ pub(crate) fn report(text: &str) -> Result<PathBuf, String> {
 
 /// A number that is at least 1.
 pub(crate) fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
-    text.parse().map_err(|_| "the least is 1".into())
+    text.parse().map_err(|_| "expected a whole number from 1 up, as 8".into())
+}
+
+/// A whole number.
+pub(crate) fn number<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| "expected a whole number, as 10".into())
 }
 
 /// A number of bytes: `32mb` and `32MiB` (both 1024 × 1024 × 32), `1gb`,
 /// plain `5000`, hexadecimal `0x20mb`.
 pub fn size(text: &str) -> Result<u64, String> {
     parse_size(text)
-        .ok_or_else(|| "a size looks like 32mb, 32MiB, 1gb, 0x20mb or a plain number of bytes".into())
+        .ok_or_else(|| "expected a size, as 32mb, 32MiB, 1gb, 0x20mb or a plain number of bytes".into())
 }
 
 fn parse_size(text: &str) -> Option<u64> {
@@ -79,7 +84,7 @@ pub(crate) fn listen_address(text: &str) -> Result<SocketAddr, String> {
     match (text.parse(), port) {
         (Ok(address), _) => Ok(address),
         (_, Ok(port)) => Ok(SocketAddr::from(([0, 0, 0, 0], port))),
-        _ => Err("an address to listen at looks like 127.0.0.1:9187, [::1]:9187 or :9187".into()),
+        _ => Err("expected an address to listen at, as 127.0.0.1:9187, [::1]:9187 or :9187".into()),
     }
 }
 
@@ -91,7 +96,7 @@ pub(crate) fn threads(text: &str) -> Result<NonZeroUsize, String> {
     let number = text.parse::<NonZeroUsize>().ok();
     number
         .filter(|number| number.get() <= MAX_THREADS)
-        .ok_or_else(|| format!("a number of threads is from 1 to {MAX_THREADS}"))
+        .ok_or_else(|| format!("expected a number of threads from 1 to {MAX_THREADS}, as 4"))
 }
 
 /// A name that may stand in a header line (RFC 9110 §5.1).
@@ -100,7 +105,7 @@ pub(crate) fn field_name(text: &str) -> Result<String, String> {
     if !text.is_empty() && text.bytes().all(is_token) {
         return Ok(text.to_string());
     }
-    Err("a field name is letters, digits and hyphens, as in X-Real-IP".into())
+    Err("expected the name of a header, as X-Real-IP".into())
 }
 
 #[cfg(test)]

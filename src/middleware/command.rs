@@ -36,7 +36,7 @@ impl FromStr for Command {
             return Err(BadRule::new(
                 text,
                 text.len(),
-                "expected a program, with its arguments if it has any",
+                "expected a program, with its arguments if it has any, as './middleware.py --fast'",
             ));
         }
         Ok(Command { text: text.to_owned(), words })

@@ -89,7 +89,7 @@ impl FromStr for Rate {
 }
 
 fn expected_rate(text: &str) -> String {
-    format!("expected a rate such as 500/s, 100/m or 0.5/s, not {text:?}")
+    format!("expected a rate, as 500/s, 100/m or 0.5/s, not {text:?}")
 }
 
 fn rate(text: &str) -> Result<Rate, String> {
@@ -122,7 +122,7 @@ impl FromStr for RateRamp {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let expected = |why: String| format!("{why}; expected FROM..TO:DURATION, such as 100/s..5000/s:10m");
+        let expected = |why: String| format!("{why}; expected FROM..TO:DURATION, as 100/s..5000/s:10m");
         let (from, to, over) = split(text).map_err(expected)?;
         let (from, to) = (rate(from).map_err(expected)?, rate(to).map_err(expected)?);
         if to.per_second == 0.0 {
@@ -147,7 +147,7 @@ impl FromStr for SpeedRamp {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let expected = |why: String| format!("{why}; expected FROM..TO:DURATION, such as 1x..10x:10m");
+        let expected = |why: String| format!("{why}; expected FROM..TO:DURATION, as 1x..10x:10m");
         let (from, to, over) = split(text).map_err(expected)?;
         let speed = |text: &str| text.parse::<Speed>().map_err(expected);
         Ok(SpeedRamp(Ramp { from: speed(from)?.factor(), to: speed(to)?.factor(), over }))

@@ -36,9 +36,8 @@ impl FromStr for Share {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let expected = || {
-            format!("expected a share such as |10 (requests a second) or |10%, not {:?}", format!("|{text}"))
-        };
+        let expected =
+            || format!("expected a share, as |10 (requests a second) or |10%, not {:?}", format!("|{text}"));
         if let Some(percent) = text.strip_suffix('%') {
             if !percent.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
                 return Err(expected());

@@ -9,7 +9,7 @@ use crate::error::BadRule;
 use crate::observe::Span;
 
 /// The forms that there are, for messages.
-pub const FORMS: &str = "a threshold looks like p99>200ms, max>1s, mean>50ms, send.p90>100ms, connect.p99>20ms, \
+pub const FORMS: &str = "expected a threshold, as p99>200ms, max>1s, mean>50ms, send.p90>100ms, connect.p99>20ms, \
     lateness.p99.9>10ms, errors>1%, errors>10, status:5xx>0, status:404>1% or rate<900/s";
 
 /// The longest duration that is measured; see [`crate::observe::Durations`].

@@ -40,7 +40,7 @@ impl std::str::FromStr for By {
         match text.split_once(':') {
             Some(("header", name)) if !name.is_empty() => Ok(By::Header(name.to_owned())),
             Some(("cookie", name)) if !name.is_empty() => Ok(By::Cookie(name.to_owned())),
-            _ => Err("say header:NAME or cookie:NAME".into()),
+            _ => Err("expected header:NAME or cookie:NAME, as cookie:session".into()),
         }
     }
 }

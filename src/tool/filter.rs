@@ -184,7 +184,7 @@ pub struct Args {
     /// Stop after N records
     ///
     /// Requests and responses count as one record each; with --kind request, only requests count.
-    #[arg(long, value_name = "N", help_heading = "Selection")]
+    #[arg(long, value_name = "N", value_parser = values::number::<u64>, help_heading = "Selection")]
     pub limit: Option<u64>,
     /// Print the number of matching records instead of the records
     ///

@@ -12,7 +12,7 @@ use std::time::Duration;
 use clap::Parser;
 
 pub use self::values::{EngineName, ProtocolName, TimestampSourceName, VxlanNetwork};
-use self::values::{address, buffer_size, buffer_timeout, threads};
+use self::values::{address, buffer_size, buffer_timeout, port, threads, vlan};
 use crate::Error;
 use crate::capture::{self, Address, CaptureLedger, Subnet, Watch};
 use crate::cli::values::{duration, field_name, listen_address, size};
@@ -177,7 +177,7 @@ pub struct Args {
         long,
         value_name = "VID",
         value_delimiter = ',',
-        value_parser = clap::value_parser!(u16).range(1..=4094),
+        value_parser = vlan,
         help_heading = "What to record",
         hide_short_help = true
     )]
@@ -189,7 +189,7 @@ pub struct Args {
         long,
         value_name = "PORT",
         value_delimiter = ',',
-        value_parser = clap::value_parser!(u16).range(1..),
+        value_parser = port,
         help_heading = "What to record",
         hide_short_help = true
     )]

@@ -147,9 +147,9 @@ impl From<SlowOutput> for WhenSlow {
     mut_arg("sessions", |arg| arg.requires(clap::builder::Resettable::<clap::Id>::Reset).help(SESSIONS).long_help(SESSIONS_LONG))
 )]
 pub struct Args {
-    /// Servers to send to: HOST, HOST:PORT, https://USER:PASSWORD@HOST/PREFIX, unix:/SOCKET
+    /// Servers: HOST, HOST:PORT, https://HOST/PREFIX, unix:/SOCKET
     ///
-    /// Each target gets every request, unless they --split them. 'TARGET|10' gets the first 10 requests of each second
+    /// USER:PASSWORD@ may stand before HOST. Each target gets every request, unless they --split them. 'TARGET|10' gets the first 10 requests of each second
     /// that are due, 'TARGET|10%' a tenth of them; the rest is left out. A prefix is put before every path. A Unix socket
     /// may have one too: unix:/SOCKET:/PREFIX. A host with several addresses is connected to in turn, and looked up again
     /// each 30s.
@@ -169,7 +169,7 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Input")]
     pub input: Vec<String>,
     /// Reorder requests within N requests, so that the oldest is sent next
-    #[arg(long, value_name = "N", default_value_t = 100, help_heading = "Input", hide_short_help = true)]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = values::number::<usize>, help_heading = "Input", hide_short_help = true)]
     pub read_depth: usize,
     #[command(flatten)]
     #[allow(missing_docs)]
@@ -200,9 +200,9 @@ pub struct Args {
     )]
     pub loop_header: Option<String>,
 
-    /// Send nothing; print a summary, and when requests would be sent
+    /// Send nothing; print a summary and the schedule
     ///
-    /// The summary is that of gor-show --summary. With targets, also prints what each of them would get. --report FILE.json
+    /// The summary is that of gor-show --summary; the schedule tells when requests would be sent. With targets, also prints what each of them would get. --report FILE.json
     /// writes the same as JSON; gor-report(5) explains it.
     #[arg(long, conflicts_with_all = NOT_DRY, help_heading = "Sending")]
     pub dry_run: bool,
@@ -253,7 +253,7 @@ pub struct Args {
 
 /// How often to replay.
 fn rounds(text: &str) -> Result<NonZeroU64, String> {
-    text.parse().map_err(|_| "expected a number of rounds, 1 or more".to_owned())
+    text.parse().map_err(|_| "expected a number of rounds from 1 up, as 3".to_owned())
 }
 
 /// A target; the name of a recording is no target.
@@ -263,7 +263,7 @@ fn target(text: &str) -> Result<Target, String> {
 
 /// Reads this process's command line; leaves where it asks for help or is wrong.
 pub fn parse() -> Args {
-    Args::parse_from(join_loop(std::env::args_os()))
+    cli::parse_from(join_loop(std::env::args_os()))
 }
 
 /// Writes the number of rounds as clap needs it: `--loop 3 host` as `--loop=3 host`, but `--loop host` as it is.

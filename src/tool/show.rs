@@ -87,7 +87,7 @@ pub struct Args {
     #[arg(long, value_name = "KIND:NAME", requires = "summary", help_heading = "Summary")]
     pub by: Option<By>,
     /// Show the N most frequent entries of each list
-    #[arg(long, value_name = "N", default_value = "10", requires = "summary", help_heading = "Summary")]
+    #[arg(long, value_name = "N", default_value = "10", value_parser = crate::cli::values::at_least_one, requires = "summary", help_heading = "Summary")]
     pub top: NonZeroUsize,
     /// Treat matches in paths as ids, besides numbers, UUIDs and long hex words
     #[arg(long, value_name = "REGEX", value_parser = group, requires = "summary", help_heading = "Summary")]

@@ -83,7 +83,7 @@ impl FromStr for NamedShare {
         };
         let percent = percent.filter(|&percent| percent <= 100);
         percent.map(|percent| NamedShare { name: name.to_owned(), percent }).ok_or_else(|| {
-            let reason = format!("this is no share; expected {FORM}, whole percents from 0% to 100%");
+            let reason = format!("expected {FORM}, in whole percents from 0% to 100%");
             BadRule::new(text, start, reason)
         })
     }
@@ -128,7 +128,7 @@ impl FromStr for Sample {
             }
             (None, _) => None,
         };
-        let reason = "this is no share; expected 10%, 0.5% or 1/4, from 0% to 100%";
+        let reason = "expected a share from 0% to 100%, as 10%, 0.5% or 1/4";
         below.map(|below| Sample { below }).ok_or_else(|| BadRule::new(text, 0, reason))
     }
 }

@@ -72,7 +72,7 @@ fn a_value_that_does_not_parse_names_option_value_and_form() {
     let folder = tempfile::tempdir().unwrap();
     for (arguments, parts) in [
         ("--max-message 5apples", ["--max-message", "5apples", "32mb"]),
-        ("--max-message ''", ["--max-message", "''", "32mb"]),
+        ("--max-message ''", ["--max-message", "a value is required", "none was supplied"]),
         ("--expire 5", ["--expire", "'5'", "1m30s"]),
     ] {
         let line = format!("gor-record -r $SHOP {arguments}");

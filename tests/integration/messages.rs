@@ -22,8 +22,13 @@ fn a_wrong_command_line_says_what_to_do() {
         ("gor-filter", &["--invert", &recording], 2, "give at least one rule, such as --method GET"),
         ("gor-filter", &["--stats-json", "-", &recording], 2, "name a file; standard output is for records"),
         ("gor-replay", &["--dry-run", "-i", &recording, "-o", "x.gor"], 2, "cannot be used with"),
-        ("gor-replay", &["--connections", "0", "-i", &recording, "localhost"], 2, "the least is 1"),
-        ("gor-filter", &["--sample", "10", &recording], 2, "expected 10%, 0.5% or 1/4"),
+        (
+            "gor-replay",
+            &["--connections", "0", "-i", &recording, "localhost"],
+            2,
+            "expected a whole number from 1 up",
+        ),
+        ("gor-filter", &["--sample", "10", &recording], 2, "as 10%, 0.5% or 1/4"),
         ("gor-filter", &[&recording, "-o", &missing], 1, "there is no directory /"),
         ("gor-filter", &[&recording, "-o", &recording], 2, "it is also an input"),
         ("gor-filter", &["--status", "5xx", &recording], 2, "this matches no status; server errors are ^5"),
@@ -44,6 +49,49 @@ fn a_wrong_command_line_says_what_to_do() {
     for (tool, args, status, said) in cases {
         run(tool, args, b"").ends_with(*status).says(said);
     }
+}
+
+/// What clap says by itself is about its own grammar: `-1` would be an option, and an empty text a bad number.
+#[test]
+fn a_wrong_value_is_told_with_what_is_expected() {
+    let cases: &[(&str, &[&str], &str)] = &[
+        (
+            "gor-replay",
+            &["--speed", "-1", "localhost"],
+            "expected a speed above 0, as 2x, 200% or 0.5, not \"-1\"",
+        ),
+        ("gor-replay", &["--rate", "-5/s", "localhost"], "expected a rate, as 500/s"),
+        ("gor-replay", &["--timeout", "-2s", "localhost"], "expected a duration, as 500ms"),
+        ("gor-replay", &["--start-at", "-2h", "localhost"], "--start-at is over: "),
+        ("gor-replay", &["--loop=0", "localhost"], "expected a number of rounds from 1 up, as 3"),
+        ("gor-filter", &["--max-size", "-1"], "expected a size, as 32mb"),
+        ("gor-filter", &["--limit", "-1"], "expected a whole number, as 10"),
+        ("gor-filter", &["--limit", "-q"], "invalid value '-q' for '--limit <N>': expected a whole number"),
+        ("gor-filter", &["--chunk-records", "0"], "expected a whole number from 1 up"),
+        ("gor-filter", &["--compress-level", "high"], "expected a level from 1 to 9 for gzip"),
+        ("gor-filter", &["--header", "-a:b"], "follows an equals sign: '--header=-a:b'"),
+        ("gor-filter", &["--stats="], "a value is required for '--stats[=<INTERVAL>]' but none was supplied"),
+        ("gor-filter", &["--since="], "a value is required for '--since <TIME>' but none was supplied"),
+        ("gor-filter", &["--output="], "a value is required for '--output <FILE>' but none was supplied"),
+        (
+            "gor-filter",
+            &["--method", ""],
+            "a value is required for '--method <METHOD>' but none was supplied",
+        ),
+        ("gor-show", &[""], "a value is required for '[INPUT]...' but none was supplied"),
+        ("gor-rewrite", &["--set-header="], "a value is required for '--set-header <NAME:VALUE>'"),
+        ("gor-record", &["--vlan", "0", ":80"], "expected the number of a VLAN from 1 to 4094"),
+        ("gor-record", &["--vxlan-port", "0", ":80"], "expected a port from 1 to 65535"),
+        ("gor-show", &["--top", "0", "--summary"], "expected a whole number from 1 up"),
+        ("gor-show", &["help"], "gor-show has no subcommands, and there is no file 'help'"),
+        ("gor-filter", &["filter", "x.gor"], "gor-filter has no subcommands, and there is no file 'filter'"),
+        ("gor-rewrite", &["rewrite"], "gor-rewrite has no subcommands"),
+    ];
+    for (tool, args, said) in cases {
+        run(tool, args, b"").ends_with(2).writes(b"").says(said);
+    }
+    // An empty pattern matches everything, and a time before now has a hyphen.
+    run("gor-filter", &["--url", "", "--since", "-2h", "-q"], b"").ends_with(0).is_silent();
 }
 
 /// One output whose reader has gone does not stop the others, and is said.

@@ -176,8 +176,7 @@ fn help_is_written_in_plain_words() {
 
 #[test]
 fn short_help_fits_a_screen_of_50_lines() {
-    // That of gor-replay is longer.
-    for tool in tools().into_iter().filter(|tool| tool.get_name() != "gor-replay") {
+    for tool in tools() {
         let shown = super::support::program::command(tool.get_name(), &["-h"])
             .env("COLUMNS", "80")
             .output()

@@ -102,7 +102,7 @@ fn what_cannot_be_profiled_is_said_before_anything_is_done() {
         (&["--cpu-profile", &new, "--mem-profile", &new], 2, "it is also another output"),
         (&["--cpu-profile", &missing], 1, "missing/cpu: no such file or directory"),
         (&["--pprof", "192.0.2.1:1"], 1, "--pprof 192.0.2.1:1"),
-        (&["--pprof", "there"], 2, "looks like 127.0.0.1:6060"),
+        (&["--pprof", "there"], 2, "as 127.0.0.1:6060"),
     ];
     for (args, status, said) in cases {
         let ran = run("gor-merge", &[args, &["-o", &output, &input]].concat(), b"");

@@ -84,8 +84,8 @@ fn it_is_no_way_to_capture() {
         (&["--dummy", "1/s", "--buffer-size", "4mb"], "cannot be used with"),
         (&["--dummy", "1/s", "-w", "x.pcap"], "cannot be used with"),
         (&["--dummy", "1/s", "--user", "root"], "cannot be used with"),
-        (&["--dummy", ":80"], "a rate looks like 100/s"),
-        (&["--dummy", "0/s"], "a rate looks like 100/s"),
+        (&["--dummy", ":80"], "expected a rate of at most 1000000/s, as 100/s"),
+        (&["--dummy", "0/s"], "expected a rate of at most 1000000/s, as 100/s"),
     ] {
         run("gor-record", args, b"").ends_with(2).says(said);
     }

@@ -37,7 +37,7 @@ fn lines_of_stats_come_at_their_interval_and_a_target_is_none() {
     // What follows is a target, and there is none of this name.
     assert_says(&assert_exit(&replay(&["--stats", "target.invalid:1"], b""), 1), "target.invalid");
     for (args, words) in
-        [("--stats=0s", "the shortest interval is 100ms"), ("--stats=x", "a duration looks like")]
+        [("--stats=0s", "expected an interval of at least 100ms"), ("--stats=x", "expected a duration, as")]
     {
         assert_says(&assert_exit(&replay(&[args, &address], b""), 2), words);
     }

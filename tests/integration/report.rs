@@ -326,7 +326,7 @@ fn thresholds_decide_the_exit_status() {
         (&["--fail-if", "rate<1000000/s"], &fine, 3, 3, "/s, below 1000000/s"),
         (&["--fail-if", "max>1ns"], &fine, 3, 3, ", above 1ns"),
         (&["--fail-if", "tls.p99>1s"], &fine, 3, 3, "tls.p99 is unknown: there was no TLS handshake"),
-        (&["--fail-if", wrong], &fine, 2, 2, "a threshold looks like p99>200ms"),
+        (&["--fail-if", wrong], &fine, 2, 2, "expected a threshold, as p99>200ms"),
     ] {
         let ran = replay(&[&["-q", "--timeout", "300ms"], options, &[&target]].concat(), input);
         assert_says(&assert_exit(&ran, status), said);
@@ -360,7 +360,9 @@ fn a_report_overwrites_nothing_unasked_and_leaves_nothing_behind() {
     let unknown = folder.path("run.pdf");
     for tool in [("gor-replay", "--report", target.as_str()), ("gor-report", "-o", precious.as_str())] {
         let (tool, option, place) = tool;
-        run(tool, &[option, &unknown, place], b"").ends_with(2).says("FILE.txt, FILE.json or FILE.html");
+        run(tool, &[option, &unknown, place], b"")
+            .ends_with(2)
+            .says("expected a name that ends in .txt, .json or .html");
     }
     let [new, output] = ["new.json", "new.txt"].map(|name| folder.path(name));
     let missing = folder.path("missing.gor");

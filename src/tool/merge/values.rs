@@ -18,7 +18,7 @@ impl FromStr for Shift {
 
     /// The last equals sign parts the two: a file's name may have others.
     fn from_str(text: &str) -> Result<Self, BadRule> {
-        let wanted = "a shift looks like FILE=+1h or FILE=-250ms";
+        let wanted = "expected a file and a shift, as FILE=+1h or FILE=-250ms";
         let at = text.rfind('=').ok_or_else(|| BadRule::new(text, text.len(), wanted))?;
         let (file, value) = (&text[..at], &text[at + 1..]);
         if file.is_empty() {
@@ -43,7 +43,7 @@ pub(super) fn memory(text: &str) -> Result<usize, String> {
     if (1 << 20..=3 << 30).contains(&size) {
         return Ok(size as usize);
     }
-    Err("the memory is from 1mb to 3gb".into())
+    Err("expected a size from 1mb to 3gb, as 48mb".into())
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
     let number = text.strip_suffix("/s").unwrap_or(text);
     let is_plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let rate = number.parse::<f64>().ok().filter(|rate| is_plain && *rate > 0.0 && *rate <= MOST_PER_SECOND);
-    rate.ok_or_else(|| "a rate looks like 100/s or 0.5/s, and is at most 1000000/s".into())
+    rate.ok_or_else(|| "expected a rate of at most 1000000/s, as 100/s or 0.5/s".into())
 }
 
 /// Writes exchanges until it is told to stop.

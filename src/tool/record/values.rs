@@ -110,15 +110,33 @@ pub(super) fn threads(text: &str) -> Result<usize, String> {
     text.parse()
         .ok()
         .filter(|number| (1..=256).contains(number))
-        .ok_or("a number of threads is from 1 to 256".into())
+        .ok_or("expected a number of threads from 1 to 256, as 4".into())
+}
+
+/// The number of a VLAN (IEEE 802.1Q).
+pub(super) fn vlan(text: &str) -> Result<u16, String> {
+    let number = text.parse().ok().filter(|number| (1..=4094).contains(number));
+    number.ok_or("expected the number of a VLAN from 1 to 4094, as 100".into())
+}
+
+pub(super) fn port(text: &str) -> Result<u16, String> {
+    text.parse().ok().filter(|&port| port > 0).ok_or("expected a port from 1 to 65535, as 4789".into())
 }
 
 pub(super) fn buffer_size(text: &str) -> Result<u64, String> {
     let size = values::size(text)?;
-    if wire::BUFFER_SIZE.contains(&size) { Ok(size) } else { Err("the buffer is from 2mb to 2gb".into()) }
+    if wire::BUFFER_SIZE.contains(&size) {
+        Ok(size)
+    } else {
+        Err("expected a size from 2mb to 2gb, as 64mb".into())
+    }
 }
 
 pub(super) fn buffer_timeout(text: &str) -> Result<Duration, String> {
     let time = values::duration(text)?;
-    if BUFFER_TIMEOUT.contains(&time) { Ok(time) } else { Err("this is a time from 1ms to 10s".into()) }
+    if BUFFER_TIMEOUT.contains(&time) {
+        Ok(time)
+    } else {
+        Err("expected a duration from 1ms to 10s, as 100ms".into())
+    }
 }

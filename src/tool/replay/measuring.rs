@@ -15,7 +15,7 @@ use crate::tool::show;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Report")]
 pub struct MeasuringOptions {
-    /// Write a report to FILE.txt, FILE.json or FILE.html (repeatable)
+    /// Write a report: FILE.txt, .json or .html (repeatable)
     ///
     /// It has what became of each request, latencies by method and path and over time, the slowest requests, and the
     /// latencies of the recording. It is also written when the replay is interrupted or fails. gor-report prints the JSON

@@ -10,9 +10,9 @@ use crate::replay::MiddlewareSettings;
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Sending")]
 pub struct MiddlewareArgs {
-    /// Run COMMAND, and send requests and responses through it
+    /// Send requests and responses through COMMAND
     ///
-    /// The protocol is GoReplay's: COMMAND reads each record as a line of hex from its standard input: requests (kind 1),
+    /// COMMAND is started once. The protocol is GoReplay's: COMMAND reads each record as a line of hex from its standard input: requests (kind 1),
     /// recorded responses (2), and responses of the targets (3). It writes the requests to send, and the responses to keep
     /// with -o, to its standard output. It gets a request when it is due, so that it can put into it what it has learned
     /// from a response to an earlier one; with --no-wait when a connection is free. The time that it takes counts as

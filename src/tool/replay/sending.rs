@@ -20,7 +20,7 @@ pub struct SendingOptions {
     #[arg(long, value_name = "N", value_parser = values::at_least_one)]
     pub connections: Option<NonZeroUsize>,
     /// Open N connections to each target in advance, and keep them open
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, hide_short_help = true)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = values::number::<usize>, hide_default_value = true, hide_short_help = true)]
     pub min_connections: usize,
     /// Close connections after DURATION without use
     #[arg(
@@ -32,7 +32,7 @@ pub struct SendingOptions {
     )]
     pub idle_timeout: Duration,
     /// Give up the oldest request when more than N wait for a connection
-    #[arg(long, value_name = "N", default_value_t = QUEUE, hide_short_help = true)]
+    #[arg(long, value_name = "N", default_value_t = QUEUE, value_parser = values::number::<usize>, hide_short_help = true)]
     pub queue: usize,
     /// Give up requests this long after they are due
     ///
@@ -64,7 +64,7 @@ pub struct SendingOptions {
     /// The method becomes GET as in browsers (303, and POST with 301 or 302); other headers stay. Redirects to another server
     /// are counted and not followed, so that nothing is sent to servers that are not targets. Latency is measured to the end of
     /// the last response.
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true, hide_short_help = true)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = values::number::<u32>, hide_default_value = true, hide_short_help = true)]
     pub redirects: u32,
     /// Keep the recorded Host header
     #[arg(long, hide_short_help = true)]

@@ -15,15 +15,15 @@ use crate::{Error, Result};
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Time")]
 pub struct TimeOptions {
-    /// Speed relative to the recording, as 2x, 200% or 2 [default: 1x]
+    /// Replay at SPEED, as 2x, 200% or 0.5 [default: 1x]
     #[arg(long, value_name = "SPEED", group = "tempo")]
     pub speed: Option<Speed>,
     /// Change the speed linearly over a time, as 1x..10x:10m, then keep it
     #[arg(long, value_name = "RAMP", group = "tempo", hide_short_help = true)]
     pub speed_ramp: Option<SpeedRamp>,
-    /// Send requests evenly at RATE, as 500/s, 100/m or 20/h, in the recorded order
+    /// Send requests evenly at RATE, as 500/s, 100/m or 20/h
     ///
-    /// Recorded times only give the order. No request is left out. A number alone is a rate a second. With --shard, it is
+    /// They are sent in the recorded order. Recorded times only give the order. No request is left out. A number alone is a rate a second. With --shard, it is
     /// the rate of this part.
     #[arg(long, value_name = "RATE", group = "tempo")]
     pub rate: Option<Rate>,
@@ -43,7 +43,7 @@ pub struct TimeOptions {
     )]
     pub max_wait: Option<Duration>,
     /// Send the first request at TIME, as 21:30 or 2026-11-23T09:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = values::time, hide_short_help = true)]
+    #[arg(long, value_name = "TIME", value_parser = values::time, allow_hyphen_values = true, hide_short_help = true)]
     pub start_at: Option<Moment>,
     /// Replay requests recorded at TIME or later (times as in gor-filter)
     #[arg(long, value_name = "TIME", value_parser = values::time, allow_hyphen_values = true, hide_short_help = true)]

@@ -49,7 +49,7 @@ impl FromStr for ReportPath {
         let ending = path.extension().and_then(|ending| ending.to_str());
         let format = FORMATS.iter().find(|(known, _)| Some(*known) == ending).map(|(_, format)| *format);
         let Some(format) = format else {
-            return Err("the end of the name gives the format: FILE.txt, FILE.json or FILE.html".to_owned());
+            return Err("expected a name that ends in .txt, .json or .html, as run.json".to_owned());
         };
         Ok(ReportPath { path, format })
     }

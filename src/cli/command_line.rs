@@ -1,0 +1,119 @@
+//! From the words of a command line to a tool's options. What clap says of wrong ones is made to fit ours.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgMatches, Command, Error, Parser};
+
+/// Values that begin with a digit. After these options a word with a hyphen is a value too, so that its parser says what
+/// it expects; clap would take `-1` for an option.
+const NUMBERS: [&str; 10] =
+    ["DURATION", "LEVEL", "N", "PORT", "RAMP", "RATE", "SHARE", "SIZE", "SPEED", "TIME"];
+
+/// Values that may be empty: an empty pattern matches everything.
+const PATTERNS: [&str; 2] = ["REGEX", "EXPR"];
+
+/// Reads this process's command line; leaves where it asks for help or is wrong.
+pub fn parse<Args: Parser>() -> Args {
+    parse_from(std::env::args_os().collect())
+}
+
+/// The same for a command line that is given, the program's name first.
+pub(crate) fn parse_from<Args: Parser>(words: Vec<OsString>) -> Args {
+    let matches = matches(Args::command(), words);
+    Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+/// What stands in a command line; leaves where it asks for help or is wrong.
+pub(crate) fn matches(command: Command, words: Vec<OsString>) -> ArgMatches {
+    let mut command =
+        command.mut_args(
+            |argument| if takes_number(&argument) { argument.allow_hyphen_values(true) } else { argument },
+        );
+    let found = command.try_get_matches_from_mut(&words);
+    let checked = found.map_err(|error| reworded(error, &command, &words)).and_then(|matches| {
+        let wrong = empty_value(&command, &matches).or_else(|| subcommand(&mut command, &matches));
+        wrong.map_or(Ok(matches), Err)
+    });
+    checked.unwrap_or_else(|error| error.exit())
+}
+
+fn has_value_name(argument: &Arg, names: &[&str]) -> bool {
+    argument.get_value_names().unwrap_or_default().iter().any(|name| names.contains(&name.as_str()))
+}
+
+/// Whether a number has to follow. Where the value may be left out, what follows may be another option.
+fn takes_number(argument: &Arg) -> bool {
+    let needs_value = argument.get_num_args().is_none_or(|number| number.min_values() > 0);
+    has_value_name(argument, &NUMBERS) && needs_value && !argument.is_positional()
+}
+
+/// Says that a value is empty where none may be.
+fn empty_value(command: &Command, matches: &ArgMatches) -> Option<Error> {
+    let is_empty = |argument: &&Arg| {
+        let values = matches.try_get_raw(argument.get_id().as_str()).ok().flatten();
+        values.into_iter().flatten().any(|value| value.is_empty())
+    };
+    let mut arguments = command.get_arguments().filter(|argument| !has_value_name(argument, &PATTERNS));
+    arguments.find(is_empty).map(|argument| no_value(command, argument.to_string()))
+}
+
+fn no_value(command: &Command, argument: String) -> Error {
+    let mut error = Error::new(ErrorKind::InvalidValue).with_cmd(command);
+    error.insert(ContextKind::InvalidArg, ContextValue::String(argument));
+    error.insert(ContextKind::InvalidValue, ContextValue::String(String::new()));
+    error
+}
+
+/// Says that a tool has no subcommands, where an input has the name of one and there is no such file.
+fn subcommand(command: &mut Command, matches: &ArgMatches) -> Option<Error> {
+    let input = command.get_positionals().find(|argument| has_value_name(argument, &["INPUT"]))?;
+    let word = matches.get_raw(input.get_id().as_str())?.next()?.to_str()?.to_owned();
+    let name = command.get_name().to_owned();
+    let is_command = ["help", "version"].contains(&word.as_str()) || name.strip_prefix("gor-") == Some(&word);
+    (is_command && !Path::new(&word).exists()).then(|| {
+        let said = format!("{name} has no subcommands, and there is no file '{word}'");
+        command.error(ErrorKind::InvalidSubcommand, said)
+    })
+}
+
+/// What clap says, in the cases where it misleads.
+fn reworded(mut error: Error, command: &Command, words: &[OsString]) -> Error {
+    let text = |kind: ContextKind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    let (argument, value) = (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue));
+    match (error.kind(), argument, value) {
+        // The parser's words are about a text, and here there is none.
+        (ErrorKind::ValueValidation, Some(argument), Some(value)) if value.is_empty() => {
+            no_value(command, argument)
+        }
+        (ErrorKind::UnknownArgument, Some(argument), _) => {
+            if let Some((option, value)) = value_with_hyphen(command, words, &argument) {
+                let tip =
+                    format!("a value that begins with a hyphen follows an equals sign: '{option}={value}'");
+                error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(tip)]));
+            }
+            error
+        }
+        _ => error,
+    }
+}
+
+/// The option and the word after it, which begins as `argument` does, where the option takes a value.
+fn value_with_hyphen<'a>(
+    command: &Command,
+    words: &'a [OsString],
+    argument: &str,
+) -> Option<(&'a str, &'a str)> {
+    let pairs = words.windows(2).filter_map(|pair| Some((pair[0].to_str()?, pair[1].to_str()?)));
+    let takes_value = |option: &str| {
+        let named =
+            |known: &&Arg| known.get_long().is_some_and(|long| option.strip_prefix("--") == Some(long));
+        command.get_arguments().find(named).is_some_and(|known| known.get_action().takes_values())
+    };
+    pairs.into_iter().find(|(option, value)| value.starts_with(argument) && takes_value(option))
+}
