@@ -17,23 +17,23 @@ const PATTERNS: [&str; 2] = ["REGEX", "EXPR"];
 
 /// Reads this process's command line; leaves where it asks for help or is wrong.
 pub fn parse<Args: Parser>() -> Args {
-    parse_from(std::env::args_os().collect())
+    parse_from(&std::env::args_os().collect::<Vec<_>>())
 }
 
 /// The same for a command line that is given, the program's name first.
-pub(crate) fn parse_from<Args: Parser>(words: Vec<OsString>) -> Args {
+pub(crate) fn parse_from<Args: Parser>(words: &[OsString]) -> Args {
     let matches = matches(Args::command(), words);
     Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
 /// What stands in a command line; leaves where it asks for help or is wrong.
-pub(crate) fn matches(command: Command, words: Vec<OsString>) -> ArgMatches {
+pub(crate) fn matches(command: Command, words: &[OsString]) -> ArgMatches {
     let mut command =
         command.mut_args(
             |argument| if takes_number(&argument) { argument.allow_hyphen_values(true) } else { argument },
         );
-    let found = command.try_get_matches_from_mut(&words);
-    let checked = found.map_err(|error| reworded(error, &command, &words)).and_then(|matches| {
+    let found = command.try_get_matches_from_mut(words);
+    let checked = found.map_err(|error| reworded(error, &command, words)).and_then(|matches| {
         let wrong = empty_value(&command, &matches).or_else(|| subcommand(&mut command, &matches));
         wrong.map_or(Ok(matches), Err)
     });
@@ -54,7 +54,7 @@ fn takes_number(argument: &Arg) -> bool {
 fn empty_value(command: &Command, matches: &ArgMatches) -> Option<Error> {
     let is_empty = |argument: &&Arg| {
         let values = matches.try_get_raw(argument.get_id().as_str()).ok().flatten();
-        values.into_iter().flatten().any(|value| value.is_empty())
+        values.into_iter().flatten().any(std::ffi::OsStr::is_empty)
     };
     let mut arguments = command.get_arguments().filter(|argument| !has_value_name(argument, &PATTERNS));
     arguments.find(is_empty).map(|argument| no_value(command, argument.to_string()))

@@ -263,7 +263,7 @@ fn target(text: &str) -> Result<Target, String> {
 
 /// Reads this process's command line; leaves where it asks for help or is wrong.
 pub fn parse() -> Args {
-    cli::parse_from(join_loop(std::env::args_os()))
+    cli::parse_from(&join_loop(std::env::args_os()))
 }
 
 /// Writes the number of rounds as clap needs it: `--loop 3 host` as `--loop=3 host`, but `--loop host` as it is.

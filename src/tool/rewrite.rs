@@ -201,7 +201,7 @@ impl CommandLine {
 
     /// Reads this process's command line; leaves where it asks for help or is wrong.
     pub fn parse() -> Self {
-        let matches = cli::matches(Args::command(), std::env::args_os().collect());
+        let matches = cli::matches(Args::command(), &std::env::args_os().collect::<Vec<_>>());
         Args::from_arg_matches(&matches)
             .map_or_else(|error| error.exit(), |args| CommandLine { rules: in_order(&matches), args })
     }
