@@ -33,6 +33,7 @@ pub mod replay;
 pub mod report;
 pub mod show;
 pub mod tcp;
+pub mod tls;
 pub mod tool;
 pub mod transform;
 

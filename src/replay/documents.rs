@@ -15,9 +15,9 @@ use super::clock;
 use super::ending::Ending;
 use super::exchange::ReplayExchange;
 use super::target::{Protocol, Target};
-use super::tls::TlsOptions;
 use crate::Result;
 use crate::pace::Share;
+use crate::tls::TlsOptions;
 use crate::queue::{Inlet, Queue, QueueFlags, QueueSize};
 
 use self::bulk::Bulk;

@@ -23,13 +23,14 @@ use super::scheduler::{Scheduled, Scheduler};
 use super::selection::Selection;
 use super::tally::{FailureReason, ReplayTally};
 use super::target::{Protocol, Target};
-use super::tls::{TlsClient, TlsOptions};
+use super::tls::TlsClient;
 use super::watching::{ReplayProgress, TargetProgress};
 use super::worker::WorkerProgress;
 use super::worker_pool::{TargetWorkers, WorkerPool, join};
 use crate::pace::{Pace, Share};
 use crate::record::{Intake, Sink};
 use crate::report::RecordedLatencies;
+use crate::tls::TlsOptions;
 use crate::{Error, Result};
 
 /// How often whoever watches is told.

@@ -67,5 +67,4 @@ pub use selection::{Selection, Shard};
 pub use summary::ReplaySummary;
 pub use tally::{Count, FailureReason, HeldRequests, Hold, ReasonCounts, ReplayTally};
 pub use target::{Protocol, Target};
-pub use tls::TlsOptions;
 pub use watching::{ReplayProgress, TargetProgress, WatchedDurations};

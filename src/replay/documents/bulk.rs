@@ -15,7 +15,8 @@ use super::document::Exchange;
 use crate::queue::Output;
 use crate::replay::clock;
 use crate::replay::target::{Protocol, Target};
-use crate::replay::tls::{TlsOptions, client_config};
+use crate::replay::tls::HTTP;
+use crate::tls::{TlsOptions, client_config};
 use crate::{Error, Result};
 
 /// A batch is sent when it has so many documents or bytes, or is so old.
@@ -75,8 +76,10 @@ impl Bulk {
             skips_verification: tls.skips_verification || !is_secure,
             ..tls.clone()
         };
+        let mut config = client_config(&tls)?;
+        config.alpn_protocols = vec![HTTP.to_vec()];
         let client = Client::builder()
-            .tls_backend_preconfigured(client_config(&tls)?)
+            .tls_backend_preconfigured(config)
             .redirect(Policy::none())
             .no_proxy()
             .user_agent(concat!("gor-replay/", env!("CARGO_PKG_VERSION")))

@@ -12,7 +12,7 @@ use crate::replay::exchange::describe;
 use crate::replay::output::Outlet;
 use crate::replay::schedule::{RequestBatch, ScheduledRequest};
 use crate::replay::tally::{FailureReason, Hold};
-use crate::replay::tls::trust_hint;
+use crate::tls::trust_hint;
 use crate::replay::transport::Moved;
 
 /// Connections begun before events are looked at again. Connecting may take longer than the next request

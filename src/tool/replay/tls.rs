@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::replay::TlsOptions;
+use crate::tls::TlsOptions;
 
 /// How https targets are spoken to.
 #[derive(Clone, Debug, clap::Args)]

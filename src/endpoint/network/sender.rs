@@ -1,0 +1,319 @@
+//! An output that connects to a receiver and sends it records.
+//!
+//! Each connection has a thread and a bounded queue of pieces, each of whole records. What waits in a queue outlasts a
+//! connection: another one is made, and begins with the record that the old one broke in.
+
+use std::io::{self, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rustls::ClientConfig;
+
+use super::address::{NetworkAddress, Transport};
+use super::options::SendOptions;
+use super::stream::NetworkStream;
+use crate::observe::Count;
+use crate::record::{Run, Sink, id_hash, session};
+use crate::tls::client_config;
+use crate::{Error, Result};
+
+/// Bytes of a piece. A longer record is a piece of its own.
+const PIECE: usize = 256 << 10;
+
+/// Pieces that wait for a connection.
+const WAITING: usize = 32;
+
+/// The pauses between attempts to connect again: from the first, twice as long each time, up to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LAST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long a receiver that is away is waited for, once nothing more is to come, and how long for it to end a connection.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often a pause looks whether it is to end.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What to do with messages.
+type Tell = fn(&dyn std::fmt::Display);
+
+/// Whole records, and where each of them ends.
+#[derive(Debug, Default)]
+struct Piece {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Piece {
+    /// Where the record begins that has the byte at `at`, or that begins there.
+    fn start_of(&self, at: usize) -> usize {
+        let before = self.ends.partition_point(|end| *end <= at);
+        before.checked_sub(1).map_or(0, |index| self.ends[index])
+    }
+}
+
+/// One connection: the piece that is being filled, and the thread that sends.
+struct Lane {
+    piece: Piece,
+    pieces: Option<SyncSender<Piece>>,
+    sending: Option<JoinHandle<Result<()>>>,
+}
+
+impl Lane {
+    fn hand_over(&mut self) -> Result<()> {
+        if self.piece.bytes.is_empty() {
+            return Ok(());
+        }
+        let piece = std::mem::take(&mut self.piece);
+        let is_taken = self.pieces.as_ref().is_some_and(|pieces| pieces.send(piece).is_ok());
+        if is_taken { Ok(()) } else { self.end() }
+    }
+
+    /// Waits for the thread, after which nothing is taken any more.
+    fn end(&mut self) -> Result<()> {
+        self.pieces = None;
+        let Some(sending) = self.sending.take() else {
+            return Err(Error::Invalid("the connection has ended".into()));
+        };
+        sending.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+/// A receiver of records, over one connection or several.
+pub(in crate::endpoint) struct NetworkSink {
+    lanes: Vec<Lane>,
+    is_sticky: bool,
+    /// The lane whose turn it is.
+    next: usize,
+    /// Tells the threads that nothing more will come.
+    is_ending: Arc<AtomicBool>,
+}
+
+impl NetworkSink {
+    /// Connects, which must succeed at once the first time.
+    pub(in crate::endpoint) fn connect(address: &NetworkAddress, how: &SendOptions, tell: Option<Tell>) -> Result<Self> {
+        let tls = match address.transport {
+            Transport::Tcp => None,
+            Transport::Tls => Some(Arc::new(client_config(&how.tls)?)),
+        };
+        let mut lanes = Vec::new();
+        let is_ending = Arc::new(AtomicBool::new(false));
+        for _ in 0..how.connections.get() {
+            let stream = connect(address, tls.as_ref())?;
+            let (pieces, incoming) = sync_channel(WAITING);
+            let sender = Sender {
+                address: address.clone(),
+                tls: tls.clone(),
+                stream: Some(stream),
+                is_stopping: Arc::clone(&how.is_stopping),
+                is_ending: Arc::clone(&is_ending),
+                give_up_at: None,
+                breaks: 0,
+                tell,
+            };
+            let sending = thread::Builder::new().name("sender".to_owned()).spawn(move || sender.run(&incoming))?;
+            lanes.push(Lane { piece: Piece::default(), pieces: Some(pieces), sending: Some(sending) });
+        }
+        Ok(NetworkSink { lanes, is_sticky: how.is_sticky, next: 0, is_ending })
+    }
+}
+
+impl Sink for NetworkSink {
+    fn write(&mut self, records: &Run<'_>) -> Result<()> {
+        for record in records.iter() {
+            let number = self.lanes.len() as u64;
+            let lane = if self.is_sticky {
+                (id_hash(session(record.header.id)) % number) as usize
+            } else {
+                self.next
+            };
+            let lane = &mut self.lanes[lane];
+            lane.piece.bytes.extend_from_slice(record.raw);
+            lane.piece.ends.push(lane.piece.bytes.len());
+            if lane.piece.bytes.len() >= PIECE {
+                lane.hand_over()?;
+                self.next = (self.next + 1) % self.lanes.len();
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.lanes.iter_mut().try_for_each(Lane::hand_over)
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.is_ending.store(true, Ordering::Relaxed);
+        let handed_over = self.flush();
+        // All know that nothing more comes before any of them is waited for.
+        self.lanes.iter_mut().for_each(|lane| lane.pieces = None);
+        let ended = self.lanes.iter_mut().filter(|lane| lane.sending.is_some()).map(Lane::end);
+        ended.fold(handed_over, Result::and)
+    }
+}
+
+/// The thread of a connection.
+struct Sender {
+    address: NetworkAddress,
+    tls: Option<Arc<ClientConfig>>,
+    stream: Option<NetworkStream>,
+    /// Turns true when the tool was asked to end.
+    is_stopping: Arc<AtomicBool>,
+    /// Turns true when nothing more is to come.
+    is_ending: Arc<AtomicBool>,
+    /// When the receiver is not waited for any more.
+    give_up_at: Option<Instant>,
+    /// Connections that were lost.
+    breaks: u64,
+    tell: Option<Tell>,
+}
+
+impl Sender {
+    fn run(mut self, pieces: &Receiver<Piece>) -> Result<()> {
+        let mut waiting = pieces.iter();
+        while let Some(piece) = waiting.next() {
+            if let Err(error) = self.send(&piece) {
+                let records = piece.ends.len() + waiting.map(|piece| piece.ends.len()).sum::<usize>();
+                let lost = Count(records as u64, "record");
+                let why = format!("{lost} could not be sent, and the last of those before may be missing: {error}");
+                return Err(Error::Invalid(why).at(self.address.to_string()));
+            }
+        }
+        self.finish().map_err(|error| error.at(self.address.to_string()))
+    }
+
+    /// Sends a piece, over as many connections as it takes.
+    fn send(&mut self, piece: &Piece) -> Result<()> {
+        let mut at = 0;
+        while at < piece.bytes.len() {
+            let Some(stream) = &mut self.stream else {
+                self.connect_again()?;
+                continue;
+            };
+            let written = if stream.has_ended() {
+                Err(io::Error::from(io::ErrorKind::ConnectionReset))
+            } else {
+                stream.write(&piece.bytes[at..])
+            };
+            match written {
+                Ok(written) => at += written,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // The receiver takes nothing at the moment.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if self.is_given_up() {
+                        return Err(Error::Invalid("the receiver takes nothing more".into()));
+                    }
+                }
+                Err(error) => {
+                    at = piece.start_of(at);
+                    self.note_break(&error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn note_break(&mut self, error: &io::Error) {
+        self.stream = None;
+        self.breaks += 1;
+        if let Some(tell) = self.tell {
+            let address = &self.address;
+            tell(&format_args!("{address}: the connection was lost ({error}); connecting again"));
+        }
+    }
+
+    /// Connects until it succeeds, or the receiver is not waited for any more.
+    fn connect_again(&mut self) -> Result<()> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let error = match connect(&self.address, self.tls.as_ref()) {
+                Ok(stream) => {
+                    self.stream = Some(stream);
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            let until = Instant::now() + jittered(pause);
+            while Instant::now() < until {
+                if self.is_given_up() {
+                    return Err(error);
+                }
+                thread::sleep(LOOK.min(until.saturating_duration_since(Instant::now())));
+            }
+            pause = (pause * 2).min(LAST_PAUSE);
+        }
+    }
+
+    /// Whether the receiver was waited for long enough since the tool was asked to end.
+    fn is_given_up(&mut self) -> bool {
+        let flags = [&self.is_stopping, &self.is_ending];
+        if !flags.iter().any(|flag| flag.load(Ordering::Relaxed)) {
+            return false;
+        }
+        Instant::now() >= *self.give_up_at.get_or_insert_with(|| Instant::now() + PATIENCE)
+    }
+
+    /// Has the receiver know that this was all, and waits until it has taken it.
+    fn finish(&mut self) -> Result<()> {
+        if let Some(stream) = self.stream.take() {
+            stream.end(PATIENCE).map_err(|error| {
+                let why = format!("the receiver did not confirm the end ({error}); the last records may be missing");
+                Error::Invalid(why)
+            })?;
+        }
+        match self.breaks {
+            0 => Ok(()),
+            breaks => {
+                let lost = Count(breaks, "connection");
+                let why = format!("{lost} was lost while records were sent; some of them may be missing");
+                Err(Error::Invalid(why))
+            }
+        }
+    }
+}
+
+/// A connection that makes nobody wait for long without a look whether to go on.
+fn connect(address: &NetworkAddress, tls: Option<&Arc<ClientConfig>>) -> Result<NetworkStream> {
+    let stream = NetworkStream::connect(address, tls)?;
+    stream.socket().set_read_timeout(Some(LOOK))?;
+    stream.socket().set_write_timeout(Some(LOOK))?;
+    Ok(stream)
+}
+
+/// A pause between half of this and all of it, so that many senders do not come back at once.
+fn jittered(pause: Duration) -> Duration {
+    let part = getrandom::u32().map_or(1.0, |number| f64::from(number) / f64::from(u32::MAX));
+    pause.mul_f64(0.5 + part / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_broken_record_begins_again_and_no_other(lengths in prop::collection::vec(1_usize..20, 1..20), at in 0_usize..400) {
+            let mut piece = Piece::default();
+            for length in &lengths {
+                piece.bytes.extend(std::iter::repeat_n(b'x', *length));
+                piece.ends.push(piece.bytes.len());
+            }
+            let at = at % piece.bytes.len();
+            let start = piece.start_of(at);
+            prop_assert!(start <= at);
+            prop_assert!(start == 0 || piece.ends.contains(&start));
+            prop_assert!(!piece.ends.iter().any(|end| *end > start && *end <= at));
+        }
+    }
+
+    #[test]
+    fn a_pause_is_between_half_and_all() {
+        for _ in 0..100 {
+            let pause = jittered(Duration::from_secs(2));
+            assert!((Duration::from_secs(1)..=Duration::from_secs(2)).contains(&pause), "{pause:?}");
+        }
+    }
+}
