@@ -12,7 +12,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, ServerConfig, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, ServerConfig,
+    SignatureScheme,
 };
 
 use crate::{Error, Result};
@@ -78,13 +79,15 @@ pub fn server_config(options: &ServerTls) -> Result<ServerConfig> {
     } else {
         let (roots, _) = roots(&options.client_ca)?;
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-        builder.with_client_cert_verifier(verifier.build().map_err(|error| Error::Invalid(error.to_string()))?)
+        builder
+            .with_client_cert_verifier(verifier.build().map_err(|error| Error::Invalid(error.to_string()))?)
     };
     let (certificate, key) = &options.certificate;
     let chain = certificates(certificate)?;
     let key_bytes = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, &error))?;
     builder.with_single_cert(chain, key_bytes).map_err(|error| {
-        Error::Invalid(format!("the certificate cannot be used: {error}")).at(certificate.display().to_string())
+        Error::Invalid(format!("the certificate cannot be used: {error}"))
+            .at(certificate.display().to_string())
     })
 }
 

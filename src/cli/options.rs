@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::endpoint::{Notice, ReadOptions, S3Options, Services, WriteOptions};
+use crate::endpoint::{Notice, ReadOptions, S3Options, SendOptions, Services, WriteOptions};
 use crate::record::MAX_MAX_RECORD;
 
 /// Lines that came faster nobody could read.
@@ -38,6 +38,9 @@ pub struct InputOptions {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub services: ServiceOptions,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub listening: super::ListenArgs,
 }
 
 impl InputOptions {
@@ -49,6 +52,7 @@ impl InputOptions {
             is_strict: self.strict,
             is_followed: self.follow,
             services: self.services.services(),
+            listening: self.listening.options(),
             tell: |notice: &Notice<'_>| {
                 if !notice.is_detail() {
                     super::note(notice);
@@ -174,6 +178,9 @@ pub struct OutputOptions {
     /// Compress with N threads [default: one per core, at most 4]
     #[arg(long, value_name = "N", value_parser = compress_threads, hide_short_help = true)]
     pub compress_threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub tls: super::TlsArgs,
 }
 
 impl OutputOptions {
@@ -199,6 +206,7 @@ impl OutputOptions {
             keeps_sessions: self.sessions,
             instance: self.instance.as_deref(),
             tell: Some(|text| super::note(text)),
+            sending: SendOptions { tls: self.tls.options(), ..SendOptions::default() },
             ..WriteOptions::default()
         }
     }

@@ -47,8 +47,14 @@ impl<'a> Tool<'a> {
     }
 
     /// Opens the outputs, which must be none of the inputs.
-    pub fn create(&self, output: &OutputOptions, inputs: &[String]) -> crate::Result<Box<dyn Sink + Send>> {
+    pub fn create(
+        &self,
+        output: &OutputOptions,
+        sending: &super::SendArgs,
+        inputs: &[String],
+    ) -> crate::Result<Box<dyn Sink + Send>> {
         let mut to = output.write_options(inputs);
+        to.sending = sending.options(to.sending, &self.reading.is_stopping);
         to.reports.extend(self.reporting.files());
         endpoint::create(&output.output, &to)
     }

@@ -18,7 +18,7 @@ use super::place::Place;
 use super::pump::pump;
 use super::reading::{Notice, ReadOptions, TimeWindow};
 use crate::observe::Meter;
-use crate::{Position, Result};
+use crate::{Error, Position, Result};
 
 /// Bytes looked at before it is decided what an input is.
 const FIRST_READ: usize = 1 << 16;
@@ -86,7 +86,7 @@ fn wanted(place: &Place, how: &ReadOptions) -> Option<(Range<u64>, Position)> {
 /// The index of a file or an object.
 fn index(place: &Place, how: &ReadOptions) -> Option<Index> {
     let (index, is_stale) = match place {
-        Place::Standard => return None,
+        Place::Standard | Place::Network(_) => return None,
         Place::File(path) => {
             let index = Index::load(path);
             let is_stale = index.is_none() && sidecar(path).exists();
@@ -115,7 +115,7 @@ pub(super) fn decoded(input: impl Read + Send + 'static) -> io::Result<Coded> {
 }
 
 /// A pipe that has nothing for this long after the tool was asked to end has no more.
-const QUIET: Duration = Duration::from_millis(500);
+pub(super) const QUIET: Duration = Duration::from_millis(500);
 
 /// What else comes of a pipe so long after the tool was asked to end is not waited for.
 pub(super) const DRAIN: Duration = Duration::from_secs(2);
@@ -202,6 +202,7 @@ fn open_file(place: &Place) -> Result<File> {
         Place::Standard => File::from(io::stdin().as_fd().try_clone_to_owned()?),
         Place::File(path) => File::open(path)?,
         Place::Object(_) => return Err(io::Error::from(ErrorKind::Unsupported).into()),
+        Place::Network(_) => return Err(Error::Usage("only records can be read from here".into())),
     };
     if file.metadata()?.is_dir() {
         return Err(io::Error::from(ErrorKind::IsADirectory).into());
@@ -222,6 +223,7 @@ fn size(place: &Place, how: &ReadOptions) -> Option<u64> {
         }
         Place::File(path) => std::fs::metadata(path),
         Place::Object(object) => return how.services.s3.size(object).ok(),
+        Place::Network(_) => return None,
     };
     found.ok().filter(std::fs::Metadata::is_file).map(|found| found.len())
 }

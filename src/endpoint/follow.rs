@@ -1,15 +1,20 @@
-//! Files that grow, read on as `tail -F` does: through rotation and truncation.
+//! Places read at the same time: files that grow, read on as `tail -F` does through rotation and truncation, and senders
+//! that connect.
 
+use std::collections::HashMap;
 use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 use super::bytes::{Coded, decoded, open_coded};
 use super::input::OpenInput;
+use super::network::{Listener, SenderInput};
 use super::place::{ExpandedPlace, Place};
 use super::reading::{Notice, ReadOptions};
 use crate::record::{Block, Failures, Intake, Source};
@@ -29,8 +34,12 @@ const READ: usize = 1 << 16;
 /// but between places as they are found.
 pub(super) struct Followed {
     events: Receiver<FollowEvent>,
-    /// What was read from each place.
-    intakes: Vec<Intake>,
+    /// What was read from each place and sender.
+    intakes: HashMap<usize, Intake>,
+    /// What was read from senders that have gone.
+    before: Intake,
+    /// Places that were named; what has a higher number is a sender.
+    named: usize,
     failures: Failures,
     how: ReadOptions,
 }
@@ -43,7 +52,12 @@ enum Finding {
     Block(Block, Intake),
     /// It could not be read any further; it is waited for another file of its name.
     Failed(Error),
+    /// A sender has gone, after this was read from it.
+    Gone(Intake),
 }
+
+/// Senders that are connected at once: each has a thread and a buffer of its own.
+const MAX_SENDERS: usize = 1024;
 
 impl Followed {
     /// Starts a thread for each place.
@@ -60,16 +74,33 @@ impl Followed {
         }
         how.meter.set_total(None);
         let (sender, events) = sync_channel(1);
-        for (number, found) in places.into_iter().enumerate() {
+        let numbers = Arc::new(AtomicUsize::new(total));
+        let listen = |found: &ExpandedPlace| match &found.place {
+            Place::Network(address) => Listener::bind(address, &how.listening).map(Some),
+            Place::Standard | Place::File(_) | Place::Object(_) => Ok(None),
+        };
+        // All of them, before records are taken from any.
+        let listeners = places.iter().map(listen).collect::<Result<Vec<_>>>()?;
+        for ((number, found), listener) in places.into_iter().enumerate().zip(listeners) {
             let (sender, how) = (sender.clone(), how.clone());
             let how = ReadOptions { window: None, ..how };
+            if let Some(listener) = listener {
+                (how.tell)(&Notice::Listening {
+                    place: &found.place.to_string(),
+                    address: listener.address()?,
+                });
+                let reception = Reception { listener, number, numbers: Arc::clone(&numbers), sender, how };
+                thread::Builder::new().name("listener".to_owned()).spawn(move || reception.run())?;
+                continue;
+            }
             let follower = Follower { number, found, sender, how, before: Intake::default() };
             thread::Builder::new().name("follower".to_owned()).spawn(move || follower.run())?;
         }
         let mut failures = how.failures(total);
         // The only place is waited for as well, unless a rule was made strict.
         failures.is_one_of_several();
-        Ok(Followed { events, intakes: vec![Intake::default(); total], failures, how: how.clone() })
+        let (intakes, before) = (HashMap::new(), Intake::default());
+        Ok(Followed { events, intakes, before, named: total, failures, how: how.clone() })
     }
 }
 
@@ -79,12 +110,17 @@ impl Source for Followed {
         loop {
             match self.events.recv_timeout(INTERVAL) {
                 Ok((number, Finding::Block(found, intake))) => {
-                    self.intakes[number] = intake;
+                    self.intakes.insert(number, intake);
                     *block = found;
                     return Ok(true);
                 }
-                Ok((_, Finding::Failed(error))) => {
+                Ok((number, Finding::Failed(error))) => {
+                    self.failures.add_inputs(usize::from(number >= self.named));
                     self.failures.take(error)?;
+                }
+                Ok((number, Finding::Gone(intake))) => {
+                    self.intakes.remove(&number);
+                    self.before = self.before.join(&intake);
                 }
                 // One thread may sit in an output of /proc or a device that never answers.
                 Err(RecvTimeoutError::Timeout) if self.how.is_over() => {
@@ -97,8 +133,75 @@ impl Source for Followed {
     }
 
     fn intake(&self) -> Intake {
-        self.intakes.iter().fold(Intake::default(), |all, one| all.join(one))
+        self.intakes.values().fold(self.before, |all, one| all.join(one))
     }
+}
+
+/// Takes the senders that connect to one place, each on a thread of its own.
+struct Reception {
+    listener: Listener,
+    number: usize,
+    /// The number of the next sender.
+    numbers: Arc<AtomicUsize>,
+    sender: SyncSender<FollowEvent>,
+    how: ReadOptions,
+}
+
+impl Reception {
+    fn run(self) {
+        // Each sender has a copy while it is connected.
+        let connected = Arc::new(());
+        loop {
+            let input = match self.listener.accept(&self.how) {
+                Ok(Some(input)) => input,
+                Ok(None) => return,
+                Err(error) => {
+                    // Nobody is left to be told when reading has ended.
+                    let _ = self.sender.send((self.number, Finding::Failed(error)));
+                    return;
+                }
+            };
+            if Arc::strong_count(&connected) > MAX_SENDERS {
+                let why = format!("refused: {MAX_SENDERS} senders are connected");
+                (self.how.tell)(&Notice::Failed(&Error::Invalid(why).at(input.name())));
+                continue;
+            }
+            let (number, events) = (self.numbers.fetch_add(1, Ordering::Relaxed), self.sender.clone());
+            let (how, connected) = (self.how.clone(), Arc::clone(&connected));
+            let receive = move || {
+                receive(input, number, &events, &how);
+                drop(connected);
+            };
+            if let Err(error) = thread::Builder::new().name("receiver".to_owned()).spawn(receive) {
+                // The sender sees its connection end, and may come again.
+                (self.how.tell)(&Notice::Failed(&error.into()));
+            }
+        }
+    }
+}
+
+/// Hands on what one sender sends, until it ends.
+fn receive(mut input: SenderInput, number: usize, events: &SyncSender<FollowEvent>, how: &ReadOptions) {
+    loop {
+        let mut block = Block::new();
+        let event = match input.read_block(&mut block, how) {
+            Ok(true) => Finding::Block(block, input.intake()),
+            Ok(false) => break,
+            Err(error) => {
+                // Nobody is left to be told when reading has ended.
+                let _ = events.send((number, Finding::Failed(error)));
+                break;
+            }
+        };
+        if events.send((number, event)).is_err() {
+            return;
+        }
+    }
+    let intake = input.intake();
+    if intake.malformed > 0 {
+        (how.tell)(&Notice::Malformed { place: input.name(), intake: &intake });
+    }
+    let _ = events.send((number, Finding::Gone(intake)));
 }
 
 /// Reads one place, and whatever comes under its name after it.
@@ -112,8 +215,9 @@ struct Follower {
 
 impl Follower {
     fn run(mut self) {
-        let Place::File(path) = self.found.place.clone() else {
-            return self.read_other();
+        let path = match &self.found.place {
+            Place::File(path) if self.how.is_followed => path.clone(),
+            _ => return self.read_other(),
         };
         let name = self.found.place.to_string();
         let mut last: Option<FileIdentity> = None;

@@ -22,10 +22,11 @@ use crate::{Error, Result};
 /// counts them. Files that are missing are told here, before anything is read.
 /// A file that was only found in a directory may hold no record; it is told.
 ///
-/// Files that are followed have no turns: see [`ReadOptions::is_followed`].
+/// Files that are followed have no turns: see [`ReadOptions::is_followed`]. Nor have any where one of the places is one
+/// that senders connect to, which does not end.
 pub fn open(names: &[String], how: &ReadOptions) -> Result<Box<dyn Source + Send>> {
     let places = find(names, how)?;
-    if how.is_followed {
+    if how.is_followed || places.iter().any(|found| matches!(found.place, Place::Network(_))) {
         return Ok(Box::new(Followed::start(places, how)?));
     }
     let total = places.len();
@@ -45,7 +46,7 @@ pub fn open(names: &[String], how: &ReadOptions) -> Result<Box<dyn Source + Send
 /// Whether a place is there, and is no directory.
 fn look(place: &Place, how: &ReadOptions) -> Result<()> {
     let path = match place {
-        Place::Standard => return Ok(()),
+        Place::Standard | Place::Network(_) => return Ok(()),
         Place::File(path) => path,
         Place::Object(object) => {
             return how.services.s3.size(object).map(|_| ()).map_err(|error| error.at(place.to_string()));

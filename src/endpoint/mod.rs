@@ -1,7 +1,7 @@
-//! Places that records come from and go to: standard streams, files, captures.
+//! Places that records come from and go to: standard streams, files, captures, the network.
 //!
 //! A place is named on the command line: `-` for a standard stream, a path, a
-//! glob, a directory or an object of S3 for reading, `null:` for writing. What a file holds is told by its
+//! glob, a directory or an object of S3 for reading, `null:` for writing, `tcp://host:port` for both. What a file holds is told by its
 //! first bytes, never by its name.
 
 mod bytes;
@@ -11,6 +11,7 @@ mod format;
 mod index;
 mod input;
 mod inputs;
+mod network;
 mod output;
 mod place;
 mod prefetch;
@@ -20,9 +21,10 @@ mod s3;
 
 pub use bytes::{open_bytes, total_size};
 pub use inputs::open;
+pub use network::{ListenOptions, NetworkAddress, SendOptions};
 pub use output::{
     Dropped, FLUSH_INTERVAL, Later, LaterReason, PacketFile, PacketQueue, RecordQueue, WriteOptions, check,
-    create, later,
+    create, later, ports,
 };
 pub use place::{Place, expand};
 pub use reading::{Notice, ReadOptions, Services, TimeWindow};

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::index::Index;
+use super::network::NetworkAddress;
 use super::reading::ReadOptions;
 use super::s3::{self, Object};
 use crate::{Error, Result};
@@ -20,6 +21,8 @@ pub enum Place {
     File(PathBuf),
     /// An object of S3.
     Object(Arc<Object>),
+    /// Where senders connect to.
+    Network(NetworkAddress),
 }
 
 impl fmt::Display for Place {
@@ -28,12 +31,13 @@ impl fmt::Display for Place {
             Place::Standard => f.write_str("standard input"),
             Place::File(path) => path.display().fmt(f),
             Place::Object(object) => object.fmt(f),
+            Place::Network(address) => address.fmt(f),
         }
     }
 }
 
 /// Beginnings that name a service instead of a file.
-const SERVICES: [&str; 6] = ["s3://", "kafka://", "tcp://", "tls://", "ws://", "wss://"];
+const SERVICES: [&str; 4] = ["s3://", "kafka://", "ws://", "wss://"];
 
 /// Ends of names of files that stand beside recordings: indexes, and what is
 /// still being written or copied.
@@ -88,6 +92,9 @@ pub(super) fn find(names: &[String], how: &ReadOptions) -> Result<Vec<ExpandedPl
         refuse_services(name)?;
         if name == "-" {
             places.push(ExpandedPlace { place: Place::Standard, is_below: false });
+        } else if NetworkAddress::is_meant(name) {
+            let address = name.parse().map_err(Error::Usage)?;
+            places.push(ExpandedPlace { place: Place::Network(address), is_below: false });
         } else if name.contains(['*', '?', '[']) && !Path::new(name).exists() {
             expand_pattern(name, &mut places)?;
         } else {
@@ -183,7 +190,7 @@ fn sort_by_time(places: &mut [ExpandedPlace]) {
     }
     let earliest = |found: &ExpandedPlace| match &found.place {
         Place::File(path) => Index::load(path)?.earliest(),
-        Place::Standard | Place::Object(_) => None,
+        Place::Standard | Place::Object(_) | Place::Network(_) => None,
     };
     let Some(times) = places.iter().map(earliest).collect::<Option<Vec<_>>>() else { return };
     let mut sorted: Vec<_> = times.into_iter().zip(places.iter().cloned()).collect();

@@ -1,9 +1,11 @@
 //! How places are read, and what is told meanwhile.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::network::ListenOptions;
 use super::s3::{S3Options, Store};
 use crate::Error;
 use crate::observe::Meter;
@@ -31,6 +33,8 @@ pub struct ReadOptions {
     /// The times that are meant where the keys of objects have fields of time. Unlike [`window`](Self::window) it has no
     /// part in what is read of an object.
     pub hours: TimeWindow,
+    /// How places that senders connect to are listened at.
+    pub listening: ListenOptions,
     /// When it turns true, every input ends: a file where it is, a pipe when its writer ends or says nothing more, as
     /// the writer may have been asked to end as well. A record that was not read whole by then is left out.
     pub is_stopping: Arc<AtomicBool>,
@@ -99,6 +103,7 @@ impl Default for ReadOptions {
             is_followed: false,
             window: None,
             hours: TimeWindow::default(),
+            listening: ListenOptions::default(),
             is_stopping: Arc::default(),
             is_cut: Arc::default(),
             services: Arc::default(),
@@ -148,6 +153,13 @@ pub enum Notice<'a> {
     },
     /// The index beside it is not its own, or not any more. It is not used.
     StaleIndex(&'a str),
+    /// Senders can connect to it.
+    Listening {
+        /// The place's name.
+        place: &'a str,
+        /// Where that is.
+        address: SocketAddr,
+    },
     /// It is followed, and not there yet.
     Awaited(&'a str),
     /// It is followed, and was cut: it is read from its beginning again.
@@ -210,6 +222,7 @@ impl fmt::Display for Notice<'_> {
                     "{place}: the index beside it does not match it and is not used; --index writes a new one"
                 )
             }
+            Notice::Listening { place, address } => write!(f, "{place}: waiting for senders at {address}"),
             Notice::Awaited(place) => write!(f, "{place}: waiting for this file to appear"),
             Notice::Truncated(place) => {
                 write!(f, "{place}: the file was truncated; it is read from its beginning again")

@@ -4,8 +4,8 @@ use std::fmt;
 use std::path::Path;
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, LandlockStatus, PathBeneath, PathFd, RestrictionStatus,
-    Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, BitFlags, LandlockStatus, NetPort, PathBeneath, PathFd,
+    RestrictionStatus, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 
 /// The version of Landlock whose restrictions are asked for; an older kernel gives what it has.
@@ -21,16 +21,16 @@ pub struct Sandbox {
 
 impl Sandbox {
     /// Has the kernel refuse from now on to open anything in the file system but in these directories and below
-    /// them, to execute anything, and to listen at or connect to TCP ports. What is open stays open.
-    pub(super) fn enter(folders: &[&Path]) -> Self {
+    /// them, to execute anything, and to listen at TCP ports or connect to others than these. What is open stays open.
+    pub(super) fn enter(folders: &[&Path], ports: &[u16]) -> Self {
         Sandbox {
             has_folders: !folders.is_empty(),
-            status: restrict(folders).map_err(|error| error.to_string()),
+            status: restrict(folders, ports).map_err(|error| error.to_string()),
         }
     }
 }
 
-fn restrict(folders: &[&Path]) -> Result<RestrictionStatus, RulesetError> {
+fn restrict(folders: &[&Path], ports: &[u16]) -> Result<RestrictionStatus, RulesetError> {
     let mut ruleset = Ruleset::default()
         .handle_access(AccessFs::from_all(ABI_ASKED))?
         .handle_access(AccessNet::from_all(ABI_ASKED))?
@@ -41,6 +41,9 @@ fn restrict(folders: &[&Path]) -> Result<RestrictionStatus, RulesetError> {
         if let Ok(folder) = PathFd::new(folder) {
             ruleset = ruleset.add_rule(PathBeneath::new(folder, writing()))?;
         }
+    }
+    for port in ports {
+        ruleset = ruleset.add_rule(NetPort::new(*port, AccessNet::ConnectTcp))?;
     }
     ruleset.restrict_self()
 }
@@ -106,7 +109,7 @@ mod tests {
         let address = listener.local_addr().expect("it has one");
         let at = |name: &str| folder.path().join(name);
         let tried = || {
-            let sandbox = Sandbox::enter(&[folder.path(), Path::new("no such folder")]);
+            let sandbox = Sandbox::enter(&[folder.path(), Path::new("no such folder")], &[]);
             let said = sandbox.to_string();
             let Some(version) = said.starts_with("Landlock: ").then(|| version(&sandbox)) else {
                 assert!(said.starts_with("without Landlock, "), "{said}");

@@ -37,6 +37,11 @@ impl Failures {
         self.total = self.total.max(2);
     }
 
+    /// So many more inputs have come.
+    pub fn add_inputs(&mut self, number: usize) {
+        self.total += number;
+    }
+
     /// Takes note of an input that failed. An error that comes back is the
     /// end: that of the only input there is, or of a record, if strict.
     pub fn take(&mut self, error: Error) -> Result<()> {

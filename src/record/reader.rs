@@ -134,6 +134,16 @@ impl<R: Read> Reader<R> {
         Reader { position, ..self }
     }
 
+    /// What the bytes come from.
+    pub fn input_mut(&mut self) -> &mut R {
+        &mut self.input
+    }
+
+    /// Whether a part of a record was read whose rest is still to come.
+    pub fn has_partial(&self) -> bool {
+        !self.tail.is_empty() || self.is_skipping || self.skip_exactly > 0
+    }
+
     /// What was found of what [`ReaderOptions::is_searched`] looks for.
     pub fn joined(&self) -> JoinedRecords {
         self.joined

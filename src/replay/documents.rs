@@ -17,8 +17,8 @@ use super::exchange::ReplayExchange;
 use super::target::{Protocol, Target};
 use crate::Result;
 use crate::pace::Share;
-use crate::tls::TlsOptions;
 use crate::queue::{Inlet, Queue, QueueFlags, QueueSize};
+use crate::tls::TlsOptions;
 
 use self::bulk::Bulk;
 pub(super) use self::document::Exchange;

@@ -11,7 +11,9 @@ use regex::bytes::Regex;
 
 use crate::BadRule;
 use crate::cli::values::{self, Moment};
-use crate::cli::{Exit, InputOptions, OutputOptions, Report, Reporting, Tool, moment, note, with_intake};
+use crate::cli::{
+    Exit, InputOptions, OutputOptions, Report, Reporting, SendArgs, Tool, moment, note, with_intake,
+};
 use crate::endpoint::{self, TimeWindow};
 use crate::observe::{Count, Ledger};
 use crate::record::{Discard, Intake, Kind, Sink};
@@ -198,6 +200,9 @@ pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the group has its own")]
     pub output: OutputOptions,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub sending: SendArgs,
 
     #[command(flatten)]
     #[allow(missing_docs, reason = "the group has its own")]
@@ -333,7 +338,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         tool.print(&args.inputs)?;
         Box::new(Discard)
     } else {
-        tool.create(&args.output, &args.inputs)?
+        tool.create(&args.output, &args.sending, &args.inputs)?
     };
     let (intake, copied) = tool.run(source, &mut filtering, &mut *sink, args.threads);
 

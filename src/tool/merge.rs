@@ -12,7 +12,7 @@ use clap::Parser;
 use self::values::{Shift, memory};
 use crate::cli::values::{Moment, duration, time};
 use crate::cli::{
-    Exit, InputOptions, OutputOptions, Report, Reporting, Tool, raise_descriptor_limit, with_intake,
+    Exit, InputOptions, OutputOptions, Report, Reporting, SendArgs, Tool, raise_descriptor_limit, with_intake,
 };
 use crate::endpoint::{self, Place, ReadOptions};
 use crate::merge::{
@@ -120,6 +120,9 @@ pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the group has its own")]
     pub output: OutputOptions,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub sending: SendArgs,
 
     #[command(flatten)]
     #[allow(missing_docs, reason = "the group has its own")]
@@ -158,7 +161,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let directory = args.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
     let options = MergeOptions { fan_in: fan_in(&places), directory };
     let (source, counts) = Counting::new(source(args, places, options, &tool)?);
-    let mut sink = tool.create(&args.output, &args.inputs)?;
+    let mut sink = tool.create(&args.output, &args.sending, &args.inputs)?;
     let mut pass = Pass::default();
     let (intake, copied) = tool.run(source, &mut pass, &mut *sink, Some(NonZeroUsize::MIN));
 
@@ -189,7 +192,7 @@ fn places(args: &Args, how: &ReadOptions) -> Result<Vec<Named>> {
         for place in endpoint::expand(std::slice::from_ref(&input), how)? {
             let name = match &place {
                 Place::File(path) => path.to_string_lossy().into_owned(),
-                Place::Standard => input.clone(),
+                Place::Standard | Place::Network(_) => input.clone(),
                 Place::Object(object) => object.to_string(),
             };
             let found = args.shifts.iter().position(|shift| shift.file == name || shift.file == input);
@@ -215,7 +218,7 @@ fn places(args: &Args, how: &ReadOptions) -> Result<Vec<Named>> {
 /// Whether a place can be opened twice, and does not change by being read.
 fn is_file(place: &Place) -> bool {
     match place {
-        Place::Standard => false,
+        Place::Standard | Place::Network(_) => false,
         Place::File(path) => std::fs::metadata(path).is_ok_and(|found| found.is_file()),
         Place::Object(_) => true,
     }

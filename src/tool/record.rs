@@ -16,7 +16,7 @@ use self::values::{address, buffer_size, buffer_timeout, port, threads, vlan};
 use crate::Error;
 use crate::capture::{self, Address, CaptureLedger, Subnet, Watch};
 use crate::cli::values::{duration, field_name, listen_address, size};
-use crate::cli::{Exit, OutputOptions, Profiles, Report, Reporting, ServiceOptions};
+use crate::cli::{Exit, OutputOptions, Profiles, Report, Reporting, SendArgs, ServiceOptions};
 use crate::endpoint::{PacketFile, WriteOptions};
 use crate::packet::NetworkSelection;
 use crate::packet::live as wire;
@@ -261,6 +261,9 @@ pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub output: OutputOptions,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub sending: SendArgs,
     /// Keep the packets too, in FILE.pcap or FILE.pcapng
     ///
     /// The name may end in .gz or .zst to compress. FILE gets the packets at the recorded addresses, and IP fragments:

@@ -6,7 +6,6 @@ mod measuring;
 mod middleware;
 mod sending;
 mod time;
-mod tls;
 mod watching;
 
 use std::ffi::OsString;
@@ -26,6 +25,7 @@ use crate::pace::Share;
 use crate::replay::{
     self, DocumentIndex, Outcome, Protocol, ReplaySummary, Settings, Split, Stop, Supply, Target, WhenSlow,
 };
+use crate::tls::TlsOptions;
 use crate::tool::report::{self, ReportFiles, ReportPath};
 use crate::{Error, Result};
 
@@ -34,7 +34,6 @@ use self::measuring::{MeasuringOptions, now, options};
 use self::middleware::MiddlewareArgs;
 use self::sending::SendingOptions;
 use self::time::TimeOptions;
-use self::tls::TlsArgs;
 use self::watching::Watching;
 
 const EXAMPLES: &str = "\
@@ -209,9 +208,9 @@ pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub sending: SendingOptions,
-    #[command(flatten)]
-    #[allow(missing_docs)]
-    pub tls: TlsArgs,
+    /// Ask for the certificate of NAME instead of that of the target's host
+    #[arg(long, value_name = "NAME", help_heading = "TLS", hide_short_help = true)]
+    pub sni: Option<String>,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub middleware: MiddlewareArgs,
@@ -341,7 +340,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 fn check(args: &Args, places: &[Place]) -> Result<()> {
     let wrong = |why: &str| Err(Error::Usage(why.into()));
     let loops = args.rounds.is_some_and(|rounds| rounds.get() > 1);
-    if loops && places.contains(&Place::Standard) {
+    if loops && places.iter().any(|place| matches!(place, Place::Standard | Place::Network(_))) {
         return wrong("--loop needs an input that can be read again; name files with -i");
     }
     if loops && args.reading.follow {
@@ -359,8 +358,10 @@ fn check(args: &Args, places: &[Place]) -> Result<()> {
         return Err(Error::Usage(fewer));
     }
     let has_tls = args.targets.iter().any(|target| target.protocol() == Protocol::Https)
-        || args.elasticsearch.as_deref().is_some_and(|url| url.starts_with("https:"));
-    if !has_tls && let Some(option) = args.tls.first_given() {
+        || args.elasticsearch.as_deref().is_some_and(|url| url.starts_with("https:"))
+        || args.writing.output.iter().any(|output| output.starts_with("tls:"));
+    let option = args.writing.tls.first_given().or(args.sni.as_ref().map(|_| "--sni"));
+    if let Some(option) = option.filter(|_| !has_tls) {
         return Err(Error::Usage(format!("{option} is about https targets; there is none")));
     }
     let is_limited = |target: &Target| matches!(target.share(), Share::PerSecond(_));
@@ -407,7 +408,7 @@ fn settings(args: &Args, places: &[Place], reading: &ReadOptions) -> Result<Sett
         },
         timeout: sending.timeout,
         keeps_host: sending.original_host,
-        tls: args.tls.options(),
+        tls: TlsOptions { server_name: args.sni.clone(), ..args.writing.tls.options() },
         echo: args.echo,
         when_slow: args.slow_output.map_or(
             // Without a schedule there is nothing to be late for.
@@ -437,6 +438,7 @@ fn replay(
     let names = inputs.names();
     let mut writing = args.writing.write_options(&names);
     writing.splits &= args.writing.output.len() > 1;
+    writing.sending.is_stopping = Arc::clone(&stop.sending);
     writing.reports.extend(args.reporting.files());
     writing.reports.extend(args.measuring.report.iter().map(ReportPath::path));
     let out = match &args.writing.output[..] {

@@ -10,7 +10,9 @@ mod redact;
 pub use redact::{Presets, RedactOptions};
 
 use crate::BadRule;
-use crate::cli::{self, Exit, InputOptions, OutputOptions, Report, Reporting, Tool, values, with_intake};
+use crate::cli::{
+    self, Exit, InputOptions, OutputOptions, Report, Reporting, SendArgs, Tool, values, with_intake,
+};
 use crate::endpoint;
 use crate::middleware::{Command, Middleware, MiddlewareOptions, Traffic};
 use crate::observe::Ledger;
@@ -114,6 +116,9 @@ pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs, reason = "the group has its own")]
     pub output: OutputOptions,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub sending: SendArgs,
 
     #[command(flatten)]
     #[allow(missing_docs, reason = "the group has its own")]
@@ -250,7 +255,7 @@ pub fn run(command: &CommandLine) -> anyhow::Result<Exit> {
     // What is written must not be what is read.
     let mut read = args.inputs.clone();
     read.extend(key_file.map(|path| path.to_string_lossy().into_owned()));
-    let mut sink = tool.create(&args.output, &read)?;
+    let mut sink = tool.create(&args.output, &args.sending, &read)?;
     let mut traffic = None;
     if let Some(program) = &args.middleware {
         let options = MiddlewareOptions {

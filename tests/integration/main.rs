@@ -23,6 +23,7 @@ mod live_tcpdump;
 mod live_vxlan;
 mod merge;
 mod messages;
+mod network;
 mod packets_kept;
 mod packets_out;
 mod pages;

@@ -33,6 +33,11 @@ impl NetworkAddress {
         Transport::ALL.iter().any(|(_, scheme)| name.starts_with(scheme))
     }
 
+    /// The TCP port.
+    pub(in crate::endpoint) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Host and port, as they are written behind the scheme.
     pub(super) fn authority(&self) -> String {
         let NetworkAddress { host, port, .. } = self;
@@ -75,11 +80,24 @@ mod tests {
     #[test]
     fn an_address_has_a_host_or_none_and_a_port() {
         for text in ["tcp://:28020", "tcp://a.example:1", "tls://10.0.0.1:28020", "tls://[::1]:9"] {
-            assert_eq!(text.parse::<NetworkAddress>().map(|address| address.to_string()).as_deref(), Ok(text));
+            assert_eq!(
+                text.parse::<NetworkAddress>().map(|address| address.to_string()).as_deref(),
+                Ok(text)
+            );
         }
         for text in [
-            "tcp://", "tcp://host", "tcp://host:", "tcp://host:+1", "tcp://host:70000", "tcp://a:b:1", "tcp://[a]:1",
-            "tcp://[::1:1", "tcp://host:1/path", "tcp://u@host:1", "http://host:1", "host:1",
+            "tcp://",
+            "tcp://host",
+            "tcp://host:",
+            "tcp://host:+1",
+            "tcp://host:70000",
+            "tcp://a:b:1",
+            "tcp://[a]:1",
+            "tcp://[::1:1",
+            "tcp://host:1/path",
+            "tcp://u@host:1",
+            "http://host:1",
+            "host:1",
         ] {
             assert!(text.parse::<NetworkAddress>().is_err(), "{text}");
         }

@@ -45,7 +45,8 @@ impl Listener {
             (Transport::Tcp, _) => None,
             (Transport::Tls, Some(tls)) => Some(Arc::new(server_config(tls)?)),
             (Transport::Tls, None) => {
-                let why = format!("{address}: a tls:// input needs a certificate; give --tls-cert and --tls-key");
+                let why =
+                    format!("{address}: a tls:// input needs a certificate; give --tls-cert and --tls-key");
                 return Err(Error::Usage(why));
             }
         };
@@ -89,7 +90,9 @@ impl Listener {
                 }
                 Ok((_, peer)) => {
                     let error = Error::Invalid("refused: not in --allow".into());
-                    (how.tell)(&crate::endpoint::Notice::Failed(&error.at(format!("{} from {peer}", self.name))));
+                    (how.tell)(&crate::endpoint::Notice::Failed(
+                        &error.at(format!("{} from {peer}", self.name)),
+                    ));
                 }
                 // It may have gone again, or there are no descriptors at the moment.
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
@@ -113,7 +116,12 @@ pub(in crate::endpoint) struct SenderInput {
 }
 
 impl SenderInput {
-    fn new(name: String, socket: TcpStream, tls: Option<&Arc<ServerConfig>>, how: &ReadOptions) -> Result<Self> {
+    fn new(
+        name: String,
+        socket: TcpStream,
+        tls: Option<&Arc<ServerConfig>>,
+        how: &ReadOptions,
+    ) -> Result<Self> {
         socket.set_nonblocking(false)?;
         socket.set_read_timeout(Some(LOOK))?;
         let bytes = SenderBytes {
@@ -191,8 +199,7 @@ impl SenderBytes {
     /// Looks whether the sender is too slow.
     fn check_pace(&self) -> io::Result<()> {
         let Some(begun) = self.begun else { return Ok(()) };
-        let allowed = SLOWEST * (1 + (self.moved / PROGRESS) as u32);
-        if begun.elapsed() < allowed {
+        if !is_too_slow(begun.elapsed(), self.moved) {
             return Ok(());
         }
         Err(io::Error::other(format!("cut off: {} bytes of a record in {:.0?}", self.moved, begun.elapsed())))
@@ -213,6 +220,11 @@ impl SenderBytes {
     }
 }
 
+/// Whether no more than this of a record in this time is too little.
+fn is_too_slow(elapsed: Duration, moved: u64) -> bool {
+    elapsed.as_secs() >= SLOWEST.as_secs().saturating_mul(1 + moved / PROGRESS)
+}
+
 impl Read for SenderBytes {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         loop {
@@ -226,8 +238,11 @@ impl Read for SenderBytes {
                     }
                     if !self.is_known && read > 0 {
                         // Anything may connect: a browser, a scanner.
-                        if !matches!(out[0], b'1' | b'2' | b'3') || out.get(1).is_some_and(|byte| *byte != b' ') {
-                            let text = format!("cut off: it sends no records, but {}", resembles(&out[..read]));
+                        if !matches!(out[0], b'1' | b'2' | b'3')
+                            || out.get(1).is_some_and(|byte| *byte != b' ')
+                        {
+                            let text =
+                                format!("cut off: it sends no records, but {}", resembles(&out[..read]));
                             return Err(io::Error::other(text));
                         }
                         self.is_known = true;
@@ -243,6 +258,26 @@ impl Read for SenderBytes {
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(0),
                 Err(error) => return Err(error),
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sender_may_take_a_minute_for_each_64_kib_of_a_record() {
+        for (seconds, moved, expected) in [
+            (59, 0, false),
+            (60, 0, true),
+            (60, PROGRESS - 1, true),
+            (60, PROGRESS, false),
+            (119, PROGRESS, false),
+            (120, PROGRESS, true),
+            (u64::MAX, u64::MAX, true),
+        ] {
+            assert_eq!(is_too_slow(Duration::from_secs(seconds), moved), expected, "{seconds} s, {moved}");
         }
     }
 }

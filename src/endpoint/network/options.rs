@@ -31,6 +31,11 @@ pub struct SendOptions {
 
 impl Default for SendOptions {
     fn default() -> Self {
-        SendOptions { tls: TlsOptions::default(), connections: NonZeroUsize::MIN, is_sticky: false, is_stopping: Arc::default() }
+        SendOptions {
+            tls: TlsOptions::default(),
+            connections: NonZeroUsize::MIN,
+            is_sticky: false,
+            is_stopping: Arc::default(),
+        }
     }
 }

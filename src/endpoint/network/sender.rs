@@ -4,6 +4,7 @@
 //! connection: another one is made, and begins with the record that the old one broke in.
 
 use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -54,11 +55,19 @@ impl Piece {
     }
 }
 
-/// One connection: the piece that is being filled, and the thread that sends.
+/// One connection: the piece that is being filled, and what sends.
 struct Lane {
     piece: Piece,
-    pieces: Option<SyncSender<Piece>>,
-    sending: Option<JoinHandle<Result<()>>>,
+    state: LaneState,
+}
+
+/// What sends. Its thread begins with the first piece: before it, rights are given up, which is for a process of one thread.
+enum LaneState {
+    Connected(Box<Sender>),
+    Sending(SyncSender<Piece>, JoinHandle<Result<()>>),
+    /// All was handed over.
+    Ending(JoinHandle<Result<()>>),
+    Ended,
 }
 
 impl Lane {
@@ -66,18 +75,38 @@ impl Lane {
         if self.piece.bytes.is_empty() {
             return Ok(());
         }
+        let state = match std::mem::replace(&mut self.state, LaneState::Ended) {
+            LaneState::Connected(sender) => {
+                let (pieces, incoming) = sync_channel(WAITING);
+                let thread = thread::Builder::new().name("sender".to_owned());
+                LaneState::Sending(pieces, thread.spawn(move || sender.run(&incoming))?)
+            }
+            state => state,
+        };
+        self.state = state;
         let piece = std::mem::take(&mut self.piece);
-        let is_taken = self.pieces.as_ref().is_some_and(|pieces| pieces.send(piece).is_ok());
+        let is_taken = matches!(&self.state, LaneState::Sending(pieces, _) if pieces.send(piece).is_ok());
         if is_taken { Ok(()) } else { self.end() }
     }
 
-    /// Waits for the thread, after which nothing is taken any more.
-    fn end(&mut self) -> Result<()> {
-        self.pieces = None;
-        let Some(sending) = self.sending.take() else {
-            return Err(Error::Invalid("the connection has ended".into()));
+    /// Has the thread know that nothing more comes.
+    fn close(&mut self) {
+        self.state = match std::mem::replace(&mut self.state, LaneState::Ended) {
+            LaneState::Sending(_, thread) => LaneState::Ending(thread),
+            state => state,
         };
-        sending.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    /// Waits until all is sent, after which nothing is taken any more.
+    fn end(&mut self) -> Result<()> {
+        self.close();
+        match std::mem::replace(&mut self.state, LaneState::Ended) {
+            LaneState::Connected(mut sender) => sender.finish(),
+            LaneState::Ending(thread) => {
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            }
+            LaneState::Sending(..) | LaneState::Ended => Ok(()),
+        }
     }
 }
 
@@ -93,7 +122,11 @@ pub(in crate::endpoint) struct NetworkSink {
 
 impl NetworkSink {
     /// Connects, which must succeed at once the first time.
-    pub(in crate::endpoint) fn connect(address: &NetworkAddress, how: &SendOptions, tell: Option<Tell>) -> Result<Self> {
+    pub(in crate::endpoint) fn connect(
+        address: &NetworkAddress,
+        how: &SendOptions,
+        tell: Option<Tell>,
+    ) -> Result<Self> {
         let tls = match address.transport {
             Transport::Tcp => None,
             Transport::Tls => Some(Arc::new(client_config(&how.tls)?)),
@@ -101,10 +134,11 @@ impl NetworkSink {
         let mut lanes = Vec::new();
         let is_ending = Arc::new(AtomicBool::new(false));
         for _ in 0..how.connections.get() {
-            let stream = connect(address, tls.as_ref())?;
-            let (pieces, incoming) = sync_channel(WAITING);
+            let mut known = Vec::new();
+            let stream = connect(address, &mut known, tls.as_ref())?;
             let sender = Sender {
                 address: address.clone(),
+                known,
                 tls: tls.clone(),
                 stream: Some(stream),
                 is_stopping: Arc::clone(&how.is_stopping),
@@ -113,8 +147,7 @@ impl NetworkSink {
                 breaks: 0,
                 tell,
             };
-            let sending = thread::Builder::new().name("sender".to_owned()).spawn(move || sender.run(&incoming))?;
-            lanes.push(Lane { piece: Piece::default(), pieces: Some(pieces), sending: Some(sending) });
+            lanes.push(Lane { piece: Piece::default(), state: LaneState::Connected(Box::new(sender)) });
         }
         Ok(NetworkSink { lanes, is_sticky: how.is_sticky, next: 0, is_ending })
     }
@@ -148,8 +181,8 @@ impl Sink for NetworkSink {
         self.is_ending.store(true, Ordering::Relaxed);
         let handed_over = self.flush();
         // All know that nothing more comes before any of them is waited for.
-        self.lanes.iter_mut().for_each(|lane| lane.pieces = None);
-        let ended = self.lanes.iter_mut().filter(|lane| lane.sending.is_some()).map(Lane::end);
+        self.lanes.iter_mut().for_each(Lane::close);
+        let ended = self.lanes.iter_mut().map(Lane::end);
         ended.fold(handed_over, Result::and)
     }
 }
@@ -157,6 +190,8 @@ impl Sink for NetworkSink {
 /// The thread of a connection.
 struct Sender {
     address: NetworkAddress,
+    /// Addresses that its host had when it was looked up last.
+    known: Vec<SocketAddr>,
     tls: Option<Arc<ClientConfig>>,
     stream: Option<NetworkStream>,
     /// Turns true when the tool was asked to end.
@@ -177,11 +212,12 @@ impl Sender {
             if let Err(error) = self.send(&piece) {
                 let records = piece.ends.len() + waiting.map(|piece| piece.ends.len()).sum::<usize>();
                 let lost = Count(records as u64, "record");
-                let why = format!("{lost} could not be sent, and the last of those before may be missing: {error}");
+                let why =
+                    format!("{lost} could not be sent, and the last of those before may be missing: {error}");
                 return Err(Error::Invalid(why).at(self.address.to_string()));
             }
         }
-        self.finish().map_err(|error| error.at(self.address.to_string()))
+        self.finish()
     }
 
     /// Sends a piece, over as many connections as it takes.
@@ -228,7 +264,7 @@ impl Sender {
     fn connect_again(&mut self) -> Result<()> {
         let mut pause = FIRST_PAUSE;
         loop {
-            let error = match connect(&self.address, self.tls.as_ref()) {
+            let error = match connect(&self.address, &mut self.known, self.tls.as_ref()) {
                 Ok(stream) => {
                     self.stream = Some(stream);
                     return Ok(());
@@ -257,9 +293,15 @@ impl Sender {
 
     /// Has the receiver know that this was all, and waits until it has taken it.
     fn finish(&mut self) -> Result<()> {
+        self.end().map_err(|error| error.at(self.address.to_string()))
+    }
+
+    fn end(&mut self) -> Result<()> {
         if let Some(stream) = self.stream.take() {
             stream.end(PATIENCE).map_err(|error| {
-                let why = format!("the receiver did not confirm the end ({error}); the last records may be missing");
+                let why = format!(
+                    "the receiver did not confirm the end ({error}); the last records may be missing"
+                );
                 Error::Invalid(why)
             })?;
         }
@@ -275,8 +317,12 @@ impl Sender {
 }
 
 /// A connection that makes nobody wait for long without a look whether to go on.
-fn connect(address: &NetworkAddress, tls: Option<&Arc<ClientConfig>>) -> Result<NetworkStream> {
-    let stream = NetworkStream::connect(address, tls)?;
+fn connect(
+    address: &NetworkAddress,
+    known: &mut Vec<SocketAddr>,
+    tls: Option<&Arc<ClientConfig>>,
+) -> Result<NetworkStream> {
+    let stream = NetworkStream::connect(address, known, tls)?;
     stream.socket().set_read_timeout(Some(LOOK))?;
     stream.socket().set_write_timeout(Some(LOOK))?;
     Ok(stream)

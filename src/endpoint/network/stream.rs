@@ -1,7 +1,7 @@
 //! A connection, with TLS or without.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs as _};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,10 +24,15 @@ pub(super) enum NetworkStream {
 }
 
 impl NetworkStream {
-    /// Connects to an address.
-    pub(super) fn connect(address: &NetworkAddress, tls: Option<&Arc<ClientConfig>>) -> Result<Self> {
-        let connect = || -> io::Result<Self> {
-            let socket = connect(address)?;
+    /// Connects to an address. Where its host cannot be looked up, as the process may not any more, it has the addresses
+    /// that are `known` of it.
+    pub(super) fn connect(
+        address: &NetworkAddress,
+        known: &mut Vec<SocketAddr>,
+        tls: Option<&Arc<ClientConfig>>,
+    ) -> Result<Self> {
+        let mut connect = || -> io::Result<Self> {
+            let socket = connect(address, known)?;
             let Some(config) = tls else { return Ok(NetworkStream::Plain(socket)) };
             let name = ServerName::try_from(address.host.clone()).map_err(io::Error::other)?;
             let session = ClientConnection::new(Arc::clone(config), name).map_err(io::Error::other)?;
@@ -108,10 +113,15 @@ impl NetworkStream {
 }
 
 /// A TCP connection to one of the addresses that a host has.
-fn connect(address: &NetworkAddress) -> io::Result<TcpStream> {
+fn connect(address: &NetworkAddress, known: &mut Vec<SocketAddr>) -> io::Result<TcpStream> {
+    match (address.host.as_str(), address.port).to_socket_addrs() {
+        Ok(found) => *known = found.collect(),
+        Err(error) if known.is_empty() => return Err(error),
+        Err(_) => {}
+    }
     let mut last = io::Error::from(io::ErrorKind::NotFound);
-    for found in (address.host.as_str(), address.port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&found, CONNECTING) {
+    for found in known {
+        match TcpStream::connect_timeout(found, CONNECTING) {
             Ok(socket) => {
                 socket.set_nodelay(true)?;
                 // A handshake that nobody answers ends; what is sent later may be waited for.

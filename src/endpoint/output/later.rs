@@ -44,7 +44,7 @@ pub fn later(names: &[String], how: &WriteOptions<'_>) -> Result<Vec<Later>> {
     }
     for (name, target) in names.iter().zip(targets) {
         let (folder, reason) = match target {
-            OutputTarget::Null | OutputTarget::Standard => continue,
+            OutputTarget::Null | OutputTarget::Standard | OutputTarget::Network(_) => continue,
             OutputTarget::Many(template, _) => (folder(template.beginning()).to_owned(), LaterReason::Name),
             OutputTarget::File(path, _) if how.chunk_size.is_some() || how.chunk_records.is_some() => {
                 (folder(&path).to_owned(), LaterReason::Chunk)
@@ -57,6 +57,17 @@ pub fn later(names: &[String], how: &WriteOptions<'_>) -> Result<Vec<Later>> {
         found.push(Later { folder, output: name.clone(), reason });
     }
     Ok(found)
+}
+
+/// The TCP ports that are connected to after [`create`](super::create), where a connection is lost.
+pub fn ports(names: &[String]) -> Result<Vec<u16>> {
+    let mut ports = Vec::new();
+    for name in names {
+        if let OutputTarget::Network(address) = OutputTarget::parse(name, "")? {
+            ports.push(address.port());
+        }
+    }
+    Ok(ports)
 }
 
 /// Pipes and devices stay where they are.

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use self::later::{Later, LaterReason, later};
+pub use self::later::{Later, LaterReason, later, ports};
 pub use self::packets::{PacketFile, PacketQueue};
 pub use self::queue::{Dropped, RecordQueue};
 
@@ -43,6 +43,7 @@ use self::sink::FileSink;
 use self::template::NameTemplate;
 use self::ticker::Ticker;
 use super::format::Compression;
+use super::network::{NetworkAddress, NetworkSink, SendOptions};
 use super::place::refuse_services;
 use crate::record::{Discard, Sink};
 use crate::{Error, Result};
@@ -91,6 +92,8 @@ pub struct WriteOptions<'a> {
     pub instance: Option<&'a str>,
     /// Is told what a format could not hold, and what was not kept together.
     pub tell: Option<fn(&dyn fmt::Display)>,
+    /// How outputs over the network send.
+    pub sending: SendOptions,
     /// The time of writing.
     pub clock: fn() -> Timestamp,
 }
@@ -115,6 +118,7 @@ impl Default for WriteOptions<'_> {
             keeps_sessions: false,
             instance: None,
             tell: None,
+            sending: SendOptions::default(),
             clock: Timestamp::now,
         }
     }
@@ -134,6 +138,7 @@ struct OutputPlan {
     /// Whether files are made from a template.
     has_many: bool,
     tell: Option<fn(&dyn fmt::Display)>,
+    sending: SendOptions,
     clock: fn() -> Timestamp,
     pool: Arc<Pool>,
     ticker: Arc<Ticker>,
@@ -206,6 +211,7 @@ fn plan(targets: &[OutputTarget], how: &WriteOptions<'_>) -> Arc<OutputPlan> {
         compress_level: how.compress_level,
         has_many: targets.iter().any(|target| matches!(target, OutputTarget::Many(..))),
         tell: how.tell,
+        sending: how.sending.clone(),
         clock: how.clock,
         pool: Arc::new(Pool::new(threads)),
         ticker: Arc::new(Ticker::new(how.flush_interval)),
@@ -217,6 +223,7 @@ enum OutputTarget {
     Null,
     Standard,
     File(String, (OutputFormat, Compression)),
+    Network(NetworkAddress),
     Many(NameTemplate, (OutputFormat, Compression)),
 }
 
@@ -227,6 +234,9 @@ impl OutputTarget {
             "null:" => return Ok(OutputTarget::Null),
             "-" => return Ok(OutputTarget::Standard),
             _ => {}
+        }
+        if NetworkAddress::is_meant(name) {
+            return name.parse().map(OutputTarget::Network).map_err(Error::Usage);
         }
         naming::refuse_foreign(name)?;
         let (format, compression) = naming::of_name(name);
@@ -242,6 +252,9 @@ impl OutputTarget {
         Ok(match self {
             OutputTarget::Null => Box::new(Discard),
             OutputTarget::Standard => Box::new(FileSink::standard(plan)?),
+            OutputTarget::Network(address) => {
+                Box::new(NetworkSink::connect(&address, &plan.sending, plan.tell)?)
+            }
             OutputTarget::File(path, _) if plan.has_chunks() => Box::new(Chunks::new(plan, &path)),
             OutputTarget::File(path, _) => Box::new(FileSink::open(plan, &path, Existing::AsTold)?),
             OutputTarget::Many(template, _) => Box::new(Many::new(plan, template)),
@@ -251,7 +264,7 @@ impl OutputTarget {
     /// What a file is to hold, and how it is compressed.
     fn of_file(&self) -> Option<(OutputFormat, Compression)> {
         match self {
-            OutputTarget::Null | OutputTarget::Standard => None,
+            OutputTarget::Null | OutputTarget::Standard | OutputTarget::Network(_) => None,
             OutputTarget::File(_, of_file) | OutputTarget::Many(_, of_file) => Some(*of_file),
         }
     }

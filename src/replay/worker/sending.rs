@@ -12,8 +12,8 @@ use crate::replay::exchange::describe;
 use crate::replay::output::Outlet;
 use crate::replay::schedule::{RequestBatch, ScheduledRequest};
 use crate::replay::tally::{FailureReason, Hold};
-use crate::tls::trust_hint;
 use crate::replay::transport::Moved;
+use crate::tls::trust_hint;
 
 /// Connections begun before events are looked at again. Connecting may take longer than the next request
 /// takes to be due: without a bound a burst would connect for each and see no answer meanwhile.

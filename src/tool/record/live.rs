@@ -30,6 +30,7 @@ pub(super) fn run(args: &Args, profiles: &Profiles) -> anyhow::Result<Exit> {
     }
     let mut network = NetworkRecording::open(args.capture_options(), &args.watch(), args.threads, stop)?;
     let mut write = args.write_options();
+    write.sending.is_stopping = Arc::clone(stop);
     let later = endpoint::later(&args.output.output, &write)?;
     let unmovable = rights::check(&privileges, &later)?;
     write.owner = privileges.user().map(User::owner);
@@ -47,7 +48,8 @@ pub(super) fn run(args: &Args, profiles: &Profiles) -> anyhow::Result<Exit> {
         profiles.give_to(owner)?;
     }
     let folders = later.iter().map(|later| later.folder.as_path()).chain(profiles.folder());
-    let given_up = privileges.give_up(&folders.collect::<Vec<_>>())?;
+    let given_up =
+        privileges.give_up(&folders.collect::<Vec<_>>(), &endpoint::ports(&args.output.output)?)?;
     // From here on there may be threads.
     profiles.serve()?;
     let mut outputs = Outputs::start(args, sink, file)?;
