@@ -34,6 +34,10 @@ complete -c gor-record -l instance -d 'Name that %i in a file name is replaced b
 complete -c gor-record -l flush-interval -d 'Flush at least this often; a kill loses at most this much' -r
 complete -c gor-record -l compress-level -d 'Compression level: 1 to 9 for gzip, 1 to 22 for zstd [default: gzip 6, zstd 3]' -r
 complete -c gor-record -l compress-threads -d 'Compress with N threads [default: one per core, at most 4]' -r
+complete -c gor-record -l ca-cert -d 'Trust the certificates in FILE (PEM, repeatable) instead of the system\'s' -r -F
+complete -c gor-record -l client-cert -d 'Present the certificate in FILE (PEM) to servers that ask for one' -r -F
+complete -c gor-record -l client-key -d 'Private key (PEM) of the certificate in --client-cert' -r -F
+complete -c gor-record -l connections -d 'Send over N connections to each tcp:// or tls:// output [default: 1]' -r
 complete -c gor-record -s w -l write -d 'Keep the packets too, in FILE.pcap or FILE.pcapng' -r -F
 complete -c gor-record -l user -d 'Run as USER once everything is open [default: the user who called sudo, or nobody]' -r -f -a "(__fish_complete_users)"
 complete -c gor-record -l metrics -d 'Serve metrics for Prometheus over HTTP, at the path /metrics of ADDRESS' -r
@@ -53,6 +57,8 @@ complete -c gor-record -l append -d 'Append to existing files'
 complete -c gor-record -l index -d 'Write one index file FILE.idx for each output file: the times and kinds of its records'
 complete -c gor-record -l split -d 'Distribute exchanges over the outputs in turn, instead of writing all of them to each output'
 complete -c gor-record -l sessions -d 'With --split, keep all exchanges of a TCP connection in one output'
+complete -c gor-record -l skip-verify -d 'Accept any certificate'
+complete -c gor-record -l sticky -d 'With --connections, send all records of a TCP connection over the same one'
 complete -c gor-record -l no-sign-request -d 'Read public objects of S3 without credentials'
 complete -c gor-record -s v -l verbose -d 'Print more messages, and statistics'
 complete -c gor-record -s q -l quiet -d 'Print only errors and losses'

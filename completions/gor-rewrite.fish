@@ -14,6 +14,10 @@ complete -c gor-rewrite -l middleware -d 'Run COMMAND, and send records through 
 complete -c gor-rewrite -l middleware-timeout -d 'Kill the program if it neither reads nor writes for DURATION' -r
 complete -c gor-rewrite -l max-record -d 'Skip records longer than SIZE (at most 3GB), and exit with status 1' -r
 complete -c gor-rewrite -l fetch -d 'Send at most N requests to S3 at a time' -r
+complete -c gor-rewrite -l tls-cert -d 'Certificate (PEM) of a tls:// input, with those that vouch for it' -r -F
+complete -c gor-rewrite -l tls-key -d 'Private key (PEM) of the certificate in --tls-cert' -r -F
+complete -c gor-rewrite -l client-ca -d 'Accept only senders whose certificate one in FILE vouches for (PEM, repeatable)' -r -F
+complete -c gor-rewrite -l allow -d 'Accept only senders in these networks, as 10.0.0.0/8 (repeatable)' -r
 complete -c gor-rewrite -s o -l output -d 'Write records to FILE (repeatable)' -r -F
 complete -c gor-rewrite -l chunk-size -d 'Start a new file before SIZE bytes of records are exceeded' -r
 complete -c gor-rewrite -l chunk-records -d 'Start a new file after N records' -r
@@ -22,6 +26,10 @@ complete -c gor-rewrite -l instance -d 'Name that %i in a file name is replaced 
 complete -c gor-rewrite -l flush-interval -d 'Flush at least this often; a kill loses at most this much' -r
 complete -c gor-rewrite -l compress-level -d 'Compression level: 1 to 9 for gzip, 1 to 22 for zstd [default: gzip 6, zstd 3]' -r
 complete -c gor-rewrite -l compress-threads -d 'Compress with N threads [default: one per core, at most 4]' -r
+complete -c gor-rewrite -l ca-cert -d 'Trust the certificates in FILE (PEM, repeatable) instead of the system\'s' -r -F
+complete -c gor-rewrite -l client-cert -d 'Present the certificate in FILE (PEM) to servers that ask for one' -r -F
+complete -c gor-rewrite -l client-key -d 'Private key (PEM) of the certificate in --client-cert' -r -F
+complete -c gor-rewrite -l connections -d 'Send over N connections to each tcp:// or tls:// output [default: 1]' -r
 complete -c gor-rewrite -l stats -d 'Print progress, and statistics at the end' -r
 complete -c gor-rewrite -l stats-json -d 'Write statistics to FILE as JSON' -r -F
 complete -c gor-rewrite -l cpu-profile -d 'Write a CPU profile of the run to FILE, for go tool pprof' -r -F
@@ -39,6 +47,8 @@ complete -c gor-rewrite -l append -d 'Append to existing files'
 complete -c gor-rewrite -l index -d 'Write one index file FILE.idx for each output file: the times and kinds of its records'
 complete -c gor-rewrite -l split -d 'Distribute exchanges over the outputs in turn, instead of writing all of them to each output'
 complete -c gor-rewrite -l sessions -d 'With --split, keep all exchanges of a TCP connection in one output'
+complete -c gor-rewrite -l skip-verify -d 'Accept any certificate'
+complete -c gor-rewrite -l sticky -d 'With --connections, send all records of a TCP connection over the same one'
 complete -c gor-rewrite -s v -l verbose -d 'Print more messages, and statistics'
 complete -c gor-rewrite -s q -l quiet -d 'Print only errors and losses'
 complete -c gor-rewrite -s h -l help -d 'Print help (see more with \'--help\')'

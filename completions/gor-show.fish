@@ -7,6 +7,10 @@ always\t'Always'
 never\t'Never'"
 complete -c gor-show -l max-record -d 'Skip records longer than SIZE (at most 3GB), and exit with status 1' -r
 complete -c gor-show -l fetch -d 'Send at most N requests to S3 at a time' -r
+complete -c gor-show -l tls-cert -d 'Certificate (PEM) of a tls:// input, with those that vouch for it' -r -F
+complete -c gor-show -l tls-key -d 'Private key (PEM) of the certificate in --tls-cert' -r -F
+complete -c gor-show -l client-ca -d 'Accept only senders whose certificate one in FILE vouches for (PEM, repeatable)' -r -F
+complete -c gor-show -l allow -d 'Accept only senders in these networks, as 10.0.0.0/8 (repeatable)' -r
 complete -c gor-show -l stats -d 'Print progress, and statistics at the end' -r
 complete -c gor-show -l stats-json -d 'Write statistics to FILE as JSON' -r -F
 complete -c gor-show -l cpu-profile -d 'Write a CPU profile of the run to FILE, for go tool pprof' -r -F

@@ -17,16 +17,17 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("transform", &["record", "http"]),
     ("capture", &["packet", "tcp", "http", "record", "observe"]),
     ("conversation", &["packet", "tcp", "http", "record", "observe"]),
-    ("endpoint", &["record", "packet", "capture", "conversation", "http", "observe", "queue"]),
+    ("endpoint", &["record", "packet", "capture", "conversation", "http", "observe", "queue", "tls"]),
     ("queue", &["record"]),
+    ("tls", &[]),
     ("pipeline", &["record", "transform"]),
     ("middleware", &["record", "observe"]),
-    ("replay", &["record", "http", "pace", "observe", "queue", "report", "middleware"]),
+    ("replay", &["record", "http", "pace", "observe", "queue", "report", "middleware", "tls"]),
     ("report", &["record", "http", "observe", "show"]),
     ("merge", &["record"]),
     ("privileges", &[]),
     ("show", &["record", "http", "observe"]),
-    ("cli", &["record", "endpoint", "observe", "pipeline", "transform"]),
+    ("cli", &["record", "capture", "endpoint", "observe", "pipeline", "tls", "transform"]),
     (
         "tool",
         &[
@@ -49,6 +50,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "merge",
             "privileges",
             "show",
+            "tls",
         ],
     ),
 ];

@@ -339,3 +339,47 @@ fn what_is_received_is_replayed_as_it_comes_and_shown() {
     let (text, said) = shower.end(0);
     assert_eq!(String::from_utf8_lossy(&text).matches("POST").count(), 3, "{said}");
 }
+
+#[test]
+fn the_commands_of_the_readme_work_together() {
+    let readme = include_str!("../../README.md");
+    let commands = readme.lines().filter(|line| line.starts_with("gor-") && line.contains("28020"));
+    let words = |line: &str| -> Vec<String> {
+        let line = line.split(" #").next().unwrap_or_default().replace('\'', "");
+        line.split_whitespace().map(ToOwned::to_owned).collect()
+    };
+    let [collect, plain, secure]: [Vec<String>; 3] =
+        commands.map(words).collect::<Vec<_>>().try_into().expect("one that collects, two that send");
+    let certificates = Certificates::new();
+    certificates.make("server", &["localhost"]);
+    let [cert, key] =
+        ["pem", "key"].map(|end| certificates.path(&format!("server.{end}")).display().to_string());
+    let recorded = run("gor-record", &["-r", "testdata/shop.pcapng"], b"").stdout;
+    for (sending, scheme) in [(plain, "tcp"), (secure, "tls")] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let logs = format!("{}/logs/", folder.path().display());
+        let place = format!("{scheme}://127.0.0.1:0");
+        let mut collecting: Vec<_> = collect[1..]
+            .iter()
+            .map(|word| word.replace("logs/", &logs).replace("tcp://:28020", &place))
+            .collect();
+        if scheme == "tls" {
+            collecting.extend(["--tls-cert".to_owned(), cert.clone(), "--tls-key".to_owned(), key.clone()]);
+        }
+        let collecting: Vec<_> = collecting.iter().map(String::as_str).collect();
+        let receiver = Receiver::start_tool(&collect[0], &collecting);
+        let here = format!("localhost:{}", receiver.address.port());
+        let sent: Vec<_> = sending[1..]
+            .iter()
+            .map(|word| match word.as_str() {
+                ":80" => "--read=testdata/shop.pcapng".to_owned(),
+                "ca.pem" => certificates.ca(),
+                word => word.replace("collector.internal:28020", &here),
+            })
+            .collect();
+        let sent: Vec<_> = sent.iter().map(String::as_str).collect();
+        run(&sending[0], &sent, b"").ends_with(0);
+        receiver.end(0);
+        assert!(run("gor-filter", &[&logs], b"").stdout == recorded, "{sent:?}");
+    }
+}
