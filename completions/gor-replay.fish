@@ -6,9 +6,9 @@ complete -c gor-replay -l tls-cert -d 'Certificate (PEM) of a tls:// input, with
 complete -c gor-replay -l tls-key -d 'Private key (PEM) of the certificate in --tls-cert' -r -F
 complete -c gor-replay -l client-ca -d 'Accept only senders whose certificate one in FILE vouches for (PEM, repeatable)' -r -F
 complete -c gor-replay -l allow -d 'Accept only senders in these networks, as 10.0.0.0/8 (repeatable)' -r
-complete -c gor-replay -l speed -d 'Speed relative to the recording, as 2x, 200% or 2 [default: 1x]' -r
+complete -c gor-replay -l speed -d 'Replay at SPEED, as 2x, 200% or 0.5 [default: 1x]' -r
 complete -c gor-replay -l speed-ramp -d 'Change the speed linearly over a time, as 1x..10x:10m, then keep it' -r
-complete -c gor-replay -l rate -d 'Send requests evenly at RATE, as 500/s, 100/m or 20/h, in the recorded order' -r
+complete -c gor-replay -l rate -d 'Send requests evenly at RATE, as 500/s, 100/m or 20/h' -r
 complete -c gor-replay -l rate-ramp -d 'Change the rate linearly over a time, as 100/s..5000/s:10m, then keep it' -r
 complete -c gor-replay -l max-wait -d 'Shorten pauses between requests to DURATION' -r
 complete -c gor-replay -l start-at -d 'Send the first request at TIME, as 21:30 or 2026-11-23T09:00:00Z' -r
@@ -26,7 +26,7 @@ complete -c gor-replay -l timeout -d 'Give up requests this long after they are 
 complete -c gor-replay -l redirects -d 'Follow up to N redirects within the target' -r
 complete -c gor-replay -l response-buffer -d 'Keep SIZE of each response for the output; what is longer is cut and marked' -r
 complete -c gor-replay -l sni -d 'Ask for the certificate of NAME instead of that of the target\'s host' -r
-complete -c gor-replay -l middleware -d 'Run COMMAND, and send requests and responses through it' -r -f -a "(__fish_complete_command)"
+complete -c gor-replay -l middleware -d 'Send requests and responses through COMMAND' -r -f -a "(__fish_complete_command)"
 complete -c gor-replay -l middleware-timeout -d 'Kill the program if it neither reads nor writes for DURATION' -r
 complete -c gor-replay -s o -l output -d 'Write records to FILE (repeatable)' -r -F
 complete -c gor-replay -l chunk-size -d 'Start a new file before SIZE bytes of records are exceeded' -r
@@ -42,7 +42,7 @@ complete -c gor-replay -l client-key -d 'Private key (PEM) of the certificate in
 complete -c gor-replay -l slow-output -d 'What to do when the output is slower than the responses [default: drop, with --no-wait wait]' -r -f -a "drop\t'Send on time; responses that the output has no room for are dropped and counted'
 wait\t'Keep every response; requests wait until the output has room'"
 complete -c gor-replay -l elasticsearch -d 'Send a document about each exchange to Elasticsearch or OpenSearch: http://HOST:9200/INDEX' -r -f
-complete -c gor-replay -l report -d 'Write a report to FILE.txt, FILE.json or FILE.html (repeatable)' -r -F
+complete -c gor-replay -l report -d 'Write a report: FILE.txt, .json or .html (repeatable)' -r -F
 complete -c gor-replay -l group -d 'Treat matches in paths as ids, besides numbers, UUIDs and long hex words' -r
 complete -c gor-replay -l fail-if -d 'Exit with status 3 if EXPR is true, as \'p99>200ms\' (repeatable)' -r
 complete -c gor-replay -l metrics -d 'Serve metrics for Prometheus over HTTP, at the path /metrics of ADDRESS' -r
@@ -55,7 +55,7 @@ complete -c gor-replay -l follow -d 'Keep reading files as they grow, as tail -F
 complete -c gor-replay -l strict -d 'Fail at the first malformed record instead of skipping it'
 complete -c gor-replay -l no-sign-request -d 'Read public objects of S3 without credentials'
 complete -c gor-replay -l no-wait -d 'Send as fast as the target answers, on all connections'
-complete -c gor-replay -l dry-run -d 'Send nothing; print a summary, and when requests would be sent'
+complete -c gor-replay -l dry-run -d 'Send nothing; print a summary and the schedule'
 complete -c gor-replay -l precise -d 'Wake up 200us early and spin until each request is due; keeps one core per target busy'
 complete -c gor-replay -l think -d 'With --sessions, send a request as long after the response before it as it was recorded'
 complete -c gor-replay -l cookies -d 'With --sessions, send cookies set by the target in place of recorded ones'
