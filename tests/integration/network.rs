@@ -127,7 +127,9 @@ fn many_senders_are_heard_at_once_and_each_keeps_its_order() {
         })
     });
     let senders: Vec<_> = senders.collect();
-    senders.into_iter().for_each(|sender| drop(sender.join().expect("it ends")));
+    for sender in senders {
+        sender.join().expect("it ends");
+    }
     let (text, _) = receiver.end(0);
     let all = String::from_utf8(text).expect("text");
     assert_eq!(all.matches(SEPARATOR).count(), 12 * 300);
@@ -234,7 +236,7 @@ fn what_cannot_be_delivered_is_an_error() {
     });
     let begun = Instant::now();
     send(&place, &[], &requests(1, 1)).ends_with(1).says("did not confirm the end");
-    assert!(begun.elapsed() < Duration::from_secs(60));
+    assert!(begun.elapsed() < Duration::from_mins(1));
     taking.join().expect("it ends");
 }
 
