@@ -178,7 +178,7 @@ impl OpenInput {
                 count => format!("; so it is in {count} records"),
             };
             Error::Invalid(format!(
-                "{position}: a separator line is missing before the header here; the record that follows was read as \
+                "{position}: the separator before the header here is missing; the record that follows was read as \
                  part of this one{others}"
             ))
         });

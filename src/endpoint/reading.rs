@@ -203,8 +203,8 @@ impl fmt::Display for Notice<'_> {
                 let position = joined.first.unwrap_or_default();
                 write!(
                     f,
-                    "{place}: {position}: a line in this record looks like the header of another one; a separator line \
-                     may be missing before it"
+                    "{place}: {position}: a line in this record looks like the header of another one; the separator \
+                     before it may be missing"
                 )?;
                 match joined.number {
                     1 => Ok(()),

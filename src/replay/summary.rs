@@ -83,7 +83,7 @@ fn write_target(
     }
     if tally.redirected_elsewhere > 0 {
         let number = tally.redirected_elsewhere;
-        writeln!(f, "redirected  {number} answers point to other servers, and were not followed")?;
+        writeln!(f, "redirected  {number} responses point to other servers, and were not followed")?;
     }
     for line in tally.unasked() {
         writeln!(f, "unasked     {line}")?;
@@ -96,10 +96,10 @@ fn write_target(
             Some(_) => ("middleware", "not shown to it"),
             None => ("output", "dropped"),
         };
-        writeln!(f, "{name:<12}{dropped} answers {what}, as it was too slow (--slow-output)")?;
+        writeln!(f, "{name:<12}{dropped} responses {what}, as it was too slow (--slow-output)")?;
     }
     if tally.answers_cut > 0 {
-        writeln!(f, "output      {} answers were too long and are marked as cut", tally.answers_cut)?;
+        writeln!(f, "output      {} responses were too long and are marked as cut", tally.answers_cut)?;
     }
     if tally.sent == 0 {
         return Ok(());
@@ -109,7 +109,7 @@ fn write_target(
         write_durations(f, "latency", &tally.latency_from_send)?;
         writeln!(
             f,
-            "Without waiting, the next request is sent when an answer comes: latency is from the sending,"
+            "Without waiting, the next request is sent when a response comes: latency is from the sending,"
         )?;
         return writeln!(f, "and a slow target hides what its users would have waited.");
     }
@@ -176,7 +176,7 @@ fn write_duration(f: &mut fmt::Formatter<'_>, tally: &ReplayTally) -> fmt::Resul
     }
     write!(f, "duration    {}", Span(tally.duration()))?;
     if tally.answered > 0 {
-        write!(f, ", {:.1} answers/s", tally.answered as f64 / seconds)?;
+        write!(f, ", {:.1} responses/s", tally.answered as f64 / seconds)?;
     }
     writeln!(f)
 }

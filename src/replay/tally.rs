@@ -501,7 +501,7 @@ impl ReplayTally {
     pub fn unasked(&self) -> impl Iterator<Item = String> {
         let Count { number, first } = &self.surplus;
         let surplus = (*number > 0).then(|| {
-            format!("{number} answers were followed by bytes that nothing asked for; the first to {first}")
+            format!("{number} responses were followed by bytes that nothing asked for; the first to {first}")
         });
         let early = (self.answered_unasked > 0).then(|| {
             let connections = self.answered_unasked;

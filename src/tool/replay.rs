@@ -469,9 +469,9 @@ fn waiting_for(answers: u64, timeout: Duration, unwritten: usize) -> String {
     let what = match (answers, unwritten) {
         (0, 0) => "the replay to end".to_owned(),
         (0, records) => format!("the output to take {records} records"),
-        (answers, 0) => format!("{answers} answers (at most {longest})"),
+        (answers, 0) => format!("{answers} responses (at most {longest})"),
         (answers, records) => {
-            format!("{answers} answers (at most {longest}) and the output to take {records} records")
+            format!("{answers} responses (at most {longest}) and the output to take {records} records")
         }
     };
     format!("interrupted; waiting for {what}; interrupt again not to wait")

@@ -269,9 +269,7 @@ fn what_cannot_be_read_is_said_without_a_flag_and_dropped_when_strict() {
     let good = record(2, "HTTP/1.1 200 OK\r\nX-A: a@b.de\r\n\r\n");
     let input = [record(2, broken), good, record(2, &unknown)].concat();
     let ran = redacted(&["--redact", "email", "--stats"], input.as_bytes());
-    ran.says(
-        "2 records not readable for redaction (1 in a coding that is not known, 1 with a body that does",
-    );
+    ran.says("2 records could not be redacted (1 in an unknown content coding, 1 with a body that does");
     ran.says("--redact-strict drops them").says("  --redact email           1\n");
     assert_eq!(records(&ran.stdout).len(), 3);
     let ran = redacted(&["--redact", "email", "--redact-strict", "--stats"], input.as_bytes());

@@ -214,7 +214,7 @@ fn bytes_after_an_answer_are_not_taken_for_the_next_and_told() {
             let args = [&["--connections", "1", &target], quiet].concat();
             let said = assert_exit(&replay(&args, &gets(&[(0, "/0"), (50, "/1"), (100, "/2")])), 0);
             let words =
-                "3 answers were followed by bytes that nothing asked for; the first to GET /0 (record 0";
+                "3 responses were followed by bytes that nothing asked for; the first to GET /0 (record 0";
             assert_eq!(said.matches(words).count(), 1, "{shown}, {quiet:?}:\n{said}");
             assert_eq!(said.lines().count() == 1, !quiet.is_empty(), "{said}");
         }

@@ -56,7 +56,7 @@ fn a_reader_that_pauses_stops_no_request_and_what_it_misses_is_told() {
     assert_says(&said, "answered    100\n");
     let kept = answers(&output.stdout);
     assert!(kept > 60, "{kept}");
-    assert_says(&said, &format!("output      {} answers dropped, as it was too slow", 100 - kept));
+    assert_says(&said, &format!("output      {} responses dropped, as it was too slow", 100 - kept));
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn a_second_signal_and_a_hangup_end_the_waiting_and_the_report_comes_all_the_sam
         let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
         let mut said = String::new();
         if let Some(second) = second {
-            while !said.contains("waiting for 1 answers (at most 10m00s)") {
+            while !said.contains("waiting for 1 responses (at most 10m00s)") {
                 assert_ne!(stderr.read_line(&mut said).expect("text"), 0, "{first:?}: {said}");
             }
             signal(&child, second);

@@ -162,7 +162,7 @@ fn redirections_are_followed_within_the_target() {
 
     let get = |path: &str| record(1, "a1", 0, format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
     let said = assert_exit(&replay(&["--redirects", "2", &target], &get("/away")), 0);
-    assert_says(&said, "1 answers point to other servers");
+    assert_says(&said, "1 responses point to other servers");
     let said = assert_exit(&replay(&["--redirects", "3", &target], &get("/round")), 0);
     assert_says(&said, "statuses    302: 1\n");
     assert_eq!(lines(&origin).iter().filter(|line| *line == "GET /round").count(), 4);

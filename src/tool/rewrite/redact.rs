@@ -140,7 +140,7 @@ pub(super) fn key(file: Option<&Path>) -> anyhow::Result<PseudonymKey> {
 pub(super) fn said(tally: &RewriteTally, is_strict: bool) -> Option<String> {
     let Unread { unknown, broken, too_large, headless } = tally.unread;
     let reasons = [
-        (unknown, "in a coding that is not known".to_owned()),
+        (unknown, "in an unknown content coding".to_owned()),
         (broken, "with a body that does not decode to its end".to_owned()),
         (too_large, format!("of more than {}", Size(MAX_BODY as u64))),
         (headless, "without an HTTP head".to_owned()),
@@ -155,6 +155,6 @@ pub(super) fn said(tally: &RewriteTally, is_strict: bool) -> Option<String> {
     let total = tally.unread.total();
     (total > 0).then(|| {
         let list = reasons.join(", ");
-        format!("{} not readable for redaction ({list}); they {became}", Count(total, "record"))
+        format!("{} could not be redacted ({list}); they {became}", Count(total, "record"))
     })
 }
