@@ -15,6 +15,13 @@ pub struct Shard {
     of: u64,
 }
 
+impl Shard {
+    /// One of so many parts by its index, which begins with 0. None: there are not so many.
+    pub fn of_index(index: u64, of: u64) -> Option<Self> {
+        (index < of).then_some(Shard { number: index + 1, of })
+    }
+}
+
 impl fmt::Display for Shard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.number, self.of)

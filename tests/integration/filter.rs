@@ -174,7 +174,7 @@ fn a_command_line_that_is_wrong_shows_where() {
         (&["--not-header", "Host: ^/api("], "    Host: ^/api(\n               ^\n"),
         (&["--basic-auth", "^/api("], "    ^/api(\n         ^\n"),
         (&["--header", "Host"], "there is no colon; expected name:regex\n    Host\n        ^\n"),
-        (&["--sample", "110%"], "expected 10%, 0.5% or 1/4, from 0% to 100%\n    110%\n    ^\n"),
+        (&["--sample", "110%"], "expected a share from 0% to 100%, as 10%, 0.5% or 1/4\n    110%\n    ^\n"),
         (&["--since", "last week"], "2026-11-23 21:07, 21:07, 2026-11-23, yesterday, -2h"),
         (&["--until", "-2 moons"], "    -2 moons\n     ^\n"),
         (&["--min-latency", "long"], "500ms, 2s"),

@@ -332,7 +332,7 @@ fn what_cannot_be_recorded_at_is_said_with_what_can() {
         (&[":8010-8000"], "'8010-8000' is not a port from 1 to 65535, nor a range"),
         (&["10.0.0.0/33:80"], "'10.0.0.0/33' is no IP address, network or interface"),
         (&[":80", "--not-client", "10.0.0.0/33"], "'10.0.0.0/33' is neither an IP address nor a network"),
-        (&[":80", "--vlan", "4095"], "4095 is not in 1..=4094"),
+        (&[":80", "--vlan", "4095"], "expected the number of a VLAN from 1 to 4094"),
         (&[":80", "--vxlan-vni", "16777216"], "a VNI is a number from 0 to 16777215"),
         (&[":80", "--buffer-size", "1mb"], "the buffer is from 2mb to 2gb"),
         (&[":80", "--threads", "0"], "a number of threads is from 1 to 256"),

@@ -283,3 +283,36 @@ fn a_response_buffer_cuts_what_is_kept() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.lines().next().is_some_and(|line| line.ends_with(" 1000 cut")), "{text}");
 }
+
+#[test]
+fn a_part_is_taken_from_the_environment() {
+    let origin = Origin::start(good);
+    let target = origin.address().to_string();
+    let folder = tempfile::tempdir().expect("a folder");
+    let input = folder.path().join("in.gor");
+    let one = |number: u32| record(1, &format!("{number:016x}00000000"), 0, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    std::fs::write(&input, (0..60).flat_map(one).collect::<Vec<u8>>()).expect("a file");
+    let part = |variables: &[(&str, &str)]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_gor-replay"));
+        command.args(["--no-wait", "--shard-from-env", "-i"]).arg(&input).arg(&target);
+        for name in ["GOR_SHARD_INDEX", "GOR_SHARD_COUNT", "JOB_COMPLETION_INDEX"] {
+            command.env_remove(name);
+        }
+        command.envs(variables.iter().copied()).output().expect("it runs")
+    };
+    for index in ["0", "1", "2"] {
+        let name = if index == "1" { "GOR_SHARD_INDEX" } else { "JOB_COMPLETION_INDEX" };
+        let before = origin.received().len();
+        assert_exit(&part(&[(name, index), ("GOR_SHARD_COUNT", "3")]), 0);
+        assert!(origin.received().len() > before, "part {index} has something");
+    }
+    assert_eq!(origin.received().len(), 60, "all parts together are the whole");
+    for (variables, said) in [
+        (&[("GOR_SHARD_COUNT", "3")][..], "GOR_SHARD_INDEX or JOB_COMPLETION_INDEX is not set"),
+        (&[("GOR_SHARD_INDEX", "1")], "GOR_SHARD_COUNT is not set"),
+        (&[("GOR_SHARD_INDEX", "x"), ("GOR_SHARD_COUNT", "3")], "GOR_SHARD_INDEX is no number"),
+        (&[("GOR_SHARD_INDEX", "3"), ("GOR_SHARD_COUNT", "3")], "GOR_SHARD_INDEX is 3, but there are only 3 parts"),
+    ] {
+        assert_says(&assert_exit(&part(variables), 2), said);
+    }
+}

@@ -54,6 +54,12 @@ pub struct TimeOptions {
     /// Replay part I of N, as 1/3 on the first of three machines; keeps connections together
     #[arg(long, value_name = "I/N", hide_short_help = true)]
     pub shard: Option<Shard>,
+    /// Take the part from the environment: GOR_SHARD_INDEX (from 0) of GOR_SHARD_COUNT
+    ///
+    /// For the same command on many machines. In an indexed Job of Kubernetes, JOB_COMPLETION_INDEX stands for
+    /// GOR_SHARD_INDEX.
+    #[arg(long, conflicts_with = "shard", hide_short_help = true)]
+    pub shard_from_env: bool,
 }
 
 impl TimeOptions {
@@ -72,7 +78,21 @@ impl TimeOptions {
         if let Some(start) = start_at.filter(|start| *start < now) {
             return Err(Error::Usage(format!("--start-at is over: {}", moment::shown(start))));
         }
-        Ok((Selection { since, until, shard: self.shard }, start_at))
+        Ok((Selection { since, until, shard: self.shard()? }, start_at))
+    }
+
+    fn shard(&self) -> Result<Option<Shard>> {
+        if !self.shard_from_env {
+            return Ok(self.shard);
+        }
+        let index = ["GOR_SHARD_INDEX", "JOB_COMPLETION_INDEX"];
+        let (index_name, index) = number_of(&index)?;
+        let (count_name, count) = number_of(&["GOR_SHARD_COUNT"])?;
+        let shard = Shard::of_index(index, count).ok_or_else(|| {
+            let why = format!("--shard-from-env: {index_name} is {index}, but there are only {count} parts ({count_name})");
+            Error::Usage(why)
+        })?;
+        Ok(Some(shard))
     }
 
     /// The same in the library's words.
@@ -85,4 +105,15 @@ impl TimeOptions {
             .unwrap_or(Tempo::Speed(self.speed.unwrap_or(Speed::RECORDED)));
         Pace { tempo, max_wait: self.max_wait }
     }
+}
+
+/// The first of these variables of the environment that is set, and the number that it has.
+fn number_of<'a>(names: &[&'a str]) -> Result<(&'a str, u64)> {
+    let found = names.iter().find_map(|name| Some((*name, std::env::var_os(name)?)));
+    let Some((name, value)) = found else {
+        return Err(Error::Usage(format!("--shard-from-env: {} is not set", names.join(" or "))));
+    };
+    let number = value.to_str().and_then(|value| value.parse().ok());
+    let number = number.ok_or_else(|| Error::Usage(format!("--shard-from-env: {name} is no number: {value:?}")))?;
+    Ok((name, number))
 }
