@@ -55,6 +55,7 @@ complete -c gor-replay -l follow -d 'Keep reading files as they grow, as tail -F
 complete -c gor-replay -l strict -d 'Fail at the first malformed record instead of skipping it'
 complete -c gor-replay -l no-sign-request -d 'Read public objects of S3 without credentials'
 complete -c gor-replay -l no-wait -d 'Send as fast as the target answers, on all connections'
+complete -c gor-replay -l shard-from-env -d 'Take the part from the environment: GOR_SHARD_INDEX (from 0) of GOR_SHARD_COUNT'
 complete -c gor-replay -l dry-run -d 'Send nothing; print a summary and the schedule'
 complete -c gor-replay -l precise -d 'Wake up 200us early and spin until each request is due; keeps one core per target busy'
 complete -c gor-replay -l think -d 'With --sessions, send a request as long after the response before it as it was recorded'

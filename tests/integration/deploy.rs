@@ -37,9 +37,11 @@ fn what_is_deployed_is_a_command_line_that_records_from_the_network() {
 #[test]
 fn the_job_is_a_replay_of_a_part_and_its_pods_are_as_many_as_the_parts() {
     let text = std::fs::read_to_string("deploy/kubernetes/replay-job.yaml").expect("it is there");
-    let after = |key: &str| text.lines().find_map(|line| line.trim().strip_prefix(key)).expect("a value").trim();
+    let after =
+        |key: &str| text.lines().find_map(|line| line.trim().strip_prefix(key)).expect("a value").trim();
     let args: Vec<String> = serde_json::from_str(after("args: ")).expect("a list of texts");
-    let args = replay::Args::try_parse_from(["gor-replay".to_owned()].into_iter().chain(args)).expect("it is one");
+    let args =
+        replay::Args::try_parse_from(["gor-replay".to_owned()].into_iter().chain(args)).expect("it is one");
     assert!(args.time.shard_from_env && args.time.start_at.is_some() && args.measuring.report.len() == 1);
     assert_eq!(after("completions: "), after("parallelism: "));
     assert_eq!(after("value: ").trim_matches('"'), after("completions: "));

@@ -290,7 +290,8 @@ fn a_part_is_taken_from_the_environment() {
     let target = origin.address().to_string();
     let folder = tempfile::tempdir().expect("a folder");
     let input = folder.path().join("in.gor");
-    let one = |number: u32| record(1, &format!("{number:016x}00000000"), 0, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let one =
+        |number: u32| record(1, &format!("{number:016x}00000000"), 0, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     std::fs::write(&input, (0..60).flat_map(one).collect::<Vec<u8>>()).expect("a file");
     let part = |variables: &[(&str, &str)]| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_gor-replay"));
@@ -311,7 +312,10 @@ fn a_part_is_taken_from_the_environment() {
         (&[("GOR_SHARD_COUNT", "3")][..], "GOR_SHARD_INDEX or JOB_COMPLETION_INDEX is not set"),
         (&[("GOR_SHARD_INDEX", "1")], "GOR_SHARD_COUNT is not set"),
         (&[("GOR_SHARD_INDEX", "x"), ("GOR_SHARD_COUNT", "3")], "GOR_SHARD_INDEX is no number"),
-        (&[("GOR_SHARD_INDEX", "3"), ("GOR_SHARD_COUNT", "3")], "GOR_SHARD_INDEX is 3, but there are only 3 parts"),
+        (
+            &[("GOR_SHARD_INDEX", "3"), ("GOR_SHARD_COUNT", "3")],
+            "GOR_SHARD_INDEX is 3, but there are only 3 parts",
+        ),
     ] {
         assert_says(&assert_exit(&part(variables), 2), said);
     }

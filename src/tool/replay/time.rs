@@ -56,8 +56,8 @@ pub struct TimeOptions {
     pub shard: Option<Shard>,
     /// Take the part from the environment: GOR_SHARD_INDEX (from 0) of GOR_SHARD_COUNT
     ///
-    /// For the same command on many machines. In an indexed Job of Kubernetes, JOB_COMPLETION_INDEX stands for
-    /// GOR_SHARD_INDEX.
+    /// For the same command on many machines. Without GOR_SHARD_INDEX it is JOB_COMPLETION_INDEX, which indexed Jobs of
+    /// Kubernetes have.
     #[arg(long, conflicts_with = "shard", hide_short_help = true)]
     pub shard_from_env: bool,
 }
@@ -89,7 +89,9 @@ impl TimeOptions {
         let (index_name, index) = number_of(&index)?;
         let (count_name, count) = number_of(&["GOR_SHARD_COUNT"])?;
         let shard = Shard::of_index(index, count).ok_or_else(|| {
-            let why = format!("--shard-from-env: {index_name} is {index}, but there are only {count} parts ({count_name})");
+            let why = format!(
+                "--shard-from-env: {index_name} is {index}, but there are only {count} parts ({count_name})"
+            );
             Error::Usage(why)
         })?;
         Ok(Some(shard))
@@ -114,6 +116,7 @@ fn number_of<'a>(names: &[&'a str]) -> Result<(&'a str, u64)> {
         return Err(Error::Usage(format!("--shard-from-env: {} is not set", names.join(" or "))));
     };
     let number = value.to_str().and_then(|value| value.parse().ok());
-    let number = number.ok_or_else(|| Error::Usage(format!("--shard-from-env: {name} is no number: {value:?}")))?;
+    let number =
+        number.ok_or_else(|| Error::Usage(format!("--shard-from-env: {name} is no number: {value:?}")))?;
     Ok((name, number))
 }
