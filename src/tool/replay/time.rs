@@ -14,6 +14,7 @@ use crate::{Error, Result};
 /// When requests are due.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Time")]
+#[allow(clippy::doc_markdown, reason = "these are help texts")]
 pub struct TimeOptions {
     /// Replay at SPEED, as 2x, 200% or 0.5 [default: 1x]
     #[arg(long, value_name = "SPEED", group = "tempo")]
