@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::endpoint::{Notice, ReadOptions, S3Options, SendOptions, Services, WriteOptions};
+use crate::endpoint::{Notice, ObjectOptions, ReadOptions, S3Options, SendOptions, Services, WriteOptions};
 use crate::record::MAX_MAX_RECORD;
 
 /// Lines that came faster nobody could read.
@@ -16,6 +16,9 @@ const MAX_COMPRESS_THREADS: usize = 256;
 
 /// More requests at a time than this are a slip of the finger: their parts would fill 4 GiB.
 const MAX_FETCH: usize = 256;
+
+/// Less would be a chunk for each few records.
+const MIN_SPOOL: u64 = 1 << 20;
 
 /// How records are read.
 #[derive(Clone, Debug, clap::Args)]
@@ -84,10 +87,10 @@ impl InputOptions {
 pub struct ServiceOptions {
     /// Send at most N requests to S3 at a time
     ///
-    /// An object is read in ranges of 8 MiB. At most 2 N of them are held in memory.
+    /// Large objects are read and written in parts of 8 MiB. At most 2 N of them are held in memory.
     #[arg(long, value_name = "N", default_value = "4", value_parser = fetch, hide_short_help = true)]
     pub fetch: NonZeroUsize,
-    /// Read public objects of S3 without credentials
+    /// Use public buckets of S3 without credentials
     #[arg(long, hide_short_help = true)]
     pub no_sign_request: bool,
 }
@@ -126,6 +129,9 @@ pub struct OutputOptions {
     ///
     /// Fields in the name start new files: %Y %m %d %H %M %S %NS (time of writing, UTC), %r (request id), %t (kind of
     /// record: 1, 2, 3), %i (see --instance); %% is a percent sign. Missing directories of such a name are created.
+    ///
+    /// s3://BUCKET/KEY is an object of S3, and KEY may have the same fields. An object that exists is never overwritten: the
+    /// new one gets a number, as x_0.gor.
     #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub output: Vec<String>,
     /// Overwrite existing files
@@ -181,6 +187,73 @@ pub struct OutputOptions {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub tls: super::TlsArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub objects: ObjectArgs,
+}
+
+/// How objects of S3 are written.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "S3")]
+#[allow(clippy::doc_markdown, reason = "these are help texts")]
+pub struct ObjectArgs {
+    /// Keep what is not uploaded yet in DIR [default: ~/.local/state/gor-tools/spool]
+    ///
+    /// Records for an output s3://BUCKET/KEY are written to files in DIR, which are uploaded when they end and removed
+    /// once the server has them. What a killed run has left there is uploaded by the next run with the same DIR. Two runs
+    /// cannot use one DIR at a time. XDG_STATE_HOME, if set, takes the place of ~/.local/state.
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath, hide_short_help = true)]
+    pub spool: Option<PathBuf>,
+    /// Stop with status 1 when SIZE waits in the spool and the server does not answer
+    ///
+    /// While the server answers, tools wait for it, and gor-record drops exchanges and counts them. A chunk also ends at
+    /// a quarter of SIZE.
+    #[arg(long, value_name = "SIZE", default_value = "1GB", value_parser = spool_max, hide_short_help = true)]
+    pub spool_max: u64,
+    /// At the end, wait at most DURATION for a server that does not answer
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "2m",
+        value_parser = super::values::duration,
+        hide_short_help = true
+    )]
+    pub spool_wait: Duration,
+    /// Start a new object when the current one is DURATION old
+    ///
+    /// It is uploaded then, also when no more records come. Objects of one key get numbers: x.gor, x_0.gor, x_1.gor and
+    /// so on. gor-record, reading from a network, starts one every 5m without this.
+    #[arg(long, value_name = "DURATION", value_parser = super::values::positive_duration, hide_short_help = true)]
+    pub chunk_age: Option<Duration>,
+    /// Write a line of JSON to FILE for each object that was written
+    ///
+    /// Its keys are bucket, key, bytes, records, earliest and latest (timestamps in nanoseconds).
+    #[arg(
+        long,
+        value_name = "FILE",
+        value_parser = super::values::report,
+        value_hint = clap::ValueHint::FilePath,
+        hide_short_help = true
+    )]
+    pub manifest: Option<PathBuf>,
+}
+
+impl ObjectArgs {
+    fn options(&self) -> ObjectOptions {
+        ObjectOptions {
+            spool: self.spool.clone(),
+            spool_max: self.spool_max,
+            spool_wait: self.spool_wait,
+            chunk_age: self.chunk_age,
+            manifest: self.manifest.clone(),
+            ..ObjectOptions::default()
+        }
+    }
+}
+
+fn spool_max(text: &str) -> Result<u64, String> {
+    let size = super::values::size(text)?;
+    if size < MIN_SPOOL { Err("a spool has at least 1mb".into()) } else { Ok(size) }
 }
 
 impl OutputOptions {
@@ -207,6 +280,7 @@ impl OutputOptions {
             instance: self.instance.as_deref(),
             tell: Some(|text| super::note(text)),
             sending: SendOptions { tls: self.tls.options(), ..SendOptions::default() },
+            objects: self.objects.options(),
             ..WriteOptions::default()
         }
     }

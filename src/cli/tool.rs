@@ -56,6 +56,8 @@ impl<'a> Tool<'a> {
         let mut to = output.write_options(inputs);
         to.sending = sending.options(to.sending, &self.reading.is_stopping);
         to.reports.extend(self.reporting.files());
+        to.services = Arc::clone(&self.reading.services);
+        to.objects.is_verbose = self.reporting.verbose;
         endpoint::create(&output.output, &to)
     }
 

@@ -23,8 +23,8 @@ pub use bytes::{open_bytes, total_size};
 pub use inputs::open;
 pub use network::{ListenOptions, NetworkAddress, SendOptions};
 pub use output::{
-    Dropped, FLUSH_INTERVAL, Later, LaterReason, PacketFile, PacketQueue, RecordQueue, WriteOptions, check,
-    create, later, ports,
+    Dropped, FLUSH_INTERVAL, Later, LaterReason, ObjectOptions, PacketFile, PacketQueue, RecordQueue,
+    SPOOL_MAX, SPOOL_WAIT, WriteOptions, check, create, later, make_spool, ports, settings,
 };
 pub use place::{Place, expand};
 pub use reading::{Notice, ReadOptions, Services, TimeWindow};

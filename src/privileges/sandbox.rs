@@ -21,16 +21,16 @@ pub struct Sandbox {
 
 impl Sandbox {
     /// Has the kernel refuse from now on to open anything in the file system but in these directories and below
-    /// them, to execute anything, and to listen at TCP ports or connect to others than these. What is open stays open.
-    pub(super) fn enter(folders: &[&Path], ports: &[u16]) -> Self {
+    /// them, and to read these files, to execute anything, and to listen at TCP ports or connect to others than these. What is open stays open.
+    pub(super) fn enter(folders: &[&Path], files: &[&Path], ports: &[u16]) -> Self {
         Sandbox {
             has_folders: !folders.is_empty(),
-            status: restrict(folders, ports).map_err(|error| error.to_string()),
+            status: restrict(folders, files, ports).map_err(|error| error.to_string()),
         }
     }
 }
 
-fn restrict(folders: &[&Path], ports: &[u16]) -> Result<RestrictionStatus, RulesetError> {
+fn restrict(folders: &[&Path], files: &[&Path], ports: &[u16]) -> Result<RestrictionStatus, RulesetError> {
     let mut ruleset = Ruleset::default()
         .handle_access(AccessFs::from_all(ABI_ASKED))?
         .handle_access(AccessNet::from_all(ABI_ASKED))?
@@ -40,6 +40,12 @@ fn restrict(folders: &[&Path], ports: &[u16]) -> Result<RestrictionStatus, Rules
         // In one that cannot be opened nothing can be made either.
         if let Ok(folder) = PathFd::new(folder) {
             ruleset = ruleset.add_rule(PathBeneath::new(folder, writing()))?;
+        }
+    }
+    for file in files {
+        // One that is not there is not read either.
+        if let Ok(file) = PathFd::new(file) {
+            ruleset = ruleset.add_rule(PathBeneath::new(file, AccessFs::ReadFile))?;
         }
     }
     for port in ports {
@@ -109,7 +115,7 @@ mod tests {
         let address = listener.local_addr().expect("it has one");
         let at = |name: &str| folder.path().join(name);
         let tried = || {
-            let sandbox = Sandbox::enter(&[folder.path(), Path::new("no such folder")], &[]);
+            let sandbox = Sandbox::enter(&[folder.path(), Path::new("no such folder")], &[], &[]);
             let said = sandbox.to_string();
             let Some(version) = said.starts_with("Landlock: ").then(|| version(&sandbox)) else {
                 assert!(said.starts_with("without Landlock, "), "{said}");

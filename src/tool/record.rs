@@ -436,6 +436,8 @@ impl Args {
         let mut options = self.output.write_options(&self.read);
         options.packets = self.write.as_deref();
         options.reports.extend(self.reporting.files());
+        options.services = self.services.services();
+        options.objects.is_verbose = self.reporting.verbose;
         options
     }
 

@@ -439,6 +439,8 @@ fn replay(
     let mut writing = args.writing.write_options(&names);
     writing.splits &= args.writing.output.len() > 1;
     writing.sending.is_stopping = Arc::clone(&stop.sending);
+    writing.services = Arc::clone(&reading.services);
+    writing.objects.is_verbose = args.reporting.verbose;
     writing.reports.extend(args.reporting.files());
     writing.reports.extend(args.measuring.report.iter().map(ReportPath::path));
     let out = match &args.writing.output[..] {

@@ -51,6 +51,7 @@ mod report_page;
 mod rewrite;
 mod s3_faults;
 mod s3_in;
+mod s3_out;
 mod show;
 mod statistics;
 mod support;

@@ -280,9 +280,14 @@ fn the_commands_of_the_readme_run() {
     let shop = run("gor-record", &["-r", "testdata/shop.pcapng", "--responses"], b"").stdout;
     server.put(
         "archive",
-        &[("2026/11/23/21.gor.gz", gzip(&shop)), ("2026/11/shop.gor.gz", gzip(&shop)), ("shop.gor", shop)],
+        &[
+            ("2026/11/23/21.gor.gz", gzip(&shop)),
+            ("2026/11/shop.gor.gz", gzip(&shop)),
+            ("shop.gor", shop.clone()),
+        ],
     );
     let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("shop.gor"), &shop).expect("a file");
     let bins = std::path::Path::new(env!("CARGO_BIN_EXE_gor-filter")).parent().expect("a folder");
     let path = format!("{}:{}", bins.display(), std::env::var("PATH").expect("it is set"));
     let readme = include_str!("../../README.md");
@@ -306,13 +311,14 @@ fn the_commands_of_the_readme_run() {
         let output = shell
             .args(["-c", &line])
             .env("PATH", &path)
+            .env("XDG_STATE_HOME", folder.path().join("state"))
             .current_dir(folder.path())
             .output()
             .expect("it runs");
         assert!(output.status.success() && output.stderr.is_empty(), "{line}: {output:?}");
         number += 1;
     }
-    assert_eq!(number, 4);
+    assert_eq!(number, 5);
     let read = std::fs::read(folder.path().join("hour.gor")).expect("it was written");
     assert!(!read.is_empty());
 }

@@ -116,6 +116,12 @@ impl OutputFile {
         self.to.is_regular
     }
 
+    /// How long it is, with what waits for it.
+    #[cfg(feature = "s3")]
+    pub(super) fn length(&self) -> u64 {
+        self.to.at + self.text.len() as u64
+    }
+
     /// Fails if it is a pipe or a socket whose reader has gone.
     pub(super) fn check_reader(&mut self) -> Result<()> {
         if self.to.is_regular {

@@ -4,6 +4,11 @@ use std::path::{Path, PathBuf};
 
 use super::{OutputTarget, WriteOptions, this_instance};
 use crate::Result;
+use crate::endpoint::s3::SCHEME;
+
+/// What says where names of hosts are looked up (resolver(5), nsswitch.conf(5), gai.conf(5)).
+const RESOLVER: [&str; 5] =
+    ["/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf"];
 
 /// A directory in which files are made later.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,6 +26,8 @@ pub struct Later {
 pub enum LaterReason {
     /// The output is in chunks.
     Chunk,
+    /// It is an object, whose chunks wait there.
+    Spool,
     /// Its name is made from the time or the records.
     Name,
     /// The index is written when the file is complete.
@@ -45,6 +52,10 @@ pub fn later(names: &[String], how: &WriteOptions<'_>) -> Result<Vec<Later>> {
     for (name, target) in names.iter().zip(targets) {
         let (folder, reason) = match target {
             OutputTarget::Null | OutputTarget::Standard | OutputTarget::Network(_) => continue,
+            #[cfg(feature = "s3")]
+            OutputTarget::Object(_) => (super::objects::folder(&how.objects)?, LaterReason::Spool),
+            #[cfg(not(feature = "s3"))]
+            OutputTarget::Object(_) => continue,
             OutputTarget::Many(template, _) => (folder(template.beginning()).to_owned(), LaterReason::Name),
             OutputTarget::File(path, _) if how.chunk_size.is_some() || how.chunk_records.is_some() => {
                 (folder(&path).to_owned(), LaterReason::Chunk)
@@ -60,14 +71,34 @@ pub fn later(names: &[String], how: &WriteOptions<'_>) -> Result<Vec<Later>> {
 }
 
 /// The TCP ports that are connected to after [`create`](super::create), where a connection is lost.
-pub fn ports(names: &[String]) -> Result<Vec<u16>> {
+pub fn ports(names: &[String], how: &WriteOptions<'_>) -> Result<Vec<u16>> {
     let mut ports = Vec::new();
     for name in names {
-        if let OutputTarget::Network(address) = OutputTarget::parse(name, "")? {
-            ports.push(address.port());
+        match OutputTarget::parse(name, "")? {
+            OutputTarget::Network(address) => ports.push(address.port()),
+            #[cfg(feature = "s3")]
+            OutputTarget::Object(_) => ports.extend(how.services.s3.prepare()?.ports()),
+            _ => {}
         }
     }
+    let _ = how;
     Ok(ports)
+}
+
+/// The files that are read after [`create`](super::create), where hosts are looked up by name.
+pub fn settings(names: &[String]) -> Vec<&'static Path> {
+    let looks_up = names.iter().any(|name| name.starts_with(SCHEME));
+    if looks_up { RESOLVER.iter().map(Path::new).collect() } else { Vec::new() }
+}
+
+/// Makes the directory in which objects wait for their upload, for the user that this process is to become.
+pub fn make_spool(names: &[String], how: &WriteOptions<'_>) -> Result<()> {
+    #[cfg(feature = "s3")]
+    if names.iter().any(|name| name.starts_with(SCHEME)) {
+        super::objects::make_folder(&how.objects, how.owner)?;
+    }
+    let _ = (names, how);
+    Ok(())
 }
 
 /// Pipes and devices stay where they are.

@@ -11,6 +11,8 @@ mod file;
 mod later;
 mod many;
 mod naming;
+#[cfg(feature = "s3")]
+mod objects;
 mod opening;
 mod packets;
 mod queue;
@@ -22,15 +24,18 @@ mod ticker;
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use self::later::{Later, LaterReason, later, ports};
+pub use self::later::{Later, LaterReason, later, make_spool, ports, settings};
 pub use self::packets::{PacketFile, PacketQueue};
 pub use self::queue::{Dropped, RecordQueue};
+
+#[cfg(feature = "s3")]
+pub(super) use self::naming::{numbered_key, numbers_of};
 
 use self::chunks::Chunks;
 use self::coding::Pool;
@@ -45,14 +50,52 @@ use self::ticker::Ticker;
 use super::format::Compression;
 use super::network::{NetworkAddress, NetworkSink, SendOptions};
 use super::place::refuse_services;
+use super::reading::Services;
+use super::s3::SCHEME;
 use crate::record::{Discard, Sink};
 use crate::{Error, Result};
 
 /// Most threads that compress unless more are asked for: each takes memory.
 const COMPRESS_THREADS: usize = 4;
 
+/// Bytes of chunks that wait to be uploaded at most, unless told otherwise.
+pub const SPOOL_MAX: u64 = 1 << 30;
+
+/// How long a server that takes nothing is waited for at the end, unless told otherwise.
+pub const SPOOL_WAIT: Duration = Duration::from_mins(2);
+
 /// How long text waits in a file that is written, unless told otherwise.
 pub const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How objects of S3 are written.
+#[derive(Clone, Debug)]
+pub struct ObjectOptions {
+    /// The directory of chunks that are not uploaded yet; the user's own where none is named.
+    pub spool: Option<PathBuf>,
+    /// Bytes that may be in it.
+    pub spool_max: u64,
+    /// How long, at the end, a server is waited for that takes nothing.
+    pub spool_wait: Duration,
+    /// How old a chunk becomes before it is uploaded.
+    pub chunk_age: Option<Duration>,
+    /// Gets a line for each object.
+    pub manifest: Option<PathBuf>,
+    /// Whether it is told what went well.
+    pub is_verbose: bool,
+}
+
+impl Default for ObjectOptions {
+    fn default() -> Self {
+        ObjectOptions {
+            spool: None,
+            spool_max: SPOOL_MAX,
+            spool_wait: SPOOL_WAIT,
+            chunk_age: None,
+            manifest: None,
+            is_verbose: false,
+        }
+    }
+}
 
 /// How to write places.
 #[derive(Clone, Debug)]
@@ -94,6 +137,10 @@ pub struct WriteOptions<'a> {
     pub tell: Option<fn(&dyn fmt::Display)>,
     /// How outputs over the network send.
     pub sending: SendOptions,
+    /// How objects are written.
+    pub objects: ObjectOptions,
+    /// The services that outputs may be of.
+    pub services: Arc<Services>,
     /// The time of writing.
     pub clock: fn() -> Timestamp,
 }
@@ -119,6 +166,8 @@ impl Default for WriteOptions<'_> {
             instance: None,
             tell: None,
             sending: SendOptions::default(),
+            objects: ObjectOptions::default(),
+            services: Arc::default(),
             clock: Timestamp::now,
         }
     }
@@ -174,9 +223,21 @@ pub fn create(names: &[String], how: &WriteOptions<'_>) -> Result<Box<dyn Sink +
     }
     refuse_useless(&targets, how)?;
     refuse_collisions(&targets, how)?;
+    #[cfg(feature = "s3")]
+    let delivery = if targets.iter().any(|target| target.bucket().is_some()) {
+        Some(objects::Delivery::prepare(&targets, how)?)
+    } else {
+        None
+    };
     let plan = plan(&targets, how);
-    let mut sinks = Vec::with_capacity(names.len());
+    let mut sinks: Vec<Box<dyn Sink + Send>> = Vec::with_capacity(names.len());
     for target in targets {
+        #[cfg(feature = "s3")]
+        if let (OutputTarget::Object(object), Some(delivery)) = (&target, &delivery) {
+            let ObjectTarget { bucket, key, suffix, .. } = object.clone();
+            sinks.push(Box::new(objects::Objects::new(&plan, delivery, bucket, key, suffix)));
+            continue;
+        }
         sinks.push(target.open(&plan)?);
     }
     let sink: Box<dyn Sink + Send> = match sinks.len() {
@@ -209,7 +270,11 @@ fn plan(targets: &[OutputTarget], how: &WriteOptions<'_>) -> Arc<OutputPlan> {
         chunk_records: how.chunk_records,
         owner: how.owner,
         compress_level: how.compress_level,
-        has_many: targets.iter().any(|target| matches!(target, OutputTarget::Many(..))),
+        has_many: targets.iter().any(|target| match target {
+            OutputTarget::Many(..) => true,
+            OutputTarget::Object(object) => object.key.asks_record(),
+            _ => false,
+        }),
         tell: how.tell,
         sending: how.sending.clone(),
         clock: how.clock,
@@ -225,10 +290,48 @@ enum OutputTarget {
     File(String, (OutputFormat, Compression)),
     Network(NetworkAddress),
     Many(NameTemplate, (OutputFormat, Compression)),
+    Object(ObjectTarget),
+}
+
+/// Objects of a bucket that are written.
+#[derive(Clone)]
+#[cfg_attr(not(feature = "s3"), allow(dead_code, reason = "it is refused"))]
+struct ObjectTarget {
+    bucket: String,
+    key: NameTemplate,
+    of_file: (OutputFormat, Compression),
+    /// The end of the names of files that hold the same.
+    suffix: String,
+}
+
+impl ObjectTarget {
+    fn parse(name: &str, rest: &str, instance: &str) -> Result<Self> {
+        if cfg!(not(feature = "s3")) {
+            return Err(Error::Usage(format!("{name}: this build has no S3: build with --features s3")));
+        }
+        let wrong = |why: &str| Err(Error::Usage(format!("{name}: {why}")));
+        let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+        if bucket.is_empty() {
+            return wrong("the bucket is missing: s3://BUCKET/KEY");
+        }
+        if !bucket.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte)) {
+            return wrong("the name of a bucket has letters, digits, dots and hyphens; fields are for keys");
+        }
+        if key.is_empty() || key.ends_with('/') {
+            return wrong("name the object, not only where it is to be: s3://BUCKET/KEY");
+        }
+        naming::refuse_foreign(key)?;
+        let of_file = naming::of_name(key);
+        let key = NameTemplate::parse(key, instance).map_err(|error| Error::Usage(error.to_string()))?;
+        Ok(ObjectTarget { bucket: bucket.to_owned(), key, of_file, suffix: naming::suffix(of_file) })
+    }
 }
 
 impl OutputTarget {
     fn parse(name: &str, instance: &str) -> Result<Self> {
+        if let Some(rest) = name.strip_prefix(SCHEME) {
+            return ObjectTarget::parse(name, rest, instance).map(OutputTarget::Object);
+        }
         refuse_services(name)?;
         match name {
             "null:" => return Ok(OutputTarget::Null),
@@ -258,7 +361,15 @@ impl OutputTarget {
             OutputTarget::File(path, _) if plan.has_chunks() => Box::new(Chunks::new(plan, &path)),
             OutputTarget::File(path, _) => Box::new(FileSink::open(plan, &path, Existing::AsTold)?),
             OutputTarget::Many(template, _) => Box::new(Many::new(plan, template)),
+            OutputTarget::Object(object) => {
+                return Err(Error::Invalid("it is no file".into()).at(object.bucket));
+            }
         })
+    }
+
+    /// The bucket, where it is of S3.
+    fn bucket(&self) -> Option<&str> {
+        if let OutputTarget::Object(object) = self { Some(&object.bucket) } else { None }
     }
 
     /// What a file is to hold, and how it is compressed.
@@ -266,6 +377,7 @@ impl OutputTarget {
         match self {
             OutputTarget::Null | OutputTarget::Standard | OutputTarget::Network(_) => None,
             OutputTarget::File(_, of_file) | OutputTarget::Many(_, of_file) => Some(*of_file),
+            OutputTarget::Object(object) => Some(object.of_file),
         }
     }
 }
@@ -281,7 +393,8 @@ fn refuse_collisions(targets: &[OutputTarget], how: &WriteOptions<'_>) -> Result
         _ => None,
     });
     let packets = how.packets.map(|path| (path.to_owned(), OutputIdentity::of_path(Path::new(path))));
-    let reports = how.reports.iter().map(|path| (path.display().to_string(), OutputIdentity::of_path(path)));
+    let reports = how.reports.iter().copied().chain(how.objects.manifest.as_deref());
+    let reports = reports.map(|path| (path.display().to_string(), OutputIdentity::of_path(path)));
     collisions::refuse(&outputs.chain(packets).chain(reports).collect::<Vec<_>>(), how.inputs)
 }
 
@@ -298,6 +411,7 @@ fn refuse_useless(targets: &[OutputTarget], how: &WriteOptions<'_>) -> Result<()
     if let Some((_, option)) = needs_file.iter().find(|(is_given, _)| *is_given && of_files.is_empty()) {
         return Err(Error::Usage(format!("{option} is about files; name one with -o")));
     }
+    refuse_useless_for_objects(targets, how)?;
     let has_other = of_files.iter().any(|(format, _)| *format != OutputFormat::Gor);
     if has_other && how.appends {
         return usage("--append adds to gor text; captures cannot be added to");
@@ -321,6 +435,36 @@ fn refuse_useless(targets: &[OutputTarget], how: &WriteOptions<'_>) -> Result<()
         return usage("--compress-level is about files whose names end in .gz or .zst; there is none");
     }
     Ok(())
+}
+
+/// The same for what is about objects, or about files alone.
+fn refuse_useless_for_objects(targets: &[OutputTarget], how: &WriteOptions<'_>) -> Result<()> {
+    let usage = |text: &str| Err(Error::Usage(text.to_owned()));
+    let ObjectOptions { spool, spool_max, spool_wait, chunk_age, manifest, .. } = &how.objects;
+    if targets.iter().any(|target| target.bucket().is_some()) {
+        let has_files =
+            targets.iter().any(|target| matches!(target, OutputTarget::File(..) | OutputTarget::Many(..)));
+        return match () {
+            () if how.appends => usage("--append adds to files; objects of S3 are written once"),
+            () if how.is_forced && !has_files => usage(
+                "--force overwrites files; objects of S3 are never overwritten, a second one gets a number",
+            ),
+            () => Ok(()),
+        };
+    }
+    let given = [
+        (spool.is_some(), "--spool"),
+        (*spool_max != SPOOL_MAX, "--spool-max"),
+        (*spool_wait != SPOOL_WAIT, "--spool-wait"),
+        (chunk_age.is_some(), "--chunk-age"),
+        (manifest.is_some(), "--manifest"),
+    ];
+    match given.iter().find(|(is_given, _)| *is_given) {
+        Some((_, option)) => {
+            usage(&format!("{option} is about objects of S3; name one with -o s3://BUCKET/KEY"))
+        }
+        None => Ok(()),
+    }
 }
 
 /// What tells this process from others: host name and process id.

@@ -46,6 +46,13 @@ pub(super) fn of_name(name: &str) -> (OutputFormat, Compression) {
     (format, compression)
 }
 
+/// The end of a name that asks for this.
+pub(super) fn suffix((format, compression): (OutputFormat, Compression)) -> String {
+    let format = FORMATS.iter().find(|(_, known)| *known == format).map_or(".gor", |(end, _)| end);
+    let compression = COMPRESSIONS.iter().find(|(_, known)| *known == compression).map_or("", |(end, _)| end);
+    format!("{format}{compression}")
+}
+
 /// Refuses a name whose end says that the file holds something that is not
 /// written here: `x.har`, `x.zip`. Ends that say nothing are of no concern:
 /// those with numbers alone, with template fields, or longer than extensions are.
@@ -106,6 +113,28 @@ fn cut(path: &str) -> (&str, &str) {
     path.split_at(at)
 }
 
+/// What the numbered keys of an object begin with, and the one of this number.
+#[cfg(feature = "s3")]
+pub(in super::super) fn numbered_key(key: &str, number: u64) -> (String, String) {
+    (format!("{}_", cut(key).0), chunk(key, number))
+}
+
+/// The numbers of those keys that are numbered ones of this one.
+#[cfg(feature = "s3")]
+pub(in super::super) fn numbers_of<'a>(
+    key: &'a str,
+    keys: impl Iterator<Item = &'a str>,
+) -> impl Iterator<Item = u64> {
+    let (before, after) = cut(key);
+    keys.filter_map(move |key| number(key, before, after))
+}
+
+/// The number of a chunk's name, between what is before its `_` and after it.
+fn number(name: &str, before: &str, after: &str) -> Option<u64> {
+    let number = name.strip_prefix(before)?.strip_prefix('_')?.strip_suffix(after)?;
+    if number.bytes().all(|byte| byte.is_ascii_digit()) { number.parse().ok() } else { None }
+}
+
 /// The path of a chunk: `x.gor` gives `x_0.gor`, `x_1.gor`…
 pub(super) fn chunk(path: &str, number: u64) -> String {
     let (before, after) = cut(path);
@@ -125,10 +154,7 @@ pub(super) fn next_chunk(path: &str) -> io::Result<u64> {
     let mut next = 0;
     for entry in entries {
         let name = entry?.file_name();
-        let number =
-            name.to_str().and_then(|name| name.strip_prefix(stem)?.strip_prefix('_')?.strip_suffix(after));
-        let number = number.filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
-        if let Some(number) = number.and_then(|number| number.parse::<u64>().ok()) {
+        if let Some(number) = name.to_str().and_then(|name| number(name, stem, after)) {
             next = next.max(number.saturating_add(1));
         }
     }

@@ -68,6 +68,12 @@ impl FileSink {
         lock(&self.output).was_moved()
     }
 
+    /// How long the file is, with what waits for it uncompressed.
+    #[cfg(feature = "s3")]
+    pub(super) fn length(&self) -> u64 {
+        lock(&self.output).length()
+    }
+
     /// Has what waits written out in time, from now on.
     fn watch(&mut self) -> Result<()> {
         if let Some(ticker) = &self.ticker

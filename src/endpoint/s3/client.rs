@@ -1,9 +1,10 @@
 //! The connection to the server: its settings, credentials, and the threads that requests run on.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
@@ -12,6 +13,10 @@ use aws_sdk_s3::config::{Builder, ProvideCredentials as _, ResponseChecksumValid
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_types::service_config::ServiceConfigKey;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
@@ -22,6 +27,12 @@ use crate::{Error, Result};
 /// The region that is asked where none is set; a server that is not Amazon's takes it for its own.
 const REGION: &str = "us-east-1";
 
+/// The port of servers of names, where an answer is too long for a datagram.
+const DNS: u16 = 53;
+
+/// The ports of services that give credentials anew.
+const CREDENTIALS: [u16; 2] = [80, 443];
+
 /// Threads that move bytes from sockets.
 const THREADS: usize = 2;
 
@@ -30,7 +41,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a process has of S3.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(in super::super) struct Connection {
     pub(super) client: Client,
     pub(super) server: Server,
     /// One for each request that may run.
@@ -39,19 +50,18 @@ pub(super) struct Connection {
     pub(super) large: Arc<Semaphore>,
     /// One for each further part that may wait to be read.
     pub(super) ahead: Arc<Semaphore>,
-    /// None only while it is dropped.
-    runtime: Option<Runtime>,
+    /// Whether credentials are asked for again at some time.
+    may_expire: bool,
+    /// None before it is started.
+    runtime: OnceLock<Runtime>,
 }
 
 impl Connection {
-    /// Finds settings and credentials. Nothing is asked of the server yet.
+    /// Finds settings and credentials. Nothing is asked of the server yet, and no thread is left behind.
     pub(super) fn open(options: S3Options) -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(THREADS)
-            .thread_name("s3")
-            .enable_all()
-            .build()?;
-        let config = runtime.block_on(load(options))?;
+        let loading = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (config, may_expire) = loading.block_on(load(options))?;
+        drop(loading);
         let service = config.service_config().and_then(|settings| {
             let key =
                 ServiceConfigKey::builder().service_id("S3").env("AWS_ENDPOINT_URL").profile("endpoint_url");
@@ -77,12 +87,49 @@ impl Connection {
             requests: semaphore(),
             large: semaphore(),
             ahead: semaphore(),
-            runtime: Some(runtime),
+            may_expire,
+            runtime: OnceLock::new(),
         })
     }
 
+    /// The TCP ports that requests go to, lookups of names included. What that takes is loaded now: there may be no right
+    /// to later.
+    pub(in super::super) fn ports(&self) -> Vec<u16> {
+        let endpoint = self.server.endpoint.clone();
+        let endpoint = endpoint.unwrap_or_else(|| format!("https://s3.{}.amazonaws.com", self.server.region));
+        let url = url::Url::parse(&endpoint).ok();
+        let port = url.as_ref().and_then(url::Url::port_or_known_default).unwrap_or(443);
+        if let Some(host) = url.as_ref().and_then(url::Url::host_str) {
+            // Only so that the C library has its modules; a server that is not found is told with the first request.
+            let _ = std::net::ToSocketAddrs::to_socket_addrs(&(host, port));
+        }
+        let mut ports = vec![port, DNS];
+        if self.may_expire {
+            ports.extend(CREDENTIALS);
+        }
+        ports
+    }
+
+    /// Starts the threads, if they were not started yet.
+    pub(in super::super) fn start(&self) -> Result<()> {
+        if self.runtime.get().is_some() {
+            return Ok(());
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .thread_name("s3")
+            .enable_all()
+            .build()?;
+        // Where two come here at once, one of them ends again.
+        if let Err(other) = self.runtime.set(runtime) {
+            other.shutdown_background();
+        }
+        Ok(())
+    }
+
+    /// The threads, which were started.
     pub(super) fn runtime(&self) -> &Runtime {
-        self.runtime.as_ref().expect("only dropping takes it")
+        self.runtime.get().expect("it was started")
     }
 }
 
@@ -96,26 +143,29 @@ impl Drop for Connection {
 }
 
 /// The settings of environment, profile and machine; with credentials, unless none are wanted.
-async fn load(options: S3Options) -> Result<SdkConfig> {
-    let mut tls = TlsContext::builder();
-    if let Some(path) = std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) {
-        let told = |error: std::io::Error| Error::from(error).at(format!("AWS_CA_BUNDLE {}", path.display()));
-        let certificates = std::fs::read(&path).map_err(told)?;
-        tls = tls.with_trust_store(TrustStore::empty().with_pem_certificate(certificates));
-    }
-    let tls = tls.build().map_err(|error| Error::Invalid(innermost(&error)))?;
+/// And whether they have an end.
+async fn load(options: S3Options) -> Result<(SdkConfig, bool)> {
+    let tls = TlsContext::builder()
+        .with_trust_store(trusted()?)
+        .build()
+        .map_err(|error| Error::Invalid(innermost(&error)))?;
     let http = aws_smithy_http_client::Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .tls_context(tls)
         .build_https();
     let loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
     if options.is_anonymous {
-        return Ok(loader.no_credentials().load().await);
+        return Ok((loader.no_credentials().load().await, false));
     }
     let config = loader.load().await;
-    let Some(provider) = config.credentials_provider() else { return Ok(config) };
+    let Some(provider) = config.credentials_provider() else { return Ok((config, false)) };
     let why = match provider.provide_credentials().await {
-        Ok(_) => return Ok(config),
+        // What does not end is not looked up again: the right to read files may be gone then.
+        Ok(found) if found.expiry().is_none() => {
+            let provider = SharedCredentialsProvider::new(found);
+            return Ok((config.into_builder().credentials_provider(provider).build(), false));
+        }
+        Ok(_) => return Ok((config, true)),
         // It lists all places where there are none.
         Err(CredentialsError::CredentialsNotLoaded(_)) => String::new(),
         Err(error) => format!(" ({})", innermost(&error)),
@@ -124,4 +174,44 @@ async fn load(options: S3Options) -> Result<SdkConfig> {
         "no credentials for S3{why}: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; \
          --no-sign-request reads what is public"
     )))
+}
+
+/// The certificates that servers are trusted by: those of `AWS_CA_BUNDLE`, or the system's. They are read here and now, as
+/// a process may lose the right to; and each is looked at, as the client panics at one that cannot be read.
+fn trusted() -> Result<TrustStore> {
+    let certificates = match std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) {
+        Some(path) => bundle(&path).map_err(|error| error.at(format!("AWS_CA_BUNDLE {}", path.display())))?,
+        None => {
+            // Those that cannot be read are left out, as by other programs; without any, no server is trusted, which
+            // is told then.
+            let mut roots = RootCertStore::empty();
+            let mut found = rustls_native_certs::load_native_certs().certs;
+            found.retain(|certificate| roots.add(certificate.clone()).is_ok());
+            found
+        }
+    };
+    let mut pem = String::new();
+    for certificate in &certificates {
+        pem.push_str("-----BEGIN CERTIFICATE-----\n");
+        BASE64_STANDARD.encode_string(certificate, &mut pem);
+        pem.push_str("\n-----END CERTIFICATE-----\n");
+    }
+    Ok(TrustStore::empty().with_pem_certificate(pem))
+}
+
+/// The certificates in a file, all of which must be good.
+fn bundle(path: impl AsRef<std::path::Path>) -> Result<Vec<CertificateDer<'static>>> {
+    let text = std::fs::read(path)?;
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    let found =
+        found.map_err(|error| Error::Invalid(format!("this is no file of certificates (PEM): {error}")))?;
+    if found.is_empty() {
+        return Err(Error::Invalid("there is no certificate (PEM) in it".to_owned()));
+    }
+    let mut roots = RootCertStore::empty();
+    for certificate in &found {
+        let added = roots.add(certificate.clone());
+        added.map_err(|error| Error::Invalid(format!("a certificate in it cannot be used: {error}")))?;
+    }
+    Ok(found)
 }

@@ -1,4 +1,4 @@
-//! Objects of S3 and of servers that speak its protocol, as places to read.
+//! Objects of S3 and of servers that speak its protocol, as places to read and to write.
 
 #[cfg(feature = "s3")]
 mod client;
@@ -9,9 +9,15 @@ mod location;
 #[cfg(feature = "s3")]
 mod reader;
 #[cfg(feature = "s3")]
+pub(super) mod spool;
+#[cfg(feature = "s3")]
 mod store;
 #[cfg(feature = "s3")]
 mod trouble;
+#[cfg(feature = "s3")]
+mod upload;
+#[cfg(feature = "s3")]
+pub(super) mod uploader;
 
 #[cfg(not(feature = "s3"))]
 mod absent;

@@ -35,12 +35,24 @@ pub(in super::super) struct Store {
 }
 
 impl Store {
+    /// Most requests at a time.
+    pub(in super::super) fn fetch(&self) -> usize {
+        self.options.fetch.get()
+    }
+
     /// Nothing is asked of the server before a name needs it.
     pub(in super::super) fn new(options: S3Options) -> Self {
         Store { options, ..Store::default() }
     }
 
     fn connection(&self) -> Result<Arc<Connection>> {
+        let connection = self.prepare()?;
+        connection.start()?;
+        Ok(connection)
+    }
+
+    /// The connection, with settings and credentials, which may have no threads yet.
+    pub(in super::super) fn prepare(&self) -> Result<Arc<Connection>> {
         let mut connection = lock(&self.connection);
         if let Some(connection) = &*connection {
             return Ok(Arc::clone(connection));

@@ -9,10 +9,13 @@ use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
 /// Tries of a request that brings nothing.
-const TRIES: u32 = 6;
+pub(super) const TRIES: u32 = 6;
 
 /// The longest wait before the second try; each further one is up to twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
+
+/// The longest wait of all.
+const LAST_WAIT: Duration = Duration::from_mins(1);
 
 /// A request that failed.
 #[derive(Debug)]
@@ -21,6 +24,8 @@ pub(super) struct Trouble {
     pub(super) may_pass: bool,
     /// The server's answer, where it gave one.
     pub(super) status: Option<u16>,
+    /// Whether the credentials are good, but not for this.
+    pub(super) is_denied: bool,
 }
 
 /// Whom a request goes to, and as whom: what its trouble may be due to.
@@ -30,11 +35,18 @@ pub(super) struct Server {
     pub(super) endpoint: Option<String>,
     pub(super) region: String,
     pub(super) is_anonymous: bool,
+    /// Whether objects are written, and not read.
+    pub(super) is_written: bool,
 }
 
 impl Server {
     pub(super) fn of(config: &SdkConfig, endpoint: Option<String>, region: String) -> Self {
-        Server { endpoint, region, is_anonymous: config.credentials_provider().is_none() }
+        Server { endpoint, region, is_anonymous: config.credentials_provider().is_none(), is_written: false }
+    }
+
+    /// The same, as whoever writes sees it.
+    pub(super) fn written(&self) -> Self {
+        Server { is_written: true, ..self.clone() }
     }
 
     fn name(&self) -> String {
@@ -49,7 +61,7 @@ impl Server {
     where
         E: ProvideErrorMetadata + StdError + 'static,
     {
-        let passing = |text: String| Trouble { text, may_pass: true, status: None };
+        let passing = |text: String| Trouble { text, may_pass: true, status: None, is_denied: false };
         match error {
             SdkError::ServiceError(refusal) => self.refusal(refusal.raw(), refusal.err()),
             SdkError::TimeoutError(_) => passing(format!("no answer from {} in time", self.name())),
@@ -65,9 +77,9 @@ impl Server {
             SdkError::ResponseError(answer) => {
                 let text =
                     format!("{} gave an answer that cannot be read: {}", self.name(), innermost(error));
-                Trouble { text, may_pass: true, status: Some(answer.raw().status().as_u16()) }
+                Trouble { status: Some(answer.raw().status().as_u16()), ..passing(text) }
             }
-            other => Trouble { text: innermost(other), may_pass: false, status: None },
+            other => lasting(&innermost(other)),
         }
     }
 
@@ -87,6 +99,7 @@ impl Server {
         let text = match (code, status) {
             ("NoSuchBucket", _) => format!("there is no such bucket at {}", self.name()),
             ("NoSuchKey", _) => "there is no such object".to_owned(),
+            ("PreconditionFailed", _) | (_, 412) if self.is_written => "there is an object of this key".to_owned(),
             ("PreconditionFailed", _) | (_, 412) => "the object was changed while it was read".to_owned(),
             ("InvalidAccessKeyId", _) => {
                 "the server does not know this access key: check AWS_ACCESS_KEY_ID or AWS_PROFILE".to_owned()
@@ -109,6 +122,11 @@ impl Server {
                  and AWS_SECRET_ACCESS_KEY"
                     .to_owned()
             }
+            ("AccessDenied", _) | (_, 401 | 403) if self.is_written => {
+                "access denied: these credentials may not write it; AWS_PROFILE, or AWS_ACCESS_KEY_ID and \
+                 AWS_SECRET_ACCESS_KEY, set others"
+                    .to_owned()
+            }
             ("AccessDenied", _) | (_, 401 | 403) => {
                 "access denied: these credentials may not read it; AWS_PROFILE, or AWS_ACCESS_KEY_ID and \
                  AWS_SECRET_ACCESS_KEY, set others"
@@ -121,9 +139,17 @@ impl Server {
                 format!("{} answered {status} {what}", self.name()).trim_end().to_owned()
             }
         };
-        let may_pass =
-            matches!(status, 408 | 425 | 429 | 500..) || matches!(code, "SlowDown" | "RequestTimeout");
-        Trouble { text, may_pass, status: Some(status) }
+        let may_pass = matches!(status, 408 | 425 | 429 | 500 | 502..)
+            || matches!(
+                code,
+                "SlowDown"
+                    | "RequestTimeout"
+                    | "ConditionalRequestConflict"
+                    | "OperationAborted"
+                    | "BadDigest"
+            );
+        let is_denied = code == "AccessDenied";
+        Trouble { text, may_pass, status: Some(status), is_denied }
     }
 }
 
@@ -163,13 +189,17 @@ impl Patience {
             let text = format!("{} (tried {TRIES} times)", trouble.text);
             return Err(Trouble { text, ..trouble });
         }
-        let longest = FIRST_WAIT * 2_u32.pow(self.tries - 1);
-        // Between half of it and all, so that many who were refused at once do not come back at once.
-        let share = getrandom::u32().unwrap_or(u32::MAX);
-        let wait = longest / 2 + (longest / 2).mul_f64(f64::from(share) / f64::from(u32::MAX));
-        tokio::time::sleep(wait).await;
+        tokio::time::sleep(pause(self.tries)).await;
         Ok(())
     }
+}
+
+/// How long to wait after so many tries, from the first: up to twice as long each time, and a minute at most.
+pub(super) fn pause(tries: u32) -> Duration {
+    let longest = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1))).min(LAST_WAIT);
+    // Between half of it and all, so that many who were refused at once do not come back at once.
+    let share = getrandom::u32().unwrap_or(u32::MAX);
+    longest / 2 + (longest / 2).mul_f64(f64::from(share) / f64::from(u32::MAX))
 }
 
 /// The reason of the reasons, in one line.
@@ -185,7 +215,7 @@ pub(super) fn innermost(error: &(dyn StdError + 'static)) -> String {
 
 /// What no further try changes.
 pub(super) fn lasting(text: &str) -> Trouble {
-    Trouble { text: text.to_owned(), may_pass: false, status: None }
+    Trouble { text: text.to_owned(), may_pass: false, status: None, is_denied: false }
 }
 
 /// A body that ended before its end.
@@ -193,6 +223,6 @@ pub(super) fn broken(why: &str) -> Trouble {
     Trouble {
         text: format!("the connection broke while the object was read: {why}"),
         may_pass: true,
-        status: None,
+        ..lasting("")
     }
 }

@@ -17,6 +17,9 @@ use crate::packet::PacketBatch;
 use crate::privileges::{Privileges, User};
 use crate::record::{Block, Sink};
 
+/// How old an object of S3 becomes, unless told otherwise: what comes from a network has no end.
+const CHUNK_AGE: Duration = Duration::from_mins(5);
+
 /// How old the numbers of `--metrics` and `--pprof` may be.
 const METRICS_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -31,9 +34,13 @@ pub(super) fn run(args: &Args, profiles: &Profiles) -> anyhow::Result<Exit> {
     let mut network = NetworkRecording::open(args.capture_options(), &args.watch(), args.threads, stop)?;
     let mut write = args.write_options();
     write.sending.is_stopping = Arc::clone(stop);
+    write.owner = privileges.user().map(User::owner);
+    if args.output.output.iter().any(|name| name.starts_with("s3://")) {
+        write.objects.chunk_age.get_or_insert(CHUNK_AGE);
+    }
+    endpoint::make_spool(&args.output.output, &write)?;
     let later = endpoint::later(&args.output.output, &write)?;
     let unmovable = rights::check(&privileges, &later)?;
-    write.owner = privileges.user().map(User::owner);
     let sink = endpoint::create(&args.output.output, &write)?;
     let file = args.write.as_deref().map(|path| PacketFile::create(path, &write)).transpose()?;
     let listener = args.metrics.map(listen).transpose()?;
@@ -48,8 +55,11 @@ pub(super) fn run(args: &Args, profiles: &Profiles) -> anyhow::Result<Exit> {
         profiles.give_to(owner)?;
     }
     let folders = later.iter().map(|later| later.folder.as_path()).chain(profiles.folder());
-    let given_up =
-        privileges.give_up(&folders.collect::<Vec<_>>(), &endpoint::ports(&args.output.output)?)?;
+    let given_up = privileges.give_up(
+        &folders.collect::<Vec<_>>(),
+        &endpoint::settings(&args.output.output),
+        &endpoint::ports(&args.output.output, &write)?,
+    )?;
     // From here on there may be threads.
     profiles.serve()?;
     let mut outputs = Outputs::start(args, sink, file)?;

@@ -33,6 +33,7 @@ pub(super) fn check(privileges: &Privileges, later: &[Later]) -> Result<Vec<Stri
         }
         let what = match reason {
             LaterReason::Chunk => "its chunks are",
+            LaterReason::Spool => "chunks of objects are",
             LaterReason::Index => "its index is",
             LaterReason::Name | LaterReason::Moved => "its files are",
         };

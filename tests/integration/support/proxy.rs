@@ -25,6 +25,12 @@ pub(crate) enum Harm {
     CutAfter(usize),
     /// So long a wait before each piece of so many bytes.
     Slow(usize, Duration),
+    /// The connection ends at once.
+    Gone,
+    /// The connection ends after so many bytes of the request's body were passed on.
+    CutRequest(usize),
+    /// All of the request is passed on, and the connection ends without an answer.
+    NoAnswer,
 }
 
 type Plan = dyn Fn(&Passed, usize) -> Harm + Send + Sync;
@@ -68,6 +74,11 @@ impl Proxy {
 
     pub(crate) fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The requests that came, as `PUT /bucket/key`.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.passed.lock().expect("no thread panicked").iter().map(|passed| passed.line.clone()).collect()
     }
 
     /// The requests that came for paths that begin so.
@@ -125,19 +136,34 @@ fn exchange(
         all.len() - 1
     };
     let harm = plan(&passed, number);
-    if let Harm::Answer(answer) = harm {
-        return Ok(Some(answer.as_bytes().to_vec()));
+    let length = field("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    match harm {
+        Harm::Gone => return Err(ErrorKind::ConnectionAborted.into()),
+        Harm::Answer(answer) => {
+            std::io::copy(&mut Read::by_ref(client).take(length), &mut std::io::sink())?;
+            return Ok(Some(answer.as_bytes().to_vec()));
+        }
+        _ => {}
     }
     let mut upstream = TcpStream::connect(("127.0.0.1", server))?;
-    let kept =
-        head.lines().filter(|line| !line.to_ascii_lowercase().starts_with("connection:") && !line.is_empty());
+    // Who passes all on need not be told to go on with a body.
+    let is_hop = |line: &str| ["connection:", "expect:"].iter().any(|name| line.starts_with(name));
+    let kept = head.lines().filter(|line| !is_hop(&line.to_ascii_lowercase()) && !line.is_empty());
     let asked = kept.fold(String::new(), |asked, line| asked + line + "\r\n");
     upstream.write_all(format!("{asked}Connection: close\r\n\r\n").as_bytes())?;
+    let most = if let Harm::CutRequest(most) = harm { length.min(most as u64) } else { length };
+    std::io::copy(&mut Read::by_ref(client).take(most), &mut upstream)?;
+    if let Harm::CutRequest(_) = harm {
+        return Err(ErrorKind::ConnectionAborted.into());
+    }
     let mut last_bytes = read_head(&mut upstream)?.into_bytes();
+    if let Harm::NoAnswer = harm {
+        return Err(ErrorKind::ConnectionAborted.into());
+    }
     let (most, step, wait) = match harm {
         Harm::CutAfter(most) => (most, 1 << 16, Duration::ZERO),
         Harm::Slow(step, wait) => (usize::MAX, step, wait),
-        Harm::None | Harm::Answer(_) => (usize::MAX, 1 << 16, Duration::ZERO),
+        _ => (usize::MAX, 1 << 16, Duration::ZERO),
     };
     let mut buffer = vec![0; step];
     let mut left = most;

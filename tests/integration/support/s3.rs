@@ -6,6 +6,10 @@ use std::process::{Command, Output, Stdio};
 use super::program::{Ran, command};
 use super::skip::skip;
 
+/// The digest of no body, as the protocol wants it.
+const NO_BODY: &str =
+    "x-amz-content-sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
 /// A server with data of its own.
 pub(crate) struct S3 {
     folder: tempfile::TempDir,
@@ -30,10 +34,17 @@ impl S3 {
         }
         // It keeps what it knows of objects in extended attributes, which the system's folder may not have.
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
-        let ran = script("up", folder.path());
+        let mut server = S3 { folder, port: 0 };
+        server.up();
+        Some(server)
+    }
+
+    /// Starts it again, with the data it had; its port may be another one.
+    pub(crate) fn up(&mut self) {
+        let ran = script("up", self.folder.path());
         assert!(ran.status.success(), "the server starts: {ran:?}");
-        let port = std::fs::read_to_string(folder.path().join("port")).expect("its port");
-        Some(S3 { folder, port: port.trim().parse().expect("a number") })
+        let port = std::fs::read_to_string(self.folder.path().join("port")).expect("its port");
+        self.port = port.trim().parse().expect("a number");
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -73,12 +84,49 @@ impl S3 {
         self.put_as(bucket, empty.path(), &["public"]);
     }
 
+    /// Makes a bucket.
+    #[track_caller]
+    pub(crate) fn make(&self, bucket: &str) {
+        let empty = tempfile::tempdir().expect("a folder");
+        self.put_folder(bucket, empty.path());
+    }
+
+    /// All objects of a bucket with their contents, in the order of keys, as curl gets them.
+    #[track_caller]
+    pub(crate) fn objects(&self, bucket: &str) -> Vec<(String, Vec<u8>)> {
+        let list = String::from_utf8(self.get(&format!("{bucket}?list-type=2"))).expect("XML is text");
+        assert!(list.contains("<IsTruncated>false"), "one page: {list}");
+        let keys = list.split("<Key>").skip(1).map(|rest| rest.split("</Key>").next().expect("an end"));
+        keys.map(|key| (key.to_owned(), self.get(&format!("{bucket}/{key}")))).collect()
+    }
+
+    #[track_caller]
+    fn get(&self, path: &str) -> Vec<u8> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~/?=".contains(&byte);
+        let encode =
+            |byte| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+        let path = path.bytes().map(encode).collect::<String>();
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "--fail-with-body", "--aws-sigv4", "aws:amz:us-east-1:s3", "-H", NO_BODY]).args([
+            "--user",
+            "testkey:testsecret",
+            &format!("http://127.0.0.1:{}/{path}", self.port),
+        ]);
+        let ran = curl.output().expect("curl runs");
+        assert!(ran.status.success(), "{path}: {ran:?}");
+        ran.stdout
+    }
+
+    /// The server's process.
+    pub(crate) fn pid(&self) -> rustix::process::Pid {
+        let pid = std::fs::read_to_string(self.folder.path().join("pid")).expect("its id");
+        rustix::process::Pid::from_raw(pid.trim().parse().expect("a number")).expect("an id")
+    }
+
     /// Ends the server at once.
     pub(crate) fn kill(&self) {
-        let pid = std::fs::read_to_string(self.folder.path().join("pid")).expect("its id");
-        let pid = rustix::process::Pid::from_raw(pid.trim().parse().expect("a number")).expect("an id");
         // It may have ended already.
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        let _ = rustix::process::kill_process(self.pid(), rustix::process::Signal::KILL);
     }
 }
 
