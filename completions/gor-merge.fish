@@ -20,6 +20,11 @@ complete -c gor-merge -l compress-threads -d 'Compress with N threads [default: 
 complete -c gor-merge -l ca-cert -d 'Trust the certificates in FILE (PEM, repeatable) instead of the system\'s' -r -F
 complete -c gor-merge -l client-cert -d 'Present the certificate in FILE (PEM) to servers that ask for one' -r -F
 complete -c gor-merge -l client-key -d 'Private key (PEM) of the certificate in --client-cert' -r -F
+complete -c gor-merge -l spool -d 'Keep what is not uploaded yet in DIR [default: ~/.local/state/gor-tools/spool]' -r -f -a "(__fish_complete_directories)"
+complete -c gor-merge -l spool-max -d 'Stop with status 1 when SIZE waits in the spool and the server does not answer' -r
+complete -c gor-merge -l spool-wait -d 'At the end, wait at most DURATION for a server that does not answer' -r
+complete -c gor-merge -l chunk-age -d 'Start a new object when the current one is DURATION old' -r
+complete -c gor-merge -l manifest -d 'Write a line of JSON to FILE for each object that was written' -r -F
 complete -c gor-merge -l connections -d 'Send over N connections to each tcp:// or tls:// output [default: 1]' -r
 complete -c gor-merge -l stats -d 'Print progress, and statistics at the end' -r
 complete -c gor-merge -l stats-json -d 'Write statistics to FILE as JSON' -r -F
@@ -30,7 +35,7 @@ complete -c gor-merge -l sort -d 'Sort inputs of any size in any order, through 
 complete -c gor-merge -l dedup -d 'Drop duplicate records: those with the same id, kind and payload'
 complete -c gor-merge -l follow -d 'Keep reading files as they grow, as tail -F does'
 complete -c gor-merge -l strict -d 'Fail at the first malformed record instead of skipping it'
-complete -c gor-merge -l no-sign-request -d 'Read public objects of S3 without credentials'
+complete -c gor-merge -l no-sign-request -d 'Use public buckets of S3 without credentials'
 complete -c gor-merge -l force -d 'Overwrite existing files'
 complete -c gor-merge -l append -d 'Append to existing files'
 complete -c gor-merge -l index -d 'Write one index file FILE.idx for each output file: the times and kinds of its records'

@@ -37,6 +37,11 @@ complete -c gor-record -l compress-threads -d 'Compress with N threads [default:
 complete -c gor-record -l ca-cert -d 'Trust the certificates in FILE (PEM, repeatable) instead of the system\'s' -r -F
 complete -c gor-record -l client-cert -d 'Present the certificate in FILE (PEM) to servers that ask for one' -r -F
 complete -c gor-record -l client-key -d 'Private key (PEM) of the certificate in --client-cert' -r -F
+complete -c gor-record -l spool -d 'Keep what is not uploaded yet in DIR [default: ~/.local/state/gor-tools/spool]' -r -f -a "(__fish_complete_directories)"
+complete -c gor-record -l spool-max -d 'Stop with status 1 when SIZE waits in the spool and the server does not answer' -r
+complete -c gor-record -l spool-wait -d 'At the end, wait at most DURATION for a server that does not answer' -r
+complete -c gor-record -l chunk-age -d 'Start a new object when the current one is DURATION old' -r
+complete -c gor-record -l manifest -d 'Write a line of JSON to FILE for each object that was written' -r -F
 complete -c gor-record -l connections -d 'Send over N connections to each tcp:// or tls:// output [default: 1]' -r
 complete -c gor-record -s w -l write -d 'Keep the packets too, in FILE.pcap or FILE.pcapng' -r -F
 complete -c gor-record -l user -d 'Run as USER once everything is open [default: the user who called sudo, or nobody]' -r -f -a "(__fish_complete_users)"
@@ -59,7 +64,7 @@ complete -c gor-record -l split -d 'Distribute exchanges over the outputs in tur
 complete -c gor-record -l sessions -d 'With --split, keep all exchanges of a TCP connection in one output'
 complete -c gor-record -l skip-verify -d 'Accept any certificate'
 complete -c gor-record -l sticky -d 'With --connections, send all records of a TCP connection over the same one'
-complete -c gor-record -l no-sign-request -d 'Read public objects of S3 without credentials'
+complete -c gor-record -l no-sign-request -d 'Use public buckets of S3 without credentials'
 complete -c gor-record -s v -l verbose -d 'Print more messages, and statistics'
 complete -c gor-record -s q -l quiet -d 'Print only errors and losses'
 complete -c gor-record -s h -l help -d 'Print help (see more with \'--help\')'

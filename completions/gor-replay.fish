@@ -39,6 +39,11 @@ complete -c gor-replay -l compress-threads -d 'Compress with N threads [default:
 complete -c gor-replay -l ca-cert -d 'Trust the certificates in FILE (PEM, repeatable) instead of the system\'s' -r -F
 complete -c gor-replay -l client-cert -d 'Present the certificate in FILE (PEM) to servers that ask for one' -r -F
 complete -c gor-replay -l client-key -d 'Private key (PEM) of the certificate in --client-cert' -r -F
+complete -c gor-replay -l spool -d 'Keep what is not uploaded yet in DIR [default: ~/.local/state/gor-tools/spool]' -r -f -a "(__fish_complete_directories)"
+complete -c gor-replay -l spool-max -d 'Stop with status 1 when SIZE waits in the spool and the server does not answer' -r
+complete -c gor-replay -l spool-wait -d 'At the end, wait at most DURATION for a server that does not answer' -r
+complete -c gor-replay -l chunk-age -d 'Start a new object when the current one is DURATION old' -r
+complete -c gor-replay -l manifest -d 'Write a line of JSON to FILE for each object that was written' -r -F
 complete -c gor-replay -l slow-output -d 'What to do when the output is slower than the responses [default: drop, with --no-wait wait]' -r -f -a "drop\t'Send on time; responses that the output has no room for are dropped and counted'
 wait\t'Keep every response; requests wait until the output has room'"
 complete -c gor-replay -l elasticsearch -d 'Send a document about each exchange to Elasticsearch or OpenSearch: http://HOST:9200/INDEX' -r -f
@@ -53,7 +58,7 @@ complete -c gor-replay -l mem-profile -d 'Write a profile of memory allocations 
 complete -c gor-replay -l pprof -d 'Serve profiles and counters over HTTP at ADDRESS, under /debug/' -r
 complete -c gor-replay -l follow -d 'Keep reading files as they grow, as tail -F does'
 complete -c gor-replay -l strict -d 'Fail at the first malformed record instead of skipping it'
-complete -c gor-replay -l no-sign-request -d 'Read public objects of S3 without credentials'
+complete -c gor-replay -l no-sign-request -d 'Use public buckets of S3 without credentials'
 complete -c gor-replay -l no-wait -d 'Send as fast as the target answers, on all connections'
 complete -c gor-replay -l shard-from-env -d 'Take the part from the environment: GOR_SHARD_INDEX (from 0) of GOR_SHARD_COUNT'
 complete -c gor-replay -l dry-run -d 'Send nothing; print a summary and the schedule'

@@ -8,7 +8,7 @@ complete -c gor-report -l mem-profile -d 'Write a profile of memory allocations 
 complete -c gor-report -l pprof -d 'Serve profiles and counters over HTTP at ADDRESS, under /debug/' -r
 complete -c gor-report -l force -d 'Overwrite existing files'
 complete -c gor-report -l utc -d 'Show times in UTC instead of local time'
-complete -c gor-report -l no-sign-request -d 'Read public objects of S3 without credentials'
+complete -c gor-report -l no-sign-request -d 'Use public buckets of S3 without credentials'
 complete -c gor-report -s v -l verbose -d 'Print more messages, and statistics'
 complete -c gor-report -s q -l quiet -d 'Print only errors and losses'
 complete -c gor-report -s h -l help -d 'Print help (see more with \'--help\')'

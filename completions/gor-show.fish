@@ -24,7 +24,7 @@ complete -c gor-show -l summary -d 'Show a summary: times, methods, statuses, ho
 complete -c gor-show -l utc -d 'Show times in UTC instead of local time'
 complete -c gor-show -l follow -d 'Keep reading files as they grow, as tail -F does'
 complete -c gor-show -l strict -d 'Fail at the first malformed record instead of skipping it'
-complete -c gor-show -l no-sign-request -d 'Read public objects of S3 without credentials'
+complete -c gor-show -l no-sign-request -d 'Use public buckets of S3 without credentials'
 complete -c gor-show -s v -l verbose -d 'Print more messages, and statistics'
 complete -c gor-show -s q -l quiet -d 'Print only errors and losses'
 complete -c gor-show -s h -l help -d 'Print help (see more with \'--help\')'

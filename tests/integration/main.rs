@@ -17,6 +17,7 @@ mod live_libpcap;
 mod live_load;
 mod live_packets;
 mod live_privileges;
+mod live_s3;
 mod live_scope;
 mod live_servers;
 mod live_tcpdump;

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::net::TcpListener;
 
-use crate::support::program::run;
+use crate::support::program::{Ran, run};
 use crate::support::proxy::{Harm, Proxy};
 use crate::support::s3::{S3, read, reading};
 
@@ -272,6 +272,28 @@ fn keys_with_fields_of_time_are_those_of_the_hours_asked_for() {
     read(server.port(), "gor-filter", &["--since", "2025-11-23", name]).ends_with(2).says("give both");
     let none = ["--since", "2024-11-23T15:00:00Z", "--until", "2024-11-23T16:30:00Z", name];
     read(server.port(), "gor-filter", &none).ends_with(1).says("no object matches");
+}
+
+#[test]
+fn certificates_that_cannot_be_read_are_an_error_that_names_their_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ca.pem");
+    let bad = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    for (content, said) in [
+        ("no certificate\n", "there is no certificate (PEM) in it"),
+        (
+            "-----BEGIN CERTIFICATE-----\n%%%\n-----END CERTIFICATE-----\n",
+            "this is no file of certificates (PEM)",
+        ),
+        (bad, "a certificate in it cannot be used"),
+    ] {
+        std::fs::write(&path, content).expect("a file");
+        let args = ["s3://bucket/x"];
+        let mut command = reading(1, "gor-filter", &args);
+        let output = command.env("AWS_CA_BUNDLE", &path).output().expect("it runs");
+        let ran = Ran::new("gor-filter", &args, output);
+        ran.ends_with(1).says(&format!("AWS_CA_BUNDLE {}: {said}", path.display()));
+    }
 }
 
 #[test]

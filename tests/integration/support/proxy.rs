@@ -52,7 +52,15 @@ struct AtOnce {
 impl Proxy {
     /// `plan` says what becomes of each request, given its number from 0.
     pub(crate) fn start(server: u16, plan: impl Fn(&Passed, usize) -> Harm + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Self::on(TcpListener::bind("127.0.0.1:0").expect("a free port"), server, plan)
+    }
+
+    /// The same at an address that may be of another namespace.
+    pub(crate) fn on(
+        listener: TcpListener,
+        server: u16,
+        plan: impl Fn(&Passed, usize) -> Harm + Send + Sync + 'static,
+    ) -> Self {
         let port = listener.local_addr().expect("its address").port();
         let passed = Arc::new(Mutex::new(Vec::new()));
         let (plan, all): (Arc<Plan>, _) = (Arc::new(plan), Arc::clone(&passed));
