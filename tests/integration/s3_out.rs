@@ -52,7 +52,7 @@ impl Spool {
         let entries =
             self.0.path().read_dir().expect("a folder").map(|entry| entry.expect("an entry").file_name());
         let mut names: Vec<_> = entries.map(|name| name.into_string().expect("text")).collect();
-        names.retain(|name| name != "lock" && !name.ends_with(".to") && !name.ends_with(".new"));
+        names.retain(|name| !["lock", "to", "new"].iter().any(|end| name.rsplit('.').next() == Some(end)));
         names.sort();
         names
     }
@@ -112,7 +112,7 @@ fn kill(child: &Child, signal: Signal) {
 fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "waited for {what}");
+        assert!(begun.elapsed() < Duration::from_mins(1), "waited for {what}");
         thread::sleep(Duration::from_millis(10));
     }
 }

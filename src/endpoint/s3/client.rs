@@ -179,16 +179,16 @@ async fn load(options: S3Options) -> Result<(SdkConfig, bool)> {
 /// The certificates that servers are trusted by: those of `AWS_CA_BUNDLE`, or the system's. They are read here and now, as
 /// a process may lose the right to; and each is looked at, as the client panics at one that cannot be read.
 fn trusted() -> Result<TrustStore> {
-    let certificates = match std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) {
-        Some(path) => bundle(&path).map_err(|error| error.at(format!("AWS_CA_BUNDLE {}", path.display())))?,
-        None => {
-            // Those that cannot be read are left out, as by other programs; without any, no server is trusted, which
-            // is told then.
-            let mut roots = RootCertStore::empty();
-            let mut found = rustls_native_certs::load_native_certs().certs;
-            found.retain(|certificate| roots.add(certificate.clone()).is_ok());
-            found
-        }
+    let named = std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty());
+    let certificates = if let Some(path) = named {
+        bundle(&path).map_err(|error| error.at(format!("AWS_CA_BUNDLE {}", path.display())))?
+    } else {
+        // Those that cannot be read are left out, as by other programs; without any, no server is trusted, which is
+        // told then.
+        let mut roots = RootCertStore::empty();
+        let mut found = rustls_native_certs::load_native_certs().certs;
+        found.retain(|certificate| roots.add(certificate.clone()).is_ok());
+        found
     };
     let mut pem = String::new();
     for certificate in &certificates {
