@@ -43,6 +43,14 @@ complete -c gor-filter -l spool-wait -d 'At the end, wait at most DURATION for a
 complete -c gor-filter -l chunk-age -d 'Start a new object when the current one is DURATION old' -r
 complete -c gor-filter -l manifest -d 'Write a line of JSON to FILE for each object that was written' -r -F
 complete -c gor-filter -l connections -d 'Send over N connections to each tcp:// or tls:// output [default: 1]' -r
+complete -c gor-filter -l kafka-ca -d 'Use TLS, and trust the certificate authorities in FILE [env: KAFKA_CA]' -r -F
+complete -c gor-filter -l kafka-cert -d 'Use TLS with this client certificate in PEM [env: KAFKA_CERT]' -r -F
+complete -c gor-filter -l kafka-key -d 'Use this key for the client certificate, in PEM [env: KAFKA_KEY]' -r -F
+complete -c gor-filter -l kafka-username -d 'Authenticate as USER [env: KAFKA_USERNAME]' -r
+complete -c gor-filter -l kafka-password-file -d 'Read the password from the first line of FILE [env: KAFKA_PASSWORD_FILE]' -r -F
+complete -c gor-filter -l kafka-sasl -d 'Authenticate with MECHANISM [env: KAFKA_SASL]' -r -f -a "plain\t'PLAIN: the password itself'
+scram-sha-256\t'SCRAM-SHA-256: a proof of knowing the password'
+scram-sha-512\t'SCRAM-SHA-512: the same with SHA-512'"
 complete -c gor-filter -l stats -d 'Print progress, and statistics at the end' -r
 complete -c gor-filter -l stats-json -d 'Write statistics to FILE as JSON' -r -F
 complete -c gor-filter -l cpu-profile -d 'Write a CPU profile of the run to FILE, for go tool pprof' -r -F
@@ -62,6 +70,7 @@ complete -c gor-filter -l split -d 'Distribute exchanges over the outputs in tur
 complete -c gor-filter -l sessions -d 'With --split, keep all exchanges of a TCP connection in one output'
 complete -c gor-filter -l skip-verify -d 'Accept any certificate'
 complete -c gor-filter -l sticky -d 'With --connections, send all records of a TCP connection over the same one'
+complete -c gor-filter -l exit-at-end -d 'Stop at the end that kafka:// inputs have at the start'
 complete -c gor-filter -s v -l verbose -d 'Print more messages, and statistics'
 complete -c gor-filter -s q -l quiet -d 'Print only errors and losses'
 complete -c gor-filter -s h -l help -d 'Print help (see more with \'--help\')'

@@ -43,6 +43,14 @@ complete -c gor-record -l spool-wait -d 'At the end, wait at most DURATION for a
 complete -c gor-record -l chunk-age -d 'Start a new object when the current one is DURATION old' -r
 complete -c gor-record -l manifest -d 'Write a line of JSON to FILE for each object that was written' -r -F
 complete -c gor-record -l connections -d 'Send over N connections to each tcp:// or tls:// output [default: 1]' -r
+complete -c gor-record -l kafka-ca -d 'Use TLS, and trust the certificate authorities in FILE [env: KAFKA_CA]' -r -F
+complete -c gor-record -l kafka-cert -d 'Use TLS with this client certificate in PEM [env: KAFKA_CERT]' -r -F
+complete -c gor-record -l kafka-key -d 'Use this key for the client certificate, in PEM [env: KAFKA_KEY]' -r -F
+complete -c gor-record -l kafka-username -d 'Authenticate as USER [env: KAFKA_USERNAME]' -r
+complete -c gor-record -l kafka-password-file -d 'Read the password from the first line of FILE [env: KAFKA_PASSWORD_FILE]' -r -F
+complete -c gor-record -l kafka-sasl -d 'Authenticate with MECHANISM [env: KAFKA_SASL]' -r -f -a "plain\t'PLAIN: the password itself'
+scram-sha-256\t'SCRAM-SHA-256: a proof of knowing the password'
+scram-sha-512\t'SCRAM-SHA-512: the same with SHA-512'"
 complete -c gor-record -s w -l write -d 'Keep the packets too, in FILE.pcap or FILE.pcapng' -r -F
 complete -c gor-record -l user -d 'Run as USER once everything is open [default: the user who called sudo, or nobody]' -r -f -a "(__fish_complete_users)"
 complete -c gor-record -l metrics -d 'Serve metrics for Prometheus over HTTP, at the path /metrics of ADDRESS' -r

@@ -44,6 +44,14 @@ complete -c gor-replay -l spool-max -d 'Stop with status 1 when SIZE waits in th
 complete -c gor-replay -l spool-wait -d 'At the end, wait at most DURATION for a server that does not answer' -r
 complete -c gor-replay -l chunk-age -d 'Start a new object when the current one is DURATION old' -r
 complete -c gor-replay -l manifest -d 'Write a line of JSON to FILE for each object that was written' -r -F
+complete -c gor-replay -l kafka-ca -d 'Use TLS, and trust the certificate authorities in FILE [env: KAFKA_CA]' -r -F
+complete -c gor-replay -l kafka-cert -d 'Use TLS with this client certificate in PEM [env: KAFKA_CERT]' -r -F
+complete -c gor-replay -l kafka-key -d 'Use this key for the client certificate, in PEM [env: KAFKA_KEY]' -r -F
+complete -c gor-replay -l kafka-username -d 'Authenticate as USER [env: KAFKA_USERNAME]' -r
+complete -c gor-replay -l kafka-password-file -d 'Read the password from the first line of FILE [env: KAFKA_PASSWORD_FILE]' -r -F
+complete -c gor-replay -l kafka-sasl -d 'Authenticate with MECHANISM [env: KAFKA_SASL]' -r -f -a "plain\t'PLAIN: the password itself'
+scram-sha-256\t'SCRAM-SHA-256: a proof of knowing the password'
+scram-sha-512\t'SCRAM-SHA-512: the same with SHA-512'"
 complete -c gor-replay -l slow-output -d 'What to do when the output is slower than the responses [default: drop, with --no-wait wait]' -r -f -a "drop\t'Send on time; responses that the output has no room for are dropped and counted'
 wait\t'Keep every response; requests wait until the output has room'"
 complete -c gor-replay -l elasticsearch -d 'Send a document about each exchange to Elasticsearch or OpenSearch: http://HOST:9200/INDEX' -r -f
@@ -72,6 +80,7 @@ complete -c gor-replay -l force -d 'Overwrite existing files'
 complete -c gor-replay -l append -d 'Append to existing files'
 complete -c gor-replay -l index -d 'Write one index file FILE.idx for each output file: the times and kinds of its records'
 complete -c gor-replay -l skip-verify -d 'Accept any certificate'
+complete -c gor-replay -l exit-at-end -d 'Stop at the end that kafka:// inputs have at the start'
 complete -c gor-replay -l echo -d 'Write the records of the input to the output too'
 complete -c gor-replay -s v -l verbose -d 'Print more messages, and statistics'
 complete -c gor-replay -s q -l quiet -d 'Print only errors and losses'

@@ -11,6 +11,14 @@ complete -c gor-show -l tls-cert -d 'Certificate (PEM) of a tls:// input, with t
 complete -c gor-show -l tls-key -d 'Private key (PEM) of the certificate in --tls-cert' -r -F
 complete -c gor-show -l client-ca -d 'Accept only senders whose certificate one in FILE vouches for (PEM, repeatable)' -r -F
 complete -c gor-show -l allow -d 'Accept only senders in these networks, as 10.0.0.0/8 (repeatable)' -r
+complete -c gor-show -l kafka-ca -d 'Use TLS, and trust the certificate authorities in FILE [env: KAFKA_CA]' -r -F
+complete -c gor-show -l kafka-cert -d 'Use TLS with this client certificate in PEM [env: KAFKA_CERT]' -r -F
+complete -c gor-show -l kafka-key -d 'Use this key for the client certificate, in PEM [env: KAFKA_KEY]' -r -F
+complete -c gor-show -l kafka-username -d 'Authenticate as USER [env: KAFKA_USERNAME]' -r
+complete -c gor-show -l kafka-password-file -d 'Read the password from the first line of FILE [env: KAFKA_PASSWORD_FILE]' -r -F
+complete -c gor-show -l kafka-sasl -d 'Authenticate with MECHANISM [env: KAFKA_SASL]' -r -f -a "plain\t'PLAIN: the password itself'
+scram-sha-256\t'SCRAM-SHA-256: a proof of knowing the password'
+scram-sha-512\t'SCRAM-SHA-512: the same with SHA-512'"
 complete -c gor-show -l stats -d 'Print progress, and statistics at the end' -r
 complete -c gor-show -l stats-json -d 'Write statistics to FILE as JSON' -r -F
 complete -c gor-show -l cpu-profile -d 'Write a CPU profile of the run to FILE, for go tool pprof' -r -F
@@ -25,6 +33,7 @@ complete -c gor-show -l utc -d 'Show times in UTC instead of local time'
 complete -c gor-show -l follow -d 'Keep reading files as they grow, as tail -F does'
 complete -c gor-show -l strict -d 'Fail at the first malformed record instead of skipping it'
 complete -c gor-show -l no-sign-request -d 'Use public buckets of S3 without credentials'
+complete -c gor-show -l exit-at-end -d 'Stop at the end that kafka:// inputs have at the start'
 complete -c gor-show -s v -l verbose -d 'Print more messages, and statistics'
 complete -c gor-show -s q -l quiet -d 'Print only errors and losses'
 complete -c gor-show -s h -l help -d 'Print help (see more with \'--help\')'

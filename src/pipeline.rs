@@ -15,8 +15,9 @@ use std::num::NonZeroUsize;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::record::{Block, Intake, Sink, Source};
+use crate::record::{Block, Checkpoint, Checkpoints, Intake, Sink, Source};
 use crate::transform::{Stage, Worker};
 use crate::{Error, Result};
 
@@ -27,6 +28,9 @@ const BLOCKS_AHEAD: usize = 4;
 /// be in memory at once.
 const GIANT: usize = 8 << 20;
 
+/// How often a source is told what was handled, while records come without pause.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
 /// A block and what is found out about it.
 #[derive(Default)]
 struct Batch<N> {
@@ -34,6 +38,8 @@ struct Batch<N> {
     notes: N,
     /// What was read up to the end of this block.
     intake: Intake,
+    /// What the source is to be told when all up to there was handled.
+    checkpoint: Option<Box<dyn Checkpoint>>,
 }
 
 /// What the reading thread hands on, in order.
@@ -41,7 +47,7 @@ enum Item<N> {
     /// A block, which comes as soon as it is worked on.
     Batch(Receiver<Batch<N>>),
     /// The end of the source, or what went wrong there.
-    End(Intake, Result<()>),
+    End(Intake, Option<Box<dyn Checkpoint>>, Result<()>),
 }
 
 /// Copies `source` through `stage` to `sink`, and finishes both.
@@ -132,10 +138,14 @@ fn read_ahead<N>(
         };
         if let Some(end) = end {
             // Nobody asks how it ended when the stage is over or the output failed.
-            let _ = hand_on.send(Item::End(source.intake(), end));
+            let (intake, checkpoint) = (source.intake(), source.checkpoint());
+            // What a source does when it is dropped is done before the end of all.
+            drop(source);
+            let _ = hand_on.send(Item::End(intake, checkpoint, end));
             return;
         }
         batch.intake = source.intake();
+        batch.checkpoint = source.checkpoint();
         let is_giant = batch.block.bytes().len() > GIANT;
         let (done, result) = sync_channel(1);
         if hand_on.send(Item::Batch(result)).is_err() {
@@ -150,37 +160,63 @@ fn read_ahead<N>(
     }
 }
 
-/// Takes the blocks in order and lets the stage write them.
+/// Takes the blocks in order and lets the stage write them. Sources that are to be told are told what was written.
 fn copy<S: Stage>(
     stream: &Stream<S::Notes>,
     stage: &mut S,
     sink: &mut dyn Sink,
     intake: &mut Intake,
 ) -> Result<()> {
+    let mut checkpoints = Checkpoints::default();
+    let mut told = Instant::now();
     while !stage.is_over() {
         let item = match stream.items.try_recv() {
             Ok(item) => item,
             Err(TryRecvError::Disconnected) => return Err(thread_lost()),
             Err(TryRecvError::Empty) => {
                 sink.flush()?;
+                tell_handled(&mut checkpoints, stage, sink)?;
+                told = Instant::now();
                 stream.items.recv().map_err(|_| thread_lost())?
             }
         };
         let mut batch = match item {
             Item::Batch(ready) => ready.recv().map_err(|_| thread_lost())?,
-            Item::End(all, end) => {
+            Item::End(all, checkpoint, end) => {
                 *intake = all;
                 stage.finish(sink)?;
+                if let Some(checkpoint) = checkpoint {
+                    checkpoints.add(checkpoint);
+                }
                 let finished = if end.is_ok() { sink.finish() } else { sink.finish_failed() };
+                let finished = finished.and_then(|()| checkpoints.commit());
                 return end.and(finished);
             }
         };
         *intake = batch.intake;
         stage.emit(&mut batch.block, &mut batch.notes, sink)?;
+        // Of the block that was the last one, what follows the last record that was wanted was not handled.
+        if let Some(checkpoint) = batch.checkpoint.take().filter(|_| !stage.is_over()) {
+            checkpoints.add(checkpoint);
+            if told.elapsed() >= TELL_EVERY {
+                tell_handled(&mut checkpoints, stage, sink)?;
+                told = Instant::now();
+            }
+        }
         // The reading thread may be done.
         let _ = stream.used.send(batch);
     }
-    finish(stage, sink)
+    finish(stage, sink)?;
+    checkpoints.commit()
+}
+
+/// Has sources know what was written, unless the stage keeps records of it.
+fn tell_handled(checkpoints: &mut Checkpoints, stage: &impl Stage, sink: &mut dyn Sink) -> Result<()> {
+    if checkpoints.is_empty() || stage.keeps_records() {
+        return Ok(());
+    }
+    sink.settle()?;
+    checkpoints.commit()
 }
 
 /// Writes what the stage held back, and ends the output.

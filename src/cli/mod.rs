@@ -4,6 +4,7 @@ pub mod moment;
 
 mod command_line;
 mod descriptors;
+mod kafka;
 mod network;
 mod options;
 mod profiles;
@@ -17,6 +18,7 @@ pub mod values;
 pub use command_line::parse;
 pub(crate) use command_line::{matches, parse_from};
 pub use descriptors::raise_descriptor_limit;
+pub use kafka::{KafkaInput, KafkaOptions};
 pub use network::{ListenArgs, SendArgs, TlsArgs};
 pub use options::{InputOptions, OutputOptions, Reporting, ServiceOptions};
 pub use profiles::{ProfileOptions, Profiles, show_counters};

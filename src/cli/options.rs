@@ -124,7 +124,7 @@ pub struct OutputOptions {
     /// Write records to FILE (repeatable)
     ///
     /// Without it, records are written to standard output; gor-replay discards them. "-" is standard output, "null:"
-    /// discards. A name that ends in .gz or .zst is compressed; one that ends in .pcap
+    /// discards, kafka://BROKER,…/TOPIC is a topic of Kafka: gor-tools(7). A name that ends in .gz or .zst is compressed; one that ends in .pcap
     /// or .pcapng becomes a packet capture.
     ///
     /// Fields in the name start new files: %Y %m %d %H %M %S %NS (time of writing, UTC), %r (request id), %t (kind of

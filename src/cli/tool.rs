@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Exit, InputOptions, OutputOptions, Report, Reporting, note, progress, show_counters, signals};
+use super::{
+    Exit, InputOptions, KafkaInput, KafkaOptions, OutputOptions, Report, Reporting, note, progress,
+    show_counters, signals,
+};
 use crate::endpoint::{self, ReadOptions, WriteOptions};
 use crate::pipeline;
 use crate::record::{Failures, Intake, Sink, Source};
@@ -34,6 +37,17 @@ impl<'a> Tool<'a> {
         Ok(Tool { reading, reporting, outputs, is_followed: false })
     }
 
+    /// Topics of Kafka are read and written as these options say. `inputs` are what is read.
+    pub fn with_kafka<'i>(
+        mut self,
+        options: &KafkaOptions,
+        input: &KafkaInput,
+        inputs: impl IntoIterator<Item = &'i String>,
+    ) -> crate::Result<Self> {
+        self.reading.kafka = options.settings(input.exit_at_end, inputs, self.outputs)?;
+        Ok(self)
+    }
+
     /// Inputs are read on as they grow, so that a signal is the only end.
     #[must_use]
     pub fn following(mut self, is_followed: bool) -> Self {
@@ -58,6 +72,7 @@ impl<'a> Tool<'a> {
         to.reports.extend(self.reporting.files());
         to.services = Arc::clone(&self.reading.services);
         to.objects.is_verbose = self.reporting.verbose;
+        to.kafka = self.reading.kafka.clone();
         endpoint::create(&output.output, &to)
     }
 

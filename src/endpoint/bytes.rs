@@ -86,7 +86,7 @@ fn wanted(place: &Place, how: &ReadOptions) -> Option<(Range<u64>, Position)> {
 /// The index of a file or an object.
 fn index(place: &Place, how: &ReadOptions) -> Option<Index> {
     let (index, is_stale) = match place {
-        Place::Standard | Place::Network(_) => return None,
+        Place::Standard | Place::Network(_) | Place::Kafka(_) => return None,
         Place::File(path) => {
             let index = Index::load(path);
             let is_stale = index.is_none() && sidecar(path).exists();
@@ -203,6 +203,9 @@ fn open_file(place: &Place) -> Result<File> {
         Place::File(path) => File::open(path)?,
         Place::Object(_) => return Err(io::Error::from(ErrorKind::Unsupported).into()),
         Place::Network(_) => return Err(Error::Usage("only records can be read from here".into())),
+        Place::Kafka(_) => {
+            return Err(Error::Usage("it has records, and no bytes of its own as are wanted here".into()));
+        }
     };
     if file.metadata()?.is_dir() {
         return Err(io::Error::from(ErrorKind::IsADirectory).into());
@@ -223,7 +226,7 @@ fn size(place: &Place, how: &ReadOptions) -> Option<u64> {
         }
         Place::File(path) => std::fs::metadata(path),
         Place::Object(object) => return how.services.s3.size(object).ok(),
-        Place::Network(_) => return None,
+        Place::Network(_) | Place::Kafka(_) => return None,
     };
     found.ok().filter(std::fs::Metadata::is_file).map(|found| found.len())
 }

@@ -77,7 +77,7 @@ impl Followed {
         let numbers = Arc::new(AtomicUsize::new(total));
         let listen = |found: &ExpandedPlace| match &found.place {
             Place::Network(address) => Listener::bind(address, &how.listening).map(Some),
-            Place::Standard | Place::File(_) | Place::Object(_) => Ok(None),
+            Place::Standard | Place::File(_) | Place::Object(_) | Place::Kafka(_) => Ok(None),
         };
         // All of them, before records are taken from any.
         let listeners = places.iter().map(listen).collect::<Result<Vec<_>>>()?;
@@ -279,7 +279,7 @@ impl Follower {
     /// Reads one file to its end. False: nobody wants more.
     fn read(&mut self, bytes: Coded) -> Result<bool> {
         let (Coded::Plain(bytes) | Coded::Compressed(bytes)) = bytes;
-        let mut input = OpenInput::new(&self.found, bytes, Position { record: 1, byte: 0 }, &self.how)?;
+        let mut input = OpenInput::of_bytes(&self.found, bytes, Position { record: 1, byte: 0 }, &self.how)?;
         loop {
             let mut block = Block::new();
             match input.read_block(&mut block, &self.how) {

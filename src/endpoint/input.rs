@@ -3,11 +3,12 @@
 use super::bytes::{ByteStream, Peeked};
 use super::format::{InputFormat, resembles};
 use super::place::ExpandedPlace;
+use super::prefetch::OpenedPlace;
 use super::reading::{Notice, ReadOptions};
 use crate::capture::{self, CaptureInput};
 use crate::http::{Framer, RequestContext};
 use crate::observe::Count;
-use crate::record::{Block, Intake, JoinedRecords, Kind, Reader, ReaderOptions, Source};
+use crate::record::{Block, Checkpoint, Intake, JoinedRecords, Kind, Reader, ReaderOptions, Source};
 use crate::{Error, Position, Result};
 
 /// How much of an input's beginning is kept to say what it looks like.
@@ -34,11 +35,25 @@ pub(super) struct OpenInput {
 enum PlaceRecords {
     Gor(Box<Reader<Peeked<ByteStream>>>),
     Capture(Box<capture::CaptureSource<std::iter::Once<CaptureInput>>>),
+    /// Of a place that has records instead of bytes, and judges them itself.
+    Ready(Box<dyn Source + Send>),
 }
 
 impl OpenInput {
+    /// An open place. An error names it.
+    pub(super) fn new(found: &ExpandedPlace, opened: OpenedPlace, how: &ReadOptions) -> Result<Self> {
+        match opened {
+            OpenedPlace::Bytes(bytes, start) => Self::of_bytes(found, bytes, start, how),
+            OpenedPlace::Records(source) => {
+                let (name, records) = (found.place.to_string(), PlaceRecords::Ready(source));
+                let beginning = Vec::new();
+                Ok(OpenInput { name, is_below: false, left_out: 0, beginning, records, failure: None })
+            }
+        }
+    }
+
     /// A place from its first byte on. An error names it.
-    pub(super) fn new(
+    pub(super) fn of_bytes(
         found: &ExpandedPlace,
         bytes: ByteStream,
         start: Position,
@@ -75,6 +90,7 @@ impl OpenInput {
         match &mut self.records {
             PlaceRecords::Gor(reader) => reader.as_mut(),
             PlaceRecords::Capture(capture) => capture.as_mut(),
+            PlaceRecords::Ready(source) => source.as_mut(),
         }
     }
 
@@ -82,6 +98,7 @@ impl OpenInput {
         let mut intake = match &self.records {
             PlaceRecords::Gor(reader) => reader.intake(),
             PlaceRecords::Capture(capture) => capture.intake(),
+            PlaceRecords::Ready(source) => source.intake(),
         };
         if self.left_out > 0 {
             intake.records -= self.left_out;
@@ -90,10 +107,14 @@ impl OpenInput {
         intake
     }
 
+    pub(super) fn checkpoint(&mut self) -> Option<Box<dyn Checkpoint>> {
+        self.source().checkpoint()
+    }
+
     fn joined(&self) -> JoinedRecords {
         match &self.records {
             PlaceRecords::Gor(reader) => reader.joined(),
-            PlaceRecords::Capture(_) => JoinedRecords::default(),
+            PlaceRecords::Capture(_) | PlaceRecords::Ready(_) => JoinedRecords::default(),
         }
     }
 
@@ -117,14 +138,20 @@ impl OpenInput {
                 Ok(false) => break,
                 Err(error) => {
                     let error = match self.records {
-                        PlaceRecords::Gor(_) => error.at(self.name.as_str()),
+                        PlaceRecords::Gor(_) | PlaceRecords::Ready(_) => error.at(self.name.as_str()),
                         // A capture may be of several files: it names them itself.
                         PlaceRecords::Capture(_) => error,
                     };
                     // A damaged capture still has records of what was under way.
                     self.failure.get_or_insert(error);
+                    if let PlaceRecords::Ready(_) = self.records {
+                        break;
+                    }
                 }
             }
+        }
+        if let PlaceRecords::Ready(_) = self.records {
+            return self.failure.take().map_or(Ok(false), Err);
         }
         self.tell_flaws(how);
         if how.is_over() {

@@ -6,7 +6,7 @@ use super::input::OpenInput;
 use super::place::{Place, find};
 use super::prefetch::Prefetcher;
 use super::reading::ReadOptions;
-use crate::record::{Block, Failures, Intake, Source};
+use crate::record::{Block, Checkpoint, Failures, Intake, Source};
 use crate::{Error, Result};
 
 /// Opens places for reading, one after the other as one source.
@@ -26,7 +26,9 @@ use crate::{Error, Result};
 /// that senders connect to, which does not end.
 pub fn open(names: &[String], how: &ReadOptions) -> Result<Box<dyn Source + Send>> {
     let places = find(names, how)?;
-    if how.is_followed || places.iter().any(|found| matches!(found.place, Place::Network(_))) {
+    let is_live = places.iter().any(|found| matches!(found.place, Place::Network(_)));
+    places.iter().try_for_each(|found| refuse_untold(&found.place, is_live, how))?;
+    if how.is_followed || is_live {
         return Ok(Box::new(Followed::start(places, how)?));
     }
     let total = places.len();
@@ -40,13 +42,39 @@ pub fn open(names: &[String], how: &ReadOptions) -> Result<Box<dyn Source + Send
     }
     how.meter.set_total(total_size(readable.iter().map(|found| &found.place), how));
     let rest = Prefetcher::new(readable, how);
-    Ok(Box::new(Inputs { rest, current: None, before: Intake::default(), failures, how: how.clone() }))
+    Ok(Box::new(Inputs {
+        rest,
+        current: None,
+        before: Intake::default(),
+        checkpoint: None,
+        failures,
+        how: how.clone(),
+    }))
+}
+
+/// Refuses a topic of Kafka that cannot be read so.
+fn refuse_untold(place: &Place, is_live: bool, how: &ReadOptions) -> Result<()> {
+    let Place::Kafka(address) = place else { return Ok(()) };
+    if how.is_followed {
+        let text = format!("{address}: --follow is about files; a topic is read on without it");
+        return Err(Error::Usage(text));
+    }
+    if is_live {
+        let text = format!("{address}: a topic cannot be read together with places that senders connect to");
+        return Err(Error::Usage(text));
+    }
+    if address.group.is_some() && !how.tells_handled {
+        let text = "what is read here is not known to be handled, so that no offset of a group could be committed; \
+                    leave group out";
+        return Err(Error::Usage(format!("{address}: {text}")));
+    }
+    Ok(())
 }
 
 /// Whether a place is there, and is no directory.
 fn look(place: &Place, how: &ReadOptions) -> Result<()> {
     let path = match place {
-        Place::Standard | Place::Network(_) => return Ok(()),
+        Place::Standard | Place::Network(_) | Place::Kafka(_) => return Ok(()),
         Place::File(path) => path,
         Place::Object(object) => {
             return how.services.s3.size(object).map(|_| ()).map_err(|error| error.at(place.to_string()));
@@ -67,13 +95,16 @@ struct Inputs {
     current: Option<OpenInput>,
     /// What was read from the places before the current one.
     before: Intake,
+    /// Of the place that was read last.
+    checkpoint: Option<Box<dyn Checkpoint>>,
     failures: Failures,
     how: ReadOptions,
 }
 
 impl Inputs {
     fn close(&mut self) {
-        if let Some(input) = self.current.take() {
+        if let Some(mut input) = self.current.take() {
+            self.checkpoint = input.checkpoint();
             self.before = self.before.join(&input.intake());
         }
     }
@@ -101,8 +132,8 @@ impl Source for Inputs {
                         self.fail(error)?;
                     }
                 }
-            } else if let Some((found, bytes)) = self.rest.next() {
-                match bytes.and_then(|(bytes, start)| OpenInput::new(&found, bytes, start, &self.how)) {
+            } else if let Some((found, opened)) = self.rest.next() {
+                match opened.and_then(|opened| OpenInput::new(&found, opened, &self.how)) {
                     Ok(input) => self.current = Some(input),
                     Err(error) => self.fail(error)?,
                 }
@@ -116,5 +147,10 @@ impl Source for Inputs {
     fn intake(&self) -> Intake {
         let now = self.current.as_ref().map(OpenInput::intake).unwrap_or_default();
         self.before.join(&now)
+    }
+
+    fn checkpoint(&mut self) -> Option<Box<dyn Checkpoint>> {
+        let last = self.checkpoint.take();
+        last.or_else(|| self.current.as_mut()?.checkpoint())
     }
 }

@@ -1,7 +1,8 @@
 //! Places that records come from and go to: standard streams, files, captures, the network.
 //!
 //! A place is named on the command line: `-` for a standard stream, a path, a
-//! glob, a directory or an object of S3 for reading, `null:` for writing, `tcp://host:port` for both. What a file holds is told by its
+//! glob, a directory or an object of S3 for reading, `null:` for writing, `tcp://host:port` and `kafka://…` for both. What a
+//! file holds is told by its
 //! first bytes, never by its name.
 
 mod bytes;
@@ -11,6 +12,7 @@ mod format;
 mod index;
 mod input;
 mod inputs;
+mod kafka;
 mod network;
 mod output;
 mod place;
@@ -21,6 +23,8 @@ mod s3;
 
 pub use bytes::{open_bytes, total_size};
 pub use inputs::open;
+pub use kafka::{KafkaAddress, KafkaSettings, MessageFormat, Sasl, StartOffset};
+pub use kafka::{decode as decode_message, encode as encode_message};
 pub use network::{ListenOptions, NetworkAddress, SendOptions};
 pub use output::{
     Dropped, FLUSH_INTERVAL, Later, LaterReason, ObjectOptions, PacketFile, PacketQueue, RecordQueue,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::index::Index;
+use super::kafka::KafkaAddress;
 use super::network::NetworkAddress;
 use super::reading::ReadOptions;
 use super::s3::{self, Object};
@@ -23,6 +24,8 @@ pub enum Place {
     Object(Arc<Object>),
     /// Where senders connect to.
     Network(NetworkAddress),
+    /// A topic of Kafka.
+    Kafka(Box<KafkaAddress>),
 }
 
 impl fmt::Display for Place {
@@ -32,12 +35,13 @@ impl fmt::Display for Place {
             Place::File(path) => path.display().fmt(f),
             Place::Object(object) => object.fmt(f),
             Place::Network(address) => address.fmt(f),
+            Place::Kafka(address) => address.fmt(f),
         }
     }
 }
 
 /// Beginnings that name a service instead of a file.
-const SERVICES: [&str; 4] = ["s3://", "kafka://", "ws://", "wss://"];
+const SERVICES: [&str; 3] = ["s3://", "ws://", "wss://"];
 
 /// Ends of names of files that stand beside recordings: indexes, and what is
 /// still being written or copied.
@@ -53,7 +57,7 @@ pub(super) struct ExpandedPlace {
 /// The places that `names` mean, in their order; none at all means standard
 /// input.
 ///
-/// Shell patterns (`*`, `?`, `[…]`) become the files that match, in order. A
+/// A topic of Kafka is named `kafka://…`. Shell patterns (`*`, `?`, `[…]`) become the files that match, in order. A
 /// name that exists as it stands is that file, whatever it looks like. A
 /// pattern that matches nothing is an error.
 ///
@@ -90,7 +94,9 @@ pub(super) fn find(names: &[String], how: &ReadOptions) -> Result<Vec<ExpandedPl
             continue;
         }
         refuse_services(name)?;
-        if name == "-" {
+        if let Some(address) = KafkaAddress::input(name) {
+            places.push(ExpandedPlace { place: Place::Kafka(Box::new(address?)), is_below: false });
+        } else if name == "-" {
             places.push(ExpandedPlace { place: Place::Standard, is_below: false });
         } else if NetworkAddress::is_meant(name) {
             let address = name.parse().map_err(Error::Usage)?;
@@ -190,7 +196,7 @@ fn sort_by_time(places: &mut [ExpandedPlace]) {
     }
     let earliest = |found: &ExpandedPlace| match &found.place {
         Place::File(path) => Index::load(path)?.earliest(),
-        Place::Standard | Place::Object(_) | Place::Network(_) => None,
+        Place::Standard | Place::Object(_) | Place::Network(_) | Place::Kafka(_) => None,
     };
     let Some(times) = places.iter().map(earliest).collect::<Option<Vec<_>>>() else { return };
     let mut sorted: Vec<_> = times.into_iter().zip(places.iter().cloned()).collect();

@@ -11,9 +11,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::bytes::{ByteStream, Coded, DRAIN, open_coded};
-use super::place::ExpandedPlace;
+use super::kafka;
+use super::place::{ExpandedPlace, Place};
 use super::pump::{PieceReader, thread_lost};
 use super::reading::ReadOptions;
+use crate::record::Source;
 use crate::{Position, Result};
 
 /// Places open at a time: the one that is read, and those after it.
@@ -33,10 +35,15 @@ pub(super) struct Prefetcher {
 }
 
 /// A place to open, and where its bytes are to go.
-type OpenJob = (super::Place, SyncSender<Result<OpenedPlace>>);
+type OpenJob = (Place, SyncSender<Result<OpenedPlace>>);
 
-/// The bytes of a place, and where in the stream of its records they begin.
-type OpenedPlace = (ByteStream, Position);
+/// What an open place gives.
+pub(super) enum OpenedPlace {
+    /// Bytes, and where in the stream of its records they begin.
+    Bytes(ByteStream, Position),
+    /// Records.
+    Records(Box<dyn Source + Send>),
+}
 
 impl Prefetcher {
     /// Opens nothing yet.
@@ -109,11 +116,16 @@ fn work(jobs: &Mutex<Receiver<OpenJob>>, how: &ReadOptions) {
     loop {
         let job = jobs.lock().map(|jobs| jobs.recv());
         let Ok(Ok((place, reply))) = job else { return };
+        if let Place::Kafka(address) = &place {
+            // Nobody may wait for it any more.
+            let _ = reply.send(kafka::open(address, how).map(OpenedPlace::Records));
+            continue;
+        }
         let (bytes, work) = match open_coded(&place, how) {
-            Ok((Coded::Plain(bytes), start)) => (Ok((bytes, start)), None),
+            Ok((Coded::Plain(bytes), start)) => (Ok(OpenedPlace::Bytes(bytes, start)), None),
             Ok((Coded::Compressed(decoder), start)) => {
                 let (pieces, writer) = PieceReader::new();
-                (Ok((Box::new(pieces) as ByteStream, start)), Some((decoder, writer)))
+                (Ok(OpenedPlace::Bytes(Box::new(pieces), start)), Some((decoder, writer)))
             }
             Err(error) => (Err(error), None),
         };

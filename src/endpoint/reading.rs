@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::KafkaSettings;
 use super::network::ListenOptions;
 use super::s3::{S3Options, Store};
 use crate::Error;
@@ -13,6 +14,7 @@ use crate::record::{DEFAULT_MAX_RECORD, Failures, Intake, JoinedRecords, ReaderO
 
 /// How to read places.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct ReadOptions {
     /// Longest record accepted, in bytes.
     pub max_record: u64,
@@ -42,6 +44,11 @@ pub struct ReadOptions {
     pub is_cut: Arc<AtomicBool>,
     /// Services that places may be of.
     pub services: Arc<Services>,
+    /// How brokers of Kafka are talked to, and when reading ends.
+    pub kafka: KafkaSettings,
+    /// Whether the reader tells sources when records were handled ([`Source::checkpoint`](crate::record::Source)). A
+    /// place that has to be told is not read by others.
+    pub tells_handled: bool,
     /// Counts what is read.
     pub meter: Arc<Meter>,
     /// Hears what a person should know before the end.
@@ -107,6 +114,8 @@ impl Default for ReadOptions {
             is_stopping: Arc::default(),
             is_cut: Arc::default(),
             services: Arc::default(),
+            kafka: KafkaSettings::default(),
+            tells_handled: false,
             meter: Arc::default(),
             tell: |_| {},
         }
@@ -160,6 +169,13 @@ pub enum Notice<'a> {
         /// Where that is.
         address: SocketAddr,
     },
+    /// A message of it is no record.
+    BadMessage {
+        /// The place's name.
+        place: &'a str,
+        /// Which one, and what is wrong.
+        fault: &'a str,
+    },
     /// It is followed, and not there yet.
     Awaited(&'a str),
     /// It is followed, and was cut: it is read from its beginning again.
@@ -173,7 +189,10 @@ impl Notice<'_> {
     /// Whether something failed or was lost. The others are worth knowing, no more.
     pub fn is_loss(&self) -> bool {
         match self {
-            Notice::Failed(_) | Notice::Malformed { .. } | Notice::Unfinished { .. } => true,
+            Notice::Failed(_)
+            | Notice::Malformed { .. }
+            | Notice::Unfinished { .. }
+            | Notice::BadMessage { .. } => true,
             Notice::Lost { is_certain, .. } => *is_certain,
             _ => false,
         }
@@ -223,6 +242,9 @@ impl fmt::Display for Notice<'_> {
                 )
             }
             Notice::Listening { place, address } => write!(f, "{place}: waiting for senders at {address}"),
+            Notice::BadMessage { place, fault } => {
+                write!(f, "{place}: {fault}; such messages are skipped and counted")
+            }
             Notice::Awaited(place) => write!(f, "{place}: waiting for this file to appear"),
             Notice::Truncated(place) => {
                 write!(f, "{place}: the file was truncated; it is read from its beginning again")

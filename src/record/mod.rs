@@ -13,6 +13,7 @@
 //! record a [`View`] into it. [`Records`] is the plain loop on top.
 
 mod block;
+mod checkpoint;
 mod failures;
 mod header;
 mod lru;
@@ -24,6 +25,7 @@ mod source;
 mod span;
 
 pub use block::{Block, Run, View};
+pub use checkpoint::{Checkpoint, Checkpoints};
 pub use failures::Failures;
 pub use header::{Header, Kind, MAX_HEADER, Malformed, Mark, SEPARATOR};
 pub use lru::{LruMap, id_hash};

@@ -17,6 +17,12 @@ pub trait Sink {
     /// Hands on what waits in the buffer.
     fn flush(&mut self) -> Result<()>;
 
+    /// Hands on everything that waits anywhere, also what [`Sink::flush`] leaves waiting for a while, so that it is not
+    /// lost if this process is killed.
+    fn settle(&mut self) -> Result<()> {
+        self.flush()
+    }
+
     /// Hands on everything and ends the output. Nothing is written after it.
     fn finish(&mut self) -> Result<()>;
 
@@ -63,6 +69,10 @@ impl<S: Sink + ?Sized> Sink for Box<S> {
 
     fn flush(&mut self) -> Result<()> {
         (**self).flush()
+    }
+
+    fn settle(&mut self) -> Result<()> {
+        (**self).settle()
     }
 
     fn finish(&mut self) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Where records come from, whatever they come from, and the plain loop over them.
 
 use super::block::{Block, View};
+use super::checkpoint::Checkpoint;
 use super::header::{Header, Kind, Malformed, Mark};
 use crate::{Position, Result};
 
@@ -15,6 +16,11 @@ pub trait Source {
 
     /// What was read so far, and what was wrong with it.
     fn intake(&self) -> Intake;
+
+    /// How far it was read, of a source that is to be told when the records up to there were handled.
+    fn checkpoint(&mut self) -> Option<Box<dyn Checkpoint>> {
+        None
+    }
 }
 
 impl<S: Source + ?Sized> Source for Box<S> {
@@ -24,6 +30,10 @@ impl<S: Source + ?Sized> Source for Box<S> {
 
     fn intake(&self) -> Intake {
         (**self).intake()
+    }
+
+    fn checkpoint(&mut self) -> Option<Box<dyn Checkpoint>> {
+        (**self).checkpoint()
     }
 }
 

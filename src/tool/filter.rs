@@ -12,7 +12,8 @@ use regex::bytes::Regex;
 use crate::BadRule;
 use crate::cli::values::{self, Moment};
 use crate::cli::{
-    Exit, InputOptions, OutputOptions, Report, Reporting, SendArgs, Tool, moment, note, with_intake,
+    Exit, InputOptions, KafkaInput, KafkaOptions, OutputOptions, Report, Reporting, SendArgs, Tool, moment,
+    note, with_intake,
 };
 use crate::endpoint::{self, TimeWindow};
 use crate::observe::{Count, Ledger};
@@ -203,6 +204,12 @@ pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub sending: SendArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub kafka: KafkaOptions,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub kafka_input: KafkaInput,
 
     #[command(flatten)]
     #[allow(missing_docs, reason = "the group has its own")]
@@ -327,7 +334,12 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     }
     let filter = Filter::new(rules.clone()).context("the patterns cannot be used together")?;
     let mut filtering = Filtering::new(filter, Selection::new(args.choice(), &rules));
-    let mut tool = Tool::new(&args.input, &args.output.output, &args.reporting)?;
+    let mut tool = Tool::new(&args.input, &args.output.output, &args.reporting)?.with_kafka(
+        &args.kafka,
+        &args.kafka_input,
+        &args.inputs,
+    )?;
+    tool.reading.tells_handled = true;
     if !args.invert && (rules.since.is_some() || rules.until.is_some()) {
         let window = TimeWindow { since: rules.since, until: rules.until };
         tool.reading.window = Some(window);

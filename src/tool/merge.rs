@@ -12,7 +12,8 @@ use clap::Parser;
 use self::values::{Shift, memory};
 use crate::cli::values::{Moment, duration, time};
 use crate::cli::{
-    Exit, InputOptions, OutputOptions, Report, Reporting, SendArgs, Tool, raise_descriptor_limit, with_intake,
+    Exit, InputOptions, KafkaInput, KafkaOptions, OutputOptions, Report, Reporting, SendArgs, Tool,
+    raise_descriptor_limit, with_intake,
 };
 use crate::endpoint::{self, Place, ReadOptions};
 use crate::merge::{
@@ -123,6 +124,12 @@ pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub sending: SendArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub kafka: KafkaOptions,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub kafka_input: KafkaInput,
 
     #[command(flatten)]
     #[allow(missing_docs, reason = "the group has its own")]
@@ -152,7 +159,11 @@ Exit status: 0 success; 1 something failed or was lost; 2 wrong command line.";
 
 /// Merges as the command line says.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
-    let mut tool = Tool::new(&args.input, &args.output.output, &args.reporting)?;
+    let mut tool = Tool::new(&args.input, &args.output.output, &args.reporting)?.with_kafka(
+        &args.kafka,
+        &args.kafka_input,
+        &args.inputs,
+    )?;
     tool.reading.is_searched = true;
     let places = places(args, &tool.reading)?;
     tool.reading
@@ -192,7 +203,7 @@ fn places(args: &Args, how: &ReadOptions) -> Result<Vec<Named>> {
         for place in endpoint::expand(std::slice::from_ref(&input), how)? {
             let name = match &place {
                 Place::File(path) => path.to_string_lossy().into_owned(),
-                Place::Standard | Place::Network(_) => input.clone(),
+                Place::Standard | Place::Network(_) | Place::Kafka(_) => input.clone(),
                 Place::Object(object) => object.to_string(),
             };
             let found = args.shifts.iter().position(|shift| shift.file == name || shift.file == input);
@@ -218,7 +229,7 @@ fn places(args: &Args, how: &ReadOptions) -> Result<Vec<Named>> {
 /// Whether a place can be opened twice, and does not change by being read.
 fn is_file(place: &Place) -> bool {
     match place {
-        Place::Standard | Place::Network(_) => false,
+        Place::Standard | Place::Network(_) | Place::Kafka(_) => false,
         Place::File(path) => std::fs::metadata(path).is_ok_and(|found| found.is_file()),
         Place::Object(_) => true,
     }

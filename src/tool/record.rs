@@ -16,8 +16,8 @@ use self::values::{address, buffer_size, buffer_timeout, port, threads, vlan};
 use crate::Error;
 use crate::capture::{self, Address, CaptureLedger, Subnet, Watch};
 use crate::cli::values::{duration, field_name, listen_address, size};
-use crate::cli::{Exit, OutputOptions, Profiles, Report, Reporting, SendArgs, ServiceOptions};
-use crate::endpoint::{PacketFile, WriteOptions};
+use crate::cli::{Exit, KafkaOptions, OutputOptions, Profiles, Report, Reporting, SendArgs, ServiceOptions};
+use crate::endpoint::{KafkaSettings, PacketFile, WriteOptions};
 use crate::packet::NetworkSelection;
 use crate::packet::live as wire;
 
@@ -264,6 +264,9 @@ pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub sending: SendArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub kafka: KafkaOptions,
     /// Keep the packets too, in FILE.pcap or FILE.pcapng
     ///
     /// The name may end in .gz or .zst to compress. FILE gets the packets at the recorded addresses, and IP fragments:
@@ -429,6 +432,11 @@ impl Args {
             ignored: self.ignore_interface.clone(),
             keeps_packets: self.write.is_some(),
         }
+    }
+
+    /// How brokers of Kafka are talked to.
+    pub fn kafka(&self) -> crate::Result<KafkaSettings> {
+        self.kafka.settings(false, &[], &self.output.output)
     }
 
     /// How the outputs are written.

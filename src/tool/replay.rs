@@ -18,7 +18,9 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use jiff::tz::TimeZone;
 
-use crate::cli::{self, Exit, InputOptions, OutputOptions, Report, Reporting, values};
+use crate::cli::{
+    self, Exit, InputOptions, KafkaInput, KafkaOptions, OutputOptions, Report, Reporting, values,
+};
 use crate::endpoint::{self, Place, ReadOptions, TimeWindow};
 use crate::observe::{Count, Span};
 use crate::pace::Share;
@@ -218,6 +220,12 @@ pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub writing: OutputOptions,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub kafka: KafkaOptions,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub kafka_input: KafkaInput,
     /// Write the records of the input to the output too
     #[arg(long, requires = "output", help_heading = "Output", hide_short_help = true)]
     pub echo: bool,
@@ -286,6 +294,8 @@ fn join_loop(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let inputs = Inputs::new(&args.input);
     let mut reading = args.reading.reading(&args.reporting);
+    reading.kafka =
+        args.kafka.settings(args.kafka_input.exit_at_end, &inputs.names(), &args.writing.output)?;
     let (selection, _) = args.time.resolve()?;
     reading.hours = TimeWindow { since: selection.since, until: selection.until };
     let places = endpoint::expand(&inputs.names(), &reading)?;
@@ -437,6 +447,7 @@ fn replay(
     let parts = inputs.open(reading)?;
     let names = inputs.names();
     let mut writing = args.writing.write_options(&names);
+    writing.kafka = reading.kafka.clone();
     writing.splits &= args.writing.output.len() > 1;
     writing.sending.is_stopping = Arc::clone(&stop.sending);
     writing.services = Arc::clone(&reading.services);

@@ -11,7 +11,8 @@ pub use redact::{Presets, RedactOptions};
 
 use crate::BadRule;
 use crate::cli::{
-    self, Exit, InputOptions, OutputOptions, Report, Reporting, SendArgs, Tool, values, with_intake,
+    self, Exit, InputOptions, KafkaInput, KafkaOptions, OutputOptions, Report, Reporting, SendArgs, Tool,
+    values, with_intake,
 };
 use crate::endpoint;
 use crate::middleware::{Command, Middleware, MiddlewareOptions, Traffic};
@@ -119,6 +120,12 @@ pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub sending: SendArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub kafka: KafkaOptions,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub kafka_input: KafkaInput,
 
     #[command(flatten)]
     #[allow(missing_docs, reason = "the group has its own")]
@@ -249,7 +256,13 @@ pub fn run(command: &CommandLine) -> anyhow::Result<Exit> {
             );
         }
     }
-    let mut tool = Tool::new(&args.input, &args.output.output, &args.reporting)?;
+    let mut tool = Tool::new(&args.input, &args.output.output, &args.reporting)?.with_kafka(
+        &args.kafka,
+        &args.kafka_input,
+        &args.inputs,
+    )?;
+    // What a child still has is not known to be written.
+    tool.reading.tells_handled = args.middleware.is_none();
     tool.reading.is_searched = true;
     let mut source = endpoint::open(&args.inputs, &tool.reading)?;
     // What is written must not be what is read.

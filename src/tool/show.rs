@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use regex::bytes::Regex;
 
 use crate::BadRule;
-use crate::cli::{Exit, InputOptions, Report, Reporting, Tool, note, with_intake};
+use crate::cli::{Exit, InputOptions, KafkaInput, KafkaOptions, Report, Reporting, Tool, note, with_intake};
 use crate::endpoint;
 use crate::observe::{Count, Ledger};
 use crate::record::{Block, Discard, Sink, Source as _};
@@ -106,6 +106,13 @@ pub struct Args {
 
     #[command(flatten)]
     #[allow(missing_docs)]
+    pub kafka: KafkaOptions,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub kafka_input: KafkaInput,
+
+    #[command(flatten)]
+    #[allow(missing_docs)]
     pub reporting: Reporting,
 }
 
@@ -155,7 +162,11 @@ pub(super) fn group(text: &str) -> Result<Regex, BadRule> {
 
 /// Shows what the command line names.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
-    let mut tool = Tool::new(&args.input, &[], &args.reporting)?;
+    let mut tool = Tool::new(&args.input, &[], &args.reporting)?.with_kafka(
+        &args.kafka,
+        &args.kafka_input,
+        args.inputs.iter().chain(&args.compare),
+    )?;
     tool.reading.is_searched = true;
     if let [before, after] = args.compare.as_slice() {
         tool.print(&args.compare)?;

@@ -59,6 +59,10 @@ impl Stage for Filtering {
         self.selection.is_over() || self.buffer.is_over()
     }
 
+    fn keeps_records(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+
     fn finish(&mut self, sink: &mut dyn Sink) -> Result<()> {
         self.selection.finish(&mut self.decided);
         self.buffer.decide(&self.decided, sink)

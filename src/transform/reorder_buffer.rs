@@ -69,6 +69,11 @@ impl ReorderBuffer {
         self.left == 0
     }
 
+    /// Whether nothing is held.
+    pub(super) fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
     /// Decides on records that wait, by their numbers, and writes what that
     /// sets free.
     pub(super) fn decide(&mut self, decided: &[(u64, bool)], sink: &mut dyn Sink) -> Result<()> {

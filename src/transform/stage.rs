@@ -35,6 +35,11 @@ pub trait Stage {
         false
     }
 
+    /// Whether records that came are kept, and may still be written: they are not handled yet.
+    fn keeps_records(&self) -> bool {
+        false
+    }
+
     /// Writes what was kept: there are no more blocks. The sink is finished
     /// by the caller.
     fn finish(&mut self, _sink: &mut dyn Sink) -> Result<()> {

@@ -23,7 +23,8 @@ const TARGETS: [&str; 4] = [
 ];
 
 /// Parts of commands that are not run, each with the reason. Their options are still checked.
-const NOT_RUN: [(&str, &str); 7] = [
+const NOT_RUN: [(&str, &str); 8] = [
+    ("kafka://", "it needs brokers"),
     ("sudo ", "it needs root, and captures from the network of this machine"),
     ("tcpdump ", "it needs root"),
     ("--engine vxlan", "it waits for mirrored traffic"),

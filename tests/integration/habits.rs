@@ -54,9 +54,9 @@ fn exit_statuses_and_what_is_said() {
         ),
         ("gor-record -r - -r -", 2, "gor-record: standard input can be read only once, but is named twice\n"),
         (
-            "gor-record -r kafka://broker/topic",
+            "gor-record -r ws://broker/topic",
             2,
-            "gor-record: kafka://broker/topic: places that begin with kafka:// are not supported\n",
+            "gor-record: ws://broker/topic: places that begin with ws:// are not supported\n",
         ),
     ] {
         let output = shell(folder.path(), line);

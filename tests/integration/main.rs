@@ -9,6 +9,10 @@ mod files_in;
 mod files_out;
 mod filter;
 mod habits;
+#[cfg(feature = "kafka")]
+mod kafka;
+#[cfg(feature = "kafka")]
+mod kafka_groups;
 mod live;
 mod live_changes;
 mod live_frames;

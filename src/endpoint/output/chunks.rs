@@ -75,6 +75,10 @@ impl Sink for Chunks {
         self.current.as_mut().map_or(Ok(()), Sink::flush)
     }
 
+    fn settle(&mut self) -> Result<()> {
+        self.current.as_mut().map_or(Ok(()), Sink::settle)
+    }
+
     fn reopen(&mut self) -> Result<()> {
         self.current.as_mut().map_or(Ok(()), Sink::reopen)
     }

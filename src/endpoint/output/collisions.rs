@@ -82,7 +82,7 @@ pub(super) fn refuse(outputs: &[(String, Option<OutputIdentity>)], inputs: &[Str
         let found = match &input {
             Place::Standard => of_standard(io::stdin()),
             Place::File(path) => OutputIdentity::of_path(path),
-            Place::Object(_) | Place::Network(_) => None,
+            Place::Object(_) | Place::Network(_) | Place::Kafka(_) => None,
         };
         let Some(found) = found else { continue };
         if let Some((name, _)) = outputs.iter().find(|(_, output)| output.as_ref() == Some(&found)) {

@@ -51,7 +51,10 @@ pub fn later(names: &[String], how: &WriteOptions<'_>) -> Result<Vec<Later>> {
     }
     for (name, target) in names.iter().zip(targets) {
         let (folder, reason) = match target {
-            OutputTarget::Null | OutputTarget::Standard | OutputTarget::Network(_) => continue,
+            OutputTarget::Null
+            | OutputTarget::Standard
+            | OutputTarget::Network(_)
+            | OutputTarget::Kafka(_) => continue,
             #[cfg(feature = "s3")]
             OutputTarget::Object(_) => (super::objects::folder(&how.objects)?, LaterReason::Spool),
             #[cfg(not(feature = "s3"))]

@@ -108,6 +108,10 @@ impl Sink for Many {
         self.open.values_mut().try_for_each(|open| open.sink.flush())
     }
 
+    fn settle(&mut self) -> Result<()> {
+        self.open.values_mut().try_for_each(|open| open.sink.settle())
+    }
+
     fn reopen(&mut self) -> Result<()> {
         self.open.values_mut().try_for_each(|open| open.sink.reopen())
     }

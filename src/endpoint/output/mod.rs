@@ -48,6 +48,7 @@ use self::sink::FileSink;
 use self::template::NameTemplate;
 use self::ticker::Ticker;
 use super::format::Compression;
+use super::kafka::{self, KafkaAddress, KafkaSettings};
 use super::network::{NetworkAddress, NetworkSink, SendOptions};
 use super::place::refuse_services;
 use super::reading::Services;
@@ -133,6 +134,8 @@ pub struct WriteOptions<'a> {
     pub keeps_sessions: bool,
     /// What `%i` stands for; host name and process id where there is none.
     pub instance: Option<&'a str>,
+    /// How brokers of Kafka are talked to.
+    pub kafka: KafkaSettings,
     /// Is told what a format could not hold, and what was not kept together.
     pub tell: Option<fn(&dyn fmt::Display)>,
     /// How outputs over the network send.
@@ -164,6 +167,7 @@ impl Default for WriteOptions<'_> {
             splits: false,
             keeps_sessions: false,
             instance: None,
+            kafka: KafkaSettings::default(),
             tell: None,
             sending: SendOptions::default(),
             objects: ObjectOptions::default(),
@@ -186,6 +190,7 @@ struct OutputPlan {
     compress_level: Option<u8>,
     /// Whether files are made from a template.
     has_many: bool,
+    kafka: KafkaSettings,
     tell: Option<fn(&dyn fmt::Display)>,
     sending: SendOptions,
     clock: fn() -> Timestamp,
@@ -209,7 +214,7 @@ impl OutputPlan {
 /// Opens places for writing. Each of them gets every record, or its share.
 ///
 /// No name, or `-`, means standard output, `null:` discards, anything else is
-/// a file, or many where the name has fields (`%Y`, `%r`…). An existing one is
+/// a file, or many where the name has fields (`%Y`, `%r`…), but `kafka://…` a topic. An existing one is
 /// refused unless forced or added to, and one that is also an input always;
 /// pipes and devices are written to as they are. Names that end in `.gz` or
 /// `.zst` are compressed.
@@ -275,6 +280,7 @@ fn plan(targets: &[OutputTarget], how: &WriteOptions<'_>) -> Arc<OutputPlan> {
             OutputTarget::Object(object) => object.key.asks_record(),
             _ => false,
         }),
+        kafka: how.kafka.clone(),
         tell: how.tell,
         sending: how.sending.clone(),
         clock: how.clock,
@@ -290,6 +296,7 @@ enum OutputTarget {
     File(String, (OutputFormat, Compression)),
     Network(NetworkAddress),
     Many(NameTemplate, (OutputFormat, Compression)),
+    Kafka(KafkaAddress),
     Object(ObjectTarget),
 }
 
@@ -333,6 +340,9 @@ impl OutputTarget {
             return ObjectTarget::parse(name, rest, instance).map(OutputTarget::Object);
         }
         refuse_services(name)?;
+        if let Some(address) = KafkaAddress::output(name) {
+            return address.map(OutputTarget::Kafka);
+        }
         match name {
             "null:" => return Ok(OutputTarget::Null),
             "-" => return Ok(OutputTarget::Standard),
@@ -364,6 +374,7 @@ impl OutputTarget {
             OutputTarget::Object(object) => {
                 return Err(Error::Invalid("it is no file".into()).at(object.bucket));
             }
+            OutputTarget::Kafka(address) => kafka::create(&address, &plan.kafka)?,
         })
     }
 
@@ -375,7 +386,10 @@ impl OutputTarget {
     /// What a file is to hold, and how it is compressed.
     fn of_file(&self) -> Option<(OutputFormat, Compression)> {
         match self {
-            OutputTarget::Null | OutputTarget::Standard | OutputTarget::Network(_) => None,
+            OutputTarget::Null
+            | OutputTarget::Standard
+            | OutputTarget::Network(_)
+            | OutputTarget::Kafka(_) => None,
             OutputTarget::File(_, of_file) | OutputTarget::Many(_, of_file) => Some(*of_file),
             OutputTarget::Object(object) => Some(object.of_file),
         }
@@ -384,6 +398,27 @@ impl OutputTarget {
 
 /// Refuses outputs that are inputs, or each other, before anything is opened.
 fn refuse_collisions(targets: &[OutputTarget], how: &WriteOptions<'_>) -> Result<()> {
+    let read: Vec<_> = how.inputs.iter().filter_map(|name| KafkaAddress::input(name)?.ok()).collect();
+    for target in targets {
+        // What was handed over may still be on its way, or wait to be uploaded, and is lost with this process.
+        let elsewhere = match target {
+            OutputTarget::Network(address) => Some(address.to_string()),
+            OutputTarget::Object(object) => Some(format!("s3://{}", object.bucket)),
+            _ => None,
+        };
+        if let (Some(place), Some(read)) = (elsewhere, read.iter().find(|read| read.group.is_some())) {
+            let text =
+                format!("{place}: nobody says in time what arrived there, as a group has to know ({read})");
+            return Err(Error::Usage(text));
+        }
+        if let OutputTarget::Kafka(written) = target
+            && read.iter().any(|read| (&read.brokers, &read.topic) == (&written.brokers, &written.topic))
+        {
+            return Err(Error::Usage(format!(
+                "{written}: it is read as well, and would be read without end"
+            )));
+        }
+    }
     let outputs = targets.iter().filter_map(|target| match target {
         OutputTarget::Standard => Some(("standard output".to_owned(), collisions::of_standard_output())),
         // Chunks are new files.

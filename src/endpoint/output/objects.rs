@@ -350,6 +350,7 @@ fn mend(plan: &Arc<OutputPlan>, chunk: &mut Chunk) -> Result<()> {
             // An unfinished end is compressed as the rest.
             compress_level: None,
             has_many: plan.has_many,
+            kafka: plan.kafka.clone(),
             tell: plan.tell,
             sending: plan.sending.clone(),
             clock: plan.clock,

@@ -48,6 +48,10 @@ impl Sink for Copies {
         self.each(|sink| sink.flush())
     }
 
+    fn settle(&mut self) -> Result<()> {
+        self.each(|sink| sink.settle())
+    }
+
     fn reopen(&mut self) -> Result<()> {
         self.each(|sink| sink.reopen())
     }
@@ -119,6 +123,10 @@ impl Sink for Split {
 
     fn flush(&mut self) -> Result<()> {
         self.outputs.0.iter_mut().try_for_each(Sink::flush)
+    }
+
+    fn settle(&mut self) -> Result<()> {
+        self.outputs.0.iter_mut().try_for_each(Sink::settle)
     }
 
     fn reopen(&mut self) -> Result<()> {
@@ -212,6 +220,10 @@ impl Sink for Limited {
 
     fn flush(&mut self) -> Result<()> {
         if self.is_over { Ok(()) } else { self.inner.flush() }
+    }
+
+    fn settle(&mut self) -> Result<()> {
+        if self.is_over { Ok(()) } else { self.inner.settle() }
     }
 
     fn reopen(&mut self) -> Result<()> {

@@ -98,6 +98,10 @@ impl Sink for FileSink {
         if self.ticker.is_some() {
             return Ok(());
         }
+        self.settle()
+    }
+
+    fn settle(&mut self) -> Result<()> {
         if let Some(format) = &mut self.format {
             format.flush()?;
         }

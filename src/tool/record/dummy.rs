@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::Args;
 use crate::capture::{CaptureLedger, Dummy};
 use crate::cli::{Exit, Report, signals};
-use crate::endpoint;
+use crate::endpoint::{self, WriteOptions};
 use crate::record::Block;
 
 /// Exchanges written at once, when the output was slow and many are due.
@@ -31,7 +31,8 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
 /// Writes exchanges until it is told to stop.
 pub(super) fn run(args: &Args, rate: f64) -> anyhow::Result<Exit> {
     let stop = signals::stop()?;
-    let mut sink = endpoint::create(&args.output.output, &args.write_options())?;
+    let write = WriteOptions { kafka: args.kafka()?, ..args.write_options() };
+    let mut sink = endpoint::create(&args.output.output, &write)?;
     let reopening = if args.output.has_files() { signals::reopening()? } else { Arc::default() };
     if let Some(time) = args.exit_after {
         signals::stop_after(time, &stop)?;

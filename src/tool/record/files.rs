@@ -7,7 +7,7 @@ use super::{Args, report};
 use crate::Result;
 use crate::capture::{self, CaptureInput, CaptureLedger};
 use crate::cli::{Exit, Tool, note};
-use crate::endpoint::{self, PacketFile, ReadOptions};
+use crate::endpoint::{self, PacketFile, ReadOptions, WriteOptions};
 use crate::packet::live::Expression;
 use crate::queue::Output as _;
 use crate::record::{Block, Failures, Intake, Source};
@@ -19,7 +19,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let reading = ReadOptions { services: args.services.services(), ..ReadOptions::default() };
     let tool = Tool::with(reading, &args.output.output, &args.reporting)?;
     let places = endpoint::expand(&args.read, &tool.reading)?;
-    let write = args.write_options();
+    let write = WriteOptions { kafka: args.kafka()?, ..args.write_options() };
     let mut sink = endpoint::create(&args.output.output, &write)?;
     let packets = args.write.as_deref().map(|path| PacketFile::create(path, &write)).transpose()?;
     tool.reading.meter.set_total(endpoint::total_size(&places, &tool.reading));

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use super::{Args, report, rights};
 use crate::capture::{CaptureLedger, Messages, NetworkRecording, Snapshot, Unwritten};
 use crate::cli::{Every, Exit, Profiles, note, show_counters, signals};
-use crate::endpoint::{self, Dropped, PacketFile, PacketQueue, RecordQueue};
+use crate::endpoint::{self, Dropped, KafkaAddress, PacketFile, PacketQueue, RecordQueue};
 use crate::observe::{self, Count};
 use crate::packet::PacketBatch;
 use crate::privileges::{Privileges, User};
@@ -25,6 +25,11 @@ const METRICS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Records until it is told to stop, and tells what became of everything.
 pub(super) fn run(args: &Args, profiles: &Profiles) -> anyhow::Result<Exit> {
+    args.kafka()?;
+    if let Some(topic) = args.output.output.iter().find(|name| KafkaAddress::output(name).is_some()) {
+        let text = "recording from the network gives up the right to connect; use a pipe: gor-record … | gor-filter -o";
+        return Err(crate::Error::Usage(format!("{topic}: {text} {topic}")).into());
+    }
     let stop = &signals::stop()?;
     let mut privileges = Privileges::choose(args.user.as_deref())?;
     if args.monitor {

@@ -3,6 +3,8 @@
 pub(crate) mod clients;
 pub(crate) mod frames;
 pub(crate) mod front;
+#[cfg(feature = "kafka")]
+pub(crate) mod kafka;
 pub(crate) mod live;
 pub(crate) mod network;
 pub(crate) mod origin;

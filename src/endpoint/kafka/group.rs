@@ -1,0 +1,189 @@
+//! What a member of a group was given and has handled, through changes of its share of the partitions.
+//!
+//! A share is given up only after the records of it that are under way were handled, within bounds: then their offsets
+//! are committed, and whoever gets the partitions goes on behind them. What is not handled by then is handled again by
+//! others; its offsets are not committed any more, as others may be further by then.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use super::KafkaAddress;
+use super::consumer::Context;
+use super::words::code;
+use crate::record::Checkpoint;
+use crate::{Error, Result};
+
+/// How long records under way are waited for when a share is given up. Less than members have to join a group anew.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The next offset of each partition.
+pub(super) type Offsets = BTreeMap<i32, i64>;
+
+/// What is known of a member.
+#[derive(Debug, Default)]
+pub(super) struct Membership {
+    state: Mutex<Share>,
+    changed: Condvar,
+}
+
+/// The present share of the partitions.
+#[derive(Debug, Default)]
+struct Share {
+    /// How often it was given up.
+    number: u64,
+    /// Whether there is one, though of no partition maybe.
+    is_assigned: bool,
+    partitions: Vec<i32>,
+    /// How far records were handed on.
+    handed: Offsets,
+    /// How far they were handled, as the group knows.
+    committed: Offsets,
+    /// Nobody will say any more that records were handled.
+    is_closing: bool,
+}
+
+impl Membership {
+    fn share(&self) -> MutexGuard<'_, Share> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of the present share.
+    pub(super) fn number(&self) -> u64 {
+        self.share().number
+    }
+
+    /// The partitions of the share, if there is one.
+    pub(super) fn partitions(&self) -> Option<Vec<i32>> {
+        let share = self.share();
+        share.is_assigned.then(|| share.partitions.clone())
+    }
+
+    /// A share was given.
+    pub(super) fn assign(&self, partitions: Vec<i32>) {
+        let mut share = self.share();
+        share.is_assigned = true;
+        share.partitions = partitions;
+    }
+
+    /// Records were handed on.
+    pub(super) fn hand_on(&self, offsets: &Offsets) {
+        self.share().handed.extend(offsets);
+    }
+
+    /// The share is to be given up: waits until its records were handled.
+    pub(super) fn give_up(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut share = self.share();
+        while share.handed != share.committed && !share.is_closing {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            share = self.changed.wait_timeout(share, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        *share = Share { number: share.number + 1, is_closing: share.is_closing, ..Share::default() };
+    }
+
+    /// Nothing more is read, and what is under way not waited for.
+    pub(super) fn close(&self) {
+        self.share().is_closing = true;
+        self.changed.notify_all();
+    }
+}
+
+/// How far a member was read.
+pub(super) struct Handled {
+    pub(super) client: Arc<BaseConsumer<Context>>,
+    pub(super) membership: Arc<Membership>,
+    pub(super) address: KafkaAddress,
+    /// The share that it is of.
+    pub(super) share: u64,
+    pub(super) offsets: Offsets,
+}
+
+impl Checkpoint for Handled {
+    fn source(&self) -> usize {
+        Arc::as_ptr(&self.membership) as usize
+    }
+
+    fn commit(&self) -> Result<()> {
+        // Held meanwhile, so that the share is not given up before the answer.
+        let mut share = self.membership.share();
+        if share.number != self.share {
+            return Ok(());
+        }
+        let mut list = TopicPartitionList::new();
+        let added = self
+            .offsets
+            .iter()
+            .try_for_each(|(partition, offset)| {
+                list.add_partition_offset(&self.address.topic, *partition, Offset::Offset(*offset))
+            })
+            .and_then(|()| self.client.commit(&list, CommitMode::Sync));
+        match added {
+            Ok(()) => {
+                share.committed.extend(&self.offsets);
+                self.membership.changed.notify_all();
+                Ok(())
+            }
+            // The group goes on without this member, or is about to: others handle the records again.
+            Err(error) if is_of_rebalance(&error) => Ok(()),
+            Err(error) => {
+                let why = self.client.context().causes.explain(&error, &self.address.brokers);
+                let text = format!("the offsets of what was handled cannot be committed: {why}");
+                Err(Error::Invalid(text).at(self.address.to_string()))
+            }
+        }
+    }
+}
+
+fn is_of_rebalance(error: &KafkaError) -> bool {
+    matches!(
+        code(error),
+        Some(
+            Code::RebalanceInProgress
+                | Code::IllegalGeneration
+                | Code::UnknownMemberId
+                | Code::AssignmentLost
+        )
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_share_is_given_up_once_its_records_are_handled() {
+        let membership = Arc::new(Membership::default());
+        assert_eq!(membership.partitions(), None);
+        membership.assign(vec![0, 2]);
+        membership.hand_on(&Offsets::from([(0, 5)]));
+        let other = Arc::clone(&membership);
+        let giving = thread::spawn(move || other.give_up());
+        {
+            let mut share = membership.share();
+            assert_eq!(share.number, 0, "records are under way");
+            share.committed.insert(0, 5);
+        }
+        membership.changed.notify_all();
+        giving.join().expect("it ends");
+        assert_eq!((membership.number(), membership.partitions()), (1, None));
+    }
+
+    #[test]
+    fn nobody_waits_for_records_of_a_source_that_is_closed() {
+        let membership = Membership::default();
+        membership.hand_on(&Offsets::from([(0, 5)]));
+        membership.close();
+        membership.give_up();
+        assert_eq!(membership.number(), 1);
+    }
+}
