@@ -48,7 +48,7 @@ for run in $(seq "$runs"); do
     -H 'User-Agent: Mozilla/5.0 (X11; Linux x86_64)' -H 'Accept: */*' -H 'Cookie: session=1' >"$work/wrk"
   theirs=$(awk '/Requests\/sec/ { print $2 }' "$work/wrk")
   { TIMEFORMAT='%U %S'; time "$replay" --no-wait --connections 32 -i "$work/20k.gor" "127.0.0.1:$port" 2>"$work/ours"; } 2>"$work/time"
-  ours=$(awk '/answers\/s/ { print $(NF - 1) }' "$work/ours")
+  ours=$(awk '/responses\/s/ { print $(NF - 1) }' "$work/ours")
   awk -v run="$run" -v wrk="$theirs" -v ours="$ours" '{
     printf "run %d: wrk %d/s, gor-replay --no-wait %d/s, ratio %.2f, CPU a request %.2f us user, %.2f us system\n",
       run, wrk, ours, ours / wrk, $1 * 5, $2 * 5 }' "$work/time"

@@ -318,3 +318,44 @@ fn root_of_a_user_namespace_without_other_users_stays_what_it_is_and_says_so() {
     record(&["--user", "nobody"]).ends_with(1).says("--user nobody: cannot become this user: ");
     record(&["--user", "root"]).ends_with(0);
 }
+
+/// In the sandbox no TCP connection can be made but to the ports of outputs, and no name can be looked up.
+#[test]
+fn an_output_over_the_network_is_connected_to_again_without_roots_rights() {
+    let Some(network) = Network::new() else { return };
+    let _served = Network::serve(&network.here);
+    let receive = |port: u16, file: &Path| {
+        let program = command("gor-filter", &[]);
+        let mut inside = Command::new("ip");
+        inside.args(["netns", "exec", &network.here]).arg(program.get_program());
+        inside.arg(format!("tcp://127.0.0.1:{port}")).arg("-o").arg(file).stderr(Stdio::piped());
+        let mut child = inside.spawn().expect("ip was there before");
+        let mut said = String::new();
+        let mut errors = std::io::BufReader::new(child.stderr.take().expect("it is piped"));
+        errors.read_line(&mut said).expect("a line");
+        let port: u16 = said.trim().rsplit(':').next().and_then(|port| port.parse().ok()).expect(&said);
+        // What else it says is of no interest, but must not end it.
+        thread::spawn(move || std::io::copy(&mut errors, &mut std::io::sink()));
+        (child, port)
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let [first, second] = ["first.gor", "second.gor"].map(|name| folder.path().join(name));
+    let (mut receiver, port) = receive(0, &first);
+    let place = format!("tcp://127.0.0.1:{port}");
+    let recorder = Recorder::start(&network.here, &[":8080", "-o", &place]);
+    Network::get(&network.there, HERE[0], &["/first/1".to_owned()]);
+    wait_for("the first request at the receiver", || {
+        std::fs::read(&first).is_ok_and(|text| text.windows(8).any(|window| window == b"/first/1"))
+    });
+    receiver.kill().expect("it runs");
+    receiver.wait().expect("it can be waited for");
+    let (mut receiver, _) = receive(port, &second);
+    wait_for("a request at the next receiver", || {
+        Network::get(&network.there, HERE[0], &["/second/1".to_owned()]);
+        std::fs::read(&second).is_ok_and(|text| text.windows(9).any(|window| window == b"/second/1"))
+    });
+    let recording = recorder.end_with(1);
+    recording.ran.says("the connection was lost");
+    kill_process(Pid::from_child(&receiver), Signal::INT).expect("it runs");
+    receiver.wait().expect("it can be waited for");
+}

@@ -89,7 +89,15 @@ pub(super) fn run(args: &Args, profiles: &Profiles) -> anyhow::Result<Exit> {
     }
     let ran = record(&mut network, &mut outputs, &mut reports);
     let unwritten = outputs.finish(ran.is_err());
-    let (mut exit, unwritten) = (ran?, unwritten?);
+    // What was counted until then is told and written, whatever failed.
+    let (mut exit, mut failure) = match ran {
+        Ok(exit) => (exit, None),
+        Err(error) => (Exit::Lost, Some(error)),
+    };
+    let unwritten = unwritten.unwrap_or_else(|error| {
+        failure.get_or_insert(error.into());
+        Unwritten::default()
+    });
     let ledger = CaptureLedger { unwritten, ..network.ledger()? };
     let mut report = report(&ledger, args.reporting.quiet)?.in_file(stats_json);
     if ledger.packets.read == 0 {
@@ -99,7 +107,7 @@ pub(super) fn run(args: &Args, profiles: &Profiles) -> anyhow::Result<Exit> {
         exit = Exit::Lost;
     }
     report.tell(&args.reporting, Ok(()))?;
-    Ok(exit)
+    failure.map_or(Ok(exit), Err)
 }
 
 fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
