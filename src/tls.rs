@@ -19,7 +19,7 @@ use rustls::{
 use crate::{Error, Result};
 
 /// How servers prove who they are, and how we do.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct TlsOptions {
     /// Files of certificates (PEM) to trust, instead of those of the system.
     pub ca_certificates: Vec<PathBuf>,

@@ -9,6 +9,7 @@ use super::values;
 use crate::capture::Subnet;
 use crate::endpoint::{ListenOptions, SendOptions};
 use crate::tls::{ServerTls, TlsOptions};
+use crate::{Error, Result};
 
 /// How inputs listen.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -47,6 +48,18 @@ pub struct ListenArgs {
 }
 
 impl ListenArgs {
+    /// Refuses what says how to listen where no input does.
+    pub fn check(&self, inputs: &[String]) -> Result<()> {
+        let has = |scheme: &str| inputs.iter().any(|input| input.starts_with(scheme));
+        if self.tls_cert.is_some() && !has("tls://") {
+            return Err(Error::Usage("--tls-cert is about tls:// inputs; there is none".into()));
+        }
+        if !self.allow.is_empty() && !has("tls://") && !has("tcp://") {
+            return Err(Error::Usage("--allow is about tcp:// and tls:// inputs; there is none".into()));
+        }
+        Ok(())
+    }
+
     /// The same in the library's words.
     pub fn options(&self) -> ListenOptions {
         let certificate = self.tls_cert.clone().zip(self.tls_key.clone());

@@ -159,6 +159,7 @@ Exit status: 0 success; 1 something failed or was lost; 2 wrong command line.";
 
 /// Merges as the command line says.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
+    args.input.listening.check(&args.inputs)?;
     let mut tool = Tool::new(&args.input, &args.output.output, &args.reporting)?.with_kafka(
         &args.kafka,
         &args.kafka_input,

@@ -293,6 +293,7 @@ fn join_loop(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
 /// Replays as the command line says.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let inputs = Inputs::new(&args.input);
+    args.reading.listening.check(&inputs.names())?;
     let mut reading = args.reading.reading(&args.reporting);
     reading.kafka =
         args.kafka.settings(args.kafka_input.exit_at_end, &inputs.names(), &args.writing.output)?;
@@ -450,6 +451,10 @@ fn replay(
     writing.kafka = reading.kafka.clone();
     writing.splits &= args.writing.output.len() > 1;
     writing.sending.is_stopping = Arc::clone(&stop.sending);
+    if !args.writing.output.iter().any(|output| output.starts_with("tls://")) {
+        // They are about the targets.
+        writing.sending.tls = TlsOptions::default();
+    }
     writing.services = Arc::clone(&reading.services);
     writing.objects.is_verbose = args.reporting.verbose;
     writing.reports.extend(args.reporting.files());

@@ -244,6 +244,7 @@ fn in_order(matches: &ArgMatches) -> Vec<(String, RewriteRule)> {
 /// Rewrites as the command line says.
 pub fn run(command: &CommandLine) -> anyhow::Result<Exit> {
     let args = &command.args;
+    args.input.listening.check(&args.inputs)?;
     let rules: Vec<_> = command.rules.iter().map(|(_, rule)| rule.clone()).collect();
     let redacts = rules.iter().any(|rule| matches!(rule, RewriteRule::Redact(_)));
     let mut rewriting = Rewriting::new(rules, args.all);

@@ -162,6 +162,7 @@ pub(super) fn group(text: &str) -> Result<Regex, BadRule> {
 
 /// Shows what the command line names.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
+    args.input.listening.check(&args.inputs)?;
     let mut tool = Tool::new(&args.input, &[], &args.reporting)?.with_kafka(
         &args.kafka,
         &args.kafka_input,

@@ -319,6 +319,15 @@ fn a_session_stays_on_one_of_several_connections() {
         assert_eq!(texts.iter().filter(has).count(), 1, "client {client}");
     }
     send(&place, &["--sticky"], "").ends_with(2);
+    // Options about what is not there are refused.
+    for (args, said) in [
+        (&["--connections", "2"][..], "--connections and --sticky are about tcp:// and tls:// outputs"),
+        (&["--skip-verify", "-o", "null:"], "are about tls:// outputs"),
+        (&["--allow", "10.0.0.0/8"], "--allow is about tcp:// and tls:// inputs"),
+        (&["--tls-cert", "x", "--tls-key", "y", "tcp://127.0.0.1:0"], "--tls-cert is about tls:// inputs"),
+    ] {
+        run("gor-filter", args, b"").ends_with(2).says(said);
+    }
 }
 
 #[test]

@@ -33,6 +33,11 @@ impl NetworkAddress {
         Transport::ALL.iter().any(|(_, scheme)| name.starts_with(scheme))
     }
 
+    /// Whether TLS carries the records.
+    pub(in crate::endpoint) fn is_secure(&self) -> bool {
+        self.transport == Transport::Tls
+    }
+
     /// The TCP port.
     pub(in crate::endpoint) fn port(&self) -> u16 {
         self.port

@@ -54,6 +54,7 @@ use super::place::refuse_services;
 use super::reading::Services;
 use super::s3::SCHEME;
 use crate::record::{Discard, Sink};
+use crate::tls::TlsOptions;
 use crate::{Error, Result};
 
 /// Most threads that compress unless more are asked for: each takes memory.
@@ -227,6 +228,7 @@ pub fn create(names: &[String], how: &WriteOptions<'_>) -> Result<Box<dyn Sink +
         targets.push(OutputTarget::parse(name, &instance)?);
     }
     refuse_useless(&targets, how)?;
+    refuse_useless_for_sending(&targets, how)?;
     refuse_collisions(&targets, how)?;
     #[cfg(feature = "s3")]
     let delivery = if targets.iter().any(|target| target.bucket().is_some()) {
@@ -431,6 +433,23 @@ fn refuse_collisions(targets: &[OutputTarget], how: &WriteOptions<'_>) -> Result
     let reports = how.reports.iter().copied().chain(how.objects.manifest.as_deref());
     let reports = reports.map(|path| (path.display().to_string(), OutputIdentity::of_path(path)));
     collisions::refuse(&outputs.chain(packets).chain(reports).collect::<Vec<_>>(), how.inputs)
+}
+
+/// Refuses what says how to send where nothing is sent.
+fn refuse_useless_for_sending(targets: &[OutputTarget], how: &WriteOptions<'_>) -> Result<()> {
+    let usage = |text: &str| Err(Error::Usage(text.to_owned()));
+    let SendOptions { tls, connections, is_sticky, .. } = &how.sending;
+    let mut addresses = targets.iter().filter_map(|target| match target {
+        OutputTarget::Network(address) => Some(address),
+        _ => None,
+    });
+    if addresses.clone().next().is_none() && (connections.get() > 1 || *is_sticky) {
+        return usage("--connections and --sticky are about tcp:// and tls:// outputs; name one with -o");
+    }
+    if *tls != TlsOptions::default() && !addresses.any(NetworkAddress::is_secure) {
+        return usage("--ca-cert, --client-cert and --skip-verify are about tls:// outputs; name one with -o");
+    }
+    Ok(())
 }
 
 /// Refuses what would have no effect, and levels that there are not.
