@@ -7,6 +7,8 @@ mod rights;
 mod values;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clap::Parser;
@@ -440,8 +442,11 @@ impl Args {
     }
 
     /// How the outputs are written.
-    pub fn write_options(&self) -> WriteOptions<'_> {
+    ///
+    /// `is_stopping` turns true when the tool is to end.
+    pub fn write_options(&self, is_stopping: &Arc<AtomicBool>) -> WriteOptions<'_> {
         let mut options = self.output.write_options(&self.read);
+        options.sending = self.sending.options(options.sending, is_stopping);
         options.packets = self.write.as_deref();
         options.reports.extend(self.reporting.files());
         options.services = self.services.services();

@@ -319,6 +319,9 @@ fn a_session_stays_on_one_of_several_connections() {
         assert_eq!(texts.iter().filter(has).count(), 1, "client {client}");
     }
     send(&place, &["--sticky"], "").ends_with(2);
+    run("gor-record", &["-r", "testdata/shop.pcapng", "--connections", "2"], b"")
+        .ends_with(2)
+        .says("outputs; name one");
     // Options about what is not there are refused.
     for (args, said) in [
         (&["--connections", "2"][..], "--connections and --sticky are about tcp:// and tls:// outputs"),

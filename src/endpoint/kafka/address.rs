@@ -104,7 +104,10 @@ impl KafkaAddress {
 }
 
 /// The compression that is used where none is named.
-#[cfg_attr(not(feature = "kafka"), allow(dead_code, reason = "messages are made and read by the client alone"))]
+#[cfg_attr(
+    not(feature = "kafka"),
+    allow(dead_code, reason = "messages are made and read by the client alone")
+)]
 pub(super) fn default_compression() -> &'static str {
     COMPRESSIONS[0]
 }

@@ -31,7 +31,10 @@ pub fn encode(format: MessageFormat, record: &View<'_>, value: &mut Vec<u8>) -> 
 }
 
 /// The key of a message: the records of a connection have the same, so that they stay on one partition, in their order.
-#[cfg_attr(not(feature = "kafka"), allow(dead_code, reason = "messages are made and read by the client alone"))]
+#[cfg_attr(
+    not(feature = "kafka"),
+    allow(dead_code, reason = "messages are made and read by the client alone")
+)]
 pub(super) fn key<'a>(record: &View<'a>) -> &'a [u8] {
     session(record.header.id)
 }
@@ -56,7 +59,10 @@ pub fn decode(format: MessageFormat, value: &[u8], block: &mut Block) -> Result<
 }
 
 /// The id of the record that the value of a message is, for a person.
-#[cfg_attr(not(feature = "kafka"), allow(dead_code, reason = "messages are made and read by the client alone"))]
+#[cfg_attr(
+    not(feature = "kafka"),
+    allow(dead_code, reason = "messages are made and read by the client alone")
+)]
 pub(super) fn id(format: MessageFormat, value: &[u8]) -> String {
     let mut block = Block::new();
     match decode(format, value, &mut block) {

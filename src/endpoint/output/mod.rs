@@ -447,7 +447,9 @@ fn refuse_useless_for_sending(targets: &[OutputTarget], how: &WriteOptions<'_>) 
         return usage("--connections and --sticky are about tcp:// and tls:// outputs; name one with -o");
     }
     if *tls != TlsOptions::default() && !addresses.any(NetworkAddress::is_secure) {
-        return usage("--ca-cert, --client-cert and --skip-verify are about tls:// outputs; name one with -o");
+        return usage(
+            "--ca-cert, --client-cert and --skip-verify are about tls:// outputs; name one with -o",
+        );
     }
     Ok(())
 }

@@ -37,8 +37,7 @@ pub(super) fn run(args: &Args, profiles: &Profiles) -> anyhow::Result<Exit> {
         privileges.keep_network_administration();
     }
     let mut network = NetworkRecording::open(args.capture_options(), &args.watch(), args.threads, stop)?;
-    let mut write = args.write_options();
-    write.sending.is_stopping = Arc::clone(stop);
+    let mut write = args.write_options(stop);
     write.owner = privileges.user().map(User::owner);
     if args.output.output.iter().any(|name| name.starts_with("s3://")) {
         write.objects.chunk_age.get_or_insert(CHUNK_AGE);
