@@ -197,11 +197,7 @@ fn receive(mut input: SenderInput, number: usize, events: &SyncSender<FollowEven
             return;
         }
     }
-    let intake = input.intake();
-    if intake.malformed > 0 {
-        (how.tell)(&Notice::Malformed { place: input.name(), intake: &intake });
-    }
-    let _ = events.send((number, Finding::Gone(intake)));
+    let _ = events.send((number, Finding::Gone(input.intake())));
 }
 
 /// Reads one place, and whatever comes under its name after it.

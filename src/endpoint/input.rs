@@ -170,14 +170,7 @@ impl OpenInput {
     /// Tells what was wrong with single records.
     fn tell_flaws(&self, how: &ReadOptions) {
         let (place, intake) = (self.name.as_str(), &self.intake());
-        // Where nothing at all is a record, it is not the records that are wrong.
-        if intake.malformed > 0 && intake.records > 0 {
-            (how.tell)(&Notice::Malformed { place, intake });
-        }
-        let joined = self.joined();
-        if joined.number > 0 && joined.for_certain == 0 {
-            (how.tell)(&Notice::Joined { place, joined });
-        }
+        tell_flawed_records(place, intake, self.joined(), how);
         if intake.unfinished.is_some() {
             (how.tell)(&Notice::Unfinished { place, intake });
         }
@@ -192,30 +185,7 @@ impl OpenInput {
     /// Whether a place that was read to its end gave what it should.
     fn judge(&self, how: &ReadOptions) -> Result<()> {
         let intake = self.intake();
-        let too_large =
-            intake.first_too_large.map(|position| Error::RecordTooLarge { position, limit: how.max_record });
-        let lost = intake.first_lost.map(|(position, reason)| match intake.lost {
-            1 => Error::Malformed { position, reason },
-            count => Error::Invalid(format!("{position}: {reason}; {count} such records are lost")),
-        });
-        let joined = self.joined();
-        let joined = joined.first.filter(|_| joined.for_certain > 0).map(|position| {
-            let others = match joined.number {
-                1 => String::new(),
-                count => format!("; so it is in {count} records"),
-            };
-            Error::Invalid(format!(
-                "{position}: the separator before the header here is missing; the record that follows was read as \
-                 part of this one{others}"
-            ))
-        });
-        let mut errors = [lost, too_large, joined].into_iter().flatten().rev();
-        if let Some(last) = errors.next() {
-            for error in errors.rev() {
-                (how.tell)(&Notice::Failed(&error.at(self.name.as_str())));
-            }
-            return Err(last);
-        }
+        judge_records(&self.name, &intake, self.joined(), how)?;
         if let PlaceRecords::Capture(capture) = &self.records
             && let cut @ 1.. = capture.ledger().cut()
         {
@@ -236,6 +206,50 @@ impl OpenInput {
         }
         Ok(())
     }
+}
+
+/// Tells what was wrong with single records of a place, which were left out or are there all the same.
+pub(super) fn tell_flawed_records(place: &str, intake: &Intake, joined: JoinedRecords, how: &ReadOptions) {
+    // Where nothing at all is a record, it is not the records that are wrong.
+    if intake.malformed > 0 && intake.records > 0 {
+        (how.tell)(&Notice::Malformed { place, intake });
+    }
+    if joined.number > 0 && joined.for_certain == 0 {
+        (how.tell)(&Notice::Joined { place, joined });
+    }
+}
+
+/// Whether records of a place were lost: the last reason comes back, others are told.
+pub(super) fn judge_records(
+    name: &str,
+    intake: &Intake,
+    joined: JoinedRecords,
+    how: &ReadOptions,
+) -> Result<()> {
+    let too_large =
+        intake.first_too_large.map(|position| Error::RecordTooLarge { position, limit: how.max_record });
+    let lost = intake.first_lost.map(|(position, reason)| match intake.lost {
+        1 => Error::Malformed { position, reason },
+        count => Error::Invalid(format!("{position}: {reason}; {count} such records are lost")),
+    });
+    let joined = joined.first.filter(|_| joined.for_certain > 0).map(|position| {
+        let others = match joined.number {
+            1 => String::new(),
+            count => format!("; so it is in {count} records"),
+        };
+        Error::Invalid(format!(
+            "{position}: the separator before the header here is missing; the record that follows was read as \
+             part of this one{others}"
+        ))
+    });
+    let mut errors = [lost, too_large, joined].into_iter().flatten().rev();
+    if let Some(last) = errors.next() {
+        for error in errors.rev() {
+            (how.tell)(&Notice::Failed(&error.at(name)));
+        }
+        return Err(last);
+    }
+    Ok(())
 }
 
 /// Whether a payload is exactly one HTTP message, and its length is told by

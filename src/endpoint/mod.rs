@@ -5,6 +5,7 @@
 //! file holds is told by its
 //! first bytes, never by its name.
 
+mod backoff;
 mod bytes;
 mod decode;
 mod follow;

@@ -327,7 +327,9 @@ pub fn run(
             let documents = documents.map(|documents| documents.finish(timeout, &ends));
             (tallies, (plan, middleware, documents), writer.map_or((Ok(()), 0), OutputWriter::finish))
         })?;
-    let tallies = tallies?.chunks(threads).map(ReplayTally::of_threads).collect();
+    let mut of_threads = tallies?.into_iter();
+    let tallies =
+        targets.iter().map(|_| ReplayTally::of_threads(of_threads.by_ref().take(threads))).collect();
     Ok(outcome(settings, targets, tallies, plan, written, &ending, echoes_dropped.load(Ordering::Relaxed)))
 }
 

@@ -386,11 +386,12 @@ impl ReplayTally {
     }
 
     /// What the threads of one target saw together.
-    pub(super) fn of_threads(tallies: &[ReplayTally]) -> ReplayTally {
-        let mut all = tallies.iter().cloned();
-        let mut sum = all.next().unwrap_or_default();
-        all.for_each(|other| sum.add(other));
-        sum
+    pub(super) fn of_threads(tallies: impl IntoIterator<Item = ReplayTally>) -> ReplayTally {
+        let together = |mut sum: ReplayTally, other| {
+            sum.add(other);
+            sum
+        };
+        tallies.into_iter().reduce(together).unwrap_or_default()
     }
 
     /// Adds what another thread of the same target saw.

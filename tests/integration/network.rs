@@ -177,6 +177,27 @@ fn half_a_record_is_left_out_and_told_and_garbage_is_cut_off() {
 }
 
 #[test]
+fn records_of_a_sender_that_are_lost_are_an_error() {
+    let receiver = Receiver::start("tcp://127.0.0.1:0", &["--max-record", "1kB"]);
+    let input = [request(1, 0, 10), request(1, 1, 3000), request(1, 2, 10)].concat();
+    send(&receiver.place("tcp"), &[], &input).ends_with(0);
+    let (text, said) = receiver.end(1);
+    assert_eq!(records(&text).len(), 2, "{said}");
+    assert!(said.contains("--max-record"), "{said}");
+    // A header that is none costs the records after it nothing.
+    let receiver = Receiver::start("tcp://127.0.0.1:0", &[]);
+    let text =
+        [&request(1, 0, 10), "1 no header\nGET / HTTP/1.1\r\n\r\n", SEPARATOR, &request(1, 1, 10)].concat();
+    TcpStream::connect(receiver.address)
+        .and_then(|mut stream| stream.write_all(text.as_bytes()))
+        .expect("sent");
+    send(&receiver.place("tcp"), &[], &request(2, 0, 10)).ends_with(0);
+    let (text, said) = receiver.end(0);
+    assert_eq!(records(&text).len(), 3, "{said}");
+    assert!(said.contains("it is skipped"), "{said}");
+}
+
+#[test]
 fn a_receiver_that_comes_back_gets_the_record_that_broke_whole() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let place = format!("tcp://{}", listener.local_addr().expect("an address"));

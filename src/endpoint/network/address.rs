@@ -11,7 +11,7 @@ pub(super) enum Transport {
 }
 
 impl Transport {
-    const ALL: [(Transport, &str); 2] = [(Transport::Tcp, "tcp://"), (Transport::Tls, "tls://")];
+    const ALL: [Transport; 2] = [Transport::Tcp, Transport::Tls];
 
     fn scheme(self) -> &'static str {
         if self == Transport::Tcp { "tcp://" } else { "tls://" }
@@ -30,7 +30,7 @@ pub struct NetworkAddress {
 impl NetworkAddress {
     /// Whether a name on the command line is meant to be one.
     pub(in crate::endpoint) fn is_meant(name: &str) -> bool {
-        Transport::ALL.iter().any(|(_, scheme)| name.starts_with(scheme))
+        Transport::ALL.iter().any(|transport| name.starts_with(transport.scheme()))
     }
 
     /// Whether TLS carries the records.
@@ -62,8 +62,8 @@ impl FromStr for NetworkAddress {
     fn from_str(text: &str) -> Result<Self, String> {
         let expected = || format!("{text}: expected tcp://HOST:PORT or tls://HOST:PORT");
         let found = Transport::ALL
-            .iter()
-            .find_map(|(transport, scheme)| Some((*transport, text.strip_prefix(scheme)?)));
+            .into_iter()
+            .find_map(|transport| Some((transport, text.strip_prefix(transport.scheme())?)));
         let (transport, rest) = found.ok_or_else(expected)?;
         let (host, port) = rest.rsplit_once(':').ok_or_else(expected)?;
         let is_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());

@@ -13,7 +13,7 @@ use super::options::ListenOptions;
 use super::stream::NetworkStream;
 use crate::endpoint::bytes::{DRAIN, QUIET};
 use crate::endpoint::format::resembles;
-use crate::endpoint::input::is_whole;
+use crate::endpoint::input::{is_whole, judge_records, tell_flawed_records};
 use crate::endpoint::reading::ReadOptions;
 use crate::record::{Block, Intake, Reader, ReaderOptions, Source as _};
 use crate::tls::server_config;
@@ -166,11 +166,23 @@ impl SenderInput {
                 how.meter.add_records(block.len() as u64);
                 Ok(true)
             }
-            Ok(_) if self.left_out == 0 => Ok(false),
-            Ok(_) => Err(Error::Invalid("the connection ended inside a record, which is left out".into())
-                .at(self.name.as_str())),
+            Ok(_) => self.judge(how).map(|()| false).map_err(|error| error.at(self.name.as_str())),
             Err(error) => Err(error.at(self.name.as_str())),
         }
+    }
+
+    /// Whether all that it sent was taken, once it has ended.
+    fn judge(&self, how: &ReadOptions) -> Result<()> {
+        let (intake, joined) = (self.intake(), self.reader.joined());
+        tell_flawed_records(&self.name, &intake, joined, how);
+        judge_records(&self.name, &intake, joined, how)?;
+        if self.left_out > 0 {
+            return Err(Error::Invalid("the connection ended inside a record, which is left out".into()));
+        }
+        if intake.records == 0 && intake.malformed > 0 {
+            return Err(Error::Invalid("nothing that it sent is a record".into()));
+        }
+        Ok(())
     }
 }
 

@@ -16,6 +16,7 @@ use rustls::ClientConfig;
 use super::address::{NetworkAddress, Transport};
 use super::options::SendOptions;
 use super::stream::NetworkStream;
+use crate::endpoint::backoff::jittered;
 use crate::observe::Count;
 use crate::record::{Run, Sink, id_hash, session};
 use crate::tls::client_config;
@@ -48,6 +49,11 @@ struct Piece {
 }
 
 impl Piece {
+    /// Records that do not end at `at` or before it.
+    fn records_after(&self, at: usize) -> usize {
+        self.ends.len() - self.ends.partition_point(|end| *end <= at)
+    }
+
     /// Where the record begins that has the byte at `at`, or that begins there.
     fn start_of(&self, at: usize) -> usize {
         let before = self.ends.partition_point(|end| *end <= at);
@@ -209,8 +215,10 @@ impl Sender {
     fn run(mut self, pieces: &Receiver<Piece>) -> Result<()> {
         let mut waiting = pieces.iter();
         while let Some(piece) = waiting.next() {
-            if let Err(error) = self.send(&piece) {
-                let records = piece.ends.len() + waiting.map(|piece| piece.ends.len()).sum::<usize>();
+            let mut sent = 0;
+            if let Err(error) = self.send(&piece, &mut sent) {
+                let records =
+                    piece.records_after(sent) + waiting.map(|piece| piece.ends.len()).sum::<usize>();
                 let lost = Count(records as u64, "record");
                 let why =
                     format!("{lost} could not be sent, and the last of those before may be missing: {error}");
@@ -220,10 +228,9 @@ impl Sender {
         self.finish()
     }
 
-    /// Sends a piece, over as many connections as it takes.
-    fn send(&mut self, piece: &Piece) -> Result<()> {
-        let mut at = 0;
-        while at < piece.bytes.len() {
+    /// Sends a piece from `at` on, over as many connections as it takes. `at` says how far it was sent.
+    fn send(&mut self, piece: &Piece, at: &mut usize) -> Result<()> {
+        while *at < piece.bytes.len() {
             let Some(stream) = &mut self.stream else {
                 self.connect_again()?;
                 continue;
@@ -231,10 +238,10 @@ impl Sender {
             let written = if stream.has_ended() {
                 Err(io::Error::from(io::ErrorKind::ConnectionReset))
             } else {
-                stream.write(&piece.bytes[at..])
+                stream.write(&piece.bytes[*at..])
             };
             match written {
-                Ok(written) => at += written,
+                Ok(written) => *at += written,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // The receiver takes nothing at the moment.
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -243,7 +250,7 @@ impl Sender {
                     }
                 }
                 Err(error) => {
-                    at = piece.start_of(at);
+                    *at = piece.start_of(*at);
                     self.note_break(&error);
                 }
             }
@@ -328,12 +335,6 @@ fn connect(
     Ok(stream)
 }
 
-/// A pause between half of this and all of it, so that many senders do not come back at once.
-fn jittered(pause: Duration) -> Duration {
-    let part = getrandom::u32().map_or(1.0, |number| f64::from(number) / f64::from(u32::MAX));
-    pause.mul_f64(0.5 + part / 2.0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -352,14 +353,6 @@ mod tests {
             prop_assert!(start <= at);
             prop_assert!(start == 0 || piece.ends.contains(&start));
             prop_assert!(!piece.ends.iter().any(|end| *end > start && *end <= at));
-        }
-    }
-
-    #[test]
-    fn a_pause_is_between_half_and_all() {
-        for _ in 0..100 {
-            let pause = jittered(Duration::from_secs(2));
-            assert!((Duration::from_secs(1)..=Duration::from_secs(2)).contains(&pause), "{pause:?}");
         }
     }
 }

@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::future::Future;
 use std::time::Duration;
 
+use super::super::backoff::jittered;
 use aws_config::SdkConfig;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -197,9 +198,7 @@ impl Patience {
 /// How long to wait after so many tries, from the first: up to twice as long each time, and a minute at most.
 pub(super) fn pause(tries: u32) -> Duration {
     let longest = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1))).min(LAST_WAIT);
-    // Between half of it and all, so that many who were refused at once do not come back at once.
-    let share = getrandom::u32().unwrap_or(u32::MAX);
-    longest / 2 + (longest / 2).mul_f64(f64::from(share) / f64::from(u32::MAX))
+    jittered(longest)
 }
 
 /// The reason of the reasons, in one line.
