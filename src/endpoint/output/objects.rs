@@ -170,9 +170,11 @@ impl Objects {
     }
 
     fn start(&mut self) -> Result<()> {
-        if !std::mem::replace(&mut self.is_started, true) {
-            self.delivery.start(&self.plan)?;
-        }
+        if std::mem::replace(&mut self.is_started, true) { Ok(()) } else { self.delivery.start(&self.plan) }
+    }
+
+    fn start_and_check(&mut self) -> Result<()> {
+        self.start()?;
         self.delivery.uploader.check()
     }
 }
@@ -304,20 +306,22 @@ impl Sink for Objects {
             lock(&self.chunks).end_if(|_| true)?;
             self.delivery.uploader.wait_for_room()?;
         }
-        lock(&self.chunks).write(records)
+        // What was read is in the spool before anything that failed ends the run.
+        lock(&self.chunks).write(records)?;
+        self.delivery.uploader.check()
     }
 
     fn flush(&mut self) -> Result<()> {
-        self.start()?;
+        self.start_and_check()?;
         lock(&self.chunks).open.values_mut().try_for_each(|open| open.file.flush())
     }
 
     fn check(&mut self) -> Result<()> {
-        self.start()
+        self.start_and_check()
     }
 
     fn finish(&mut self) -> Result<()> {
-        let started = self.start();
+        let started = self.start_and_check();
         // What is open is kept whole, whatever became of the rest.
         let ended = lock(&self.chunks).end_if(|_| true);
         started.and(ended)?;

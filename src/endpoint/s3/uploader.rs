@@ -321,7 +321,8 @@ impl Shared {
     /// An error, with what became of the chunks that are not delivered.
     fn kept(&self, progress: &mut Progress, why: &str) -> Error {
         let first = !std::mem::replace(&mut progress.is_over, true);
-        let kept = if first { format!("; {}", self.whereabouts(progress)) } else { String::new() };
+        let has_any = progress.chunks > 0 || progress.open > 0;
+        let kept = if first && has_any { format!("; {}", self.whereabouts(progress)) } else { String::new() };
         Error::Invalid(format!("{why}{kept}"))
     }
 
