@@ -122,8 +122,9 @@ impl Privileges {
     }
 
     /// Gives up what is not needed any more, for good: no thread may have been started. Files can be made in
-    /// `folders` and below them, `files` can be read, and nothing else in the file system is opened; TCP connections are made to `ports` alone.
-    pub fn give_up(self, folders: &[&Path], files: &[&Path], ports: &[u16]) -> Result<GivenUp> {
+    /// `folders` and below them, `files` can be read, and nothing else in the file system is opened; TCP connections
+    /// are made to `ports` alone, or to any if that is none.
+    pub fn give_up(self, folders: &[&Path], files: &[&Path], ports: Option<&[u16]>) -> Result<GivenUp> {
         let failed = |what: &str, error: io::Error| Error::Invalid(format!("cannot give up {what}: {error}"));
         rustix::thread::set_no_new_privs(true).map_err(|error| failed("new rights", error.into()))?;
         let has_kept = capabilities::keep(self.keeps, || match &self.user {
@@ -172,7 +173,7 @@ mod tests {
         assert!(nix::unistd::geteuid().is_root(), "that was only tried");
         std::os::unix::fs::chown(folder.path(), Some(4321), Some(88)).expect("root may");
         privileges.may_write_in(folder.path()).expect("it can be tried").expect("its own directory");
-        let given_up = privileges.give_up(&[folder.path()], &[], &[]).expect("root may");
+        let given_up = privileges.give_up(&[folder.path()], &[], Some(&[])).expect("root may");
         let said = "now running as user 4321, with no capability but CAP_NET_ADMIN; ";
         assert!(given_up.to_string().starts_with(said), "{given_up}");
         let now = capabilities(None).expect("they can be read");

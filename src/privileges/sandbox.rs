@@ -16,24 +16,33 @@ const ABI_ASKED: ABI = ABI::V6;
 pub struct Sandbox {
     /// Whether files can be made anywhere.
     has_folders: bool,
+    /// The ports that connections are made to; none: any.
+    ports: Option<Vec<u16>>,
     status: std::result::Result<RestrictionStatus, String>,
 }
 
 impl Sandbox {
     /// Has the kernel refuse from now on to open anything in the file system but in these directories and below
-    /// them, and to read these files, to execute anything, and to listen at TCP ports or connect to others than these. What is open stays open.
-    pub(super) fn enter(folders: &[&Path], files: &[&Path], ports: &[u16]) -> Self {
+    /// them, and to read these files, to execute anything, and to listen at TCP ports or connect to others than these,
+    /// if they are known. What is open stays open.
+    pub(super) fn enter(folders: &[&Path], files: &[&Path], ports: Option<&[u16]>) -> Self {
         Sandbox {
             has_folders: !folders.is_empty(),
+            ports: ports.map(<[u16]>::to_vec),
             status: restrict(folders, files, ports).map_err(|error| error.to_string()),
         }
     }
 }
 
-fn restrict(folders: &[&Path], files: &[&Path], ports: &[u16]) -> Result<RestrictionStatus, RulesetError> {
+fn restrict(
+    folders: &[&Path],
+    files: &[&Path],
+    ports: Option<&[u16]>,
+) -> Result<RestrictionStatus, RulesetError> {
+    let refused = if ports.is_some() { AccessNet::from_all(ABI_ASKED) } else { AccessNet::BindTcp.into() };
     let mut ruleset = Ruleset::default()
         .handle_access(AccessFs::from_all(ABI_ASKED))?
-        .handle_access(AccessNet::from_all(ABI_ASKED))?
+        .handle_access(refused)?
         .scope(Scope::from_all(ABI_ASKED))?
         .create()?;
     for folder in folders {
@@ -48,7 +57,7 @@ fn restrict(folders: &[&Path], files: &[&Path], ports: &[u16]) -> Result<Restric
             ruleset = ruleset.add_rule(PathBeneath::new(file, AccessFs::ReadFile))?;
         }
     }
-    for port in ports {
+    for port in ports.unwrap_or_default() {
         ruleset = ruleset.add_rule(NetPort::new(*port, AccessNet::ConnectTcp))?;
     }
     ruleset.restrict_self()
@@ -87,7 +96,15 @@ impl fmt::Display for Sandbox {
         write!(f, "Landlock: {files}, no programs")?;
         // TCP came with the fourth version.
         if version >= ABI::V4 as i32 {
-            f.write_str(", no TCP connections")?;
+            match self.ports.as_deref() {
+                None => f.write_str(", TCP connections only from here")?,
+                Some([]) => f.write_str(", no TCP connections")?,
+                Some([port]) => write!(f, ", no TCP connections but to port {port}")?,
+                Some(ports) => {
+                    let ports: Vec<_> = ports.iter().map(u16::to_string).collect();
+                    write!(f, ", no TCP connections but to ports {}", ports.join(", "))?;
+                }
+            }
         }
         if status.ruleset == RulesetStatus::PartiallyEnforced {
             write!(f, " (in part: this kernel has version {version} of it)")?;
@@ -115,7 +132,7 @@ mod tests {
         let address = listener.local_addr().expect("it has one");
         let at = |name: &str| folder.path().join(name);
         let tried = || {
-            let sandbox = Sandbox::enter(&[folder.path(), Path::new("no such folder")], &[], &[]);
+            let sandbox = Sandbox::enter(&[folder.path(), Path::new("no such folder")], &[], Some(&[]));
             let said = sandbox.to_string();
             let Some(version) = said.starts_with("Landlock: ").then(|| version(&sandbox)) else {
                 assert!(said.starts_with("without Landlock, "), "{said}");
@@ -141,6 +158,17 @@ mod tests {
             }
         };
         std::thread::scope(|scope| scope.spawn(tried).join()).expect("it holds");
+        let connecting = || {
+            for ports in [Some(&[address.port()][..]), None] {
+                let sandbox = Sandbox::enter(&[], &[], ports);
+                TcpStream::connect(address).unwrap_or_else(|error| panic!("{sandbox}: {error}"));
+                if sandbox.status.is_ok() && version(&sandbox) >= ABI::V4 as i32 {
+                    let other = TcpListener::bind("127.0.0.1:0").map(drop);
+                    assert_eq!(other.expect_err("it is refused").kind(), ErrorKind::PermissionDenied);
+                }
+            }
+        };
+        std::thread::scope(|scope| scope.spawn(connecting).join()).expect("it holds");
         TcpStream::connect(address).expect("this thread is not in it");
     }
 

@@ -229,7 +229,6 @@ fn other_tools_read_and_write_topics() {
 
 #[test]
 fn commands_that_cannot_be_meant_are_refused() {
-    let record = [":1", "-o", "kafka://a/t"];
     for (tool, args, why) in [
         ("gor-filter", &["kafka://a/t?x=y"][..], "x is no key"),
         ("gor-filter", &["kafka://a/t", "-o", "kafka://a/t"], "it is read as well"),
@@ -243,7 +242,6 @@ fn commands_that_cannot_be_meant_are_refused() {
         ("gor-filter", &["-o", "kafka://me:secret@a/t"], "--kafka-password-file"),
         ("gor-filter", &["-o", "kafka://a/t", "--append"], "--append is about files"),
         ("gor-record", &["-r", "kafka://a/t"], "no bytes of its own"),
-        ("gor-record", &record, "a pipe"),
     ] {
         let ran = run(tool, args, b"");
         assert!(
@@ -311,6 +309,38 @@ fn users_show_who_they_are_and_passwords_are_told_to_nobody() {
     }
     let place = format!("kafka://{}/t?timeout=2s", broker.address("SASL"));
     filter(&["-o", &place], &get(1)).ends_with(1).says("no broker reachable at");
+}
+
+#[test]
+fn users_show_who_they_are_over_tls_too() {
+    let Some(broker) = broker() else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let password = folder.path().join("password");
+    let password = password.to_str().expect("text");
+    let ca = broker.certificate("ca.pem");
+    for (user, secret, mechanism) in [("alice", "alice-pw", "plain"), ("bob", "bob-pw", "scram-sha-512")] {
+        let place = format!("kafka://{}/{}?timeout=5s", broker.address("BOTH"), broker.topic(1));
+        let args = |secret: &str| {
+            std::fs::write(password, secret).expect("a file");
+            [
+                "--kafka-username",
+                user,
+                "--kafka-sasl",
+                mechanism,
+                "--kafka-password-file",
+                password,
+                "--kafka-ca",
+                &ca,
+            ]
+        };
+        filter(&[&args(secret)[..], &["-o", &place]].concat(), &get(1)).ends_with(0).is_silent();
+        filter(&[&args(secret)[..], &[&place, "--exit-at-end"]].concat(), b"").ends_with(0).writes(&get(1));
+        let wrong = filter(&[&args("wrong-pw")[..], &["-o", &place]].concat(), &get(1));
+        assert!(
+            !wrong.ends_with(1).says("authentication failed").to_string().contains("wrong-pw"),
+            "{wrong}"
+        );
+    }
 }
 
 #[test]

@@ -12,10 +12,12 @@ mod habits;
 #[cfg(feature = "kafka")]
 mod kafka;
 #[cfg(feature = "kafka")]
+mod kafka_cluster;
 mod kafka_groups;
 mod live;
 mod live_changes;
 mod live_frames;
+mod live_kafka;
 mod live_kinds;
 mod live_libpcap;
 mod live_load;

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Kafka for tests, in the folder DIR: fetch (from Maven Central), up (a broker on free ports, written to DIR/ports as
-# NAME=PORT: PLAINTEXT; TLS; MTLS, which wants a certificate; SASL for users alice, by PLAIN, and bob, by SCRAM), down.
+# NAME=PORT: PLAINTEXT; TLS; MTLS, which wants a certificate; SASL for users alice, by PLAIN, and bob, by SCRAM; BOTH for
+# them over TLS), down.
 # With UNTIL=PID, a broker goes when this process has gone. A second broker takes the jars of the first: LIB names their folder. Twice `up` keeps ports and data: a restart.
 set -euo pipefail
 : "${DIR:?names the folder}"
@@ -20,15 +21,15 @@ print(*[s.getsockname()[1] for s in sockets])' "$1"
 configure() {
     rm -rf "$DIR/data"
     "$here/tls.sh" "$DIR/tls"
-    read -r plain control mtls sasl tls < <(free_ports 5)
+    read -r plain control mtls sasl tls both < <(free_ports 6)
     cat >"$DIR/server.properties" <<PROPERTIES
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:$control
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:$plain,CONTROLLER://127.0.0.1:$control,SSL://127.0.0.1:$mtls,SASL_PLAINTEXT://127.0.0.1:$sasl,TLS://127.0.0.1:$tls
-advertised.listeners=PLAINTEXT://127.0.0.1:$plain,SSL://127.0.0.1:$mtls,SASL_PLAINTEXT://127.0.0.1:$sasl,TLS://127.0.0.1:$tls
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,TLS:SSL
+listeners=PLAINTEXT://127.0.0.1:$plain,CONTROLLER://127.0.0.1:$control,SSL://127.0.0.1:$mtls,SASL_PLAINTEXT://127.0.0.1:$sasl,TLS://127.0.0.1:$tls,BOTH://127.0.0.1:$both
+advertised.listeners=PLAINTEXT://127.0.0.1:$plain,SSL://127.0.0.1:$mtls,SASL_PLAINTEXT://127.0.0.1:$sasl,TLS://127.0.0.1:$tls,BOTH://127.0.0.1:$both
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,TLS:SSL,BOTH:SASL_SSL
 inter.broker.listener.name=PLAINTEXT
 log.dirs=$DIR/data
 offsets.topic.num.partitions=1
@@ -47,6 +48,10 @@ ssl.truststore.type=PEM
 ssl.truststore.location=$DIR/tls/ca.pem
 listener.name.ssl.ssl.client.auth=required
 listener.name.tls.ssl.client.auth=none
+listener.name.both.ssl.client.auth=none
+listener.name.both.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_alice="alice-pw";
+listener.name.both.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.both.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512
 listener.name.sasl_plaintext.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_alice="alice-pw";
 listener.name.sasl_plaintext.scram-sha-256.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
@@ -55,7 +60,7 @@ PROPERTIES
     java -Xmx64m "${jvm[@]}" kafka.tools.StorageTool format -t MkU3OEVBNTcwNTJENDM2Qg -c "$DIR/server.properties" \
         --add-scram 'SCRAM-SHA-256=[name=bob,password=bob-pw]' --add-scram 'SCRAM-SHA-512=[name=bob,password=bob-pw]' \
         >"$DIR/format.log" 2>&1 </dev/null
-    printf 'PLAINTEXT=%s\nMTLS=%s\nSASL=%s\nTLS=%s\n' "$plain" "$mtls" "$sasl" "$tls" >"$DIR/ports"
+    printf 'PLAINTEXT=%s\nMTLS=%s\nSASL=%s\nTLS=%s\nBOTH=%s\n' "$plain" "$mtls" "$sasl" "$tls" "$both" >"$DIR/ports"
 }
 
 case "${1:-}" in

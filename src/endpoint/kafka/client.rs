@@ -1,9 +1,10 @@
 //! What reading and writing have in common: how a client is set up, and finding the topic.
 
-use std::fs::File;
+use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
@@ -35,14 +36,13 @@ pub(super) fn config(address: &KafkaAddress, settings: &KafkaSettings) -> Result
     };
     config.set("security.protocol", protocol);
     if let Some(ca) = settings.ca.as_ref().filter(|ca| ca.as_os_str() != SYSTEM) {
-        config.set("ssl.ca.location", readable(ca)?);
+        config.set("ssl.ca.pem", text(ca)?);
     } else if settings.has_tls() {
-        // Looks where systems keep certificates.
-        config.set("ssl.ca.location", "probe");
+        config.set("ssl.ca.pem", system_authorities()?);
     }
     if let Some((certificate, key)) = &settings.identity {
-        config.set("ssl.certificate.location", readable(certificate)?);
-        config.set("ssl.key.location", readable(key)?);
+        config.set("ssl.certificate.pem", text(certificate)?);
+        config.set("ssl.key.pem", text(key)?);
     }
     if let Some((user, password, sasl)) = &settings.user {
         config
@@ -53,13 +53,26 @@ pub(super) fn config(address: &KafkaAddress, settings: &KafkaSettings) -> Result
     Ok(config)
 }
 
-/// The name of a file that can be read: the library's own words for one that cannot are many.
-fn readable(path: &Path) -> Result<String> {
-    let place = path.display().to_string();
-    File::open(path).map_err(|error| Error::from(error).at(place.as_str()))?;
-    path.to_str()
-        .map(ToOwned::to_owned)
-        .ok_or_else(|| Error::Usage(format!("{place}: the name is not UTF-8")))
+/// A file in PEM. It is read here, as the library's own words for one that cannot be read are many, and as it may not be
+/// readable any more when a client is started.
+fn text(path: &Path) -> Result<String> {
+    fs::read_to_string(path).map_err(|error| Error::from(error).at(path.display().to_string()))
+}
+
+/// The certificates of whom the system trusts, in PEM.
+fn system_authorities() -> Result<String> {
+    let found = rustls_native_certs::load_native_certs();
+    if found.certs.is_empty() {
+        let why = found.errors.first().map_or(String::new(), |error| format!(": {error}"));
+        return Err(Error::Invalid(format!(
+            "this system has no certificates of authorities{why}; name a file"
+        )));
+    }
+    let pem = found.certs.iter().map(|certificate| {
+        let lines = BASE64_STANDARD.encode(certificate);
+        format!("-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n")
+    });
+    Ok(pem.collect())
 }
 
 /// A client that could not be set up.

@@ -53,6 +53,7 @@ mod absent {
     pub(in crate::endpoint) fn create(
         address: &KafkaAddress,
         _: &KafkaSettings,
+        _: bool,
     ) -> Result<Box<dyn Sink + Send>> {
         Err(absent(address))
     }

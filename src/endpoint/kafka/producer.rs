@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{DeliveryResult, Message as _};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext, PurgeConfig};
@@ -37,11 +37,22 @@ const MAX_MESSAGE: &str = "1000000000";
 /// How long it is waited for messages that are given up.
 const PURGE: Duration = Duration::from_secs(2);
 
-/// Opens a topic for writing, once it is there.
+/// Opens a topic for writing, once it is there. If it `connects_later` only the settings are looked at now, and the
+/// client's threads are started by the thread that first uses the sink.
 pub(in crate::endpoint) fn create(
     address: &KafkaAddress,
     settings: &KafkaSettings,
+    connects_later: bool,
 ) -> Result<Box<dyn Sink + Send>> {
+    let config = producing(address, settings)?;
+    if connects_later {
+        return Ok(Box::new(LateProducer { address: address.clone(), config, producer: None }));
+    }
+    Ok(Box::new(connect(address, &config)?))
+}
+
+/// The settings of a client that writes.
+fn producing(address: &KafkaAddress, settings: &KafkaSettings) -> Result<ClientConfig> {
     let mut config = config(address, settings)?;
     config
         .set("enable.idempotence", "true")
@@ -53,6 +64,10 @@ pub(in crate::endpoint) fn create(
         .set("linger.ms", LINGER)
         .set("message.max.bytes", MAX_MESSAGE)
         .set("message.timeout.ms", address.timeout.as_millis().to_string());
+    Ok(config)
+}
+
+fn connect(address: &KafkaAddress, config: &ClientConfig) -> Result<Producer> {
     let deliveries =
         Deliveries { format: address.format, causes: Causes::default(), failed: Mutex::default() };
     let client: BaseProducer<Deliveries> =
@@ -64,14 +79,7 @@ pub(in crate::endpoint) fn create(
         let text = format!("there is no partition {partition}; the topic has {partitions}, counted from 0");
         return Err(Error::Invalid(text).at(address.to_string()));
     }
-    Ok(Box::new(Producer {
-        client,
-        context,
-        address: address.clone(),
-        taken: 0,
-        value: Vec::new(),
-        is_told: false,
-    }))
+    Ok(Producer { client, context, address: address.clone(), taken: 0, value: Vec::new(), is_told: false })
 }
 
 /// Hears what became of each message.
@@ -265,5 +273,44 @@ impl Sink for Producer {
     fn finish(&mut self) -> Result<()> {
         self.wait()?;
         self.end()
+    }
+}
+
+/// A topic that is connected to at its first use, so that all threads are those of the user.
+struct LateProducer {
+    address: KafkaAddress,
+    config: ClientConfig,
+    producer: Option<Producer>,
+}
+
+impl LateProducer {
+    fn producer(&mut self) -> Result<&mut Producer> {
+        let producer = match self.producer.take() {
+            Some(producer) => producer,
+            None => connect(&self.address, &self.config)?,
+        };
+        Ok(self.producer.insert(producer))
+    }
+}
+
+impl Sink for LateProducer {
+    fn write(&mut self, records: &Run<'_>) -> Result<()> {
+        self.producer()?.write(records)
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.producer()?.flush()
+    }
+
+    fn settle(&mut self) -> Result<()> {
+        self.producer()?.settle()
+    }
+
+    fn check(&mut self) -> Result<()> {
+        self.producer()?.check()
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.producer()?.finish()
     }
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{OutputTarget, WriteOptions, this_instance};
 use crate::Result;
+use crate::endpoint::kafka::KafkaAddress;
 use crate::endpoint::s3::SCHEME;
 
 /// What says where names of hosts are looked up (resolver(5), nsswitch.conf(5), gai.conf(5)).
@@ -73,24 +74,25 @@ pub fn later(names: &[String], how: &WriteOptions<'_>) -> Result<Vec<Later>> {
     Ok(found)
 }
 
-/// The TCP ports that are connected to after [`create`](super::create), where a connection is lost.
-pub fn ports(names: &[String], how: &WriteOptions<'_>) -> Result<Vec<u16>> {
+/// The TCP ports that are connected to after [`create`](super::create). None: any, as brokers of Kafka tell theirs later.
+pub fn ports(names: &[String], how: &WriteOptions<'_>) -> Result<Option<Vec<u16>>> {
     let mut ports = Vec::new();
     for name in names {
         match OutputTarget::parse(name, "")? {
             OutputTarget::Network(address) => ports.push(address.port()),
             #[cfg(feature = "s3")]
             OutputTarget::Object(_) => ports.extend(how.services.s3.prepare()?.ports()),
+            OutputTarget::Kafka(_) => return Ok(None),
             _ => {}
         }
     }
     let _ = how;
-    Ok(ports)
+    Ok(Some(ports))
 }
 
 /// The files that are read after [`create`](super::create), where hosts are looked up by name.
 pub fn settings(names: &[String]) -> Vec<&'static Path> {
-    let looks_up = names.iter().any(|name| name.starts_with(SCHEME));
+    let looks_up = names.iter().any(|name| name.starts_with(SCHEME) || KafkaAddress::output(name).is_some());
     if looks_up { RESOLVER.iter().map(Path::new).collect() } else { Vec::new() }
 }
 

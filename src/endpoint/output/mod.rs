@@ -137,6 +137,8 @@ pub struct WriteOptions<'a> {
     pub instance: Option<&'a str>,
     /// How brokers of Kafka are talked to.
     pub kafka: KafkaSettings,
+    /// Whether Kafka is connected to when the first records come, or the output is looked after, and not before.
+    pub connects_later: bool,
     /// Is told what a format could not hold, and what was not kept together.
     pub tell: Option<fn(&dyn fmt::Display)>,
     /// How outputs over the network send.
@@ -169,6 +171,7 @@ impl Default for WriteOptions<'_> {
             keeps_sessions: false,
             instance: None,
             kafka: KafkaSettings::default(),
+            connects_later: false,
             tell: None,
             sending: SendOptions::default(),
             objects: ObjectOptions::default(),
@@ -192,6 +195,7 @@ struct OutputPlan {
     /// Whether files are made from a template.
     has_many: bool,
     kafka: KafkaSettings,
+    connects_later: bool,
     tell: Option<fn(&dyn fmt::Display)>,
     sending: SendOptions,
     clock: fn() -> Timestamp,
@@ -283,6 +287,7 @@ fn plan(targets: &[OutputTarget], how: &WriteOptions<'_>) -> Arc<OutputPlan> {
             _ => false,
         }),
         kafka: how.kafka.clone(),
+        connects_later: how.connects_later,
         tell: how.tell,
         sending: how.sending.clone(),
         clock: how.clock,
@@ -376,7 +381,7 @@ impl OutputTarget {
             OutputTarget::Object(object) => {
                 return Err(Error::Invalid("it is no file".into()).at(object.bucket));
             }
-            OutputTarget::Kafka(address) => kafka::create(&address, &plan.kafka)?,
+            OutputTarget::Kafka(address) => kafka::create(&address, &plan.kafka, plan.connects_later)?,
         })
     }
 

@@ -355,6 +355,7 @@ fn mend(plan: &Arc<OutputPlan>, chunk: &mut Chunk) -> Result<()> {
             compress_level: None,
             has_many: plan.has_many,
             kafka: plan.kafka.clone(),
+            connects_later: plan.connects_later,
             tell: plan.tell,
             sending: plan.sending.clone(),
             clock: plan.clock,

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use super::{Args, report, rights};
 use crate::capture::{CaptureLedger, Messages, NetworkRecording, Snapshot, Unwritten};
 use crate::cli::{Every, Exit, Profiles, note, show_counters, signals};
-use crate::endpoint::{self, Dropped, KafkaAddress, PacketFile, PacketQueue, RecordQueue};
+use crate::endpoint::{self, Dropped, PacketFile, PacketQueue, RecordQueue};
 use crate::observe::{self, Count};
 use crate::packet::PacketBatch;
 use crate::privileges::{Privileges, User};
@@ -25,11 +25,7 @@ const METRICS_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Records until it is told to stop, and tells what became of everything.
 pub(super) fn run(args: &Args, profiles: &Profiles) -> anyhow::Result<Exit> {
-    args.kafka()?;
-    if let Some(topic) = args.output.output.iter().find(|name| KafkaAddress::output(name).is_some()) {
-        let text = "recording from the network gives up the right to connect; use a pipe: gor-record … | gor-filter -o";
-        return Err(crate::Error::Usage(format!("{topic}: {text} {topic}")).into());
-    }
+    let kafka = args.kafka()?;
     let stop = &signals::stop()?;
     let mut privileges = Privileges::choose(args.user.as_deref())?;
     if args.monitor {
@@ -38,6 +34,9 @@ pub(super) fn run(args: &Args, profiles: &Profiles) -> anyhow::Result<Exit> {
     }
     let mut network = NetworkRecording::open(args.capture_options(), &args.watch(), args.threads, stop)?;
     let mut write = args.write_options(stop);
+    write.kafka = kafka;
+    // Its threads would keep the rights that are given up below.
+    write.connects_later = true;
     write.owner = privileges.user().map(User::owner);
     if args.output.output.iter().any(|name| name.starts_with("s3://")) {
         write.objects.chunk_age.get_or_insert(CHUNK_AGE);
@@ -62,7 +61,7 @@ pub(super) fn run(args: &Args, profiles: &Profiles) -> anyhow::Result<Exit> {
     let given_up = privileges.give_up(
         &folders.collect::<Vec<_>>(),
         &endpoint::settings(&args.output.output),
-        &endpoint::ports(&args.output.output, &write)?,
+        endpoint::ports(&args.output.output, &write)?.as_deref(),
     )?;
     // From here on there may be threads.
     profiles.serve()?;

@@ -1,7 +1,7 @@
-//! GoReplay's clients for middlewares, from the registries of npm and pip.
+//! Programs from the registries of npm and pip: GoReplay's clients for middlewares, and checkers of manifests.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -30,14 +30,32 @@ pub(crate) fn node(script: &str) -> Option<(TempDir, String)> {
     Some((folder, command))
 }
 
-/// The same for Python.
-pub(crate) fn python(script: &str) -> Option<(TempDir, String)> {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    if !installs("python3", &["-m", "venv", "venv"], folder.path())
-        || !installs("venv/bin/pip", &["install", "--quiet", "gor==0.2.3"], folder.path())
-    {
-        return None;
+/// Python with packages of its own.
+pub(crate) struct Python {
+    folder: TempDir,
+}
+
+impl Python {
+    /// Runs a program that came with a package.
+    pub(crate) fn run(&self, command: &[&str], folder: &Path) -> Output {
+        let program = self.folder.path().join("venv/bin").join(command[0]);
+        let run = Command::new(program).args(&command[1..]).current_dir(folder).stdin(Stdio::null()).output();
+        run.expect("the program is there")
     }
+}
+
+/// Installs packages, given with their versions. None where that does not work.
+pub(crate) fn python_with(packages: &[&str]) -> Option<Python> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let install = [&["install", "--quiet"], packages].concat();
+    let is_there = installs("python3", &["-m", "venv", "venv"], folder.path())
+        && installs("venv/bin/pip", &install, folder.path());
+    is_there.then_some(Python { folder })
+}
+
+/// The same as [`node`] for Python.
+pub(crate) fn python(script: &str) -> Option<(TempDir, String)> {
+    let Python { folder } = python_with(&["gor==0.2.3"])?;
     let path = folder.path().join("middleware.py");
     std::fs::write(&path, script).expect("the folder is writable");
     let command = format!("{} {}", folder.path().join("venv/bin/python").display(), path.display());

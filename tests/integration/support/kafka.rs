@@ -40,12 +40,8 @@ pub(crate) fn broker() -> Option<&'static Broker> {
 impl Broker {
     /// A broker of its own, which ends with this process at the latest.
     pub(crate) fn start(name: &str) -> Option<Self> {
-        for program in ["mvn", "java", "python3", "openssl", "kcat"] {
-            let found = Command::new("which").arg(program).stdout(Stdio::null()).status();
-            if !found.is_ok_and(|status| status.success()) {
-                skip(format_args!("Kafka needs {program}"));
-                return None;
-            }
+        if !has_programs() {
+            return None;
         }
         let fetched = script(&jars(), "fetch");
         // Of this process alone: another run of the tests has its own.
@@ -157,6 +153,72 @@ impl Broker {
     }
 }
 
+/// Three brokers, each with all that is written.
+pub(crate) struct Cluster {
+    folder: tempfile::TempDir,
+}
+
+impl Cluster {
+    /// None where they cannot be had.
+    pub(crate) fn start() -> Option<Self> {
+        if !has_programs() {
+            return None;
+        }
+        let fetched = script(&jars(), "fetch");
+        let cluster =
+            Cluster { folder: tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder") };
+        if !fetched.status.success() {
+            skip(format_args!("Kafka does not work here: {fetched:?}"));
+            return None;
+        }
+        cluster.run(&["up"]);
+        Some(cluster)
+    }
+
+    fn run(&self, args: &[&str]) {
+        let ran =
+            service("kafka_cluster.sh", self.folder.path()).args(args).output().expect("the script runs");
+        assert!(ran.status.success(), "{ran:?}");
+    }
+
+    /// A broker is killed, so that it can say nothing to anybody.
+    pub(crate) fn kill(&self, number: u32) {
+        self.run(&["kill", &number.to_string()]);
+    }
+
+    /// It is started anew, with what it had written.
+    pub(crate) fn restart(&self, number: u32) {
+        self.run(&["start", &number.to_string()]);
+    }
+
+    fn brokers(&self) -> String {
+        let brokers = std::fs::read_to_string(self.folder.path().join("brokers")).expect("their addresses");
+        brokers.trim().to_owned()
+    }
+
+    /// A new topic, of which each broker has a copy.
+    pub(crate) fn topic(&self, name: &str, partitions: i32) {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", self.brokers());
+        let admin: AdminClient<DefaultClientContext> = config.create().expect("a client");
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(3));
+        let created = wait(Box::pin(admin.create_topics([&topic], &AdminOptions::new())));
+        created.expect("the brokers answer").into_iter().for_each(|topic| drop(topic.expect("a topic")));
+    }
+
+    /// The name of a topic as a place.
+    pub(crate) fn place(&self, topic: &str, query: &str) -> String {
+        format!("kafka://{}/{topic}{query}", self.brokers())
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let ended = service("kafka_cluster.sh", self.folder.path()).arg("down").output();
+        assert!(ended.is_ok_and(|ran| ran.status.success()) || thread::panicking(), "the brokers end");
+    }
+}
+
 /// Waits until something is so.
 #[track_caller]
 pub(crate) fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
@@ -179,14 +241,32 @@ fn wait<F: Future + Unpin>(mut future: F) -> F::Output {
     output.expect("it was awaited")
 }
 
+/// Whether what a broker is fetched and looked at with is there.
+fn has_programs() -> bool {
+    let is_there = |program: &&str| {
+        let found = Command::new("which").arg(program).stdout(Stdio::null()).status();
+        found.is_ok_and(|status| status.success())
+    };
+    let missing =
+        ["mvn", "java", "python3", "openssl", "kcat"].into_iter().find(|program| !is_there(program));
+    if let Some(program) = missing {
+        skip(format_args!("Kafka needs {program}"));
+    }
+    missing.is_none()
+}
+
 fn jars() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("kafka")
 }
 
 fn script(folder: &Path, step: &str) -> Output {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services/kafka.sh");
-    let mut command = Command::new(script);
-    command.arg(step).env("DIR", folder).env("LIB", jars().join("lib")).stdin(Stdio::null());
+    service("kafka.sh", folder).arg(step).output().expect("the script runs")
+}
+
+fn service(script: &str, folder: &Path) -> Command {
+    let services = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/services");
+    let mut command = Command::new(services.join(script));
+    command.env("DIR", folder).env("LIB", jars().join("lib")).stdin(Stdio::null());
     command.env("UNTIL", std::process::id().to_string());
-    command.output().expect("the script runs")
+    command
 }
