@@ -21,6 +21,7 @@ mod prefetch;
 mod pump;
 mod reading;
 mod s3;
+mod single;
 
 pub use bytes::{open_bytes, total_size};
 pub use inputs::open;
@@ -34,6 +35,7 @@ pub use output::{
 pub use place::{Place, expand};
 pub use reading::{Notice, ReadOptions, Services, TimeWindow};
 pub use s3::{Object, S3Options};
+pub use single::SingleObject;
 
 #[cfg(test)]
 mod tests;

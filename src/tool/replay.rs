@@ -308,7 +308,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let (sending, waiting) = cli::signals::stop_in_two_steps()?;
     cli::signals::pausing(|stop| replay::pause(stop))?;
     reading.is_stopping = Arc::clone(&sending);
-    let files = ReportFiles::open(&args.measuring.report, args.writing.force)?;
+    let files = ReportFiles::open(&args.measuring.report, args.writing.force, &reading.services)?;
     let start = now();
     let listener = watching::listen(args)?;
     let mut outcome = replay(&settings, args, &inputs, &reading, listener, &Stop { sending, waiting })?;
@@ -458,7 +458,7 @@ fn replay(
     writing.services = Arc::clone(&reading.services);
     writing.objects.is_verbose = args.reporting.verbose;
     writing.reports.extend(args.reporting.files());
-    writing.reports.extend(args.measuring.report.iter().map(ReportPath::path));
+    writing.reports.extend(args.measuring.report.iter().filter_map(ReportPath::path));
     let out = match &args.writing.output[..] {
         [] => {
             endpoint::check(&[], &writing)?;

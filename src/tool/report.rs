@@ -81,9 +81,12 @@ pub struct Args {
     pub inputs: Vec<String>,
 
     /// Write the report to FILE.txt, FILE.json or FILE.html instead of standard output (repeatable)
+    ///
+    /// s3://BUCKET/KEY.json, .txt or .html is an object of S3. If it cannot be written, the report is kept in a
+    /// temporary file, whose name is printed, and the exit status is 1.
     #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Output")]
     pub output: Vec<ReportPath>,
-    /// Overwrite existing files
+    /// Overwrite existing files and objects
     #[arg(long, requires = "output", help_heading = "Output")]
     pub force: bool,
     /// Show times in UTC instead of local time
@@ -115,13 +118,14 @@ pub(crate) fn short(text: &'static str) -> &'static str {
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let services = args.services.services();
     let reading = ReadOptions { is_stopping: cli::signals::stop()?, services, ..ReadOptions::default() };
-    let mut reports: Vec<_> = args.output.iter().map(ReportPath::path).collect();
+    let mut reports: Vec<_> = args.output.iter().filter_map(ReportPath::path).collect();
     reports.extend(args.reporting.files());
     let to = WriteOptions { inputs: &args.inputs, reports, ..WriteOptions::default() };
     let printed = if args.output.is_empty() { vec!["-".to_owned()] } else { Vec::new() };
     endpoint::check(&printed, &to)?;
 
     let places = endpoint::expand(&args.inputs, &reading)?;
+    refuse_inputs(&args.output, &places)?;
     let number = places.len() as u64;
     let mut sum: Option<ReplayReport> = None;
     let mut known: HashMap<Output<Sha256>, &Place> = HashMap::new();
@@ -146,7 +150,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let written = if args.output.is_empty() {
         show::print(&mut report.text(&zone))
     } else {
-        ReportFiles::open(&args.output, args.force).and_then(|files| files.write(&report, &zone))
+        ReportFiles::open(&args.output, args.force, &reading.services).and_then(|files| files.write(&report, &zone))
     };
     let ledger = Ledger::new().total("reports", "reports read", number);
     let told = Report::of(&ledger).tell(&args.reporting, written);
@@ -171,6 +175,17 @@ pub(crate) fn conclude(
     }
     misses.iter().for_each(cli::note);
     Ok(Exit::Threshold)
+}
+
+/// Refuses objects as outputs that are read: the sum would be a part of the next one. Files are looked at with the outputs.
+fn refuse_inputs(outputs: &[ReportPath], places: &[Place]) -> Result<()> {
+    let is_read = |name: &&str| {
+        places.iter().any(|place| matches!(place, Place::Object(_)) && place.to_string() == **name)
+    };
+    match outputs.iter().filter_map(ReportPath::object).find(is_read) {
+        Some(name) => Err(Error::Usage(format!("{name}: it is also an input; write to another object"))),
+        None => Ok(()),
+    }
 }
 
 fn read(place: &Place, reading: &ReadOptions) -> Result<Vec<u8>> {

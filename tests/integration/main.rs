@@ -59,6 +59,7 @@ mod rewrite;
 mod s3_faults;
 mod s3_in;
 mod s3_out;
+mod s3_reports;
 mod show;
 mod statistics;
 mod support;

@@ -9,6 +9,8 @@ mod location;
 #[cfg(feature = "s3")]
 mod reader;
 #[cfg(feature = "s3")]
+mod single;
+#[cfg(feature = "s3")]
 pub(super) mod spool;
 #[cfg(feature = "s3")]
 mod store;

@@ -45,7 +45,7 @@ impl Store {
         Store { options, ..Store::default() }
     }
 
-    fn connection(&self) -> Result<Arc<Connection>> {
+    pub(super) fn connection(&self) -> Result<Arc<Connection>> {
         let connection = self.prepare()?;
         connection.start()?;
         Ok(connection)
@@ -244,7 +244,7 @@ fn lost(_: JoinError) -> Error {
     thread_lost().into()
 }
 
-fn told(trouble: Trouble) -> Error {
+pub(super) fn told(trouble: Trouble) -> Error {
     Error::Invalid(trouble.text)
 }
 

@@ -12,10 +12,11 @@ use aws_sdk_s3::config::Config;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
+use bytes::Bytes;
 use tokio::task::JoinSet;
 
 use super::client::Connection;
-use super::trouble::{Server, Trouble, lasting};
+use super::trouble::{Server, Trouble, broken, innermost, lasting};
 
 /// Longer chunks are uploaded in parts.
 const LONGEST_WHOLE: u64 = 16 << 20;
@@ -86,6 +87,37 @@ impl Uploads {
         let _turn = self.connection.requests.acquire().await;
         let asked = self.client.list_objects_v2().bucket(bucket).max_keys(1).send().await;
         asked.map(drop).map_err(|error| self.server.trouble(&error))
+    }
+
+    /// Writes an object in one request; where it `is_new`, only if there is none of this key.
+    pub(super) async fn put(
+        &self,
+        bucket: &str,
+        key: &str,
+        content: Arc<[u8]>,
+        content_type: &str,
+        is_new: bool,
+    ) -> Result<(), Trouble> {
+        let _turn = self.connection.requests.acquire().await;
+        let request = self
+            .client
+            .put_object()
+            .bucket(bucket)
+            .key(key)
+            .set_if_none_match(is_new.then(|| "*".to_owned()))
+            .checksum_algorithm(ChecksumAlgorithm::Crc32)
+            .content_type(content_type)
+            .body(ByteStream::from(Bytes::from_owner(content)));
+        request.send().await.map(drop).map_err(|error| self.server.trouble(&error))
+    }
+
+    /// An object as a whole, or this range of it.
+    pub(super) async fn get(&self, bucket: &str, key: &str, range: Option<&str>) -> Result<Vec<u8>, Trouble> {
+        let _turn = self.connection.requests.acquire().await;
+        let request = self.client.get_object().bucket(bucket).key(key).set_range(range.map(str::to_owned));
+        let answer = request.send().await.map_err(|error| self.server.trouble(&error))?;
+        let body = answer.body.collect().await.map_err(|error| broken(&innermost(&error)))?;
+        Ok(body.to_vec())
     }
 
     /// The keys that begin so. Unlike for reading, nothing is tried again here: who waits says so.

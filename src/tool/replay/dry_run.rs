@@ -26,7 +26,7 @@ const TOP: usize = 10;
 pub(super) fn run(args: &Args, settings: Settings, reading: ReadOptions) -> anyhow::Result<Exit> {
     let reports = &args.measuring.report;
     if let Some(page) = reports.iter().find(|report| report.format() == ReportFormat::Html) {
-        let why = format!("{}: the report of a dry run is FILE.json or FILE.txt", page.path().display());
+        let why = format!("{page}: the report of a dry run is FILE.json or FILE.txt");
         return Err(Error::Usage(why).into());
     }
     if args.writing.force && reports.is_empty() {
@@ -39,9 +39,9 @@ pub(super) fn run(args: &Args, settings: Settings, reading: ReadOptions) -> anyh
     let files = endpoint::expand(&args.input, &tool.reading)?.len();
     let mut writing = WriteOptions { inputs: &args.input, ..WriteOptions::default() };
     writing.reports.extend(args.reporting.files());
-    writing.reports.extend(reports.iter().map(ReportPath::path));
+    writing.reports.extend(reports.iter().filter_map(ReportPath::path));
     endpoint::check(&["-".to_owned()], &writing)?;
-    let reports = ReportFiles::open(reports, args.writing.force)?;
+    let reports = ReportFiles::open(reports, args.writing.force, &tool.reading.services)?;
     let source = endpoint::open(&args.input, &tool.reading)?;
     let overview = Overview::new(TrafficSummary::new(None, None));
     let mut planning = Planning { overview, plan: Plan::new(settings, args.targets.clone()) };

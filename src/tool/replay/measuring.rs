@@ -20,6 +20,9 @@ pub struct MeasuringOptions {
     /// It has what became of each request, latencies by method and path and over time, the slowest requests, and the
     /// latencies of the recording. It is also written when the replay is interrupted or fails. gor-report prints the JSON
     /// as text, and adds up that of several machines.
+    ///
+    /// s3://BUCKET/KEY.json, .txt or .html is an object of S3. Bucket and credentials are checked at the start. If the
+    /// object cannot be written, the report is kept in a temporary file, whose name is printed, and the exit status is 1.
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub report: Vec<ReportPath>,
     /// Treat matches in paths as ids, besides numbers, UUIDs and long hex words

@@ -1,12 +1,16 @@
-//! Files that reports are written to: their format is told by their names, and they are opened before the work begins.
+//! Files and objects that reports are written to: their format is told by their names, and they are opened before the
+//! work begins.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
+use crate::endpoint::{Services, SingleObject};
 use crate::report::ReplayReport;
 use crate::{Error, Result};
 
@@ -22,10 +26,24 @@ pub(crate) enum ReportFormat {
 const FORMATS: [(&str, ReportFormat); 3] =
     [("txt", ReportFormat::Text), ("json", ReportFormat::Json), ("html", ReportFormat::Html)];
 
-/// The name of a file for a report.
+impl ReportFormat {
+    fn ending(self) -> &'static str {
+        FORMATS.iter().find(|(_, format)| *format == self).map_or("", |(ending, _)| ending)
+    }
+
+    fn content_type(self) -> &'static str {
+        match self {
+            ReportFormat::Text => "text/plain; charset=utf-8",
+            ReportFormat::Json => "application/json",
+            ReportFormat::Html => "text/html; charset=utf-8",
+        }
+    }
+}
+
+/// The name of a file or an object for a report.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ReportPath {
-    path: PathBuf,
+    name: PathBuf,
     format: ReportFormat,
 }
 
@@ -35,9 +53,20 @@ impl ReportPath {
         self.format
     }
 
-    /// The name.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// The path, unless it is an object.
+    pub fn path(&self) -> Option<&Path> {
+        self.object().is_none().then_some(&self.name)
+    }
+
+    /// The name, if it is an object of S3.
+    pub(crate) fn object(&self) -> Option<&str> {
+        self.name.to_str().filter(|name| SingleObject::is_meant(name))
+    }
+}
+
+impl fmt::Display for ReportPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.name.display().fmt(f)
     }
 }
 
@@ -45,37 +74,51 @@ impl FromStr for ReportPath {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let path = PathBuf::from(text);
-        let ending = path.extension().and_then(|ending| ending.to_str());
+        let name = PathBuf::from(text);
+        let ending = name.extension().and_then(|ending| ending.to_str());
         let format = FORMATS.iter().find(|(known, _)| Some(*known) == ending).map(|(_, format)| *format);
         let Some(format) = format else {
             return Err("expected a name that ends in .txt, .json or .html, as run.json".to_owned());
         };
-        Ok(ReportPath { path, format })
+        Ok(ReportPath { name, format })
     }
 }
 
-/// A file that is open.
+/// Where a report goes.
+#[derive(Debug)]
+enum OpenPlace {
+    /// A file, and whether it was made now, and has nothing in it.
+    File(File, bool),
+    /// An object, and whether another one is not to be overwritten.
+    Object(SingleObject, bool),
+}
+
+/// A place that is ready.
 #[derive(Debug)]
 struct OpenReport {
     to: ReportPath,
-    file: File,
-    /// Whether it was made now, and has nothing in it.
-    is_new: bool,
+    place: OpenPlace,
 }
 
-/// Files for reports, all open. Those that are new and were not written are removed again.
+/// Places for reports, all ready. Files that are new and were not written are removed again.
 #[derive(Debug)]
 pub(crate) struct ReportFiles(Vec<OpenReport>);
 
 impl ReportFiles {
-    /// Opens all. What is in a file that exists stays until the report is written.
-    pub(crate) fn open(paths: &[ReportPath], is_forced: bool) -> Result<Self> {
+    /// Opens all. What is in a file or an object that exists stays until the report is written.
+    pub(crate) fn open(names: &[ReportPath], is_forced: bool, services: &Arc<Services>) -> Result<Self> {
         let mut files = ReportFiles(Vec::new());
-        for to in paths {
-            let opened = open(&to.path, is_forced).map_err(|error| error.at(to.path.display().to_string()));
-            let (file, is_new) = opened?;
-            files.0.push(OpenReport { to: to.clone(), file, is_new });
+        for to in names {
+            let place = match to.object() {
+                Some(name) => {
+                    if files.0.iter().any(|open| open.to.object() == Some(name)) {
+                        return Err(Error::Usage(format!("{name}: it is also another output")));
+                    }
+                    open_object(name, is_forced, services)?
+                }
+                None => open_file(&to.name, is_forced).map_err(|error| error.at(to.to_string()))?,
+            };
+            files.0.push(OpenReport { to: to.clone(), place });
         }
         Ok(files)
     }
@@ -93,9 +136,8 @@ impl ReportFiles {
     pub(crate) fn write_with(mut self, render: impl Fn(ReportFormat) -> Result<String>) -> Result<()> {
         let mut done = Ok(());
         for open in &mut self.0 {
-            open.is_new = false;
-            let written = render(open.to.format).and_then(|text| open.write(&text));
-            done = done.and(written.map_err(|error| error.at(open.to.path.display().to_string())));
+            let text = render(open.to.format).map_err(|error| error.at(open.to.to_string()));
+            done = done.and(text.and_then(|text| open.write(&text)));
         }
         done
     }
@@ -103,16 +145,18 @@ impl ReportFiles {
 
 impl Drop for ReportFiles {
     fn drop(&mut self) {
-        for open in self.0.iter().filter(|open| open.is_new) {
-            // An empty file that stays does no harm.
-            let _ = std::fs::remove_file(&open.to.path);
+        for open in &self.0 {
+            if let OpenPlace::File(_, true) = open.place {
+                // An empty file that stays does no harm.
+                let _ = std::fs::remove_file(&open.to.name);
+            }
         }
     }
 }
 
-fn open(path: &Path, is_forced: bool) -> Result<(File, bool)> {
+fn open_file(path: &Path, is_forced: bool) -> Result<OpenPlace> {
     match File::options().write(true).create_new(true).open(path) {
-        Ok(file) => return Ok((file, true)),
+        Ok(file) => return Ok(OpenPlace::File(file, true)),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error.into()),
     }
@@ -120,15 +164,54 @@ fn open(path: &Path, is_forced: bool) -> Result<(File, bool)> {
     if !is_forced && std::fs::metadata(path)?.is_file() {
         return Err(Error::Usage("the file exists; --force overwrites it".into()));
     }
-    Ok((File::options().write(true).open(path)?, false))
+    Ok(OpenPlace::File(File::options().write(true).open(path)?, false))
+}
+
+fn open_object(name: &str, is_forced: bool, services: &Arc<Services>) -> Result<OpenPlace> {
+    let object = SingleObject::find(name, services)?;
+    if !is_forced && object.exists() == Some(true) {
+        return Err(Error::Usage("the object exists; --force overwrites it".into()).at(name));
+    }
+    Ok(OpenPlace::Object(object, !is_forced))
 }
 
 impl OpenReport {
     fn write(&mut self, text: &str) -> Result<()> {
-        if self.file.metadata()?.is_file() {
-            self.file.set_len(0)?;
-        }
-        self.file.write_all(text.as_bytes())?;
-        Ok(())
+        let written = match &mut self.place {
+            OpenPlace::File(file, is_new) => {
+                *is_new = false;
+                return write_file(file, text).map_err(|error| error.at(self.to.to_string()));
+            }
+            OpenPlace::Object(object, is_new) => {
+                object.put(text.as_bytes(), self.to.format.content_type(), *is_new)
+            }
+        };
+        written.map_err(|error| {
+            Error::Invalid(match keep(text, self.to.format) {
+                Ok(path) => format!("{error}; the report is kept in {}", path.display()),
+                Err(why) => format!("{error}; nor could it be kept in {}", why.at(temporary())),
+            })
+        })
     }
+}
+
+fn write_file(file: &mut File, text: &str) -> Result<()> {
+    if file.metadata()?.is_file() {
+        file.set_len(0)?;
+    }
+    file.write_all(text.as_bytes())?;
+    Ok(())
+}
+
+fn temporary() -> String {
+    std::env::temp_dir().display().to_string()
+}
+
+/// Keeps a report that could not be delivered in a file that stays.
+fn keep(text: &str, format: ReportFormat) -> Result<PathBuf> {
+    let suffix = format!(".{}", format.ending());
+    let mut file = tempfile::Builder::new().prefix("gor-report-").suffix(&suffix).tempfile()?;
+    file.write_all(text.as_bytes())?;
+    let (_, path) = file.keep().map_err(|error| error.error)?;
+    Ok(path)
 }

@@ -1,0 +1,87 @@
+//! Objects that are written as a whole, in one request, and may be written again: reports.
+
+use std::sync::Arc;
+
+use super::location::{Keys, Location};
+use super::store::{Store, told};
+use super::trouble::{Trouble, retried};
+use super::upload::Uploads;
+use crate::{Error, Result};
+
+impl Store {
+    /// Whether there is an object of this name; unknown where these credentials may only write. That it could be written
+    /// is found out as far as that goes without writing: the bucket is there, and the server knows the credentials.
+    pub(in super::super) fn look_for(&self, name: &str) -> Result<Option<bool>> {
+        let (bucket, key) = single(name)?;
+        let failed = |trouble: Trouble| told(trouble).at(name);
+        let connection = self.connection().map_err(|error| error.at(name))?;
+        let uploads = Uploads::new(&connection);
+        let looking = async {
+            match retried(|| uploads.probe(&bucket)).await {
+                Err(trouble) if !trouble.is_denied => return Err(trouble),
+                _ => {}
+            }
+            match retried(|| uploads.get(&bucket, &key, Some("bytes=0-0"))).await {
+                Ok(_) => Ok(Some(true)),
+                // An object without a byte has no first one.
+                Err(Trouble { status: Some(416), .. }) => Ok(Some(true)),
+                Err(Trouble { status: Some(404), .. }) => Ok(Some(false)),
+                Err(trouble) if trouble.is_denied => Ok(None),
+                Err(trouble) => Err(trouble),
+            }
+        };
+        connection.runtime().block_on(looking).map_err(failed)
+    }
+
+    /// Writes an object. With `is_new` never in the place of another one.
+    pub(in super::super) fn put(
+        &self,
+        name: &str,
+        content: &[u8],
+        content_type: &str,
+        is_new: bool,
+    ) -> Result<()> {
+        let (bucket, key) = single(name)?;
+        let connection = self.connection().map_err(|error| error.at(name))?;
+        let uploads = Uploads::new(&connection);
+        let content: Arc<[u8]> = content.into();
+        let writing = async {
+            let put = || uploads.put(&bucket, &key, Arc::clone(&content), content_type, is_new);
+            match retried(put).await {
+                Err(trouble) if trouble.status == Some(412) => {
+                    // It may be that of an earlier try whose answer was lost.
+                    match retried(|| uploads.get(&bucket, &key, None)).await {
+                        Ok(there) if there == *content => Ok(()),
+                        _ => Err(trouble),
+                    }
+                }
+                other => other,
+            }
+        };
+        connection.runtime().block_on(writing).map_err(|trouble| told(trouble).at(name))
+    }
+}
+
+/// The bucket and the key of a name that means one object.
+fn single(name: &str) -> Result<(String, String)> {
+    match Location::parse(name)? {
+        Location { bucket, keys: Keys::One(key) } => Ok((bucket, key)),
+        _ => {
+            let why = "name one object, as s3://BUCKET/KEY; * ? [ in its key are those of patterns";
+            Err(Error::Usage(format!("{name}: {why}")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_means_one_object_or_is_refused() {
+        assert_eq!(single("s3://b/a/run 1.json").unwrap(), ("b".to_owned(), "a/run 1.json".to_owned()));
+        for name in ["s3://b", "s3://b/", "s3://b/a/", "s3://b/*.json", "s3:///x.json"] {
+            assert!(single(name).unwrap_err().is_usage(), "{name}");
+        }
+    }
+}
