@@ -22,9 +22,8 @@ impl Store {
                 _ => {}
             }
             match retried(|| uploads.get(&bucket, &key, Some("bytes=0-0"))).await {
-                Ok(_) => Ok(Some(true)),
                 // An object without a byte has no first one.
-                Err(Trouble { status: Some(416), .. }) => Ok(Some(true)),
+                Ok(_) | Err(Trouble { status: Some(416), .. }) => Ok(Some(true)),
                 Err(Trouble { status: Some(404), .. }) => Ok(Some(false)),
                 Err(trouble) if trouble.is_denied => Ok(None),
                 Err(trouble) => Err(trouble),
@@ -64,13 +63,11 @@ impl Store {
 
 /// The bucket and the key of a name that means one object.
 fn single(name: &str) -> Result<(String, String)> {
-    match Location::parse(name)? {
-        Location { bucket, keys: Keys::One(key) } => Ok((bucket, key)),
-        _ => {
-            let why = "name one object, as s3://BUCKET/KEY; * ? [ in its key are those of patterns";
-            Err(Error::Usage(format!("{name}: {why}")))
-        }
+    if let Location { bucket, keys: Keys::One(key) } = Location::parse(name)? {
+        return Ok((bucket, key));
     }
+    let why = "name one object, as s3://BUCKET/KEY; * ? [ in its key are those of patterns";
+    Err(Error::Usage(format!("{name}: {why}")))
 }
 
 #[cfg(test)]

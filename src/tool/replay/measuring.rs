@@ -14,6 +14,7 @@ use crate::tool::show;
 /// What is kept of the measurements, and how they are judged.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Report")]
+#[allow(clippy::doc_markdown, reason = "these are help texts")]
 pub struct MeasuringOptions {
     /// Write a report: FILE.txt, .json or .html (repeatable)
     ///
