@@ -6,7 +6,7 @@ complete -c gor-report -l stats-json -d 'Write statistics to FILE as JSON' -r -F
 complete -c gor-report -l cpu-profile -d 'Write a CPU profile of the run to FILE, for go tool pprof' -r -F
 complete -c gor-report -l mem-profile -d 'Write a profile of memory allocations to FILE, for go tool pprof' -r -F
 complete -c gor-report -l pprof -d 'Serve profiles and counters over HTTP at ADDRESS, under /debug/' -r
-complete -c gor-report -l force -d 'Overwrite existing files'
+complete -c gor-report -l force -d 'Overwrite existing files and objects'
 complete -c gor-report -l utc -d 'Show times in UTC instead of local time'
 complete -c gor-report -l no-sign-request -d 'Use public buckets of S3 without credentials'
 complete -c gor-report -s v -l verbose -d 'Print more messages, and statistics'
