@@ -23,7 +23,7 @@ mod reading;
 mod s3;
 mod single;
 
-pub use bytes::{open_bytes, total_size};
+pub use bytes::{content_mark, open_bytes, total_size};
 pub use inputs::open;
 pub use kafka::{KafkaAddress, KafkaSettings, MessageFormat, Sasl, StartOffset};
 pub use kafka::{decode as decode_message, encode as encode_message};

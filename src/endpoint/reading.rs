@@ -20,6 +20,8 @@ pub struct ReadOptions {
     pub max_record: u64,
     /// Whether the first malformed record is an error.
     pub is_strict: bool,
+    /// Whether a place that cannot be read whole is the end of all, instead of being left out.
+    pub ends_at_failure: bool,
     /// Most bytes read at once, which is what blocks are as large as; see
     /// [`ReaderOptions::most_read`](crate::record::ReaderOptions::most_read).
     pub most_read: usize,
@@ -86,6 +88,7 @@ impl ReadOptions {
     /// What becomes of so many places, if some cannot be read. The only one is the whole input.
     pub(super) fn failures(&self, total: usize) -> Failures {
         let tell = self.tell;
+        let total = if self.ends_at_failure { 1 } else { total };
         Failures::new(total, self.is_strict, move |error| tell(&Notice::Failed(error)))
     }
 
@@ -105,6 +108,7 @@ impl Default for ReadOptions {
         ReadOptions {
             max_record: DEFAULT_MAX_RECORD,
             is_strict: false,
+            ends_at_failure: false,
             most_read: ReaderOptions::default().most_read,
             is_searched: false,
             is_followed: false,

@@ -32,6 +32,11 @@ impl SingleObject {
         self.exists
     }
 
+    /// Its content, if it is there.
+    pub fn get(&self) -> Result<Option<Vec<u8>>> {
+        self.services.s3.get(&self.name)
+    }
+
     /// Writes it. With `is_new` it is an error if there is another one by now.
     pub fn put(&self, content: &[u8], content_type: &str, is_new: bool) -> Result<()> {
         self.services.s3.put(&self.name, content, content_type, is_new)

@@ -48,6 +48,13 @@ impl Durations {
         }
     }
 
+    /// Takes back durations that were added.
+    pub fn subtract(&mut self, added: &Durations) {
+        if self.0.subtract(&added.0).is_err() {
+            // Of what was not added nothing can be taken back.
+        }
+    }
+
     /// What there is: durations, the shortest first, and how many of each.
     pub fn counts(&self) -> impl Iterator<Item = (u64, u64)> {
         self.0.iter_recorded().map(|step| (step.value_iterated_to(), step.count_since_last_iteration()))

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use regex::bytes::Regex;
 
+use super::checkpoint::{CheckpointSettings, Checkpoints, Ledger, Notes, ReplayPosition};
 use super::clock;
 use super::descriptors::descriptor_limit;
 use super::documents::{DocumentIndex, DocumentTally, DocumentWriter};
@@ -108,6 +109,8 @@ pub struct Settings {
     pub middleware: Option<MiddlewareSettings>,
     /// Where a document of each exchange goes, if anywhere.
     pub documents: Option<DocumentIndex>,
+    /// How often it is said which requests are settled, and which were before, if that is asked for.
+    pub checkpoint: Option<CheckpointSettings>,
 }
 
 /// What becomes of the recorded connections.
@@ -160,6 +163,7 @@ impl Default for Settings {
             measures: None,
             middleware: None,
             documents: None,
+            checkpoint: None,
         }
     }
 }
@@ -178,7 +182,7 @@ impl Settings {
 }
 
 /// What a replay came to.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Outcome {
     /// Each target and what it saw.
     pub targets: Vec<(Target, ReplayTally)>,
@@ -208,6 +212,10 @@ pub struct Outcome {
     pub documents: Option<DocumentTally>,
     /// The latencies of the recording, if a report is made.
     pub recorded: Option<Box<RecordedLatencies>>,
+    /// Requests that an earlier run has settled.
+    pub skipped: u64,
+    /// Requests of this run that are settled, and where another run would go on, if that is asked for.
+    pub settled: Option<(u64, ReplayPosition)>,
 }
 
 impl Outcome {
@@ -238,7 +246,7 @@ fn share(wanted: usize, workers: usize, threads: usize) -> (usize, Option<u64>) 
 /// Replays what `parts` hold, one after the other, against every target. Each gets every request.
 ///
 /// After `stop` what is in flight is waited for, no longer than the timeout, unless it says not to. `watch` is
-/// called a few times a second.
+/// called a few times a second, and `save` at each checkpoint with what was settled up to there.
 pub fn run(
     settings: &Settings,
     targets: Vec<Target>,
@@ -246,6 +254,7 @@ pub fn run(
     out: Option<Box<dyn Sink + Send>>,
     stop: &Stop,
     mut watch: impl FnMut(ReplayProgress),
+    mut save: impl FnMut(Outcome),
 ) -> Result<Outcome> {
     let addresses = targets.iter().map(Target::resolve).collect::<Result<Vec<_>>>()?;
     let tls =
@@ -311,15 +320,29 @@ pub fn run(
         .telling(Arc::clone(&last_due))
         .knowing(own)
         .measuring(recorded);
+    let notes = Notes::default();
+    let lanes = if settings.split == Split::Copy { targets.len() } else { 1 };
+    let from = settings.checkpoint.as_ref().map(|checkpoint| checkpoint.from.clone());
+    let scheduler = scheduler.going_on(from, lanes, Arc::clone(&notes));
     let ends = ending.clone();
     let planning = thread::spawn(move || scheduler.run(&readings, &ends));
 
     let progress: Vec<Arc<WorkerProgress>> = pool.progress().collect();
     let gauge = writer.as_ref().map(OutputWriter::gauge);
     let names: Vec<String> = targets.iter().map(ToString::to_string).collect();
+    let mut checkpoints = settings.checkpoint.as_ref().map(|checkpoint| {
+        let ledger = Ledger::new(lanes, &checkpoint.from, notes);
+        Checkpoints::new(ledger, checkpoint.interval, &targets, settings, progress.clone())
+    });
+    let mut look = |now| {
+        if let Some(outcome) = checkpoints.as_mut().and_then(Checkpoints::look) {
+            save(outcome);
+        }
+        watch(now);
+    };
     let (timeout, ends) = (settings.timeout, ending.clone());
     let (tallies, plan, written) =
-        watching(&names, &progress, &last_due, gauge.as_ref(), &mut watch, move || {
+        watching(&names, &progress, &last_due, gauge.as_ref(), &mut look, move || {
             let tallies = pool.join();
             let mut plan = join(planning);
             let through = way.map(ChildWay::finish);
@@ -330,7 +353,10 @@ pub fn run(
     let mut of_threads = tallies?.into_iter();
     let tallies =
         targets.iter().map(|_| ReplayTally::of_threads(of_threads.by_ref().take(threads))).collect();
-    Ok(outcome(settings, targets, tallies, plan, written, &ending, echoes_dropped.load(Ordering::Relaxed)))
+    let settled = checkpoints.map(Checkpoints::finish);
+    let dropped = echoes_dropped.load(Ordering::Relaxed);
+    let outcome = outcome(settings, targets, tallies, plan, written, &ending, dropped);
+    Ok(Outcome { settled, ..outcome })
 }
 
 fn outcome(
@@ -372,6 +398,8 @@ fn outcome(
         middleware,
         documents,
         recorded: scheduled.recorded,
+        skipped: scheduled.skipped,
+        settled: None,
     }
 }
 

@@ -88,6 +88,8 @@ pub(super) struct ReplayExchange {
     pub(super) is_early: bool,
     /// The record's id.
     pub(super) id: Vec<u8>,
+    /// How many requests were read before it.
+    pub(super) number: u64,
     /// With which requests it is counted.
     pub(super) group: GroupId,
     pub(super) shape: RequestShape,
@@ -123,6 +125,7 @@ impl ReplayExchange {
             is_again: false,
             is_early: false,
             id: Vec::new(),
+            number: 0,
             group: GroupId::default(),
             shape: RequestShape::default(),
             out: Vec::new(),

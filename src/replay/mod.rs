@@ -13,6 +13,7 @@
 //! edited on the way; answers are framed where they were read, and dropped.
 
 mod addresses;
+mod checkpoint;
 mod clock;
 mod connection;
 mod cookies;
@@ -49,6 +50,7 @@ mod watching;
 mod worker;
 mod worker_pool;
 
+pub use checkpoint::{CheckpointSettings, MOST_LANES, ReplayPosition};
 pub use clock::pause;
 pub use documents::{DocumentIndex, DocumentTally};
 pub use ending::Stop;

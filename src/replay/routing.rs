@@ -155,7 +155,10 @@ impl Router {
                 turn..turn + 1
             }
         };
-        for route in &mut self.routes[targets] {
+        for (lane, route) in self.routes[targets].iter_mut().enumerate() {
+            if self.split == Split::Copy && request.settled >> lane & 1 == 1 {
+                continue;
+            }
             if route.gate.admits(schedule.due) {
                 route.worker(request, keeps_sessions).batch.push(request, schedule);
                 pushed += 1;
@@ -164,6 +167,13 @@ impl Router {
             }
         }
         pushed
+    }
+
+    /// A request that is settled already had its turn.
+    pub(super) fn skip(&mut self, id: &[u8]) {
+        if self.split != Split::Copy {
+            self.turn(id);
+        }
     }
 
     fn workers(&mut self) -> impl Iterator<Item = &mut WorkerRoute> {

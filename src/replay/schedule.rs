@@ -72,13 +72,22 @@ pub(super) struct QueuedRequest {
     block: Arc<Block>,
     record: u32,
     pub(super) place: SessionPlace,
+    /// The targets that it is not for any more, as bits.
+    pub(super) settled: u64,
 }
 
 impl QueuedRequest {
     /// A request that waits for nothing.
     pub(super) fn of(block: &Arc<Block>, record: usize) -> Self {
         let place = SessionPlace::default();
-        QueuedRequest { timestamp: 0, number: 0, block: Arc::clone(block), record: record as u32, place }
+        QueuedRequest {
+            timestamp: 0,
+            number: 0,
+            block: Arc::clone(block),
+            record: record as u32,
+            place,
+            settled: 0,
+        }
     }
 
     /// The record's id.
@@ -125,8 +134,20 @@ impl ReorderWindow {
     }
 
     pub(super) fn push(&mut self, block: &Arc<Block>, record: usize, timestamp: i64, place: SessionPlace) {
+        self.push_open(block, record, timestamp, place, 0);
+    }
+
+    /// The same of a request that some targets, as bits, have settled.
+    pub(super) fn push_open(
+        &mut self,
+        block: &Arc<Block>,
+        record: usize,
+        timestamp: i64,
+        place: SessionPlace,
+        settled: u64,
+    ) {
         let (block, record) = (Arc::clone(block), record as u32);
-        let request = QueuedRequest { timestamp, number: self.pushed, block, record, place };
+        let request = QueuedRequest { timestamp, number: self.pushed, block, record, place, settled };
         self.pushed += 1;
         self.heap.push(Reverse(request));
     }

@@ -1,10 +1,11 @@
 //! The thread that decides when each request is due and which worker sends it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use super::checkpoint::{Notes, Progress, ReplayPosition};
 use super::clock;
 use super::ending::Ending;
 use super::engine::{SessionMode, Settings};
@@ -19,7 +20,7 @@ use super::start::StartBuffer;
 use super::tally::FailureReason;
 use crate::Error;
 use crate::pace::Timeline;
-use crate::record::{Block, Intake, Kind, View};
+use crate::record::{Block, Header, Intake, Kind, View};
 use crate::report::RecordedLatencies;
 
 /// A request that is due within this time leaves the sort window, however few wait there.
@@ -48,6 +49,8 @@ pub(super) struct Scheduled {
     pub(super) unrouted: Vec<(FailureReason, u64, String)>,
     /// Requests that were not asked for.
     pub(super) not_selected: u64,
+    /// Requests that an earlier run has settled.
+    pub(super) skipped: u64,
     /// Responses, which are not sent.
     pub(super) responses: u64,
     /// Times that the input was read.
@@ -97,6 +100,13 @@ pub(super) struct Scheduler {
     last_due: Arc<AtomicU64>,
     /// Whether recorded responses are wanted beside the requests.
     shows_responses: bool,
+    /// What an earlier run has settled, where checkpoints are made; and how many targets get each request.
+    from: Option<(ReplayPosition, usize)>,
+    notes: Notes,
+    /// Records read.
+    read: u64,
+    /// When the first request that is sent would be due if all before it were sent by this run.
+    begins_at: Option<u64>,
 }
 
 impl Scheduler {
@@ -119,6 +129,10 @@ impl Scheduler {
             own: Own::default(),
             last_due: Arc::default(),
             shows_responses: middleware.is_some(),
+            from: None,
+            notes: Notes::default(),
+            read: 0,
+            begins_at: None,
         }
     }
 
@@ -130,6 +144,11 @@ impl Scheduler {
     /// Leaves out the requests that the replay has sent itself.
     pub(super) fn knowing(self, own: Own) -> Self {
         Scheduler { own, ..self }
+    }
+
+    /// Goes on where an earlier run has ended, with so many lanes, and notes what is read.
+    pub(super) fn going_on(self, from: Option<ReplayPosition>, lanes: usize, notes: Notes) -> Self {
+        Scheduler { from: from.map(|from| (from, lanes)), notes, ..self }
     }
 
     /// Measures the latencies of the recording too.
@@ -201,11 +220,30 @@ impl Scheduler {
             Some(_) if self.is_closed_loop => SILENCE,
             Some(timestamp) => {
                 let now = clock::now();
-                let due = self.anchor.unwrap_or(now).saturating_add(self.timeline.peek(timestamp));
+                let due = self.anchor.unwrap_or(now).saturating_add(self.peek(timestamp));
                 due.saturating_sub(now + SOON).min(LONGEST_WAIT)
             }
         };
         Duration::from_nanos(wait)
+    }
+
+    /// When a request would be due if it came next, counted from the first that is sent.
+    fn peek(&self, timestamp: i64) -> u64 {
+        self.timeline.peek(timestamp).saturating_sub(self.begins_at.unwrap_or(0))
+    }
+
+    /// The targets, as bits, for which a request is settled; none where it is not to be sent at all. Requests at the
+    /// beginning pass as if they were sent, so that what follows is due as it would have been.
+    fn settled(&mut self, record: u64, header: &Header<'_>) -> Option<u64> {
+        let Some((from, lanes)) = &self.from else { return Some(0) };
+        match from.of(record, *lanes) {
+            Progress::Open(settled) => return Some(settled),
+            Progress::Before => drop(self.timeline.due(header.timestamp)),
+            Progress::Settled => {}
+        }
+        self.scheduled.skipped += 1;
+        self.router.skip(header.id);
+        None
     }
 
     /// Puts a block's requests in order, as far as the window is deep.
@@ -217,13 +255,17 @@ impl Scheduler {
                 |view: &View<'_>| view.header.kind != Kind::Request || selection.takes(&view.header);
             block.iter().filter(is_asked).for_each(|view| recorded.take(&view));
         }
+        let mut noted = Vec::new();
         for (record, view) in block.iter().enumerate() {
+            let number = self.read;
+            self.read += 1;
             let place = self.sessions.as_mut().and_then(|sessions| sessions.note(&view.header));
             if view.header.kind == Kind::Request {
                 if !self.selection.takes(&view.header) {
                     self.scheduled.not_selected += 1;
                     continue;
                 }
+                let Some(settled) = self.settled(number, &view.header) else { continue };
                 self.scheduled.requests += 1;
                 // What is in files was there before.
                 if !self.supply.is_there && self.own.has_sent(&view.header) {
@@ -231,7 +273,12 @@ impl Scheduler {
                     continue;
                 }
                 self.newest = self.newest.max(Some(view.header.timestamp));
-                self.window.push(block, record, view.header.timestamp, place.unwrap_or_default());
+                let timestamp = view.header.timestamp;
+                if self.from.is_some() {
+                    noted.push((number, settled));
+                    self.begins_at.get_or_insert(self.timeline.peek(timestamp));
+                }
+                self.window.push_open(block, record, timestamp, place.unwrap_or_default(), settled);
                 if let Some(request) = self.window.pop_excess() {
                     self.release(&request);
                 }
@@ -243,6 +290,11 @@ impl Scheduler {
                 }
             }
         }
+        if self.from.is_some() {
+            let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+            notes.records = self.read;
+            notes.requests.append(&mut noted);
+        }
         if self.is_waiting_to_start() {
             let requests = (self.scheduled.requests - before) as usize;
             let mut preview = self.timeline.clone();
@@ -250,6 +302,7 @@ impl Scheduler {
                 preview.due(first);
             }
             let covered = self.newest.map_or(0, |newest| preview.peek(newest));
+            let covered = covered.saturating_sub(self.begins_at.unwrap_or(0));
             let read = self.supply.meter.bytes();
             self.start.add(clock::now(), read, requests, block.bytes().len(), covered);
         }
@@ -283,7 +336,7 @@ impl Scheduler {
         }
         let now = clock::now();
         let soon = (now + SOON).saturating_sub(self.anchor.unwrap_or(now));
-        while self.window.first().is_some_and(|timestamp| self.timeline.peek(timestamp) <= soon)
+        while self.window.first().is_some_and(|timestamp| self.peek(timestamp) <= soon)
             && let Some(request) = self.window.pop()
         {
             self.release(&request);
@@ -298,7 +351,7 @@ impl Scheduler {
 
     /// Gives a request its due time, counted from the anchor.
     fn release(&mut self, request: &QueuedRequest) {
-        let due = self.timeline.due(request.timestamp);
+        let due = self.timeline.due(request.timestamp).saturating_sub(self.begins_at.unwrap_or(0));
         let think = request.place.think.filter(|_| self.is_closed_by_session);
         let think = think.map(|think| self.timeline.pause(think));
         let session = request.place.session;
@@ -319,7 +372,6 @@ mod tests {
     use super::*;
     use crate::pace::Pace;
     use crate::pace::{Share, Tempo};
-    use crate::record::Header;
     use crate::replay::reading::Supply;
     use crate::replay::routing::{Split, WorkerInbox};
     use crate::replay::schedule::RequestBatch;

@@ -458,6 +458,21 @@ impl ReplayTally {
         }
     }
 
+    /// The same without the requests that are under way: what becomes of them is not known.
+    pub(super) fn without<'a>(&self, under_way: impl Iterator<Item = &'a ReplayExchange>) -> ReplayTally {
+        let mut settled = ReplayTally { watched: None, ..self.clone() };
+        let mut lateness = Durations::new();
+        for exchange in under_way {
+            settled.sent = settled.sent.saturating_sub(1);
+            lateness.record(exchange.sent_at.saturating_sub(exchange.due));
+            if let Some(measured) = &mut settled.measured {
+                measured.forget_sent(event_time(exchange.sent_at), exchange.group);
+            }
+        }
+        settled.lateness.subtract(&lateness);
+        settled
+    }
+
     /// The response to a request ended now.
     pub(super) fn note_answered(&mut self, exchange: &ReplayExchange, now: u64) {
         let ReplayExchange { due, sent_at, group, .. } = *exchange;

@@ -20,6 +20,7 @@ use std::time::Duration;
 use mio::{Events, Poll, Token, Waker};
 
 use super::addresses::Addresses;
+use super::checkpoint::SettledPart;
 use super::clock::{self, Alarm};
 use super::connection::{ClientConnection, Phase};
 use super::cookies::Cookies;
@@ -69,6 +70,9 @@ pub(super) struct WorkerProgress {
     pub(super) in_flight: AtomicU64,
     /// What else is known, where somebody watches.
     pub(super) details: Mutex<TargetProgress>,
+    /// Whether what was settled is to be handed over at the next tick; and what was.
+    pub(super) is_wanted: AtomicBool,
+    pub(super) part: Mutex<SettledPart>,
     /// The worker is gone.
     pub(super) has_ended: AtomicBool,
 }
@@ -118,6 +122,8 @@ pub(super) struct WorkerOptions {
     pub(super) progress: Arc<WorkerProgress>,
     /// Whether latencies are counted for whoever watches.
     pub(super) is_watched: bool,
+    /// Whether it is to be told which requests are settled.
+    pub(super) settles: bool,
     /// Where it is measured what a report is made of, if one is.
     pub(super) measured: Option<Box<Measurements>>,
 }
@@ -162,6 +168,8 @@ pub(super) struct ReplayWorker {
     /// Whether connections are still to be opened before they are needed.
     is_warming: bool,
     tally: ReplayTally,
+    /// Requests that were settled and are not handed over, by their numbers, where that is asked for.
+    settled: Vec<u64>,
 }
 
 impl ReplayWorker {
@@ -208,6 +216,7 @@ impl ReplayWorker {
             cookies: options.keeps_cookies.then(Cookies::default),
             is_warming: options.min_connections > 0,
             tally,
+            settled: Vec::new(),
             options,
         };
         Ok((worker, waker))
@@ -275,6 +284,9 @@ impl ReplayWorker {
         self.look_at_idle();
         self.hand_over_answers();
         self.publish();
+        if self.options.settles {
+            self.hand_over_settled();
+        }
         Ok(self.tally)
     }
 
@@ -294,6 +306,31 @@ impl ReplayWorker {
         self.limit = self.options.connections;
         self.hand_over_answers();
         self.publish();
+        if self.options.progress.is_wanted.load(Ordering::Acquire) {
+            self.hand_over_settled();
+            self.options.progress.is_wanted.store(false, Ordering::Release);
+        }
+    }
+
+    /// A request has come to its end, and is never to be sent again.
+    fn settle(&mut self, number: u64) {
+        if self.options.settles {
+            self.settled.push(number);
+        }
+    }
+
+    /// Hands over which requests are settled, with what was counted of all of them.
+    fn hand_over_settled(&mut self) {
+        let is_under_way = |connection: &&ClientConnection| {
+            matches!(connection.phase, Phase::Connecting | Phase::Busy)
+                && !connection.is_spare
+                && connection.exchange.sent_at != 0
+        };
+        let under_way = self.connections.iter().filter(is_under_way);
+        let tally = self.tally.without(under_way.map(|connection| &connection.exchange));
+        let mut part = self.options.progress.part.lock().unwrap_or_else(PoisonError::into_inner);
+        part.numbers.append(&mut self.settled);
+        part.tally = Some(Box::new(tally));
     }
 
     /// Connections that exist.
@@ -349,7 +386,10 @@ impl ReplayWorker {
         if let Some(reason) = end {
             let waiting = self.queue.len() as u64 + self.sessions.as_mut().map_or(0, SessionQueues::clear);
             self.tally.not_sent.add_many(reason, waiting);
-            self.tally.note_not_sent(clock::now(), waiting);
+            // Where another run goes on, it will send them.
+            if !self.options.settles {
+                self.tally.note_not_sent(clock::now(), waiting);
+            }
             self.queue = BatchQueue::default();
         }
     }
@@ -392,6 +432,7 @@ impl ReplayWorker {
         let view = batch.blocks[entry.block as usize].get(entry.record as usize);
         self.tally.not_sent.add(reason, || describe(view.header.id, view.payload));
         self.tally.note_not_sent(clock::now(), 1);
+        self.settle(entry.number);
     }
 
     /// When something is to be done for the request whose turn is next, if
@@ -457,10 +498,15 @@ impl ReplayWorker {
             let request = exchange.describe();
             if detail.is_empty() { request } else { format!("{request}: {detail}") }
         });
-        if exchange.sent_at == 0 {
-            self.tally.note_not_sent(clock::now(), 1);
-        } else {
+        let number = exchange.number;
+        let is_left = self.options.settles && reason == FailureReason::Interrupted;
+        if exchange.sent_at != 0 {
             self.tally.note_failed(exchange, clock::now());
+        } else if !is_left {
+            self.tally.note_not_sent(clock::now(), 1);
+        }
+        if !is_left {
+            self.settle(number);
         }
         self.vacate(slot);
     }

@@ -128,6 +128,7 @@ impl TargetWorkers<'_> {
                 own: self.own.clone(),
                 progress: Arc::default(),
                 is_watched: settings.is_watched,
+                settles: settings.checkpoint.is_some(),
                 measured: settings
                     .measures
                     .clone()

@@ -111,6 +111,13 @@ impl Measurements {
         interval.lateness_max = interval.lateness_max.max(late);
     }
 
+    /// Takes back that a request was sent then: what becomes of it is not known.
+    pub fn forget_sent(&mut self, then: EventTime, group: GroupId) {
+        let sent = &mut self.groups.get(group).sent;
+        *sent = sent.saturating_sub(1);
+        self.series.forget_sent(then.wall);
+    }
+
     /// A response ended now.
     pub fn answered(&mut self, now: EventTime, answered: &Answered<'_>) {
         let Answered { id, request, group, status, due, sent_at } = *answered;

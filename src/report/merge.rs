@@ -27,6 +27,27 @@ impl ReplayReport {
     }
 }
 
+impl ReplayReport {
+    /// Adds what went on later with the same recording. The time between both is none of the replay.
+    #[must_use]
+    pub fn followed_by(mut self, later: ReplayReport) -> Self {
+        let paused = |one: &TargetReport, two: &TargetReport| {
+            let between = two.first_sent.zip(one.last_ended).filter(|_| one.first_sent.is_some());
+            let between = between.map_or(0, |(first, last)| first.0.saturating_sub(last.0).max(0));
+            one.paused + two.paused + between as f64 / 1e9
+        };
+        let total = paused(&self.total, &later.total);
+        let each: Vec<f64> =
+            self.targets.iter().zip(&later.targets).map(|(one, two)| paused(one, two)).collect();
+        self.merge(later);
+        self.total.paused = total;
+        for (target, paused) in self.targets.iter_mut().zip(each) {
+            target.paused = paused;
+        }
+        self
+    }
+}
+
 impl TargetReport {
     /// All of these together, under no name.
     pub fn total<'a>(targets: impl IntoIterator<Item = &'a TargetReport>) -> Self {

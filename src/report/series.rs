@@ -151,6 +151,19 @@ impl SeriesRecorder {
         self.latency.record(latency);
     }
 
+    /// Takes back that a request was sent at this moment.
+    pub(super) fn forget_sent(&mut self, moment: i64) {
+        let second = moment.div_euclid(1_000_000_000);
+        let width = self.series.width as i64;
+        let interval = match second == self.second {
+            true => Some(&mut self.current),
+            false => self.series.intervals.get_mut(&second.div_euclid(width)),
+        };
+        if let Some(interval) = interval {
+            interval.sent = interval.sent.saturating_sub(1);
+        }
+    }
+
     fn file(&mut self) {
         let mut interval = std::mem::take(&mut self.current);
         if !self.latency.is_empty() {

@@ -1,5 +1,6 @@
 //! The command line of `gor-replay`.
 
+mod checkpoint;
 mod dry_run;
 mod inputs;
 mod measuring;
@@ -31,6 +32,7 @@ use crate::tls::TlsOptions;
 use crate::tool::report::{self, ReportFiles, ReportPath};
 use crate::{Error, Result};
 
+use self::checkpoint::{Begun, Checkpoint, CheckpointOptions};
 use self::inputs::Inputs;
 use self::measuring::{MeasuringOptions, now, options};
 use self::middleware::MiddlewareArgs;
@@ -244,6 +246,9 @@ pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub measuring: MeasuringOptions,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub checkpoints: CheckpointOptions,
     /// Serve metrics for Prometheus over HTTP, at the path /metrics of ADDRESS
     #[arg(
         long,
@@ -301,22 +306,65 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     reading.hours = TimeWindow { since: selection.since, until: selection.until };
     let places = endpoint::expand(&inputs.names(), &reading)?;
     check(args, &places)?;
-    let settings = settings(args, &places, &reading)?;
+    let mut settings = settings(args, &places, &reading)?;
     if args.dry_run {
         return dry_run::run(args, settings, reading);
     }
     let (sending, waiting) = cli::signals::stop_in_two_steps()?;
     cli::signals::pausing(|stop| replay::pause(stop))?;
     reading.is_stopping = Arc::clone(&sending);
-    let files = ReportFiles::open(&args.measuring.report, args.writing.force, &reading.services)?;
+    let mut checkpoint = match Checkpoint::begin(args, &places, &reading, &selection)? {
+        None => None,
+        Some(Begun::Open(checkpoint)) => Some(*checkpoint),
+        Some(Begun::Done) => {
+            let name = args.checkpoints.checkpoint.as_deref().unwrap_or_default();
+            if !args.reporting.quiet {
+                cli::note(format_args!(
+                    "{name}: this replay is complete; nothing is sent; remove it to start from the beginning"
+                ));
+            }
+            return Ok(Exit::Done);
+        }
+    };
+    if let Some(checkpoint) = &checkpoint {
+        settings.checkpoint = Some(checkpoint.settings());
+        settings.measures.get_or_insert_default();
+        // How far it is, is counted in records.
+        reading.ends_at_failure = true;
+    }
+    let is_ours = |name: &str| checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.has_report(name));
+    let files = ReportFiles::open(
+        &args.measuring.report,
+        |name| args.writing.force || is_ours(name),
+        &reading.services,
+    )?;
+    if let Some(checkpoint) = &mut checkpoint {
+        checkpoint.start(&args.measuring.report)?;
+    }
     let start = now();
     let listener = watching::listen(args)?;
-    let mut outcome = replay(&settings, args, &inputs, &reading, listener, &Stop { sending, waiting })?;
-    let measured = settings
+    let stop = Stop { sending, waiting };
+    let mut outcome = replay(&settings, args, &inputs, &reading, listener, &stop, |mut outcome| {
+        let settled = outcome.settled.take();
+        let report = replay::to_report(&mut outcome, start, now(), options(args, &settings));
+        if let (Some(checkpoint), Some(settled)) = (&mut checkpoint, settled) {
+            checkpoint.save(report, settled);
+        }
+    })?;
+    let mut measured = settings
         .measures
         .is_some()
         .then(|| replay::to_report(&mut outcome, start, now(), options(args, &settings)));
-    let has_failures = outcome.has_failures();
+    let mut has_failures = outcome.has_failures();
+    let mut kept = Ok(());
+    if let (Some(checkpoint), Some(settled), Some(run)) = (checkpoint, outcome.settled.take(), &mut measured)
+    {
+        let whole = checkpoint.whole(run.clone());
+        let is_complete = !outcome.is_interrupted && outcome.failure.is_none();
+        kept = checkpoint.finish(std::mem::replace(run, whole), settled, is_complete);
+        // What an earlier part has lost is lost.
+        has_failures |= run.total.errors() > 0;
+    }
     let mut report = Report::new(&ReplaySummary(&outcome), replay::to_json(&outcome))
         .in_full(!args.reporting.quiet || has_failures);
     if args.reporting.quiet && !has_failures {
@@ -325,7 +373,16 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
             tally.unasked().for_each(|line| report.loss(format_args!("{target}: {line}")));
         }
     }
-    if outcome.requests == 0 && outcome.failure.is_none() {
+    if outcome.skipped > 0 {
+        report.remark(format_args!(
+            "{} done before; {}",
+            Count(outcome.skipped, "request"),
+            match args.measuring.report.is_empty() {
+                true => "the summary is of the others",
+                false => "the summary is of the others, the report of all",
+            }
+        ));
+    } else if outcome.requests == 0 && outcome.failure.is_none() {
         match outcome.not_selected {
             0 => report.remark("nothing to replay: there is no request in the input"),
             number => report.remark(format_args!(
@@ -335,6 +392,12 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         }
     }
     let mut done = report.tell(&args.reporting, outcome.failure.map_or(Ok(()), Err));
+    if let Err(error) = kept {
+        match done {
+            Ok(()) => done = Err(error),
+            Err(_) => cli::note(error),
+        }
+    }
     if let Some(measured) = &measured
         && let Err(error) = files.write(measured, &TimeZone::system())
     {
@@ -433,6 +496,7 @@ fn settings(args: &Args, places: &[Place], reading: &ReadOptions) -> Result<Sett
         is_watched: watching::is_asked(args),
         measures: args.measuring.measures(),
         documents: args.elasticsearch.as_deref().map(index).transpose()?,
+        checkpoint: None,
         middleware: args.middleware.settings(args.reading.max_record),
     })
 }
@@ -444,6 +508,7 @@ fn replay(
     reading: &ReadOptions,
     listener: Option<TcpListener>,
     stop: &Stop,
+    save: impl FnMut(Outcome),
 ) -> anyhow::Result<Outcome> {
     let parts = inputs.open(reading)?;
     let names = inputs.names();
@@ -470,13 +535,21 @@ fn replay(
     cli::raise_descriptor_limit();
     let mut is_told = false;
     let mut watching = Watching::start(args, listener, &reading.meter)?;
-    let outcome = replay::run(settings, args.targets.clone(), parts, out, stop, |now| {
-        if stop.sending.load(Ordering::Relaxed) && !is_told {
-            is_told = true;
-            cli::note(waiting_for(now.in_flight, args.sending.timeout, now.unwritten));
-        }
-        watching.tell(now);
-    });
+    let outcome = replay::run(
+        settings,
+        args.targets.clone(),
+        parts,
+        out,
+        stop,
+        |now| {
+            if stop.sending.load(Ordering::Relaxed) && !is_told {
+                is_told = true;
+                cli::note(waiting_for(now.in_flight, args.sending.timeout, now.unwritten));
+            }
+            watching.tell(now);
+        },
+        save,
+    );
     watching.end();
     Ok(outcome?)
 }

@@ -150,7 +150,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let written = if args.output.is_empty() {
         show::print(&mut report.text(&zone))
     } else {
-        ReportFiles::open(&args.output, args.force, &reading.services)
+        ReportFiles::open(&args.output, |_| args.force, &reading.services)
             .and_then(|files| files.write(&report, &zone))
     };
     let ledger = Ledger::new().total("reports", "reports read", number);

@@ -72,6 +72,16 @@ struct Found {
     has_index: Option<bool>,
 }
 
+impl Object {
+    /// What the server calls this version of it; nothing before its size was asked for.
+    pub(super) fn etag(&self) -> &str {
+        #[cfg(feature = "s3")]
+        return self.found.get().map_or("", |found| &found.etag);
+        #[cfg(not(feature = "s3"))]
+        ""
+    }
+}
+
 impl PartialEq for Object {
     fn eq(&self, other: &Self) -> bool {
         (&self.bucket, &self.key) == (&other.bucket, &other.key)

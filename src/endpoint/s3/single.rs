@@ -32,6 +32,18 @@ impl Store {
         connection.runtime().block_on(looking).map_err(failed)
     }
 
+    /// An object as a whole; none where there is none.
+    pub(in super::super) fn get(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let (bucket, key) = single(name)?;
+        let connection = self.connection().map_err(|error| error.at(name))?;
+        let uploads = Uploads::new(&connection);
+        match connection.runtime().block_on(retried(|| uploads.get(&bucket, &key, None))) {
+            Ok(content) => Ok(Some(content)),
+            Err(Trouble { status: Some(404), .. }) => Ok(None),
+            Err(trouble) => Err(told(trouble).at(name)),
+        }
+    }
+
     /// Writes an object. With `is_new` never in the place of another one.
     pub(in super::super) fn put(
         &self,

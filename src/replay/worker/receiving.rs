@@ -182,6 +182,8 @@ impl ReplayWorker {
         if self.options.redirects > 0 && self.is_redirected(slot, has_surplus) {
             return;
         }
+        let number = self.connections[slot].exchange.number;
+        self.settle(number);
         let exchange = &self.connections[slot].exchange;
         // Where silence ends an answer, that is no part of it.
         let now = if exchange.shape.is_raw { exchange.last_byte_at } else { now };

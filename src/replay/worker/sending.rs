@@ -177,6 +177,7 @@ impl ReplayWorker {
             exchange.due = due;
             exchange.deadline = due.saturating_add(self.timeout);
             exchange.taken_at = now;
+            exchange.number = entry.number;
             exchange.group = self.tally.group(view.payload);
             return true;
         };
@@ -185,6 +186,7 @@ impl ReplayWorker {
             let request = describe(view.header.id, view.payload);
             why.map_or_else(|| request.clone(), |why| format!("{request}: {why}"))
         });
+        self.settle(entry.number);
         false
     }
 

@@ -47,6 +47,7 @@ fn worker() -> (ReplayWorker, TcpListener) {
         threads: 1,
         progress: Arc::default(),
         is_watched: false,
+        settles: false,
         measured: None,
     };
     let (_, intake) = sync_channel(1);

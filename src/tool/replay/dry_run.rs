@@ -41,7 +41,7 @@ pub(super) fn run(args: &Args, settings: Settings, reading: ReadOptions) -> anyh
     writing.reports.extend(args.reporting.files());
     writing.reports.extend(reports.iter().filter_map(ReportPath::path));
     endpoint::check(&["-".to_owned()], &writing)?;
-    let reports = ReportFiles::open(reports, args.writing.force, &tool.reading.services)?;
+    let reports = ReportFiles::open(reports, |_| args.writing.force, &tool.reading.services)?;
     let source = endpoint::open(&args.input, &tool.reading)?;
     let overview = Overview::new(TrafficSummary::new(None, None));
     let mut planning = Planning { overview, plan: Plan::new(settings, args.targets.clone()) };

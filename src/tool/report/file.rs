@@ -106,9 +106,15 @@ pub(crate) struct ReportFiles(Vec<OpenReport>);
 
 impl ReportFiles {
     /// Opens all. What is in a file or an object that exists stays until the report is written.
-    pub(crate) fn open(names: &[ReportPath], is_forced: bool, services: &Arc<Services>) -> Result<Self> {
+    /// Those that may be overwritten are told by name.
+    pub(crate) fn open(
+        names: &[ReportPath],
+        is_forced: impl Fn(&str) -> bool,
+        services: &Arc<Services>,
+    ) -> Result<Self> {
         let mut files = ReportFiles(Vec::new());
         for to in names {
+            let is_forced = is_forced(&to.to_string());
             let place = match to.object() {
                 Some(name) => {
                     if files.0.iter().any(|open| open.to.object() == Some(name)) {

@@ -1,0 +1,356 @@
+//! How far a replay is: which requests are settled, answered or failed, so that another run can go on there.
+//!
+//! Workers remember which requests they have settled, and hand this over together with their tallies, so that a
+//! checkpoint counts exactly the requests that it calls settled.
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use super::engine::{Outcome, Settings};
+use super::routing::Split;
+use super::tally::ReplayTally;
+use super::target::Target;
+use super::worker::WorkerProgress;
+
+/// Targets that each get every request, at most: one bit of a word for each.
+pub const MOST_LANES: usize = 64;
+
+/// Which requests of the input are settled.
+///
+/// A target that gets every request has a lane of its own; targets that split the requests have one together.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ReplayPosition {
+    /// All requests among so many first records of the input are settled.
+    pub records: u64,
+    /// For each lane, the numbers of later records, from 0, that are requests which are settled too: first and last.
+    pub settled: Vec<Vec<(u64, u64)>>,
+}
+
+impl ReplayPosition {
+    /// The lanes, as bits, in which a request is settled: the record of this number.
+    fn lanes(&self, record: u64) -> u64 {
+        let is_settled = |lane: &&Vec<(u64, u64)>| {
+            let at = lane.partition_point(|(_, last)| *last < record);
+            lane.get(at).is_some_and(|(first, _)| *first <= record)
+        };
+        self.settled
+            .iter()
+            .zip(0..)
+            .filter(|(lane, _)| is_settled(lane))
+            .fold(0, |bits, (_, bit)| bits | 1 << bit)
+    }
+
+    /// What is to become of the record of this number, if it is a request and there are so many lanes.
+    pub(super) fn of(&self, record: u64, lanes: usize) -> Progress {
+        if record < self.records {
+            return Progress::Before;
+        }
+        let settled = self.lanes(record);
+        if lanes > 0 && settled.count_ones() as usize >= lanes {
+            Progress::Settled
+        } else {
+            Progress::Open(settled)
+        }
+    }
+}
+
+/// How far a request is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Progress {
+    /// It is before all that are open.
+    Before,
+    /// It is settled, and others before it are not.
+    Settled,
+    /// It is to be sent, but not in these lanes.
+    Open(u64),
+}
+
+/// How often a replay says how far it is, and where it goes on.
+#[derive(Clone, Debug)]
+pub struct CheckpointSettings {
+    /// What an earlier run has settled.
+    pub from: ReplayPosition,
+    /// How long after a checkpoint the next one is made.
+    pub interval: Duration,
+}
+
+/// What the scheduler has read: written by its thread, and taken from time to time.
+#[derive(Debug, Default)]
+pub(super) struct Noted {
+    /// Records read.
+    pub(super) records: u64,
+    /// Requests since the last time: the number of the record, and the lanes in which it is settled already.
+    pub(super) requests: Vec<(u64, u64)>,
+}
+
+/// The same, shared.
+pub(super) type Notes = Arc<Mutex<Noted>>;
+
+/// What a worker hands over.
+#[derive(Debug, Default)]
+pub(super) struct SettledPart {
+    /// Requests that were settled since the last time, by their numbers among those to be sent.
+    pub(super) numbers: Vec<u64>,
+    /// What was counted of all that the worker has settled up to now. None: nothing new.
+    pub(super) tally: Option<Box<ReplayTally>>,
+}
+
+/// Requests in the order of the input, from the first that is not settled.
+#[derive(Debug, Default)]
+struct Lane {
+    /// Requests that left it.
+    first: u64,
+    /// The number of the record, and whether it is settled.
+    requests: VecDeque<(u64, bool)>,
+}
+
+impl Lane {
+    fn add(&mut self, record: u64, is_settled: bool) {
+        self.requests.push_back((record, is_settled));
+        self.shorten();
+    }
+
+    fn settle(&mut self, number: u64) {
+        if let Some(at) = number.checked_sub(self.first)
+            && let Some((_, is_settled)) = self.requests.get_mut(at as usize)
+        {
+            *is_settled = true;
+        }
+        self.shorten();
+    }
+
+    fn shorten(&mut self) {
+        while let Some((_, true)) = self.requests.front() {
+            self.requests.pop_front();
+            self.first += 1;
+        }
+    }
+
+    /// The record of the first request that is not settled.
+    fn open(&self) -> Option<u64> {
+        self.requests.front().map(|(record, _)| *record)
+    }
+
+    /// The records of settled requests from here on, as ranges of neighbours among the requests.
+    fn ranges(&self, from: u64) -> Vec<(u64, u64)> {
+        let mut ranges: Vec<(u64, u64)> = Vec::new();
+        let mut is_next = false;
+        for (record, is_settled) in self.requests.iter().filter(|(record, _)| *record >= from) {
+            match ranges.last_mut().filter(|_| is_next) {
+                Some((_, last)) if *is_settled => *last = *record,
+                _ if *is_settled => ranges.push((*record, *record)),
+                _ => {}
+            }
+            is_next = *is_settled;
+        }
+        ranges
+    }
+}
+
+/// What was read and settled.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    lanes: Vec<Lane>,
+    from: ReplayPosition,
+    records: u64,
+    /// Requests that were to be sent at all.
+    requests: u64,
+    notes: Notes,
+}
+
+impl Ledger {
+    pub(super) fn new(lanes: usize, from: &ReplayPosition, notes: Notes) -> Self {
+        let lanes = (0..lanes).map(|_| Lane::default()).collect();
+        Ledger { lanes, from: from.clone(), records: 0, requests: 0, notes }
+    }
+
+    /// Takes what workers have settled, each with its lane, and then what was read, which is ahead of them.
+    pub(super) fn take(&mut self, settled: Vec<(usize, Vec<u64>)>) {
+        let noted = {
+            let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+            Noted { records: notes.records, requests: std::mem::take(&mut notes.requests) }
+        };
+        self.records = noted.records;
+        for (record, done) in noted.requests {
+            self.requests += 1;
+            for (lane, bit) in self.lanes.iter_mut().zip(0..) {
+                lane.add(record, done >> bit & 1 == 1);
+            }
+        }
+        for (lane, numbers) in settled {
+            numbers.into_iter().for_each(|number| self.lanes[lane].settle(number));
+        }
+    }
+
+    /// Where another run would go on.
+    pub(super) fn position(&self) -> ReplayPosition {
+        let open = self.lanes.iter().filter_map(Lane::open).min();
+        let records = open.unwrap_or(self.records).max(self.from.records);
+        let of_lane = |(number, lane): (usize, &Lane)| {
+            let earlier = self.from.settled.get(number).into_iter().flatten();
+            let earlier = earlier.filter(|(_, last)| *last >= records).copied();
+            joined(lane.ranges(records).into_iter().chain(earlier).collect())
+        };
+        ReplayPosition { records, settled: self.lanes.iter().enumerate().map(of_lane).collect() }
+    }
+
+    /// Requests of this run that are settled in all lanes.
+    pub(super) fn settled(&self) -> u64 {
+        let open = |number: usize| {
+            let is_open = |lane: &Lane| {
+                let at = (number as u64).checked_sub(lane.first);
+                at.and_then(|at| lane.requests.get(at as usize)).is_some_and(|(_, is_settled)| !is_settled)
+            };
+            self.lanes.iter().any(is_open)
+        };
+        let first = self.lanes.iter().map(|lane| lane.first).min().unwrap_or(self.requests);
+        let open = (first..self.requests).filter(|number| open(*number as usize)).count();
+        self.requests - open as u64
+    }
+}
+
+/// Makes checkpoints while a replay runs.
+#[derive(Debug)]
+pub(super) struct Checkpoints<'a> {
+    ledger: Ledger,
+    interval: Duration,
+    targets: Vec<Target>,
+    settings: &'a Settings,
+    workers: Vec<Arc<WorkerProgress>>,
+    /// What each worker has handed over last.
+    tallies: Vec<Option<ReplayTally>>,
+    /// When the next one is due; none while it is waited for the workers.
+    next: Option<Instant>,
+}
+
+impl<'a> Checkpoints<'a> {
+    /// The workers are those of the first target, then those of the second one, and so on.
+    pub(super) fn new(
+        ledger: Ledger,
+        interval: Duration,
+        targets: &[Target],
+        settings: &'a Settings,
+        workers: Vec<Arc<WorkerProgress>>,
+    ) -> Self {
+        let tallies = vec![None; workers.len()];
+        let next = Some(Instant::now() + interval);
+        Checkpoints { ledger, interval, targets: targets.to_vec(), settings, workers, tallies, next }
+    }
+
+    /// What is settled, if it is time to say so.
+    pub(super) fn look(&mut self) -> Option<Outcome> {
+        if let Some(next) = self.next {
+            if Instant::now() < next {
+                return None;
+            }
+            self.next = None;
+            for worker in &self.workers {
+                worker.is_wanted.store(true, Ordering::Release);
+            }
+            return None;
+        }
+        let is_awaited = |worker: &Arc<WorkerProgress>| worker.is_wanted.load(Ordering::Acquire);
+        if self.workers.iter().any(|worker| is_awaited(worker) && !worker.has_ended.load(Ordering::Acquire)) {
+            return None;
+        }
+        self.take();
+        self.next = Some(Instant::now() + self.interval);
+        let mut tallies = self.tallies.iter().map(|tally| tally.clone().unwrap_or_default());
+        let threads = self.settings.threads.get();
+        let targets = self.targets.iter().cloned();
+        let targets = targets.map(|target| (target, ReplayTally::of_threads(tallies.by_ref().take(threads))));
+        Some(Outcome {
+            targets: targets.collect(),
+            settled: Some((self.ledger.settled(), self.ledger.position())),
+            requests: self.ledger.settled(),
+            rounds: 1,
+            is_closed_loop: self.settings.pace.is_no_wait(),
+            ..Outcome::default()
+        })
+    }
+
+    /// How many requests are settled, and where another run would go on, once all workers have ended.
+    pub(super) fn finish(mut self) -> (u64, ReplayPosition) {
+        self.take();
+        (self.ledger.settled(), self.ledger.position())
+    }
+
+    /// Takes what workers have handed over.
+    fn take(&mut self) {
+        let threads = self.settings.threads.get();
+        let is_copied = self.settings.split == Split::Copy;
+        let mut settled = Vec::new();
+        for (number, worker) in self.workers.iter().enumerate() {
+            let part = std::mem::take(&mut *worker.part.lock().unwrap_or_else(PoisonError::into_inner));
+            settled.push((if is_copied { number / threads } else { 0 }, part.numbers));
+            if let Some(tally) = part.tally {
+                self.tallies[number] = Some(*tally);
+            }
+        }
+        self.ledger.take(settled);
+    }
+}
+
+/// Ranges in order, those that overlap as one.
+fn joined(mut ranges: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
+    ranges.sort_unstable();
+    let mut joined: Vec<(u64, u64)> = Vec::new();
+    for (first, last) in ranges {
+        match joined.last_mut() {
+            Some((_, end)) if first <= *end => *end = last.max(*end),
+            _ => joined.push((first, last)),
+        }
+    }
+    joined
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_settled_is_not_sent_again_and_what_is_open_is(
+            // Of each record: whether it is a request, and whether each of two lanes has settled it.
+            records in prop::collection::vec((any::<bool>(), any::<bool>(), any::<bool>()), 0..40),
+        ) {
+            let notes = Notes::default();
+            let mut ledger = Ledger::new(2, &ReplayPosition::default(), Arc::clone(&notes));
+            let (mut numbers, mut requests) = ([Vec::new(), Vec::new()], Vec::new());
+            for (record, (is_request, one, two)) in (0..).zip(&records) {
+                if *is_request {
+                    for (numbers, is_settled) in numbers.iter_mut().zip([one, two]) {
+                        numbers.extend(is_settled.then_some(requests.len() as u64));
+                    }
+                    requests.push((record, (*one, *two)));
+                }
+            }
+            {
+                let mut noted = notes.lock().unwrap();
+                noted.records = records.len() as u64;
+                noted.requests = requests.iter().map(|(record, _)| (*record, 0)).collect();
+            }
+            let [one, mut two] = numbers;
+            // In any order.
+            two.reverse();
+            ledger.take(vec![(0, one), (1, two)]);
+            let position = ledger.position();
+            for (record, (one, two)) in &requests {
+                let open = match position.of(*record, 2) {
+                    Progress::Before | Progress::Settled => (false, false),
+                    Progress::Open(lanes) => (lanes & 1 == 0, lanes & 2 == 0),
+                };
+                prop_assert_eq!(open, (!one, !two), "record {}: {:?}", record, position);
+            }
+            let settled = requests.iter().filter(|(_, (one, two))| *one && *two).count();
+            prop_assert_eq!(ledger.settled(), settled as u64);
+            let first = requests.iter().find(|(_, (one, two))| !one || !two).map(|(record, _)| *record);
+            prop_assert_eq!(position.records, first.unwrap_or(records.len() as u64));
+        }
+    }
+}
