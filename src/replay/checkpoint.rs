@@ -135,9 +135,15 @@ impl Lane {
         self.requests.front().map(|(record, _)| *record)
     }
 
-    /// The records of settled requests from here on, as ranges of neighbours among the requests.
-    fn ranges(&self, from: u64) -> Vec<(u64, u64)> {
+    /// The records of settled requests from here on, of so many that were read, as ranges of neighbours among the
+    /// requests.
+    fn ranges(&self, from: u64, read: u64) -> Vec<(u64, u64)> {
         let mut ranges: Vec<(u64, u64)> = Vec::new();
+        // Those that left it are before all that are open.
+        let open = self.open().unwrap_or(read);
+        if from < open {
+            ranges.push((from, open - 1));
+        }
         let mut is_next = false;
         for (record, is_settled) in self.requests.iter().filter(|(record, _)| *record >= from) {
             match ranges.last_mut().filter(|_| is_next) {
@@ -193,7 +199,7 @@ impl Ledger {
         let of_lane = |(number, lane): (usize, &Lane)| {
             let earlier = self.from.settled.get(number).into_iter().flatten();
             let earlier = earlier.filter(|(_, last)| *last >= records).copied();
-            joined(lane.ranges(records).into_iter().chain(earlier).collect())
+            joined(lane.ranges(records, self.records).into_iter().chain(earlier).collect())
         };
         ReplayPosition { records, settled: self.lanes.iter().enumerate().map(of_lane).collect() }
     }

@@ -26,7 +26,8 @@ pub fn to_report(outcome: &mut Outcome, start: Moment, end: Moment, options: Vec
         options,
     };
     let targets = outcome.targets.iter_mut().map(|(target, tally)| of_target(target, tally, start)).collect();
-    let requests = outcome.requests;
+    // The recording is read from its beginning, whatever was done before.
+    let requests = outcome.requests + outcome.skipped;
     let recorded =
         outcome.recorded.take().map_or_else(RecordedReport::default, |recorded| recorded.report(requests));
     ReplayReport::new(run, targets, recorded)

@@ -44,6 +44,7 @@ mod record_dummy;
 mod record_laws;
 mod redact;
 mod replay;
+mod replay_checkpoint;
 mod replay_connections;
 mod replay_documents;
 mod replay_middleware;
