@@ -1,7 +1,7 @@
 //! `gor-replay --checkpoint`: an interrupted replay goes on, sends each request once, and has one report.
 
 use std::collections::BTreeMap;
-use std::process::{Child, Output};
+use std::process::{Child, Command, Output};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::support::origin::{Answer, Origin, Received, answer};
 use super::support::replayer::{OK, assert_exit, assert_says, gets, good, replay, start};
 use super::support::s3::{S3, reading};
+use super::support::skip::skip;
 
 /// A recording in a folder, an origin for it, and a checkpoint.
 struct Scene {
@@ -186,11 +187,10 @@ fn shards_and_sessions_and_several_targets_go_on_too() {
         // Each connection of it has two requests.
         let text =
             String::from_utf8(std::fs::read(scene.path("in.gor")).expect("it is there")).expect("text");
-        let apart = |(number, line): (usize, &str)| match line.strip_prefix("1 ") {
-            Some(rest) => format!("1 {:016x}{}\n", number / 10, &rest[16..]),
-            None => format!("{line}\n"),
-        };
-        let text: String = text.lines().enumerate().map(apart).collect();
+        let text: String = (0..REQUESTS)
+            .zip(text.split_inclusive("🐵🙈🙉\n"))
+            .map(|(number, record)| format!("1 {:016x}{}", number / 2, &record[18..]))
+            .collect();
         std::fs::write(scene.path("in.gor"), text).expect("it is written");
         let second = Origin::start(|request| {
             thread::sleep(Duration::from_millis(30));
@@ -287,6 +287,33 @@ fn what_cannot_be_gone_on_with_is_refused() {
     assert_exit(&end(child, Signal::INT), 1);
     assert_exit(&scene.replay(&["-q"]), 0);
     assert_eq!(scene.received().values().max(), Some(&1));
+}
+
+#[test]
+fn a_full_disk_is_told_and_the_replay_goes_on_but_does_not_end_well() {
+    let scene = Scene::new(good);
+    let disk = tempfile::tempdir().expect("a folder");
+    let mount =
+        Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"]).arg(disk.path()).status();
+    if !mount.is_ok_and(|status| status.success()) {
+        return skip("no file system may be mounted here");
+    }
+    let state = disk.path().join("state").display().to_string();
+    let (input, target) = (scene.path("in.gor"), format!("http://{}", scene.origin.address()));
+    let child =
+        start(&["-q", "-i", &input, "--checkpoint", &state, "--checkpoint-interval", "50ms", &target]);
+    scene.wait_for(20);
+    // It fails: there is no room for all of it.
+    let _ = std::fs::write(disk.path().join("filler"), vec![1; 64 << 10]);
+    let output = child.wait_with_output().expect("it ends");
+    let kept = std::fs::read(&state).expect("the one before is still there");
+    assert!(Command::new("umount").arg(disk.path()).status().is_ok_and(|status| status.success()));
+    let said = assert_exit(&output, 1);
+    assert_says(&said, &format!("{state}: no space left on device; the replay goes on"));
+    assert_says(&said, &format!("gor-replay: {state}: no space left on device\n"));
+    assert_eq!(scene.origin.received().len(), REQUESTS, "{said}");
+    let kept: Value = serde_json::from_slice(&kept).expect("it is whole");
+    assert_eq!(kept["complete"], false);
 }
 
 #[test]
