@@ -235,7 +235,7 @@ fn size(place: &Place, how: &ReadOptions) -> Option<u64> {
 /// Bytes at both ends of a file that tell it from others.
 const MARKED: u64 = 64 << 10;
 
-/// The size of a file or an object, and what tells its content from that of others: the ETag, or a digest of the
+/// The size of a file or an object, and what tells its content from that of others: its `ETag`, or a digest of the
 /// beginning and the end.
 pub fn content_mark(place: &Place, how: &ReadOptions) -> Result<(u64, String)> {
     if let Place::Object(object) = place {

@@ -188,7 +188,9 @@ impl Ledger {
             }
         }
         for (lane, numbers) in settled {
-            numbers.into_iter().for_each(|number| self.lanes[lane].settle(number));
+            for number in numbers {
+                self.lanes[lane].settle(number);
+            }
         }
     }
 

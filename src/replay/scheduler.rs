@@ -255,7 +255,7 @@ impl Scheduler {
                 |view: &View<'_>| view.header.kind != Kind::Request || selection.takes(&view.header);
             block.iter().filter(is_asked).for_each(|view| recorded.take(&view));
         }
-        let mut noted = Vec::new();
+        let mut open = Vec::new();
         for (record, view) in block.iter().enumerate() {
             let number = self.read;
             self.read += 1;
@@ -275,7 +275,7 @@ impl Scheduler {
                 self.newest = self.newest.max(Some(view.header.timestamp));
                 let timestamp = view.header.timestamp;
                 if self.from.is_some() {
-                    noted.push((number, settled));
+                    open.push((number, settled));
                     self.begins_at.get_or_insert(self.timeline.peek(timestamp));
                 }
                 self.window.push_open(block, record, timestamp, place.unwrap_or_default(), settled);
@@ -293,7 +293,7 @@ impl Scheduler {
         if self.from.is_some() {
             let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
             notes.records = self.read;
-            notes.requests.append(&mut noted);
+            notes.requests.append(&mut open);
         }
         if self.is_waiting_to_start() {
             let requests = (self.scheduled.requests - before) as usize;

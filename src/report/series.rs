@@ -155,9 +155,10 @@ impl SeriesRecorder {
     pub(super) fn forget_sent(&mut self, moment: i64) {
         let second = moment.div_euclid(1_000_000_000);
         let width = self.series.width as i64;
-        let interval = match second == self.second {
-            true => Some(&mut self.current),
-            false => self.series.intervals.get_mut(&second.div_euclid(width)),
+        let interval = if second == self.second {
+            Some(&mut self.current)
+        } else {
+            self.series.intervals.get_mut(&second.div_euclid(width))
         };
         if let Some(interval) = interval {
             interval.sent = interval.sent.saturating_sub(1);

@@ -317,12 +317,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         None => None,
         Some(Begun::Open(checkpoint)) => Some(*checkpoint),
         Some(Begun::Done) => {
-            let name = args.checkpoints.checkpoint.as_deref().unwrap_or_default();
-            if !args.reporting.quiet {
-                cli::note(format_args!(
-                    "{name}: this replay is complete; nothing is sent; remove it to start from the beginning"
-                ));
-            }
+            Checkpoint::say_done(args);
             return Ok(Exit::Done);
         }
     };
@@ -357,11 +352,8 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         .then(|| replay::to_report(&mut outcome, start, now(), options(args, &settings)));
     let mut has_failures = outcome.has_failures();
     let mut kept = Ok(());
-    if let (Some(checkpoint), Some(settled), Some(run)) = (checkpoint, outcome.settled.take(), &mut measured)
-    {
-        let whole = checkpoint.whole(run.clone());
-        let is_complete = !outcome.is_interrupted && outcome.failure.is_none();
-        kept = checkpoint.finish(std::mem::replace(run, whole), settled, is_complete);
+    if let (Some(checkpoint), Some(run)) = (checkpoint, &mut measured) {
+        kept = checkpoint.finish(run, &mut outcome);
         // What an earlier part has lost is lost.
         has_failures |= run.total.errors() > 0;
     }
@@ -373,24 +365,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
             tally.unasked().for_each(|line| report.loss(format_args!("{target}: {line}")));
         }
     }
-    if outcome.skipped > 0 {
-        report.remark(format_args!(
-            "{} done before; {}",
-            Count(outcome.skipped, "request"),
-            match args.measuring.report.is_empty() {
-                true => "the summary is of the others",
-                false => "the summary is of the others, the report of all",
-            }
-        ));
-    } else if outcome.requests == 0 && outcome.failure.is_none() {
-        match outcome.not_selected {
-            0 => report.remark("nothing to replay: there is no request in the input"),
-            number => report.remark(format_args!(
-                "nothing to replay: none of {} is selected by --since, --until and --shard",
-                Count(number, "request")
-            )),
-        }
-    }
+    remark(&mut report, &outcome, args);
     let mut done = report.tell(&args.reporting, outcome.failure.map_or(Ok(()), Err));
     if let Err(error) = kept {
         match done {
@@ -408,6 +383,26 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     }
     let exit = if has_failures { Exit::Lost } else { Exit::Done };
     report::conclude(&args.measuring.fail_if, measured.as_ref(), done, exit)
+}
+
+/// Says what the summary does not cover, or that there was nothing to do.
+fn remark(report: &mut Report, outcome: &Outcome, args: &Args) {
+    if outcome.skipped > 0 {
+        let has_report = !args.measuring.report.is_empty();
+        let whole = if has_report { ", the report of all" } else { "" };
+        let done = Count(outcome.skipped, "request");
+        return report.remark(format_args!("{done} done before; the summary is of the others{whole}"));
+    }
+    if outcome.requests > 0 || outcome.failure.is_some() {
+        return;
+    }
+    match outcome.not_selected {
+        0 => report.remark("nothing to replay: there is no request in the input"),
+        number => report.remark(format_args!(
+            "nothing to replay: none of {} is selected by --since, --until and --shard",
+            Count(number, "request")
+        )),
+    }
 }
 
 /// What cannot be meant.

@@ -13,7 +13,7 @@ use super::Args;
 use crate::cli::{moment, values};
 use crate::endpoint::{self, Place, ReadOptions, SingleObject};
 use crate::pace::Share;
-use crate::replay::{CheckpointSettings, MOST_LANES, Protocol, ReplayPosition, Selection};
+use crate::replay::{CheckpointSettings, MOST_LANES, Outcome, Protocol, ReplayPosition, Selection};
 use crate::report::{RecordedReport, ReplayReport, RunOption, TargetReport};
 use crate::tool::report::ReportPath;
 use crate::{Error, Result};
@@ -30,6 +30,7 @@ const REMOVE: &str = "remove it to start from the beginning";
 /// Whether a replay can be gone on with.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Checkpoint")]
+#[allow(clippy::doc_markdown, reason = "these are help texts")]
 pub struct CheckpointOptions {
     /// Keep in FILE which requests are done; the same command goes on there
     ///
@@ -63,7 +64,7 @@ pub struct CheckpointOptions {
 struct InputMark {
     name: String,
     bytes: u64,
-    /// What tells its content from others: a digest of beginning and end, or the ETag.
+    /// What tells its content from others: a digest of beginning and end, or the `ETag`.
     content: String,
 }
 
@@ -302,6 +303,14 @@ impl Checkpoint {
         self.kept.reports.iter().any(|known| known == name)
     }
 
+    /// Says that there is nothing left to do.
+    pub(super) fn say_done(args: &Args) {
+        let name = args.checkpoints.checkpoint.as_deref().unwrap_or_default();
+        if !args.reporting.quiet {
+            crate::cli::note(format_args!("{name}: this replay is complete; nothing is sent; {REMOVE}"));
+        }
+    }
+
     /// What the replay is told.
     pub(super) fn settings(&self) -> CheckpointSettings {
         CheckpointSettings { from: self.kept.position.clone(), interval: self.interval }
@@ -333,16 +342,15 @@ impl Checkpoint {
         }
     }
 
-    /// Keeps what the run came to in the end.
-    pub(super) fn finish(
-        mut self,
-        run: ReplayReport,
-        settled: (u64, ReplayPosition),
-        is_complete: bool,
-    ) -> Result<()> {
-        self.kept.report = Some(self.whole(settled_only(run, settled.0)));
-        self.kept.position = settled.1;
-        (self.kept.complete, self.kept.ended) = (is_complete, true);
+    /// Keeps what the run came to in the end. Its report becomes that of all parts.
+    pub(super) fn finish(mut self, run: &mut ReplayReport, outcome: &mut Outcome) -> Result<()> {
+        let Some((requests, position)) = outcome.settled.take() else { return Ok(()) };
+        let whole = self.whole(run.clone());
+        let run = std::mem::replace(run, whole);
+        self.kept.report = Some(self.whole(settled_only(run, requests)));
+        self.kept.position = position;
+        self.kept.complete = !outcome.is_interrupted && outcome.failure.is_none();
+        self.kept.ended = true;
         self.write()
     }
 
