@@ -187,11 +187,11 @@ fn shards_and_sessions_and_several_targets_go_on_too() {
         // Each connection of it has two requests.
         let text =
             String::from_utf8(std::fs::read(scene.path("in.gor")).expect("it is there")).expect("text");
-        let text: String = (0..REQUESTS)
+        let apart: Vec<String> = (0..REQUESTS)
             .zip(text.split_inclusive("🐵🙈🙉\n"))
             .map(|(number, record)| format!("1 {:016x}{}", number / 2, &record[18..]))
             .collect();
-        std::fs::write(scene.path("in.gor"), text).expect("it is written");
+        std::fs::write(scene.path("in.gor"), apart.concat()).expect("it is written");
         let second = Origin::start(|request| {
             thread::sleep(Duration::from_millis(30));
             good(request)
