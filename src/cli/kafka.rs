@@ -167,7 +167,7 @@ impl KafkaOptions {
 }
 
 /// The first line of a file. Nothing of it is in an error.
-fn read_password(file: &Path) -> Result<String> {
+pub(super) fn read_password(file: &Path) -> Result<String> {
     let place = file.display().to_string();
     let text = std::fs::read(file).map_err(|error| Error::from(error).at(place.as_str()))?;
     let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();

@@ -14,6 +14,7 @@ mod run;
 pub mod signals;
 mod tool;
 pub mod values;
+mod websocket;
 
 pub use command_line::parse;
 pub(crate) use command_line::{matches, parse_from};
@@ -26,3 +27,4 @@ pub use progress::{Drawn, Every, progress};
 pub use report::{Report, with_intake};
 pub use run::{Exit, note, report, run, run_serving_later};
 pub use tool::Tool;
+pub use websocket::WebSocketArgs;

@@ -7,15 +7,15 @@ use std::sync::atomic::AtomicBool;
 
 use super::values;
 use crate::capture::Subnet;
-use crate::endpoint::{ListenOptions, SendOptions};
+use crate::endpoint::{ListenOptions, NetworkAddress, SendOptions, WebSocketOptions};
 use crate::tls::{ServerTls, TlsOptions};
 use crate::{Error, Result};
 
 /// How inputs listen.
 #[derive(Clone, Debug, Default, clap::Args)]
-#[command(next_help_heading = "Listening inputs (tcp://, tls://)")]
+#[command(next_help_heading = "Listening inputs (tcp://, tls://, ws://, wss://)")]
 pub struct ListenArgs {
-    /// Certificate (PEM) of a tls:// input, with those that vouch for it
+    /// Certificate (PEM) of a tls:// or wss:// input, with those that vouch for it
     #[arg(
         long,
         value_name = "FILE",
@@ -51,11 +51,12 @@ impl ListenArgs {
     /// Refuses what says how to listen where no input does.
     pub fn check(&self, inputs: &[String]) -> Result<()> {
         let has = |scheme: &str| inputs.iter().any(|input| input.starts_with(scheme));
-        if self.tls_cert.is_some() && !has("tls://") {
-            return Err(Error::Usage("--tls-cert is about tls:// inputs; there is none".into()));
+        if self.tls_cert.is_some() && !has("tls://") && !has("wss://") {
+            return Err(Error::Usage("--tls-cert is about tls:// and wss:// inputs; there is none".into()));
         }
-        if !self.allow.is_empty() && !has("tls://") && !has("tcp://") {
-            return Err(Error::Usage("--allow is about tcp:// and tls:// inputs; there is none".into()));
+        if !self.allow.is_empty() && !inputs.iter().any(|input| NetworkAddress::is_meant(input)) {
+            let text = "--allow is about tcp://, tls://, ws:// and wss:// inputs; there is none";
+            return Err(Error::Usage(text.into()));
         }
         Ok(())
     }
@@ -64,7 +65,7 @@ impl ListenArgs {
     pub fn options(&self) -> ListenOptions {
         let certificate = self.tls_cert.clone().zip(self.tls_key.clone());
         let tls = certificate.map(|certificate| ServerTls { certificate, client_ca: self.client_ca.clone() });
-        ListenOptions { tls, allowed: self.allow.clone() }
+        ListenOptions { tls, allowed: self.allow.clone(), websocket: WebSocketOptions::default() }
     }
 }
 
@@ -122,9 +123,9 @@ impl TlsArgs {
 
 /// How outputs send.
 #[derive(Clone, Debug, Default, clap::Args)]
-#[command(next_help_heading = "Sending outputs (tcp://, tls://)")]
+#[command(next_help_heading = "Sending outputs (tcp://, tls://, ws://, wss://)")]
 pub struct SendArgs {
-    /// Send over N connections to each tcp:// or tls:// output [default: 1]
+    /// Send over N connections to each tcp://, tls://, ws:// or wss:// output [default: 1]
     #[arg(long, value_name = "N", value_parser = values::at_least_one, hide_short_help = true)]
     pub connections: Option<NonZeroUsize>,
     /// With --connections, send all records of a TCP connection over the same one

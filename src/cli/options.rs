@@ -124,7 +124,7 @@ pub struct OutputOptions {
     /// Write records to FILE (repeatable)
     ///
     /// Without it, records are written to standard output; gor-replay discards them. "-" is standard output, "null:"
-    /// discards, kafka://BROKER,…/TOPIC is a topic of Kafka: gor-tools(7). A name that ends in .gz or .zst is compressed; one that ends in .pcap
+    /// discards; tcp://, tls://, ws://, wss:// and kafka:// are places over the network: gor-tools(7). A name that ends in .gz or .zst is compressed; one that ends in .pcap
     /// or .pcapng becomes a packet capture.
     ///
     /// Fields in the name start new files: %Y %m %d %H %M %S %NS (time of writing, UTC), %r (request id), %t (kind of
@@ -187,6 +187,15 @@ pub struct OutputOptions {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub tls: super::TlsArgs,
+    /// Add a header to the requests to ws:// and wss:// outputs (repeatable)
+    #[arg(
+        long,
+        value_name = "NAME: VALUE",
+        value_parser = super::websocket::header,
+        help_heading = "WebSocket (ws://, wss://)",
+        hide_short_help = true
+    )]
+    pub ws_header: Vec<(String, String)>,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub objects: ObjectArgs,
@@ -279,7 +288,11 @@ impl OutputOptions {
             keeps_sessions: self.sessions,
             instance: self.instance.as_deref(),
             tell: Some(|text| super::note(text)),
-            sending: SendOptions { tls: self.tls.options(), ..SendOptions::default() },
+            sending: SendOptions {
+                tls: self.tls.options(),
+                headers: self.ws_header.clone(),
+                ..SendOptions::default()
+            },
             objects: self.objects.options(),
             ..WriteOptions::default()
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::{
-    Exit, InputOptions, KafkaInput, KafkaOptions, OutputOptions, Report, Reporting, note, progress,
+    Exit, InputOptions, KafkaInput, KafkaOptions, OutputOptions, Report, Reporting, WebSocketArgs, note, progress,
     show_counters, signals,
 };
 use crate::endpoint::{self, ReadOptions, WriteOptions};
@@ -48,6 +48,12 @@ impl<'a> Tool<'a> {
         Ok(self)
     }
 
+    /// WebSockets are read and written as these options say. `inputs` are what is read.
+    pub fn with_websockets(mut self, options: &WebSocketArgs, inputs: &[String]) -> crate::Result<Self> {
+        self.reading.listening.websocket = options.options(inputs, self.outputs)?;
+        Ok(self)
+    }
+
     /// Inputs are read on as they grow, so that a signal is the only end.
     #[must_use]
     pub fn following(mut self, is_followed: bool) -> Self {
@@ -69,6 +75,7 @@ impl<'a> Tool<'a> {
     ) -> crate::Result<Box<dyn Sink + Send>> {
         let mut to = output.write_options(inputs);
         to.sending = sending.options(to.sending, &self.reading.is_stopping);
+        to.sending.websocket = self.reading.listening.websocket.clone();
         to.reports.extend(self.reporting.files());
         to.services = Arc::clone(&self.reading.services);
         to.objects.is_verbose = self.reporting.verbose;

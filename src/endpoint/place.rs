@@ -40,9 +40,6 @@ impl fmt::Display for Place {
     }
 }
 
-/// Beginnings that name a service instead of a file.
-const SERVICES: [&str; 3] = ["s3://", "ws://", "wss://"];
-
 /// Ends of names of files that stand beside recordings: indexes, and what is
 /// still being written or copied.
 const BESIDE: [&str; 5] = [".idx", ".tmp", ".part", ".swp", "~"];
@@ -93,7 +90,6 @@ pub(super) fn find(names: &[String], how: &ReadOptions) -> Result<Vec<ExpandedPl
             );
             continue;
         }
-        refuse_services(name)?;
         if let Some(address) = KafkaAddress::input(name) {
             places.push(ExpandedPlace { place: Place::Kafka(Box::new(address?)), is_below: false });
         } else if name == "-" {
@@ -111,16 +107,6 @@ pub(super) fn find(names: &[String], how: &ReadOptions) -> Result<Vec<ExpandedPl
         return Err(Error::Usage("standard input can be read only once, but is named twice".into()));
     }
     Ok(places)
-}
-
-/// Services are not files, and must not be looked for as such.
-pub(super) fn refuse_services(name: &str) -> Result<()> {
-    match SERVICES.iter().find(|scheme| name.starts_with(**scheme)) {
-        Some(scheme) => {
-            Err(Error::Usage(format!("{name}: places that begin with {scheme} are not supported")))
-        }
-        None => Ok(()),
-    }
 }
 
 fn expand_pattern(pattern: &str, places: &mut Vec<ExpandedPlace>) -> Result<()> {

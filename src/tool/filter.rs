@@ -12,7 +12,7 @@ use regex::bytes::Regex;
 use crate::BadRule;
 use crate::cli::values::{self, Moment};
 use crate::cli::{
-    Exit, InputOptions, KafkaInput, KafkaOptions, OutputOptions, Report, Reporting, SendArgs, Tool, moment,
+    Exit, InputOptions, KafkaInput, KafkaOptions, OutputOptions, Report, Reporting, SendArgs, Tool, WebSocketArgs, moment,
     note, with_intake,
 };
 use crate::endpoint::{self, TimeWindow};
@@ -206,6 +206,9 @@ pub struct Args {
     pub sending: SendArgs,
     #[command(flatten)]
     #[allow(missing_docs)]
+    pub websocket: WebSocketArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
     pub kafka: KafkaOptions,
     #[command(flatten)]
     #[allow(missing_docs)]
@@ -339,7 +342,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         &args.kafka,
         &args.kafka_input,
         &args.inputs,
-    )?;
+    )?.with_websockets(&args.websocket, &args.inputs)?;
     tool.reading.tells_handled = true;
     if !args.invert && (rules.since.is_some() || rules.until.is_some()) {
         let window = TimeWindow { since: rules.since, until: rules.until };

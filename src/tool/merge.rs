@@ -12,7 +12,7 @@ use clap::Parser;
 use self::values::{Shift, memory};
 use crate::cli::values::{Moment, duration, time};
 use crate::cli::{
-    Exit, InputOptions, KafkaInput, KafkaOptions, OutputOptions, Report, Reporting, SendArgs, Tool,
+    Exit, InputOptions, KafkaInput, KafkaOptions, OutputOptions, Report, Reporting, SendArgs, Tool, WebSocketArgs,
     raise_descriptor_limit, with_intake,
 };
 use crate::endpoint::{self, Place, ReadOptions};
@@ -126,6 +126,9 @@ pub struct Args {
     pub sending: SendArgs,
     #[command(flatten)]
     #[allow(missing_docs)]
+    pub websocket: WebSocketArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
     pub kafka: KafkaOptions,
     #[command(flatten)]
     #[allow(missing_docs)]
@@ -164,7 +167,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         &args.kafka,
         &args.kafka_input,
         &args.inputs,
-    )?;
+    )?.with_websockets(&args.websocket, &args.inputs)?;
     tool.reading.is_searched = true;
     let places = places(args, &tool.reading)?;
     tool.reading

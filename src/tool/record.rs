@@ -18,7 +18,7 @@ use self::values::{address, buffer_size, buffer_timeout, port, threads, vlan};
 use crate::Error;
 use crate::capture::{self, Address, CaptureLedger, Subnet, Watch};
 use crate::cli::values::{duration, field_name, listen_address, size};
-use crate::cli::{Exit, KafkaOptions, OutputOptions, Profiles, Report, Reporting, SendArgs, ServiceOptions};
+use crate::cli::{Exit, KafkaOptions, OutputOptions, Profiles, Report, Reporting, SendArgs, ServiceOptions, WebSocketArgs};
 use crate::endpoint::{KafkaSettings, PacketFile, WriteOptions};
 use crate::packet::NetworkSelection;
 use crate::packet::live as wire;
@@ -268,6 +268,9 @@ pub struct Args {
     pub sending: SendArgs,
     #[command(flatten)]
     #[allow(missing_docs)]
+    pub websocket: WebSocketArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
     pub kafka: KafkaOptions,
     /// Keep the packets too, in FILE.pcap or FILE.pcapng
     ///
@@ -444,14 +447,15 @@ impl Args {
     /// How the outputs are written.
     ///
     /// `is_stopping` turns true when the tool is to end.
-    pub fn write_options(&self, is_stopping: &Arc<AtomicBool>) -> WriteOptions<'_> {
+    pub fn write_options(&self, is_stopping: &Arc<AtomicBool>) -> crate::Result<WriteOptions<'_>> {
         let mut options = self.output.write_options(&self.read);
         options.sending = self.sending.options(options.sending, is_stopping);
+        options.sending.websocket = self.websocket.options(&[], &self.output.output)?;
         options.packets = self.write.as_deref();
         options.reports.extend(self.reporting.files());
         options.services = self.services.services();
         options.objects.is_verbose = self.reporting.verbose;
-        options
+        Ok(options)
     }
 
     fn selection(&self) -> NetworkSelection {

@@ -20,7 +20,7 @@ use clap::{Parser, ValueEnum};
 use jiff::tz::TimeZone;
 
 use crate::cli::{
-    self, Exit, InputOptions, KafkaInput, KafkaOptions, OutputOptions, Report, Reporting, values,
+    self, Exit, InputOptions, KafkaInput, KafkaOptions, OutputOptions, Report, Reporting, WebSocketArgs, values,
 };
 use crate::endpoint::{self, Place, ReadOptions, TimeWindow};
 use crate::observe::{Count, Span};
@@ -177,6 +177,9 @@ pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub reading: InputOptions,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub websocket: WebSocketArgs,
 
     #[command(flatten)]
     #[allow(missing_docs)]
@@ -302,6 +305,8 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let mut reading = args.reading.reading(&args.reporting);
     reading.kafka =
         args.kafka.settings(args.kafka_input.exit_at_end, &inputs.names(), &args.writing.output)?;
+    reading.listening.websocket =
+        args.websocket.options(&inputs.names(), &args.writing.output)?;
     let (selection, _) = args.time.resolve()?;
     reading.hours = TimeWindow { since: selection.since, until: selection.until };
     let places = endpoint::expand(&inputs.names(), &reading)?;
@@ -428,10 +433,13 @@ fn check(args: &Args, places: &[Place]) -> Result<()> {
     }
     let has_tls = args.targets.iter().any(|target| target.protocol() == Protocol::Https)
         || args.elasticsearch.as_deref().is_some_and(|url| url.starts_with("https:"))
-        || args.writing.output.iter().any(|output| output.starts_with("tls:"));
+        || args.writing.output.iter().any(|output| output.starts_with("tls://") || output.starts_with("wss://"));
     let option = args.writing.tls.first_given().or(args.sni.as_ref().map(|_| "--sni"));
     if let Some(option) = option.filter(|_| !has_tls) {
         return Err(Error::Usage(format!("{option} is about https targets; there is none")));
+    }
+    if !args.writing.ws_header.is_empty() && args.writing.output.is_empty() {
+        return wrong("--ws-header is about ws:// and wss:// outputs; name one with -o");
     }
     let is_limited = |target: &Target| matches!(target.share(), Share::PerSecond(_));
     if args.time.no_wait && args.targets.iter().any(is_limited) {
@@ -511,7 +519,8 @@ fn replay(
     writing.kafka = reading.kafka.clone();
     writing.splits &= args.writing.output.len() > 1;
     writing.sending.is_stopping = Arc::clone(&stop.sending);
-    if !args.writing.output.iter().any(|output| output.starts_with("tls://")) {
+    writing.sending.websocket = reading.listening.websocket.clone();
+    if !args.writing.output.iter().any(|output| output.starts_with("tls://") || output.starts_with("wss://")) {
         // They are about the targets.
         writing.sending.tls = TlsOptions::default();
     }

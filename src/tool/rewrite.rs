@@ -11,7 +11,7 @@ pub use redact::{Presets, RedactOptions};
 
 use crate::BadRule;
 use crate::cli::{
-    self, Exit, InputOptions, KafkaInput, KafkaOptions, OutputOptions, Report, Reporting, SendArgs, Tool,
+    self, Exit, InputOptions, KafkaInput, KafkaOptions, OutputOptions, Report, Reporting, SendArgs, Tool, WebSocketArgs,
     values, with_intake,
 };
 use crate::endpoint;
@@ -120,6 +120,9 @@ pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub sending: SendArgs,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub websocket: WebSocketArgs,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub kafka: KafkaOptions,
@@ -261,7 +264,7 @@ pub fn run(command: &CommandLine) -> anyhow::Result<Exit> {
         &args.kafka,
         &args.kafka_input,
         &args.inputs,
-    )?;
+    )?.with_websockets(&args.websocket, &args.inputs)?;
     // What a child still has is not known to be written.
     tool.reading.tells_handled = args.middleware.is_none();
     tool.reading.is_searched = true;

@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use regex::bytes::Regex;
 
 use crate::BadRule;
-use crate::cli::{Exit, InputOptions, KafkaInput, KafkaOptions, Report, Reporting, Tool, note, with_intake};
+use crate::cli::{Exit, InputOptions, KafkaInput, KafkaOptions, Report, Reporting, Tool, WebSocketArgs, note, with_intake};
 use crate::endpoint;
 use crate::observe::{Count, Ledger};
 use crate::record::{Block, Discard, Sink, Source as _};
@@ -103,6 +103,9 @@ pub struct Args {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub input: InputOptions,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub websocket: WebSocketArgs,
 
     #[command(flatten)]
     #[allow(missing_docs)]
@@ -167,7 +170,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         &args.kafka,
         &args.kafka_input,
         args.inputs.iter().chain(&args.compare),
-    )?;
+    )?.with_websockets(&args.websocket, &args.inputs)?;
     tool.reading.is_searched = true;
     if let [before, after] = args.compare.as_slice() {
         tool.print(&args.compare)?;

@@ -1,18 +1,19 @@
 //! An input that listens, and the senders that it takes records from.
 
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustls::ServerConfig;
 
-use super::address::{NetworkAddress, Transport};
+use super::address::NetworkAddress;
+use super::handshake::Demands;
+use super::message_reader::MessageReader;
 use super::options::ListenOptions;
+use super::sender_bytes::{SenderBytes, Wire};
 use super::stream::NetworkStream;
-use crate::endpoint::bytes::{DRAIN, QUIET};
-use crate::endpoint::format::resembles;
 use crate::endpoint::input::{is_whole, judge_records, tell_flawed_records};
 use crate::endpoint::reading::ReadOptions;
 use crate::record::{Block, Intake, Reader, ReaderOptions, Source as _};
@@ -25,31 +26,32 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Bytes read at once, which bounds the buffers.
 const READ: usize = 1 << 16;
 
-/// Longest time for the first byte of a sender's TLS handshake or record to come whole, and for each [`PROGRESS`] of a
-/// record: a sender that is slower is cut off, as it holds a place that others need.
-const SLOWEST: Duration = Duration::from_mins(1);
-const PROGRESS: u64 = 64 << 10;
-
 /// A socket that senders connect to.
 pub(in crate::endpoint) struct Listener {
     name: String,
     socket: TcpListener,
     tls: Option<Arc<ServerConfig>>,
+    /// What senders to a WebSocket are asked for.
+    demands: Option<Arc<Demands>>,
     how: ListenOptions,
 }
 
 impl Listener {
     /// Listens at an address; without a host at all of this machine.
     pub(in crate::endpoint) fn bind(address: &NetworkAddress, how: &ListenOptions) -> Result<Self> {
-        let tls = match (address.transport, &how.tls) {
-            (Transport::Tcp, _) => None,
-            (Transport::Tls, Some(tls)) => Some(Arc::new(server_config(tls)?)),
-            (Transport::Tls, None) => {
-                let why =
-                    format!("{address}: a tls:// input needs a certificate; give --tls-cert and --tls-key");
+        let tls = match (address.is_secure(), &how.tls) {
+            (false, _) => None,
+            (true, Some(tls)) => Some(Arc::new(server_config(tls)?)),
+            (true, None) => {
+                let scheme = if address.is_websocket() { "wss" } else { "tls" };
+                let why = format!(
+                    "{address}: a {scheme}:// input needs a certificate; give --tls-cert and --tls-key"
+                );
                 return Err(Error::Usage(why));
             }
         };
+        let demands = address.is_websocket().then(|| Demands::new(address, &how.websocket).map(Arc::new));
+        let demands = demands.transpose()?;
         let bind = || -> io::Result<TcpListener> {
             if !address.host.is_empty() {
                 return TcpListener::bind((address.host.as_str(), address.port));
@@ -62,7 +64,7 @@ impl Listener {
         };
         let socket = bind().map_err(|error| Error::from(error).at(address.to_string()))?;
         socket.set_nonblocking(true)?;
-        Ok(Listener { name: address.to_string(), socket, tls, how: how.clone() })
+        Ok(Listener { name: address.to_string(), socket, tls, demands, how: how.clone() })
     }
 
     /// Where it listens.
@@ -83,7 +85,7 @@ impl Listener {
             match self.socket.accept() {
                 Ok((socket, peer)) if self.is_allowed(peer) => {
                     let name = format!("{} from {peer}", self.name);
-                    match SenderInput::new(name, socket, self.tls.as_ref(), how) {
+                    match self.input(name, socket, how) {
                         Ok(input) => return Ok(Some(input)),
                         Err(error) => (how.tell)(&crate::endpoint::Notice::Failed(&error)),
                     }
@@ -102,6 +104,24 @@ impl Listener {
         Ok(None)
     }
 
+    fn input(&self, name: String, socket: TcpStream, how: &ReadOptions) -> Result<SenderInput> {
+        socket.set_nonblocking(false)?;
+        socket.set_read_timeout(Some(LOOK))?;
+        let stream = NetworkStream::accepted(socket, self.tls.as_ref())?;
+        let records = if let Some(demands) = &self.demands {
+            // Whoever does not read what it is told must not hold its thread.
+            stream.socket().set_write_timeout(Some(LOOK))?;
+            let bytes = SenderBytes::new(stream, Wire::WebSocket, how);
+            SenderRecords::Messages(Box::new(MessageReader::new(&name, bytes, Arc::clone(demands))))
+        } else {
+            let ReadOptions { max_record, is_strict, is_searched, .. } = *how;
+            let options = ReaderOptions { max_record, is_strict, most_read: READ, is_searched, is_whole };
+            let bytes = SenderBytes::new(stream, Wire::Text, how);
+            SenderRecords::Text(Box::new(Reader::new(bytes, options)))
+        };
+        Ok(SenderInput { name, records, left_out: 0 })
+    }
+
     fn is_allowed(&self, peer: SocketAddr) -> bool {
         self.how.allowed.is_empty() || self.how.allowed.iter().any(|subnet| subnet.contains(peer.ip()))
     }
@@ -110,33 +130,18 @@ impl Listener {
 /// The records of one sender.
 pub(in crate::endpoint) struct SenderInput {
     name: String,
-    reader: Reader<SenderBytes>,
+    records: SenderRecords,
     /// Half a record that was left out.
     left_out: u64,
 }
 
-impl SenderInput {
-    fn new(
-        name: String,
-        socket: TcpStream,
-        tls: Option<&Arc<ServerConfig>>,
-        how: &ReadOptions,
-    ) -> Result<Self> {
-        socket.set_nonblocking(false)?;
-        socket.set_read_timeout(Some(LOOK))?;
-        let bytes = SenderBytes {
-            stream: NetworkStream::accepted(socket, tls)?,
-            how: how.clone(),
-            begun: Some(Instant::now()),
-            moved: 0,
-            is_known: false,
-            stopped: None,
-        };
-        let ReadOptions { max_record, is_strict, is_searched, .. } = *how;
-        let options = ReaderOptions { max_record, is_strict, most_read: READ, is_searched, is_whole };
-        Ok(SenderInput { name, reader: Reader::new(bytes, options), left_out: 0 })
-    }
+/// How they come.
+enum SenderRecords {
+    Text(Box<Reader<SenderBytes>>),
+    Messages(Box<MessageReader>),
+}
 
+impl SenderInput {
     /// Who sends.
     pub(in crate::endpoint) fn name(&self) -> &str {
         &self.name
@@ -144,7 +149,11 @@ impl SenderInput {
 
     /// What was read of it.
     pub(in crate::endpoint) fn intake(&self) -> Intake {
-        let mut intake = self.reader.intake();
+        let reader = match &self.records {
+            SenderRecords::Text(reader) => reader,
+            SenderRecords::Messages(messages) => return messages.intake(),
+        };
+        let mut intake = reader.intake();
         intake.records -= self.left_out;
         intake.unfinished = intake.unfinished.filter(|_| self.left_out == 0);
         intake
@@ -153,14 +162,19 @@ impl SenderInput {
     /// The next records. What was sent of a record that did not come whole is left out, and is an error at the end: its
     /// sender sends it again over its next connection, if there is one.
     pub(in crate::endpoint) fn read_block(&mut self, block: &mut Block, how: &ReadOptions) -> Result<bool> {
-        let waits = self.reader.has_partial();
-        self.reader.input_mut().restart(waits);
-        let read = self.reader.read_block(block);
-        let is_cut = self.left_out == 0 && self.reader.intake().unfinished.is_some();
-        if is_cut {
-            self.left_out = 1;
-            block.pop();
-        }
+        let read = match &mut self.records {
+            SenderRecords::Messages(messages) => messages.read_block(block),
+            SenderRecords::Text(reader) => {
+                let waits = reader.has_partial();
+                reader.input_mut().restart(waits);
+                let read = reader.read_block(block);
+                if self.left_out == 0 && reader.intake().unfinished.is_some() {
+                    self.left_out = 1;
+                    block.pop();
+                }
+                read
+            }
+        };
         match read {
             Ok(true) if !block.is_empty() => {
                 how.meter.add_records(block.len() as u64);
@@ -173,7 +187,11 @@ impl SenderInput {
 
     /// Whether all that it sent was taken, once it has ended.
     fn judge(&self, how: &ReadOptions) -> Result<()> {
-        let (intake, joined) = (self.intake(), self.reader.joined());
+        let intake = self.intake();
+        let joined = match &self.records {
+            SenderRecords::Text(reader) => reader.joined(),
+            SenderRecords::Messages(messages) => messages.joined(),
+        };
         tell_flawed_records(&self.name, &intake, joined, how);
         judge_records(&self.name, &intake, joined, how)?;
         if self.left_out > 0 {
@@ -183,113 +201,5 @@ impl SenderInput {
             return Err(Error::Invalid("nothing that it sent is a record".into()));
         }
         Ok(())
-    }
-}
-
-/// The bytes of a sender, as long as they come.
-struct SenderBytes {
-    stream: NetworkStream,
-    how: ReadOptions,
-    /// When the record began whose rest is waited for, and how much came of it.
-    begun: Option<Instant>,
-    moved: u64,
-    /// Whether its first bytes look like those of a record.
-    is_known: bool,
-    /// When reading was to end, and when bytes came last since.
-    stopped: Option<(Instant, Instant)>,
-}
-
-impl SenderBytes {
-    /// Records were taken; what is there of the next one waits for its rest.
-    fn restart(&mut self, waits: bool) {
-        if self.is_known {
-            self.begun = waits.then(Instant::now);
-            self.moved = 0;
-        }
-    }
-
-    /// Looks whether the sender is too slow.
-    fn check_pace(&self) -> io::Result<()> {
-        let Some(begun) = self.begun else { return Ok(()) };
-        if !is_too_slow(begun.elapsed(), self.moved) {
-            return Ok(());
-        }
-        Err(io::Error::other(format!("cut off: {} bytes of a record in {:.0?}", self.moved, begun.elapsed())))
-    }
-
-    /// Whether reading ends here, as it is to end and nothing more comes, or more and more.
-    fn is_over(&mut self) -> bool {
-        if !self.how.is_over() {
-            return false;
-        }
-        let now = Instant::now();
-        let (since, latest) = *self.stopped.get_or_insert((now, now));
-        if now - since >= DRAIN {
-            self.how.cut();
-            return true;
-        }
-        now - latest >= QUIET
-    }
-}
-
-/// Whether no more than this of a record in this time is too little.
-fn is_too_slow(elapsed: Duration, moved: u64) -> bool {
-    elapsed.as_secs() >= SLOWEST.as_secs().saturating_mul(1 + moved / PROGRESS)
-}
-
-impl Read for SenderBytes {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        loop {
-            if self.is_over() {
-                return Ok(0);
-            }
-            match self.stream.read(out) {
-                Ok(read) => {
-                    if let Some((_, latest)) = &mut self.stopped {
-                        *latest = Instant::now();
-                    }
-                    if !self.is_known && read > 0 {
-                        // Anything may connect: a browser, a scanner.
-                        if !matches!(out[0], b'1' | b'2' | b'3')
-                            || out.get(1).is_some_and(|byte| *byte != b' ')
-                        {
-                            let text =
-                                format!("cut off: it sends no records, but {}", resembles(&out[..read]));
-                            return Err(io::Error::other(text));
-                        }
-                        self.is_known = true;
-                    }
-                    self.begun.get_or_insert_with(Instant::now);
-                    self.moved += read as u64;
-                    self.how.meter.add_bytes(read as u64);
-                    return Ok(read);
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.check_pace()?,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // One that ends TCP without a word in TLS: what was left out is told by the record that it cuts.
-                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(0),
-                Err(error) => return Err(error),
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sender_may_take_a_minute_for_each_64_kib_of_a_record() {
-        for (seconds, moved, expected) in [
-            (59, 0, false),
-            (60, 0, true),
-            (60, PROGRESS - 1, true),
-            (60, PROGRESS, false),
-            (119, PROGRESS, false),
-            (120, PROGRESS, true),
-            (u64::MAX, u64::MAX, true),
-        ] {
-            assert_eq!(is_too_slow(Duration::from_secs(seconds), moved), expected, "{seconds} s, {moved}");
-        }
     }
 }

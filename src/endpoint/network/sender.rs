@@ -3,19 +3,18 @@
 //! Each connection has a thread and a bounded queue of pieces, each of whole records. What waits in a queue outlasts a
 //! connection: another one is made, and begins with the record that the old one broke in.
 
-use std::io::{self, Write as _};
-use std::net::SocketAddr;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use rustls::ClientConfig;
-
-use super::address::{NetworkAddress, Transport};
+use super::address::NetworkAddress;
+use super::handshake::Asking;
 use super::options::SendOptions;
-use super::stream::NetworkStream;
+use super::outlet::{LOOK, Outlet, Route};
+use super::piece::Piece;
 use crate::endpoint::backoff::jittered;
 use crate::observe::Count;
 use crate::record::{Run, Sink, id_hash, session};
@@ -35,31 +34,11 @@ const LAST_PAUSE: Duration = Duration::from_secs(5);
 /// How long a receiver that is away is waited for, once nothing more is to come, and how long for it to end a connection.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How often a pause looks whether it is to end.
-const LOOK: Duration = Duration::from_millis(50);
+/// How often a connection is looked at while nothing is sent.
+const IDLE: Duration = Duration::from_millis(250);
 
 /// What to do with messages.
 type Tell = fn(&dyn std::fmt::Display);
-
-/// Whole records, and where each of them ends.
-#[derive(Debug, Default)]
-struct Piece {
-    bytes: Vec<u8>,
-    ends: Vec<usize>,
-}
-
-impl Piece {
-    /// Records that do not end at `at` or before it.
-    fn records_after(&self, at: usize) -> usize {
-        self.ends.len() - self.ends.partition_point(|end| *end <= at)
-    }
-
-    /// Where the record begins that has the byte at `at`, or that begins there.
-    fn start_of(&self, at: usize) -> usize {
-        let before = self.ends.partition_point(|end| *end <= at);
-        before.checked_sub(1).map_or(0, |index| self.ends[index])
-    }
-}
 
 /// One connection: the piece that is being filled, and what sends.
 struct Lane {
@@ -133,23 +112,21 @@ impl NetworkSink {
         how: &SendOptions,
         tell: Option<Tell>,
     ) -> Result<Self> {
-        let tls = match address.transport {
-            Transport::Tcp => None,
-            Transport::Tls => Some(Arc::new(client_config(&how.tls)?)),
-        };
+        let tls = address.is_secure().then(|| client_config(&how.tls).map(Arc::new)).transpose()?;
+        let asking = address.is_websocket().then(|| Asking::new(address, how)).transpose()?;
         let mut lanes = Vec::new();
         let is_ending = Arc::new(AtomicBool::new(false));
         for _ in 0..how.connections.get() {
-            let mut known = Vec::new();
-            let stream = connect(address, &mut known, tls.as_ref())?;
+            let (address, tls, asking) = (address.clone(), tls.clone(), asking.clone());
+            let mut route = Route { address, known: Vec::new(), tls, asking };
+            let outlet = Outlet::connect(&mut route)?;
             let sender = Sender {
-                address: address.clone(),
-                known,
-                tls: tls.clone(),
-                stream: Some(stream),
+                route,
+                outlet: Some(outlet),
                 is_stopping: Arc::clone(&how.is_stopping),
                 is_ending: Arc::clone(&is_ending),
                 give_up_at: None,
+                has_sent: false,
                 breaks: 0,
                 tell,
             };
@@ -180,7 +157,14 @@ impl Sink for NetworkSink {
     }
 
     fn flush(&mut self) -> Result<()> {
-        self.lanes.iter_mut().try_for_each(Lane::hand_over)
+        for lane in &mut self.lanes {
+            // Its thread looks at a connection, once there is one.
+            if let LaneState::Connected(sender) = &mut lane.state {
+                sender.idle();
+            }
+            lane.hand_over()?;
+        }
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<()> {
@@ -195,17 +179,16 @@ impl Sink for NetworkSink {
 
 /// The thread of a connection.
 struct Sender {
-    address: NetworkAddress,
-    /// Addresses that its host had when it was looked up last.
-    known: Vec<SocketAddr>,
-    tls: Option<Arc<ClientConfig>>,
-    stream: Option<NetworkStream>,
+    route: Route,
+    outlet: Option<Outlet>,
     /// Turns true when the tool was asked to end.
     is_stopping: Arc<AtomicBool>,
     /// Turns true when nothing more is to come.
     is_ending: Arc<AtomicBool>,
     /// When the receiver is not waited for any more.
     give_up_at: Option<Instant>,
+    /// Whether anything was sent.
+    has_sent: bool,
     /// Connections that were lost.
     breaks: u64,
     tell: Option<Tell>,
@@ -213,34 +196,48 @@ struct Sender {
 
 impl Sender {
     fn run(mut self, pieces: &Receiver<Piece>) -> Result<()> {
-        let mut waiting = pieces.iter();
-        while let Some(piece) = waiting.next() {
+        loop {
+            let piece = match pieces.recv_timeout(IDLE) {
+                Ok(piece) => piece,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.idle();
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return self.finish(),
+            };
             let mut sent = 0;
             if let Err(error) = self.send(&piece, &mut sent) {
                 let records =
-                    piece.records_after(sent) + waiting.map(|piece| piece.ends.len()).sum::<usize>();
+                    piece.records_after(sent) + pieces.iter().map(|piece| piece.ends.len()).sum::<usize>();
                 let lost = Count(records as u64, "record");
                 let why =
                     format!("{lost} could not be sent, and the last of those before may be missing: {error}");
-                return Err(Error::Invalid(why).at(self.address.to_string()));
+                return Err(Error::Invalid(why).at(self.route.address.to_string()));
             }
         }
-        self.finish()
+    }
+
+    /// Looks at the connection while nothing is sent.
+    fn idle(&mut self) {
+        if let Some(Err(error)) = self.outlet.as_mut().map(Outlet::idle) {
+            if self.has_sent {
+                self.note_break(&error);
+            } else {
+                // Nothing can be missing.
+                self.outlet = None;
+            }
+        }
     }
 
     /// Sends a piece from `at` on, over as many connections as it takes. `at` says how far it was sent.
     fn send(&mut self, piece: &Piece, at: &mut usize) -> Result<()> {
+        self.has_sent = true;
         while *at < piece.bytes.len() {
-            let Some(stream) = &mut self.stream else {
+            let Some(outlet) = &mut self.outlet else {
                 self.connect_again()?;
                 continue;
             };
-            let written = if stream.has_ended() {
-                Err(io::Error::from(io::ErrorKind::ConnectionReset))
-            } else {
-                stream.write(&piece.bytes[*at..])
-            };
-            match written {
+            match outlet.write(piece, *at) {
                 Ok(written) => *at += written,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // The receiver takes nothing at the moment.
@@ -251,6 +248,11 @@ impl Sender {
                 }
                 Err(error) => {
                     *at = piece.start_of(*at);
+                    if outlet.has_refused_length() {
+                        let length = piece.end_of(*at) - *at;
+                        *at += length;
+                        self.tell(&format_args!("a record of {length} bytes is too long for the receiver, and left out"));
+                    }
                     self.note_break(&error);
                 }
             }
@@ -259,11 +261,14 @@ impl Sender {
     }
 
     fn note_break(&mut self, error: &io::Error) {
-        self.stream = None;
+        self.outlet = None;
         self.breaks += 1;
+        self.tell(&format_args!("the connection was lost ({error}); connecting again"));
+    }
+
+    fn tell(&self, text: &dyn std::fmt::Display) {
         if let Some(tell) = self.tell {
-            let address = &self.address;
-            tell(&format_args!("{address}: the connection was lost ({error}); connecting again"));
+            tell(&format_args!("{}: {text}", self.route.address));
         }
     }
 
@@ -271,9 +276,9 @@ impl Sender {
     fn connect_again(&mut self) -> Result<()> {
         let mut pause = FIRST_PAUSE;
         loop {
-            let error = match connect(&self.address, &mut self.known, self.tls.as_ref()) {
-                Ok(stream) => {
-                    self.stream = Some(stream);
+            let error = match Outlet::connect(&mut self.route) {
+                Ok(outlet) => {
+                    self.outlet = Some(outlet);
                     return Ok(());
                 }
                 Err(error) => error,
@@ -300,12 +305,12 @@ impl Sender {
 
     /// Has the receiver know that this was all, and waits until it has taken it.
     fn finish(&mut self) -> Result<()> {
-        self.end().map_err(|error| error.at(self.address.to_string()))
+        self.end().map_err(|error| error.at(self.route.address.to_string()))
     }
 
     fn end(&mut self) -> Result<()> {
-        if let Some(stream) = self.stream.take() {
-            stream.end(PATIENCE).map_err(|error| {
+        if let Some(outlet) = self.outlet.take() {
+            outlet.end(PATIENCE).map_err(|error| {
                 let why = format!(
                     "the receiver did not confirm the end ({error}); the last records may be missing"
                 );
@@ -319,40 +324,6 @@ impl Sender {
                 let why = format!("{lost} was lost while records were sent; some of them may be missing");
                 Err(Error::Invalid(why))
             }
-        }
-    }
-}
-
-/// A connection that makes nobody wait for long without a look whether to go on.
-fn connect(
-    address: &NetworkAddress,
-    known: &mut Vec<SocketAddr>,
-    tls: Option<&Arc<ClientConfig>>,
-) -> Result<NetworkStream> {
-    let stream = NetworkStream::connect(address, known, tls)?;
-    stream.socket().set_read_timeout(Some(LOOK))?;
-    stream.socket().set_write_timeout(Some(LOOK))?;
-    Ok(stream)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn a_broken_record_begins_again_and_no_other(lengths in prop::collection::vec(1_usize..20, 1..20), at in 0_usize..400) {
-            let mut piece = Piece::default();
-            for length in &lengths {
-                piece.bytes.extend(std::iter::repeat_n(b'x', *length));
-                piece.ends.push(piece.bytes.len());
-            }
-            let at = at % piece.bytes.len();
-            let start = piece.start_of(at);
-            prop_assert!(start <= at);
-            prop_assert!(start == 0 || piece.ends.contains(&start));
-            prop_assert!(!piece.ends.iter().any(|end| *end > start && *end <= at));
         }
     }
 }

@@ -64,6 +64,12 @@ impl NetworkStream {
         }
     }
 
+    /// Whether bytes, or the end, have come.
+    pub(super) fn has_bytes(&self) -> bool {
+        let found = recv(self.socket(), &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        !matches!(found, Err(rustix::io::Errno::AGAIN))
+    }
+
     /// Whether the other side has ended the connection, found out without waiting.
     pub(super) fn has_ended(&mut self) -> bool {
         loop {

@@ -50,7 +50,6 @@ use self::ticker::Ticker;
 use super::format::Compression;
 use super::kafka::{self, KafkaAddress, KafkaSettings};
 use super::network::{NetworkAddress, NetworkSink, SendOptions};
-use super::place::refuse_services;
 use super::reading::Services;
 use super::s3::SCHEME;
 use crate::record::{Discard, Sink};
@@ -346,7 +345,6 @@ impl OutputTarget {
         if let Some(rest) = name.strip_prefix(SCHEME) {
             return ObjectTarget::parse(name, rest, instance).map(OutputTarget::Object);
         }
-        refuse_services(name)?;
         if let Some(address) = KafkaAddress::output(name) {
             return address.map(OutputTarget::Kafka);
         }
@@ -443,17 +441,22 @@ fn refuse_collisions(targets: &[OutputTarget], how: &WriteOptions<'_>) -> Result
 /// Refuses what says how to send where nothing is sent.
 fn refuse_useless_for_sending(targets: &[OutputTarget], how: &WriteOptions<'_>) -> Result<()> {
     let usage = |text: &str| Err(Error::Usage(text.to_owned()));
-    let SendOptions { tls, connections, is_sticky, .. } = &how.sending;
+    let SendOptions { tls, connections, is_sticky, headers, .. } = &how.sending;
     let mut addresses = targets.iter().filter_map(|target| match target {
         OutputTarget::Network(address) => Some(address),
         _ => None,
     });
     if addresses.clone().next().is_none() && (connections.get() > 1 || *is_sticky) {
-        return usage("--connections and --sticky are about tcp:// and tls:// outputs; name one with -o");
+        return usage(
+            "--connections and --sticky are about tcp://, tls://, ws:// and wss:// outputs; name one with -o",
+        );
+    }
+    if !headers.is_empty() && !addresses.clone().any(NetworkAddress::is_websocket) {
+        return usage("--ws-header is about ws:// and wss:// outputs; name one with -o");
     }
     if *tls != TlsOptions::default() && !addresses.any(NetworkAddress::is_secure) {
         return usage(
-            "--ca-cert, --client-cert and --skip-verify are about tls:// outputs; name one with -o",
+            "--ca-cert, --client-cert and --skip-verify are about tls:// and wss:// outputs; name one with -o",
         );
     }
     Ok(())

@@ -31,7 +31,7 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
 /// Writes exchanges until it is told to stop.
 pub(super) fn run(args: &Args, rate: f64) -> anyhow::Result<Exit> {
     let stop = signals::stop()?;
-    let write = WriteOptions { kafka: args.kafka()?, ..args.write_options(&stop) };
+    let write = WriteOptions { kafka: args.kafka()?, ..args.write_options(&stop)? };
     let mut sink = endpoint::create(&args.output.output, &write)?;
     let reopening = if args.output.has_files() { signals::reopening()? } else { Arc::default() };
     if let Some(time) = args.exit_after {

@@ -19,7 +19,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let reading = ReadOptions { services: args.services.services(), ..ReadOptions::default() };
     let tool = Tool::with(reading, &args.output.output, &args.reporting)?;
     let places = endpoint::expand(&args.read, &tool.reading)?;
-    let write = WriteOptions { kafka: args.kafka()?, ..args.write_options(&tool.reading.is_stopping) };
+    let write = WriteOptions { kafka: args.kafka()?, ..args.write_options(&tool.reading.is_stopping)? };
     let mut sink = endpoint::create(&args.output.output, &write)?;
     let packets = args.write.as_deref().map(|path| PacketFile::create(path, &write)).transpose()?;
     tool.reading.meter.set_total(endpoint::total_size(&places, &tool.reading));

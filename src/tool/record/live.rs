@@ -33,7 +33,7 @@ pub(super) fn run(args: &Args, profiles: &Profiles) -> anyhow::Result<Exit> {
         privileges.keep_network_administration();
     }
     let mut network = NetworkRecording::open(args.capture_options(), &args.watch(), args.threads, stop)?;
-    let mut write = args.write_options(stop);
+    let mut write = args.write_options(stop)?;
     write.kafka = kafka;
     // Its threads would keep the rights that are given up below.
     write.connects_later = true;
