@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::{
-    Exit, InputOptions, KafkaInput, KafkaOptions, OutputOptions, Report, Reporting, WebSocketArgs, note, progress,
-    show_counters, signals,
+    Exit, InputOptions, KafkaInput, KafkaOptions, OutputOptions, Report, Reporting, WebSocketArgs, note,
+    progress, show_counters, signals,
 };
 use crate::endpoint::{self, ReadOptions, WriteOptions};
 use crate::pipeline;

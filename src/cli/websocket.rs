@@ -50,7 +50,8 @@ impl WebSocketArgs {
         let lacks_password = addresses.iter().any(NetworkAddress::lacks_password);
         let password = match &self.ws_password_file {
             Some(_) if !lacks_password => {
-                let text = "--ws-password-file is about places as ws://USER@HOST, without a password; there is none";
+                let text =
+                    "--ws-password-file is about places as ws://USER@HOST, without a password; there is none";
                 return Err(Error::Usage(text.into()));
             }
             Some(file) => Some(super::kafka::read_password(file)?),
@@ -84,7 +85,9 @@ pub(super) fn header(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once(':').ok_or_else(expected)?;
     let name = token(name).map_err(|_| expected())?;
     if OWN_HEADERS.iter().any(|own| name.eq_ignore_ascii_case(own)) {
-        return Err(format!("{name} is set by the WebSocket handshake; --ws-protocol NAME asks for a subprotocol"));
+        return Err(format!(
+            "{name} is set by the WebSocket handshake; --ws-protocol NAME asks for a subprotocol"
+        ));
     }
     let value = value.trim();
     if value.chars().any(char::is_control) {

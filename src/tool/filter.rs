@@ -12,8 +12,8 @@ use regex::bytes::Regex;
 use crate::BadRule;
 use crate::cli::values::{self, Moment};
 use crate::cli::{
-    Exit, InputOptions, KafkaInput, KafkaOptions, OutputOptions, Report, Reporting, SendArgs, Tool, WebSocketArgs, moment,
-    note, with_intake,
+    Exit, InputOptions, KafkaInput, KafkaOptions, OutputOptions, Report, Reporting, SendArgs, Tool,
+    WebSocketArgs, moment, note, with_intake,
 };
 use crate::endpoint::{self, TimeWindow};
 use crate::observe::{Count, Ledger};
@@ -338,11 +338,9 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     }
     let filter = Filter::new(rules.clone()).context("the patterns cannot be used together")?;
     let mut filtering = Filtering::new(filter, Selection::new(args.choice(), &rules));
-    let mut tool = Tool::new(&args.input, &args.output.output, &args.reporting)?.with_kafka(
-        &args.kafka,
-        &args.kafka_input,
-        &args.inputs,
-    )?.with_websockets(&args.websocket, &args.inputs)?;
+    let mut tool = Tool::new(&args.input, &args.output.output, &args.reporting)?
+        .with_kafka(&args.kafka, &args.kafka_input, &args.inputs)?
+        .with_websockets(&args.websocket, &args.inputs)?;
     tool.reading.tells_handled = true;
     if !args.invert && (rules.since.is_some() || rules.until.is_some()) {
         let window = TimeWindow { since: rules.since, until: rules.until };

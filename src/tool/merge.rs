@@ -12,8 +12,8 @@ use clap::Parser;
 use self::values::{Shift, memory};
 use crate::cli::values::{Moment, duration, time};
 use crate::cli::{
-    Exit, InputOptions, KafkaInput, KafkaOptions, OutputOptions, Report, Reporting, SendArgs, Tool, WebSocketArgs,
-    raise_descriptor_limit, with_intake,
+    Exit, InputOptions, KafkaInput, KafkaOptions, OutputOptions, Report, Reporting, SendArgs, Tool,
+    WebSocketArgs, raise_descriptor_limit, with_intake,
 };
 use crate::endpoint::{self, Place, ReadOptions};
 use crate::merge::{
@@ -163,11 +163,9 @@ Exit status: 0 success; 1 something failed or was lost; 2 wrong command line.";
 /// Merges as the command line says.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     args.input.listening.check(&args.inputs)?;
-    let mut tool = Tool::new(&args.input, &args.output.output, &args.reporting)?.with_kafka(
-        &args.kafka,
-        &args.kafka_input,
-        &args.inputs,
-    )?.with_websockets(&args.websocket, &args.inputs)?;
+    let mut tool = Tool::new(&args.input, &args.output.output, &args.reporting)?
+        .with_kafka(&args.kafka, &args.kafka_input, &args.inputs)?
+        .with_websockets(&args.websocket, &args.inputs)?;
     tool.reading.is_searched = true;
     let places = places(args, &tool.reading)?;
     tool.reading

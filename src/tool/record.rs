@@ -18,7 +18,9 @@ use self::values::{address, buffer_size, buffer_timeout, port, threads, vlan};
 use crate::Error;
 use crate::capture::{self, Address, CaptureLedger, Subnet, Watch};
 use crate::cli::values::{duration, field_name, listen_address, size};
-use crate::cli::{Exit, KafkaOptions, OutputOptions, Profiles, Report, Reporting, SendArgs, ServiceOptions, WebSocketArgs};
+use crate::cli::{
+    Exit, KafkaOptions, OutputOptions, Profiles, Report, Reporting, SendArgs, ServiceOptions, WebSocketArgs,
+};
 use crate::endpoint::{KafkaSettings, PacketFile, WriteOptions};
 use crate::packet::NetworkSelection;
 use crate::packet::live as wire;

@@ -20,7 +20,8 @@ use clap::{Parser, ValueEnum};
 use jiff::tz::TimeZone;
 
 use crate::cli::{
-    self, Exit, InputOptions, KafkaInput, KafkaOptions, OutputOptions, Report, Reporting, WebSocketArgs, values,
+    self, Exit, InputOptions, KafkaInput, KafkaOptions, OutputOptions, Report, Reporting, WebSocketArgs,
+    values,
 };
 use crate::endpoint::{self, Place, ReadOptions, TimeWindow};
 use crate::observe::{Count, Span};
@@ -305,8 +306,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let mut reading = args.reading.reading(&args.reporting);
     reading.kafka =
         args.kafka.settings(args.kafka_input.exit_at_end, &inputs.names(), &args.writing.output)?;
-    reading.listening.websocket =
-        args.websocket.options(&inputs.names(), &args.writing.output)?;
+    reading.listening.websocket = args.websocket.options(&inputs.names(), &args.writing.output)?;
     let (selection, _) = args.time.resolve()?;
     reading.hours = TimeWindow { since: selection.since, until: selection.until };
     let places = endpoint::expand(&inputs.names(), &reading)?;
@@ -433,7 +433,11 @@ fn check(args: &Args, places: &[Place]) -> Result<()> {
     }
     let has_tls = args.targets.iter().any(|target| target.protocol() == Protocol::Https)
         || args.elasticsearch.as_deref().is_some_and(|url| url.starts_with("https:"))
-        || args.writing.output.iter().any(|output| output.starts_with("tls://") || output.starts_with("wss://"));
+        || args
+            .writing
+            .output
+            .iter()
+            .any(|output| output.starts_with("tls://") || output.starts_with("wss://"));
     let option = args.writing.tls.first_given().or(args.sni.as_ref().map(|_| "--sni"));
     if let Some(option) = option.filter(|_| !has_tls) {
         return Err(Error::Usage(format!("{option} is about https targets; there is none")));
@@ -520,7 +524,8 @@ fn replay(
     writing.splits &= args.writing.output.len() > 1;
     writing.sending.is_stopping = Arc::clone(&stop.sending);
     writing.sending.websocket = reading.listening.websocket.clone();
-    if !args.writing.output.iter().any(|output| output.starts_with("tls://") || output.starts_with("wss://")) {
+    if !args.writing.output.iter().any(|output| output.starts_with("tls://") || output.starts_with("wss://"))
+    {
         // They are about the targets.
         writing.sending.tls = TlsOptions::default();
     }

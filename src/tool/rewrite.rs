@@ -11,8 +11,8 @@ pub use redact::{Presets, RedactOptions};
 
 use crate::BadRule;
 use crate::cli::{
-    self, Exit, InputOptions, KafkaInput, KafkaOptions, OutputOptions, Report, Reporting, SendArgs, Tool, WebSocketArgs,
-    values, with_intake,
+    self, Exit, InputOptions, KafkaInput, KafkaOptions, OutputOptions, Report, Reporting, SendArgs, Tool,
+    WebSocketArgs, values, with_intake,
 };
 use crate::endpoint;
 use crate::middleware::{Command, Middleware, MiddlewareOptions, Traffic};
@@ -260,11 +260,9 @@ pub fn run(command: &CommandLine) -> anyhow::Result<Exit> {
             );
         }
     }
-    let mut tool = Tool::new(&args.input, &args.output.output, &args.reporting)?.with_kafka(
-        &args.kafka,
-        &args.kafka_input,
-        &args.inputs,
-    )?.with_websockets(&args.websocket, &args.inputs)?;
+    let mut tool = Tool::new(&args.input, &args.output.output, &args.reporting)?
+        .with_kafka(&args.kafka, &args.kafka_input, &args.inputs)?
+        .with_websockets(&args.websocket, &args.inputs)?;
     // What a child still has is not known to be written.
     tool.reading.tells_handled = args.middleware.is_none();
     tool.reading.is_searched = true;

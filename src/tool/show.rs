@@ -9,7 +9,9 @@ use jiff::tz::TimeZone;
 use regex::bytes::Regex;
 
 use crate::BadRule;
-use crate::cli::{Exit, InputOptions, KafkaInput, KafkaOptions, Report, Reporting, Tool, WebSocketArgs, note, with_intake};
+use crate::cli::{
+    Exit, InputOptions, KafkaInput, KafkaOptions, Report, Reporting, Tool, WebSocketArgs, note, with_intake,
+};
 use crate::endpoint;
 use crate::observe::{Count, Ledger};
 use crate::record::{Block, Discard, Sink, Source as _};
@@ -166,11 +168,9 @@ pub(super) fn group(text: &str) -> Result<Regex, BadRule> {
 /// Shows what the command line names.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     args.input.listening.check(&args.inputs)?;
-    let mut tool = Tool::new(&args.input, &[], &args.reporting)?.with_kafka(
-        &args.kafka,
-        &args.kafka_input,
-        args.inputs.iter().chain(&args.compare),
-    )?.with_websockets(&args.websocket, &args.inputs)?;
+    let mut tool = Tool::new(&args.input, &[], &args.reporting)?
+        .with_kafka(&args.kafka, &args.kafka_input, args.inputs.iter().chain(&args.compare))?
+        .with_websockets(&args.websocket, &[&args.inputs[..], &args.compare].concat())?;
     tool.reading.is_searched = true;
     if let [before, after] = args.compare.as_slice() {
         tool.print(&args.compare)?;

@@ -65,3 +65,5 @@ mod show;
 mod statistics;
 mod support;
 mod twelve;
+mod websocket;
+mod websocket_peers;

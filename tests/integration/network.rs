@@ -1,8 +1,8 @@
 //! Records over the network: `tcp://` and `tls://` as inputs and outputs.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, ChildStderr, Stdio};
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,85 +11,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::support::front::Certificates;
 use crate::support::origin::Origin;
 use crate::support::program::{Ran, command, run};
+use crate::support::receiver::{Receiver, SEPARATOR, request, requests, send};
 use crate::support::recorder::records;
 use crate::support::replayer::good;
-
-const SEPARATOR: &str = "\n🐵🙈🙉\n";
-
-/// A request of a client, told by its port, with a body of so many bytes.
-fn request(client: u16, number: u32, length: usize) -> String {
-    let body = "x".repeat(length);
-    let text =
-        format!("POST /{client}/{number} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n{body}");
-    format!(
-        "1 {client:04x}0050{:08x}{number:08x} {} 0\n{text}{SEPARATOR}",
-        0x7f00_0001, 1_763_900_000_000_000_000_u64
-    )
-}
-
-fn requests(client: u16, number: u32) -> String {
-    (0..number).map(|number| request(client, number, 10)).collect()
-}
-
-/// A tool that waits for senders, and writes what they send to its standard output.
-struct Receiver {
-    child: Child,
-    address: SocketAddr,
-    said: String,
-    errors: BufReader<ChildStderr>,
-    reading: thread::JoinHandle<Vec<u8>>,
-}
-
-impl Receiver {
-    fn start(place: &str, more: &[&str]) -> Self {
-        Self::start_tool("gor-filter", &[&[place], more].concat())
-    }
-
-    fn start_tool(tool: &str, args: &[&str]) -> Self {
-        let mut command = command(tool, args);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the tool starts");
-        let mut output = child.stdout.take().expect("it is piped");
-        let reading = thread::spawn(move || {
-            let mut text = Vec::new();
-            output.read_to_end(&mut text).expect("a pipe can be read");
-            text
-        });
-        let mut errors = BufReader::new(child.stderr.take().expect("it is piped"));
-        let mut said = String::new();
-        errors.read_line(&mut said).expect("a line");
-        let (_, address) =
-            said.trim().rsplit_once("waiting for senders at ").unwrap_or_else(|| panic!("{said}"));
-        let address = address.parse().expect("an address");
-        Receiver { child, address, said, errors, reading }
-    }
-
-    fn place(&self, scheme: &str) -> String {
-        format!("{scheme}://{}", self.address)
-    }
-
-    /// Waits until it has said this.
-    fn wait_until_it_says(&mut self, text: &str) {
-        while !self.said.contains(text) {
-            let length = self.errors.read_line(&mut self.said).expect("a line");
-            assert!(length > 0, "expected {text:?}: {}", self.said);
-        }
-    }
-
-    /// Asks it to end. What it wrote, and what it said.
-    #[track_caller]
-    fn end(mut self, status: i32) -> (Vec<u8>, String) {
-        kill_process(Pid::from_child(&self.child), Signal::INT).expect("it runs");
-        self.errors.read_to_string(&mut self.said).expect("text");
-        let exit = self.child.wait().expect("it can be waited for");
-        assert_eq!(exit.code(), Some(status), "{}", self.said);
-        (self.reading.join().expect("it ends"), self.said)
-    }
-}
-
-fn send(place: &str, more: &[&str], input: &str) -> Ran {
-    run("gor-filter", &[&["-o", place], more].concat(), input.as_bytes())
-}
 
 #[test]
 fn what_is_on_the_wire_is_the_text_and_nothing_else() {
@@ -345,10 +269,16 @@ fn a_session_stays_on_one_of_several_connections() {
         .says("outputs; name one");
     // Options about what is not there are refused.
     for (args, said) in [
-        (&["--connections", "2"][..], "--connections and --sticky are about tcp:// and tls:// outputs"),
-        (&["--skip-verify", "-o", "null:"], "are about tls:// outputs"),
-        (&["--allow", "10.0.0.0/8"], "--allow is about tcp:// and tls:// inputs"),
-        (&["--tls-cert", "x", "--tls-key", "y", "tcp://127.0.0.1:0"], "--tls-cert is about tls:// inputs"),
+        (
+            &["--connections", "2"][..],
+            "--connections and --sticky are about tcp://, tls://, ws:// and wss:// outputs",
+        ),
+        (&["--skip-verify", "-o", "null:"], "are about tls:// and wss:// outputs"),
+        (&["--allow", "10.0.0.0/8"], "--allow is about tcp://, tls://, ws:// and wss:// inputs"),
+        (
+            &["--tls-cert", "x", "--tls-key", "y", "tcp://127.0.0.1:0"],
+            "--tls-cert is about tls:// and wss:// inputs",
+        ),
     ] {
         run("gor-filter", args, b"").ends_with(2).says(said);
     }

@@ -179,7 +179,14 @@ mod tests {
 
     #[test]
     fn an_address_has_a_host_or_none_and_a_port() {
-        for text in ["tcp://:28020", "tcp://a.example:1", "tls://10.0.0.1:28020", "tls://[::1]:9", "ws://:1", "wss://h:2/a/b?c=d"] {
+        for text in [
+            "tcp://:28020",
+            "tcp://a.example:1",
+            "tls://10.0.0.1:28020",
+            "tls://[::1]:9",
+            "ws://:1",
+            "wss://h:2/a/b?c=d",
+        ] {
             assert_eq!(
                 text.parse::<NetworkAddress>().map(|address| address.to_string()).as_deref(),
                 Ok(text)

@@ -66,15 +66,20 @@ impl Asking {
     }
 
     /// Asks a receiver, and waits for its answer.
-    pub(super) fn ask<S: Read + Write>(&self, stream: S, config: WebSocketConfig) -> io::Result<WebSocket<S>> {
+    pub(super) fn ask<S: Read + Write>(
+        &self,
+        stream: S,
+        config: WebSocketConfig,
+    ) -> io::Result<WebSocket<S>> {
         let mut request = self.request.clone();
         let key = HeaderValue::from_str(&generate_key()).map_err(io::Error::other)?;
         request.headers_mut().insert(SEC_WEBSOCKET_KEY, key);
         let asked = tungstenite::client::client_with_config(request, stream, Some(config));
         asked.map(|(socket, _)| socket).map_err(|error| match error {
-            HandshakeError::Interrupted(_) => {
-                io::Error::new(io::ErrorKind::TimedOut, "the receiver does not answer the WebSocket handshake")
-            }
+            HandshakeError::Interrupted(_) => io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the receiver does not answer the WebSocket handshake",
+            ),
             HandshakeError::Failure(error) => io_error(error),
         })
     }

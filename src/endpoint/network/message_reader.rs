@@ -103,7 +103,11 @@ impl MessageReader {
     }
 
     /// Answers the handshake. None: there is no connection, and that is no loss.
-    fn answer(&mut self, mut bytes: SenderBytes, demands: &Demands) -> Result<Option<WebSocket<SenderBytes>>> {
+    fn answer(
+        &mut self,
+        mut bytes: SenderBytes,
+        demands: &Demands,
+    ) -> Result<Option<WebSocket<SenderBytes>>> {
         let how = bytes.how.clone();
         match demands.answer(&mut bytes) {
             Ok(rest) => {
@@ -176,7 +180,9 @@ impl MessageReader {
             };
             let failed = match error {
                 WebSocketError::ConnectionClosed | WebSocketError::AlreadyClosed => return Ok(Heard::End),
-                WebSocketError::Io(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Heard::Nothing),
+                WebSocketError::Io(error) if error.kind() == ErrorKind::WouldBlock => {
+                    return Ok(Heard::Nothing);
+                }
                 WebSocketError::Io(error) if error.kind() == ErrorKind::Interrupted => continue,
                 WebSocketError::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
                     is_whole_at_end(socket)?;
@@ -289,7 +295,9 @@ mod tests {
             let (header, payload) = only_record(message.as_bytes()).expect("a record");
             assert_eq!((header.id, payload), (&b"a"[..], &text.as_bytes()[8..]));
         }
-        for other in [ended.repeat(2).as_str(), "", "1 a 5 7", "1 a 5 7\n", "x\ny", "1 a 5 7 3\nxx", &ended[1..]] {
+        for other in
+            [ended.repeat(2).as_str(), "", "1 a 5 7", "1 a 5 7\n", "x\ny", "1 a 5 7 3\nxx", &ended[1..]]
+        {
             assert!(only_record(other.as_bytes()).is_none(), "{other}");
         }
     }

@@ -167,7 +167,10 @@ impl MessageWriter {
                 Ok(Message::Close(frame)) => {
                     let code = frame.map_or(CloseCode::Status, |frame| frame.code);
                     self.closed = Some(code);
-                    return Err(io::Error::other(format!("the receiver closed it with code {}", u16::from(code))));
+                    return Err(io::Error::other(format!(
+                        "the receiver closed it with code {}",
+                        u16::from(code)
+                    )));
                 }
                 Ok(_) => {}
                 Err(WebSocketError::Io(error)) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
@@ -185,7 +188,9 @@ impl MessageWriter {
             Err(error) => return Err(io_error(error)),
         }
         match self.socket.get_mut().push() {
-            Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Err(error),
+            Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+                Err(error)
+            }
             _ => Ok(()),
         }
     }
@@ -194,8 +199,11 @@ impl MessageWriter {
     pub(super) fn end(mut self, patience: Duration) -> io::Result<()> {
         self.hear()?;
         let until = Instant::now() + patience;
-        let is_passing = |error: &io::Error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted);
-        self.socket.close(Some(CloseFrame { code: CloseCode::Normal, reason: "".into() })).map_err(io_error)?;
+        let is_passing =
+            |error: &io::Error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted);
+        self.socket
+            .close(Some(CloseFrame { code: CloseCode::Normal, reason: "".into() }))
+            .map_err(io_error)?;
         while !self.socket.get_ref().is_empty() {
             match self.socket.get_mut().push() {
                 Err(error) if !is_passing(&error) => return Err(error),
@@ -211,7 +219,10 @@ impl MessageWriter {
                     if matches!(code, CloseCode::Normal | CloseCode::Status) {
                         return Ok(());
                     }
-                    return Err(io::Error::other(format!("it closed the connection with code {}", u16::from(code))));
+                    return Err(io::Error::other(format!(
+                        "it closed the connection with code {}",
+                        u16::from(code)
+                    )));
                 }
                 Ok(_) => {}
                 Err(WebSocketError::Io(error)) if is_passing(&error) => {}

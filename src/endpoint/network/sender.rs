@@ -251,7 +251,9 @@ impl Sender {
                     if outlet.has_refused_length() {
                         let length = piece.end_of(*at) - *at;
                         *at += length;
-                        self.tell(&format_args!("a record of {length} bytes is too long for the receiver, and left out"));
+                        self.tell(&format_args!(
+                            "a record of {length} bytes is too long for the receiver, and left out"
+                        ));
                     }
                     self.note_break(&error);
                 }

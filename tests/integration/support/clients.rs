@@ -1,4 +1,4 @@
-//! Programs from the registries of npm and pip: GoReplay's clients for middlewares, and checkers of manifests.
+//! Programs from the registries of npm and pip: GoReplay's clients for middlewares, WebSockets, checkers of manifests.
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -60,4 +60,14 @@ pub(crate) fn python(script: &str) -> Option<(TempDir, String)> {
     std::fs::write(&path, script).expect("the folder is writable");
     let command = format!("{} {}", folder.path().join("venv/bin/python").display(), path.display());
     Some((folder, command))
+}
+
+/// A folder with a script for Node, and the package ws beside it. None where that cannot be installed.
+pub(crate) fn node_websockets(script: &str) -> Option<TempDir> {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    if !installs("npm", &["install", "--no-audit", "--no-fund", "ws@8.18.0"], folder.path()) {
+        return None;
+    }
+    std::fs::write(folder.path().join("peer.js"), script).expect("the folder is writable");
+    Some(folder)
 }

@@ -11,6 +11,7 @@ pub(crate) mod origin;
 pub(crate) mod packets;
 pub(crate) mod program;
 pub(crate) mod proxy;
+pub(crate) mod receiver;
 pub(crate) mod recorder;
 pub(crate) mod replayer;
 pub(crate) mod s3;
