@@ -2,10 +2,12 @@ complete -c gor-replay -s i -l input -d 'File, directory, quoted glob or "-" (re
 complete -c gor-replay -l read-depth -d 'Reorder requests within N requests, so that the oldest is sent next' -r
 complete -c gor-replay -l max-record -d 'Skip records longer than SIZE (at most 3GB), and exit with status 1' -r
 complete -c gor-replay -l fetch -d 'Send at most N requests to S3 at a time' -r
-complete -c gor-replay -l tls-cert -d 'Certificate (PEM) of a tls:// input, with those that vouch for it' -r -F
+complete -c gor-replay -l tls-cert -d 'Certificate (PEM) of a tls:// or wss:// input, with those that vouch for it' -r -F
 complete -c gor-replay -l tls-key -d 'Private key (PEM) of the certificate in --tls-cert' -r -F
 complete -c gor-replay -l client-ca -d 'Accept only senders whose certificate one in FILE vouches for (PEM, repeatable)' -r -F
 complete -c gor-replay -l allow -d 'Accept only senders in these networks, as 10.0.0.0/8 (repeatable)' -r
+complete -c gor-replay -l ws-protocol -d 'Require subprotocol NAME; an output asks for it (repeatable: one of them)' -r
+complete -c gor-replay -l ws-password-file -d 'Read the password for ws://USER@HOST from the first line of FILE [env: GOR_WS_PASSWORD]' -r -F
 complete -c gor-replay -l speed -d 'Replay at SPEED, as 2x, 200% or 0.5 [default: 1x]' -r
 complete -c gor-replay -l speed-ramp -d 'Change the speed linearly over a time, as 1x..10x:10m, then keep it' -r
 complete -c gor-replay -l rate -d 'Send requests evenly at RATE, as 500/s, 100/m or 20/h' -r
@@ -39,6 +41,7 @@ complete -c gor-replay -l compress-threads -d 'Compress with N threads [default:
 complete -c gor-replay -l ca-cert -d 'Trust the certificates in FILE (PEM, repeatable) instead of the system\'s' -r -F
 complete -c gor-replay -l client-cert -d 'Present the certificate in FILE (PEM) to servers that ask for one' -r -F
 complete -c gor-replay -l client-key -d 'Private key (PEM) of the certificate in --client-cert' -r -F
+complete -c gor-replay -l ws-header -d 'Add a header to the requests to ws:// and wss:// outputs (repeatable)' -r
 complete -c gor-replay -l spool -d 'Keep what is not uploaded yet in DIR [default: ~/.local/state/gor-tools/spool]' -r -f -a "(__fish_complete_directories)"
 complete -c gor-replay -l spool-max -d 'Stop with status 1 when SIZE waits in the spool and the server does not answer' -r
 complete -c gor-replay -l spool-wait -d 'At the end, wait at most DURATION for a server that does not answer' -r

@@ -23,7 +23,7 @@ _gor__rewrite() {
 
     case "${cmd}" in
         gor__rewrite)
-            opts="-o -v -q -h -V --set-header --delete-header --rewrite-header --set-host --rewrite-url --all --set-param --delete-param --redact --redact-json --redact-param --redact-header --redact-key-file --redact-strict --middleware --middleware-may-drop --middleware-timeout --follow --strict --max-record --fetch --no-sign-request --tls-cert --tls-key --client-ca --allow --output --force --append --chunk-size --chunk-records --max-size --index --split --sessions --instance --flush-interval --compress-level --compress-threads --ca-cert --client-cert --client-key --skip-verify --spool --spool-max --spool-wait --chunk-age --manifest --connections --sticky --kafka-ca --kafka-cert --kafka-key --kafka-username --kafka-password-file --kafka-sasl --exit-at-end --verbose --quiet --stats --stats-json --cpu-profile --mem-profile --pprof --threads --help --version"
+            opts="-o -v -q -h -V --set-header --delete-header --rewrite-header --set-host --rewrite-url --all --set-param --delete-param --redact --redact-json --redact-param --redact-header --redact-key-file --redact-strict --middleware --middleware-may-drop --middleware-timeout --follow --strict --max-record --fetch --no-sign-request --tls-cert --tls-key --client-ca --allow --output --force --append --chunk-size --chunk-records --max-size --index --split --sessions --instance --flush-interval --compress-level --compress-threads --ca-cert --client-cert --client-key --skip-verify --ws-header --spool --spool-max --spool-wait --chunk-age --manifest --connections --sticky --ws-protocol --ws-password-file --kafka-ca --kafka-cert --kafka-key --kafka-username --kafka-password-file --kafka-sasl --exit-at-end --verbose --quiet --stats --stats-json --cpu-profile --mem-profile --pprof --threads --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -256,6 +256,10 @@ _gor__rewrite() {
                     fi
                     return 0
                     ;;
+                --ws-header)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --spool)
                     COMPREPLY=()
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
@@ -292,6 +296,25 @@ _gor__rewrite() {
                     ;;
                 --connections)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ws-protocol)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ws-password-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
                     return 0
                     ;;
                 --kafka-ca)

@@ -14,7 +14,7 @@ complete -c gor-rewrite -l middleware -d 'Run COMMAND, and send records through 
 complete -c gor-rewrite -l middleware-timeout -d 'Kill the program if it neither reads nor writes for DURATION' -r
 complete -c gor-rewrite -l max-record -d 'Skip records longer than SIZE (at most 3GB), and exit with status 1' -r
 complete -c gor-rewrite -l fetch -d 'Send at most N requests to S3 at a time' -r
-complete -c gor-rewrite -l tls-cert -d 'Certificate (PEM) of a tls:// input, with those that vouch for it' -r -F
+complete -c gor-rewrite -l tls-cert -d 'Certificate (PEM) of a tls:// or wss:// input, with those that vouch for it' -r -F
 complete -c gor-rewrite -l tls-key -d 'Private key (PEM) of the certificate in --tls-cert' -r -F
 complete -c gor-rewrite -l client-ca -d 'Accept only senders whose certificate one in FILE vouches for (PEM, repeatable)' -r -F
 complete -c gor-rewrite -l allow -d 'Accept only senders in these networks, as 10.0.0.0/8 (repeatable)' -r
@@ -29,12 +29,15 @@ complete -c gor-rewrite -l compress-threads -d 'Compress with N threads [default
 complete -c gor-rewrite -l ca-cert -d 'Trust the certificates in FILE (PEM, repeatable) instead of the system\'s' -r -F
 complete -c gor-rewrite -l client-cert -d 'Present the certificate in FILE (PEM) to servers that ask for one' -r -F
 complete -c gor-rewrite -l client-key -d 'Private key (PEM) of the certificate in --client-cert' -r -F
+complete -c gor-rewrite -l ws-header -d 'Add a header to the requests to ws:// and wss:// outputs (repeatable)' -r
 complete -c gor-rewrite -l spool -d 'Keep what is not uploaded yet in DIR [default: ~/.local/state/gor-tools/spool]' -r -f -a "(__fish_complete_directories)"
 complete -c gor-rewrite -l spool-max -d 'Stop with status 1 when SIZE waits in the spool and the server does not answer' -r
 complete -c gor-rewrite -l spool-wait -d 'At the end, wait at most DURATION for a server that does not answer' -r
 complete -c gor-rewrite -l chunk-age -d 'Start a new object when the current one is DURATION old' -r
 complete -c gor-rewrite -l manifest -d 'Write a line of JSON to FILE for each object that was written' -r -F
-complete -c gor-rewrite -l connections -d 'Send over N connections to each tcp:// or tls:// output [default: 1]' -r
+complete -c gor-rewrite -l connections -d 'Send over N connections to each tcp://, tls://, ws:// or wss:// output [default: 1]' -r
+complete -c gor-rewrite -l ws-protocol -d 'Require subprotocol NAME; an output asks for it (repeatable: one of them)' -r
+complete -c gor-rewrite -l ws-password-file -d 'Read the password for ws://USER@HOST from the first line of FILE [env: GOR_WS_PASSWORD]' -r -F
 complete -c gor-rewrite -l kafka-ca -d 'Use TLS, and trust the certificate authorities in FILE [env: KAFKA_CA]' -r -F
 complete -c gor-rewrite -l kafka-cert -d 'Use TLS with this client certificate in PEM [env: KAFKA_CERT]' -r -F
 complete -c gor-rewrite -l kafka-key -d 'Use this key for the client certificate, in PEM [env: KAFKA_KEY]' -r -F

@@ -23,7 +23,7 @@ _gor__show() {
 
     case "${cmd}" in
         gor__show)
-            opts="-v -q -h -V --headers --bodies --raw --json --compare --summary --by --top --group --utc --color --follow --strict --max-record --fetch --no-sign-request --tls-cert --tls-key --client-ca --allow --kafka-ca --kafka-cert --kafka-key --kafka-username --kafka-password-file --kafka-sasl --exit-at-end --verbose --quiet --stats --stats-json --cpu-profile --mem-profile --pprof --help --version"
+            opts="-v -q -h -V --headers --bodies --raw --json --compare --summary --by --top --group --utc --color --follow --strict --max-record --fetch --no-sign-request --tls-cert --tls-key --client-ca --allow --ws-protocol --ws-password-file --kafka-ca --kafka-cert --kafka-key --kafka-username --kafka-password-file --kafka-sasl --exit-at-end --verbose --quiet --stats --stats-json --cpu-profile --mem-profile --pprof --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -115,6 +115,25 @@ _gor__show() {
                     ;;
                 --allow)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ws-protocol)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ws-password-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
                     return 0
                     ;;
                 --kafka-ca)

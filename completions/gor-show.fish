@@ -7,10 +7,12 @@ always\t'Always'
 never\t'Never'"
 complete -c gor-show -l max-record -d 'Skip records longer than SIZE (at most 3GB), and exit with status 1' -r
 complete -c gor-show -l fetch -d 'Send at most N requests to S3 at a time' -r
-complete -c gor-show -l tls-cert -d 'Certificate (PEM) of a tls:// input, with those that vouch for it' -r -F
+complete -c gor-show -l tls-cert -d 'Certificate (PEM) of a tls:// or wss:// input, with those that vouch for it' -r -F
 complete -c gor-show -l tls-key -d 'Private key (PEM) of the certificate in --tls-cert' -r -F
 complete -c gor-show -l client-ca -d 'Accept only senders whose certificate one in FILE vouches for (PEM, repeatable)' -r -F
 complete -c gor-show -l allow -d 'Accept only senders in these networks, as 10.0.0.0/8 (repeatable)' -r
+complete -c gor-show -l ws-protocol -d 'Require subprotocol NAME; an output asks for it (repeatable: one of them)' -r
+complete -c gor-show -l ws-password-file -d 'Read the password for ws://USER@HOST from the first line of FILE [env: GOR_WS_PASSWORD]' -r -F
 complete -c gor-show -l kafka-ca -d 'Use TLS, and trust the certificate authorities in FILE [env: KAFKA_CA]' -r -F
 complete -c gor-show -l kafka-cert -d 'Use TLS with this client certificate in PEM [env: KAFKA_CERT]' -r -F
 complete -c gor-show -l kafka-key -d 'Use this key for the client certificate, in PEM [env: KAFKA_KEY]' -r -F

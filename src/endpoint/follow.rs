@@ -6,11 +6,11 @@ use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::bytes::{Coded, decoded, open_coded};
 use super::input::OpenInput;
@@ -42,6 +42,10 @@ pub(super) struct Followed {
     named: usize,
     failures: Failures,
     how: ReadOptions,
+    /// The thread of each sender has a copy.
+    senders: Arc<()>,
+    /// When it was seen that reading is to end.
+    stopped: Option<Instant>,
 }
 
 /// What the thread of a place hands on: its number, and what it has.
@@ -55,6 +59,9 @@ enum Finding {
     /// A sender has gone, after this was read from it.
     Gone(Intake),
 }
+
+/// How long senders are waited for once reading is to end; each is done with sooner.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Senders that are connected at once: each has a thread and a buffer of its own.
 const MAX_SENDERS: usize = 1024;
@@ -75,6 +82,7 @@ impl Followed {
         how.meter.set_total(None);
         let (sender, events) = sync_channel(1);
         let numbers = Arc::new(AtomicUsize::new(total));
+        let senders = Arc::new(());
         let listen = |found: &ExpandedPlace| match &found.place {
             Place::Network(address) => Listener::bind(address, &how.listening).map(Some),
             Place::Standard | Place::File(_) | Place::Object(_) | Place::Kafka(_) => Ok(None),
@@ -89,7 +97,8 @@ impl Followed {
                     place: &found.place.to_string(),
                     address: listener.address()?,
                 });
-                let reception = Reception { listener, number, numbers: Arc::clone(&numbers), sender, how };
+                let numbers = Arc::clone(&numbers);
+                let reception = Reception { listener, number, numbers, senders: Arc::downgrade(&senders), sender, how };
                 thread::Builder::new().name("listener".to_owned()).spawn(move || reception.run())?;
                 continue;
             }
@@ -100,7 +109,16 @@ impl Followed {
         // The only place is waited for as well, unless a rule was made strict.
         failures.is_one_of_several();
         let (intakes, before) = (HashMap::new(), Intake::default());
-        Ok(Followed { events, intakes, before, named: total, failures, how: how.clone() })
+        let how = how.clone();
+        Ok(Followed { events, intakes, before, named: total, failures, how, senders, stopped: None })
+    }
+}
+
+impl Followed {
+    /// Whether senders that are connected have not been told yet that reading has ended.
+    fn waits_for_senders(&mut self) -> bool {
+        let stopped = *self.stopped.get_or_insert_with(Instant::now);
+        Arc::strong_count(&self.senders) > 1 && stopped.elapsed() < FAREWELL
     }
 }
 
@@ -123,7 +141,7 @@ impl Source for Followed {
                     self.before = self.before.join(&intake);
                 }
                 // One thread may sit in an output of /proc or a device that never answers.
-                Err(RecvTimeoutError::Timeout) if self.how.is_over() => {
+                Err(RecvTimeoutError::Timeout) if self.how.is_over() && !self.waits_for_senders() => {
                     return self.failures.end().map(|()| false);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -143,6 +161,7 @@ struct Reception {
     number: usize,
     /// The number of the next sender.
     numbers: Arc<AtomicUsize>,
+    senders: Weak<()>,
     sender: SyncSender<FollowEvent>,
     how: ReadOptions,
 }
@@ -167,7 +186,7 @@ impl Reception {
                 continue;
             }
             let (number, events) = (self.numbers.fetch_add(1, Ordering::Relaxed), self.sender.clone());
-            let (how, connected) = (self.how.clone(), Arc::clone(&connected));
+            let (how, connected) = (self.how.clone(), (Arc::clone(&connected), self.senders.upgrade()));
             let receive = move || {
                 receive(input, number, &events, &how);
                 drop(connected);

@@ -134,7 +134,7 @@ fn the_bytes_of_a_handshake_and_of_a_message_are_those_of_the_standard() {
         stream.write_all(&[0x88, 2, 3, 232]).expect("sent");
         (head, begin[..2].to_vec(), payload, end[..2].to_vec())
     });
-    let input = request(1, 0, 10);
+    let input = request(1, 0, 100);
     send(&place, &["--ws-header", "X-Team: search", "--ws-header", "Host: other"], &input)
         .ends_with(0)
         .is_silent();
@@ -248,7 +248,7 @@ fn what_is_no_sender_is_answered_and_cut_off_and_the_others_go_on() {
         (frame(FINAL | MORE, b"x"), 1002, "cut off: the other side breaks"),
         (frame(FINAL | 5, b"x"), 1002, "cut off: the other side breaks"),
         (frame(FINAL | 0x40 | BINARY, b"x"), 1002, "cut off: the other side breaks"),
-        (announced, 1009, "cut off: record 1 at byte 0"),
+        (announced, 1009, "cut off: record 1 (byte 0)"),
         (frame(FINAL | TEXT, b"1 a 5 7\n\xff"), 1007, "cut off: a text message is not UTF-8"),
     ] {
         assert_eq!(code(&say(&receiver, &bytes)), expected, "{said}");

@@ -37,7 +37,9 @@ impl Asking {
         let value = |text: &[u8], what| HeaderValue::from_bytes(text).map_err(|_| wrong(what));
         let path = if address.path.is_empty() { "/" } else { &address.path };
         let mut request = Request::new(());
-        *request.uri_mut() = path.parse().map_err(|_| wrong("the path"))?;
+        // The library wants all of it, but sends the path.
+        let whole = format!("ws://{}{path}", address.authority());
+        *request.uri_mut() = whole.parse().map_err(|_| wrong("the path"))?;
         let headers = request.headers_mut();
         headers.insert(HOST, value(address.authority().as_bytes(), "the host")?);
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));

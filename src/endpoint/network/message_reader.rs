@@ -209,8 +209,8 @@ impl MessageReader {
     /// A message or a frame is so long that it is not even skipped.
     fn refuse_length(&mut self, size: usize, most: usize, how: &ReadOptions) -> (CloseCode, Error) {
         let error = if size as u64 > how.max_record {
-            self.intake.too_large += 1;
             let position = self.position();
+            self.intake.too_large += 1;
             self.intake.first_too_large.get_or_insert(position);
             let cause = Error::RecordTooLarge { position, limit: how.max_record };
             Error::Invalid(format!("cut off: {cause}"))
