@@ -6,9 +6,9 @@ use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -98,7 +98,8 @@ impl Followed {
                     address: listener.address()?,
                 });
                 let numbers = Arc::clone(&numbers);
-                let reception = Reception { listener, number, numbers, senders: Arc::downgrade(&senders), sender, how };
+                let reception =
+                    Reception { listener, number, numbers, senders: Arc::downgrade(&senders), sender, how };
                 thread::Builder::new().name("listener".to_owned()).spawn(move || reception.run())?;
                 continue;
             }

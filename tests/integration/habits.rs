@@ -53,7 +53,11 @@ fn exit_statuses_and_what_is_said() {
             "gor-record: standard output: it is also an input (standard input); write to another file\n",
         ),
         ("gor-record -r - -r -", 2, "gor-record: standard input can be read only once, but is named twice\n"),
-        ("gor-record -r ws://broker:1/x", 2, "gor-record: ws://broker:1/x: only records can be read from here\n"),
+        (
+            "gor-record -r ws://broker:1/x",
+            2,
+            "gor-record: ws://broker:1/x: only records can be read from here\n",
+        ),
     ] {
         let output = shell(folder.path(), line);
         let is_as_expected = output.status.code() == Some(status);

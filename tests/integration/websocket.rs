@@ -28,7 +28,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     match payload.len() {
         length @ ..126 => bytes.push(0x80 | length as u8),
         length @ ..=0xffff => {
-            bytes.push(0x80 | 126);
+            bytes.push(0x80 | 0x7e);
             bytes.extend((length as u16).to_be_bytes());
         }
         length => {
@@ -141,7 +141,7 @@ fn the_bytes_of_a_handshake_and_of_a_message_are_those_of_the_standard() {
     let (head, begin, payload, end) = receiving.join().expect("it ends");
     assert!(head.starts_with("GET /in?x=1 HTTP/1.1\r\nHost: other\r\n"), "{head}");
     assert!(head.to_ascii_lowercase().contains("x-team: search\r\n"), "{head}");
-    assert_eq!((begin, end), (vec![0x82, 0x80 | 126], vec![0x88, 0x82]));
+    assert_eq!((begin, end), (vec![0x82, 0x80 | 0x7e], vec![0x88, 0x82]));
     assert!(payload == input.as_bytes());
 }
 

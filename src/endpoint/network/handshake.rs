@@ -167,9 +167,8 @@ impl Demands {
                 Err(_) => return Err(refuse(stream, StatusCode::BAD_REQUEST, garbage(&head))),
             }
         };
-        let mut response = match create_response(&request) {
-            Ok(response) => response,
-            Err(_) => return Err(refuse(stream, StatusCode::UPGRADE_REQUIRED, garbage(&head))),
+        let Ok(mut response) = create_response(&request) else {
+            return Err(refuse(stream, StatusCode::UPGRADE_REQUIRED, garbage(&head)));
         };
         if !self.admits(&request) {
             let denied = Refusal::Denied("refused: wrong user or password".into());

@@ -43,8 +43,8 @@ pub(super) struct MessageReader {
 }
 
 enum State {
-    Asked(SenderBytes, Arc<Demands>),
-    Open(WebSocket<SenderBytes>),
+    Asked(Box<SenderBytes>, Arc<Demands>),
+    Open(Box<WebSocket<SenderBytes>>),
     Ended,
 }
 
@@ -61,7 +61,7 @@ impl MessageReader {
     pub(super) fn new(name: &str, bytes: SenderBytes, demands: Arc<Demands>) -> Self {
         MessageReader {
             name: name.to_owned(),
-            state: State::Asked(bytes, demands),
+            state: State::Asked(Box::new(bytes), demands),
             intake: Intake::default(),
             joined: JoinedRecords::default(),
             failure: None,
@@ -82,8 +82,8 @@ impl MessageReader {
         let mut socket = match std::mem::replace(&mut self.state, State::Ended) {
             State::Ended => return self.failure.take().map_or(Ok(false), Err),
             State::Open(socket) => socket,
-            State::Asked(bytes, demands) => match self.answer(bytes, &demands)? {
-                Some(socket) => socket,
+            State::Asked(bytes, demands) => match self.answer(*bytes, &demands)? {
+                Some(socket) => Box::new(socket),
                 None => return Ok(false),
             },
         };
