@@ -1,11 +1,14 @@
 complete -c gor-rewrite -l set-header -d 'Set a header: replace it, or add it' -r
 complete -c gor-rewrite -l delete-header -d 'Delete all headers of this name' -r
 complete -c gor-rewrite -l rewrite-header -d 'Replace matches in a header: \'Host: old$,new\'' -r
-complete -c gor-rewrite -l set-host -d 'Set the host, in Host and in absolute targets' -r
-complete -c gor-rewrite -l rewrite-url -d 'Replace matches in path and query: \'^/v1/:/v2/\'' -r
+complete -c gor-rewrite -l set-host -d 'Set the host, in Host and absolute targets' -r
+complete -c gor-rewrite -l rewrite-url -d 'Replace in path and query: \'^/v1/:/v2/\'' -r
 complete -c gor-rewrite -l set-param -d 'Set a query parameter: replace it, or append it' -r
 complete -c gor-rewrite -l delete-param -d 'Delete all query parameters of this name' -r
-complete -c gor-rewrite -l redact -d 'Replace secrets and personal data: all, or presets as cookie,email,ip' -r
+complete -c gor-rewrite -l rewrite-body -d 'Replace in bodies: \'s/old/new/g\'' -r
+complete -c gor-rewrite -l only -d 'Apply the rules behind it only to requests that pass: url:^/api, method:POST' -r
+complete -c gor-rewrite -l diff -d 'Show the first N changes [default: 10]' -r
+complete -c gor-rewrite -l redact -d 'Replace secrets and personal data: all, or cookie,email,ip…' -r
 complete -c gor-rewrite -l redact-json -d 'Replace what a path selects in JSON bodies: $.user.name, $..street' -r
 complete -c gor-rewrite -l redact-param -d 'Replace values of this parameter, in queries and forms' -r
 complete -c gor-rewrite -l redact-header -d 'Replace values of this header' -r
@@ -53,6 +56,9 @@ complete -c gor-rewrite -l mem-profile -d 'Write a profile of memory allocations
 complete -c gor-rewrite -l pprof -d 'Serve profiles and counters over HTTP at ADDRESS, under /debug/' -r
 complete -c gor-rewrite -l threads -d 'Use N threads [default: one per core]; the output does not depend on it' -r
 complete -c gor-rewrite -l all -d 'Apply every --rewrite-url that matches, not only the first'
+complete -c gor-rewrite -l responses -d 'Apply --rewrite-body to responses, too'
+complete -c gor-rewrite -l prettify -d 'Decode chunked and compressed bodies'
+complete -c gor-rewrite -l dry-run -d 'Write nothing, and say how many records would be changed'
 complete -c gor-rewrite -l redact-strict -d 'Drop records that redaction cannot read, instead of copying their bodies'
 complete -c gor-rewrite -l middleware-may-drop -d 'Allow the program to drop records'
 complete -c gor-rewrite -l follow -d 'Keep reading files as they grow, as tail -F does'

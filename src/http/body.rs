@@ -38,6 +38,13 @@ pub struct Content {
     codings: Vec<Coding>,
 }
 
+impl Content {
+    /// Whether it was in a coding.
+    pub fn is_coded(&self) -> bool {
+        !self.codings.is_empty()
+    }
+}
+
 impl<'a> Body<'a> {
     /// The body of `message`, a request or a response, which begins with `head`.
     pub fn of(head: &Head<'_>, message: &'a [u8], is_request: bool) -> Self {
@@ -148,6 +155,20 @@ impl<'a> Body<'a> {
         out.extend_from_slice(trailers.unwrap_or(self.trailers()));
         out.extend_from_slice(surplus.unwrap_or(self.surplus));
         true
+    }
+
+    /// Whether it is in chunks.
+    pub fn is_chunked(&self) -> bool {
+        matches!(self.framing, Framing::Chunked { .. })
+    }
+
+    /// Whether it ends where its framing says. Without length it does.
+    pub fn is_whole(&self) -> bool {
+        match self.framing {
+            Framing::Chunked { last, broken, .. } => !last.is_empty() && broken.is_empty(),
+            Framing::Length(declared) => self.coded_length() as u64 == declared,
+            Framing::Rest => true,
+        }
     }
 
     fn write_content(&self, head: &Head<'_>, coded: &[u8], out: &mut Vec<u8>) {

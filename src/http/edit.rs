@@ -71,6 +71,25 @@ pub fn set_field(head: &Head<'_>, name: &[u8], value: &[u8], out: &mut Vec<u8>) 
     out.extend_from_slice(&bytes[copied..]);
 }
 
+/// Writes the head of a message whose body has this length and is neither in chunks nor in a coding.
+pub fn set_plain_length(head: &Head<'_>, length: usize, out: &mut Vec<u8>) {
+    let length = length.to_string();
+    let mut is_told = head.values(b"content-length").next().is_none();
+    let added = if is_told { format!("Content-Length: {length}\r\n") } else { String::new() };
+    let edit = |field: &Field<'_>| {
+        let is_named = |name: &&str| field.name.eq_ignore_ascii_case(name.as_bytes());
+        if is_named(&"content-length") && !std::mem::replace(&mut is_told, true) {
+            FieldEdit::Value(length.as_bytes())
+        } else if ["content-length", "transfer-encoding", "content-encoding", "trailer"].iter().any(is_named)
+        {
+            FieldEdit::Remove
+        } else {
+            FieldEdit::Keep
+        }
+    };
+    write_edited(head, None, added.as_bytes(), edit, out);
+}
+
 /// Writes `head` without the field lines of that name, in any case. `false`:
 /// there are none, and nothing is written.
 pub fn remove_field(head: &Head<'_>, name: &[u8], out: &mut Vec<u8>) -> bool {

@@ -1,8 +1,10 @@
 //! The command line of `gor-rewrite`.
 
+use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use anstyle::{AnsiColor, Style};
 use clap::{ArgGroup, ArgMatches, CommandFactory, FromArgMatches, Parser};
 
 mod redact;
@@ -16,15 +18,15 @@ use crate::cli::{
 };
 use crate::endpoint;
 use crate::middleware::{Command, Middleware, MiddlewareOptions, Traffic};
-use crate::observe::Ledger;
-use crate::record::Intake;
-use crate::transform::rewrite::{self, RewriteRule, RewriteTally, Rewriting};
+use crate::observe::{Count, Ledger};
+use crate::record::{Discard, Intake, Sink};
+use crate::transform::rewrite::{self, ChangeLine, RecordChange, RewriteRule, RewriteTally, Rewriting};
 
 /// Rewrite recordings: change requests, redact secrets, run a program on each record
 ///
-/// Rules are applied in the order of the command line, each to the result of the one before. They change the heads of
-/// requests; redactions (--redact) also change bodies and responses. Everything else is copied byte for byte. A
-/// rule that does not apply (no such header, no match) is skipped.
+/// Rules are applied in the order of the command line, each to the result of the one before. They change requests;
+/// redactions (--redact) and --prettify also change responses. Everything else is copied byte for byte. A rule that does
+/// not apply (no such header, no match) is skipped. Content-Length and chunks fit the body after every change.
 ///
 /// With --middleware, records go through that program first, then through the rules.
 #[derive(Clone, Debug, Parser)]
@@ -37,6 +39,7 @@ use crate::transform::rewrite::{self, RewriteRule, RewriteTally, Rewriting};
 )]
 #[command(group = ArgGroup::new(redact::GROUP).args(redact::OPTIONS).multiple(true))]
 #[allow(clippy::doc_markdown, reason = "these are help texts")]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Args {
     /// Files, directories, quoted globs or "-" [default: standard input]
     ///
@@ -60,10 +63,10 @@ pub struct Args {
     /// The last comma ends the pattern. $1 and ${1}x stand for groups, $$ for a dollar sign.
     #[arg(long, value_name = "NAME:REGEX,TEXT", value_parser = rewrite_header, help_heading = "Rules", hide_short_help = true)]
     pub rewrite_header: Vec<RewriteRule>,
-    /// Set the host, in Host and in absolute targets
+    /// Set the host, in Host and absolute targets
     #[arg(long, value_name = "HOST[:PORT]", value_parser = set_host, help_heading = "Rules")]
     pub set_host: Vec<RewriteRule>,
-    /// Replace matches in path and query: '^/v1/:/v2/'
+    /// Replace in path and query: '^/v1/:/v2/'
     ///
     /// The first colon without a backslash before it ends the pattern; every match is replaced. sed's form takes any
     /// delimiter, s#a:b#c#, and the flags g (all matches, not only the first) and i (ignore case). Of several
@@ -81,6 +84,48 @@ pub struct Args {
     /// Delete all query parameters of this name
     #[arg(long, value_name = "NAME", value_parser = delete_param, help_heading = "Rules", hide_short_help = true)]
     pub delete_param: Vec<RewriteRule>,
+
+    /// Replace in bodies: 's/old/new/g'
+    ///
+    /// In bodies of requests. Any delimiter will do, as in s#a#b#. Flags: g (all matches, not only the first), i (ignore case), m (^ and $ match
+    /// at lines). Chunked and compressed bodies (gzip, deflate, br, zstd) are decoded, and encoded again. Binary bodies,
+    /// and those that cannot be decoded, stay as they are, and are counted.
+    #[arg(long, value_name = "s/A/B/", value_parser = rewrite_body, help_heading = "Rules")]
+    pub rewrite_body: Vec<RewriteRule>,
+    /// Apply --rewrite-body to responses, too
+    #[arg(long, requires = "rewrite_body", help_heading = "Rules", hide_short_help = true)]
+    pub responses: bool,
+    /// Decode chunked and compressed bodies
+    ///
+    /// Bodies of requests and responses, in chunks, gzip, deflate, br and zstd. Transfer-Encoding and Content-Encoding go, and Content-Length says how long the body is. Trailers go with the chunks.
+    /// A body that is cut or cannot be decoded stays as it is, and is counted.
+    #[arg(long, help_heading = "Rules")]
+    pub prettify: bool,
+    /// Apply the rules behind it only to requests that pass: url:^/api, method:POST
+    ///
+    /// Another --only starts a new group. CONDITION is a rule of gor-filter and its value: method, url, not-url, host,
+    /// header (header:Name:regex), not-header, basic-auth, header-limit, param-limit or sample. It is asked of the request
+    /// as the rules before have left it. Responses are not changed by rules behind it, so --redact and its like
+    /// stand before all --only.
+    #[arg(long, value_name = "CONDITION", value_parser = only, help_heading = "Rules", hide_short_help = true)]
+    pub only: Vec<RewriteRule>,
+
+    /// Show the first N changes [default: 10]
+    ///
+    /// Of N records, on standard error, line by line. Bodies are shown decoded.
+    #[arg(
+        long,
+        value_name = "N",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "10",
+        value_parser = values::at_least_one,
+        help_heading = "Rules"
+    )]
+    pub diff: Option<NonZeroUsize>,
+    /// Write nothing, and say how many records would be changed
+    #[arg(long, conflicts_with_all = ["output", "middleware"], help_heading = "Rules", hide_short_help = true)]
+    pub dry_run: bool,
 
     #[command(flatten)]
     #[allow(missing_docs, reason = "the group has its own")]
@@ -154,6 +199,13 @@ Examples:
   Change paths to those of version 2:
     gor-rewrite --rewrite-url '/v1/user/([^/]+)/ping:/v2/user/$1/ping' \\
       -o v2.gor shop.gor
+  See what a rule would do, and write nothing:
+    gor-rewrite --rewrite-url '^/v1/:/v2/' --diff --dry-run shop.gor
+  Change bodies of one path only:
+    gor-rewrite --only 'url:^/api/' --rewrite-body 's/alice/bob/g' \\
+      shop.gor > bob.gor
+  Read responses without decoding them:
+    gor-rewrite --prettify shop.gor > plain.gor
   Share a sample without secrets (here, trace holds the name of a user):
     gor-filter --sample 10% testdata/shop.pcapng | \\
       gor-rewrite --redact all --redact-param trace > sample.gor
@@ -185,6 +237,14 @@ fn set_param(text: &str) -> Result<RewriteRule, BadRule> {
     text.parse().map(RewriteRule::SetParam)
 }
 
+fn rewrite_body(text: &str) -> Result<RewriteRule, BadRule> {
+    text.parse().map(RewriteRule::RewriteBody)
+}
+
+fn only(text: &str) -> Result<RewriteRule, BadRule> {
+    text.parse().map(|condition| RewriteRule::Only(Box::new(condition)))
+}
+
 fn delete_param(text: &str) -> Result<RewriteRule, BadRule> {
     if text.is_empty() {
         return Err(BadRule::new(text, 0, "the parameter's name is missing"));
@@ -197,8 +257,17 @@ fn set_host(text: &str) -> Result<RewriteRule, BadRule> {
 }
 
 /// The options that are rules.
-const RULES: [&str; 7] =
-    ["set_header", "delete_header", "rewrite_header", "rewrite_url", "set_param", "delete_param", "set_host"];
+const RULES: [&str; 9] = [
+    "set_header",
+    "delete_header",
+    "rewrite_header",
+    "rewrite_url",
+    "set_param",
+    "delete_param",
+    "set_host",
+    "rewrite_body",
+    "only",
+];
 
 /// What was typed, and the rules in the order they were typed in.
 #[derive(Clone, Debug)]
@@ -239,6 +308,11 @@ fn in_order(matches: &ArgMatches) -> Vec<(String, RewriteRule)> {
             rules.extend(named.map(|(name, redaction)| (place, name, RewriteRule::Redact(redaction))));
         }
     }
+    if matches.get_flag("prettify")
+        && let Some(place) = matches.index_of("prettify")
+    {
+        rules.push((place, "--prettify".to_owned(), RewriteRule::Prettify));
+    }
     // The sort is stable: the presets of one option stay in their order.
     rules.sort_by_key(|(place, ..)| *place);
     rules.into_iter().map(|(_, name, rule)| (name, rule)).collect()
@@ -250,7 +324,11 @@ pub fn run(command: &CommandLine) -> anyhow::Result<Exit> {
     args.input.listening.check(&args.inputs)?;
     let rules: Vec<_> = command.rules.iter().map(|(_, rule)| rule.clone()).collect();
     let redacts = rules.iter().any(|rule| matches!(rule, RewriteRule::Redact(_)));
-    let mut rewriting = Rewriting::new(rules, args.all);
+    refuse_useless(&rules)?;
+    let mut rewriting = Rewriting::new(rules, args.all).changing_responses(args.responses);
+    if let Some(number) = args.diff {
+        rewriting = rewriting.showing(number.get(), show);
+    }
     let key_file = args.redaction.redact_key_file.as_deref();
     if redacts {
         rewriting = rewriting.redacting(redact::key(key_file)?, args.redaction.redact_strict);
@@ -264,13 +342,14 @@ pub fn run(command: &CommandLine) -> anyhow::Result<Exit> {
         .with_kafka(&args.kafka, &args.kafka_input, &args.inputs)?
         .with_websockets(&args.websocket, &args.inputs)?;
     // What a child still has is not known to be written.
-    tool.reading.tells_handled = args.middleware.is_none();
+    tool.reading.tells_handled = args.middleware.is_none() && !args.dry_run;
     tool.reading.is_searched = true;
     let mut source = endpoint::open(&args.inputs, &tool.reading)?;
     // What is written must not be what is read.
     let mut read = args.inputs.clone();
     read.extend(key_file.map(|path| path.to_string_lossy().into_owned()));
-    let mut sink = tool.create(&args.output, &args.sending, &read)?;
+    let mut sink: Box<dyn Sink + Send> =
+        if args.dry_run { Box::new(Discard) } else { tool.create(&args.output, &args.sending, &read)? };
     let mut traffic = None;
     if let Some(program) = &args.middleware {
         let options = MiddlewareOptions {
@@ -289,11 +368,69 @@ pub fn run(command: &CommandLine) -> anyhow::Result<Exit> {
         ledger = with_middleware(ledger, &traffic);
     }
     let mut report = Report::of(&ledger);
-    if let Some(said) = redact::said(rewriting.tally(), args.redaction.redact_strict) {
-        report.loss(said);
+    if args.dry_run {
+        let RewriteTally { changed, records, .. } = rewriting.tally();
+        report.remark(format!(
+            "{changed} of {} would be changed; nothing was written",
+            Count(*records, "record")
+        ));
+    }
+    if redacts {
+        if let Some(said) = redact::said(rewriting.tally(), args.redaction.redact_strict) {
+            report.loss(said);
+        }
+    } else if let Some(said) = unchanged(rewriting.tally()) {
+        report.remark(said);
     }
     tool.remark_if_empty(&mut report, &intake, &copied, "rewrite");
     tool.end(report, copied)
+}
+
+/// Refuses redactions for some requests alone: their responses would keep the secrets.
+fn refuse_useless(rules: &[RewriteRule]) -> crate::Result<()> {
+    let mut behind = rules.iter().skip_while(|rule| !matches!(rule, RewriteRule::Only(_)));
+    if behind.any(|rule| matches!(rule, RewriteRule::Redact(_))) {
+        let text = "redactions are for all messages, responses too: put them before the first --only";
+        return Err(crate::Error::Usage(text.into()));
+    }
+    Ok(())
+}
+
+/// Shows what has changed in a record.
+fn show(change: &RecordChange) {
+    let style = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
+    let (title, removed, added) = (Style::new().bold(), style(AnsiColor::Red), style(AnsiColor::Green));
+    let mut text = String::new();
+    for line in change.lines() {
+        let (style, mark, line) = match &line {
+            ChangeLine::Title(line) => (title, "", line),
+            ChangeLine::Same(line) => (Style::new(), "  ", line),
+            ChangeLine::Removed(line) => (removed, "- ", line),
+            ChangeLine::Added(line) => (added, "+ ", line),
+        };
+        // What would steer the terminal is shown instead.
+        let is_harmless = |c: char| !c.is_control() || c == '\t';
+        let line: String = line.chars().map(|c| if is_harmless(c) { c } else { '\u{fffd}' }).collect();
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{style}{mark}{line}{style:#}");
+    }
+    anstream::eprint!("{text}\n");
+}
+
+/// What rules about bodies could not change, in one line; `None` when there is nothing.
+fn unchanged(tally: &RewriteTally) -> Option<String> {
+    let reasons = [
+        (tally.unread.unknown, "in an unknown content coding"),
+        (tally.unread.broken, "cut or damaged"),
+        (tally.unread.too_large, "too large"),
+        (tally.binary, "binary"),
+    ];
+    let reasons: Vec<_> = reasons
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, reason)| format!("{count} {reason}"))
+        .collect();
+    (!reasons.is_empty()).then(|| format!("bodies that rules did not look into: {}", reasons.join(", ")))
 }
 
 /// What became of the records, and how many each rule changed.
@@ -308,17 +445,36 @@ fn ledger(tally: &RewriteTally, rules: &[(String, RewriteRule)], redacts: bool, 
             "requests without an HTTP head, which no rule but redactions changes",
             tally.headless,
         );
-    if redacts {
+    let reads_bodies =
+        rules.iter().any(|(_, rule)| matches!(rule, RewriteRule::RewriteBody(_) | RewriteRule::Prettify));
+    if redacts || reads_bodies {
+        let undecoded = if redacts {
+            "records that could not be read to be redacted"
+        } else {
+            "bodies that could not be decoded"
+        };
         ledger = ledger
-            .sum("undecoded", "records that could not be read to be redacted", tally.unread.total())
+            .sum("undecoded", undecoded, tally.unread.total())
             .part("unknown_coding", "in a coding that is not known", tally.unread.unknown)
             .part("broken_body", "with a body that does not decode to its end", tally.unread.broken)
             .part("too_large", "too large", tally.unread.too_large)
             .part("headless", "without an HTTP head", tally.unread.headless)
-            .total("binary", "binary bodies, which redactions do not look into", tally.binary);
+            .total("binary", "binary bodies, which rules do not look into", tally.binary)
+            .total("trailers", "messages whose trailers went with their chunks", tally.trailers);
     }
-    let rows = rules.iter().zip(&tally.by_rule).map(|((name, _), changed)| (name.clone(), vec![*changed]));
-    with_intake(ledger, intake).list("rules", "records by rule", &["changed"], rows.collect())
+    let (mut changed, mut passed) = (Vec::new(), Vec::new());
+    for ((name, rule), count) in rules.iter().zip(&tally.by_rule) {
+        match rule {
+            RewriteRule::Only(condition) => passed.push((format!("{name} {condition}"), vec![*count])),
+            _ => changed.push((name.clone(), vec![*count])),
+        }
+    }
+    let ledger = with_intake(ledger, intake).list("rules", "records by rule", &["changed"], changed);
+    if passed.is_empty() {
+        ledger
+    } else {
+        ledger.list("conditions", "requests by condition", &["passed"], passed)
+    }
 }
 
 /// What the middleware made of the records, by kind and id.

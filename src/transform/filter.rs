@@ -148,6 +148,13 @@ impl Filter {
         if body || self.asks_always { Verdict::Await { body } } else { Verdict::Keep }
     }
 
+    /// Whether a request passes all rules that ask nothing but its header line and its head.
+    pub(super) fn passes(&self, header: &Header<'_>, head: &[u8]) -> bool {
+        self.failed_by_header(header).is_none()
+            && !(self.reads_line && self.failed_by_line(head).is_some())
+            && !(self.reads_head && self.failed_by_head(head).is_some())
+    }
+
     /// Judges what a response says, without its header line. Its wholeness is
     /// a matter of its own.
     pub fn judge_response(&self, response: &[u8]) -> Verdict {

@@ -146,3 +146,131 @@ fn goreplays_client_for_python_works_unchanged() {
     let text = through_client(&command);
     assert!(text.contains("GET /python/v1/user/joe/ping?key=old&q=1 HTTP/1.1\r\n"), "{text}");
 }
+
+fn gzip(content: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, content.as_bytes()).expect("memory");
+    encoder.finish().expect("memory")
+}
+
+/// A record whose payload is any bytes.
+fn record_of(kind: u8, id: &str, payload: &[u8]) -> Vec<u8> {
+    [format!("{kind} {id} 1763900000000000000 1000\n").as_bytes(), payload, SEPARATOR.as_bytes()].concat()
+}
+
+/// The payloads of a recording, without bodies that are binary.
+fn payloads(recording: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(recording);
+    text.split_terminator(SEPARATOR)
+        .map(|record| record.split_once('\n').expect("a header line").1.to_owned())
+        .collect()
+}
+
+#[test]
+fn bodies_are_rewritten_and_their_lengths_say_so() {
+    let post = |body: &str| format!("POST /a HTTP/1.1\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let chunked = |body: &str| {
+        format!(
+            "POST /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
+            body.len()
+        )
+    };
+    let answer = |body: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let recording = [post("alice, alice"), chunked("Alice"), answer("alice")];
+    let input: String =
+        [1, 1, 2].iter().zip(&recording).map(|(kind, payload)| record(*kind, "a1", payload)).collect();
+    for (args, expected) in [
+        (&["--rewrite-body", "s/alice/bob/"][..], [post("bob, alice"), chunked("Alice"), answer("alice")]),
+        (&["--rewrite-body", "s#alice#bob#gi"], [post("bob, bob"), chunked("bob"), answer("alice")]),
+        (
+            &["--rewrite-body", "s/(?i)alice/$0$0/", "--responses"],
+            [post("alicealice, alice"), chunked("AliceAlice"), answer("alicealice")],
+        ),
+        (
+            &["--rewrite-body", "s/, .*//", "--rewrite-body", "s/^alice$/x/"],
+            [post("x"), chunked("Alice"), answer("alice")],
+        ),
+    ] {
+        let ran = run("gor-rewrite", args, input.as_bytes());
+        ran.ends_with(0).is_silent();
+        assert_eq!(payloads(&ran.stdout), expected, "{args:?}");
+    }
+    // Compressed bodies stay compressed.
+    let coded = gzip("alice");
+    let head =
+        format!("POST /c HTTP/1.1\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", coded.len());
+    let input = record_of(1, "a1", &[head.as_bytes(), &coded].concat());
+    let ran = run("gor-rewrite", &["--rewrite-body", "s/alice/bob/"], &input);
+    let shown = run("gor-rewrite", &["--prettify"], &ran.ends_with(0).stdout);
+    assert_eq!(payloads(&shown.ends_with(0).stdout), ["POST /c HTTP/1.1\r\nContent-Length: 3\r\n\r\nbob"]);
+}
+
+#[test]
+fn bodies_are_prettified_and_those_that_cannot_be_stay_and_are_counted() {
+    let body = gzip("hello");
+    let chunks = [format!("{:x}\r\n", body.len()).as_bytes(), &body, b"\r\n0\r\nDigest: x\r\n\r\n"].concat();
+    let head = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\nTrailer: Digest\r\nA: b\r\n\r\n";
+    let plain = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nA: b\r\n\r\nhello";
+    let whole = [head.as_bytes(), &chunks].concat();
+    let ran = run("gor-rewrite", &["--prettify", "--stats"], &record_of(2, "a1", &whole));
+    ran.ends_with(0).says("messages whose trailers went with their chunks");
+    assert_eq!(payloads(&ran.stdout), [plain]);
+    run("gor-rewrite", &["--prettify"], &ran.stdout).ends_with(0).is_silent().writes(&ran.stdout);
+    // To a HEAD and to a 304 there is no body, whatever the head says.
+    let empty = "HTTP/1.1 304 Not Modified\r\nContent-Encoding: gzip\r\nContent-Length: 20\r\n\r\n";
+    let cut = &whole[..whole.len() - 30];
+    let unknown = b"HTTP/1.1 200 OK\r\nContent-Encoding: sdch\r\nContent-Length: 2\r\n\r\nab";
+    let input =
+        [record(2, "a2", empty).into_bytes(), record_of(2, "a3", cut), record_of(2, "a4", unknown)].concat();
+    let ran = run("gor-rewrite", &["--prettify"], &input);
+    ran.ends_with(0).writes(&input).says("1 in an unknown content coding, 1 cut or damaged");
+}
+
+#[test]
+fn rules_behind_only_are_for_requests_that_pass() {
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+    let input: String =
+        ["/api/1", "/shop", "/api/2"].iter().map(|path| record(1, "a1", &get(path))).collect();
+    let args = [
+        "--only",
+        "url:^/api",
+        "--set-host",
+        "b",
+        "--only",
+        "url:2$",
+        "--rewrite-url",
+        "^/api:/v2",
+        "--stats",
+    ];
+    let ran = run("gor-rewrite", &args, input.as_bytes());
+    ran.ends_with(0).says("--only url:^/api");
+    let host = |path: &str| get(path).replace(" a\r", " b\r");
+    assert_eq!(payloads(&ran.stdout), [host("/api/1"), get("/shop"), host("/v2/2")]);
+    for (args, said) in [
+        (&["--only", "status:200", "--set-host", "b"][..], "use gor-filter"),
+        (&["--only", "color:red"], "there is no such rule"),
+        (&["--only", "url"], "expected RULE:VALUE"),
+        (&["--only", "url:(", "--set-host", "b"], "unclosed group"),
+        (&["--only", "url:a", "--redact", "all"], "put them before the first --only"),
+        (&["--responses"], "--rewrite-body"),
+        (&["--rewrite-body", "a"], "expected s/pattern/replacement/"),
+        (&["--rewrite-body", "s/a/$1/"], "the pattern has no group"),
+    ] {
+        run("gor-rewrite", args, input.as_bytes()).ends_with(2).says(said);
+    }
+}
+
+#[test]
+fn what_would_change_is_shown_and_nothing_is_written() {
+    let args = ["--rewrite-url", "v1:v2", "--diff", "--dry-run"];
+    let ran = run("gor-rewrite", &args, exchange().as_bytes());
+    ran.ends_with(0).writes(b"");
+    ran.says("request a1\n- GET /v1/user/joe/ping?key=old&q=1 HTTP/1.1\n+ GET /v2/user/joe/ping?key=old&q=1 HTTP/1.1\n  Host:");
+    ran.says("1 of 2 records would be changed; nothing was written");
+    // The output is the same with and without it, and only so many are shown.
+    let twice = exchange().repeat(2);
+    let plain = run("gor-rewrite", &["--rewrite-url", "v1:v2"], twice.as_bytes());
+    let shown = run("gor-rewrite", &["--rewrite-url", "v1:v2", "--diff=1"], twice.as_bytes());
+    shown.ends_with(0).writes(&plain.stdout);
+    assert_eq!(shown.stderr.matches("request a1").count(), 1, "{shown}");
+}

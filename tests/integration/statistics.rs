@@ -138,8 +138,12 @@ fn what_gor_filter_counts_is_explained() {
 
 #[test]
 fn what_gor_rewrite_counts_is_explained() {
-    let runs: [&[&str]; 3] =
-        [&["--set-header", "A: b"], &["--redact", "all", "--redact-strict"], &["--middleware", "cat"]];
+    let runs: [&[&str]; 4] = [
+        &["--set-header", "A: b"],
+        &["--redact", "all", "--redact-strict"],
+        &["--middleware", "cat"],
+        &["--prettify", "--only", "method:GET", "--set-host", "b"],
+    ];
     let mut input = shop();
     let strange = b"POST / HTTP/1.1\r\nContent-Encoding: strange\r\nContent-Length: 2\r\n\r\nab";
     input.extend(crate::support::replayer::record(1, "a1", 0, strange));

@@ -21,7 +21,7 @@ const RANDOM_KEY: usize = 32;
 #[group(skip)]
 #[allow(clippy::doc_markdown, rustdoc::broken_intra_doc_links, reason = "these are help texts")]
 pub struct RedactOptions {
-    /// Replace secrets and personal data: all, or presets as cookie,email,ip
+    /// Replace secrets and personal data: all, or cookie,email,ip…
     ///
     /// Redaction covers URLs, headers, trailers and bodies of requests and responses, recorded and replayed. Chunked and
     /// compressed bodies (gzip, deflate, br, zstd) are decoded, and encoded again. Equal values get equal replacements.

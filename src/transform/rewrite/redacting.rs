@@ -1,10 +1,9 @@
-//! Redactions applied to a whole message: its head, its body through framing and codings, its trailers.
+//! Redactions applied to heads, to trailers, and to what is no message; for bodies see `draft`.
 
 use super::rule::RewriteRule;
-use crate::http::body::Body;
 use crate::http::coding::CodingFault;
 use crate::http::{Head, RequestLine, StatusLine};
-use crate::transform::redact::{PseudonymKey, Redaction, is_binary};
+use crate::transform::redact::{PseudonymKey, Redaction};
 
 /// A larger head, or a body that is or decodes to more, is not redacted. A replacement may be thirteen times as long
 /// as what it replaces, and a block holds less than 4 GiB.
@@ -36,7 +35,7 @@ impl Unread {
         self.unknown + self.broken + self.too_large + self.headless
     }
 
-    fn count(&mut self, fault: &CodingFault) {
+    pub(super) fn count(&mut self, fault: &CodingFault) {
         match fault {
             CodingFault::Unknown(_) => self.unknown += 1,
             CodingFault::Broken => self.broken += 1,
@@ -51,8 +50,10 @@ pub(super) struct Findings {
     /// Which rules changed something, in their order.
     pub(super) hits: Vec<bool>,
     pub(super) unread: Unread,
-    /// Whether the body is one that redactions do not look into.
+    /// Whether the body is one that rules do not look into.
     pub(super) is_binary: bool,
+    /// Whether there were trailers that went with the chunks.
+    pub(super) has_trailers: bool,
 }
 
 /// The redactions among the rules, each with its place.
@@ -115,73 +116,12 @@ pub(super) fn head(redaction: &Redaction, key: &PseudonymKey, head: &Head<'_>, o
     true
 }
 
-/// Writes the message with its body as the redactions make it, and `new_head` for its head. `false`, and nothing
-/// written: what follows the head stays.
-pub(super) fn body(
-    rules: &[RewriteRule],
-    key: &PseudonymKey,
-    (message, old_head, is_request): (&[u8], &Head<'_>, bool),
-    new_head: &Head<'_>,
-    findings: &mut Findings,
-    out: &mut Vec<u8>,
-) -> bool {
-    if old_head.len() > MAX_BODY {
-        findings.unread.too_large += 1;
-        return false;
-    }
-    if message.len() == old_head.len() {
-        return false;
-    }
-    let body = Body::of(old_head, message, is_request);
-    let content_type = old_head.values(b"content-type").next();
-    let mut content = None;
-    if redactions(rules).any(|(_, redaction)| redaction.reads_body()) {
-        match body.content(old_head, MAX_BODY) {
-            Err(fault) => findings.unread.count(&fault),
-            _ if body.surplus().len() > MAX_BODY => findings.unread.count(&CodingFault::TooLarge),
-            Ok(found) => {
-                findings.is_binary = !found.bytes.is_empty() && is_binary(content_type, &found.bytes);
-                content = (!findings.is_binary).then_some(found);
-            }
-        }
-    }
-    let (mut is_new, mut trailers, mut surplus) = (false, None, None);
-    for (place, redaction) in redactions(rules) {
-        let mut hit = false;
-        if let Some(content) = &mut content
-            && let Some(new) = redaction.body(key, content_type, &content.bytes)
-        {
-            content.bytes = new;
-            is_new = true;
-            hit = true;
-        }
-        let section = trailers.as_deref().unwrap_or(body.trailers());
-        if let Some(new) = section_of_fields(redaction, key, section) {
-            trailers = Some(new);
-            hit = true;
-        }
-        let rest = surplus.as_deref().unwrap_or(body.surplus());
-        if rest.len() <= MAX_BODY
-            && let Some(new) = redaction.body(key, None, rest)
-        {
-            surplus = Some(new);
-            hit = true;
-        }
-        findings.hits[place] |= hit;
-    }
-    if !is_new && trailers.is_none() && surplus.is_none() {
-        return false;
-    }
-    let content = content.as_ref().filter(|_| is_new);
-    let is_written = body.write(new_head, content, trailers.as_deref(), surplus.as_deref(), out);
-    if !is_written {
-        findings.unread.broken += 1;
-    }
-    is_written
-}
-
 /// Field lines without a start line, the last of which may be cut off.
-fn section_of_fields(redaction: &Redaction, key: &PseudonymKey, section: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn section_of_fields(
+    redaction: &Redaction,
+    key: &PseudonymKey,
+    section: &[u8],
+) -> Option<Vec<u8>> {
     const START: &[u8] = b"trailers\r\n";
     if section.iter().all(u8::is_ascii_whitespace) {
         return None;

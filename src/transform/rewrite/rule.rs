@@ -5,6 +5,8 @@ use std::str::FromStr;
 use memchr::memchr;
 use regex::bytes::Regex;
 
+use super::body::BodyPattern;
+use super::condition::Condition;
 use super::template::{ReplacementTemplate, replace};
 use super::url::UrlPattern;
 use crate::BadRule;
@@ -29,6 +31,12 @@ pub enum RewriteRule {
     RewriteUrl(UrlPattern),
     /// `--set-host`
     SetHost(String),
+    /// `--rewrite-body`, for responses too where that is asked for
+    RewriteBody(BodyPattern),
+    /// `--prettify`, for responses too
+    Prettify,
+    /// `--only`: the rules after it are for requests that pass, to the next of its kind
+    Only(Box<Condition>),
     /// `--redact` and its like, for responses too
     Redact(Redaction),
 }
@@ -69,8 +77,11 @@ impl RewriteRule {
                 set_authority(out, host);
                 true
             }
-            // It needs a key, and sees more than the head: see `redacting`.
-            RewriteRule::Redact(_) => false,
+            // They see more than the head: see `draft`.
+            RewriteRule::RewriteBody(_)
+            | RewriteRule::Prettify
+            | RewriteRule::Only(_)
+            | RewriteRule::Redact(_) => false,
         };
         match applies {
             false => Effect::None,

@@ -1,5 +1,7 @@
 //! The rules as a stage of the copy loop: each block rewritten on any thread.
 
+use super::changes::RecordChange;
+use super::draft::Draft;
 use super::redacting::{self, Findings, Unread};
 use super::rule::{Effect, RewriteRule};
 use crate::Result;
@@ -21,10 +23,15 @@ pub struct RewriteTally {
     pub headless: u64,
     /// What redactions could not read.
     pub unread: Unread,
-    /// Bodies that redactions do not look into.
+    /// Bodies that rules do not look into.
     pub binary: u64,
-    /// Records that each rule changed, and that were written, in the order of the rules.
+    /// Messages whose trailers went with their chunks.
+    pub trailers: u64,
+    /// Records that each rule changed, and that were written, in the order of the rules; of a condition, requests that
+    /// passed.
     pub by_rule: Vec<u64>,
+    /// The first of the changed records of a block, where they are to be shown.
+    pub changes: Vec<RecordChange>,
 }
 
 impl RewriteTally {
@@ -35,6 +42,7 @@ impl RewriteTally {
         self.headless += other.headless;
         self.unread.add(&other.unread);
         self.binary += other.binary;
+        self.trailers += other.trailers;
         self.by_rule.iter_mut().zip(&other.by_rule).for_each(|(sum, count)| *sum += count);
     }
 }
@@ -52,7 +60,17 @@ pub struct Rewriting {
     rules: Vec<RewriteRule>,
     applies_all: bool,
     redacting: Option<Redacting>,
+    changes_responses: bool,
+    showing: Option<Showing>,
     tally: RewriteTally,
+}
+
+/// How changes are shown.
+#[derive(Clone, Copy, Debug)]
+struct Showing {
+    /// Changed records that are still shown.
+    left: usize,
+    show: fn(&RecordChange),
 }
 
 impl Rewriting {
@@ -61,7 +79,21 @@ impl Rewriting {
     /// them are passed over; see [`Rewriting::redacting`].
     pub fn new(rules: Vec<RewriteRule>, applies_all: bool) -> Self {
         let tally = RewriteTally { by_rule: vec![0; rules.len()], ..RewriteTally::default() };
-        Rewriting { rules, applies_all, redacting: None, tally }
+        Rewriting { rules, applies_all, redacting: None, changes_responses: false, showing: None, tally }
+    }
+
+    /// Applies rules about bodies to responses, too.
+    #[must_use]
+    pub fn changing_responses(mut self, changes_responses: bool) -> Self {
+        self.changes_responses = changes_responses;
+        self
+    }
+
+    /// Shows the first `number` records that are changed.
+    #[must_use]
+    pub fn showing(mut self, number: usize, show: fn(&RecordChange)) -> Self {
+        self.showing = Some(Showing { left: number, show });
+        self
     }
 
     /// Applies the redactions among the rules too, under this key. Records
@@ -88,12 +120,24 @@ impl Stage for Rewriting {
             rules: self.rules.clone(),
             applies_all: self.applies_all,
             redacting: self.redacting.clone(),
+            changes_responses: self.changes_responses,
+            reads_responses: self.redacting.is_some()
+                || self.rules.iter().any(|rule| match rule {
+                    RewriteRule::RewriteBody(_) => self.changes_responses,
+                    rule => matches!(rule, RewriteRule::Prettify),
+                }),
+            shows: self.showing.map_or(0, |showing| showing.left),
             ..Rewriter::default()
         }
     }
 
     fn emit(&mut self, block: &mut Block, notes: &mut RewriteTally, sink: &mut dyn Sink) -> Result<()> {
         self.tally.add(notes);
+        if let Some(showing) = &mut self.showing {
+            let shown = notes.changes.len().min(showing.left);
+            notes.changes.drain(..shown).for_each(|change| (showing.show)(&change));
+            showing.left -= shown;
+        }
         sink.write_block(block)
     }
 }
@@ -112,6 +156,11 @@ pub struct Rewriter {
     rules: Vec<RewriteRule>,
     applies_all: bool,
     redacting: Option<Redacting>,
+    changes_responses: bool,
+    /// Whether any rule may change a response.
+    reads_responses: bool,
+    /// Changed records of a block that are kept to be shown.
+    shows: usize,
     findings: Findings,
     id: Option<Vec<u8>>,
     message: Vec<u8>,
@@ -140,6 +189,9 @@ impl Worker<RewriteTally> for Rewriter {
             block.runs_in(copied..index).for_each(|run| out.append(&run));
             if disposition == Disposition::Changed {
                 let id = self.id.as_deref().unwrap_or(view.header.id);
+                if notes.changes.len() < self.shows {
+                    notes.changes.push(RecordChange::new(&view, id, &self.message));
+                }
                 out.push(&Header { id, ..view.header }, &self.message);
             }
             copied = index + 1;
@@ -156,11 +208,12 @@ impl Rewriter {
     /// Leaves the new id and the new message of a record that is changed in
     /// `self.id` and `self.message`, and counts.
     fn judge(&mut self, view: &View<'_>, notes: &mut RewriteTally) -> Disposition {
-        if view.header.kind != Kind::Request && self.redacting.is_none() {
+        if view.header.kind != Kind::Request && !self.reads_responses {
             return Disposition::Same;
         }
         self.findings.unread = Unread::default();
         self.findings.is_binary = false;
+        self.findings.has_trailers = false;
         self.findings.hits.clear();
         self.findings.hits.resize(self.rules.len(), false);
         self.id = self.redacting.as_ref().and_then(|redacting| {
@@ -168,7 +221,7 @@ impl Rewriter {
         });
         let is_request = view.header.kind == Kind::Request;
         let is_changed = if let Some(head) = Head::of(view.payload) {
-            self.rewrite(view.payload, &head, is_request)
+            self.rewrite(view, &head)
         } else {
             notes.headless += u64::from(is_request);
             self.message.clear();
@@ -179,6 +232,7 @@ impl Rewriter {
         };
         notes.unread.add(&self.findings.unread);
         notes.binary += u64::from(self.findings.is_binary);
+        notes.trailers += u64::from(self.findings.has_trailers);
         if self.redacting.as_ref().is_some_and(|redacting| redacting.is_strict)
             && self.findings.unread.total() > 0
         {
@@ -198,48 +252,59 @@ impl Rewriter {
     }
 
     /// Leaves the changed message in `self.message`. `false`: it is as it was.
-    fn rewrite(&mut self, payload: &[u8], head: &Head<'_>, is_request: bool) -> bool {
-        let (mut is_changed, mut is_url_done) = (false, false);
-        for (rule, hit) in self.rules.iter().zip(&mut self.findings.hits) {
+    fn rewrite(&mut self, view: &View<'_>, head: &Head<'_>) -> bool {
+        let is_request = view.header.kind == Kind::Request;
+        let mut draft = Draft::new(view.payload, *head, is_request);
+        let (mut is_changed, mut is_url_done, mut is_meant) = (false, false, true);
+        for (place, rule) in self.rules.iter().enumerate() {
+            let current = if is_changed { Head::of(&self.message) } else { Some(*head) };
+            let Some(current) = current else { continue };
+            if let RewriteRule::Only(condition) = rule {
+                is_meant = is_request && condition.passes(&view.header, current.bytes());
+                self.findings.hits[place] = is_meant;
+                is_url_done = false;
+                continue;
+            }
             let is_url = matches!(rule, RewriteRule::RewriteUrl(_));
-            if is_url && is_url_done {
+            if !is_meant || is_url && is_url_done {
                 continue;
             }
             self.edited.clear();
-            let current = if is_changed { Head::of(&self.message) } else { Some(*head) };
-            let Some(current) = current else { continue };
-            let effect = match (rule, &self.redacting) {
+            let findings = &mut self.findings;
+            let (effect, mut is_hit) = match (rule, &self.redacting) {
                 (RewriteRule::Redact(redaction), Some(redacting)) => {
                     let is_new = redacting::head(redaction, &redacting.key, &current, &mut self.edited);
-                    if is_new { Effect::Changed } else { Effect::None }
+                    let effect = if is_new { Effect::Changed } else { Effect::None };
+                    (effect, draft.redact(redaction, &redacting.key, findings))
                 }
-                (rule, _) if is_request => rule.apply(&current, &mut self.edited),
-                _ => Effect::None,
+                (RewriteRule::RewriteBody(pattern), _) => {
+                    let is_asked = is_request || self.changes_responses;
+                    (Effect::None, is_asked && draft.substitute(pattern, findings))
+                }
+                (RewriteRule::Prettify, _) => {
+                    let is_new = draft.prettify(&current, findings, &mut self.edited);
+                    (if is_new { Effect::Changed } else { Effect::None }, is_new)
+                }
+                (rule, _) if is_request => (rule.apply(&current, &mut self.edited), false),
+                _ => (Effect::None, false),
             };
             is_url_done |= is_url && !self.applies_all && effect != Effect::None;
             if effect == Effect::Changed {
                 std::mem::swap(&mut self.message, &mut self.edited);
-                *hit = true;
                 is_changed = true;
+                is_hit = true;
             }
+            self.findings.hits[place] |= is_hit;
         }
         self.edited.clear();
-        if let Some(redacting) = &self.redacting
-            && let Some(new_head) = if is_changed { Head::of(&self.message) } else { Some(*head) }
-            && redacting::body(
-                &self.rules,
-                &redacting.key,
-                (payload, head, is_request),
-                &new_head,
-                &mut self.findings,
-                &mut self.edited,
-            )
+        if let Some(new_head) = if is_changed { Head::of(&self.message) } else { Some(*head) }
+            && draft.write(&new_head, &mut self.findings, &mut self.edited)
         {
             std::mem::swap(&mut self.message, &mut self.edited);
             return true;
         }
         if is_changed {
-            self.message.extend_from_slice(&payload[head.len()..]);
+            self.message.extend_from_slice(&view.payload[head.len()..]);
         }
         is_changed
     }

@@ -173,3 +173,81 @@ proptest! {
         prop_assert_eq!(tally.changed, changed);
     }
 }
+
+/// What is left of a block when such rules were applied.
+fn after(rules: Vec<RewriteRule>, records: &[(Kind, Vec<u8>)]) -> Vec<(Kind, Vec<u8>)> {
+    let mut block = Block::new();
+    for (kind, payload) in records {
+        block.push(&Header { kind: *kind, id: b"1", ..Header::default() }, payload);
+    }
+    let mut tally = RewriteTally::default();
+    Rewriting::new(rules, false).changing_responses(true).worker().work(&mut block, &mut tally);
+    block.iter().map(|view| (view.header.kind, view.payload.to_vec())).collect()
+}
+
+fn rules() -> impl Strategy<Value = RewriteRule> {
+    prop::sample::select(vec![
+        RewriteRule::RewriteUrl("a:zz".parse().unwrap()),
+        RewriteRule::RewriteUrl("b:a".parse().unwrap()),
+        RewriteRule::SetHeader("X: 1".parse().unwrap()),
+        RewriteRule::DeleteHeader("Host".into()),
+        RewriteRule::RewriteBody("s/a/bb/g".parse().unwrap()),
+        RewriteRule::Prettify,
+    ])
+}
+
+fn conditions() -> impl Strategy<Value = RewriteRule> {
+    let texts = vec!["url:zz", "method:GET", "header:Transfer-Encoding:chunked", "not-url:b", "host:h"];
+    prop::sample::select(texts).prop_map(|text| RewriteRule::Only(Box::new(text.parse().unwrap())))
+}
+
+fn messages() -> impl Strategy<Value = (Kind, Vec<u8>)> {
+    let heads = vec!["GET /ab HTTP/1.1\r\nHost: h\r\n", "POST /b?a HTTP/1.1\r\n", "HTTP/1.1 200 OK\r\n"];
+    let bodies = prop::collection::vec(prop::sample::select(b"abc".to_vec()), 0..9);
+    (prop::sample::select(heads), bodies, 0..4_u8).prop_map(|(head, body, form)| {
+        let kind = if head.starts_with("HTTP") { Kind::Response } else { Kind::Request };
+        let chunks = format!("{:x}\r\n{}\r\n0\r\n\r\n", body.len(), String::from_utf8_lossy(&body));
+        let (fields, body) = match form {
+            0 if !body.is_empty() => ("Transfer-Encoding: chunked".to_owned(), chunks.into_bytes()),
+            1 => {
+                let coded = crate::http::coding::encode(&body, &[crate::http::coding::Coding::Gzip]).unwrap();
+                (format!("Content-Encoding: gzip\r\nContent-Length: {}", coded.len()), coded)
+            }
+            2 => ("Content-Length: 99".to_owned(), body),
+            _ => (format!("Content-Length: {}", body.len()), body),
+        };
+        (kind, [format!("{head}{fields}\r\n\r\n").as_bytes(), &body].concat())
+    })
+}
+
+proptest! {
+    #[test]
+    fn groups_are_runs_one_after_the_other(
+        groups in prop::collection::vec((conditions(), prop::collection::vec(rules(), 0..3)), 0..3),
+        first in prop::collection::vec(rules(), 0..3),
+        records in prop::collection::vec(messages(), 1..6),
+    ) {
+        let mut together = first.clone();
+        let mut apart = after(first, &records);
+        for (condition, rules) in groups {
+            let group = [vec![condition], rules].concat();
+            apart = after(group.clone(), &apart);
+            together.extend(group);
+        }
+        prop_assert_eq!(after(together, &records), apart);
+    }
+
+    #[test]
+    fn to_prettify_twice_is_to_prettify_once_and_the_content_stays(records in prop::collection::vec(messages(), 1..6)) {
+        let content = |(kind, message): &(Kind, Vec<u8>)| {
+            let head = Head::of(message).unwrap();
+            let body = crate::http::body::Body::of(&head, message, *kind == Kind::Request);
+            body.content(&head, MAX_BODY).map(|content| content.bytes)
+        };
+        let once = after(vec![RewriteRule::Prettify], &records);
+        prop_assert_eq!(after(vec![RewriteRule::Prettify], &once), once.clone());
+        for (before, after) in records.iter().zip(&once) {
+            prop_assert_eq!(content(before), content(after));
+        }
+    }
+}

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::http::body::Body;
 use crate::http::{coding, message};
 use crate::record::{Block, Header, Kind, Mark};
 use crate::transform::rewrite::{RewriteTally, Rewriting};
