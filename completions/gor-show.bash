@@ -23,7 +23,7 @@ _gor__show() {
 
     case "${cmd}" in
         gor__show)
-            opts="-v -q -h -V --headers --bodies --raw --json --compare --summary --by --top --group --utc --color --follow --strict --max-record --fetch --no-sign-request --tls-cert --tls-key --client-ca --allow --ws-protocol --ws-password-file --kafka-ca --kafka-cert --kafka-key --kafka-username --kafka-password-file --kafka-sasl --exit-at-end --verbose --quiet --stats --stats-json --cpu-profile --mem-profile --pprof --help --version"
+            opts="-v -q -h -V --headers --bodies --raw --json --compare --summary --by --top --group --utc --color --follow --exit-after --strict --max-record --fetch --no-sign-request --tls-cert --tls-key --client-ca --allow --ws-protocol --ws-password-file --kafka-ca --kafka-cert --kafka-key --kafka-username --kafka-password-file --kafka-sasl --exit-at-end --verbose --quiet --stats --stats-json --cpu-profile --mem-profile --pprof --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -58,6 +58,10 @@ _gor__show() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --exit-after)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --max-record)

@@ -32,6 +32,9 @@ pub struct InputOptions {
     /// Globs and directories are expanded once, at the start.
     #[arg(long, hide_short_help = true)]
     pub follow: bool,
+    /// Stop reading after DURATION, write what was read, and exit with status 0
+    #[arg(long, value_name = "DURATION", value_parser = super::values::duration, hide_short_help = true)]
+    pub exit_after: Option<Duration>,
     /// Fail at the first malformed record instead of skipping it
     #[arg(long, hide_short_help = true)]
     pub strict: bool,

@@ -43,14 +43,17 @@ pub fn reopening() -> io::Result<Arc<AtomicBool>> {
     Ok(reopening)
 }
 
-/// Has a tool stop after a time, as at its first signal.
-pub fn stop_after(time: Duration, is_stopping: &Arc<AtomicBool>) -> io::Result<()> {
-    let is_stopping = Arc::clone(is_stopping);
+/// Has a tool stop after a time, as at its first signal. The value tells whether that was why it stopped.
+pub fn stop_after(time: Duration, is_stopping: &Arc<AtomicBool>) -> io::Result<Arc<AtomicBool>> {
+    let is_over = Arc::new(AtomicBool::new(false));
+    let (stopping, over) = (Arc::clone(is_stopping), Arc::clone(&is_over));
     thread::Builder::new().name("timer".to_owned()).spawn(move || {
         thread::sleep(time);
-        is_stopping.store(true, Ordering::Relaxed);
+        // A signal that came before is the reason.
+        over.store(!stopping.load(Ordering::Relaxed), Ordering::Relaxed);
+        stopping.store(true, Ordering::Relaxed);
     })?;
-    Ok(())
+    Ok(is_over)
 }
 
 /// Has Ctrl-Z (SIGTSTP) stop the process within `pause`, which learns how long that was.

@@ -3,6 +3,7 @@
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::json;
 
@@ -23,18 +24,25 @@ pub struct Tool<'a> {
     reporting: &'a Reporting,
     outputs: &'a [String],
     is_followed: bool,
+    /// Whether reading ended as the time of --exit-after was over.
+    is_over: Arc<AtomicBool>,
 }
 
 impl<'a> Tool<'a> {
     /// Begins to listen for signals. `outputs` are where records go.
     pub fn new(input: &InputOptions, outputs: &'a [String], reporting: &'a Reporting) -> io::Result<Self> {
-        Ok(Tool { is_followed: input.follow, ..Tool::with(input.reading(reporting), outputs, reporting)? })
+        let tool = Tool::with(input.reading(reporting), outputs, reporting)?;
+        let is_over = match input.exit_after {
+            Some(time) => signals::stop_after(time, &tool.reading.is_stopping)?,
+            None => Arc::default(),
+        };
+        Ok(Tool { is_followed: input.follow, is_over, ..tool })
     }
 
     /// The same for inputs that are read as `reading` says.
     pub fn with(reading: ReadOptions, outputs: &'a [String], reporting: &'a Reporting) -> io::Result<Self> {
         let reading = ReadOptions { is_stopping: signals::stop()?, ..reading };
-        Ok(Tool { reading, reporting, outputs, is_followed: false })
+        Ok(Tool { reading, reporting, outputs, is_followed: false, is_over: Arc::default() })
     }
 
     /// Topics of Kafka are read and written as these options say. `inputs` are what is read.
@@ -130,7 +138,7 @@ impl<'a> Tool<'a> {
     pub fn end(&self, report: Report, copied: crate::Result<()>) -> anyhow::Result<Exit> {
         report.tell(self.reporting, copied)?;
         // Who follows files ends it so.
-        if self.reading.was_cut() && !self.is_followed {
+        if self.reading.was_cut() && !self.is_followed && !self.is_over.load(Ordering::Relaxed) {
             note("interrupted: the rest of the input was not read");
             return Ok(Exit::Lost);
         }

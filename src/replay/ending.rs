@@ -10,6 +10,8 @@ use super::tally::FailureReason;
 pub struct Stop {
     /// Nothing more is sent; the answers to what was sent are waited for.
     pub sending: Arc<AtomicBool>,
+    /// Whether `sending` is set because the time that was given is over.
+    pub is_over: Arc<AtomicBool>,
     /// Nothing is waited for any more. Only looked at when `sending` is set too.
     pub waiting: Arc<AtomicBool>,
 }
@@ -35,7 +37,8 @@ impl Ending {
         if self.output_failed.load(Ordering::Relaxed) {
             Some(FailureReason::OutputFailed)
         } else if self.stop.sending.load(Ordering::Relaxed) {
-            Some(FailureReason::Interrupted)
+            let is_over = self.stop.is_over.load(Ordering::Relaxed);
+            Some(if is_over { FailureReason::TimeOver } else { FailureReason::Interrupted })
         } else if self.middleware_failed.load(Ordering::Relaxed) {
             Some(FailureReason::MiddlewareFailed)
         } else {

@@ -198,6 +198,8 @@ pub struct Outcome {
     pub intake: Intake,
     /// Whether the user ended the replay.
     pub is_interrupted: bool,
+    /// Whether it ended as its time was over.
+    pub is_over: bool,
     /// Whether requests followed each other, not their schedule.
     pub is_closed_loop: bool,
     /// Records of the input that did not go to the output, as it was too slow.
@@ -391,6 +393,7 @@ fn outcome(
         rounds: scheduled.rounds,
         intake: scheduled.intake,
         is_interrupted: reason == Some(FailureReason::Interrupted),
+        is_over: reason == Some(FailureReason::TimeOver),
         is_closed_loop: settings.pace.is_no_wait(),
         echoes_dropped,
         unwritten,

@@ -27,6 +27,8 @@ pub enum FailureReason {
     OwnRequest,
     /// The user ended the replay.
     Interrupted,
+    /// The time that the replay was given was over.
+    TimeOver,
     /// The output failed, and the replay ended with it.
     OutputFailed,
     /// The middleware failed, and the replay ended with it.
@@ -78,7 +80,7 @@ pub enum FailureReason {
 }
 
 /// How many reasons there are.
-const REASONS: usize = 29;
+const REASONS: usize = 30;
 
 impl FailureReason {
     /// All of them, in the order in which a summary has them.
@@ -88,6 +90,7 @@ impl FailureReason {
         FailureReason::LeftOut,
         FailureReason::OwnRequest,
         FailureReason::Interrupted,
+        FailureReason::TimeOver,
         FailureReason::OutputFailed,
         FailureReason::MiddlewareFailed,
         FailureReason::KeptByMiddleware,
@@ -114,13 +117,14 @@ impl FailureReason {
         FailureReason::Unasked,
     ];
 
-    /// Whether the recording is the reason, so that nothing went wrong here.
+    /// Whether the recording is the reason, or what was asked for, so that nothing went wrong here.
     pub(super) fn is_of_the_recording(self) -> bool {
         matches!(
             self,
             FailureReason::Marked
                 | FailureReason::Broken
                 | FailureReason::LeftOut
+                | FailureReason::TimeOver
                 | FailureReason::DroppedByMiddleware
         )
     }
@@ -136,6 +140,7 @@ impl fmt::Display for FailureReason {
                 "sent by this replay itself, and recorded again (gor-record --not-client)"
             }
             FailureReason::Interrupted => "interrupted",
+            FailureReason::TimeOver => "time over (--exit-after)",
             FailureReason::OutputFailed => "the output failed, or its reader closed it",
             FailureReason::MiddlewareFailed => "the middleware failed",
             FailureReason::KeptByMiddleware => {

@@ -44,7 +44,7 @@ use sessions::SessionQueues;
 
 /// How long before its last request is due the next batch is taken. Reading a large record takes long, and
 /// what follows it must have been read when it is due.
-pub(super) const AHEAD: u64 = 2_000_000_000;
+pub(super) const AHEAD: u64 = 1_000_000_000;
 
 /// Bytes read at once.
 const READ_SIZE: usize = 64 << 10;
@@ -499,7 +499,8 @@ impl ReplayWorker {
             if detail.is_empty() { request } else { format!("{request}: {detail}") }
         });
         let number = exchange.number;
-        let is_left = self.options.settles && reason == FailureReason::Interrupted;
+        let is_left =
+            self.options.settles && matches!(reason, FailureReason::Interrupted | FailureReason::TimeOver);
         if exchange.sent_at != 0 {
             self.tally.note_failed(exchange, clock::now());
         } else if !is_left {
@@ -513,12 +514,13 @@ impl ReplayWorker {
 
     /// Leaves everything that is waited for.
     fn leave(&mut self) {
+        let reason = self.options.ending.reason().unwrap_or(FailureReason::Interrupted);
         for slot in 0..self.connections.len() {
             match self.connections[slot].phase {
                 Phase::Connecting if self.connections[slot].is_spare => self.give_up_spare(slot),
-                Phase::Connecting => self.fail(slot, FailureReason::Interrupted, ""),
+                Phase::Connecting => self.fail(slot, reason, ""),
                 Phase::Busy if self.connections[slot].exchange.sent_at == 0 => {
-                    self.fail(slot, FailureReason::Interrupted, "");
+                    self.fail(slot, reason, "");
                 }
                 Phase::Busy => self.fail(slot, FailureReason::NotWaitedFor, ""),
                 Phase::Vacant | Phase::Idle => {}

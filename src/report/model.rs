@@ -179,9 +179,12 @@ impl TargetReport {
     }
 
     /// Requests without a response that could have had one: neither those of the recording's own fault, nor those that
-    /// were not sent as the replay was interrupted before.
+    /// were not sent as the replay was interrupted, or its time over, before.
     pub fn errors(&self) -> u64 {
-        let unsent = self.not_sent.iter().filter(|reason| reason.reason != "interrupted");
+        let unsent = self
+            .not_sent
+            .iter()
+            .filter(|reason| reason.reason != "interrupted" && reason.reason != "time_over");
         unsent.chain(&self.failed).filter(|reason| !reason.of_recording).map(|reason| reason.count).sum()
     }
 

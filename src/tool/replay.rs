@@ -343,7 +343,11 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     }
     let start = now();
     let listener = watching::listen(args)?;
-    let stop = Stop { sending, waiting };
+    let is_over = match args.reading.exit_after {
+        Some(time) => cli::signals::stop_after(time, &sending)?,
+        None => Arc::default(),
+    };
+    let stop = Stop { sending, is_over, waiting };
     let mut outcome = replay(&settings, args, &inputs, &reading, listener, &stop, |mut outcome| {
         let settled = outcome.settled.take();
         let report = replay::to_report(&mut outcome, start, now(), options(args, &settings));
@@ -551,7 +555,7 @@ fn replay(
         out,
         stop,
         |now| {
-            if stop.sending.load(Ordering::Relaxed) && !is_told {
+            if stop.sending.load(Ordering::Relaxed) && !stop.is_over.load(Ordering::Relaxed) && !is_told {
                 is_told = true;
                 cli::note(waiting_for(now.in_flight, args.sending.timeout, now.unwritten));
             }

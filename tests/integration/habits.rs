@@ -142,3 +142,19 @@ fn the_second_signal_ends_the_program_though_its_output_is_stuck() {
 fn pid(child: &std::process::Child) -> rustix::process::Pid {
     rustix::process::Pid::from_child(child)
 }
+
+#[test]
+fn a_time_that_is_over_ends_reading_and_that_is_no_loss() {
+    let shop = Command::new(RECORD).args(["-r", SHOP, "--responses"]).output().expect("it runs").stdout;
+    for tool in ["gor-filter", "gor-rewrite", "gor-merge", "gor-show"] {
+        let mut command = super::support::program::command(tool, &["--exit-after", "300ms"]);
+        let mut tool =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut input = tool.stdin.take().expect("it is piped");
+        // The writer of this pipe never ends.
+        input.write_all(&shop[..shop.len().min(20_000)]).expect("it reads");
+        let output = tool.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert!(!output.stdout.is_empty(), "{output:?}");
+    }
+}

@@ -320,3 +320,23 @@ fn a_part_is_taken_from_the_environment() {
         assert_says(&assert_exit(&part(variables), 2), said);
     }
 }
+
+#[test]
+fn a_replay_whose_time_is_over_waits_for_responses_and_has_lost_nothing() {
+    let origin = Origin::start(good);
+    let address = origin.address().to_string();
+    let folder = tempfile::tempdir().expect("a folder");
+    let report = folder.path().join("report.json");
+    let report = report.to_str().expect("text");
+    // The second is due in an hour.
+    let input = gets(&[(0, "/now"), (3_600_000_000_000, "/later")]);
+    let output = replay(&["--exit-after", "500ms", "--report", report, &address], &input);
+    let said = assert_exit(&output, 0);
+    assert_says(&said, "time over (--exit-after)");
+    assert!(!said.contains("interrupted"), "{said}");
+    assert_eq!(lines(&origin), ["GET /now"]);
+    let report: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(report).expect("a report")).expect("JSON");
+    assert_eq!(report["runs"][0]["interrupted"], false);
+    assert_eq!(report["total"]["not_sent"][0]["reason"], "time_over");
+}

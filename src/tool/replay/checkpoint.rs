@@ -349,7 +349,7 @@ impl Checkpoint {
         let run = std::mem::replace(run, whole);
         self.kept.report = Some(self.whole(settled_only(run, requests)));
         self.kept.position = position;
-        self.kept.complete = !outcome.is_interrupted && outcome.failure.is_none();
+        self.kept.complete = !outcome.is_interrupted && !outcome.is_over && outcome.failure.is_none();
         self.kept.ended = true;
         self.write()
     }
@@ -363,7 +363,7 @@ impl Checkpoint {
 /// has read of the recording.
 fn settled_only(mut run: ReplayReport, requests: u64) -> ReplayReport {
     for target in run.targets.iter_mut().chain([&mut run.total]) {
-        let left = |reason: &str| ["interrupted", "output_failed"].contains(&reason);
+        let left = |reason: &str| ["interrupted", "time_over", "output_failed"].contains(&reason);
         let unsent: u64 = target.not_sent.iter().filter(|one| left(&one.reason)).map(|one| one.count).sum();
         target.due -= unsent;
         target.not_sent.retain(|one| !left(&one.reason));
