@@ -301,6 +301,8 @@ fn join_loop(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
 
 /// Replays as the command line says.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
+    // Buffers are many and small, and huge pages would double the memory that they take. Without the right it stays so.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     let inputs = Inputs::new(&args.input);
     args.reading.listening.check(&inputs.names())?;
     let mut reading = args.reading.reading(&args.reporting);
