@@ -33,13 +33,13 @@ TIMEFORMAT='%R %U %S'
 for run in $(seq "$runs"); do
   topic "theirs-$run"
   { time kcat -P -b "$broker" -t "theirs-$run" -D "$separator" -X enable.idempotence=true -X linger.ms=5 \
-    -X queue.buffering.max.kbytes=65536 -l "$work/in.gor"; } 2>"$work/time"
+    -X queue.buffering.max.kbytes=65536 -l "$work/in.gor" 2>"$work/said"; } 2>"$work/time"
   rate 'produce: kcat'
   topic "ours-$run"
-  { time "$tools/gor-filter" "$work/in.gor" -o "kafka://$broker/ours-$run"; } 2>"$work/time"
+  { time "$tools/gor-filter" "$work/in.gor" -o "kafka://$broker/ours-$run" 2>"$work/said"; } 2>"$work/time"
   rate 'produce: gor-filter'
-  { time kcat -C -q -e -b "$broker" -t "ours-$run" -D "$separator" >/dev/null; } 2>"$work/time"
+  { time kcat -C -q -e -b "$broker" -t "ours-$run" -D "$separator" >/dev/null 2>"$work/said"; } 2>"$work/time"
   rate 'consume: kcat'
-  { time "$tools/gor-filter" "kafka://$broker/ours-$run" --exit-at-end >/dev/null; } 2>"$work/time"
+  { time "$tools/gor-filter" "kafka://$broker/ours-$run" --exit-at-end >/dev/null 2>"$work/said"; } 2>"$work/time"
   rate 'consume: gor-filter'
 done

@@ -32,21 +32,21 @@ rate() { awk -v what="$1" -v size="$size" -v run="$run" '{ printf "run %d: %s %.
 TIMEFORMAT='%R %U %S'
 for run in $(seq "$runs"); do
   # Each writes keys that were not there.
-  { time "$aws" s3 cp --quiet --recursive "$work/parts" "s3://bench/aws-$run/"; } 2>"$work/time"
+  { time "$aws" s3 cp --quiet --recursive "$work/parts" "s3://bench/aws-$run/" 2>"$work/said"; } 2>"$work/time"
   rate 'write: aws s3 cp --recursive'
-  { time "$tools/gor-filter" "$work/in.gor" -o "s3://bench/gor-$run/part.gor" --chunk-size 16mb --spool "$work/spool"; } 2>"$work/time"
+  { time "$tools/gor-filter" "$work/in.gor" -o "s3://bench/gor-$run/part.gor" --chunk-size 16mb --spool "$work/spool" 2>"$work/said"; } 2>"$work/time"
   rate 'write: gor-filter --chunk-size 16mb'
-  { time "$tools/gor-filter" "$work/in.gor" -o "s3://bench/one-$run.gor" --spool "$work/spool" --spool-max 8gb; } 2>"$work/time"
+  { time "$tools/gor-filter" "$work/in.gor" -o "s3://bench/one-$run.gor" --spool "$work/spool" --spool-max 8gb 2>"$work/said"; } 2>"$work/time"
   rate 'write: gor-filter, one object'
 
-  { time "$aws" s3 cp --quiet --recursive "s3://bench/aws-$run/" "/dev/shm/gor-bench-$$"; } 2>"$work/time"
+  { time "$aws" s3 cp --quiet --recursive "s3://bench/aws-$run/" "/dev/shm/gor-bench-$$" 2>"$work/said"; } 2>"$work/time"
   rate 'read: aws s3 cp --recursive to /dev/shm'
   rm -rf "/dev/shm/gor-bench-$$"
-  { time "$tools/gor-filter" "s3://bench/aws-$run/" -o null:; } 2>"$work/time"
+  { time "$tools/gor-filter" "s3://bench/aws-$run/" -o null: 2>"$work/said"; } 2>"$work/time"
   rate 'read: gor-filter, keep all'
-  { time "$tools/gor-filter" --method POST "s3://bench/aws-$run/" -o null:; } 2>"$work/time"
+  { time "$tools/gor-filter" --method POST "s3://bench/aws-$run/" -o null: 2>"$work/said"; } 2>"$work/time"
   rate 'read: gor-filter --method POST'
-  { time "$tools/gor-filter" --method POST "$work/parts" -o null:; } 2>"$work/time"
+  { time "$tools/gor-filter" --method POST "$work/parts" -o null: 2>"$work/said"; } 2>"$work/time"
   rate 'local files: gor-filter --method POST'
   "$aws" s3 rm --quiet --recursive "s3://bench/"
 done

@@ -29,6 +29,10 @@ const MOST_BYTES: usize = 1 << 20;
 /// Kilobytes of messages that are fetched ahead.
 const AHEAD_KILOBYTES: &str = "16384";
 
+/// Milliseconds until it is looked again whether there is room for more. The library's own value is a second, in which a
+/// fast reader has long read all.
+const PAUSE: &str = "5";
+
 /// A member that is not heard of for so long has died, and others get its share.
 const SESSION: &str = "10000";
 
@@ -48,6 +52,7 @@ pub(in crate::endpoint) fn open(address: &KafkaAddress, how: &ReadOptions) -> Re
         .set("enable.partition.eof", "true")
         .set("allow.auto.create.topics", "false")
         .set("queued.max.messages.kbytes", AHEAD_KILOBYTES)
+        .set("fetch.queue.backoff.ms", PAUSE)
         .set("receive.message.max.bytes", MAX_ANSWER)
         .set("session.timeout.ms", SESSION)
         .set("max.poll.interval.ms", PATIENCE);
