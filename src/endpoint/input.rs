@@ -111,6 +111,14 @@ impl OpenInput {
         self.source().checkpoint()
     }
 
+    pub(super) fn keep_alive(&mut self) {
+        self.source().keep_alive();
+    }
+
+    pub(super) fn awaits_handling(&self) -> bool {
+        matches!(&self.records, PlaceRecords::Ready(source) if source.awaits_handling())
+    }
+
     fn joined(&self) -> JoinedRecords {
         match &self.records {
             PlaceRecords::Gor(reader) => reader.joined(),

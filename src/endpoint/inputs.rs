@@ -45,6 +45,7 @@ pub fn open(names: &[String], how: &ReadOptions) -> Result<Box<dyn Source + Send
     Ok(Box::new(Inputs {
         rest,
         current: None,
+        is_alone: total == 1,
         before: Intake::default(),
         checkpoint: None,
         failures,
@@ -93,6 +94,8 @@ fn look(place: &Place, how: &ReadOptions) -> Result<()> {
 struct Inputs {
     rest: Prefetcher,
     current: Option<OpenInput>,
+    /// Whether there is no other place.
+    is_alone: bool,
     /// What was read from the places before the current one.
     before: Intake,
     /// Of the place that was read last.
@@ -126,6 +129,11 @@ impl Source for Inputs {
             if let Some(input) = &mut self.current {
                 match input.read_block(block, &self.how) {
                     Ok(true) => return Ok(true),
+                    // It may still get a share of what others have read, and is read again then.
+                    Ok(false) if self.is_alone && input.awaits_handling() => {
+                        block.clear();
+                        return Ok(false);
+                    }
                     Ok(false) => self.close(),
                     Err(error) => {
                         self.close();
@@ -152,5 +160,15 @@ impl Source for Inputs {
     fn checkpoint(&mut self) -> Option<Box<dyn Checkpoint>> {
         let last = self.checkpoint.take();
         last.or_else(|| self.current.as_mut()?.checkpoint())
+    }
+
+    fn keep_alive(&mut self) {
+        if let Some(input) = &mut self.current {
+            input.keep_alive();
+        }
+    }
+
+    fn awaits_handling(&self) -> bool {
+        self.current.as_ref().is_some_and(OpenInput::awaits_handling)
     }
 }

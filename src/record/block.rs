@@ -2,10 +2,11 @@
 
 use std::io::{Read, Write};
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use memchr::{memchr, memmem};
 
+use super::checkpoint::Revocation;
 use super::header::{Header, SEPARATOR};
 use super::reader::begins_with_header;
 use super::span::RecordSpan;
@@ -36,6 +37,8 @@ pub struct Block {
     pub(super) spans: Vec<RecordSpan>,
     /// Where the buffer's first byte stood in its stream.
     pub(super) origin: Position,
+    /// Tells whether the source wants the records back, if it may.
+    revocation: Option<Arc<Revocation>>,
 }
 
 impl Block {
@@ -59,6 +62,22 @@ impl Block {
         self.filled = 0;
         self.spans.clear();
         self.origin = Position::default();
+        self.revocation = None;
+    }
+
+    /// Has the source want its records back with others.
+    pub fn set_revocation(&mut self, revocation: Arc<Revocation>) {
+        self.revocation = Some(revocation);
+    }
+
+    /// What tells whether the source wants the records back, if it may.
+    pub fn revocation(&self) -> Option<&Arc<Revocation>> {
+        self.revocation.as_ref()
+    }
+
+    /// Whether the source wants the records back.
+    pub fn is_revoked(&self) -> bool {
+        self.revocation.as_ref().is_some_and(|revocation| revocation.is_revoked())
     }
 
     /// Makes room for so many bytes of text at once, so that it need not grow as they come.

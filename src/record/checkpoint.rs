@@ -1,6 +1,12 @@
 //! How far a source was read, to be told to it once the records up to there were handled.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::Result;
+
+/// For each part of a source, a position in it: that of a message, or of the one that comes next.
+pub type PartPositions = BTreeMap<i32, i64>;
 
 /// A place in a source that remembers what was handled, as a group of readers of Kafka does.
 pub trait Checkpoint: Send {
@@ -8,7 +14,47 @@ pub trait Checkpoint: Send {
     fn source(&self) -> usize;
 
     /// Has the source remember that all records up to here were handled: written and flushed, or replayed.
-    fn commit(&self) -> Result<()>;
+    fn commit(&self) -> Result<()> {
+        self.commit_before(&PartPositions::new())
+    }
+
+    /// The same, without the records that are not handled: in each part, from this position on.
+    fn commit_before(&self, open: &PartPositions) -> Result<()>;
+
+    /// The part and the position in it of the block's record of this index. None: the source has taken it back, and
+    /// it is handled elsewhere.
+    fn position(&self, record: usize) -> Option<(i32, i64)>;
+
+    /// Whether the source wants its records back, and waits for those that are under way.
+    fn is_revoked(&self) -> bool;
+
+    /// Tells a source that wants its records back that none is under way, and what was handled is committed.
+    fn release(&self);
+
+    /// Tells the source that nothing more will be handled.
+    fn close(&self);
+}
+
+impl std::fmt::Debug for dyn Checkpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "checkpoint of source {:x}", self.source())
+    }
+}
+
+/// Whether a source wants records back that it has handed out, as others are to handle them.
+#[derive(Debug, Default)]
+pub struct Revocation(AtomicBool);
+
+impl Revocation {
+    /// What was not begun by now is not to be begun.
+    pub fn revoke(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether that is so.
+    pub fn is_revoked(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 /// Checkpoints that wait until what was read before them is written.
@@ -56,10 +102,22 @@ mod tests {
             self.0
         }
 
-        fn commit(&self) -> Result<()> {
+        fn commit_before(&self, _: &PartPositions) -> Result<()> {
             self.2.lock().expect("nobody panicked").push(self.1);
             Ok(())
         }
+
+        fn position(&self, _: usize) -> Option<(i32, i64)> {
+            None
+        }
+
+        fn is_revoked(&self) -> bool {
+            false
+        }
+
+        fn release(&self) {}
+
+        fn close(&self) {}
     }
 
     #[test]

@@ -25,7 +25,7 @@ mod source;
 mod span;
 
 pub use block::{Block, Run, View};
-pub use checkpoint::{Checkpoint, Checkpoints};
+pub use checkpoint::{Checkpoint, Checkpoints, PartPositions, Revocation};
 pub use failures::Failures;
 pub use header::{Header, Kind, MAX_HEADER, Malformed, Mark, SEPARATOR};
 pub use lru::{LruMap, id_hash};

@@ -21,6 +21,15 @@ pub trait Source {
     fn checkpoint(&mut self) -> Option<Box<dyn Checkpoint>> {
         None
     }
+
+    /// Does what such a source must do while its blocks wait to be taken, within some milliseconds: one that is not
+    /// heard of loses its part in the group.
+    fn keep_alive(&mut self) {}
+
+    /// Whether records that were handed out may still come back, so that it is not to be closed.
+    fn awaits_handling(&self) -> bool {
+        false
+    }
 }
 
 impl<S: Source + ?Sized> Source for Box<S> {
@@ -34,6 +43,14 @@ impl<S: Source + ?Sized> Source for Box<S> {
 
     fn checkpoint(&mut self) -> Option<Box<dyn Checkpoint>> {
         (**self).checkpoint()
+    }
+
+    fn keep_alive(&mut self) {
+        (**self).keep_alive();
+    }
+
+    fn awaits_handling(&self) -> bool {
+        (**self).awaits_handling()
     }
 }
 

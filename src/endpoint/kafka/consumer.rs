@@ -8,7 +8,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::message::{BorrowedMessage, Message as _};
+use rdkafka::message::{Message, OwnedMessage};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 
 use super::client::{cannot_start, config, find_topic};
@@ -21,6 +21,9 @@ use crate::{Error, Position, Result};
 
 /// How often a wait for messages looks whether it is to end.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// How long the client is given to keep its place in the group.
+const KEEP_ALIVE: Duration = Duration::from_millis(20);
 
 /// Messages of a block at most, and their bytes but for the last one.
 const MOST_MESSAGES: usize = 4096;
@@ -83,6 +86,9 @@ pub(in crate::endpoint) fn open(address: &KafkaAddress, how: &ReadOptions) -> Re
         ended: BTreeSet::new(),
         offsets: Offsets::new(),
         is_ahead: false,
+        records: Vec::new(),
+        put_by: Vec::new(),
+        is_paused: false,
         share: 0,
         intake: Intake::default(),
         first_malformed: None,
@@ -139,6 +145,12 @@ struct Consumer {
     offsets: Offsets,
     /// Whether that is further than at the latest checkpoint.
     is_ahead: bool,
+    /// The partition and the offset of each record of the latest block.
+    records: Vec<(i32, i64)>,
+    /// Messages that came while none was wanted.
+    put_by: Vec<OwnedMessage>,
+    /// Whether no more of them are to come.
+    is_paused: bool,
     /// The share of the group that this is of.
     share: u64,
     intake: Intake,
@@ -232,7 +244,7 @@ impl Consumer {
     }
 
     /// Takes a message as a record, unless it is none.
-    fn take(&mut self, message: &BorrowedMessage<'_>, block: &mut Block) -> Result<()> {
+    fn take(&mut self, message: &impl Message, block: &mut Block) -> Result<()> {
         let (partition, offset) = (message.partition(), message.offset());
         if self.is_beyond(partition, offset) {
             return Ok(());
@@ -250,7 +262,10 @@ impl Consumer {
             return Ok(());
         }
         match message::decode(self.address.format, value, block) {
-            Ok(()) => self.intake.records += 1,
+            Ok(()) => {
+                self.intake.records += 1;
+                self.records.push((partition, offset));
+            }
             Err(fault) => {
                 self.intake.malformed += 1;
                 let text = format!("partition {partition}, offset {offset}: {fault}");
@@ -303,8 +318,11 @@ impl Consumer {
 
     /// Fills a block with what is there. It may stay empty.
     fn fill(&mut self, block: &mut Block) -> Result<()> {
+        self.go_on();
         let client = Arc::clone(&self.client);
-        let (mut messages, mut bytes, mut wait) = (Vec::new(), 0, LOOK);
+        let (mut messages, mut bytes) = (Vec::new(), 0);
+        let mut put_by = std::mem::take(&mut self.put_by);
+        let mut wait = if put_by.is_empty() { LOOK } else { Duration::ZERO };
         let (mut share, mut heard) = (self.membership.number(), None);
         while messages.len() < MOST_MESSAGES && bytes < MOST_BYTES {
             let polled = client.poll(wait);
@@ -312,6 +330,7 @@ impl Consumer {
             if now != share {
                 // They are of partitions that others have now; none was handed on.
                 messages.clear();
+                put_by.clear();
                 self.ended.clear();
                 share = now;
             }
@@ -322,7 +341,8 @@ impl Consumer {
                     messages.push(message);
                     wait = Duration::ZERO;
                 }
-                Some(Err(error)) if messages.is_empty() || matches!(error, KafkaError::PartitionEOF(_)) => {
+                Some(Err(error))
+                    if messages.is_empty() && put_by.is_empty() || matches!(error, KafkaError::PartitionEOF(_)) => {
                     self.hear(&error)?;
                 }
                 // What was read before it goes on first.
@@ -339,10 +359,40 @@ impl Consumer {
         }
         let before = self.intake.records + self.intake.malformed + self.intake.too_large;
         let bytes_before = self.intake.bytes;
-        let taken = messages.iter().try_for_each(|message| self.take(message, block));
+        self.records.clear();
+        let taken = put_by.iter().try_for_each(|message| self.take(message, block));
+        let taken = taken.and_then(|()| messages.iter().try_for_each(|message| self.take(message, block)));
+        if self.address.group.is_some() {
+            block.set_revocation(self.membership.revocation());
+        }
         block.continue_after(before, bytes_before);
         drop(messages);
         taken.and_then(|()| heard.map_or(Ok(()), |error| self.hear(&error)))
+    }
+
+    /// Has messages come again, if they were not to.
+    fn go_on(&mut self) {
+        if std::mem::take(&mut self.is_paused)
+            && let Err(error) = self.own_partitions().and_then(|list| self.client.resume(&list))
+        {
+            self.failure = Some(self.explain(&error).at(self.address.to_string()));
+        }
+    }
+
+    /// Has no more messages come for now.
+    fn pause(&mut self) {
+        self.is_paused = true;
+        if let Err(error) = self.own_partitions().and_then(|list| self.client.pause(&list)) {
+            self.failure = Some(self.explain(&error).at(self.address.to_string()));
+        }
+    }
+
+    fn own_partitions(&self) -> Result<TopicPartitionList, KafkaError> {
+        let mut list = TopicPartitionList::new();
+        for partition in self.membership.partitions().unwrap_or_default() {
+            list.add_partition(&self.address.topic, partition);
+        }
+        Ok(list)
     }
 
     /// What is wrong with what was read, at its end.
@@ -373,7 +423,7 @@ impl Source for Consumer {
                 }
                 return self.judge().map(|()| false);
             }
-            if self.has_ended() {
+            if self.has_ended() && self.put_by.is_empty() || self.membership.is_closing() {
                 return self.judge().map(|()| false);
             }
             let filled = self.fill(block);
@@ -400,6 +450,37 @@ impl Source for Consumer {
             address: self.address.clone(),
             share: self.share,
             offsets: self.offsets.clone(),
+            records: std::mem::take(&mut self.records),
         }))
+    }
+
+    fn keep_alive(&mut self) {
+        if self.address.group.is_none() {
+            return;
+        }
+        let client = Arc::clone(&self.client);
+        let share = self.membership.number();
+        let polled = client.poll(KEEP_ALIVE);
+        if self.membership.number() != share {
+            self.put_by.clear();
+            self.ended.clear();
+            self.is_paused = false;
+        }
+        match polled {
+            None => {}
+            Some(Ok(message)) => {
+                self.put_by.push(message.detach());
+                self.pause();
+            }
+            Some(Err(error)) => {
+                if let Err(error) = self.hear(&error) {
+                    self.failure = Some(error);
+                }
+            }
+        }
+    }
+
+    fn awaits_handling(&self) -> bool {
+        self.membership.is_awaiting()
     }
 }

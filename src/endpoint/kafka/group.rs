@@ -2,9 +2,9 @@
 //!
 //! A share is given up only after the records of it that are under way were handled, within bounds: then their offsets
 //! are committed, and whoever gets the partitions goes on behind them. What is not handled by then is handled again by
-//! others; its offsets are not committed any more, as others may be further by then.
+//! others; its offsets are not committed any more, as others may be further by then. Who handles records at their own
+//! time, as a replay does, is told at once not to begin with others, so that only what is begun is waited for.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,14 +15,14 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use super::KafkaAddress;
 use super::consumer::Context;
 use super::words::code;
-use crate::record::Checkpoint;
+use crate::record::{Checkpoint, PartPositions, Revocation};
 use crate::{Error, Result};
 
 /// How long records under way are waited for when a share is given up. Less than members have to join a group anew.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The next offset of each partition.
-pub(super) type Offsets = BTreeMap<i32, i64>;
+pub(super) type Offsets = PartPositions;
 
 /// What is known of a member.
 #[derive(Debug, Default)]
@@ -43,6 +43,10 @@ struct Share {
     handed: Offsets,
     /// How far they were handled, as the group knows.
     committed: Offsets,
+    /// Tells who handles records that the share is to be given up.
+    revocation: Arc<Revocation>,
+    /// Nothing is under way any more of the share that is to be given up.
+    is_released: bool,
     /// Nobody will say any more that records were handled.
     is_closing: bool,
 }
@@ -63,6 +67,22 @@ impl Membership {
         share.is_assigned.then(|| share.partitions.clone())
     }
 
+    /// What tells that the present share is to be given up.
+    pub(super) fn revocation(&self) -> Arc<Revocation> {
+        Arc::clone(&self.share().revocation)
+    }
+
+    /// Whether it is still to be said of records that they were handled.
+    pub(super) fn is_awaiting(&self) -> bool {
+        let share = self.share();
+        share.handed != share.committed && !share.is_closing
+    }
+
+    /// Whether nobody will say that any more.
+    pub(super) fn is_closing(&self) -> bool {
+        self.share().is_closing
+    }
+
     /// A share was given.
     pub(super) fn assign(&self, partitions: Vec<i32>) {
         let mut share = self.share();
@@ -79,7 +99,8 @@ impl Membership {
     pub(super) fn give_up(&self) {
         let deadline = Instant::now() + PATIENCE;
         let mut share = self.share();
-        while share.handed != share.committed && !share.is_closing {
+        share.revocation.revoke();
+        while share.handed != share.committed && !share.is_released && !share.is_closing {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
@@ -104,6 +125,8 @@ pub(super) struct Handled {
     /// The share that it is of.
     pub(super) share: u64,
     pub(super) offsets: Offsets,
+    /// The partition and the offset of each record of the block.
+    pub(super) records: Vec<(i32, i64)>,
 }
 
 impl Checkpoint for Handled {
@@ -111,15 +134,24 @@ impl Checkpoint for Handled {
         Arc::as_ptr(&self.membership) as usize
     }
 
-    fn commit(&self) -> Result<()> {
+    fn commit_before(&self, open: &PartPositions) -> Result<()> {
         // Held meanwhile, so that the share is not given up before the answer.
         let mut share = self.membership.share();
         if share.number != self.share {
             return Ok(());
         }
+        let mut offsets = Offsets::new();
+        for (&partition, &read) in &self.offsets {
+            let offset = open.get(&partition).map_or(read, |open| read.min(*open));
+            if share.committed.get(&partition) != Some(&offset) {
+                offsets.insert(partition, offset);
+            }
+        }
+        if offsets.is_empty() {
+            return Ok(());
+        }
         let mut list = TopicPartitionList::new();
-        let added = self
-            .offsets
+        let added = offsets
             .iter()
             .try_for_each(|(partition, offset)| {
                 list.add_partition_offset(&self.address.topic, *partition, Offset::Offset(*offset))
@@ -127,7 +159,7 @@ impl Checkpoint for Handled {
             .and_then(|()| self.client.commit(&list, CommitMode::Sync));
         match added {
             Ok(()) => {
-                share.committed.extend(&self.offsets);
+                share.committed.extend(offsets);
                 self.membership.changed.notify_all();
                 Ok(())
             }
@@ -139,6 +171,28 @@ impl Checkpoint for Handled {
                 Err(Error::Invalid(text).at(self.address.to_string()))
             }
         }
+    }
+
+    fn position(&self, record: usize) -> Option<(i32, i64)> {
+        let is_ours = self.membership.number() == self.share;
+        self.records.get(record).copied().filter(|_| is_ours)
+    }
+
+    fn is_revoked(&self) -> bool {
+        let share = self.membership.share();
+        share.number == self.share && share.revocation.is_revoked()
+    }
+
+    fn release(&self) {
+        let mut share = self.membership.share();
+        if share.number == self.share {
+            share.is_released = true;
+            self.membership.changed.notify_all();
+        }
+    }
+
+    fn close(&self) {
+        self.membership.close();
     }
 }
 
@@ -176,6 +230,24 @@ mod tests {
         membership.changed.notify_all();
         giving.join().expect("it ends");
         assert_eq!((membership.number(), membership.partitions()), (1, None));
+    }
+
+    #[test]
+    fn who_handles_the_records_of_a_share_is_asked_for_it_and_may_release_it() {
+        let membership = Arc::new(Membership::default());
+        membership.assign(vec![0]);
+        membership.hand_on(&Offsets::from([(0, 5)]));
+        let (other, revocation) = (Arc::clone(&membership), membership.revocation());
+        let giving = thread::spawn(move || other.give_up());
+        while !revocation.is_revoked() {
+            thread::yield_now();
+        }
+        assert!(membership.is_awaiting());
+        membership.share().is_released = true;
+        membership.changed.notify_all();
+        giving.join().expect("it ends");
+        assert_eq!(membership.number(), 1);
+        assert!(!membership.is_awaiting() && !membership.revocation().is_revoked());
     }
 
     #[test]
