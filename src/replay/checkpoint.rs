@@ -15,6 +15,7 @@ use super::routing::Split;
 use super::tally::ReplayTally;
 use super::target::Target;
 use super::worker::WorkerProgress;
+use crate::record::Checkpoint;
 
 /// Targets that each get every request, at most: one bit of a word for each.
 pub const MOST_LANES: usize = 64;
@@ -85,6 +86,10 @@ pub(super) struct Noted {
     pub(super) records: u64,
     /// Requests since the last time: the number of the record, and the lanes in which it is settled already.
     pub(super) requests: Vec<(u64, u64)>,
+    /// Requests that a target did not get, by its share: the lane, and the number among the requests.
+    pub(super) left_out: Vec<(usize, u64)>,
+    /// What sources are to be told, with the number of records before its block.
+    pub(super) checkpoints: Vec<(u64, Box<dyn Checkpoint>)>,
 }
 
 /// The same, shared.
@@ -97,6 +102,8 @@ pub(super) struct SettledPart {
     pub(super) numbers: Vec<u64>,
     /// What was counted of all that the worker has settled up to now. None: nothing new.
     pub(super) tally: Option<Box<ReplayTally>>,
+    /// Requests that were begun and have not come to an end, by the same numbers.
+    pub(super) under_way: Vec<u64>,
 }
 
 /// Requests in the order of the input, from the first that is not settled.
@@ -175,10 +182,12 @@ impl Ledger {
     }
 
     /// Takes what workers have settled, each with its lane, and then what was read, which is ahead of them.
-    pub(super) fn take(&mut self, settled: Vec<(usize, Vec<u64>)>) {
+    pub(super) fn take(&mut self, settled: Vec<(usize, Vec<u64>)>) -> Vec<(u64, Box<dyn Checkpoint>)> {
         let noted = {
             let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-            Noted { records: notes.records, requests: std::mem::take(&mut notes.requests) }
+            let noted = std::mem::take(&mut *notes);
+            notes.records = noted.records;
+            noted
         };
         self.records = noted.records;
         for (record, done) in noted.requests {
@@ -192,6 +201,29 @@ impl Ledger {
                 self.lanes[lane].settle(number);
             }
         }
+        for (lane, number) in noted.left_out {
+            self.lanes[lane].settle(number);
+        }
+        noted.checkpoints
+    }
+
+    /// Requests that are not settled in all lanes: their numbers, and those of their records, in order.
+    pub(super) fn open(&self) -> Vec<(u64, u64)> {
+        let of_lane = |lane: &Lane| {
+            let first = lane.first;
+            let requests = lane.requests.iter().zip(first..);
+            let open = requests.filter(|((_, is_settled), _)| !is_settled);
+            open.map(|((record, _), number)| (number, *record)).collect::<Vec<_>>()
+        };
+        let mut open: Vec<_> = self.lanes.iter().flat_map(of_lane).collect();
+        open.sort_unstable();
+        open.dedup();
+        open
+    }
+
+    /// A request is settled, whatever has become of it.
+    pub(super) fn settle(&mut self, number: u64) {
+        self.lanes.iter_mut().for_each(|lane| lane.settle(number));
     }
 
     /// Where another run would go on.
@@ -299,7 +331,8 @@ impl<'a> Checkpoints<'a> {
                 self.tallies[number] = Some(*tally);
             }
         }
-        self.ledger.take(settled);
+        // Checkpoints are of files, which are told nothing.
+        drop(self.ledger.take(settled));
     }
 }
 
@@ -355,6 +388,9 @@ mod tests {
                 };
                 prop_assert_eq!(open, (!one, !two), "record {}: {:?}", record, position);
             }
+            let open: Vec<u64> = ledger.open().into_iter().map(|(_, record)| record).collect();
+            let expected = requests.iter().filter(|(_, (one, two))| !one || !two);
+            prop_assert_eq!(open, expected.map(|(record, _)| *record).collect::<Vec<_>>());
             let settled = requests.iter().filter(|(_, (one, two))| *one && *two).count();
             prop_assert_eq!(ledger.settled(), settled as u64);
             let first = requests.iter().find(|(_, (one, two))| !one || !two).map(|(record, _)| *record);

@@ -15,6 +15,7 @@ use super::descriptors::descriptor_limit;
 use super::documents::{DocumentIndex, DocumentTally, DocumentWriter};
 use super::ending::{Ending, Stop};
 use super::middleware::{ChildStart, ChildWay, Flow, MiddlewareSettings, MiddlewareTally};
+use super::offsets::Offsets;
 use super::output::{OutputWriter, WhenSlow};
 use super::own::Own;
 use super::queue::QUEUE;
@@ -36,6 +37,9 @@ use crate::{Error, Result};
 
 /// How often whoever watches is told.
 const WATCH: Duration = Duration::from_millis(200);
+
+/// How long leaving a group may take.
+const LEAVING: Duration = Duration::from_secs(10);
 
 /// Most connections to a target while requests follow their schedule.
 pub const OPEN_LOOP_CONNECTIONS: usize = 1024;
@@ -111,6 +115,8 @@ pub struct Settings {
     pub documents: Option<DocumentIndex>,
     /// How often it is said which requests are settled, and which were before, if that is asked for.
     pub checkpoint: Option<CheckpointSettings>,
+    /// Whether the source is told which requests are settled.
+    pub commits: bool,
 }
 
 /// What becomes of the recorded connections.
@@ -164,6 +170,7 @@ impl Default for Settings {
             middleware: None,
             documents: None,
             checkpoint: None,
+            commits: false,
         }
     }
 }
@@ -299,11 +306,15 @@ pub fn run(
         echo,
         echoes_dropped: Arc::clone(&echoes_dropped),
     };
-    let readings = reader.start();
+    let (done, reader_done) = mpsc::sync_channel(0);
+    let readings = reader.start(done);
     let recorded = settings.measures.clone().map(|measures| Box::new(RecordedLatencies::new(measures.group)));
     let has_streams = targets.iter().any(|target| target.protocol() == Protocol::Tcp);
     let keeps_sessions = settings.sessions != SessionMode::Off || has_streams;
     let mut router = Router::new(inboxes, settings.split).keeping_sessions(keeps_sessions);
+    if settings.commits {
+        router = router.noting_left_out();
+    }
     let mut way = None;
     if let Some(child) = child {
         let flow = Flow {
@@ -325,6 +336,7 @@ pub fn run(
     let notes = Notes::default();
     let lanes = if settings.split == Split::Copy { targets.len() } else { 1 };
     let from = settings.checkpoint.as_ref().map(|checkpoint| checkpoint.from.clone());
+    let from = from.or_else(|| settings.commits.then(ReplayPosition::default));
     let scheduler = scheduler.going_on(from, lanes, Arc::clone(&notes));
     let ends = ending.clone();
     let planning = thread::spawn(move || scheduler.run(&readings, &ends));
@@ -333,10 +345,20 @@ pub fn run(
     let gauge = writer.as_ref().map(OutputWriter::gauge);
     let names: Vec<String> = targets.iter().map(ToString::to_string).collect();
     let mut checkpoints = settings.checkpoint.as_ref().map(|checkpoint| {
-        let ledger = Ledger::new(lanes, &checkpoint.from, notes);
+        let ledger = Ledger::new(lanes, &checkpoint.from, Arc::clone(&notes));
         Checkpoints::new(ledger, checkpoint.interval, &targets, settings, progress.clone())
     });
-    let mut look = |now| {
+    let mut offsets = settings.commits.then(|| {
+        let ledger = Ledger::new(lanes, &ReplayPosition::default(), notes);
+        let lane = |number| if settings.split == Split::Copy { number / threads } else { 0 };
+        let workers = progress.iter().cloned().enumerate();
+        Offsets::new(ledger, workers.map(|(number, worker)| (lane(number), worker)).collect())
+    });
+    let mut look = |mut now: ReplayProgress| {
+        if let Some(offsets) = &mut offsets {
+            offsets.look();
+            now.uncommitted = offsets.failure().map(ToString::to_string);
+        }
         if let Some(outcome) = checkpoints.as_mut().and_then(Checkpoints::look) {
             save(outcome);
         }
@@ -356,9 +378,17 @@ pub fn run(
     let tallies =
         targets.iter().map(|_| ReplayTally::of_threads(of_threads.by_ref().take(threads))).collect();
     let settled = checkpoints.map(Checkpoints::finish);
+    let committed = offsets.map_or(Ok(()), |offsets| {
+        let committed = offsets.finish();
+        // It leaves the group, so that others need not find out that it is gone.
+        let left = reader_done.recv_timeout(LEAVING);
+        debug_assert!(left.is_err(), "nothing is ever sent");
+        committed
+    });
     let dropped = echoes_dropped.load(Ordering::Relaxed);
     let outcome = outcome(settings, targets, tallies, plan, written, &ending, dropped);
-    Ok(Outcome { settled, ..outcome })
+    let failure = outcome.failure.or(committed.err());
+    Ok(Outcome { settled, failure, ..outcome })
 }
 
 fn outcome(
@@ -376,6 +406,7 @@ fn outcome(
     for tally in tallies.iter_mut().take(without) {
         tally.not_sent.add_many(reason.unwrap_or(FailureReason::Interrupted), scheduled.unscheduled);
         tally.not_sent.add_many(FailureReason::OwnRequest, scheduled.own);
+        tally.not_sent.add_many(FailureReason::Reassigned, scheduled.reassigned);
         for (reason, number, first) in &scheduled.unrouted {
             tally.not_sent.add_several(*reason, *number, first);
         }

@@ -24,6 +24,7 @@ mod engine;
 mod exchange;
 mod json;
 mod middleware;
+mod offsets;
 mod opening;
 mod output;
 mod own;

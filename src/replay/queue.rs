@@ -42,6 +42,12 @@ impl BatchQueue {
         self.batches.front().map(|batch| (Arc::clone(batch), batch.entries[self.used]))
     }
 
+    /// The same, if its source has taken it back.
+    pub(super) fn revoked_front(&self) -> Option<(Arc<RequestBatch>, ScheduledRequest)> {
+        let (batch, entry) = self.front()?;
+        if batch.is_revoked(entry) { self.shared_front() } else { None }
+    }
+
     pub(super) fn pop(&mut self) {
         self.used += 1;
         self.entries -= 1;

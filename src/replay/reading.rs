@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 
 use super::output::Outlet;
 use super::rounds::mark_round;
 use crate::observe::Meter;
 use crate::pace::Speed;
-use crate::record::{Block, Intake, Source};
+use crate::record::{Block, Checkpoint, Intake, Source};
 use crate::{Error, Result};
 
 /// Blocks that may wait to be scheduled.
@@ -30,8 +30,10 @@ pub struct Supply {
 /// What reading brought.
 #[derive(Debug)]
 pub(super) enum Reading {
-    /// Some records, and what was read up to now.
-    Block(Arc<Block>, Intake),
+    /// Some records, what was read up to now, and what the source is to be told when all of it was handled.
+    Block(Arc<Block>, Intake, Option<Box<dyn Checkpoint>>),
+    /// No records, but something that the source is to be told.
+    Checkpoint(Box<dyn Checkpoint>),
     /// The speed of what follows, among the parts of the input.
     Speed(Speed),
     /// The input has ended; it is read again from its beginning.
@@ -73,11 +75,12 @@ pub(super) struct InputReader {
 impl InputReader {
     /// Begins to read. An input without records is read once.
     ///
-    /// The thread is not to be waited for: it may sit in a read that never ends.
-    /// It ends by itself once nobody wants what it has read.
-    pub(super) fn start(mut self) -> Receiver<Reading> {
+    /// The thread is not to be waited for without bound: it may sit in a read that never ends.
+    /// It ends by itself once nobody wants what it has read. `done` is dropped then.
+    pub(super) fn start(mut self, done: SyncSender<()>) -> Receiver<Reading> {
         let (sender, receiver) = sync_channel(WAITING);
         thread::spawn(move || {
+            let _done = done;
             if let Err(error) = self.read(&sender)
                 && sender.send(Reading::Failed(error)).is_err()
             {
@@ -98,18 +101,36 @@ impl InputReader {
                     return Ok(());
                 }
                 let mut block = Block::new();
-                while source.read_block(&mut block)? {
-                    is_empty = false;
-                    let mut full = std::mem::take(&mut block);
-                    if round > 1 || self.round_field.is_some() {
-                        full = mark_round(&full, round, self.round_field.as_deref());
+                let mut is_group = false;
+                loop {
+                    while source.read_block(&mut block)? {
+                        is_empty = false;
+                        let mut full = std::mem::take(&mut block);
+                        if round > 1 || self.round_field.is_some() {
+                            full = mark_round(&full, round, self.round_field.as_deref());
+                        }
+                        let full = Arc::new(full);
+                        self.copy(&full);
+                        let intake = intake.join(&source.intake());
+                        let checkpoint = source.checkpoint();
+                        is_group |= checkpoint.is_some();
+                        let reading = Reading::Block(full, intake, checkpoint);
+                        if !hand_on(sender, reading, &mut source, is_group) {
+                            outlast(&mut source);
+                            return Ok(());
+                        }
                     }
-                    let full = Arc::new(full);
-                    self.copy(&full);
-                    let intake = intake.join(&source.intake());
-                    if sender.send(Reading::Block(full, intake)).is_err() {
+                    if let Some(checkpoint) = source.checkpoint()
+                        && !hand_on(sender, Reading::Checkpoint(checkpoint), &mut source, true)
+                    {
+                        outlast(&mut source);
                         return Ok(());
                     }
+                    // It may get what others have read and not handled.
+                    if !source.awaits_handling() {
+                        break;
+                    }
+                    source.keep_alive();
                 }
                 intake = intake.join(&source.intake());
             }
@@ -127,5 +148,34 @@ impl InputReader {
             echo.wait();
             self.echoes_dropped.fetch_add(echo.put(Arc::clone(block)) as u64, Ordering::Relaxed);
         }
+    }
+}
+
+/// Hands on what was read; whether somebody wants it. A source of a group is kept alive while that takes.
+fn hand_on(
+    sender: &SyncSender<Reading>,
+    mut reading: Reading,
+    source: &mut impl Source,
+    is_group: bool,
+) -> bool {
+    if !is_group {
+        return sender.send(reading).is_ok();
+    }
+    loop {
+        match sender.try_send(reading) {
+            Ok(()) => return true,
+            Err(TrySendError::Disconnected(_)) => return false,
+            Err(TrySendError::Full(back)) => {
+                reading = back;
+                source.keep_alive();
+            }
+        }
+    }
+}
+
+/// Keeps a source of a group alive until it is said what was handled, or that no more is.
+fn outlast(source: &mut impl Source) {
+    while source.awaits_handling() {
+        source.keep_alive();
     }
 }

@@ -123,6 +123,8 @@ pub(super) struct Router {
     known: LruMap<usize>,
     next: usize,
     last_due: u64,
+    /// Which requests were left out by the share of a target, with its lane: where the requests are numbered for that.
+    left_out: Option<Vec<(usize, u64)>>,
 }
 
 impl Router {
@@ -136,12 +138,22 @@ impl Router {
         };
         let routes = targets.into_iter().map(route).collect();
         let known = LruMap::new(MAX_KNOWN);
-        Router { routes, split, keeps_sessions: false, known, next: 0, last_due: 0 }
+        Router { routes, split, keeps_sessions: false, known, next: 0, last_due: 0, left_out: None }
     }
 
     /// Has requests of a recorded connection go to the same worker of a target.
     pub(super) fn keeping_sessions(self, keeps_sessions: bool) -> Self {
         Router { keeps_sessions, ..self }
+    }
+
+    /// Notes which requests are left out.
+    pub(super) fn noting_left_out(self) -> Self {
+        Router { left_out: Some(Vec::new()), ..self }
+    }
+
+    /// The requests that were left out since the last time: the lane of the target, and the number.
+    pub(super) fn take_left_out(&mut self) -> Vec<(usize, u64)> {
+        self.left_out.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Has the targets whose turn it is get a request, due so long after the first one. How many get it.
@@ -164,6 +176,9 @@ impl Router {
                 pushed += 1;
             } else {
                 route.left_out += 1;
+                if let Some(left_out) = &mut self.left_out {
+                    left_out.push((lane, request.number()));
+                }
             }
         }
         pushed

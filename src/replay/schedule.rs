@@ -47,6 +47,11 @@ impl RequestBatch {
         self.responses.push(ScheduledRequest { block, record, number, ..ScheduledRequest::default() });
     }
 
+    /// Whether the source of a request has taken it back.
+    pub(super) fn is_revoked(&self, entry: ScheduledRequest) -> bool {
+        self.blocks[entry.block as usize].is_revoked()
+    }
+
     /// Whether there is nothing in it.
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty() && self.responses.is_empty()
@@ -88,6 +93,16 @@ impl QueuedRequest {
             place,
             settled: 0,
         }
+    }
+
+    /// How many requests were read before it.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The block that it is in.
+    pub(super) fn block(&self) -> &Block {
+        &self.block
     }
 
     /// The record's id.

@@ -1,5 +1,6 @@
 //! The thread that decides when each request is due and which worker sends it.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
@@ -20,7 +21,7 @@ use super::start::StartBuffer;
 use super::tally::FailureReason;
 use crate::Error;
 use crate::pace::Timeline;
-use crate::record::{Block, Header, Intake, Kind, View};
+use crate::record::{Block, Checkpoint, Header, Intake, Kind, Revocation, View};
 use crate::report::RecordedLatencies;
 
 /// A request that is due within this time leaves the sort window, however few wait there.
@@ -43,6 +44,8 @@ pub(super) struct Scheduled {
     /// Requests that no target got, and why: this replay has sent them itself, or was ended before.
     pub(super) own: u64,
     pub(super) unscheduled: u64,
+    /// Requests that the group gave to another reader before a target was chosen.
+    pub(super) reassigned: u64,
     /// The same of requests that came so far that a target was chosen, for each.
     pub(super) unsent: Vec<Vec<(FailureReason, u64)>>,
     /// Requests that did not come through the middleware to a target, why, and how the first of each was.
@@ -107,6 +110,12 @@ pub(super) struct Scheduler {
     read: u64,
     /// When the first request that is sent would be due if all before it were sent by this run.
     begins_at: Option<u64>,
+    /// What tells whether the latest records are to be given back, if they may be.
+    revocation: Option<Arc<Revocation>>,
+    /// When requests that may be given back are due, later than now, with the timeline before each.
+    ahead: VecDeque<(u64, Timeline)>,
+    /// Whether the next request is the first of a new share of a group: the time until then was a pause.
+    is_after_pause: bool,
 }
 
 impl Scheduler {
@@ -133,6 +142,9 @@ impl Scheduler {
             notes: Notes::default(),
             read: 0,
             begins_at: None,
+            revocation: None,
+            ahead: VecDeque::new(),
+            is_after_pause: false,
         }
     }
 
@@ -162,11 +174,13 @@ impl Scheduler {
     pub(super) fn run(mut self, readings: &Receiver<Reading>, ending: &Ending) -> Scheduled {
         while !ending.is_near() {
             match readings.recv_timeout(self.longest_wait()) {
-                Ok(Reading::Block(block, intake)) => {
+                Ok(Reading::Block(block, intake, checkpoint)) => {
                     self.scheduled.intake = intake;
-                    self.take(&block);
+                    self.follow_share(&block);
+                    self.take(&block, checkpoint);
                     self.release_what_is_due();
                 }
+                Ok(Reading::Checkpoint(checkpoint)) => self.note(Vec::new(), Some((self.read, checkpoint))),
                 Ok(Reading::Speed(speed)) => {
                     self.release_all();
                     self.timeline.set_input_speed(speed);
@@ -247,8 +261,9 @@ impl Scheduler {
     }
 
     /// Puts a block's requests in order, as far as the window is deep.
-    fn take(&mut self, block: &Arc<Block>) {
+    fn take(&mut self, block: &Arc<Block>, checkpoint: Option<Box<dyn Checkpoint>>) {
         let before = self.scheduled.requests;
+        let checkpoint = checkpoint.map(|checkpoint| (self.read, checkpoint));
         if let Some(recorded) = &mut self.scheduled.recorded {
             let selection = &self.selection;
             let is_asked =
@@ -291,9 +306,7 @@ impl Scheduler {
             }
         }
         if self.from.is_some() {
-            let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-            notes.records = self.read;
-            notes.requests.append(&mut open);
+            self.note(open, checkpoint);
         }
         if self.is_waiting_to_start() {
             let requests = (self.scheduled.requests - before) as usize;
@@ -306,6 +319,52 @@ impl Scheduler {
             let read = self.supply.meter.bytes();
             self.start.add(clock::now(), read, requests, block.bytes().len(), covered);
         }
+    }
+
+    fn note_left_out(&mut self) {
+        let mut left_out = self.router.take_left_out();
+        if !left_out.is_empty() {
+            let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+            notes.left_out.append(&mut left_out);
+        }
+    }
+
+    /// Notes what was read: requests, and what the source is to be told of them.
+    fn note(&mut self, mut requests: Vec<(u64, u64)>, checkpoint: Option<(u64, Box<dyn Checkpoint>)>) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.records = self.read;
+        notes.requests.append(&mut requests);
+        notes.checkpoints.extend(checkpoint);
+    }
+
+    /// Begins with a share of a group, if the block is the first of it. What was read of the share before and is not
+    /// sent is others' now, or comes again: the schedule goes on where it was with what was sent.
+    fn follow_share(&mut self, block: &Block) {
+        let revocation = block.revocation();
+        let is_same = match (revocation, &self.revocation) {
+            (Some(now), Some(before)) => Arc::ptr_eq(now, before),
+            (None, None) => true,
+            _ => false,
+        };
+        if is_same {
+            return;
+        }
+        let is_first = self.revocation.is_none();
+        self.revocation = revocation.cloned();
+        if is_first {
+            return;
+        }
+        self.release_all();
+        self.hand_over();
+        if let Some(anchor) = self.anchor {
+            let now = clock::now();
+            let mut ahead = self.ahead.drain(..);
+            if let Some((_, timeline)) = ahead.find(|(due, _)| anchor.saturating_add(*due) > now) {
+                self.timeline = timeline;
+            }
+            self.is_after_pause = true;
+        }
+        self.ahead.clear();
     }
 
     /// Whether requests wait for the clock, or would.
@@ -351,15 +410,42 @@ impl Scheduler {
 
     /// Gives a request its due time, counted from the anchor.
     fn release(&mut self, request: &QueuedRequest) {
+        if request.block().is_revoked() {
+            self.scheduled.reassigned += 1;
+            return;
+        }
+        let before = self.revocation.is_some().then(|| self.timeline.clone());
         let due = self.timeline.due(request.timestamp).saturating_sub(self.begins_at.unwrap_or(0));
+        if let (false, Some(before)) = (self.is_closed_loop, before) {
+            self.remember(due, before);
+        }
         let think = request.place.think.filter(|_| self.is_closed_by_session);
         let think = think.map(|think| self.timeline.pause(think));
         let session = request.place.session;
         self.router.push(request, ScheduledRequest { due, session, think, ..ScheduledRequest::default() });
     }
 
+    /// Remembers the timeline before a request, until that is due.
+    fn remember(&mut self, due: u64, before: Timeline) {
+        let now = clock::now();
+        if std::mem::take(&mut self.is_after_pause) {
+            // It is not late for what happened in the group.
+            self.anchor = self.anchor.map(|anchor| anchor.max(now.saturating_sub(due)));
+        }
+        if let Some(anchor) = self.anchor {
+            let is_past = |(due, _): &(u64, Timeline)| anchor.saturating_add(*due) <= now;
+            while self.ahead.front().is_some_and(is_past) {
+                self.ahead.pop_front();
+            }
+        }
+        self.ahead.push_back((due, before));
+    }
+
     /// Hands over what was released, or has it wait for the clock.
     fn hand_over(&mut self) {
+        if self.from.is_some() {
+            self.note_left_out();
+        }
         if !self.is_waiting_to_start() {
             let anchor = *self.anchor.get_or_insert_with(clock::now);
             self.router.hand_over(anchor);
@@ -412,7 +498,7 @@ mod tests {
             let header = Header { kind: Kind::Request, id: b"1", timestamp: *timestamp, ..Header::default() };
             block.push(&header, b"GET / HTTP/1.1\r\n\r\n");
         }
-        Reading::Block(Arc::new(block), Intake::default())
+        Reading::Block(Arc::new(block), Intake::default(), None)
     }
 
     fn dues(batches: &Receiver<Arc<RequestBatch>>) -> Vec<u64> {

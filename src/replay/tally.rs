@@ -25,6 +25,8 @@ pub enum FailureReason {
     LeftOut,
     /// This replay has sent it, and it was recorded anew.
     OwnRequest,
+    /// The group gave it to another of its readers before it was sent.
+    Reassigned,
     /// The user ended the replay.
     Interrupted,
     /// The time that the replay was given was over.
@@ -80,7 +82,7 @@ pub enum FailureReason {
 }
 
 /// How many reasons there are.
-const REASONS: usize = 30;
+const REASONS: usize = 31;
 
 impl FailureReason {
     /// All of them, in the order in which a summary has them.
@@ -89,6 +91,7 @@ impl FailureReason {
         FailureReason::Broken,
         FailureReason::LeftOut,
         FailureReason::OwnRequest,
+        FailureReason::Reassigned,
         FailureReason::Interrupted,
         FailureReason::TimeOver,
         FailureReason::OutputFailed,
@@ -117,7 +120,8 @@ impl FailureReason {
         FailureReason::Unasked,
     ];
 
-    /// Whether the recording is the reason, or what was asked for, so that nothing went wrong here.
+    /// Whether the recording is the reason, or what was asked for, or another reader of a group, so that nothing went
+    /// wrong here.
     pub(super) fn is_of_the_recording(self) -> bool {
         matches!(
             self,
@@ -125,6 +129,7 @@ impl FailureReason {
                 | FailureReason::Broken
                 | FailureReason::LeftOut
                 | FailureReason::TimeOver
+                | FailureReason::Reassigned
                 | FailureReason::DroppedByMiddleware
         )
     }
@@ -139,6 +144,7 @@ impl fmt::Display for FailureReason {
             FailureReason::OwnRequest => {
                 "sent by this replay itself, and recorded again (gor-record --not-client)"
             }
+            FailureReason::Reassigned => "left to another reader of the group",
             FailureReason::Interrupted => "interrupted",
             FailureReason::TimeOver => "time over (--exit-after)",
             FailureReason::OutputFailed => "the output failed, or its reader closed it",

@@ -119,6 +119,8 @@ pub struct ReplayProgress {
     pub left: Option<u64>,
     /// Each target.
     pub targets: Vec<TargetProgress>,
+    /// Why the source could not be told which requests are settled, the last time.
+    pub uncommitted: Option<String>,
 }
 
 impl ReplayProgress {

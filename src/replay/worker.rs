@@ -124,6 +124,8 @@ pub(super) struct WorkerOptions {
     pub(super) is_watched: bool,
     /// Whether it is to be told which requests are settled.
     pub(super) settles: bool,
+    /// Whether another run goes on where this one ends, and has its counts.
+    pub(super) is_continued: bool,
     /// Where it is measured what a report is made of, if one is.
     pub(super) measured: Option<Box<Measurements>>,
 }
@@ -327,10 +329,16 @@ impl ReplayWorker {
                 && connection.exchange.sent_at != 0
         };
         let under_way = self.connections.iter().filter(is_under_way);
-        let tally = self.tally.without(under_way.map(|connection| &connection.exchange));
+        let tally = self.options.is_continued.then(|| {
+            Box::new(self.tally.without(under_way.map(|connection| &connection.exchange)))
+        });
+        let begun = self.connections.iter().filter(|connection| {
+            matches!(connection.phase, Phase::Connecting | Phase::Busy) && !connection.is_spare
+        });
         let mut part = self.options.progress.part.lock().unwrap_or_else(PoisonError::into_inner);
         part.numbers.append(&mut self.settled);
-        part.tally = Some(Box::new(tally));
+        part.under_way = begun.map(|connection| connection.exchange.number).collect();
+        part.tally = tally;
     }
 
     /// Connections that exist.
@@ -387,7 +395,7 @@ impl ReplayWorker {
             let waiting = self.queue.len() as u64 + self.sessions.as_mut().map_or(0, SessionQueues::clear);
             self.tally.not_sent.add_many(reason, waiting);
             // Where another run goes on, it will send them.
-            if !self.options.settles {
+            if !self.options.is_continued {
                 self.tally.note_not_sent(clock::now(), waiting);
             }
             self.queue = BatchQueue::default();
@@ -429,10 +437,28 @@ impl ReplayWorker {
 
     /// Counts a request that is given up.
     fn count_given_up(&mut self, batch: &RequestBatch, entry: ScheduledRequest, reason: FailureReason) {
+        if batch.is_revoked(entry) {
+            return self.leave_to_others(batch, entry);
+        }
         let view = batch.blocks[entry.block as usize].get(entry.record as usize);
         self.tally.not_sent.add(reason, || describe(view.header.id, view.payload));
         self.tally.note_not_sent(clock::now(), 1);
         self.settle(entry.number);
+    }
+
+    /// Counts a request that its source has taken back. It is not settled: others, or this replay, get it again.
+    fn leave_to_others(&mut self, batch: &RequestBatch, entry: ScheduledRequest) {
+        let view = batch.blocks[entry.block as usize].get(entry.record as usize);
+        self.tally.not_sent.add(FailureReason::Reassigned, || describe(view.header.id, view.payload));
+        self.tally.note_not_sent(clock::now(), 1);
+    }
+
+    /// Leaves the next requests to others, at whatever time they are due, as far as their source has taken them back.
+    fn leave_revoked(&mut self) {
+        while let Some((batch, entry)) = self.queue.revoked_front() {
+            self.leave_to_others(&batch, entry);
+            self.queue.pop();
+        }
     }
 
     /// When something is to be done for the request whose turn is next, if
@@ -503,7 +529,7 @@ impl ReplayWorker {
             self.options.settles && matches!(reason, FailureReason::Interrupted | FailureReason::TimeOver);
         if exchange.sent_at != 0 {
             self.tally.note_failed(exchange, clock::now());
-        } else if !is_left {
+        } else if !(is_left && self.options.is_continued) {
             self.tally.note_not_sent(clock::now(), 1);
         }
         if !is_left {

@@ -128,7 +128,8 @@ impl TargetWorkers<'_> {
                 own: self.own.clone(),
                 progress: Arc::default(),
                 is_watched: settings.is_watched,
-                settles: settings.checkpoint.is_some(),
+                settles: settings.checkpoint.is_some() || settings.commits,
+                is_continued: settings.checkpoint.is_some(),
                 measured: settings
                     .measures
                     .clone()

@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod dry_run;
+mod group;
 mod inputs;
 mod measuring;
 mod middleware;
@@ -313,7 +314,11 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     reading.hours = TimeWindow { since: selection.since, until: selection.until };
     let places = endpoint::expand(&inputs.names(), &reading)?;
     check(args, &places)?;
+    let is_group = group::check(args, &places)?;
+    // A dry run handles nothing.
+    reading.tells_handled = is_group && !args.dry_run;
     let mut settings = settings(args, &places, &reading)?;
+    settings.commits = reading.tells_handled;
     if args.dry_run {
         return dry_run::run(args, settings, reading);
     }
@@ -510,6 +515,7 @@ fn settings(args: &Args, places: &[Place], reading: &ReadOptions) -> Result<Sett
         measures: args.measuring.measures(),
         documents: args.elasticsearch.as_deref().map(index).transpose()?,
         checkpoint: None,
+        commits: false,
         middleware: args.middleware.settings(args.reading.max_record),
     })
 }
@@ -548,7 +554,7 @@ fn replay(
     };
     // When the limit is reached is counted by the replay.
     cli::raise_descriptor_limit();
-    let mut is_told = false;
+    let (mut is_told, mut is_uncommitted_told) = (false, false);
     let mut watching = Watching::start(args, listener, &reading.meter)?;
     let outcome = replay::run(
         settings,
@@ -560,6 +566,13 @@ fn replay(
             if stop.sending.load(Ordering::Relaxed) && !stop.is_over.load(Ordering::Relaxed) && !is_told {
                 is_told = true;
                 cli::note(waiting_for(now.in_flight, args.sending.timeout, now.unwritten));
+            }
+            match &now.uncommitted {
+                Some(why) if !std::mem::replace(&mut is_uncommitted_told, true) => {
+                    cli::note(format_args!("{why}; the replay goes on, and this is tried again"));
+                }
+                Some(_) => {}
+                None => is_uncommitted_told = false,
             }
             watching.tell(now);
         },

@@ -221,7 +221,6 @@ fn other_tools_read_and_write_topics() {
     for (tool, args) in [
         ("gor-merge", &[&*broker.place(&merged, "?group=g")][..]),
         ("gor-show", &[&*broker.place(&merged, "?group=g")]),
-        ("gor-replay", &["-i", &*broker.place(&merged, "?group=g"), "127.0.0.1:1"]),
     ] {
         run(tool, args, b"").ends_with(2).says("leave group out");
     }

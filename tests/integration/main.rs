@@ -14,6 +14,8 @@ mod kafka;
 #[cfg(feature = "kafka")]
 mod kafka_cluster;
 mod kafka_groups;
+#[cfg(feature = "kafka")]
+mod kafka_replay;
 mod live;
 mod live_changes;
 mod live_frames;

@@ -41,6 +41,7 @@ impl ReplayWorker {
     /// Sends whatever is due, on whatever connection is free.
     fn dispatch_any(&mut self) {
         loop {
+            self.leave_revoked();
             let now = clock::now();
             let due = match self.queue.front() {
                 Some(_) if self.options.is_closed_loop => now,
@@ -160,6 +161,10 @@ impl ReplayWorker {
         due: u64,
         now: u64,
     ) -> bool {
+        if batch.is_revoked(entry) {
+            self.leave_to_others(batch, entry);
+            return false;
+        }
         let (block, record) = (&batch.blocks[entry.block as usize], entry.record as usize);
         let exchange = &mut self.connections[slot].exchange;
         let view = block.get(record);

@@ -254,6 +254,7 @@ impl ReplayWorker {
     /// Takes requests that are due out of the common queue, and with sessions in closed loops all there are.
     fn take_in(&mut self, sessions: &mut SessionQueues, now: u64) {
         loop {
+            self.leave_revoked();
             let is_wanted = |due| match () {
                 () if self.options.is_closed_loop => sessions.len() < CLOSED_LOOP_REQUESTS,
                 () => sessions.is_closed || due <= now,

@@ -48,6 +48,7 @@ fn worker() -> (ReplayWorker, TcpListener) {
         progress: Arc::default(),
         is_watched: false,
         settles: false,
+        is_continued: false,
         measured: None,
     };
     let (_, intake) = sync_channel(1);
