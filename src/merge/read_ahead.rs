@@ -24,6 +24,7 @@ enum ReadItem {
 }
 
 /// What an input has to give.
+#[allow(clippy::large_enum_variant, reason = "it is taken apart at once")]
 pub(super) enum NextBatch {
     /// Records.
     Batch(KeyedBlock),

@@ -184,10 +184,9 @@ impl Ledger {
     /// Takes what workers have settled, each with its lane, and then what was read, which is ahead of them.
     pub(super) fn take(&mut self, settled: Vec<(usize, Vec<u64>)>) -> Vec<(u64, Box<dyn Checkpoint>)> {
         let noted = {
-            let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-            let noted = std::mem::take(&mut *notes);
-            notes.records = noted.records;
-            noted
+            let mut shared = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+            let records = shared.records;
+            std::mem::replace(&mut *shared, Noted { records, ..Noted::default() })
         };
         self.records = noted.records;
         for (record, done) in noted.requests {

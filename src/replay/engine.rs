@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -37,9 +37,6 @@ use crate::{Error, Result};
 
 /// How often whoever watches is told.
 const WATCH: Duration = Duration::from_millis(200);
-
-/// How long leaving a group may take.
-const LEAVING: Duration = Duration::from_secs(10);
 
 /// Most connections to a target while requests follow their schedule.
 pub const OPEN_LOOP_CONNECTIONS: usize = 1024;
@@ -312,9 +309,7 @@ pub fn run(
     let has_streams = targets.iter().any(|target| target.protocol() == Protocol::Tcp);
     let keeps_sessions = settings.sessions != SessionMode::Off || has_streams;
     let mut router = Router::new(inboxes, settings.split).keeping_sessions(keeps_sessions);
-    if settings.commits {
-        router = router.noting_left_out();
-    }
+    router = router.noting_left_out(settings.commits);
     let mut way = None;
     if let Some(child) = child {
         let flow = Flow {
@@ -344,22 +339,9 @@ pub fn run(
     let progress: Vec<Arc<WorkerProgress>> = pool.progress().collect();
     let gauge = writer.as_ref().map(OutputWriter::gauge);
     let names: Vec<String> = targets.iter().map(ToString::to_string).collect();
-    let mut checkpoints = settings.checkpoint.as_ref().map(|checkpoint| {
-        let ledger = Ledger::new(lanes, &checkpoint.from, Arc::clone(&notes));
-        Checkpoints::new(ledger, checkpoint.interval, &targets, settings, progress.clone())
-    });
-    let mut offsets = settings.commits.then(|| {
-        let ledger = Ledger::new(lanes, &ReplayPosition::default(), notes);
-        let lane = |number| if settings.split == Split::Copy { number / threads } else { 0 };
-        let workers = progress.iter().cloned().enumerate();
-        Offsets::new(ledger, workers.map(|(number, worker)| (lane(number), worker)).collect())
-    });
+    let mut settling = Settling::new(settings, &targets, lanes, &notes, &progress);
     let mut look = |mut now: ReplayProgress| {
-        if let Some(offsets) = &mut offsets {
-            offsets.look();
-            now.uncommitted = offsets.failure().map(ToString::to_string);
-        }
-        if let Some(outcome) = checkpoints.as_mut().and_then(Checkpoints::look) {
+        if let Some(outcome) = settling.look(&mut now) {
             save(outcome);
         }
         watch(now);
@@ -377,18 +359,11 @@ pub fn run(
     let mut of_threads = tallies?.into_iter();
     let tallies =
         targets.iter().map(|_| ReplayTally::of_threads(of_threads.by_ref().take(threads))).collect();
-    let settled = checkpoints.map(Checkpoints::finish);
-    let committed = offsets.map_or(Ok(()), |offsets| {
-        let committed = offsets.finish();
-        // It leaves the group, so that others need not find out that it is gone.
-        let left = reader_done.recv_timeout(LEAVING);
-        debug_assert!(left.is_err(), "nothing is ever sent");
-        committed
-    });
+    let (settled, committed) = settling.finish(&reader_done);
     let dropped = echoes_dropped.load(Ordering::Relaxed);
     let outcome = outcome(settings, targets, tallies, plan, written, &ending, dropped);
     let failure = outcome.failure.or(committed.err());
-    Ok(Outcome { settled, failure, ..outcome })
+    Ok(Outcome { failure, settled, ..outcome })
 }
 
 fn outcome(
@@ -434,6 +409,46 @@ fn outcome(
         recorded: scheduled.recorded,
         skipped: scheduled.skipped,
         settled: None,
+    }
+}
+
+/// What becomes known of settled requests, and where it goes.
+struct Settling<'a> {
+    checkpoints: Option<Checkpoints<'a>>,
+    offsets: Option<Offsets>,
+}
+
+impl<'a> Settling<'a> {
+    fn new(
+        settings: &'a Settings,
+        targets: &[Target],
+        lanes: usize,
+        notes: &Notes,
+        workers: &[Arc<WorkerProgress>],
+    ) -> Self {
+        let ledger = |from: &ReplayPosition| Ledger::new(lanes, from, Arc::clone(notes));
+        let checkpoints = settings.checkpoint.as_ref().map(|checkpoint| {
+            let ledger = ledger(&checkpoint.from);
+            Checkpoints::new(ledger, checkpoint.interval, targets, settings, workers.to_vec())
+        });
+        let offsets =
+            settings.commits.then(|| Offsets::new(ledger(&ReplayPosition::default()), settings, workers));
+        Settling { checkpoints, offsets }
+    }
+
+    /// Tells the source what is settled, and gives what a checkpoint is made of, each at its time.
+    fn look(&mut self, now: &mut ReplayProgress) -> Option<Outcome> {
+        if let Some(offsets) = &mut self.offsets {
+            offsets.look();
+            now.uncommitted = offsets.failure().map(ToString::to_string);
+        }
+        self.checkpoints.as_mut().and_then(Checkpoints::look)
+    }
+
+    /// The last of both, once all workers have ended; `reader` is dropped when the source is closed.
+    fn finish(self, reader: &Receiver<()>) -> (Option<(u64, ReplayPosition)>, Result<()>) {
+        let settled = self.checkpoints.map(Checkpoints::finish);
+        (settled, self.offsets.map_or(Ok(()), |offsets| offsets.finish(reader)))
     }
 }
 

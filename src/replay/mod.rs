@@ -41,6 +41,7 @@ mod schedule;
 mod scheduler;
 mod selection;
 mod sessions;
+mod share_clock;
 mod start;
 mod summary;
 mod tally;

@@ -5,13 +5,19 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::checkpoint::Ledger;
+use super::engine::Settings;
+use super::routing::Split;
 use super::worker::WorkerProgress;
 use crate::record::{Checkpoint, PartPositions};
 use crate::{Error, Result};
+
+/// How long leaving a group may take.
+const LEAVING: Duration = Duration::from_secs(10);
 
 /// How often a source is told.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -35,7 +41,12 @@ pub(super) struct Offsets {
 }
 
 impl Offsets {
-    pub(super) fn new(ledger: Ledger, workers: Vec<(usize, Arc<WorkerProgress>)>) -> Self {
+    /// The workers are those of the first target, then those of the second one, and so on.
+    pub(super) fn new(ledger: Ledger, settings: &Settings, workers: &[Arc<WorkerProgress>]) -> Self {
+        let is_copied = settings.split == Split::Copy;
+        let lane = |number: usize| if is_copied { number / settings.threads.get() } else { 0 };
+        let workers = workers.iter().enumerate();
+        let workers = workers.map(|(number, worker)| (lane(number), Arc::clone(worker))).collect();
         let next = Instant::now() + INTERVAL;
         Offsets { ledger, workers, blocks: VecDeque::new(), next, asked: None, failure: None }
     }
@@ -72,13 +83,17 @@ impl Offsets {
         self.failure.as_ref()
     }
 
-    /// Tells the source what was handled, once all workers have ended, and that nothing more will be.
-    pub(super) fn finish(mut self) -> Result<()> {
+    /// Tells the source what was handled, once all workers have ended, and that nothing more will be. Then waits until it
+    /// is closed, when `reader` is dropped: it leaves the group, so that others need not find out that it is gone.
+    pub(super) fn finish(mut self, reader: &Receiver<()>) -> Result<()> {
         self.take();
         let committed = self.commit();
         if let Some((_, newest)) = self.blocks.back() {
             newest.close();
         }
+        self.blocks.clear();
+        // Nothing is ever sent.
+        let _ = reader.recv_timeout(LEAVING);
         committed
     }
 
@@ -115,7 +130,9 @@ impl Offsets {
                 None => given_back.push(number),
             }
         }
-        given_back.into_iter().for_each(|number| self.ledger.settle(number));
+        for number in given_back {
+            self.ledger.settle(number);
+        }
         let settled = self.ledger.position().records;
         while self.blocks.get(1).is_some_and(|(first, _)| *first <= settled) {
             self.blocks.pop_front();
@@ -138,7 +155,7 @@ impl Offsets {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::sync::{Mutex, mpsc};
 
     use super::*;
     use crate::replay::checkpoint::{Notes, ReplayPosition};
@@ -156,7 +173,7 @@ mod tests {
         source: Arc<Source>,
         share: u64,
         records: Vec<(i32, i64)>,
-        read: PartPositions,
+        end: PartPositions,
     }
 
     impl Checkpoint for Read {
@@ -166,7 +183,10 @@ mod tests {
 
         fn commit_before(&self, open: &PartPositions) -> Result<()> {
             if *self.source.share.lock().unwrap() == self.share {
-                let told = self.read.iter().map(|(part, read)| (*part, open.get(part).map_or(*read, |open| *read.min(open))));
+                let told = self
+                    .end
+                    .iter()
+                    .map(|(part, read)| (*part, open.get(part).map_or(*read, |open| *read.min(open))));
                 self.source.told.lock().unwrap().push(told.collect());
             }
             Ok(())
@@ -201,7 +221,7 @@ mod tests {
         fn new() -> Self {
             let (notes, worker) = (Notes::default(), Arc::<WorkerProgress>::default());
             let ledger = Ledger::new(1, &ReplayPosition::default(), Arc::clone(&notes));
-            let offsets = Offsets::new(ledger, vec![(0, Arc::clone(&worker))]);
+            let offsets = Offsets::new(ledger, &Settings::default(), &[Arc::clone(&worker)]);
             Scene { source: Arc::default(), notes, worker, offsets, read: PartPositions::new() }
         }
 
@@ -212,8 +232,8 @@ mod tests {
             let first = notes.records;
             notes.requests.extend((first..).take(records.len()).map(|record| (record, 0)));
             notes.records += records.len() as u64;
-            let (source, records, read) = (Arc::clone(&self.source), records.to_vec(), self.read.clone());
-            notes.checkpoints.push((first, Box::new(Read { source, share, records, read })));
+            let (source, records, end) = (Arc::clone(&self.source), records.to_vec(), self.read.clone());
+            notes.checkpoints.push((first, Box::new(Read { source, share, records, end })));
         }
 
         /// The worker says what is settled and what is under way; what the source is told then.
@@ -247,7 +267,9 @@ mod tests {
         assert_eq!(scene.tell(&[0, 4], &[]), Some(vec![(0, 12), (1, 72)]));
         assert_eq!(scene.tell(&[3], &[]), Some(vec![(0, 13), (1, 72)]));
         assert_eq!(scene.tell(&[5], &[]), Some(vec![(0, 14), (1, 72)]));
-        scene.offsets.finish().unwrap();
+        let (reader, done) = mpsc::sync_channel(0);
+        drop(reader);
+        scene.offsets.finish(&done).unwrap();
         assert_eq!(*scene.source.events.lock().unwrap(), ["closed"]);
     }
 

@@ -146,9 +146,9 @@ impl Router {
         Router { keeps_sessions, ..self }
     }
 
-    /// Notes which requests are left out.
-    pub(super) fn noting_left_out(self) -> Self {
-        Router { left_out: Some(Vec::new()), ..self }
+    /// Notes which requests are left out, if that is asked for.
+    pub(super) fn noting_left_out(self, is_asked: bool) -> Self {
+        Router { left_out: is_asked.then(Vec::new), ..self }
     }
 
     /// The requests that were left out since the last time: the lane of the target, and the number.

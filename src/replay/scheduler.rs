@@ -1,6 +1,5 @@
 //! The thread that decides when each request is due and which worker sends it.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
@@ -17,11 +16,12 @@ use super::routing::Router;
 use super::schedule::{QueuedRequest, ReorderWindow, ScheduledRequest};
 use super::selection::Selection;
 use super::sessions::Sessions;
+use super::share_clock::ShareClock;
 use super::start::StartBuffer;
 use super::tally::FailureReason;
 use crate::Error;
 use crate::pace::Timeline;
-use crate::record::{Block, Checkpoint, Header, Intake, Kind, Revocation, View};
+use crate::record::{Block, Checkpoint, Header, Intake, Kind, View};
 use crate::report::RecordedLatencies;
 
 /// A request that is due within this time leaves the sort window, however few wait there.
@@ -110,12 +110,7 @@ pub(super) struct Scheduler {
     read: u64,
     /// When the first request that is sent would be due if all before it were sent by this run.
     begins_at: Option<u64>,
-    /// What tells whether the latest records are to be given back, if they may be.
-    revocation: Option<Arc<Revocation>>,
-    /// When requests that may be given back are due, later than now, with the timeline before each.
-    ahead: VecDeque<(u64, Timeline)>,
-    /// Whether the next request is the first of a new share of a group: the time until then was a pause.
-    is_after_pause: bool,
+    share_clock: ShareClock,
 }
 
 impl Scheduler {
@@ -142,9 +137,7 @@ impl Scheduler {
             notes: Notes::default(),
             read: 0,
             begins_at: None,
-            revocation: None,
-            ahead: VecDeque::new(),
-            is_after_pause: false,
+            share_clock: ShareClock::default(),
         }
     }
 
@@ -340,31 +333,14 @@ impl Scheduler {
     /// Begins with a share of a group, if the block is the first of it. What was read of the share before and is not
     /// sent is others' now, or comes again: the schedule goes on where it was with what was sent.
     fn follow_share(&mut self, block: &Block) {
-        let revocation = block.revocation();
-        let is_same = match (revocation, &self.revocation) {
-            (Some(now), Some(before)) => Arc::ptr_eq(now, before),
-            (None, None) => true,
-            _ => false,
-        };
-        if is_same {
-            return;
-        }
-        let is_first = self.revocation.is_none();
-        self.revocation = revocation.cloned();
-        if is_first {
+        if !self.share_clock.begins(block) {
             return;
         }
         self.release_all();
         self.hand_over();
         if let Some(anchor) = self.anchor {
-            let now = clock::now();
-            let mut ahead = self.ahead.drain(..);
-            if let Some((_, timeline)) = ahead.find(|(due, _)| anchor.saturating_add(*due) > now) {
-                self.timeline = timeline;
-            }
-            self.is_after_pause = true;
+            self.share_clock.rewind(&mut self.timeline, clock::now().saturating_sub(anchor));
         }
-        self.ahead.clear();
     }
 
     /// Whether requests wait for the clock, or would.
@@ -414,31 +390,19 @@ impl Scheduler {
             self.scheduled.reassigned += 1;
             return;
         }
-        let before = self.revocation.is_some().then(|| self.timeline.clone());
+        let before = self.share_clock.is_asked().then(|| self.timeline.clone());
         let due = self.timeline.due(request.timestamp).saturating_sub(self.begins_at.unwrap_or(0));
         if let (false, Some(before)) = (self.is_closed_loop, before) {
-            self.remember(due, before);
+            let since = |anchor: u64| clock::now().saturating_sub(anchor);
+            // Nothing is late for what happened in the group.
+            self.anchor =
+                self.anchor.map(|anchor| anchor + self.share_clock.pause_before(due, since(anchor)));
+            self.share_clock.remember(due, before, self.anchor.map(since));
         }
         let think = request.place.think.filter(|_| self.is_closed_by_session);
         let think = think.map(|think| self.timeline.pause(think));
         let session = request.place.session;
         self.router.push(request, ScheduledRequest { due, session, think, ..ScheduledRequest::default() });
-    }
-
-    /// Remembers the timeline before a request, until that is due.
-    fn remember(&mut self, due: u64, before: Timeline) {
-        let now = clock::now();
-        if std::mem::take(&mut self.is_after_pause) {
-            // It is not late for what happened in the group.
-            self.anchor = self.anchor.map(|anchor| anchor.max(now.saturating_sub(due)));
-        }
-        if let Some(anchor) = self.anchor {
-            let is_past = |(due, _): &(u64, Timeline)| anchor.saturating_add(*due) <= now;
-            while self.ahead.front().is_some_and(is_past) {
-                self.ahead.pop_front();
-            }
-        }
-        self.ahead.push_back((due, before));
     }
 
     /// Hands over what was released, or has it wait for the clock.

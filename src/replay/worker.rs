@@ -7,6 +7,7 @@
 mod receiving;
 mod sending;
 mod sessions;
+mod settling;
 #[cfg(test)]
 mod tests;
 mod unasked;
@@ -314,33 +315,6 @@ impl ReplayWorker {
         }
     }
 
-    /// A request has come to its end, and is never to be sent again.
-    fn settle(&mut self, number: u64) {
-        if self.options.settles {
-            self.settled.push(number);
-        }
-    }
-
-    /// Hands over which requests are settled, with what was counted of all of them.
-    fn hand_over_settled(&mut self) {
-        let is_under_way = |connection: &&ClientConnection| {
-            matches!(connection.phase, Phase::Connecting | Phase::Busy)
-                && !connection.is_spare
-                && connection.exchange.sent_at != 0
-        };
-        let under_way = self.connections.iter().filter(is_under_way);
-        let tally = self.options.is_continued.then(|| {
-            Box::new(self.tally.without(under_way.map(|connection| &connection.exchange)))
-        });
-        let begun = self.connections.iter().filter(|connection| {
-            matches!(connection.phase, Phase::Connecting | Phase::Busy) && !connection.is_spare
-        });
-        let mut part = self.options.progress.part.lock().unwrap_or_else(PoisonError::into_inner);
-        part.numbers.append(&mut self.settled);
-        part.under_way = begun.map(|connection| connection.exchange.number).collect();
-        part.tally = tally;
-    }
-
     /// Connections that exist.
     fn open(&self) -> usize {
         self.connections.len() - self.vacant.len()
@@ -444,21 +418,6 @@ impl ReplayWorker {
         self.tally.not_sent.add(reason, || describe(view.header.id, view.payload));
         self.tally.note_not_sent(clock::now(), 1);
         self.settle(entry.number);
-    }
-
-    /// Counts a request that its source has taken back. It is not settled: others, or this replay, get it again.
-    fn leave_to_others(&mut self, batch: &RequestBatch, entry: ScheduledRequest) {
-        let view = batch.blocks[entry.block as usize].get(entry.record as usize);
-        self.tally.not_sent.add(FailureReason::Reassigned, || describe(view.header.id, view.payload));
-        self.tally.note_not_sent(clock::now(), 1);
-    }
-
-    /// Leaves the next requests to others, at whatever time they are due, as far as their source has taken them back.
-    fn leave_revoked(&mut self) {
-        while let Some((batch, entry)) = self.queue.revoked_front() {
-            self.leave_to_others(&batch, entry);
-            self.queue.pop();
-        }
     }
 
     /// When something is to be done for the request whose turn is next, if

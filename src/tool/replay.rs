@@ -170,7 +170,8 @@ pub struct Args {
     ///
     /// Recordings, plain or compressed, and captures (pcap, pcapng). 'FILE|200%' is replayed at twice the speed.
     ///
-    /// Objects of S3 are read as well: s3://BUCKET/KEY, s3://BUCKET/PREFIX/ or a quoted glob of keys.
+    /// Objects of S3 are read as well: s3://BUCKET/KEY, s3://BUCKET/PREFIX/ or a quoted glob of keys. Of a topic,
+    /// 'kafka://BROKER/TOPIC?group=NAME' commits requests that were answered, failed or not to be sent.
     #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, help_heading = "Input")]
     pub input: Vec<String>,
     /// Reorder requests within N requests, so that the oldest is sent next

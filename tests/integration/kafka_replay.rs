@@ -105,6 +105,10 @@ fn what_is_read_ahead_at_an_interruption_is_left_to_the_next_run() {
             assert!(sent < 400, "{said}");
             assert_each_once(&[&origin], sent, &[&said]);
         }
+        let sent = origin.received().len();
+        let said =
+            assert_exit(&member.replay(&[options, &["--exit-after", "6s", "--speed", "0.1"]].concat()), 0);
+        assert!((sent + 1..400).contains(&origin.received().len()), "{said}");
         let said = assert_exit(&member.replay(options), 0);
         assert_each_once(&[&origin], 400, &[&said]);
     }
@@ -148,7 +152,7 @@ fn shares_change_in_the_middle_of_a_schedule_without_loss_and_without_doubles() 
         // All is read long before it is due.
         produce(broker, &topic, &gets(0..300, 50));
         let members = origins.each_ref().map(|origin| Member::new(broker, &topic, "replay-timed", origin));
-        let options = [options, &["--exit-at-end", "--stats-json"]].concat();
+        let options = [options, &["--exit-at-end"]].concat();
         let one = members[0].start(&options);
         await_that("the first sends", || origins[0].received().len() >= 20);
         let other = members[1].start(&options);
@@ -247,7 +251,8 @@ fn what_cannot_be_committed_is_refused() {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("other.gor"), gets(0..1, 1)).expect("a file");
         let other = folder.path().join("other.gor").display().to_string();
-        let options: Vec<&str> = options.iter().map(|word| if *word == "other.gor" { &*other } else { word }).collect();
+        let options: Vec<&str> =
+            options.iter().map(|word| if *word == "other.gor" { &*other } else { word }).collect();
         let args = [&["-i", place][..], &options, &["127.0.0.1:1"]].concat();
         let said = assert_exit(&replay(&args, b""), 2);
         assert_says(&said, why);

@@ -342,7 +342,9 @@ impl Consumer {
                     wait = Duration::ZERO;
                 }
                 Some(Err(error))
-                    if messages.is_empty() && put_by.is_empty() || matches!(error, KafkaError::PartitionEOF(_)) => {
+                    if messages.is_empty() && put_by.is_empty()
+                        || matches!(error, KafkaError::PartitionEOF(_)) =>
+                {
                     self.hear(&error)?;
                 }
                 // What was read before it goes on first.
@@ -373,7 +375,7 @@ impl Consumer {
     /// Has messages come again, if they were not to.
     fn go_on(&mut self) {
         if std::mem::take(&mut self.is_paused)
-            && let Err(error) = self.own_partitions().and_then(|list| self.client.resume(&list))
+            && let Err(error) = self.client.resume(&self.own_partitions())
         {
             self.failure = Some(self.explain(&error).at(self.address.to_string()));
         }
@@ -382,17 +384,17 @@ impl Consumer {
     /// Has no more messages come for now.
     fn pause(&mut self) {
         self.is_paused = true;
-        if let Err(error) = self.own_partitions().and_then(|list| self.client.pause(&list)) {
+        if let Err(error) = self.client.pause(&self.own_partitions()) {
             self.failure = Some(self.explain(&error).at(self.address.to_string()));
         }
     }
 
-    fn own_partitions(&self) -> Result<TopicPartitionList, KafkaError> {
+    fn own_partitions(&self) -> TopicPartitionList {
         let mut list = TopicPartitionList::new();
         for partition in self.membership.partitions().unwrap_or_default() {
             list.add_partition(&self.address.topic, partition);
         }
-        Ok(list)
+        list
     }
 
     /// What is wrong with what was read, at its end.
