@@ -394,9 +394,8 @@ impl Scheduler {
         let due = self.timeline.due(request.timestamp).saturating_sub(self.begins_at.unwrap_or(0));
         if let (false, Some(before)) = (self.is_closed_loop, before) {
             let since = |anchor: u64| clock::now().saturating_sub(anchor);
-            // Nothing is late for what happened in the group.
-            self.anchor =
-                self.anchor.map(|anchor| anchor + self.share_clock.pause_before(due, since(anchor)));
+            // Nothing is late by being read late.
+            self.anchor = self.anchor.map(|anchor| anchor + ShareClock::pause_before(due, since(anchor)));
             self.share_clock.remember(due, before, self.anchor.map(since));
         }
         let think = request.place.think.filter(|_| self.is_closed_by_session);

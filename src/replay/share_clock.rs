@@ -13,8 +13,6 @@ pub(super) struct ShareClock {
     revocation: Option<Arc<Revocation>>,
     /// When requests of it are due, counted from the anchor, and the timeline before each.
     ahead: VecDeque<(u64, Timeline)>,
-    /// Whether the next request is the first of a share.
-    is_first: bool,
 }
 
 impl ShareClock {
@@ -38,7 +36,6 @@ impl ShareClock {
         if let Some((_, before)) = self.ahead.drain(..).find(|(due, _)| *due > now) {
             *timeline = before;
         }
-        self.is_first = true;
     }
 
     /// Whether timelines are to be remembered.
@@ -56,9 +53,10 @@ impl ShareClock {
         self.ahead.push_back((due, before));
     }
 
-    /// How much later the request that is due next, and all that follow, are due, as changing the share was a pause.
-    pub(super) fn pause_before(&mut self, due: u64, now: u64) -> u64 {
-        if std::mem::take(&mut self.is_first) { now.saturating_sub(due) } else { 0 }
+    /// How much later a request, and all that follow, are due that comes when it was due already: what the group
+    /// takes its time for, and partitions that lag behind, are a pause, and no reason to give requests up.
+    pub(super) fn pause_before(due: u64, now: u64) -> u64 {
+        now.saturating_sub(due)
     }
 }
 
@@ -84,16 +82,16 @@ mod tests {
         for timestamp in [0, 10, 20, 30, 1000] {
             let before = timeline.clone();
             let due = timeline.due(timestamp);
-            assert_eq!(clock.pause_before(due, 5), 0);
+            assert_eq!(ShareClock::pause_before(due, 0), 0);
             clock.remember(due, before, Some(5));
         }
         assert!(!clock.begins(&block(&one)) && clock.begins(&block(&other)));
         clock.rewind(&mut timeline, 20);
         // The share changed from 20 to 45; what is due at 30 comes again then, and what follows 10 later.
         let due = timeline.due(30);
-        assert_eq!((due, clock.pause_before(due, 45)), (30, 15));
+        assert_eq!((due, ShareClock::pause_before(due, 45)), (30, 15));
         let due = timeline.due(40);
-        assert_eq!((due, clock.pause_before(due, 45)), (40, 0));
+        assert_eq!((due, ShareClock::pause_before(due, 30)), (40, 0));
     }
 
     #[test]

@@ -346,7 +346,11 @@ impl ReplayWorker {
                 break;
             }
             match self.intake.try_recv() {
-                Ok(batch) => self.queue.push(batch),
+                Ok(batch) => {
+                    self.queue.push(batch);
+                    // Their due times are no reason to take no more.
+                    self.leave_revoked();
+                }
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => self.is_exhausted = true,
             }
