@@ -93,12 +93,12 @@ fn a_group_goes_on_where_it_was() {
 #[test]
 fn what_is_read_ahead_at_an_interruption_is_left_to_the_next_run() {
     let Some(broker) = broker() else { return };
-    for (partitions, options) in [(1, &[][..]), (3, &["--sessions"])] {
+    for partitions in [1, 3] {
         let (topic, origin) = (broker.topic(partitions), Origin::start(good));
         let member = Member::new(broker, &topic, "replay-cut", &origin);
         produce(broker, &topic, &gets(0..400, 5));
         for at in [50, 150] {
-            let child = member.start(options);
+            let child = member.start(&[]);
             await_that("requests come", || origin.received().len() >= at);
             let said = assert_exit(&end(child, Signal::INT), 1);
             let sent = origin.received().len();
@@ -106,10 +106,9 @@ fn what_is_read_ahead_at_an_interruption_is_left_to_the_next_run() {
             assert_each_once(&[&origin], sent, &[&said]);
         }
         let sent = origin.received().len();
-        let said =
-            assert_exit(&member.replay(&[options, &["--exit-after", "6s", "--speed", "0.1"]].concat()), 0);
+        let said = assert_exit(&member.replay(&["--exit-after", "6s", "--speed", "0.1"]), 0);
         assert!((sent..400).contains(&origin.received().len()), "{said}");
-        let said = assert_exit(&member.replay(options), 0);
+        let said = assert_exit(&member.replay(&[]), 0);
         assert_each_once(&[&origin], 400, &[&said]);
     }
 }
@@ -146,23 +145,20 @@ fn nothing_is_left_out_after_a_kill_and_what_was_committed_is_not_sent_again() {
 #[test]
 fn shares_change_in_the_middle_of_a_schedule_without_loss_and_without_doubles() {
     let Some(broker) = broker() else { return };
-    for options in [&[][..], &["--sessions", "--think"]] {
-        let topic = broker.topic(4);
-        let origins = [Origin::start(good), Origin::start(good)];
-        // All is read long before it is due.
-        produce(broker, &topic, &gets(0..300, 50));
-        let members = origins.each_ref().map(|origin| Member::new(broker, &topic, "replay-timed", origin));
-        let options = [options, &["--exit-at-end"]].concat();
-        let one = members[0].start(&options);
-        await_that("the first sends", || origins[0].received().len() >= 20);
-        let other = members[1].start(&options);
-        let [one, other] = [one, other].map(|member| member.wait_with_output().expect("it ends"));
-        let [one, other] = [&one, &other].map(|output| assert_exit(output, 0));
-        assert_each_once(&origins.each_ref(), 300, &[&one, &other]);
-        assert!(!origins[1].received().is_empty(), "{other}");
-        let said = assert_exit(&members[0].replay(&[]), 0);
-        assert_says(&said, "nothing to replay");
-    }
+    let topic = broker.topic(4);
+    let origins = [Origin::start(good), Origin::start(good)];
+    // All is read long before it is due.
+    produce(broker, &topic, &gets(0..300, 50));
+    let members = origins.each_ref().map(|origin| Member::new(broker, &topic, "replay-timed", origin));
+    let one = members[0].start(&["--exit-at-end"]);
+    await_that("the first sends", || origins[0].received().len() >= 20);
+    let other = members[1].start(&["--exit-at-end"]);
+    let [one, other] = [one, other].map(|member| member.wait_with_output().expect("it ends"));
+    let [one, other] = [&one, &other].map(|output| assert_exit(output, 0));
+    assert_each_once(&origins.each_ref(), 300, &[&one, &other]);
+    assert!(!origins[1].received().is_empty(), "{other}");
+    let said = assert_exit(&members[0].replay(&[]), 0);
+    assert_says(&said, "nothing to replay");
 }
 
 #[test]
@@ -243,7 +239,7 @@ fn what_cannot_be_committed_is_refused() {
         (&["--middleware", "cat"], "--middleware"),
         (&["-o", "answers.gor"], "-o"),
         (&["--elasticsearch", "http://127.0.0.1:1/a"], "--elasticsearch"),
-        (&["--sessions", "--cookies"], "--cookies"),
+        (&["--sessions"], "--sessions is about whole connections"),
         (&["tcp://127.0.0.1:1"], "tcp://"),
         (&["--checkpoint", "state"], "cannot be read again"),
         (&["--dry-run"], "leave group out"),

@@ -26,8 +26,8 @@ pub(super) fn check(args: &Args, places: &[Place]) -> Result<bool> {
             "after a crash, --elasticsearch could lack requests that are committed",
         ),
         (
-            args.sending.cookies,
-            "--cookies is of whole connections, and another reader may get the rest of one",
+            args.writing.sessions,
+            "--sessions is about whole connections, and another reader may get the rest of one",
         ),
         (has_streams, "a tcp:// target needs each connection from its beginning"),
     ];
