@@ -348,3 +348,25 @@ fn the_commands_of_the_readme_work_together() {
         assert!(run("gor-filter", &[&logs], b"").stdout == recorded, "{sent:?}");
     }
 }
+
+#[test]
+fn what_answers_is_no_receiver() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let place = format!("tcp://{}", listener.local_addr().expect("it has one"));
+    // A web server reads what comes, and says what it thinks of it.
+    thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            thread::spawn(move || {
+                let mut bytes = [0; 4096];
+                if stream.read(&mut bytes).is_ok_and(|read| read > 0) {
+                    stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").expect("it is read");
+                }
+                while stream.read(&mut bytes).is_ok_and(|read| read > 0) {}
+            });
+        }
+    });
+    for number in [2, 5000] {
+        let ran = send(&place, &[], &requests(1, number));
+        ran.ends_with(1).says("the other side is no receiver of records: it sends \"HTTP/1.1 400 Bad");
+    }
+}

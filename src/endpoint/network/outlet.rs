@@ -1,6 +1,6 @@
 //! A connection to a receiver, whatever carries the records.
 
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,9 +62,7 @@ impl Outlet {
     pub(super) fn write(&mut self, piece: &Piece, at: usize) -> io::Result<usize> {
         match self {
             Outlet::Stream(stream) => {
-                if stream.has_ended() {
-                    return Err(ErrorKind::ConnectionReset.into());
-                }
+                stream.check_open()?;
                 stream.write(&piece.bytes[at..])
             }
             Outlet::Messages(messages) => messages.write(piece, at),

@@ -70,24 +70,23 @@ impl NetworkStream {
         !matches!(found, Err(rustix::io::Errno::AGAIN))
     }
 
-    /// Whether the other side has ended the connection, found out without waiting.
-    pub(super) fn has_ended(&mut self) -> bool {
-        loop {
-            let mut byte = [0];
-            match recv(self.socket(), &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT) {
-                Ok((0, _)) => return true,
-                Ok(_) => {}
-                Err(rustix::io::Errno::AGAIN) => return false,
-                Err(_) => return true,
-            }
-            // Whatever is told to a sender is read, so that an end behind it is seen.
-            let mut told = [0; 4096];
-            match self.read(&mut told) {
-                Ok(0) => return true,
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-                Err(_) => return true,
-            }
+    /// Fails if the other side has ended the connection, or says anything, as a receiver of records never does. It is
+    /// found out without waiting.
+    pub(super) fn check_open(&mut self) -> io::Result<()> {
+        let mut byte = [0];
+        match recv(self.socket(), &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT) {
+            Ok((0, _)) => return Err(io::ErrorKind::ConnectionReset.into()),
+            Ok(_) => {}
+            Err(rustix::io::Errno::AGAIN) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+        // In TLS it may be a session ticket, or a part of something.
+        let mut told = [0; 4096];
+        match self.read(&mut told) {
+            Ok(0) => Err(io::ErrorKind::ConnectionReset.into()),
+            Ok(length) => Err(no_receiver(&told[..length])),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
@@ -106,7 +105,7 @@ impl NetworkStream {
         loop {
             match self.read(&mut rest) {
                 Ok(0) => return Ok(()),
-                Ok(_) => {}
+                Ok(length) => return Err(no_receiver(&rest[..length])),
                 // One that ends TCP without a word in TLS has ended as well.
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -116,6 +115,12 @@ impl NetworkStream {
             }
         }
     }
+}
+
+/// What sends something to a sender has not taken its records.
+fn no_receiver(told: &[u8]) -> io::Error {
+    let what = String::from_utf8_lossy(&told[..told.len().min(40)]).escape_debug().to_string();
+    io::Error::other(format!("the other side is no receiver of records: it sends \"{what}\""))
 }
 
 /// A TCP connection to one of the addresses that a host has.
