@@ -70,6 +70,8 @@ impl Followed {
     /// Starts a thread for each place.
     pub(super) fn start(places: Vec<ExpandedPlace>, how: &ReadOptions) -> Result<Self> {
         let total = places.len();
+        // Where senders connect to is no input; each of them is one.
+        let files = places.iter().filter(|found| !matches!(found.place, Place::Network(_))).count();
         if total > MAX_FOLLOWED {
             let text = format!("{total} files are too many to follow; {MAX_FOLLOWED} at once are the most");
             return Err(Error::Usage(text));
@@ -106,9 +108,9 @@ impl Followed {
             let follower = Follower { number, found, sender, how, before: Intake::default() };
             thread::Builder::new().name("follower".to_owned()).spawn(move || follower.run())?;
         }
-        let mut failures = how.failures(total);
+        let mut failures = how.failures(files);
         // The only place is waited for as well, unless a rule was made strict.
-        failures.is_one_of_several();
+        failures.may_grow();
         let (intakes, before) = (HashMap::new(), Intake::default());
         let how = how.clone();
         Ok(Followed { events, intakes, before, named: total, failures, how, senders, stopped: None })

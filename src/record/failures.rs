@@ -9,6 +9,8 @@ use crate::{Error, Result};
 #[derive(Clone)]
 pub struct Failures {
     total: usize,
+    /// Whether others may come, so that no failure is the end.
+    may_grow: bool,
     failed: usize,
     is_strict: bool,
     tell: Arc<dyn Fn(&Error) + Send + Sync>,
@@ -18,7 +20,7 @@ impl Failures {
     /// For so many inputs. Those that fail are told with `tell`; with
     /// `is_strict` one that fails because of a record ends all.
     pub fn new(total: usize, is_strict: bool, tell: impl Fn(&Error) + Send + Sync + 'static) -> Self {
-        Failures { total, failed: 0, is_strict, tell: Arc::new(tell) }
+        Failures { total, may_grow: false, failed: 0, is_strict, tell: Arc::new(tell) }
     }
 
     /// For a part of these inputs. It ends with [`Failures::add`].
@@ -32,9 +34,9 @@ impl Failures {
         self.failed += part.failed;
     }
 
-    /// Other inputs are there, or may come: no failure is the end.
-    pub fn is_one_of_several(&mut self) {
-        self.total = self.total.max(2);
+    /// Other inputs may come: no failure is the end.
+    pub fn may_grow(&mut self) {
+        self.may_grow = true;
     }
 
     /// So many more inputs have come.
@@ -45,7 +47,7 @@ impl Failures {
     /// Takes note of an input that failed. An error that comes back is the
     /// end: that of the only input there is, or of a record, if strict.
     pub fn take(&mut self, error: Error) -> Result<()> {
-        if self.total == 1 || (self.is_strict && error.is_about_a_record()) {
+        if self.total == 1 && !self.may_grow || (self.is_strict && error.is_about_a_record()) {
             self.failed = 0;
             return Err(error);
         }

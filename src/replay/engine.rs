@@ -225,6 +225,11 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Requests that were not sent as the user ended the replay.
+    pub fn left_unsent(&self) -> u64 {
+        self.targets.iter().map(|(_, tally)| tally.not_sent.of(FailureReason::Interrupted).number).sum()
+    }
+
     /// Whether anything went wrong: a request that could be sent was not, or was not answered.
     pub fn has_failures(&self) -> bool {
         self.is_interrupted

@@ -363,6 +363,9 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
             checkpoint.save(report, settled);
         }
     })?;
+    // Of an input without end a signal is the end.
+    let has_end = !args.reading.follow && !places.iter().any(|place| matches!(place, Place::Network(_)));
+    outcome.is_interrupted &= has_end || outcome.left_unsent() > 0;
     let mut measured = settings
         .measures
         .is_some()

@@ -297,7 +297,8 @@ fn what_is_received_is_replayed_as_it_comes_and_shown() {
     }
     kill_process(Pid::from_child(&replayer.child), Signal::INT).expect("it runs");
     replayer.wait_until_it_says("answered    20\n");
-    replayer.child.wait().expect("it ends");
+    // A signal is the only end that such an input has.
+    assert_eq!(replayer.child.wait().expect("it ends").code(), Some(0));
 
     let shower = Receiver::start_tool("gor-show", &["tcp://127.0.0.1:0"]);
     send(&shower.place("tcp"), &[], &requests(1, 3)).ends_with(0);
