@@ -102,17 +102,13 @@ impl NetworkStream {
         }
         self.socket().shutdown(std::net::Shutdown::Write)?;
         let mut rest = [0; 4096];
-        loop {
-            match self.read(&mut rest) {
-                Ok(0) => return Ok(()),
-                Ok(length) => return Err(no_receiver(&rest[..length])),
-                // One that ends TCP without a word in TLS has ended as well.
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Err(io::ErrorKind::TimedOut.into());
-                }
-                Err(error) => return Err(error),
-            }
+        match self.read(&mut rest) {
+            Ok(0) => Ok(()),
+            Ok(length) => Err(no_receiver(&rest[..length])),
+            // One that ends TCP without a word in TLS has ended as well.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(io::ErrorKind::TimedOut.into()),
+            Err(error) => Err(error),
         }
     }
 }
