@@ -63,7 +63,7 @@ complete -c gor-replay -l report -d 'Write a report: FILE.txt, .json or .html (r
 complete -c gor-replay -l group -d 'Treat matches in paths as ids, besides numbers, UUIDs and long hex words' -r
 complete -c gor-replay -l fail-if -d 'Exit with status 3 if EXPR is true, as \'p99>200ms\' (repeatable)' -r
 complete -c gor-replay -l checkpoint -d 'Keep in FILE which requests are done; the same command goes on there' -r -F
-complete -c gor-replay -l checkpoint-interval -d 'Write the checkpoint each DURATION' -r
+complete -c gor-replay -l checkpoint-interval -d 'Write the checkpoint each DURATION, at least 1s' -r
 complete -c gor-replay -l metrics -d 'Serve metrics for Prometheus over HTTP, at the path /metrics of ADDRESS' -r
 complete -c gor-replay -l stats -d 'Print progress, and statistics at the end' -r
 complete -c gor-replay -l stats-json -d 'Write statistics to FILE as JSON' -r -F

@@ -101,7 +101,8 @@ pub struct ServiceOptions {
 impl ServiceOptions {
     /// The same in the library's words. Nothing is connected to yet.
     pub fn services(&self) -> Arc<Services> {
-        Arc::new(Services::new(S3Options { fetch: self.fetch, is_anonymous: self.no_sign_request }))
+        let s3 = S3Options { fetch: self.fetch, is_anonymous: self.no_sign_request };
+        Arc::new(Services::new(s3, Some(|line| super::note(line))))
     }
 }
 
@@ -223,6 +224,9 @@ pub struct ObjectArgs {
     #[arg(long, value_name = "SIZE", default_value = "1GB", value_parser = spool_max, hide_short_help = true)]
     pub spool_max: u64,
     /// At the end, wait at most DURATION for a server that does not answer
+    ///
+    /// It counts from when the server last took something. A request that was not answered is waited for 20 seconds even
+    /// so.
     #[arg(
         long,
         value_name = "DURATION",

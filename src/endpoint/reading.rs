@@ -64,9 +64,14 @@ pub struct Services {
 }
 
 impl Services {
-    /// Connects to nothing before a place needs it.
-    pub fn new(s3: S3Options) -> Self {
-        Services { s3: Store::new(s3) }
+    /// Connects to nothing before a place needs it. A server that does not answer is told.
+    pub fn new(s3: S3Options, tell: Option<fn(&dyn fmt::Display)>) -> Self {
+        Services { s3: Store::new(s3, tell) }
+    }
+
+    /// Has what waits for a service end soon when this turns true.
+    pub fn leave_at(&self, is_leaving: &Arc<AtomicBool>) {
+        self.s3.leave_at(is_leaving);
     }
 }
 

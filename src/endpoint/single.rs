@@ -39,7 +39,12 @@ impl SingleObject {
 
     /// Writes it. With `is_new` it is an error if there is another one by now.
     pub fn put(&self, content: &[u8], content_type: &str, is_new: bool) -> Result<()> {
-        self.services.s3.put(&self.name, content, content_type, is_new)
+        self.services.s3.put(&self.name, content, content_type, is_new, false)
+    }
+
+    /// Writes it, or over it, in one try: for who comes again soon.
+    pub fn try_put(&self, content: &[u8], content_type: &str) -> Result<()> {
+        self.services.s3.put(&self.name, content, content_type, false, true)
     }
 }
 

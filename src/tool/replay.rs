@@ -326,13 +326,11 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let (sending, waiting) = cli::signals::stop_in_two_steps()?;
     cli::signals::pausing(|stop| replay::pause(stop))?;
     reading.is_stopping = Arc::clone(&sending);
+    reading.services.leave_at(&waiting);
     let mut checkpoint = match Checkpoint::begin(args, &places, &reading, &selection)? {
         None => None,
         Some(Begun::Open(checkpoint)) => Some(*checkpoint),
-        Some(Begun::Done) => {
-            Checkpoint::say_done(args);
-            return Ok(Exit::Done);
-        }
+        Some(Begun::Done(completed)) => return completed.conclude(args, &reading),
     };
     if let Some(checkpoint) = &checkpoint {
         settings.checkpoint = Some(checkpoint.settings());

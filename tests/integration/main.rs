@@ -63,6 +63,7 @@ mod s3_faults;
 mod s3_in;
 mod s3_out;
 mod s3_reports;
+mod s3_silent;
 mod show;
 mod statistics;
 mod support;

@@ -138,7 +138,7 @@ fn after_an_interruption_each_request_was_sent_once_and_the_report_is_that_of_on
         assert_eq!(report["runs"].as_array().map(Vec::len), Some(3));
         assert!(report["total"]["paused"].as_f64() > Some(0.0), "{}", report["total"]["paused"]);
         // Once more, nothing is left to do.
-        let said = assert_exit(&scene.replay(&[]), 0);
+        let said = assert_exit(&scene.replay(&[]), 1);
         assert_says(&said, "this replay is complete; nothing is sent; remove it to start from the beginning");
         assert_eq!(scene.origin.received().len(), REQUESTS);
         std::fs::remove_file(scene.path("state")).expect("it is there");
@@ -148,10 +148,44 @@ fn after_an_interruption_each_request_was_sent_once_and_the_report_is_that_of_on
 }
 
 #[test]
+fn a_complete_replay_is_judged_again_and_its_missing_reports_are_written() {
+    let scene = Scene::new(mixed);
+    let (report, other) = (scene.path("run.json"), scene.path("run.txt"));
+    let options = ["-q", "--no-wait", "--report", &report, "--fail-if", "errors>0"];
+    let first = assert_exit(&scene.replay(&options), 3);
+    let miss = first.lines().find(|line| line.contains("errors are 4, ")).expect("the threshold is told");
+    let (written, sent) = (std::fs::read(&report).expect("a report"), scene.origin.received().len());
+    std::fs::remove_file(&report).expect("it is there");
+    let options = [&options[..], &["--report", &other]].concat();
+    assert_says(&assert_exit(&scene.replay(&options), 3), miss);
+    assert!(std::fs::read(&report).expect("it is written again") == written, "it is the same report");
+    assert!(std::fs::read_to_string(&other).expect("a text").contains("404"));
+    // What is there stays, be it this replay's or not.
+    std::fs::write(&report, "mine").expect("a file");
+    std::fs::write(&other, "another").expect("a file");
+    let said = assert_exit(&scene.replay(&["-q", "--report", &report, "--report", &other]), 1);
+    assert_says(&said, "this replay had failures: 4 requests failed");
+    assert_eq!(std::fs::read_to_string(&report).expect("it is there"), "mine");
+    assert_eq!(std::fs::read_to_string(&other).expect("it is there"), "another");
+    let foreign = scene.path("foreign.json");
+    std::fs::write(&foreign, "foreign").expect("a file");
+    assert_says(&assert_exit(&scene.replay(&["--report", &foreign]), 2), "--force overwrites it");
+    assert_eq!(scene.origin.received().len(), sent, "nothing was sent");
+}
+
+#[test]
+fn checkpoints_are_a_second_apart_at_least() {
+    let scene = Scene::new(good);
+    let said = assert_exit(&scene.replay(&["--checkpoint-interval", "999ms"]), 2);
+    assert_says(&said, "expected a duration of at least 1s");
+    assert!(scene.origin.received().is_empty());
+}
+
+#[test]
 fn a_killed_replay_leaves_nothing_out_and_sends_no_more_twice_than_since_its_checkpoint() {
     let scene = Scene::new(good);
     let report = scene.path("run.json");
-    let child = scene.start(&["--report", &report, "--checkpoint-interval", "100ms"]);
+    let child = scene.start(&["--report", &report, "--checkpoint-interval", "1s", "--speed", "0.2"]);
     scene.wait_for(150);
     let position = |scene: &Scene| {
         let text = std::fs::read(scene.path("state")).expect("it is there as a whole at any time");
@@ -167,8 +201,8 @@ fn a_killed_replay_leaves_nothing_out_and_sends_no_more_twice_than_since_its_che
     assert!(before > 0 && scene.received().len() < REQUESTS, "{before}");
     let sent = scene.received().len();
     let said = assert_exit(&scene.replay(&["--report", &report]), 0);
-    assert_says(&said, "the run before was killed");
-    assert_says(&said, &format!("{before} requests are done"));
+    assert_says(&said, "the run before was killed or could not write its last checkpoint");
+    assert_says(&said, &format!("{before} requests done"));
     let received = scene.received();
     assert_eq!(received.len(), REQUESTS);
     let twice: Vec<_> = received.iter().filter(|(_, number)| **number > 1).collect();
@@ -300,8 +334,8 @@ fn a_full_disk_is_told_and_the_replay_goes_on_but_does_not_end_well() {
     }
     let state = disk.path().join("state").display().to_string();
     let (input, target) = (scene.path("in.gor"), format!("http://{}", scene.origin.address()));
-    let child =
-        start(&["-q", "-i", &input, "--checkpoint", &state, "--checkpoint-interval", "50ms", &target]);
+    let options = ["--checkpoint-interval", "1s", "--speed", "0.2"];
+    let child = start(&[&["-q", "-i", &input, "--checkpoint", &state], &options[..], &[&target]].concat());
     scene.wait_for(20);
     // It fails: there is no room for all of it.
     let _ = std::fs::write(disk.path().join("filler"), vec![1; 64 << 10]);

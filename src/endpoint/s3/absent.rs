@@ -1,6 +1,7 @@
 //! What a build without S3 says.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::super::index::Index;
 use super::super::reading::{ReadOptions, TimeWindow};
@@ -13,9 +14,11 @@ pub(in super::super) struct Store;
 
 #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "it is called as in a build with S3")]
 impl Store {
-    pub(in super::super) fn new(_: S3Options) -> Self {
+    pub(in super::super) fn new(_: S3Options, _: Option<fn(&dyn std::fmt::Display)>) -> Self {
         Store
     }
+
+    pub(in super::super) fn leave_at(&self, _: &Arc<AtomicBool>) {}
 
     pub(in super::super) fn expand(&self, name: &str, _: TimeWindow) -> Result<Vec<(Arc<Object>, bool)>> {
         Err(Error::Usage(format!("{name}: this build has no S3: build with --features s3")))
@@ -29,7 +32,7 @@ impl Store {
         self.look_for(name).map(|_| None)
     }
 
-    pub(in super::super) fn put(&self, name: &str, _: &[u8], _: &str, _: bool) -> Result<()> {
+    pub(in super::super) fn put(&self, name: &str, _: &[u8], _: &str, _: bool, _: bool) -> Result<()> {
         self.look_for(name).map(drop)
     }
 

@@ -1,5 +1,6 @@
 //! The connection to the server: its settings, credentials, and the threads that requests run on.
 
+use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -9,7 +10,10 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
-use aws_sdk_s3::config::{Builder, ProvideCredentials as _, ResponseChecksumValidation};
+use aws_sdk_s3::config::{
+    Builder, ProvideCredentials as _, ResponseChecksumValidation, StalledStreamProtectionConfig,
+};
+use aws_sdk_s3::primitives::ByteStream;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_types::service_config::ServiceConfigKey;
@@ -21,7 +25,8 @@ use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
 use super::S3Options;
-use super::trouble::{Server, innermost};
+use super::trouble::{Server, Trouble, broken, innermost};
+use super::watch::{Answer, Tell, Watch};
 use crate::{Error, Result};
 
 /// The region that is asked where none is set; a server that is not Amazon's takes it for its own.
@@ -36,14 +41,16 @@ const CREDENTIALS: [u16; 2] = [80, 443];
 /// Threads that move bytes from sockets.
 const THREADS: usize = 2;
 
-/// How long the server may take to begin its answer.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a process has of S3.
 #[derive(Debug)]
 pub(in super::super) struct Connection {
     pub(super) client: Client,
     pub(super) server: Server,
+    /// Whether the server gets on.
+    pub(super) watch: Arc<Watch>,
     /// One for each request that may run.
     pub(super) requests: Arc<Semaphore>,
     /// One for each object that may hold a large part until that is read.
@@ -58,7 +65,7 @@ pub(in super::super) struct Connection {
 
 impl Connection {
     /// Finds settings and credentials. Nothing is asked of the server yet, and no thread is left behind.
-    pub(super) fn open(options: S3Options) -> Result<Self> {
+    pub(super) fn open(options: S3Options, tell: Option<Tell>) -> Result<Self> {
         let loading = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (config, may_expire) = loading.block_on(load(options))?;
         drop(loading);
@@ -69,7 +76,8 @@ impl Connection {
         });
         let endpoint = service.or_else(|| config.endpoint_url().map(str::to_owned));
         let region = config.region().map_or(REGION, Region::as_ref).to_owned();
-        let timeouts = TimeoutConfig::builder().read_timeout(ANSWER_TIMEOUT).build();
+        // Answers have no time here: what a request's progress allows is judged by `Watch`, that of bodies as well.
+        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).build();
         let settings = Builder::from(&config)
             .region(Region::new(region.clone()))
             // A name of a bucket before an address of a server leads nowhere.
@@ -77,12 +85,14 @@ impl Connection {
             // Objects are read in ranges, of which there are no checksums.
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
             .retry_config(RetryConfig::disabled())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .timeout_config(timeouts);
         let server = Server::of(&config, endpoint, region);
         let fetch = options.fetch.get();
         let semaphore = || Arc::new(Semaphore::new(fetch));
         Ok(Connection {
             client: Client::from_conf(settings.build()),
+            watch: Arc::new(Watch::new(server.name(), tell)),
             server,
             requests: semaphore(),
             large: semaphore(),
@@ -125,6 +135,23 @@ impl Connection {
             other.shutdown_background();
         }
         Ok(())
+    }
+
+    /// The answer to a request.
+    pub(super) fn asked<T, E>(
+        &self,
+        asked: impl Future<Output = Answer<T, E>>,
+    ) -> impl Future<Output = Result<Answer<T, E>, Trouble>> {
+        self.watch.answer(|_| asked)
+    }
+
+    /// All of an answer's body.
+    pub(super) async fn content(&self, mut body: ByteStream) -> Result<Vec<u8>, Trouble> {
+        let mut content = Vec::new();
+        while let Some(piece) = self.watch.piece(body.next()).await? {
+            content.extend_from_slice(&piece.map_err(|error| broken(&innermost(&error)))?);
+        }
+        Ok(content)
     }
 
     /// The threads, which were started.

@@ -25,7 +25,7 @@ pub(super) async fn list(
             let request = request.clone();
             async {
                 let _turn = connection.requests.acquire().await;
-                request.send().await.map_err(|error| connection.server.trouble(&error))
+                connection.asked(request.send()).await?.map_err(|error| connection.server.trouble(&error))
             }
         })
         .await?;

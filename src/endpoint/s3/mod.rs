@@ -20,6 +20,8 @@ mod trouble;
 mod upload;
 #[cfg(feature = "s3")]
 pub(super) mod uploader;
+#[cfg(feature = "s3")]
+mod watch;
 
 #[cfg(not(feature = "s3"))]
 mod absent;

@@ -213,7 +213,7 @@ impl Fetch {
     /// Sends what one request brings.
     async fn fetch(&mut self) -> Result<(), Trouble> {
         let _turn = self.connection.requests.acquire().await;
-        let answer = self
+        let asked = self
             .connection
             .client
             .get_object()
@@ -221,9 +221,9 @@ impl Fetch {
             .key(&self.object.key)
             .range(format!("bytes={}-{}", self.range.start, self.range.end - 1))
             .if_match(&*self.etag)
-            .send()
-            .await
-            .map_err(|error| self.connection.server.trouble(&error))?;
+            .send();
+        let answer =
+            self.connection.asked(asked).await?.map_err(|error| self.connection.server.trouble(&error))?;
         if answer.e_tag().is_some_and(|etag| etag != &*self.etag) {
             return Err(lasting("the object was changed while it was read"));
         }
@@ -235,7 +235,7 @@ impl Fetch {
         }
         let mut body: ByteStream = answer.body;
         while !self.range.is_empty() {
-            let piece = match body.next().await {
+            let piece = match self.connection.watch.piece(body.next()).await? {
                 Some(Ok(piece)) => piece,
                 Some(Err(error)) => return Err(broken(&innermost(&error))),
                 None => return Err(broken("it ended too early")),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::location::{Keys, Location};
 use super::store::{Store, told};
-use super::trouble::{Trouble, retried};
+use super::trouble::{Patience, Trouble, retried, retried_with};
 use super::upload::Uploads;
 use crate::{Error, Result};
 
@@ -29,7 +29,7 @@ impl Store {
                 Err(trouble) => Err(trouble),
             }
         };
-        connection.runtime().block_on(looking).map_err(failed)
+        self.wait(&connection, looking).map_err(failed)
     }
 
     /// An object as a whole; none where there is none.
@@ -37,20 +37,21 @@ impl Store {
         let (bucket, key) = single(name)?;
         let connection = self.connection().map_err(|error| error.at(name))?;
         let uploads = Uploads::new(&connection);
-        match connection.runtime().block_on(retried(|| uploads.get(&bucket, &key, None))) {
+        match self.wait(&connection, retried(|| uploads.get(&bucket, &key, None))) {
             Ok(content) => Ok(Some(content)),
             Err(Trouble { status: Some(404), .. }) => Ok(None),
             Err(trouble) => Err(told(trouble).at(name)),
         }
     }
 
-    /// Writes an object. With `is_new` never in the place of another one.
+    /// Writes an object. With `is_new` never in the place of another one. With `is_hasty` a failure is not tried again.
     pub(in super::super) fn put(
         &self,
         name: &str,
         content: &[u8],
         content_type: &str,
         is_new: bool,
+        is_hasty: bool,
     ) -> Result<()> {
         let (bucket, key) = single(name)?;
         let connection = self.connection().map_err(|error| error.at(name))?;
@@ -58,7 +59,8 @@ impl Store {
         let content: Arc<[u8]> = content.into();
         let writing = async {
             let put = || uploads.put(&bucket, &key, Arc::clone(&content), content_type, is_new);
-            match retried(put).await {
+            let patience = if is_hasty { Patience::once() } else { Patience::default() };
+            match retried_with(patience, put).await {
                 Err(trouble) if trouble.status == Some(412) => {
                     // It may be that of an earlier try whose answer was lost.
                     match retried(|| uploads.get(&bucket, &key, None)).await {
@@ -69,7 +71,7 @@ impl Store {
                 other => other,
             }
         };
-        connection.runtime().block_on(writing).map_err(|trouble| told(trouble).at(name))
+        self.wait(&connection, writing).map_err(|trouble| told(trouble).at(name))
     }
 }
 

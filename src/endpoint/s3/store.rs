@@ -1,8 +1,12 @@
 //! What a process knows of S3: one connection, made when it is needed, and the objects it has found.
 
 use std::collections::{HashMap, HashSet};
+use std::future::Future;
 use std::ops::Range;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::task::{JoinError, JoinHandle};
 
@@ -10,7 +14,8 @@ use super::client::Connection;
 use super::listing::list;
 use super::location::{Keys, Location};
 use super::reader::ObjectReader;
-use super::trouble::{Trouble, broken, innermost, lasting, retried};
+use super::trouble::{Trouble, lasting, retried};
+use super::watch::Tell;
 use super::{Found, Object, S3Options, SCHEME};
 use crate::endpoint::index::{Index, MAX_SIDECAR, sidecar_name};
 use crate::endpoint::pump::thread_lost;
@@ -20,6 +25,13 @@ use crate::{Error, Result};
 /// Smaller objects are read as a whole: to see whether an index is theirs would take as long.
 const LEAST_INDEXED: u64 = 1 << 20;
 
+/// How often a wait looks whether it is to end.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How long a request may take though the user has asked not to wait: who did not want to wait for something else may
+/// want its result.
+const FAIR_CHANCE: Duration = Duration::from_secs(2);
+
 /// Objects, and whether each was only found below a prefix that was named.
 type Expanded = Vec<(Arc<Object>, bool)>;
 
@@ -27,6 +39,10 @@ type Expanded = Vec<(Arc<Object>, bool)>;
 #[derive(Debug, Default)]
 pub(in super::super) struct Store {
     options: S3Options,
+    /// Says that a server does not answer.
+    tell: Option<Tell>,
+    /// When it turns true, requests that whoever asks waits for are not waited for any more.
+    is_leaving: OnceLock<Arc<AtomicBool>>,
     connection: Mutex<Option<Arc<Connection>>>,
     /// Objects of which something is known. A name that is one of them is that object, whatever it looks like.
     known: Mutex<HashSet<Arc<Object>>>,
@@ -41,8 +57,38 @@ impl Store {
     }
 
     /// Nothing is asked of the server before a name needs it.
-    pub(in super::super) fn new(options: S3Options) -> Self {
-        Store { options, ..Store::default() }
+    pub(in super::super) fn new(options: S3Options, tell: Option<Tell>) -> Self {
+        Store { options, tell, ..Store::default() }
+    }
+
+    /// Has requests be given up when this turns true.
+    pub(in super::super) fn leave_at(&self, is_leaving: &Arc<AtomicBool>) {
+        // It is the first one that counts.
+        let _ = self.is_leaving.set(Arc::clone(is_leaving));
+    }
+
+    /// Waits for requests, or until it is time to leave and they had a fair chance.
+    pub(super) fn wait<T>(
+        &self,
+        connection: &Connection,
+        work: impl Future<Output = Result<T, Trouble>>,
+    ) -> Result<T, Trouble> {
+        let begun = Instant::now();
+        connection.runtime().block_on(async {
+            let mut work = pin!(work);
+            loop {
+                if let Ok(done) = tokio::time::timeout(LOOK, work.as_mut()).await {
+                    return done;
+                }
+                let is_leaving = self.is_leaving.get().is_some_and(|flag| flag.load(Ordering::Relaxed));
+                if is_leaving && begun.elapsed() >= FAIR_CHANCE {
+                    return Err(lasting(&format!(
+                        "interrupted before {} answered",
+                        connection.server.name()
+                    )));
+                }
+            }
+        })
     }
 
     pub(super) fn connection(&self) -> Result<Arc<Connection>> {
@@ -57,7 +103,7 @@ impl Store {
         if let Some(connection) = &*connection {
             return Ok(Arc::clone(connection));
         }
-        Ok(Arc::clone(connection.insert(Arc::new(Connection::open(self.options)?))))
+        Ok(Arc::clone(connection.insert(Arc::new(Connection::open(self.options, self.tell)?))))
     }
 
     /// The objects that a name means. One that is named as it is is not looked for.
@@ -137,7 +183,7 @@ impl Store {
     fn found<'a>(&self, object: &'a Object) -> Result<&'a Found> {
         if object.found.get().is_none() {
             let connection = self.connection()?;
-            let found = connection.runtime().block_on(look(&connection, object)).map_err(told)?;
+            let found = self.wait(&connection, look(&connection, object)).map_err(told)?;
             let _ = object.found.set(found);
         }
         Ok(object.found.get().expect("it was set above"))
@@ -195,11 +241,11 @@ async fn look(connection: &Connection, object: &Object) -> Result<Found, Trouble
     let request = connection.client.get_object().bucket(&*object.bucket).key(&object.key);
     retried(|| async {
         let _turn = connection.requests.acquire().await;
-        let sent = match request.clone().range("bytes=0-0").send().await {
+        let sent = match connection.asked(request.clone().range("bytes=0-0").send()).await? {
             Ok(answer) => Ok(answer),
             Err(error) => match connection.server.trouble(&error) {
                 // An object without a byte has no first one.
-                Trouble { status: Some(416), .. } => request.clone().send().await,
+                Trouble { status: Some(416), .. } => connection.asked(request.clone().send()).await?,
                 _ => Err(error),
             },
         };
@@ -232,9 +278,8 @@ async fn get(
         .set_if_match(etag.map(str::to_owned));
     retried(|| async {
         let _turn = connection.requests.acquire().await;
-        let answer = request.clone().send().await.map_err(|error| connection.server.trouble(&error))?;
-        let body = answer.body.collect().await.map_err(|error| broken(&innermost(&error)))?;
-        Ok(body.to_vec())
+        let asked = connection.asked(request.clone().send()).await?;
+        connection.content(asked.map_err(|error| connection.server.trouble(&error))?.body).await
     })
     .await
 }

@@ -12,6 +12,9 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 /// Tries of a request that brings nothing.
 pub(super) const TRIES: u32 = 6;
 
+/// A try that the server does not answer counts as so many: each takes its time.
+const SILENT_COUNTS: u32 = 2;
+
 /// The longest wait before the second try; each further one is up to twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 
@@ -27,6 +30,8 @@ pub(super) struct Trouble {
     pub(super) status: Option<u16>,
     /// Whether the credentials are good, but not for this.
     pub(super) is_denied: bool,
+    /// Whether the server said nothing at all, which took its time.
+    pub(super) is_silent: bool,
 }
 
 /// Whom a request goes to, and as whom: what its trouble may be due to.
@@ -50,7 +55,7 @@ impl Server {
         Server { is_written: true, ..self.clone() }
     }
 
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         match &self.endpoint {
             Some(endpoint) => endpoint.clone(),
             None => format!("S3 in region {}", self.region),
@@ -62,7 +67,7 @@ impl Server {
     where
         E: ProvideErrorMetadata + StdError + 'static,
     {
-        let passing = |text: String| Trouble { text, may_pass: true, status: None, is_denied: false };
+        let passing = |text: String| Trouble { may_pass: true, ..lasting(&text) };
         match error {
             SdkError::ServiceError(refusal) => self.refusal(refusal.raw(), refusal.err()),
             SdkError::TimeoutError(_) => passing(format!("no answer from {} in time", self.name())),
@@ -150,16 +155,26 @@ impl Server {
                     | "BadDigest"
             );
         let is_denied = code == "AccessDenied";
-        Trouble { text, may_pass, status: Some(status), is_denied }
+        Trouble { text, may_pass, status: Some(status), is_denied, is_silent: false }
     }
 }
 
 /// The same request, until it succeeds, cannot succeed, or was tried often enough.
-pub(super) async fn retried<T, F>(mut request: impl FnMut() -> F) -> Result<T, Trouble>
+pub(super) async fn retried<T, F>(request: impl FnMut() -> F) -> Result<T, Trouble>
 where
     F: Future<Output = Result<T, Trouble>>,
 {
-    let mut patience = Patience::default();
+    retried_with(Patience::default(), request).await
+}
+
+/// The same with another patience.
+pub(super) async fn retried_with<T, F>(
+    mut patience: Patience,
+    mut request: impl FnMut() -> F,
+) -> Result<T, Trouble>
+where
+    F: Future<Output = Result<T, Trouble>>,
+{
     loop {
         match request().await {
             Ok(answer) => return Ok(answer),
@@ -172,22 +187,33 @@ where
 #[derive(Debug, Default)]
 pub(super) struct Patience {
     tries: u32,
+    /// The same with what each counts.
+    spent: u32,
 }
 
 impl Patience {
+    /// For one try.
+    pub(super) fn once() -> Self {
+        Patience { tries: 0, spent: TRIES - 1 }
+    }
+
     /// Something came: what was tried before counts no more.
     pub(super) fn renew(&mut self) {
-        self.tries = 0;
+        *self = Patience::default();
     }
 
     /// Waits before the next try; an error where there is none.
     pub(super) async fn wait(&mut self, trouble: Trouble) -> Result<(), Trouble> {
         self.tries += 1;
+        self.spent += if trouble.is_silent { SILENT_COUNTS } else { 1 };
         if !trouble.may_pass {
             return Err(trouble);
         }
-        if self.tries == TRIES {
-            let text = format!("{} (tried {TRIES} times)", trouble.text);
+        if self.spent >= TRIES {
+            let text = match self.tries {
+                1 => trouble.text,
+                tries => format!("{} (tried {tries} times)", trouble.text),
+            };
             return Err(Trouble { text, ..trouble });
         }
         tokio::time::sleep(pause(self.tries)).await;
@@ -214,7 +240,7 @@ pub(super) fn innermost(error: &(dyn StdError + 'static)) -> String {
 
 /// What no further try changes.
 pub(super) fn lasting(text: &str) -> Trouble {
-    Trouble { text: text.to_owned(), may_pass: false, status: None, is_denied: false }
+    Trouble { text: text.to_owned(), may_pass: false, status: None, is_denied: false, is_silent: false }
 }
 
 /// A body that ended before its end.

@@ -1,22 +1,24 @@
 //! One chunk becomes an object: in one request, or in parts; and never in the place of another object.
 
+use std::error::Error as StdError;
 use std::fs::File;
+use std::future::Future;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::Config;
-use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use tokio::task::JoinSet;
 
 use super::client::Connection;
-use super::trouble::{Server, Trouble, broken, innermost, lasting};
+use super::trouble::{Server, Trouble, lasting};
+use super::watch::{Answer, Sending};
 
 /// Longer chunks are uploaded in parts.
 const LONGEST_WHOLE: u64 = 16 << 20;
@@ -27,8 +29,8 @@ const PART: u64 = 8 << 20;
 /// Most parts of an object, by the protocol.
 const MAX_PARTS: u64 = 10_000;
 
-/// How long a request may take to be sent and answered: 8 MiB at 30 KB/s.
-const REQUEST_TIMEOUT: Duration = Duration::from_mins(5);
+/// How long a server may take to make one object of many parts.
+const JOIN_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// The key of the object's own data that holds its chunk's id.
 const ID: &str = "gor-chunk";
@@ -68,10 +70,8 @@ pub(super) struct Uploads {
 
 impl Uploads {
     pub(super) fn new(connection: &Arc<Connection>) -> Self {
-        let timeouts = TimeoutConfig::builder().read_timeout(REQUEST_TIMEOUT).build();
-        let config: Config = connection.client.config().to_builder().timeout_config(timeouts).build();
         Uploads {
-            client: Client::from_conf(config),
+            client: connection.client.clone(),
             server: connection.server.written(),
             connection: Arc::clone(connection),
         }
@@ -81,12 +81,37 @@ impl Uploads {
         &self.server
     }
 
+    /// When the server last took or gave something.
+    pub(super) fn moved(&self) -> Instant {
+        self.connection.watch.moved()
+    }
+
+    /// The answer to a request without a body to speak of.
+    fn asked<T, E>(
+        &self,
+        asked: impl Future<Output = Answer<T, E>>,
+    ) -> impl Future<Output = Result<T, Trouble>>
+    where
+        E: ProvideErrorMetadata + StdError + 'static,
+    {
+        self.sent(|_| asked)
+    }
+
+    /// The answer to a request whose body is watched.
+    fn sent<T, E, F>(&self, send: impl FnOnce(Sending) -> F) -> impl Future<Output = Result<T, Trouble>>
+    where
+        F: Future<Output = Answer<T, E>>,
+        E: ProvideErrorMetadata + StdError + 'static,
+    {
+        let answer = self.connection.watch.answer(send);
+        async { answer.await?.map_err(|error| self.server.trouble(&error)) }
+    }
+
     /// Asks whether the bucket is there, and these credentials are known. Who may only write is told so, too, which
     /// is no error here.
     pub(super) async fn probe(&self, bucket: &str) -> Result<(), Trouble> {
         let _turn = self.connection.requests.acquire().await;
-        let asked = self.client.list_objects_v2().bucket(bucket).max_keys(1).send().await;
-        asked.map(drop).map_err(|error| self.server.trouble(&error))
+        self.asked(self.client.list_objects_v2().bucket(bucket).max_keys(1).send()).await.map(drop)
     }
 
     /// Writes an object in one request; where it `is_new`, only if there is none of this key.
@@ -108,16 +133,15 @@ impl Uploads {
             .checksum_algorithm(ChecksumAlgorithm::Crc32)
             .content_type(content_type)
             .body(ByteStream::from(Bytes::from_owner(content)));
-        request.send().await.map(drop).map_err(|error| self.server.trouble(&error))
+        self.sent(|sending| request.customize().interceptor(sending).send()).await.map(drop)
     }
 
     /// An object as a whole, or this range of it.
     pub(super) async fn get(&self, bucket: &str, key: &str, range: Option<&str>) -> Result<Vec<u8>, Trouble> {
         let _turn = self.connection.requests.acquire().await;
         let request = self.client.get_object().bucket(bucket).key(key).set_range(range.map(str::to_owned));
-        let answer = request.send().await.map_err(|error| self.server.trouble(&error))?;
-        let body = answer.body.collect().await.map_err(|error| broken(&innermost(&error)))?;
-        Ok(body.to_vec())
+        let answer = self.asked(request.send()).await?;
+        self.connection.content(answer.body).await
     }
 
     /// The keys that begin so. Unlike for reading, nothing is tried again here: who waits says so.
@@ -126,8 +150,7 @@ impl Uploads {
         loop {
             let _turn = self.connection.requests.acquire().await;
             let request = self.client.list_objects_v2().bucket(bucket).prefix(prefix);
-            let page = request.set_continuation_token(next.clone()).send().await;
-            let page = page.map_err(|error| self.server.trouble(&error))?;
+            let page = self.asked(request.set_continuation_token(next.clone()).send()).await?;
             keys.extend(page.contents().iter().filter_map(|entry| entry.key().map(str::to_owned)));
             match page.next_continuation_token() {
                 Some(token) if page.is_truncated() == Some(true) && next.as_deref() != Some(token) => {
@@ -176,21 +199,18 @@ impl Uploads {
             .checksum_algorithm(ChecksumAlgorithm::Crc32)
             .metadata(ID, &goal.id)
             .body(body);
-        request.send().await.map(drop).map_err(|error| self.server.trouble(&error))
+        self.sent(|sending| request.customize().interceptor(sending).send()).await.map(drop)
     }
 
     /// Whether an object has this key: this chunk's (true) or another one (false).
     async fn is_there(&self, goal: &Goal) -> Result<Option<bool>, Trouble> {
         let _turn = self.connection.requests.acquire().await;
-        let asked = self.client.head_object().bucket(&goal.bucket).key(&goal.key).send().await;
-        match asked {
+        match self.asked(self.client.head_object().bucket(&goal.bucket).key(&goal.key).send()).await {
             Ok(found) => Ok(Some(found.metadata().and_then(|data| data.get(ID)) == Some(&goal.id))),
-            Err(error) => match self.server.trouble(&error) {
-                Trouble { status: Some(404), .. } => Ok(None),
-                // Who may only write cannot know. Then it is another one's: rather twice than never.
-                Trouble { status: Some(401 | 403), .. } => Ok(Some(false)),
-                trouble => Err(trouble),
-            },
+            Err(Trouble { status: Some(404), .. }) => Ok(None),
+            // Who may only write cannot know. Then it is another one's: rather twice than never.
+            Err(Trouble { status: Some(401 | 403), .. }) => Ok(Some(false)),
+            Err(trouble) => Err(trouble),
         }
     }
 
@@ -252,7 +272,7 @@ impl Uploads {
             .key(&goal.key)
             .checksum_algorithm(ChecksumAlgorithm::Crc32)
             .metadata(ID, &goal.id);
-        let answer = request.send().await.map_err(|error| self.server.trouble(&error))?;
+        let answer = self.asked(request.send()).await?;
         answer.upload_id().map(str::to_owned).ok_or_else(|| lasting("the server gives no id of the upload"))
     }
 
@@ -283,8 +303,8 @@ impl Uploads {
             sending.spawn(async move {
                 let _turn = uploads.connection.requests.acquire().await;
                 let body = read(&file, &path, at, part.min(size - at)).await?;
-                let answer =
-                    request.body(body).send().await.map_err(|error| uploads.server.trouble(&error))?;
+                let request = request.body(body).customize();
+                let answer = uploads.sent(|sending| request.interceptor(sending).send()).await?;
                 let part = CompletedPart::builder()
                     .part_number(number as i32 + 1)
                     .set_e_tag(answer.e_tag)
@@ -321,7 +341,8 @@ impl Uploads {
             .upload_id(upload)
             .if_none_match("*")
             .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(done)).build());
-        request.send().await.map(drop).map_err(|error| self.server.trouble(&error))
+        let joined = self.connection.watch.answer_within(JOIN_TIMEOUT, |_| request.send()).await?;
+        joined.map(drop).map_err(|error| self.server.trouble(&error))
     }
 
     /// Has the server forget the parts of an upload that does not go on. It does so by itself where the bucket says when.
@@ -330,7 +351,7 @@ impl Uploads {
         let request =
             self.client.abort_multipart_upload().bucket(&goal.bucket).key(&goal.key).upload_id(upload);
         // What made it necessary is told; this costs storage at most.
-        let _ = request.send().await;
+        let _ = self.asked(request.send()).await;
     }
 }
 

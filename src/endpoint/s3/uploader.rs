@@ -17,6 +17,7 @@ use super::client::Connection;
 use super::spool::{Chunk, Note, Spool};
 use super::trouble::{TRIES, Trouble, pause};
 use super::upload::{Goal, Parts, Uploaded, Uploads};
+use super::watch::SILENCE as SILENCE_ENDS;
 use crate::endpoint::output::{numbered_key, numbers_of};
 use crate::observe::{Count, Span};
 use crate::{Error, Result};
@@ -263,9 +264,16 @@ impl Uploader {
             if progress.chunks == 0 {
                 break;
             }
-            if progress.failures > 0 && progress.taken.max(begun).elapsed() >= orders.patience {
-                let span = Span(orders.patience.as_nanos() as u64);
-                let why = format!("{} (waited {span} for it)", progress.trouble);
+            // A request that did not fail yet may be about to be answered.
+            let patience =
+                if progress.failures > 0 { orders.patience } else { orders.patience.max(SILENCE_ENDS) };
+            if progress.taken.max(begun).max(self.shared.uploads.moved()).elapsed() >= patience {
+                let span = Span(patience.as_nanos() as u64);
+                let trouble = match &*progress.trouble {
+                    "" => format!("no answer from {}", self.shared.uploads.server().name()),
+                    trouble => trouble.to_owned(),
+                };
+                let why = format!("{trouble} (waited {span} for it)");
                 return Err(self.shared.kept(&mut progress, &why));
             }
             if begun.elapsed() >= SILENCE && !std::mem::replace(&mut is_told, true) {

@@ -5,17 +5,19 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::Args;
-use crate::cli::{moment, values};
+use crate::cli::{Exit, moment, note, values};
 use crate::endpoint::{self, Place, ReadOptions, SingleObject};
+use crate::observe::Count;
 use crate::pace::Share;
 use crate::replay::{CheckpointSettings, MOST_LANES, Outcome, Protocol, ReplayPosition, Selection};
 use crate::report::{RecordedReport, ReplayReport, RunOption, TargetReport};
-use crate::tool::report::ReportPath;
+use crate::tool::report::{ReportFiles, ReportPath, conclude};
 use crate::{Error, Result};
 
 /// The value of `format` in each checkpoint.
@@ -23,6 +25,9 @@ const FORMAT: &str = "gor-replay-checkpoint";
 
 /// The version of the schema.
 const VERSION: u64 = 1;
+
+/// The shortest time between checkpoints.
+const LEAST_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How to begin from the beginning.
 const REMOVE: &str = "remove it to start from the beginning";
@@ -36,9 +41,11 @@ pub struct CheckpointOptions {
     ///
     /// FILE is a file or an object of S3: s3://BUCKET/KEY. A replay that was interrupted sends the rest when the same
     /// command is run again, and its report covers all parts. The next request is due at once. After SIGINT and SIGTERM
-    /// no request is sent twice or left out. After a crash, requests sent since the last checkpoint may be sent twice.
-    /// Inputs must be files or objects that have not changed. A replay that is complete does nothing when it is run
-    /// again; remove FILE to start from the beginning.
+    /// no request is sent twice or left out. After a crash or SIGKILL, requests sent since the last checkpoint are sent
+    /// again: about those of --checkpoint-interval and half a second.
+    /// Inputs must be files or objects that have not changed. A replay that is complete sends nothing when it is run
+    /// again: its report is judged again (--fail-if, exit status), and written where it is missing (--report); remove
+    /// FILE to start from the beginning.
     #[arg(
         long,
         value_name = "FILE",
@@ -47,16 +54,27 @@ pub struct CheckpointOptions {
         hide_short_help = true
     )]
     pub checkpoint: Option<String>,
-    /// Write the checkpoint each DURATION
+    /// Write the checkpoint each DURATION, at least 1s
     #[arg(
         long,
         value_name = "DURATION",
         default_value = "10s",
-        value_parser = values::positive_duration,
+        value_parser = interval,
         requires = "checkpoint",
         hide_short_help = true
     )]
     pub checkpoint_interval: Duration,
+}
+
+/// How long after a checkpoint the next one is written.
+fn interval(text: &str) -> Result<Duration, String> {
+    let interval = values::duration(text)?;
+    // Whether it is time is looked at a few times a second.
+    if interval < LEAST_INTERVAL {
+        Err("expected a duration of at least 1s, as 10s".into())
+    } else {
+        Ok(interval)
+    }
 }
 
 /// An input that a replay reads.
@@ -83,6 +101,9 @@ struct Kept {
     version: u64,
     /// Whether all is done.
     complete: bool,
+    /// Whether its last run, which completed it, had failures.
+    #[serde(default)]
+    has_failures: bool,
     /// Whether the run that wrote it has ended by itself: nothing was sent since.
     ended: bool,
     work: Work,
@@ -116,9 +137,16 @@ pub(super) struct Checkpoint {
 #[derive(Debug)]
 pub(super) enum Begun {
     /// A replay was completed before.
-    Done,
+    Done(Box<Completed>),
     /// It begins, or goes on.
     Open(Box<Checkpoint>),
+}
+
+/// A replay that was completed before: what it came to.
+#[derive(Debug)]
+pub(super) struct Completed {
+    checkpoint: Checkpoint,
+    has_failures: bool,
 }
 
 /// Refuses what cannot be gone on with.
@@ -221,6 +249,50 @@ impl Work {
     }
 }
 
+impl Completed {
+    /// Judges the replay again, and writes those of its reports that are missing. Nothing is sent.
+    pub(super) fn conclude(mut self, args: &Args, reading: &ReadOptions) -> anyhow::Result<Exit> {
+        let mut missing = Vec::new();
+        for path in &args.measuring.report {
+            if !self.is_written(path, reading)? {
+                missing.push(path.clone());
+            }
+        }
+        let may_write = |name: &str| args.writing.force || self.checkpoint.has_report(name);
+        let files = ReportFiles::open(&missing, may_write, &reading.services)?;
+        if missing.iter().any(|path| !self.checkpoint.has_report(&path.to_string())) {
+            // The next time they are known.
+            self.checkpoint.start(&missing)?;
+        }
+        let Checkpoint { name, kept: Kept { report, .. }, .. } = &self.checkpoint;
+        if !args.reporting.quiet {
+            note(format_args!("{name}: this replay is complete; nothing is sent; {REMOVE}"));
+        }
+        if self.has_failures {
+            let errors = report.as_ref().map_or(0, |report| report.total.errors());
+            let failed =
+                if errors > 0 { format!(": {} failed", Count(errors, "request")) } else { String::new() };
+            note(format_args!("{name}: this replay had failures{failed}"));
+        }
+        let done = report.as_ref().map_or(Ok(()), |report| files.write(report, &TimeZone::system()));
+        let exit = if self.has_failures { Exit::Lost } else { Exit::Done };
+        conclude(&args.measuring.fail_if, report.as_ref(), done, exit)
+    }
+
+    /// Whether a report of this name is there that a run of this replay has written.
+    fn is_written(&self, path: &ReportPath, reading: &ReadOptions) -> Result<bool> {
+        let name = path.to_string();
+        if !self.checkpoint.has_report(&name) {
+            return Ok(false);
+        }
+        match path.path() {
+            // One that was opened and not written is empty.
+            Some(file) => Ok(std::fs::metadata(file).is_ok_and(|found| found.len() > 0)),
+            None => Ok(SingleObject::find(&name, &reading.services)?.exists() == Some(true)),
+        }
+    }
+}
+
 impl Checkpoint {
     /// Reads the checkpoint of the command line, if there is one, or begins it; none where there is no such option.
     pub(super) fn begin(
@@ -259,6 +331,7 @@ impl Checkpoint {
                 format: FORMAT.to_owned(),
                 version: VERSION,
                 complete: false,
+                has_failures: false,
                 ended: true,
                 work,
                 position: ReplayPosition::default(),
@@ -266,11 +339,14 @@ impl Checkpoint {
                 report: None,
             },
         };
-        if kept.complete {
-            return Ok(Some(Begun::Done));
-        }
         let interval = args.checkpoints.checkpoint_interval;
         let mut checkpoint = Checkpoint { name: name.clone(), store, kept, interval, has_failed: false };
+        if checkpoint.kept.complete {
+            let report = checkpoint.kept.report.as_ref();
+            let has_failures =
+                checkpoint.kept.has_failures || report.is_some_and(|report| report.total.errors() > 0);
+            return Ok(Some(Begun::Done(Box::new(Completed { checkpoint, has_failures }))));
+        }
         if !is_new && !args.reporting.quiet {
             checkpoint.tell();
         }
@@ -290,25 +366,20 @@ impl Checkpoint {
 
     /// Says where it goes on.
     fn tell(&self) {
-        let done = self.kept.report.as_ref().map_or(0, |report| report.total.due);
-        let mut line = format!("{}: going on; {done} requests are done", self.name);
+        // Not what is due, which is counted for each target.
+        let runs = self.kept.report.iter().flat_map(|report| &report.runs);
+        let done = Count(runs.map(|run| run.requests).sum(), "request");
+        let mut line = format!("{}: going on; {done} done", self.name);
         if !self.kept.ended {
-            line += "; the run before was killed, and requests that it sent after its last checkpoint are sent again";
+            line += "; the run before was killed or could not write its last checkpoint, and requests that it sent after \
+                     the one before are sent again";
         }
-        crate::cli::note(line);
+        note(line);
     }
 
     /// Whether this replay has made the report of this name, and may write it again.
     pub(super) fn has_report(&self, name: &str) -> bool {
         self.kept.reports.iter().any(|known| known == name)
-    }
-
-    /// Says that there is nothing left to do.
-    pub(super) fn say_done(args: &Args) {
-        let name = args.checkpoints.checkpoint.as_deref().unwrap_or_default();
-        if !args.reporting.quiet {
-            crate::cli::note(format_args!("{name}: this replay is complete; nothing is sent; {REMOVE}"));
-        }
     }
 
     /// What the replay is told.
@@ -329,14 +400,12 @@ impl Checkpoint {
         let mut now = self.kept.clone();
         now.report = Some(self.whole(settled_only(run, settled.0)));
         now.position = settled.1;
-        let written = self.store.write(&now).map_err(|error| error.at(self.name.as_str()));
+        let written = self.store.write(&now, false).map_err(|error| error.at(self.name.as_str()));
         match written {
             Ok(()) => self.has_failed = false,
             Err(error) => {
                 if !std::mem::replace(&mut self.has_failed, true) {
-                    crate::cli::note(format_args!(
-                        "{error}; the replay goes on, and the checkpoint is tried again"
-                    ));
+                    note(format_args!("{error}; the replay goes on, and the checkpoint is tried again"));
                 }
             }
         }
@@ -346,16 +415,19 @@ impl Checkpoint {
     pub(super) fn finish(mut self, run: &mut ReplayReport, outcome: &mut Outcome) -> Result<()> {
         let Some((requests, position)) = outcome.settled.take() else { return Ok(()) };
         let whole = self.whole(run.clone());
-        let run = std::mem::replace(run, whole);
-        self.kept.report = Some(self.whole(settled_only(run, requests)));
+        let part = std::mem::replace(run, whole);
         self.kept.position = position;
         self.kept.complete = !outcome.is_interrupted && !outcome.is_over && outcome.failure.is_none();
+        self.kept.has_failures = outcome.has_failures();
+        // Of a complete replay it is the report that is written, which the same command judges again.
+        self.kept.report =
+            Some(if self.kept.complete { run.clone() } else { self.whole(settled_only(part, requests)) });
         self.kept.ended = true;
         self.write()
     }
 
     fn write(&mut self) -> Result<()> {
-        self.store.write(&self.kept).map_err(|error| error.at(self.name.as_str()))
+        self.store.write(&self.kept, true).map_err(|error| error.at(self.name.as_str()))
     }
 }
 
@@ -375,14 +447,16 @@ fn settled_only(mut run: ReplayReport, requests: u64) -> ReplayReport {
 }
 
 impl Store {
-    fn write(&mut self, kept: &Kept) -> Result<()> {
+    /// Writes it. One that is not waited for is soon followed by another one.
+    fn write(&mut self, kept: &Kept, is_waited_for: bool) -> Result<()> {
         let text = serde_json::to_string(kept).map_err(std::io::Error::from)? + "\n";
         match self {
             Store::File(path, held) => {
                 *held = Some(write(path, &text, held.is_none())?);
                 Ok(())
             }
-            Store::Object(object) => object.put(text.as_bytes(), "application/json", false),
+            Store::Object(object) if is_waited_for => object.put(text.as_bytes(), "application/json", false),
+            Store::Object(object) => object.try_put(text.as_bytes(), "application/json"),
         }
     }
 }

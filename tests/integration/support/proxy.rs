@@ -27,6 +27,8 @@ pub(crate) enum Harm {
     Slow(usize, Duration),
     /// The connection ends at once.
     Gone,
+    /// The connection stays, and nothing is taken from it or comes from it.
+    Silent,
     /// The connection ends after so many bytes of the request's body were passed on.
     CutRequest(usize),
     /// All of the request is passed on, and the connection ends without an answer.
@@ -147,6 +149,10 @@ fn exchange(
     let length = field("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
     match harm {
         Harm::Gone => return Err(ErrorKind::ConnectionAborted.into()),
+        // The thread ends with the process.
+        Harm::Silent => loop {
+            thread::park();
+        },
         Harm::Answer(answer) => {
             std::io::copy(&mut Read::by_ref(client).take(length), &mut std::io::sink())?;
             return Ok(Some(answer.as_bytes().to_vec()));
