@@ -249,7 +249,11 @@ async fn look(connection: &Connection, object: &Object) -> Result<Found, Trouble
                 _ => Err(error),
             },
         };
-        let answer = sent.map_err(|error| connection.server.trouble(&error))?;
+        let mut answer = sent.map_err(|error| connection.server.trouble(&error))?;
+        if answer.content_range().is_some() {
+            // One byte, whose end ends the request. The head has told all that is wanted.
+            let _ = connection.content(std::mem::take(&mut answer.body)).await;
+        }
         let total = match answer.content_range() {
             Some(range) => range.rsplit('/').next().and_then(|total| total.parse().ok()),
             None => answer.content_length().and_then(|length| u64::try_from(length).ok()),
