@@ -194,6 +194,8 @@ pub struct Outcome {
     pub requests: u64,
     /// Requests that were not asked for, by their time or their shard.
     pub not_selected: u64,
+    /// Requests that were older than one sent before them, and could not be put in order.
+    pub disordered: u64,
     /// Responses among the records; they are not sent.
     pub responses: u64,
     /// Times that the input was replayed, an unfinished one included.
@@ -401,6 +403,7 @@ fn outcome(
         requests: scheduled.requests,
         not_selected: scheduled.not_selected,
         responses: scheduled.responses,
+        disordered: scheduled.disordered,
         rounds: scheduled.rounds,
         intake: scheduled.intake,
         is_interrupted: reason == Some(FailureReason::Interrupted),

@@ -21,6 +21,7 @@ pub fn to_json(outcome: &Outcome) -> Value {
         "requests": outcome.requests,
         "not_selected": outcome.not_selected,
         "responses": outcome.responses,
+        "disordered": outcome.disordered,
         "rounds": outcome.rounds,
         "interrupted": outcome.is_interrupted,
         "echoes_dropped": outcome.echoes_dropped,

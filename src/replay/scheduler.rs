@@ -54,6 +54,8 @@ pub(super) struct Scheduled {
     pub(super) not_selected: u64,
     /// Requests that an earlier run has settled.
     pub(super) skipped: u64,
+    /// Requests that are older than one before them, further back than the window reaches.
+    pub(super) disordered: u64,
     /// Responses, which are not sent.
     pub(super) responses: u64,
     /// Times that the input was read.
@@ -89,6 +91,8 @@ pub(super) struct Scheduler {
     start: StartBuffer,
     /// The newest timestamp of this round.
     newest: Option<i64>,
+    /// The newest timestamp that was released, in this round.
+    newest_released: Option<i64>,
     router: Router,
     selection: Selection,
     /// Present where it matters which connection a request was on.
@@ -124,6 +128,7 @@ impl Scheduler {
             supply: supply.clone(),
             anchor: None,
             newest: None,
+            newest_released: None,
             router,
             selection: *selection,
             sessions: (*sessions != SessionMode::Off || has_streams).then(Sessions::new),
@@ -182,6 +187,7 @@ impl Scheduler {
                     self.release_all();
                     self.start();
                     self.newest = None;
+                    self.newest_released = None;
                     self.timeline.begin_round();
                     self.scheduled.rounds += 1;
                 }
@@ -390,6 +396,9 @@ impl Scheduler {
             self.scheduled.reassigned += 1;
             return;
         }
+        let newest = self.newest_released.get_or_insert(request.timestamp);
+        self.scheduled.disordered += u64::from(request.timestamp < *newest);
+        *newest = request.timestamp.max(*newest);
         let before = self.share_clock.is_asked().then(|| self.timeline.clone());
         let due = self.timeline.due(request.timestamp).saturating_sub(self.begins_at.unwrap_or(0));
         if let (false, Some(before)) = (self.is_closed_loop, before) {

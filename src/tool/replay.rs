@@ -405,6 +405,12 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 
 /// Says what the summary does not cover, or that there was nothing to do.
 fn remark(report: &mut Report, outcome: &Outcome, args: &Args) {
+    if outcome.disordered > 0 {
+        report.remark(format_args!(
+            "{} older than one sent before, and sent at once; gor-merge puts recordings in the order of time",
+            Count(outcome.disordered, "request")
+        ));
+    }
     if outcome.skipped > 0 {
         let has_report = !args.measuring.report.is_empty();
         let whole = if has_report { ", the report of all" } else { "" };

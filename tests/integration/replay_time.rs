@@ -340,3 +340,19 @@ fn a_replay_whose_time_is_over_waits_for_responses_and_has_lost_nothing() {
     assert_eq!(report["runs"][0]["interrupted"], false);
     assert_eq!(report["total"]["not_sent"][0]["reason"], "time_over");
 }
+
+#[test]
+fn recordings_of_the_same_time_one_after_the_other_are_told() {
+    let origin = Origin::start(good);
+    let folder = tempfile::tempdir().expect("a folder");
+    let names = ["a.gor", "b.gor"].map(|name| folder.path().join(name).display().to_string());
+    let many: Vec<(i64, &str)> = (0..300).map(|number| (number * 1_000_000, "/")).collect();
+    for name in &names {
+        std::fs::write(name, gets(&many)).expect("a file");
+    }
+    let address = origin.address().to_string();
+    let output = replay(&["-i", &names[0], "-i", &names[1], "--read-depth", "10", &address], b"");
+    assert_says(&assert_exit(&output, 0), "requests older than one sent before, and sent at once; gor-merge");
+    let output = replay(&["-i", &names[0], &address], b"");
+    assert!(!assert_exit(&output, 0).contains("older than"));
+}
