@@ -106,7 +106,7 @@ if has vegeta && command -v vegeta >/dev/null; then
       -targets "$work/targets" >"$work/results"; } 2>"$work/time"
     vegeta report -type text "$work/results" | sed -n "/^Requests\|^Latencies\|^Success/s/^/vegeta $rate: /p"
     awk '{ printf "vegeta: %s s, CPU %s s user, %s s system\n", $1, $2, $3 }' "$work/time"
-    { time "$replay" --rate "$rate/s" --report "$work/report.txt" -i "$work/20k.gor" --exit-after 10s "127.0.0.1:$port" 2>"$work/ours"; } 2>"$work/time" || true
+    { time "$replay" --rate "$rate/s" --report "$work/report.txt" --force -i "$work/20k.gor" --exit-after 10s "127.0.0.1:$port" 2>"$work/ours"; } 2>"$work/time" || true
     grep '^sent\|^answered\|^latency\|^lateness' "$work/ours" | sed "s/^/gor-replay $rate: /"
     awk '{ printf "gor-replay: %s s, CPU %s s user, %s s system\n", $1, $2, $3 }' "$work/time"
   done
