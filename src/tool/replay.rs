@@ -405,7 +405,9 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 
 /// Says what the summary does not cover, or that there was nothing to do.
 fn remark(report: &mut Report, outcome: &Outcome, args: &Args) {
-    if outcome.disordered > 0 {
+    // Where a rate or the target tells when requests are sent, their order does no harm.
+    let is_timed = args.time.rate.is_none() && args.time.rate_ramp.is_none() && !args.time.no_wait;
+    if outcome.disordered > 0 && is_timed {
         report.remark(format_args!(
             "{} older than one sent before, and sent at once; gor-merge puts recordings in the order of time",
             Count(outcome.disordered, "request")
@@ -438,6 +440,9 @@ fn check(args: &Args, places: &[Place]) -> Result<()> {
     }
     if loops && args.reading.follow {
         return wrong("--loop reads its input to the end, and with --follow it has none");
+    }
+    if args.dry_run && args.reading.exit_after.is_some() {
+        return wrong("--exit-after ends a replay; a dry run ends with its input");
     }
     if args.writing.split && args.targets.len() < 2 && args.writing.output.len() < 2 {
         return wrong("--split shares between several targets or outputs; give two or more");
