@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -9,7 +10,7 @@ use tempfile::TempDir;
 
 use super::support::front::{Certificates, TlsFront, server_config};
 use super::support::origin::{Answer, Origin, Received, answer};
-use super::support::program::run;
+use super::support::program::{command, run};
 use super::support::replayer::{
     MILLISECOND, OK, assert_exit, assert_says, gets, good, record, replay, start,
 };
@@ -367,10 +368,12 @@ fn a_report_overwrites_nothing_unasked_and_leaves_nothing_behind() {
     let [new, output] = ["new.json", "new.txt"].map(|name| folder.path(name));
     let missing = folder.path("missing.gor");
     let absent = folder.path("absent/new.json");
+    let other_name = folder.path("./new.json");
     for (args, status, said) in [
         (vec!["--report", &new, "-i", &missing, &target], 1, "missing.gor: no such file"),
         (vec!["--report", &output, "-o", &output, &target], 2, "it is also another output"),
-        (vec!["--report", &new, "--report", &new, &target], 2, "the file exists"),
+        (vec!["--report", &new, "--report", &new, &target], 2, "new.json: this report is named twice"),
+        (vec!["--report", &new, "--report", &other_name, "--force", &target], 2, "this report is named twice"),
         (vec!["--report", &absent, &target], 1, "absent/new.json: no such file or directory"),
         (vec!["--report", &new, "--dry-run", "--fail-if", "errors>0"], 2, "cannot be used with"),
         (vec!["--group", "a", &target], 2, "--report"),
@@ -485,6 +488,41 @@ fn a_replay_says_where_its_report_cannot_be_written() {
     std::os::unix::fs::symlink("/dev/full", &full).expect("a link");
     let ran = replay(&["-q", "--report", &full, &url(&origin)], &gets(&[(0, "/")]));
     assert_says(&assert_exit(&ran, 1), "full.txt: no space left on device");
+}
+
+#[test]
+fn a_report_whose_file_is_removed_or_replaced_meanwhile_is_kept_in_a_temporary_file() {
+    for is_replaced in [false, true] {
+        let (folder, origin) = (Folder::new(), Origin::start(good));
+        let [place, kept] = ["place", "kept"].map(|name| folder.path(name));
+        for name in [&place, &kept] {
+            std::fs::create_dir(name).expect("a folder");
+        }
+        let name = format!("{place}/run.json");
+        let mut replay = command("gor-replay", &["-q", "--report", &name, &url(&origin)]);
+        replay.env("TMPDIR", &kept).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = replay.spawn().expect("gor-replay runs");
+        let mut input = child.stdin.take().expect("a pipe");
+        std::io::Write::write_all(&mut input, &gets(&[(0, "/")])).expect("it reads");
+        while origin.received().is_empty() {
+            std::thread::yield_now();
+        }
+        std::fs::remove_dir_all(&place).expect("it is there");
+        if is_replaced {
+            std::fs::create_dir(&place).expect("a folder");
+            std::fs::write(&name, "another").expect("it can be written");
+        }
+        drop(input);
+        let said = assert_exit(&child.wait_with_output().expect("it ends"), 1);
+        assert_says(&said, "run.json: the file was removed or replaced while it was open; the report is kept in ");
+        let kept: Vec<_> = std::fs::read_dir(&kept).expect("it is there").collect();
+        let [Ok(report)] = &kept[..] else { panic!("{kept:?}") };
+        let report = report.path();
+        assert_says(&said, report.to_str().expect("text"));
+        let report: Value = serde_json::from_slice(&std::fs::read(report).expect("a file")).expect("JSON");
+        assert_eq!(count(&report["total"]["answered"]), 1);
+        assert_eq!(std::fs::read_to_string(&name).ok().as_deref(), is_replaced.then_some("another"));
+    }
 }
 
 /// The names of all keys in a value, but for those that are statuses.

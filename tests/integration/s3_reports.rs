@@ -94,7 +94,7 @@ fn an_object_that_exists_is_only_overwritten_by_force_as_a_file_is() {
     scene.replay(server.port(), &["--report", "s3://bucket/run.json", "--force"]).ends_with(0).is_silent();
     assert!(server.objects("bucket")[1].1.starts_with(b"{\"format\":\"gor-report\""));
     let twice = ["--report", "s3://bucket/a.json", "--report", "s3://bucket/a.json"];
-    scene.replay(server.port(), &twice).ends_with(2).says("it is also another output");
+    scene.replay(server.port(), &twice).ends_with(2).says("this report is named twice");
 }
 
 #[test]

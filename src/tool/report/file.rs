@@ -4,6 +4,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -115,13 +116,11 @@ impl ReportFiles {
         let mut files = ReportFiles(Vec::new());
         for to in names {
             let is_forced = is_forced(&to.to_string());
+            if files.0.iter().any(|open| open.is_same(to)) {
+                return Err(Error::Usage(format!("{to}: this report is named twice")));
+            }
             let place = match to.object() {
-                Some(name) => {
-                    if files.0.iter().any(|open| open.to.object() == Some(name)) {
-                        return Err(Error::Usage(format!("{name}: it is also another output")));
-                    }
-                    open_object(name, is_forced, services)?
-                }
+                Some(name) => open_object(name, is_forced, services)?,
                 None => open_file(&to.name, is_forced).map_err(|error| error.at(to.to_string()))?,
             };
             files.0.push(OpenReport { to: to.clone(), place });
@@ -152,7 +151,9 @@ impl ReportFiles {
 impl Drop for ReportFiles {
     fn drop(&mut self) {
         for open in &self.0 {
-            if let OpenPlace::File(_, true) = open.place {
+            if let OpenPlace::File(file, true) = &open.place
+                && leads_to(&open.to.name, file)
+            {
                 // An empty file that stays does no harm.
                 let _ = std::fs::remove_file(&open.to.name);
             }
@@ -182,17 +183,30 @@ fn open_object(name: &str, is_forced: bool, services: &Arc<Services>) -> Result<
 }
 
 impl OpenReport {
+    /// Whether it is what `other` names, by the same name or by another one of the same file.
+    fn is_same(&self, other: &ReportPath) -> bool {
+        match &self.place {
+            OpenPlace::File(file, _) => other.path().is_some_and(|path| leads_to(path, file)),
+            OpenPlace::Object(..) => self.to == *other,
+        }
+    }
+
     fn write(&mut self, text: &str) -> Result<()> {
+        let name = &self.to.name;
         let written = match &mut self.place {
             OpenPlace::File(file, is_new) => {
                 *is_new = false;
-                return write_file(file, text).map_err(|error| error.at(self.to.to_string()));
+                write_file(name, file, text).map_err(|error| error.at(name.display().to_string()))
             }
             OpenPlace::Object(object, is_new) => {
                 object.put(text.as_bytes(), self.to.format.content_type(), *is_new)
             }
         };
         written.map_err(|error| {
+            // A closed pipe had whatever its reader wanted.
+            if error.is_broken_pipe() {
+                return error;
+            }
             Error::Invalid(match keep(text, self.to.format) {
                 Ok(path) => format!("{error}; the report is kept in {}", path.display()),
                 Err(why) => format!("{error}; nor could it be kept in {}", why.at(temporary())),
@@ -201,12 +215,23 @@ impl OpenReport {
     }
 }
 
-fn write_file(file: &mut File, text: &str) -> Result<()> {
-    if file.metadata()?.is_file() {
+fn write_file(name: &Path, file: &mut File, text: &str) -> Result<()> {
+    let is_regular = file.metadata()?.is_file();
+    if is_regular {
         file.set_len(0)?;
     }
     file.write_all(text.as_bytes())?;
+    // What was written to a file without a name is lost.
+    if is_regular && !leads_to(name, file) {
+        return Err(Error::Invalid("the file was removed or replaced while it was open".into()));
+    }
     Ok(())
+}
+
+/// Whether `path` is a name of this regular file.
+fn leads_to(path: &Path, file: &File) -> bool {
+    let (Ok(named), Ok(open)) = (std::fs::metadata(path), file.metadata()) else { return false };
+    open.is_file() && (named.dev(), named.ino()) == (open.dev(), open.ino())
 }
 
 fn temporary() -> String {
