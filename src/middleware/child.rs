@@ -12,6 +12,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::command::Command;
+use super::flood::FloodWatch;
 use super::traffic::{self, Traffic};
 use crate::observe::Count;
 use crate::record::{Block, Intake, Source};
@@ -62,6 +63,7 @@ pub struct Middleware {
     blocks: Receiver<Block>,
     traffic: Arc<Traffic>,
     options: MiddlewareOptions,
+    flood: FloodWatch,
     /// It was killed: because it was done, or for its fault.
     is_killed: bool,
     fault: Option<String>,
@@ -97,6 +99,7 @@ impl Middleware {
             blocks,
             traffic: Arc::clone(&traffic),
             options,
+            flood: FloodWatch::new(),
             is_killed: false,
             fault: None,
             is_over: false,
@@ -123,14 +126,20 @@ impl Middleware {
         let step = QUIET.min(self.options.patience);
         let (mut silent, mut before) = (Duration::ZERO, self.signs()?);
         while !self.is_killed {
+            // Before anything is taken: a child that writes without end always has something to be taken.
+            if self.traffic.is_stopped() {
+                self.kill(Some("was killed, as it was not to be waited for".to_owned()))?;
+                break;
+            }
+            let unread = || unread(self.input.as_ref());
+            if let Some(fault) = self.flood.fault(&self.traffic, unread, self.options.patience)? {
+                self.kill(Some(fault))?;
+                break;
+            }
             match self.blocks.recv_timeout(step) {
                 Ok(block) => return Ok(Some(block)),
                 Err(RecvTimeoutError::Disconnected) => return Ok(None),
                 Err(RecvTimeoutError::Timeout) => {}
-            }
-            if self.traffic.is_stopped() {
-                self.kill(Some("was killed, as it was not to be waited for".to_owned()))?;
-                break;
             }
             let now = self.signs()?;
             let has_work = now.is_input_closed || now.unread > 0 || self.traffic.is_blocked();
@@ -163,9 +172,8 @@ impl Middleware {
         Ok(Signs { moved: self.traffic.moved(), unread: self.unread()?, is_input_closed })
     }
 
-    /// Bytes in the pipe that the child did not read.
     fn unread(&self) -> io::Result<u64> {
-        Ok(self.input.as_ref().map_or(Ok(0), rustix::io::ioctl_fionread)?)
+        unread(self.input.as_ref())
     }
 
     /// Kills the child and what it started, because it is done or for a fault.
@@ -276,6 +284,11 @@ impl Middleware {
             balance.returned
         ))
     }
+}
+
+/// Bytes in the pipe that the child did not read.
+fn unread(input: Option<&PipeReader>) -> io::Result<u64> {
+    Ok(input.map_or(Ok(0), rustix::io::ioctl_fionread)?)
 }
 
 impl Drop for Middleware {

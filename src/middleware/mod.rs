@@ -19,6 +19,7 @@
 
 mod child;
 mod command;
+mod flood;
 mod lines;
 mod outstanding;
 mod traffic;

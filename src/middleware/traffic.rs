@@ -32,6 +32,8 @@ pub struct Traffic {
     received: AtomicU64,
     taken: AtomicU64,
     garbage: AtomicU64,
+    /// Bytes of lines that are no records, since the last one that is.
+    garbage_in_a_row: AtomicU64,
     first_garbage: Mutex<Option<(u64, String, Garbage)>>,
     /// The child's input is full.
     is_blocked: AtomicBool,
@@ -41,6 +43,10 @@ pub struct Traffic {
     is_input_closed: AtomicBool,
     /// The child is to be waited for no longer.
     is_stopped: AtomicBool,
+    /// What the child writes of its own is of no use any more.
+    is_last_call: AtomicBool,
+    /// Nor is there time for it.
+    is_hurried: AtomicBool,
     intake: Mutex<Intake>,
     failure: Mutex<Option<Error>>,
 }
@@ -58,11 +64,14 @@ impl Traffic {
             received: AtomicU64::new(0),
             taken: AtomicU64::new(0),
             garbage: AtomicU64::new(0),
+            garbage_in_a_row: AtomicU64::new(0),
             first_garbage: Mutex::new(None),
             is_blocked: AtomicBool::new(false),
             is_input_over: AtomicBool::new(false),
             is_input_closed: AtomicBool::new(false),
             is_stopped: AtomicBool::new(false),
+            is_last_call: AtomicBool::new(false),
+            is_hurried: AtomicBool::new(false),
             intake: Mutex::new(Intake::default()),
             failure: Mutex::new(None),
         }
@@ -85,6 +94,26 @@ impl Traffic {
 
     pub(super) fn is_stopped(&self) -> bool {
         self.is_stopped.load(Ordering::Relaxed)
+    }
+
+    /// From now on only what the child was given is waited for, and what it writes of its own keeps nobody waiting;
+    /// where it is `hurried`, however little that is.
+    pub fn last_call(&self, is_hurried: bool) {
+        self.is_last_call.store(true, Ordering::Relaxed);
+        self.is_hurried.store(is_hurried, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_last_call(&self) -> bool {
+        self.is_last_call.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_hurried(&self) -> bool {
+        self.is_hurried.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of lines that are no records, since the last one that is.
+    pub(super) fn garbage_in_a_row(&self) -> u64 {
+        self.garbage_in_a_row.load(Ordering::Relaxed)
     }
 
     /// Lines the child wrote that are no records.
@@ -235,12 +264,13 @@ pub(super) fn read(pipe: PipeReader, hand_on: &SyncSender<Block>, traffic: &Traf
                 true => lines::read(&line, &mut block, &mut scratch),
                 false if line.len() as u64 >= longest => {
                     // What is left of the line is no record either; its length has no bound.
-                    output.skip_until(b'\n').map_or(Err(Garbage::Half), |_| Err(Garbage::TooLong))
+                    skip_line(&mut output, traffic).map_or(Err(Garbage::Half), |()| Err(Garbage::TooLong))
                 }
                 false => Err(Garbage::Half),
             };
-            if let Err(garbage) = result {
-                note_garbage(traffic, number, &line, garbage);
+            match result {
+                Ok(()) => traffic.garbage_in_a_row.store(0, Ordering::Relaxed),
+                Err(garbage) => note_garbage(traffic, number, &line, garbage),
             }
         }
         let is_pause = memchr::memchr(b'\n', output.buffer()).is_none();
@@ -261,8 +291,23 @@ pub(super) fn read(pipe: PipeReader, hand_on: &SyncSender<Block>, traffic: &Traf
     }
 }
 
+/// Reads to the end of a line, and counts the bytes as no record while they come.
+fn skip_line(output: &mut impl BufRead, traffic: &Traffic) -> io::Result<()> {
+    loop {
+        let bytes = output.fill_buf()?;
+        let end = memchr::memchr(b'\n', bytes);
+        let length = end.map_or(bytes.len(), |end| end + 1);
+        output.consume(length);
+        traffic.garbage_in_a_row.fetch_add(length as u64, Ordering::Relaxed);
+        if end.is_some() || length == 0 {
+            return Ok(());
+        }
+    }
+}
+
 fn note_garbage(traffic: &Traffic, number: u64, line: &[u8], garbage: Garbage) {
     traffic.garbage.fetch_add(1, Ordering::Relaxed);
+    traffic.garbage_in_a_row.fetch_add(line.len() as u64 + 1, Ordering::Relaxed);
     lock(&traffic.first_garbage).get_or_insert_with(|| {
         let shown = String::from_utf8_lossy(&line[..line.len().min(SHOWN)]).into_owned();
         (number, shown, garbage)

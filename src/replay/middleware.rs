@@ -212,6 +212,7 @@ impl ChildWay {
         self.queue.end();
         let mut now_since = None;
         while !self.answers.is_finished() || !self.stage.is_finished() {
+            self.traffic.last_call(self.ending.is_near());
             thread::sleep(GRACE / 500);
             if self.ending.is_now() {
                 self.traffic.stop();

@@ -397,3 +397,61 @@ fn goreplays_client_for_python_maps_tokens() {
         maps_tokens(&command);
     }
 }
+
+/// A program that writes the same line for ever.
+fn floods(begins: &str, line: &str) -> String {
+    let line = faster_hex::hex_string(line.as_bytes());
+    format!("sh -c '{begins}; exec yes {line}'")
+}
+
+#[test]
+fn a_program_that_writes_without_end_is_killed() {
+    let origin = Origin::start(good);
+    let target = origin.address().to_string();
+    let input = gets(&[(0, "/a"), (1, "/b")]);
+    let args = ["--middleware-timeout", "1s", "--timeout", "1s", &target];
+    // Garbage, whether its input is read or not; a line without end.
+    for begins in ["true", "cat > /dev/null"] {
+        let (stats, said) = json(&args, &floods(begins, &"no record".repeat(500)), &input, 1);
+        assert_says(&said, "B without a record among them; it was killed; no record in ");
+        assert_reconciles(&stats, 0);
+    }
+    // Responses, while its input is not read; the output does not get them.
+    let response = format!("3 a1 1 1\nHTTP/1.1 200 X\r\nContent-Length: 9000\r\n\r\n{}", "x".repeat(9000));
+    let (stats, said) = json(&args, &floods("true", &response), &input, 1);
+    assert_says(&said, "read nothing of its input for 1s, while it wrote ");
+    assert_reconciles(&stats, 0);
+    // Responses of its own after all was read and answered.
+    let (_, said) = json(&args, &floods("cat > /dev/null", &response), &input, 1);
+    assert_says(&said, "did not end, and sent back no record for 1s, while it wrote ");
+    assert!(origin.received().is_empty());
+}
+
+#[test]
+fn one_signal_ends_a_replay_whose_program_writes_a_little_for_ever() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let input = folder.path().join("in.gor");
+    std::fs::write(&input, gets(&[(0, "/a"), (3_600_000, "/b")])).expect("the folder is writable");
+    let origin = Origin::start(good);
+    let (_folder, command) = script(
+        r"
+for kind, id, header, payload in records():
+    send(header, payload)
+    if kind == b'3':
+        break
+while True:
+    time.sleep(0.05)
+    send(b'3 a1 1 1', b'HTTP/1.1 200 X\r\n\r\n')
+",
+    );
+    let target = origin.address().to_string();
+    let input = input.to_str().expect("text");
+    let child = start(&["--middleware", &command, "--middleware-timeout", "1s", "-i", input, &target]);
+    while origin.received().is_empty() {
+        std::thread::yield_now();
+    }
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it is there");
+    let said = assert_exit(&child.wait_with_output().expect("it ends"), 1);
+    assert_says(&said, "sent back no record for 1s, while it wrote ");
+}
