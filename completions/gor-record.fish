@@ -57,7 +57,7 @@ scram-sha-512\t'SCRAM-SHA-512: the same with SHA-512'"
 complete -c gor-record -s w -l write -d 'Keep the packets too, in FILE.pcap or FILE.pcapng' -r -F
 complete -c gor-record -l user -d 'Run as USER once everything is open [default: the user who called sudo, or nobody]' -r -f -a "(__fish_complete_users)"
 complete -c gor-record -l metrics -d 'Serve metrics for Prometheus over HTTP, at the path /metrics of ADDRESS' -r
-complete -c gor-record -l fetch -d 'Send at most N requests to S3 at a time' -r
+complete -c gor-record -l fetch -d 'Send at most N requests to S3 at a time [default: 4]' -r
 complete -c gor-record -l stats -d 'Print progress, and statistics at the end' -r
 complete -c gor-record -l stats-json -d 'Write statistics to FILE as JSON' -r -F
 complete -c gor-record -l cpu-profile -d 'Write a CPU profile of the run to FILE, for go tool pprof' -r -F

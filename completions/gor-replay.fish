@@ -2,7 +2,7 @@ complete -c gor-replay -s i -l input -d 'File, directory, quoted glob or "-" (re
 complete -c gor-replay -l read-depth -d 'Reorder requests within N requests, so that the oldest is sent next' -r
 complete -c gor-replay -l exit-after -d 'Stop reading after DURATION, write what was read, and exit with status 0' -r
 complete -c gor-replay -l max-record -d 'Skip records longer than SIZE (at most 3GB), and exit with status 1' -r
-complete -c gor-replay -l fetch -d 'Send at most N requests to S3 at a time' -r
+complete -c gor-replay -l fetch -d 'Send at most N requests to S3 at a time [default: 4]' -r
 complete -c gor-replay -l tls-cert -d 'Certificate (PEM) of a tls:// or wss:// input, with those that vouch for it' -r -F
 complete -c gor-replay -l tls-key -d 'Private key (PEM) of the certificate in --tls-cert' -r -F
 complete -c gor-replay -l client-ca -d 'Accept only senders whose certificate one in FILE vouches for (PEM, repeatable)' -r -F

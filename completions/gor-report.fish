@@ -1,6 +1,6 @@
 complete -c gor-report -s o -l output -d 'Write the report to FILE.txt, FILE.json or FILE.html instead of standard output (repeatable)' -r -F
 complete -c gor-report -l fail-if -d 'Exit with status 3 if EXPR is true, as \'p99>200ms\' (repeatable)' -r
-complete -c gor-report -l fetch -d 'Send at most N requests to S3 at a time' -r
+complete -c gor-report -l fetch -d 'Send at most N requests to S3 at a time [default: 4]' -r
 complete -c gor-report -l stats -d 'Print progress, and statistics at the end' -r
 complete -c gor-report -l stats-json -d 'Write statistics to FILE as JSON' -r -F
 complete -c gor-report -l cpu-profile -d 'Write a CPU profile of the run to FILE, for go tool pprof' -r -F

@@ -1,5 +1,6 @@
 //! TLS: whom to trust, and who we are.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -52,7 +53,8 @@ pub fn client_config(options: &TlsOptions) -> Result<ClientConfig> {
             let chain = certificates(certificate)?;
             let key_bytes = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, &error))?;
             builder.with_client_auth_cert(chain, key_bytes).map_err(|error| {
-                Error::Invalid(format!("the client certificate cannot be used: {error}"))
+                let why = OwnFault(&error, key);
+                Error::Invalid(format!("the client certificate cannot be used: {why}"))
                     .at(certificate.display().to_string())
             })?
         }
@@ -86,9 +88,27 @@ pub fn server_config(options: &ServerTls) -> Result<ServerConfig> {
     let chain = certificates(certificate)?;
     let key_bytes = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, &error))?;
     builder.with_single_cert(chain, key_bytes).map_err(|error| {
-        Error::Invalid(format!("the certificate cannot be used: {error}"))
+        Error::Invalid(format!("the certificate cannot be used: {}", OwnFault(&error, key)))
             .at(certificate.display().to_string())
     })
+}
+
+/// What is wrong with files of ours, the second is that of the key. The library speaks of a peer's certificate.
+struct OwnFault<'a>(&'a rustls::Error, &'a Path);
+
+impl fmt::Display for OwnFault<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            rustls::Error::InconsistentKeys(_) => {
+                write!(f, "the key in {} is not that of the certificate", self.1.display())
+            }
+            rustls::Error::InvalidCertificate(CertificateError::BadEncoding) => {
+                f.write_str("it is no X.509 certificate, or damaged")
+            }
+            rustls::Error::InvalidCertificate(fault) => fault.fmt(f),
+            other => other.fmt(f),
+        }
+    }
 }
 
 /// What a person can do about a certificate that is not trusted; nothing about other errors.
@@ -125,7 +145,7 @@ fn roots(files: &[PathBuf]) -> Result<(RootCertStore, Vec<CertificateDer<'static
         for certificate in certificates(file)? {
             named.push(certificate.clone());
             roots.add(certificate).map_err(|error| {
-                Error::Invalid(format!("a certificate cannot be used: {error}"))
+                Error::Invalid(format!("a certificate cannot be used: {}", OwnFault(&error, file)))
                     .at(file.display().to_string())
             })?;
         }

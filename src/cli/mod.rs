@@ -21,6 +21,7 @@ pub(crate) use command_line::{matches, parse_from};
 pub use descriptors::raise_descriptor_limit;
 pub use kafka::{KafkaInput, KafkaOptions};
 pub use network::{ListenArgs, SendArgs, TlsArgs};
+pub(crate) use options::NOT_DRY;
 pub use options::{InputOptions, OutputOptions, Reporting, ServiceOptions};
 pub use profiles::{ProfileOptions, Profiles, show_counters};
 pub use progress::{Drawn, Every, progress};

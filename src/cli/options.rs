@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::endpoint::{Notice, ObjectOptions, ReadOptions, S3Options, SendOptions, Services, WriteOptions};
+use crate::endpoint::{
+    Notice, ObjectOptions, ReadOptions, S3Options, SendOptions, Services, SingleObject, WriteOptions,
+};
 use crate::record::MAX_MAX_RECORD;
+use crate::{Error, Result};
 
 /// Lines that came faster nobody could read.
 const MIN_INTERVAL: Duration = Duration::from_millis(100);
@@ -19,6 +22,27 @@ const MAX_FETCH: usize = 256;
 
 /// Less would be a chunk for each few records.
 const MIN_SPOOL: u64 = 1 << 20;
+
+/// What says how records are written, and is of no use to a dry run that has no output.
+pub(crate) const NOT_DRY: [&str; 17] = [
+    "output",
+    "append",
+    "chunk_size",
+    "chunk_records",
+    "max_size",
+    "index",
+    "split",
+    "sessions",
+    "instance",
+    "flush_interval",
+    "compress_level",
+    "compress_threads",
+    "spool",
+    "spool_max",
+    "spool_wait",
+    "chunk_age",
+    "manifest",
+];
 
 /// How records are read.
 #[derive(Clone, Debug, clap::Args)]
@@ -88,20 +112,33 @@ impl InputOptions {
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "S3")]
 pub struct ServiceOptions {
-    /// Send at most N requests to S3 at a time
+    /// Send at most N requests to S3 at a time [default: 4]
     ///
     /// Large objects are read and written in parts of 8 MiB. At most 2 N of them are held in memory.
-    #[arg(long, value_name = "N", default_value = "4", value_parser = fetch, hide_short_help = true)]
-    pub fetch: NonZeroUsize,
+    #[arg(long, value_name = "N", value_parser = fetch, hide_short_help = true)]
+    pub fetch: Option<NonZeroUsize>,
     /// Use public buckets of S3 without credentials
     #[arg(long, hide_short_help = true)]
     pub no_sign_request: bool,
 }
 
 impl ServiceOptions {
+    /// Refuses what says how S3 is used where none of the places that a command reads or writes is of it.
+    pub fn check<'a>(&self, places: impl IntoIterator<Item = &'a String>) -> Result<()> {
+        let given = [(self.fetch.is_some(), "--fetch"), (self.no_sign_request, "--no-sign-request")];
+        let Some((_, option)) = given.into_iter().find(|(is_given, _)| *is_given) else { return Ok(()) };
+        if places.into_iter().any(|name| SingleObject::is_meant(name)) {
+            return Ok(());
+        }
+        Err(Error::Usage(format!("{option} is about s3:// places; there is none")))
+    }
+
     /// The same in the library's words. Nothing is connected to yet.
     pub fn services(&self) -> Arc<Services> {
-        let s3 = S3Options { fetch: self.fetch, is_anonymous: self.no_sign_request };
+        let s3 = S3Options {
+            fetch: self.fetch.unwrap_or(S3Options::default().fetch),
+            is_anonymous: self.no_sign_request,
+        };
         Arc::new(Services::new(s3, Some(|line| super::note(line))))
     }
 }

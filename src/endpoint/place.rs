@@ -44,6 +44,9 @@ impl fmt::Display for Place {
 /// still being written or copied.
 const BESIDE: [&str; 5] = [".idx", ".tmp", ".part", ".swp", "~"];
 
+/// Schemes of places that are no network addresses.
+const SCHEMES: [&str; 2] = ["s3", "kafka"];
+
 /// A place, and whether it was only found in a directory that was named.
 #[derive(Clone)]
 pub(super) struct ExpandedPlace {
@@ -90,6 +93,9 @@ pub(super) fn find(names: &[String], how: &ReadOptions) -> Result<Vec<ExpandedPl
             );
             continue;
         }
+        if !Path::new(name).exists() {
+            refuse_scheme(name)?;
+        }
         if let Some(address) = KafkaAddress::input(name) {
             places.push(ExpandedPlace { place: Place::Kafka(Box::new(address?)), is_below: false });
         } else if name == "-" {
@@ -107,6 +113,20 @@ pub(super) fn find(names: &[String], how: &ReadOptions) -> Result<Vec<ExpandedPl
         return Err(Error::Usage("standard input can be read only once, but is named twice".into()));
     }
     Ok(places)
+}
+
+/// Refuses a name with a scheme that no place has, as `udp://host:1`: nobody means a file by it.
+pub(super) fn refuse_scheme(name: &str) -> Result<()> {
+    let Some((scheme, _)) = name.split_once("://") else { return Ok(()) };
+    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    if !is_scheme || NetworkAddress::is_meant(name) || SCHEMES.contains(&scheme) {
+        return Ok(());
+    }
+    // What follows may hold a password.
+    Err(Error::Usage(format!(
+        "there are no {scheme}:// places; expected a file, s3://, kafka://, tcp://, tls://, ws:// or wss://"
+    )))
 }
 
 fn expand_pattern(pattern: &str, places: &mut Vec<ExpandedPlace>) -> Result<()> {

@@ -66,7 +66,9 @@ impl FloodWatch {
         Ok(Some(if unread > 0 {
             format!("read nothing of its input for {patience:?}, while it wrote {wrote}; it was killed")
         } else {
-            format!("did not end, and sent back no record for {patience:?}, while it wrote {wrote}; it was killed")
+            format!(
+                "did not end, and sent back no record for {patience:?}, while it wrote {wrote}; it was killed"
+            )
         }))
     }
 }

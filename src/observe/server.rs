@@ -1,15 +1,16 @@
 //! A small HTTP server for whoever watches a run: bounded clients, bounded time, GET and HEAD.
 
+use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// The longest request that is read, in bytes.
 const MAX_REQUEST: u64 = 8 << 10;
 
-/// Clients that are served at once; others are sent away.
+/// Clients that are served at once. For one more the oldest is sent away whose request has not come, or else the new one.
 const MAX_CLIENTS: usize = 32;
 
 /// How long a client may take for its request, and for reading the answer.
@@ -58,7 +59,7 @@ pub fn serve_pages(
     listener: TcpListener,
     page: impl Fn(PageRequest<'_>) -> Page + Send + Sync + 'static,
 ) -> io::Result<()> {
-    let (page, clients) = (Arc::new(page), Arc::new(()));
+    let (page, clients, asking) = (Arc::new(page), Arc::new(()), Arc::new(Asking::default()));
     thread::Builder::new().name("pages".to_owned()).spawn(move || {
         for stream in listener.incoming() {
             // A client that goes away early is its own loss; one that cannot be accepted comes again.
@@ -66,20 +67,52 @@ pub fn serve_pages(
                 thread::sleep(PATIENCE / 20);
                 continue;
             };
-            if Arc::strong_count(&clients) > MAX_CLIENTS {
+            if Arc::strong_count(&clients) > MAX_CLIENTS && !asking.send_oldest_away() {
                 continue;
             }
-            let (page, client) = (Arc::clone(&page), Arc::clone(&clients));
+            let stream = Arc::new(stream);
+            asking.add(&stream);
+            let (page, client, others) = (Arc::clone(&page), Arc::clone(&clients), Arc::clone(&asking));
+            let asked = Arc::clone(&stream);
             let serve = move || {
                 // Nobody else is told that a client has gone.
-                let _ = answer(&stream, &*page);
+                let _ = answer(&asked, &others, &*page);
+                others.remove(&asked);
                 drop(client);
             };
             // Where there is no thread for it, it comes again.
-            let _ = thread::Builder::new().name("page".to_owned()).spawn(serve);
+            if thread::Builder::new().name("page".to_owned()).spawn(serve).is_err() {
+                asking.remove(&stream);
+            }
         }
     })?;
     Ok(())
+}
+
+/// Clients whose requests have not come yet, the oldest first.
+#[derive(Debug, Default)]
+struct Asking(Mutex<VecDeque<Arc<TcpStream>>>);
+
+impl Asking {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<TcpStream>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, stream: &Arc<TcpStream>) {
+        self.lock().push_back(Arc::clone(stream));
+    }
+
+    fn remove(&self, stream: &Arc<TcpStream>) {
+        self.lock().retain(|other| !Arc::ptr_eq(other, stream));
+    }
+
+    /// Has the thread of the oldest client end, if there is one.
+    fn send_oldest_away(&self) -> bool {
+        let Some(oldest) = self.lock().pop_front() else { return false };
+        // One that is gone already has the same effect.
+        let _ = oldest.shutdown(Shutdown::Both);
+        true
+    }
 }
 
 /// A client, which has so much time in all.
@@ -99,7 +132,11 @@ impl Read for Client<'_> {
     }
 }
 
-fn answer(stream: &TcpStream, page: &impl Fn(PageRequest<'_>) -> Page) -> io::Result<()> {
+fn answer(
+    stream: &Arc<TcpStream>,
+    asking: &Asking,
+    page: &impl Fn(PageRequest<'_>) -> Page,
+) -> io::Result<()> {
     stream.set_write_timeout(Some(PATIENCE))?;
     let client = Client { stream, until: Instant::now() + PATIENCE };
     let mut request = BufReader::new(client.take(MAX_REQUEST));
@@ -108,6 +145,7 @@ fn answer(stream: &TcpStream, page: &impl Fn(PageRequest<'_>) -> Page) -> io::Re
     while request.read_line(&mut field)? > 0 && !field.trim_end().is_empty() {
         field.clear();
     }
+    asking.remove(stream);
     let mut words = line.split(' ');
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -121,7 +159,7 @@ fn answer(stream: &TcpStream, page: &impl Fn(PageRequest<'_>) -> Page) -> io::Re
     let head = format!(
         "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
     );
-    let mut stream = stream;
+    let mut stream = &**stream;
     stream.write_all(head.as_bytes())?;
     if !is_head {
         stream.write_all(&body)?;

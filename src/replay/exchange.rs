@@ -43,7 +43,12 @@ pub(super) enum AnswerFault {
     TooManyInterim,
     /// RFC 9112 §6.3, rule 5: more than one Content-Length, and not the same.
     DifferingLengths,
+    /// A TLS alert (RFC 8446 §5.1, RFC 5246 §6.2.1), by which servers refuse what is no TLS.
+    Tls,
 }
+
+/// What a TLS alert begins with: the type of the record, and the first byte of the version.
+const TLS_ALERT: [u8; 2] = [0x15, 3];
 
 impl fmt::Display for AnswerFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -51,6 +56,7 @@ impl fmt::Display for AnswerFault {
             AnswerFault::Http(fault) => fault.fmt(f),
             AnswerFault::TooManyInterim => write!(f, "more than {MAX_INTERIM} interim (1xx) responses"),
             AnswerFault::DifferingLengths => f.write_str("two content-lengths that differ"),
+            AnswerFault::Tls => f.write_str("TLS instead of HTTP; the target may want https://"),
         }
     }
 }
@@ -225,10 +231,13 @@ impl ReplayExchange {
 
     /// Takes bytes that came, and keeps so many of the answer. When that is over: how many bytes came after it.
     pub(super) fn take(&mut self, bytes: &[u8], keeps: Keep) -> Result<Option<usize>, AnswerFault> {
-        self.has_answer = true;
+        let is_first = !std::mem::replace(&mut self.has_answer, true);
         if self.shape.is_raw {
             self.keep(bytes, keeps);
             return Ok(None);
+        }
+        if is_first && bytes.starts_with(&TLS_ALERT) {
+            return Err(AnswerFault::Tls);
         }
         if self.unread.is_empty() {
             let (used, is_over) = self.read(bytes, keeps)?;

@@ -305,6 +305,7 @@ impl Args {
 /// Filters as the command line says.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     args.input.listening.check(&args.inputs)?;
+    args.input.services.check(args.inputs.iter().chain(&args.output.output))?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let rules = args.rules(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX));
     if args.invert && !FilterRule::ALL.into_iter().any(|rule| rules.has(rule)) {

@@ -163,6 +163,7 @@ Exit status: 0 success; 1 something failed or was lost; 2 wrong command line.";
 /// Merges as the command line says.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     args.input.listening.check(&args.inputs)?;
+    args.input.services.check(args.inputs.iter().chain(&args.output.output))?;
     let mut tool = Tool::new(&args.input, &args.output.output, &args.reporting)?
         .with_kafka(&args.kafka, &args.kafka_input, &args.inputs)?
         .with_websockets(&args.websocket, &args.inputs)?;

@@ -499,6 +499,7 @@ impl Args {
 /// Records as the command line says.
 pub fn run(args: &Args, profiles: &Profiles) -> anyhow::Result<Exit> {
     args.check()?;
+    args.services.check(args.read.iter().chain(&args.output.output))?;
     if args.dummy.is_none() && args.is_live() {
         return live::run(args, profiles);
     }

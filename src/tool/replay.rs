@@ -83,28 +83,8 @@ do not change the exit status. Unrequested bytes (after a response, or before a
 request) are reported even with -q, and their connection is not used again.";
 
 /// Options of a replay's output, and rounds: a dry run has neither.
-const NOT_DRY: [&str; 20] = [
-    "metrics",
-    "group",
-    "fail_if",
-    "output",
-    "rounds",
-    "append",
-    "chunk_size",
-    "chunk_records",
-    "max_size",
-    "flush_interval",
-    "compress_level",
-    "compress_threads",
-    "index",
-    "split",
-    "sessions",
-    "instance",
-    "echo",
-    "slow_output",
-    "middleware",
-    "elasticsearch",
-];
+const NOT_DRY: [&str; 8] =
+    ["metrics", "group", "fail_if", "rounds", "echo", "slow_output", "middleware", "elasticsearch"];
 
 const SPLIT: &str =
     "Distribute requests over the targets in turn, instead of sending all to each; outputs likewise";
@@ -213,7 +193,7 @@ pub struct Args {
     ///
     /// The summary is that of gor-show --summary; the schedule tells when requests would be sent. With targets, also prints what each of them would get. --report FILE.json
     /// writes the same as JSON; gor-report(5) explains it.
-    #[arg(long, conflicts_with_all = NOT_DRY, help_heading = "Sending")]
+    #[arg(long, conflicts_with_all = NOT_DRY, conflicts_with_all = cli::NOT_DRY, help_heading = "Sending")]
     pub dry_run: bool,
     #[command(flatten)]
     #[allow(missing_docs)]
@@ -307,6 +287,10 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let _ = rustix::thread::disable_transparent_huge_pages(true);
     let inputs = Inputs::new(&args.input);
     args.reading.listening.check(&inputs.names())?;
+    let kept =
+        args.measuring.report.iter().map(ToString::to_string).chain(args.checkpoints.checkpoint.clone());
+    let kept: Vec<_> = kept.collect();
+    args.reading.services.check(inputs.names().iter().chain(&args.writing.output).chain(&kept))?;
     let mut reading = args.reading.reading(&args.reporting);
     reading.kafka =
         args.kafka.settings(args.kafka_input.exit_at_end, &inputs.names(), &args.writing.output)?;
@@ -598,12 +582,13 @@ fn replay(
 /// What an interrupted replay still waits for.
 fn waiting_for(answers: u64, timeout: Duration, unwritten: usize) -> String {
     let longest = Span(timeout.as_nanos() as u64);
-    let what = match (answers, unwritten) {
+    let what = match (answers, unwritten as u64) {
         (0, 0) => "the replay to end".to_owned(),
-        (0, records) => format!("the output to take {records} records"),
-        (answers, 0) => format!("{answers} responses (at most {longest})"),
+        (0, records) => format!("the output to take {}", Count(records, "record")),
+        (answers, 0) => format!("{} (at most {longest})", Count(answers, "response")),
         (answers, records) => {
-            format!("{answers} responses (at most {longest}) and the output to take {records} records")
+            let [answers, records] = [Count(answers, "response"), Count(records, "record")];
+            format!("{answers} (at most {longest}) and the output to take {records}")
         }
     };
     format!("interrupted; waiting for {what}; interrupt again not to wait")

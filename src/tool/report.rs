@@ -116,6 +116,8 @@ pub(crate) fn short(text: &'static str) -> &'static str {
 
 /// Reads all reports, adds them up, and writes the sum.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
+    let outputs: Vec<_> = args.output.iter().map(ToString::to_string).collect();
+    args.services.check(args.inputs.iter().chain(&outputs))?;
     let services = args.services.services();
     let reading = ReadOptions { is_stopping: cli::signals::stop()?, services, ..ReadOptions::default() };
     let mut reports: Vec<_> = args.output.iter().filter_map(ReportPath::path).collect();

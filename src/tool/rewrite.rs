@@ -124,7 +124,13 @@ pub struct Args {
     )]
     pub diff: Option<NonZeroUsize>,
     /// Write nothing, and say how many records would be changed
-    #[arg(long, conflicts_with_all = ["output", "middleware"], help_heading = "Rules", hide_short_help = true)]
+    #[arg(
+        long,
+        conflicts_with_all = cli::NOT_DRY,
+        conflicts_with_all = NOT_DRY,
+        help_heading = "Rules",
+        hide_short_help = true
+    )]
     pub dry_run: bool,
 
     #[command(flatten)]
@@ -147,6 +153,7 @@ pub struct Args {
     pub middleware_may_drop: bool,
     /// Kill the program if it neither reads nor writes for DURATION
     ///
+    /// So it is if it writes more than 64 MiB meanwhile without reading, and at once after as much without a record.
     /// This is an error, and counts only while there is input for it, or after its input ended. A program that does
     /// not exit at the end of its input, as GoReplay's client for Node, is terminated without an error: 0.5 s after its
     /// last output if every record was returned, after DURATION if records may be dropped.
@@ -182,6 +189,10 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = values::threads, hide_short_help = true)]
     pub threads: Option<NonZeroUsize>,
 }
+
+/// What else is of no use to a dry run, as it has no output.
+const NOT_DRY: [&str; 8] =
+    ["middleware", "force", "ca_cert", "client_cert", "skip_verify", "ws_header", "connections", "sticky"];
 
 const EXAMPLES: &str = "\
 Examples:
@@ -322,6 +333,7 @@ fn in_order(matches: &ArgMatches) -> Vec<(String, RewriteRule)> {
 pub fn run(command: &CommandLine) -> anyhow::Result<Exit> {
     let args = &command.args;
     args.input.listening.check(&args.inputs)?;
+    args.input.services.check(args.inputs.iter().chain(&args.output.output))?;
     let rules: Vec<_> = command.rules.iter().map(|(_, rule)| rule.clone()).collect();
     let redacts = rules.iter().any(|rule| matches!(rule, RewriteRule::Redact(_)));
     refuse_useless(&rules)?;

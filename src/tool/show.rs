@@ -168,6 +168,7 @@ pub(super) fn group(text: &str) -> Result<Regex, BadRule> {
 /// Shows what the command line names.
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     args.input.listening.check(&args.inputs)?;
+    args.input.services.check(args.inputs.iter().chain(&args.compare))?;
     let mut tool = Tool::new(&args.input, &[], &args.reporting)?
         .with_kafka(&args.kafka, &args.kafka_input, args.inputs.iter().chain(&args.compare))?
         .with_websockets(&args.websocket, &[&args.inputs[..], &args.compare].concat())?;

@@ -49,6 +49,40 @@ impl Folder {
 }
 
 #[test]
+fn a_scheme_that_no_place_has_and_options_of_s3_without_any_are_a_wrong_command_line() {
+    let tools = ["gor-filter", "gor-rewrite", "gor-merge", "gor-show"];
+    for tool in tools {
+        run(tool, &["udp://127.0.0.1:1"], b"")
+            .ends_with(2)
+            .says("no udp:// places; expected a file, s3://, kafka://");
+        for option in [&["--fetch", "4"][..], &["--no-sign-request"]] {
+            let about = format!("{} is about s3:// places; there is none", option[0]);
+            run(tool, option, b"").ends_with(2).says(&about);
+        }
+    }
+    for tool in ["gor-filter", "gor-merge", "gor-rewrite"] {
+        run(tool, &["-o", "udp://127.0.0.1:1"], b"").ends_with(2).says("no udp:// places");
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let report = folder.path().join("run.json");
+    let report = report.to_str().expect("text");
+    for (tool, args) in [
+        ("gor-replay", &["--fetch", "2", "--report", report, "127.0.0.1:1"][..]),
+        ("gor-record", &["--fetch", "2", "-r", "testdata/nginx.pcap"]),
+        ("gor-report", &["--fetch", "2", "x.json"]),
+    ] {
+        run(tool, args, b"").ends_with(2).says("--fetch is about s3:// places; there is none");
+    }
+    run("gor-replay", &["-i", "udp://127.0.0.1:1", "127.0.0.1:1"], b"").ends_with(2).says("no udp:// places");
+    // A file of such a name is what it is.
+    std::fs::create_dir(folder.path().join("udp:")).expect("a folder");
+    std::fs::write(folder.path().join("udp:/x"), record("a1")).expect("a file");
+    let mut shown = command("gor-show", &["udp://x"]);
+    let shown = shown.current_dir(folder.path()).output().expect("the tool starts");
+    assert!(shown.status.success() && !shown.stdout.is_empty(), "{shown:?}");
+}
+
+#[test]
 fn a_directory_and_a_quoted_pattern_are_their_files_in_order() {
     let folder = Folder::new();
     std::fs::create_dir(folder.path("logs")).unwrap();

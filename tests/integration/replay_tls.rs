@@ -178,6 +178,35 @@ fn files_of_certificates_that_cannot_be_used_are_named() {
 }
 
 #[test]
+fn a_target_that_speaks_tls_where_http_is_expected_is_told() {
+    // The alert that OpenSSL answers with: protocol version.
+    let origin = Origin::start(|_| Answer::Send(vec![0x15, 3, 1, 0, 2, 2, 70]));
+    let said = assert_exit(&replay(&[&format!("http://{}", origin.address())], &gets(&PATHS[..1])), 1);
+    assert_says(&said, "TLS instead of HTTP; the target may want https://");
+}
+
+#[test]
+fn what_is_wrong_with_our_own_certificate_is_not_said_of_a_peer() {
+    let certificates = Certificates::new();
+    let [(pem, _), (_, key)] = ["one", "two"].map(|name| certificates.make(name, &["localhost"]));
+    let [pem, key] = [pem, key].map(|path| path.to_str().expect("text").to_owned());
+    let junk = certificates.path("junk.pem");
+    std::fs::write(&junk, "-----BEGIN CERTIFICATE-----\nanVuaw==\n-----END CERTIFICATE-----\n")
+        .expect("a file");
+    let junk = junk.to_str().expect("text");
+    let no_certificate = "it is no X.509 certificate, or damaged";
+    for (args, expected) in [
+        (vec!["--client-cert", &pem, "--client-key", &key], "two.key is not that of the certificate"),
+        (vec!["--client-cert", junk, "--client-key", &key], no_certificate),
+        (vec!["--ca-cert", junk], no_certificate),
+    ] {
+        let said = assert_exit(&replay(&[&args[..], &["https://localhost:1"]].concat(), b""), 1);
+        assert_says(&said, expected);
+        assert!(!said.contains("peer"), "{said}");
+    }
+}
+
+#[test]
 fn a_unix_socket_is_a_target() {
     let directory = tempfile::tempdir().expect("a directory");
     let socket = directory.path().join("app.sock");

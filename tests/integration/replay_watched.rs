@@ -77,6 +77,36 @@ fn page(address: SocketAddr) -> String {
 }
 
 #[test]
+fn clients_that_send_half_a_request_do_not_keep_others_from_the_metrics() {
+    let mut tool = command("gor-replay", &["--metrics", "127.0.0.1:0", "127.0.0.1:1"]);
+    tool.stdin(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut tool = Process(tool.spawn().expect("it runs"));
+    let mut line = String::new();
+    BufReader::new(tool.0.stderr.as_mut().unwrap()).read_line(&mut line).expect("a line");
+    let address = line.trim().strip_prefix("gor-replay: metrics are at http://").expect("the address");
+    let address: SocketAddr = address.strip_suffix("/metrics").unwrap().parse().unwrap();
+    let halves = |number: usize| -> Vec<_> {
+        (0..number)
+            .map(|_| {
+                let mut stream = TcpStream::connect(address).expect("it listens");
+                stream.write_all(b"GET /metrics HTTP/1.1\r\nHo").expect("it is taken");
+                stream
+            })
+            .collect()
+    };
+    let mut held = halves(50);
+    for _ in 0..3 {
+        assert!(page(address).contains("gor_replay_"), "a whole request is answered");
+        held.extend(halves(20));
+    }
+    // The oldest made room.
+    let mut first = &held[0];
+    assert_eq!(first.read(&mut [0]).expect("it is closed"), 0);
+    drop(tool.0.stdin.take());
+    assert_eq!(tool.0.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
 fn metrics_count_what_each_target_got() {
     let origin =
         Origin::start(|received| answer(if received.line().contains("/bad") { 503 } else { 200 }, "x"));

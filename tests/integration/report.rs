@@ -373,7 +373,11 @@ fn a_report_overwrites_nothing_unasked_and_leaves_nothing_behind() {
         (vec!["--report", &new, "-i", &missing, &target], 1, "missing.gor: no such file"),
         (vec!["--report", &output, "-o", &output, &target], 2, "it is also another output"),
         (vec!["--report", &new, "--report", &new, &target], 2, "new.json: this report is named twice"),
-        (vec!["--report", &new, "--report", &other_name, "--force", &target], 2, "this report is named twice"),
+        (
+            vec!["--report", &new, "--report", &other_name, "--force", &target],
+            2,
+            "this report is named twice",
+        ),
         (vec!["--report", &absent, &target], 1, "absent/new.json: no such file or directory"),
         (vec!["--report", &new, "--dry-run", "--fail-if", "errors>0"], 2, "cannot be used with"),
         (vec!["--group", "a", &target], 2, "--report"),
@@ -514,7 +518,10 @@ fn a_report_whose_file_is_removed_or_replaced_meanwhile_is_kept_in_a_temporary_f
         }
         drop(input);
         let said = assert_exit(&child.wait_with_output().expect("it ends"), 1);
-        assert_says(&said, "run.json: the file was removed or replaced while it was open; the report is kept in ");
+        assert_says(
+            &said,
+            "run.json: the file was removed or replaced while it was open; the report is kept in ",
+        );
         let kept: Vec<_> = std::fs::read_dir(&kept).expect("it is there").collect();
         let [Ok(report)] = &kept[..] else { panic!("{kept:?}") };
         let report = report.path();

@@ -261,6 +261,40 @@ fn rules_behind_only_are_for_requests_that_pass() {
 }
 
 #[test]
+fn a_dry_run_refuses_what_is_about_an_output() {
+    for option in [
+        "--chunk-size=1mb",
+        "--chunk-records=3",
+        "--index",
+        "--spool=/nowhere",
+        "--chunk-age=1s",
+        "--manifest=m.jsonl",
+        "--append",
+        "--force",
+        "--max-size=1mb",
+        "--flush-interval=2s",
+        "--compress-level=3",
+        "--instance=a",
+        "-ox.gor",
+        "--split",
+        "--spool-max=2mb",
+        "--spool-wait=1s",
+        "--compress-threads=2",
+        "--connections=2",
+        "--skip-verify",
+        "--ws-header=A: b",
+        "--middleware=cat",
+    ] {
+        run("gor-rewrite", &["--set-host", "a", "--dry-run", option], b"")
+            .ends_with(2)
+            .says("cannot be used with");
+    }
+    for option in ["--spool=/nowhere", "--chunk-age=1s", "--manifest=m.jsonl", "--index"] {
+        run("gor-replay", &["--dry-run", option], b"").ends_with(2).says("cannot be used with");
+    }
+}
+
+#[test]
 fn what_would_change_is_shown_and_nothing_is_written() {
     let args = ["--rewrite-url", "v1:v2", "--diff", "--dry-run"];
     let ran = run("gor-rewrite", &args, exchange().as_bytes());

@@ -50,6 +50,7 @@ use self::ticker::Ticker;
 use super::format::Compression;
 use super::kafka::{self, KafkaAddress, KafkaSettings};
 use super::network::{NetworkAddress, NetworkSink, SendOptions};
+use super::place::refuse_scheme;
 use super::reading::Services;
 use super::s3::SCHEME;
 use crate::record::{Discard, Sink};
@@ -356,6 +357,7 @@ impl OutputTarget {
         if NetworkAddress::is_meant(name) {
             return name.parse().map(OutputTarget::Network).map_err(Error::Usage);
         }
+        refuse_scheme(name)?;
         naming::refuse_foreign(name)?;
         let (format, compression) = naming::of_name(name);
         let template =

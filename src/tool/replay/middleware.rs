@@ -34,6 +34,7 @@ pub struct MiddlewareArgs {
     pub middleware_may_drop: bool,
     /// Kill the program if it neither reads nor writes for DURATION
     ///
+    /// So it is if it writes more than 64 MiB meanwhile without reading, and at once after as much without a record.
     /// This is an error, and ends the replay. It counts only while there is input for it, or after its input ended, which
     /// is 0.5s after everything was sent and answered. A program that does not exit at the end of its input, as GoReplay's
     /// client for Node, is terminated without an error: 0.5s after its last output if every record was returned, after
