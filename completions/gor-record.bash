@@ -23,7 +23,7 @@ _gor__record() {
 
     case "${cmd}" in
         gor__record)
-            opts="-r -o -w -v -q -h -V --read --any-host --promisc --ignore-interface --bpf --engine --buffer-size --buffer-timeout --threads --monitor --timestamp-source --dummy --responses --not-client --real-ip-header --allow-incomplete --vlan --vxlan-port --vxlan-vni --protocol --exit-after --max-message --expire --output-queue --output --force --append --chunk-size --chunk-records --max-size --index --split --sessions --instance --flush-interval --compress-level --compress-threads --ca-cert --client-cert --client-key --skip-verify --ws-header --spool --spool-max --spool-wait --chunk-age --manifest --connections --sticky --ws-protocol --ws-password-file --kafka-ca --kafka-cert --kafka-key --kafka-username --kafka-password-file --kafka-sasl --write --user --metrics --fetch --no-sign-request --verbose --quiet --stats --stats-json --cpu-profile --mem-profile --pprof --help --version"
+            opts="-r -o -w -v -q -h -V --read --any-host --promisc --ignore-interface --bpf --engine --buffer-size --buffer-timeout --threads --monitor --timestamp-source --dummy --responses --not-client --real-ip-header --allow-incomplete --vlan --vxlan-port --vxlan-vni --protocol --exit-after --max-message --expire --output-queue --output --format --force --append --chunk-size --chunk-records --max-size --index --split --sessions --instance --flush-interval --compress-level --compress-threads --ca-cert --client-cert --client-key --skip-verify --ws-header --spool --spool-max --spool-wait --chunk-age --manifest --connections --sticky --ws-protocol --ws-password-file --kafka-ca --kafka-cert --kafka-key --kafka-username --kafka-password-file --kafka-sasl --write --user --metrics --fetch --no-sign-request --verbose --quiet --stats --stats-json --cpu-profile --mem-profile --pprof --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -159,6 +159,10 @@ _gor__record() {
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o filenames
                     fi
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "gor jsonl pcap pcapng" -- "${cur}"))
                     return 0
                     ;;
                 --chunk-size)

@@ -27,6 +27,10 @@ complete -c gor-record -l max-message -d 'Cut messages that are longer than SIZE
 complete -c gor-record -l expire -d 'Give up on an incomplete message or a missing packet after DURATION without progress [default, live: 2s]' -r
 complete -c gor-record -l output-queue -d 'Queue up to SIZE of records for a slow output' -r
 complete -c gor-record -s o -l output -d 'Write records to FILE (repeatable)' -r -F
+complete -c gor-record -l format -d 'Write files and standard output in this format [default: by the end of the name, otherwise gor]' -r -f -a "gor\t''
+jsonl\t''
+pcap\t''
+pcapng\t''"
 complete -c gor-record -l chunk-size -d 'Start a new file before SIZE bytes of records are exceeded' -r
 complete -c gor-record -l chunk-records -d 'Start a new file after N records' -r
 complete -c gor-record -l max-size -d 'Stop after SIZE bytes of records, counted before compression, and exit with status 1' -r

@@ -32,6 +32,10 @@ complete -c gor-replay -l sni -d 'Ask for the certificate of NAME instead of tha
 complete -c gor-replay -l middleware -d 'Send requests and responses through COMMAND' -r -f -a "(__fish_complete_command)"
 complete -c gor-replay -l middleware-timeout -d 'Kill the program if it neither reads nor writes for DURATION' -r
 complete -c gor-replay -s o -l output -d 'Write records to FILE (repeatable)' -r -F
+complete -c gor-replay -l format -d 'Write files and standard output in this format [default: by the end of the name, otherwise gor]' -r -f -a "gor\t''
+jsonl\t''
+pcap\t''
+pcapng\t''"
 complete -c gor-replay -l chunk-size -d 'Start a new file before SIZE bytes of records are exceeded' -r
 complete -c gor-replay -l chunk-records -d 'Start a new file after N records' -r
 complete -c gor-replay -l max-size -d 'Stop after SIZE bytes of records, counted before compression, and exit with status 1' -r

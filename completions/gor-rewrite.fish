@@ -23,6 +23,10 @@ complete -c gor-rewrite -l tls-key -d 'Private key (PEM) of the certificate in -
 complete -c gor-rewrite -l client-ca -d 'Accept only senders whose certificate one in FILE vouches for (PEM, repeatable)' -r -F
 complete -c gor-rewrite -l allow -d 'Accept only senders in these networks, as 10.0.0.0/8 (repeatable)' -r
 complete -c gor-rewrite -s o -l output -d 'Write records to FILE (repeatable)' -r -F
+complete -c gor-rewrite -l format -d 'Write files and standard output in this format [default: by the end of the name, otherwise gor]' -r -f -a "gor\t''
+jsonl\t''
+pcap\t''
+pcapng\t''"
 complete -c gor-rewrite -l chunk-size -d 'Start a new file before SIZE bytes of records are exceeded' -r
 complete -c gor-rewrite -l chunk-records -d 'Start a new file after N records' -r
 complete -c gor-rewrite -l max-size -d 'Stop after SIZE bytes of records, counted before compression, and exit with status 1' -r

@@ -8,6 +8,7 @@
 //! records ─► due times ─► connections ─► exchanges ─► records      pace, replay
 //! measurements ─► report ─► reports merged ─► text                 report
 //! records ─► exchanges ─► text                                     show
+//! records ─► JSON and other formats ─► records                     interchange
 //! ```
 //!
 //! Which room may know which is written in `ARCHITECTURE.md` and held by a test.
@@ -20,6 +21,7 @@ pub mod conversation;
 pub mod endpoint;
 pub mod error;
 pub mod http;
+pub mod interchange;
 pub mod merge;
 pub mod middleware;
 pub mod observe;

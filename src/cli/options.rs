@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
 use crate::endpoint::{
-    Notice, ObjectOptions, ReadOptions, S3Options, SendOptions, Services, SingleObject, WriteOptions,
+    Notice, ObjectOptions, OutputFormat, ReadOptions, S3Options, SendOptions, Services, SingleObject,
+    WriteOptions,
 };
 use crate::record::MAX_MAX_RECORD;
 use crate::{Error, Result};
@@ -166,7 +169,7 @@ pub struct OutputOptions {
     ///
     /// Without it, records are written to standard output; gor-replay discards them. "-" is standard output, "null:"
     /// discards; tcp://, tls://, ws://, wss:// and kafka:// are places over the network: gor-tools(7). A name that ends in .gz or .zst is compressed; one that ends in .pcap
-    /// or .pcapng becomes a packet capture.
+    /// or .pcapng becomes a packet capture, one in .jsonl or .ndjson lines of JSON.
     ///
     /// Fields in the name start new files: %Y %m %d %H %M %S %NS (time of writing, UTC), %r (request id), %t (kind of
     /// record: 1, 2, 3), %i (see --instance); %% is a percent sign. Missing directories of such a name are created.
@@ -175,6 +178,11 @@ pub struct OutputOptions {
     /// new one gets a number, as x_0.gor.
     #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub output: Vec<String>,
+    /// Write files and standard output in this format [default: by the end of the name, otherwise gor]
+    ///
+    /// jsonl is a JSON object a line for each record, without loss: gor-jsonl(5).
+    #[arg(long, value_name = "FORMAT", value_parser = format(), hide_short_help = true)]
+    pub format: Option<OutputFormat>,
     /// Overwrite existing files
     #[arg(long)]
     pub force: bool,
@@ -321,6 +329,7 @@ impl OutputOptions {
             is_forced: self.force,
             appends: self.append,
             inputs,
+            format: self.format,
             has_index: self.index,
             chunk_size: self.chunk_size,
             chunk_records: self.chunk_records.map(|number| number.get() as u64),
@@ -352,6 +361,11 @@ fn at_least_one(text: &str) -> Result<u64, String> {
 fn compress_threads(text: &str) -> Result<NonZeroUsize, String> {
     let number = text.parse::<NonZeroUsize>().ok().filter(|number| number.get() <= MAX_COMPRESS_THREADS);
     number.ok_or_else(|| format!("expected a number of threads from 1 to {MAX_COMPRESS_THREADS}, as 4"))
+}
+
+fn format() -> impl TypedValueParser<Value = OutputFormat> {
+    PossibleValuesParser::new(OutputFormat::names())
+        .map(|name| OutputFormat::named(&name).unwrap_or(OutputFormat::Gor))
 }
 
 fn level(text: &str) -> Result<u8, String> {

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
 use super::decode::{Gunzip, Unzstd};
-use super::format::{Compression, MAGIC};
+use super::format::{Compression, is_decided};
 use super::index::{Index, sidecar};
 use super::place::Place;
 use super::pump::pump;
@@ -271,7 +271,7 @@ impl<R: Read> Peeked<R> {
     pub(super) fn new(mut rest: R) -> io::Result<Self> {
         let mut first = vec![0; FIRST_READ];
         let mut filled = 0;
-        while filled < MAGIC {
+        while filled < first.len() && !is_decided(&first[..filled]) {
             match rest.read(&mut first[filled..]) {
                 Ok(0) => break,
                 Ok(read) => filled += read,

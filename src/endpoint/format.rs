@@ -1,6 +1,6 @@
 //! What bytes are, told by the first of them.
 
-use crate::packet;
+use crate::{interchange, packet};
 
 /// Bytes that must be there, unless the input is shorter, before its
 /// beginning is looked at. The longest of the magic numbers that matter.
@@ -34,11 +34,54 @@ pub(super) enum InputFormat {
     Gor,
     /// Captured packets, pcap or pcapng.
     Capture,
+    /// A JSON object on each line.
+    Jsonl,
+}
+
+/// White space and longest key before an object's first value, beyond which no format is looked for.
+const LONGEST_BEGINNING: usize = 256;
+
+/// Whether as much of an input is there as tells what it is: of JSON, the first key.
+pub(super) fn is_decided(first: &[u8]) -> bool {
+    first.len() >= MAGIC && (first.len() >= LONGEST_BEGINNING || first_key(first) != FirstKey::Cut)
+}
+
+/// How JSON begins.
+#[derive(Debug, Eq, PartialEq)]
+enum FirstKey<'a> {
+    /// No object, or an empty one.
+    None,
+    /// The input ends before the key does.
+    Cut,
+    Key(&'a [u8]),
+}
+
+/// The first key of the object that text begins with.
+fn first_key(text: &[u8]) -> FirstKey<'_> {
+    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text).trim_ascii_start();
+    let Some(text) = text.strip_prefix(b"{") else { return FirstKey::None };
+    let text = text.trim_ascii_start();
+    if text.is_empty() {
+        return FirstKey::Cut;
+    }
+    let Some(text) = text.strip_prefix(b"\"") else { return FirstKey::None };
+    match memchr::memchr(b'"', text) {
+        Some(end) => FirstKey::Key(&text[..end]),
+        None => FirstKey::Cut,
+    }
 }
 
 impl InputFormat {
     pub(super) fn of(first: &[u8]) -> Self {
-        if packet::is_capture(first) { InputFormat::Capture } else { InputFormat::Gor }
+        if packet::is_capture(first) {
+            return InputFormat::Capture;
+        }
+        match first_key(first) {
+            FirstKey::Key(key) if interchange::FIELDS.iter().any(|name| name.as_bytes() == key) => {
+                InputFormat::Jsonl
+            }
+            _ => InputFormat::Gor,
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use super::prefetch::OpenedPlace;
 use super::reading::{Notice, ReadOptions};
 use crate::capture::{self, CaptureInput};
 use crate::http::{Framer, RequestContext};
+use crate::interchange::{Import, ImportOptions, JsonlSource};
 use crate::observe::Count;
 use crate::record::{Block, Checkpoint, Intake, JoinedRecords, Kind, Reader, ReaderOptions, Source};
 use crate::{Error, Position, Result};
@@ -35,6 +36,8 @@ pub(super) struct OpenInput {
 enum PlaceRecords {
     Gor(Box<Reader<Peeked<ByteStream>>>),
     Capture(Box<capture::CaptureSource<std::iter::Once<CaptureInput>>>),
+    /// Of a format of other programs.
+    Import(Box<dyn Import + Send>),
     /// Of a place that has records instead of bytes, and judges them itself.
     Ready(Box<dyn Source + Send>),
 }
@@ -74,10 +77,12 @@ impl OpenInput {
                 };
                 PlaceRecords::Capture(Box::new(capture::CaptureSource::new(std::iter::once(tap), options)))
             }
+            InputFormat::Jsonl => {
+                skip_mark(&beginning, &mut bytes);
+                PlaceRecords::Import(Box::new(JsonlSource::new(bytes, import_options(how))))
+            }
             InputFormat::Gor => {
-                if beginning.starts_with(BYTE_ORDER_MARK) {
-                    bytes.skip(BYTE_ORDER_MARK.len());
-                }
+                skip_mark(&beginning, &mut bytes);
                 let ReadOptions { max_record, is_strict, most_read, is_searched, .. } = *how;
                 let options = ReaderOptions { max_record, is_strict, most_read, is_searched, is_whole };
                 PlaceRecords::Gor(Box::new(Reader::new(bytes, options).starting_at(start)))
@@ -90,6 +95,7 @@ impl OpenInput {
         match &mut self.records {
             PlaceRecords::Gor(reader) => reader.as_mut(),
             PlaceRecords::Capture(capture) => capture.as_mut(),
+            PlaceRecords::Import(import) => import.as_mut(),
             PlaceRecords::Ready(source) => source.as_mut(),
         }
     }
@@ -98,6 +104,7 @@ impl OpenInput {
         let mut intake = match &self.records {
             PlaceRecords::Gor(reader) => reader.intake(),
             PlaceRecords::Capture(capture) => capture.intake(),
+            PlaceRecords::Import(import) => import.intake(),
             PlaceRecords::Ready(source) => source.intake(),
         };
         if self.left_out > 0 {
@@ -122,7 +129,9 @@ impl OpenInput {
     fn joined(&self) -> JoinedRecords {
         match &self.records {
             PlaceRecords::Gor(reader) => reader.joined(),
-            PlaceRecords::Capture(_) | PlaceRecords::Ready(_) => JoinedRecords::default(),
+            PlaceRecords::Capture(_) | PlaceRecords::Import(_) | PlaceRecords::Ready(_) => {
+                JoinedRecords::default()
+            }
         }
     }
 
@@ -146,7 +155,9 @@ impl OpenInput {
                 Ok(false) => break,
                 Err(error) => {
                     let error = match self.records {
-                        PlaceRecords::Gor(_) | PlaceRecords::Ready(_) => error.at(self.name.as_str()),
+                        PlaceRecords::Gor(_) | PlaceRecords::Import(_) | PlaceRecords::Ready(_) => {
+                            error.at(self.name.as_str())
+                        }
                         // A capture may be of several files: it names them itself.
                         PlaceRecords::Capture(_) => error,
                     };
@@ -182,6 +193,11 @@ impl OpenInput {
         if intake.unfinished.is_some() {
             (how.tell)(&Notice::Unfinished { place, intake });
         }
+        if let PlaceRecords::Import(import) = &self.records
+            && let Some(what) = &import.not_carried()
+        {
+            (how.tell)(&Notice::NotCarried { place, what });
+        }
         if let PlaceRecords::Capture(capture) = &self.records
             && let Some(losses) = &capture.ledger().losses_by(false, "--max-record")
         {
@@ -214,6 +230,16 @@ impl OpenInput {
         }
         Ok(())
     }
+}
+
+fn skip_mark(beginning: &[u8], bytes: &mut Peeked<ByteStream>) {
+    if beginning.starts_with(BYTE_ORDER_MARK) {
+        bytes.skip(BYTE_ORDER_MARK.len());
+    }
+}
+
+fn import_options(how: &ReadOptions) -> ImportOptions {
+    ImportOptions { max_record: how.max_record, is_strict: how.is_strict }
 }
 
 /// Tells what was wrong with single records of a place, which were left out or are there all the same.

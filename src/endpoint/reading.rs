@@ -169,6 +169,13 @@ pub enum Notice<'a> {
         /// Whether something is lost for sure: it may be as it should, too.
         is_certain: bool,
     },
+    /// It is in another format, which has something that records cannot hold.
+    NotCarried {
+        /// The place's name.
+        place: &'a str,
+        /// What was left out, or changed.
+        what: &'a str,
+    },
     /// The index beside it is not its own, or not any more. It is not used.
     StaleIndex(&'a str),
     /// Senders can connect to it.
@@ -201,6 +208,7 @@ impl Notice<'_> {
             Notice::Failed(_)
             | Notice::Malformed { .. }
             | Notice::Unfinished { .. }
+            | Notice::NotCarried { .. }
             | Notice::BadMessage { .. } => true,
             Notice::Lost { is_certain, .. } => *is_certain,
             _ => false,
@@ -244,6 +252,7 @@ impl fmt::Display for Notice<'_> {
                 write!(f, "{place}: {position}: the input ends inside this record")
             }
             Notice::Lost { place, losses, .. } => write!(f, "{place}: {losses}"),
+            Notice::NotCarried { place, what } => write!(f, "{place}: not carried over: {what}"),
             Notice::StaleIndex(place) => {
                 write!(
                     f,

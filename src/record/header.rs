@@ -80,11 +80,20 @@ pub enum Malformed {
     NoPayload,
     /// NULs where a header line should begin.
     Nul,
+    /// A line of JSON that is none.
+    NoJson,
+    /// A JSON value that is no record, for this reason.
+    Object(&'static str),
+    /// The input ended within a line of JSON.
+    LineCut,
 }
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Malformed::Object(why) => return write!(f, "the JSON object is no record: {why}"),
+            Malformed::NoJson => "the line is not valid JSON",
+            Malformed::LineCut => "the input ends inside this line of JSON",
             Malformed::Kind => "the kind is not 1, 2 or 3",
             Malformed::Id => "the id is missing",
             Malformed::Timestamp => "the timestamp is not a number of nanoseconds",

@@ -9,6 +9,7 @@ mod files_in;
 mod files_out;
 mod filter;
 mod habits;
+mod interchange;
 #[cfg(feature = "kafka")]
 mod kafka;
 #[cfg(feature = "kafka")]

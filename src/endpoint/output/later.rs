@@ -40,8 +40,10 @@ pub enum LaterReason {
 /// The directories in which files of these outputs are made after [`create`](super::create).
 pub fn later(names: &[String], how: &WriteOptions<'_>) -> Result<Vec<Later>> {
     let instance = how.instance.map_or_else(this_instance, ToOwned::to_owned);
-    let targets =
-        names.iter().map(|name| OutputTarget::parse(name, &instance)).collect::<Result<Vec<_>>>()?;
+    let targets = names
+        .iter()
+        .map(|name| OutputTarget::parse(name, &instance, how.format))
+        .collect::<Result<Vec<_>>>()?;
     // Where one is made from a template, directories are made for all of them.
     let makes_folders = targets.iter().any(|target| matches!(target, OutputTarget::Many(..)));
     let mut found = Vec::new();
@@ -78,7 +80,7 @@ pub fn later(names: &[String], how: &WriteOptions<'_>) -> Result<Vec<Later>> {
 pub fn ports(names: &[String], how: &WriteOptions<'_>) -> Result<Option<Vec<u16>>> {
     let mut ports = Vec::new();
     for name in names {
-        match OutputTarget::parse(name, "")? {
+        match OutputTarget::parse(name, "", how.format)? {
             OutputTarget::Network(address) => ports.push(address.port()),
             #[cfg(feature = "s3")]
             OutputTarget::Object(_) => ports.extend(how.services.s3.prepare()?.ports()),

@@ -31,6 +31,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 pub use self::later::{Later, LaterReason, later, make_spool, ports, settings};
+pub use self::naming::OutputFormat;
 pub use self::packets::{PacketFile, PacketQueue};
 pub use self::queue::{Dropped, RecordQueue};
 
@@ -41,7 +42,6 @@ use self::chunks::Chunks;
 use self::coding::Pool;
 use self::collisions::OutputIdentity;
 use self::many::Many;
-use self::naming::OutputFormat;
 use self::opening::Existing;
 use self::several::{Copies, Limited, Split};
 use self::sink::FileSink;
@@ -113,6 +113,8 @@ pub struct WriteOptions<'a> {
     pub packets: Option<&'a str>,
     /// What else is written to, besides the outputs.
     pub reports: Vec<&'a Path>,
+    /// The format of all files and of standard output; by their names where there is none.
+    pub format: Option<OutputFormat>,
     /// Whether each file gets an index beside it.
     pub has_index: bool,
     /// Bytes of records, before compression, after which the next chunk begins.
@@ -159,6 +161,7 @@ impl Default for WriteOptions<'_> {
             inputs: &[],
             packets: None,
             reports: Vec::new(),
+            format: None,
             has_index: false,
             chunk_size: None,
             chunk_records: None,
@@ -187,6 +190,7 @@ struct OutputPlan {
     is_forced: bool,
     appends: bool,
     inputs: Vec<String>,
+    format: Option<OutputFormat>,
     has_index: bool,
     chunk_size: Option<u64>,
     chunk_records: Option<u64>,
@@ -229,7 +233,7 @@ pub fn create(names: &[String], how: &WriteOptions<'_>) -> Result<Box<dyn Sink +
     let instance = how.instance.map_or_else(this_instance, ToOwned::to_owned);
     let mut targets = Vec::with_capacity(names.len());
     for name in names {
-        targets.push(OutputTarget::parse(name, &instance)?);
+        targets.push(OutputTarget::parse(name, &instance, how.format)?);
     }
     refuse_useless(&targets, how)?;
     refuse_useless_for_sending(&targets, how)?;
@@ -265,7 +269,8 @@ pub fn create(names: &[String], how: &WriteOptions<'_>) -> Result<Box<dyn Sink +
 /// Refuses places that are inputs or each other, as [`create`] does, and opens none.
 pub fn check(names: &[String], how: &WriteOptions<'_>) -> Result<()> {
     let instance = how.instance.map_or_else(this_instance, ToOwned::to_owned);
-    let targets: Result<Vec<_>> = names.iter().map(|name| OutputTarget::parse(name, &instance)).collect();
+    let targets: Result<Vec<_>> =
+        names.iter().map(|name| OutputTarget::parse(name, &instance, how.format)).collect();
     refuse_collisions(&targets?, how)
 }
 
@@ -276,6 +281,7 @@ fn plan(targets: &[OutputTarget], how: &WriteOptions<'_>) -> Arc<OutputPlan> {
         is_forced: how.is_forced,
         appends: how.appends,
         inputs: how.inputs.to_vec(),
+        format: how.format,
         has_index: how.has_index,
         chunk_size: how.chunk_size,
         chunk_records: how.chunk_records,
@@ -319,7 +325,7 @@ struct ObjectTarget {
 }
 
 impl ObjectTarget {
-    fn parse(name: &str, rest: &str, instance: &str) -> Result<Self> {
+    fn parse(name: &str, rest: &str, instance: &str, asked: Option<OutputFormat>) -> Result<Self> {
         if cfg!(not(feature = "s3")) {
             return Err(Error::Usage(format!("{name}: this build has no S3: build with --features s3")));
         }
@@ -334,17 +340,19 @@ impl ObjectTarget {
         if key.is_empty() || key.ends_with('/') {
             return wrong("name the object, not only where it is to be: s3://BUCKET/KEY");
         }
-        naming::refuse_foreign(key)?;
-        let of_file = naming::of_name(key);
+        if asked.is_none() {
+            naming::refuse_foreign(key)?;
+        }
+        let of_file = naming::of_name(key, asked);
         let key = NameTemplate::parse(key, instance).map_err(|error| Error::Usage(error.to_string()))?;
         Ok(ObjectTarget { bucket: bucket.to_owned(), key, of_file, suffix: naming::suffix(of_file) })
     }
 }
 
 impl OutputTarget {
-    fn parse(name: &str, instance: &str) -> Result<Self> {
+    fn parse(name: &str, instance: &str, format: Option<OutputFormat>) -> Result<Self> {
         if let Some(rest) = name.strip_prefix(SCHEME) {
-            return ObjectTarget::parse(name, rest, instance).map(OutputTarget::Object);
+            return ObjectTarget::parse(name, rest, instance, format).map(OutputTarget::Object);
         }
         if let Some(address) = KafkaAddress::output(name) {
             return address.map(OutputTarget::Kafka);
@@ -358,8 +366,10 @@ impl OutputTarget {
             return name.parse().map(OutputTarget::Network).map_err(Error::Usage);
         }
         refuse_scheme(name)?;
-        naming::refuse_foreign(name)?;
-        let (format, compression) = naming::of_name(name);
+        if format.is_none() {
+            naming::refuse_foreign(name)?;
+        }
+        let (format, compression) = naming::of_name(name, format);
         let template =
             NameTemplate::parse(name, instance).map_err(|error| Error::Usage(error.to_string()))?;
         Ok(match template.fixed() {
@@ -478,19 +488,23 @@ fn refuse_useless(targets: &[OutputTarget], how: &WriteOptions<'_>) -> Result<()
         return Err(Error::Usage(format!("{option} is about files; name one with -o")));
     }
     refuse_useless_for_objects(targets, how)?;
+    let has_stream = targets.iter().any(|target| matches!(target, OutputTarget::Standard));
+    if how.format.is_some() && of_files.is_empty() && !has_stream {
+        return usage("--format is about files and standard output; records go elsewhere as gor text");
+    }
     let has_other = of_files.iter().any(|(format, _)| *format != OutputFormat::Gor);
     if has_other && how.appends {
-        return usage("--append adds to gor text; captures cannot be added to");
+        return usage("--append adds to gor text; captures and other formats cannot be added to");
     }
     if has_other && how.has_index {
-        return usage("--index is made beside gor text, not beside captures");
+        return usage("--index is made beside gor text, not beside captures and other formats");
     }
     if how.splits && targets.len() < 2 {
         return usage("--split shares between several outputs; name them with -o");
     }
     let Some(level) = how.compress_level else { return Ok(()) };
     let mut compressions: Vec<_> = of_files.iter().map(|(_, compression)| *compression).collect();
-    compressions.extend(how.packets.map(|path| naming::of_name(path).1));
+    compressions.extend(how.packets.map(|path| naming::of_name(path, None).1));
     if compressions.contains(&Compression::Gzip) && !(1..=9).contains(&level) {
         return usage("--compress-level of gzip is from 1 to 9");
     }

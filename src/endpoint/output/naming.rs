@@ -6,23 +6,36 @@ use std::path::Path;
 
 use crate::conversation::PacketSink;
 use crate::endpoint::format::Compression;
+use crate::interchange;
 use crate::packet::FileFormat;
 use crate::record::Sink;
 use crate::{Error, Result};
 
 /// What a file that is written holds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum OutputFormat {
+pub enum OutputFormat {
     /// Records as text; also what no name's end says otherwise.
     Gor,
     /// Captured packets.
     Capture(FileFormat),
+    /// What other programs read.
+    Interchange(interchange::Format),
 }
 
 /// Ends of names, before that of a compression, that ask for another format.
-const FORMATS: [(&str, OutputFormat); 2] = [
+const FORMATS: [(&str, OutputFormat); 4] = [
     (".pcap", OutputFormat::Capture(FileFormat::Pcap)),
     (".pcapng", OutputFormat::Capture(FileFormat::Pcapng)),
+    (".jsonl", OutputFormat::Interchange(interchange::Format::Jsonl)),
+    (".ndjson", OutputFormat::Interchange(interchange::Format::Jsonl)),
+];
+
+/// Formats by the names that the command line has for them.
+const NAMES: [(&str, OutputFormat); 4] = [
+    ("gor", OutputFormat::Gor),
+    ("jsonl", OutputFormat::Interchange(interchange::Format::Jsonl)),
+    ("pcap", OutputFormat::Capture(FileFormat::Pcap)),
+    ("pcapng", OutputFormat::Capture(FileFormat::Pcapng)),
 ];
 
 /// Ends of names, before that of a compression, under which people expect text.
@@ -37,13 +50,12 @@ const COMPRESSIONS: [(&str, Compression); 2] = [(".gz", Compression::Gzip), (".z
 /// Says a line to a person.
 pub(super) type Tell = fn(&dyn fmt::Display);
 
-/// What a name asks for. `x.gor`, `x.gz`, `x.gor.zst`, and any other name,
-/// which is gor text.
-pub(super) fn of_name(name: &str) -> (OutputFormat, Compression) {
+/// What a name asks for: `x.gor`, `x.gz`, `x.gor.zst`, and any other name,
+/// which is gor text. A format that was asked for goes before that of the name.
+pub(super) fn of_name(name: &str, asked: Option<OutputFormat>) -> (OutputFormat, Compression) {
     let (name, compression) = compression(name);
-    let format =
-        FORMATS.iter().find(|(end, _)| name.ends_with(end)).map_or(OutputFormat::Gor, |(_, format)| *format);
-    (format, compression)
+    let named = || FORMATS.iter().find(|(end, _)| name.ends_with(end)).map(|(_, format)| *format);
+    (asked.or_else(named).unwrap_or(OutputFormat::Gor), compression)
 }
 
 /// The end of a name that asks for this.
@@ -54,7 +66,7 @@ pub(super) fn suffix((format, compression): (OutputFormat, Compression)) -> Stri
 }
 
 /// Refuses a name whose end says that the file holds something that is not
-/// written here: `x.har`, `x.zip`. Ends that say nothing are of no concern:
+/// written here: `x.saz`, `x.zip`. Ends that say nothing are of no concern:
 /// those with numbers alone, with template fields, or longer than extensions are.
 pub(super) fn refuse_foreign(name: &str) -> Result<()> {
     let (bare, _) = compression(name);
@@ -63,7 +75,7 @@ pub(super) fn refuse_foreign(name: &str) -> Result<()> {
     let is_extension = end.len() <= LONGEST_EXTENSION
         && end.bytes().all(|byte| byte.is_ascii_alphanumeric())
         && end.bytes().any(|byte| byte.is_ascii_alphabetic());
-    let is_known = TEXTS.contains(&end) || FORMATS.iter().any(|(known, _)| known[1..] == *end);
+    let is_known = TEXTS.contains(&end) || FORMATS.iter().any(|(known, _)| file.ends_with(known));
     if !is_extension || is_known {
         return Ok(());
     }
@@ -72,8 +84,13 @@ pub(super) fn refuse_foreign(name: &str) -> Result<()> {
         return Ok(());
     }
     Err(Error::Usage(format!(
-        "{name}: .{end} files are not written here; name it .gor, .txt, .log (recordings as text), .pcap or \
-         .pcapng, and .gz or .zst after that to compress"
+        "{name}: .{end} files are not written here; name it .gor, .txt, .log (recordings as text){} or .pcapng, and \
+         .gz or .zst after that to compress, or name a format with --format",
+        FORMATS
+            .iter()
+            .filter(|(end, _)| *end != ".pcapng")
+            .map(|(end, _)| format!(", {end}"))
+            .collect::<String>()
     )))
 }
 
@@ -85,6 +102,25 @@ fn compression(name: &str) -> (&str, Compression) {
 }
 
 impl OutputFormat {
+    /// The names of all formats.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        NAMES.iter().map(|(name, _)| *name)
+    }
+
+    /// The format of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        NAMES.iter().find(|(known, _)| *known == name).map(|(_, format)| *format)
+    }
+
+    /// Whether a file that this run has begun can be gone on with after it was closed.
+    pub(super) fn can_go_on(self) -> bool {
+        match self {
+            OutputFormat::Gor => true,
+            OutputFormat::Capture(_) => false,
+            OutputFormat::Interchange(format) => format.can_go_on(),
+        }
+    }
+
     /// What turns records into this format; none where their text is it.
     /// `tell` hears what the format could not hold.
     pub(super) fn sink(
@@ -95,6 +131,7 @@ impl OutputFormat {
         match self {
             OutputFormat::Gor => None,
             OutputFormat::Capture(format) => Some(Box::new(PacketSink::new(output, format, tell))),
+            OutputFormat::Interchange(format) => Some(format.sink(output, tell)),
         }
     }
 }
@@ -183,7 +220,7 @@ mod tests {
     #[test]
     fn a_name_that_promises_another_format_is_refused() {
         for name in
-            ["x.har", "x.zip", "x.bz2", "a.b/x.json", "x.json.gz", "x.gor.xz", "%Y.har", "x.7z", "x.GOR"]
+            ["x.xml", "x.zip", "x.bz2", "a.b/x.json", "x.json.gz", "x.gor.xz", "%Y.saz", "x.7z", "x.GOR"]
         {
             let error = refuse_foreign(name).expect_err(name);
             assert!(error.is_usage() && error.to_string().contains(".pcapng"), "{error}");
@@ -198,6 +235,8 @@ mod tests {
             "x.gor.zst",
             "x.pcap.gz",
             "x.pcapng",
+            "x.jsonl",
+            "x.ndjson.gz",
             ".hidden",
             "a.zip/x",
             "x.1",

@@ -342,11 +342,12 @@ impl Drop for Objects {
 /// Makes a chunk whole that a killed run was writing, and finds out what is in it.
 fn mend(plan: &Arc<OutputPlan>, chunk: &mut Chunk) -> Result<()> {
     let name = chunk.name();
-    if super::naming::of_name(&name).0 == super::OutputFormat::Gor {
+    if super::naming::of_name(&name, None).0 == super::OutputFormat::Gor {
         let plan = Arc::new(OutputPlan {
             is_forced: false,
             appends: true,
             inputs: Vec::new(),
+            format: None,
             has_index: chunk.note.has_index,
             chunk_size: None,
             chunk_records: None,
@@ -365,7 +366,7 @@ fn mend(plan: &Arc<OutputPlan>, chunk: &mut Chunk) -> Result<()> {
         FileSink::open(&plan, &name, Existing::AsTold)?.finish()?;
     } else if let Some(tell) = plan.tell {
         tell(&format_args!(
-            "{name}: this capture was being written when the run was killed; its end may be missing"
+            "{name}: this file was being written when the run was killed; its end may be missing"
         ));
     }
     chunk.note.content = content(chunk)?;
@@ -376,7 +377,7 @@ fn mend(plan: &Arc<OutputPlan>, chunk: &mut Chunk) -> Result<()> {
 /// Counts the records of a chunk of text; those of a capture are not known.
 fn content(chunk: &Chunk) -> Result<Content> {
     let mut content = Content::default();
-    if super::naming::of_name(&chunk.name()).0 != super::OutputFormat::Gor {
+    if super::naming::of_name(&chunk.name(), None).0 != super::OutputFormat::Gor {
         return Ok(content);
     }
     let input = open_bytes(&Place::File(chunk.path.clone()), &ReadOptions::default())?;

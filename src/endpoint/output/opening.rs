@@ -34,7 +34,7 @@ pub(super) fn file(
     path: &str,
     existing: Existing,
 ) -> Result<(OutputFile, naming::OutputFormat)> {
-    let (format, compression) = naming::of_name(path);
+    let (format, compression) = naming::of_name(path, plan.format);
     let failed = |error: io::Error| Error::from(error).at(path);
     let (file, is_new) = open(plan, path, existing)?;
     let found = file.metadata().map_err(failed)?;
@@ -61,8 +61,9 @@ pub(super) fn file(
         if opened.at > 0 && existing == Existing::AsTold && format == naming::OutputFormat::Gor {
             end = go_on(&mut opened, compression, path, plan).map_err(|error| error.at(path))?;
         }
-        if opened.at > 0 && format != naming::OutputFormat::Gor {
-            return Err(Error::Invalid("a capture cannot be added to".into()).at(path));
+        let goes_on = existing == Existing::GoOn && format.can_go_on();
+        if opened.at > 0 && format != naming::OutputFormat::Gor && !goes_on {
+            return Err(Error::Invalid("a file of this format cannot be added to".into()).at(path));
         }
     } else {
         opened.at = 0;

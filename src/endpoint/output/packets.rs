@@ -33,7 +33,8 @@ impl PacketFile {
                 "{path}: the file exists, and --append cannot add to captures; name another one"
             )));
         }
-        let plan = plan(&[], how);
+        // The format of records is not that of packets.
+        let plan = plan(&[], &WriteOptions { format: None, ..how.clone() });
         let file = FileSink::plain(&plan, path, Existing::AsTold)?;
         Ok(PacketFile {
             path: path.to_owned(),
@@ -47,9 +48,9 @@ impl PacketFile {
 
     /// What a name says that the file is to hold; of one that says nothing an error.
     pub fn format(path: &str) -> Result<FileFormat> {
-        match naming::of_name(path) {
+        match naming::of_name(path, None) {
             (OutputFormat::Capture(format), _) => Ok(format),
-            (OutputFormat::Gor, _) => Err(Error::Usage(format!(
+            (OutputFormat::Gor | OutputFormat::Interchange(_), _) => Err(Error::Usage(format!(
                 "{path}: the name of a file that keeps packets ends in .pcap or .pcapng, and .gz or .zst after \
                  that to compress"
             ))),

@@ -46,7 +46,7 @@ impl FileSink {
 
     /// Standard output, or where the shell has led it.
     pub(super) fn standard(plan: &OutputPlan) -> Result<Self> {
-        Ok(Self::of(plan, opening::standard()?, OutputFormat::Gor))
+        Ok(Self::of(plan, opening::standard()?, plan.format.unwrap_or(OutputFormat::Gor)))
     }
 
     fn of(plan: &OutputPlan, output: OutputFile, format: OutputFormat) -> Self {
@@ -140,7 +140,7 @@ impl Sink for FileSink {
 
     fn finish_failed(&mut self) -> Result<()> {
         if self.format.is_some() {
-            // A capture begins with a header, which is no record.
+            // A capture and some others begin with what is no record.
             return self.finish();
         }
         lock(&self.output).fail_with_source()

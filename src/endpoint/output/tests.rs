@@ -203,7 +203,7 @@ fn options_that_would_have_no_effect_are_refused() {
         (
             &["x.pcap".into()],
             WriteOptions { appends: true, ..default.clone() },
-            "captures cannot be added to",
+            "captures and other formats cannot be added to",
         ),
         (&["x.pcap".into()], WriteOptions { has_index: true, ..default }, "not beside captures"),
     ] {

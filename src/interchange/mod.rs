@@ -1,0 +1,55 @@
+//! Records in formats that other programs read and write.
+
+mod jsonl;
+mod jsonl_source;
+
+use std::fmt;
+use std::io::Write;
+
+pub use jsonl::{FIELDS, JsonlSink};
+pub use jsonl_source::JsonlSource;
+
+use crate::record::{Sink, Source};
+
+/// Says a line to a person.
+pub type Tell = fn(&dyn fmt::Display);
+
+/// A format that records are written in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Format {
+    /// A JSON object on a line for each record; nothing is lost.
+    Jsonl,
+}
+
+impl Format {
+    /// What turns records into this format. `tell` hears at the end what it could not hold.
+    pub fn sink(self, output: Box<dyn Write + Send>, _tell: Option<Tell>) -> Box<dyn Sink + Send> {
+        match self {
+            Format::Jsonl => Box::new(JsonlSink::new(output)),
+        }
+    }
+
+    /// Whether what follows the end of such a file goes on with it.
+    pub fn can_go_on(self) -> bool {
+        match self {
+            Format::Jsonl => true,
+        }
+    }
+}
+
+/// How another format is read.
+#[derive(Clone, Copy, Debug)]
+pub struct ImportOptions {
+    /// Longest record accepted, in bytes.
+    pub max_record: u64,
+    /// Whether the first malformed record is an error.
+    pub is_strict: bool,
+}
+
+/// A source that reads another format.
+pub trait Import: Source {
+    /// What was in the input so far that records cannot hold, in words.
+    fn not_carried(&self) -> Option<String> {
+        None
+    }
+}
