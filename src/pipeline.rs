@@ -47,7 +47,7 @@ enum Item<N> {
     /// A block, which comes as soon as it is worked on.
     Batch(Receiver<Batch<N>>),
     /// The end of the source, or what went wrong there.
-    End(Intake, Option<Box<dyn Checkpoint>>, Result<()>),
+    End(Box<Intake>, Option<Box<dyn Checkpoint>>, Result<()>),
 }
 
 /// Copies `source` through `stage` to `sink`, and finishes both.
@@ -141,7 +141,7 @@ fn read_ahead<N>(
             let (intake, checkpoint) = (source.intake(), source.checkpoint());
             // What a source does when it is dropped is done before the end of all.
             drop(source);
-            let _ = hand_on.send(Item::End(intake, checkpoint, end));
+            let _ = hand_on.send(Item::End(Box::new(intake), checkpoint, end));
             return;
         }
         batch.intake = source.intake();
@@ -183,7 +183,7 @@ fn copy<S: Stage>(
         let mut batch = match item {
             Item::Batch(ready) => ready.recv().map_err(|_| thread_lost())?,
             Item::End(all, checkpoint, end) => {
-                *intake = all;
+                *intake = *all;
                 stage.finish(sink)?;
                 if let Some(checkpoint) = checkpoint {
                     checkpoints.add(checkpoint);

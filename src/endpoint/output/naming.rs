@@ -83,14 +83,11 @@ pub(super) fn refuse_foreign(name: &str) -> Result<()> {
     if std::fs::metadata(name).is_ok_and(|found| !found.is_file()) {
         return Ok(());
     }
+    let known: Vec<_> = FORMATS.iter().map(|(end, _)| *end).collect();
     Err(Error::Usage(format!(
-        "{name}: .{end} files are not written here; name it .gor, .txt, .log (recordings as text){} or .pcapng, and \
-         .gz or .zst after that to compress, or name a format with --format",
-        FORMATS
-            .iter()
-            .filter(|(end, _)| *end != ".pcapng")
-            .map(|(end, _)| format!(", {end}"))
-            .collect::<String>()
+        "{name}: .{end} files are not written here; name it .gor, .txt, .log (recordings as text) or {}, and .gz or .zst \
+         after that to compress, or choose a --format",
+        known.join(", ")
     )))
 }
 
