@@ -24,6 +24,8 @@ pub struct Tool<'a> {
     reporting: &'a Reporting,
     outputs: &'a [String],
     is_followed: bool,
+    /// Whether nothing is printed before all was read, so that a line may show how far it is, also on that terminal.
+    prints_at_the_end: bool,
     /// Whether reading ended as the time of --exit-after was over.
     is_over: Arc<AtomicBool>,
 }
@@ -42,7 +44,8 @@ impl<'a> Tool<'a> {
     /// The same for inputs that are read as `reading` says.
     pub fn with(reading: ReadOptions, outputs: &'a [String], reporting: &'a Reporting) -> io::Result<Self> {
         let reading = ReadOptions { is_stopping: signals::stop()?, ..reading };
-        Ok(Tool { reading, reporting, outputs, is_followed: false, is_over: Arc::default() })
+        let (is_followed, prints_at_the_end) = (false, false);
+        Ok(Tool { reading, reporting, outputs, is_followed, prints_at_the_end, is_over: Arc::default() })
     }
 
     /// Topics of Kafka are read and written as these options say. `inputs` are what is read.
@@ -66,6 +69,13 @@ impl<'a> Tool<'a> {
     #[must_use]
     pub fn following(mut self, is_followed: bool) -> Self {
         self.is_followed = is_followed;
+        self
+    }
+
+    /// Standard output gets nothing before all was read.
+    #[must_use]
+    pub fn printing_at_the_end(mut self) -> Self {
+        self.prints_at_the_end = true;
         self
     }
 
@@ -110,7 +120,9 @@ impl<'a> Tool<'a> {
             threads.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN);
         let meter = Arc::clone(&self.reading.meter);
         show_counters(move || json!({"records_read": meter.records(), "bytes_read": meter.bytes()}));
-        let drawn = progress(&self.reading.meter, self.outputs, self.reporting);
+        let nothing = ["null:".to_owned()];
+        let outputs = if self.prints_at_the_end { &nothing[..] } else { self.outputs };
+        let drawn = progress(&self.reading.meter, outputs, self.reporting);
         let copied = pipeline::run(source, stage, sink, threads);
         drop(drawn);
         copied

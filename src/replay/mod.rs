@@ -62,7 +62,7 @@ pub use engine::{
 pub use json::to_json;
 pub use middleware::{MiddlewareSettings, MiddlewareTally};
 pub use output::WhenSlow;
-pub use plan::Plan;
+pub use plan::{Plan, RequestFault, RequestJudge};
 pub use queue::QUEUE;
 pub use reading::{InputPart, OpenSource, Supply};
 pub use report::to_report;

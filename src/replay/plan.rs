@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::engine::Settings;
 use super::exchange::describe;
-use super::request::Editor;
+use super::request::{Editor, Unsendable};
 use super::schedule::{QueuedRequest, ReorderWindow};
+use super::selection::Selection;
 use super::sessions::SessionPlace;
 use super::summary::write_counts;
 use super::tally::{FailureReason, ReasonCounts};
@@ -30,15 +31,53 @@ pub struct Plan {
     targets: Vec<Target>,
     window: ReorderWindow,
     schedule: Schedule,
-    /// What can be sent depends on no target.
-    editor: Editor,
-    head: Vec<u8>,
     requests: u64,
     /// Requests older than one before them.
     out_of_order: u64,
     newest: i64,
     sessions: RecordedSessions,
     not_sent: ReasonCounts,
+}
+
+/// Judges requests on any thread, as the workers of a replay would.
+#[derive(Debug)]
+pub struct RequestJudge {
+    selection: Selection,
+    sends_marked: bool,
+    /// What can be sent depends on no target.
+    editor: Editor,
+    head: Vec<u8>,
+}
+
+/// Why a request would not be sent.
+#[derive(Debug)]
+pub struct RequestFault(Fault);
+
+#[derive(Debug)]
+enum Fault {
+    Marked,
+    Broken(Unsendable),
+}
+
+impl RequestJudge {
+    /// Puts into `faults` what is wrong with each record of a block. Nothing is wrong with what is no request, or is
+    /// not selected.
+    pub fn judge(&mut self, block: &Block, faults: &mut Vec<Option<RequestFault>>) {
+        faults.clear();
+        faults.extend(block.iter().map(|view| {
+            let is_judged = view.header.kind == Kind::Request && self.selection.takes(&view.header);
+            if is_judged { self.fault(&view) } else { None }
+        }));
+    }
+
+    fn fault(&mut self, request: &View<'_>) -> Option<RequestFault> {
+        if request.header.mark.is_some() && !self.sends_marked {
+            return Some(RequestFault(Fault::Marked));
+        }
+        self.head.clear();
+        let written = self.editor.write_head(request.payload, None, &mut self.head);
+        written.err().map(|why| RequestFault(Fault::Broken(why)))
+    }
 }
 
 /// The recorded connections of requests, told by their ids.
@@ -119,14 +158,6 @@ impl Plan {
         Plan {
             window: ReorderWindow::new(settings.read_depth),
             schedule,
-            // Where nothing is to be HTTP, nothing is judged as that.
-            editor: match &targets[..] {
-                [first, ..] if targets.iter().all(|target| target.protocol() == Protocol::Tcp) => {
-                    Editor::new(first, true)
-                }
-                _ => Editor::unchanged(),
-            },
-            head: Vec::new(),
             requests: 0,
             out_of_order: 0,
             newest: i64::MIN,
@@ -137,15 +168,33 @@ impl Plan {
         }
     }
 
-    /// Takes the requests of a block.
-    pub fn add(&mut self, block: &Arc<Block>) {
-        for (record, view) in block.iter().enumerate() {
+    /// What the requests are to be judged with.
+    pub fn judge(&self) -> RequestJudge {
+        RequestJudge {
+            selection: self.settings.selection,
+            sends_marked: self.settings.sends_marked,
+            // Where nothing is to be HTTP, nothing is judged as that.
+            editor: match &self.targets[..] {
+                [first, ..] if self.targets.iter().all(|target| target.protocol() == Protocol::Tcp) => {
+                    Editor::new(first, true)
+                }
+                _ => Editor::unchanged(),
+            },
+            head: Vec::new(),
+        }
+    }
+
+    /// Takes the requests of a block, and what was found to be wrong with each of its records.
+    pub fn add(&mut self, block: &Arc<Block>, faults: &[Option<RequestFault>]) {
+        for (record, (view, fault)) in block.iter().zip(faults).enumerate() {
             if view.header.kind == Kind::Request && self.settings.selection.takes(&view.header) {
                 self.requests += 1;
                 self.out_of_order += u64::from(view.header.timestamp < self.newest);
                 self.newest = self.newest.max(view.header.timestamp);
                 self.sessions.add(view.header.id);
-                self.judge(&view);
+                if let Some(RequestFault(fault)) = fault {
+                    self.leave_out(&view, fault);
+                }
                 let at = view.header.timestamp;
                 self.window.push(block, record, at, SessionPlace::default());
                 self.window.pop_excess().iter().for_each(|request| self.schedule.add(request));
@@ -193,15 +242,13 @@ impl Plan {
         })
     }
 
-    /// Whether a request would be sent, as the workers decide it.
-    fn judge(&mut self, request: &View<'_>) {
+    fn leave_out(&mut self, request: &View<'_>, fault: &Fault) {
         let describe = || describe(request.header.id, request.payload);
-        if request.header.mark.is_some() && !self.settings.sends_marked {
-            return self.not_sent.add(FailureReason::Marked, describe);
-        }
-        self.head.clear();
-        if let Err(why) = self.editor.write_head(request.payload, None, &mut self.head) {
-            self.not_sent.add(FailureReason::Broken, || format!("{}: {why}", describe()));
+        match fault {
+            Fault::Marked => self.not_sent.add(FailureReason::Marked, describe),
+            Fault::Broken(why) => {
+                self.not_sent.add(FailureReason::Broken, || format!("{}: {why}", describe()));
+            }
         }
     }
 
@@ -279,7 +326,9 @@ mod tests {
             let mut block = Block::new();
             let header = Header { kind: *kind, id: b"1", timestamp: *timestamp, ..Header::default() };
             block.push(&header, payload.as_bytes());
-            plan.add(&Arc::new(block));
+            let mut faults = Vec::new();
+            plan.judge().judge(&block, &mut faults);
+            plan.add(&Arc::new(block), &faults);
         }
         plan.finish();
         plan.to_string()

@@ -6,7 +6,7 @@ use std::hash::BuildHasher;
 use foldhash::quality::RandomState;
 use hashbrown::HashMap;
 
-use crate::record::{Kind, View};
+use crate::record::{Header, Kind, View};
 
 /// Requests that wait for their responses at most.
 const MAX_WAITING: usize = 1 << 16;
@@ -211,19 +211,29 @@ impl<T: Kept> Joiner<T> {
     }
 
     /// Takes the next record, and gives out what is whole by it.
-    pub fn take(&mut self, record: &View<'_>, mut give: impl FnMut(Exchange<T>)) {
-        let (kind, time) = (record.header.kind, record.header.timestamp);
-        let id = self.hasher.hash_one(record.header.id);
+    pub fn take(&mut self, record: &View<'_>, give: impl FnMut(Exchange<T>)) {
+        self.take_kept(&record.header, || T::keep(record), give);
+    }
+
+    /// The same of a record of which it is known already what is to be kept.
+    pub fn take_kept(
+        &mut self,
+        header: &Header<'_>,
+        keep: impl FnOnce() -> T,
+        mut give: impl FnMut(Exchange<T>),
+    ) {
+        let (kind, time) = (header.kind, header.timestamp);
+        let id = self.hasher.hash_one(header.id);
         self.has_replayed |= kind == Kind::Replayed;
         if !self.has_replayed && !self.is_patient {
             // A replay has times of its own, and comes when it comes.
             self.give_up_before(time.saturating_sub(PATIENCE), &mut give);
         }
         if let Some(waiting) = self.waiting.get_mut(&id) {
-            let message = T::keep(record);
-            let cost = message.cost();
             let place = waiting.exchange.place(kind);
             if place.is_none() {
+                let message = keep();
+                let cost = message.cost();
                 *place = Some(message);
                 waiting.cost += cost;
                 self.bytes += cost;
@@ -240,7 +250,7 @@ impl<T: Kept> Joiner<T> {
             // The same id again is another exchange.
             self.give_up(id, &mut give);
         }
-        let message = T::keep(record);
+        let message = keep();
         let mut exchange = if kind == Kind::Request { Exchange::default() } else { self.remembered.late(id) };
         *exchange.place(kind) = Some(message);
         if kind == Kind::Request || (kind == Kind::Response && self.has_replayed) {

@@ -18,13 +18,26 @@ impl Overview {
 
     /// Takes the next records.
     pub fn add(&mut self, block: &Block) {
-        // Whether there are responses of a replay is looked up in the first block, before its exchanges are counted.
-        if !std::mem::replace(&mut self.has_looked, true) && has_replayed(block) {
-            self.joiner.expect_replayed();
-        }
+        self.look(block);
         for record in block.iter() {
             self.summary.record(&record);
             self.joiner.take(&record, |exchange| self.summary.exchange(&exchange));
+        }
+    }
+
+    /// The same of records that others have looked at: `facts` has those of each, and is empty then.
+    pub fn add_known(&mut self, block: &Block, facts: &mut Vec<Facts>) {
+        self.look(block);
+        for (record, facts) in block.iter().zip(facts.drain(..)) {
+            self.summary.record(&record);
+            self.joiner.take_kept(&record.header, || facts, |exchange| self.summary.exchange(&exchange));
+        }
+    }
+
+    fn look(&mut self, block: &Block) {
+        // Whether there are responses of a replay is looked up in the first block, before its exchanges are counted.
+        if !std::mem::replace(&mut self.has_looked, true) && has_replayed(block) {
+            self.joiner.expect_replayed();
         }
     }
 

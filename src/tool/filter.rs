@@ -348,6 +348,9 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         tool.reading.window = Some(window);
         tool.reading.hours = window;
     }
+    if args.count {
+        tool = tool.printing_at_the_end();
+    }
     let source = endpoint::open(&args.inputs, &tool.reading)?;
     let mut sink: Box<dyn Sink> = if args.count {
         tool.print(&args.inputs)?;

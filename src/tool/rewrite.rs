@@ -356,6 +356,9 @@ pub fn run(command: &CommandLine) -> anyhow::Result<Exit> {
     // What a child still has is not known to be written.
     tool.reading.tells_handled = args.middleware.is_none() && !args.dry_run;
     tool.reading.is_searched = true;
+    if args.dry_run {
+        tool = tool.printing_at_the_end();
+    }
     let mut source = endpoint::open(&args.inputs, &tool.reading)?;
     // What is written must not be what is read.
     let mut read = args.inputs.clone();

@@ -178,6 +178,9 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         return compare(args, [before, after], &tool);
     }
     tool.print(&args.inputs)?;
+    if args.summary {
+        tool = tool.printing_at_the_end();
+    }
     let source = endpoint::open(&args.inputs, &tool.reading)?;
     let mut showing = Showing::new(args);
     let (intake, copied) = tool.run(source, &mut showing, &mut Discard, Some(NonZeroUsize::MIN));

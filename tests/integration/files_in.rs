@@ -385,6 +385,24 @@ fn progress_is_drawn_on_a_terminal_and_taken_away() {
 }
 
 #[test]
+fn progress_is_drawn_where_something_is_printed_only_at_the_end() {
+    let folder = Folder::new();
+    let text = record("a") + &record("b");
+    for tool in [
+        "gor-replay --dry-run -i FIFO 127.0.0.1:1",
+        "gor-filter --count FIFO",
+        "gor-show --summary FIFO",
+        "gor-rewrite --dry-run --set-host a FIFO",
+    ] {
+        let Some(said) = on_a_terminal(&folder, tool, text.as_bytes(), "records, ") else { return };
+        std::fs::remove_file(folder.path("fifo")).expect("it was made");
+        let drawn = format!("{}B read, 2 records, ", text.len());
+        let at = said.find(&drawn).unwrap_or_else(|| panic!("{tool}: {said:?}"));
+        assert!(said[at..].contains("\u{1b}[2K"), "{tool}: it is taken away: {said:?}");
+    }
+}
+
+#[test]
 fn progress_is_drawn_of_captures_too() {
     let folder = Folder::new();
     let capture = std::fs::read("testdata/shop.pcapng").unwrap();

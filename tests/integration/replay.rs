@@ -369,6 +369,12 @@ fn a_signal_ends_the_sending_and_the_summary_comes_all_the_same() {
 }
 
 #[test]
+fn more_threads_than_make_sense_are_refused_before_anything_begins() {
+    let said = assert_exit(&replay(&["--threads", "5000", "127.0.0.1:1"], b""), 2);
+    assert_says(&said, "expected a number of threads from 1 to 256, as 4");
+}
+
+#[test]
 fn a_dry_run_sends_nothing_and_prints_the_summary_of_gor_show() {
     let origin = Origin::start(good);
     let target = origin.address().to_string();

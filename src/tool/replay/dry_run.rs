@@ -1,7 +1,6 @@
 //! `gor-replay --dry-run`: what is in the recording, and what a replay of it would send.
 
 use std::fmt::Write as _;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -13,11 +12,11 @@ use crate::cli::{Exit, Report, Tool, with_intake};
 use crate::endpoint::{self, ReadOptions, WriteOptions};
 use crate::observe::{Ledger, Size};
 use crate::record::{Block, Discard, Sink};
-use crate::replay::{Plan, Settings};
-use crate::show::{Overview, TrafficSummary};
+use crate::replay::{Plan, RequestFault, RequestJudge, Settings};
+use crate::show::{Facts, Overview, TrafficSummary};
 use crate::tool::report::{ReportFiles, ReportFormat, ReportPath};
 use crate::tool::show;
-use crate::transform::Stage;
+use crate::transform::{Stage, Worker};
 
 /// Names of each list, as many as gor-show has.
 const TOP: usize = 10;
@@ -34,7 +33,8 @@ pub(super) fn run(args: &Args, settings: Settings, reading: ReadOptions) -> anyh
             Error::Usage("--force cannot be used with --dry-run, unless there is a --report".into()).into()
         );
     }
-    let tool = Tool::with(reading, &[], &args.reporting)?.following(args.reading.follow);
+    let tool =
+        Tool::with(reading, &[], &args.reporting)?.following(args.reading.follow).printing_at_the_end();
     tool.print(&args.input)?;
     let files = endpoint::expand(&args.input, &tool.reading)?.len();
     let mut writing = WriteOptions { inputs: &args.input, ..WriteOptions::default() };
@@ -45,7 +45,7 @@ pub(super) fn run(args: &Args, settings: Settings, reading: ReadOptions) -> anyh
     let source = endpoint::open(&args.input, &tool.reading)?;
     let overview = Overview::new(TrafficSummary::new(None, None));
     let mut planning = Planning { overview, plan: Plan::new(settings, args.targets.clone()) };
-    let (intake, copied) = tool.run(source, &mut planning, &mut Discard, Some(NonZeroUsize::MIN));
+    let (intake, copied) = tool.run(source, &mut planning, &mut Discard, None);
     let Planning { mut overview, plan } = planning;
     let summary = overview.finish();
     let mut text = summary.text(&TimeZone::system(), TOP);
@@ -87,16 +87,33 @@ struct Planning {
     plan: Plan,
 }
 
+/// What is found out about each record of a block without knowing the others, which is most of the work.
+#[derive(Default)]
+struct Findings {
+    facts: Vec<Facts>,
+    faults: Vec<Option<RequestFault>>,
+}
+
+impl Worker<Findings> for RequestJudge {
+    fn work(&mut self, block: &mut Block, notes: &mut Findings) {
+        notes.facts.clear();
+        notes.facts.extend(block.iter().map(|record| Facts::of(&record)));
+        self.judge(block, &mut notes.faults);
+    }
+}
+
 impl Stage for Planning {
-    type Notes = ();
-    type Worker = ();
+    type Notes = Findings;
+    type Worker = RequestJudge;
 
-    fn worker(&self) {}
+    fn worker(&self) -> RequestJudge {
+        self.plan.judge()
+    }
 
-    fn emit(&mut self, block: &mut Block, (): &mut (), _: &mut dyn Sink) -> crate::Result<()> {
+    fn emit(&mut self, block: &mut Block, notes: &mut Findings, _: &mut dyn Sink) -> crate::Result<()> {
         let full = Arc::new(std::mem::take(block));
-        self.overview.add(&full);
-        self.plan.add(&full);
+        self.overview.add_known(&full, &mut notes.facts);
+        self.plan.add(&full, &notes.faults);
         // The block's memory is used again, unless requests of it wait for their place.
         *block = Arc::try_unwrap(full).unwrap_or_default();
         Ok(())

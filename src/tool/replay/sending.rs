@@ -13,8 +13,8 @@ use crate::replay::{QUEUE, SessionMode};
 pub struct SendingOptions {
     /// Send to each target from N threads, which share its connections
     ///
-    /// One thread sends more than 100,000 requests a second.
-    #[arg(long, value_name = "N", default_value = "1", value_parser = values::at_least_one, hide_short_help = true)]
+    /// One thread sends more than 100,000 requests a second; N is at most 256.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = values::threads, hide_short_help = true)]
     pub threads: NonZeroUsize,
     /// Most connections to each target [default: 1024, with --no-wait 64]
     #[arg(long, value_name = "N", value_parser = values::at_least_one)]
