@@ -36,6 +36,8 @@ pub(super) enum InputFormat {
     Capture,
     /// A JSON object on each line.
     Jsonl,
+    /// HAR: a JSON object with entries.
+    Har,
 }
 
 /// White space and longest key before an object's first value, beyond which no format is looked for.
@@ -77,6 +79,7 @@ impl InputFormat {
             return InputFormat::Capture;
         }
         match first_key(first) {
+            FirstKey::Key(b"log") => InputFormat::Har,
             FirstKey::Key(key) if interchange::FIELDS.iter().any(|name| name.as_bytes() == key) => {
                 InputFormat::Jsonl
             }

@@ -7,7 +7,7 @@ use super::prefetch::OpenedPlace;
 use super::reading::{Notice, ReadOptions};
 use crate::capture::{self, CaptureInput};
 use crate::http::{Framer, RequestContext};
-use crate::interchange::{Import, ImportOptions, JsonlSource};
+use crate::interchange::{HarSource, Import, ImportOptions, JsonlSource};
 use crate::observe::Count;
 use crate::record::{Block, Checkpoint, Intake, JoinedRecords, Kind, Reader, ReaderOptions, Source};
 use crate::{Error, Position, Result};
@@ -80,6 +80,12 @@ impl OpenInput {
             InputFormat::Jsonl => {
                 skip_mark(&beginning, &mut bytes);
                 PlaceRecords::Import(Box::new(JsonlSource::new(bytes, import_options(how))))
+            }
+            InputFormat::Har => {
+                skip_mark(&beginning, &mut bytes);
+                let source =
+                    HarSource::new(bytes, import_options(how)).map_err(|error| error.at(name.as_str()))?;
+                PlaceRecords::Import(Box::new(source))
             }
             InputFormat::Gor => {
                 skip_mark(&beginning, &mut bytes);
@@ -220,7 +226,8 @@ impl OpenInput {
             );
             return Err(Error::Invalid(text));
         }
-        if intake.records == 0 && intake.bytes > 0 {
+        let may_be_empty = matches!(&self.records, PlaceRecords::Import(import) if import.may_be_empty());
+        if intake.records == 0 && intake.bytes > 0 && !may_be_empty {
             let text = format!("no record in it; it looks like {}", resembles(&self.beginning));
             let error = Error::Invalid(text);
             if !self.is_below {

@@ -1,11 +1,16 @@
 //! Records in formats that other programs read and write.
 
+mod har;
+mod har_records;
+mod har_source;
 mod jsonl;
 mod jsonl_source;
+mod remarks;
 
 use std::fmt;
 use std::io::Write;
 
+pub use har_source::HarSource;
 pub use jsonl::{FIELDS, JsonlSink};
 pub use jsonl_source::JsonlSource;
 
@@ -51,5 +56,10 @@ pub trait Import: Source {
     /// What was in the input so far that records cannot hold, in words.
     fn not_carried(&self) -> Option<String> {
         None
+    }
+
+    /// Whether the input is what it should be also if it had no record.
+    fn may_be_empty(&self) -> bool {
+        false
     }
 }

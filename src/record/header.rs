@@ -84,6 +84,8 @@ pub enum Malformed {
     NoJson,
     /// A JSON value that is no record, for this reason.
     Object(&'static str),
+    /// An entry of a HAR file that is no exchange of HTTP, for this reason.
+    Entry(&'static str),
     /// The input ended within a line of JSON.
     LineCut,
 }
@@ -92,6 +94,7 @@ impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Malformed::Object(why) => return write!(f, "the JSON object is no record: {why}"),
+            Malformed::Entry(why) => return write!(f, "the entry is no exchange of HTTP: {why}"),
             Malformed::NoJson => "the line is not valid JSON",
             Malformed::LineCut => "the input ends inside this line of JSON",
             Malformed::Kind => "the kind is not 1, 2 or 3",

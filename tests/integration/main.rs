@@ -10,6 +10,7 @@ mod files_out;
 mod filter;
 mod habits;
 mod interchange;
+mod interchange_har;
 #[cfg(feature = "kafka")]
 mod kafka;
 #[cfg(feature = "kafka")]
