@@ -16,6 +16,9 @@ use crate::record::{Block, Kind, Mark, Record};
 /// Connections told apart at once; more than the ports of one address there are not.
 const MAX_CONNECTIONS: usize = 60_000;
 
+/// Bytes of the byte order mark of UTF-8.
+const BYTE_ORDER_MARK: f64 = 3.0;
+
 /// Names of fields that are about how a body was sent. Bodies in HAR files are decoded.
 const FRAMING: [&str; 3] = ["content-length", "transfer-encoding", "content-encoding"];
 
@@ -279,7 +282,13 @@ impl HarRecords {
         };
         let mime_type = content.mime_type.as_deref().unwrap_or_default();
         let mut body = self.decoded(text, content.encoding.as_deref(), mime_type);
-        if content.encoding.as_deref() == Some("base64") && !body.is_cut && (body.bytes.len() as f64) < size {
+        // Of text in UTF-8 no more than the byte order mark is left out.
+        let left_out = match content.encoding.as_deref() {
+            Some("base64") => 0.0,
+            _ if charset(mime_type).is_none_or(|charset| charset == UTF_8) => BYTE_ORDER_MARK,
+            _ => f64::INFINITY,
+        };
+        if !body.is_cut && (body.bytes.len() as f64) + left_out < size {
             body.is_cut = true;
             self.remarks.count(
                 "end of a body that the file has not whole",
@@ -292,16 +301,16 @@ impl HarRecords {
     /// The bytes of a text. Text in another charset than UTF-8 was decoded from that.
     fn decoded(&mut self, text: &str, encoding: Option<&str>, mime_type: &str) -> EntryBody {
         match encoding {
-            Some("base64") => match STANDARD.decode(text.trim_ascii()) {
-                Ok(bytes) => EntryBody { bytes, is_cut: false },
-                Err(_) => {
-                    self.remarks.count(
-                        "body that is not the base64 that the file calls it",
-                        "bodies that are not the base64 that the file calls them",
-                    );
-                    EntryBody { bytes: Vec::new(), is_cut: true }
+            Some("base64") => {
+                if let Ok(bytes) = STANDARD.decode(text.trim_ascii()) {
+                    return EntryBody { bytes, is_cut: false };
                 }
-            },
+                self.remarks.count(
+                    "body that is not the base64 that the file calls it",
+                    "bodies that are not the base64 that the file calls them",
+                );
+                EntryBody { bytes: Vec::new(), is_cut: true }
+            }
             Some(other) if !other.is_empty() => {
                 self.remarks.count(
                     "body in an encoding that HAR does not have",

@@ -39,7 +39,7 @@ struct Progress {
     block: Block,
     intake: Intake,
     not_carried: Option<String>,
-    has_entries: bool,
+    is_whole: bool,
     failure: Option<Error>,
 }
 
@@ -77,7 +77,7 @@ impl Import for HarSource {
     }
 
     fn may_be_empty(&self) -> bool {
-        self.latest.has_entries
+        self.latest.is_whole
     }
 }
 
@@ -89,7 +89,7 @@ fn read(input: impl Read, options: ImportOptions, sender: SyncSender<Progress>) 
         records: HarRecords::default(),
         block: Block::new(),
         intake: Intake::default(),
-        has_entries: false,
+        is_whole: false,
         failure: None,
     }));
     let counts = Rc::new(Counts::default());
@@ -126,7 +126,8 @@ struct Entries {
     records: HarRecords,
     block: Block,
     intake: Intake,
-    has_entries: bool,
+    /// Whether their array was read to its end.
+    is_whole: bool,
     failure: Option<Error>,
 }
 
@@ -139,7 +140,7 @@ impl Entries {
             block,
             intake: self.intake,
             not_carried: self.records.remarks.text(),
-            has_entries: self.has_entries,
+            is_whole: self.is_whole,
             failure: self.failure.take_if(|_| is_last),
         };
         self.block.continue_after(self.intake.records, self.intake.bytes);
@@ -291,7 +292,7 @@ impl<'de> Visitor<'de> for Array<'_> {
                 return Err(serde::de::Error::custom("stopped"));
             }
         }
-        entries.borrow_mut().has_entries = true;
+        entries.borrow_mut().is_whole = true;
         Ok(())
     }
 }

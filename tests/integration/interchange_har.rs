@@ -99,6 +99,13 @@ fn what_the_file_does_not_have_is_counted_and_marked() {
             "1 end of a body that the file has not whole",
             " cut\n",
         ),
+        (
+            CHROMIUM
+                .replace(r#""size": 2"#, r#""size": 9"#)
+                .replace(r#""text": "//4=", "encoding": "base64""#, r#""text": "12345""#),
+            "1 end of a body that the file has not whole",
+            " cut\n",
+        ),
         (CHROMIUM.replace("//4=", "/!"), "1 body that is not the base64", " cut\n"),
         (CHROMIUM.replace("\"status\": 200", "\"status\": 0"), "1 request without response", ""),
         (CHROMIUM.replace("https://shop.example", "data:x"), "1 entry whose URL is not of http", ""),
