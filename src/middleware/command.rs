@@ -12,6 +12,11 @@ pub struct Command {
 }
 
 impl Command {
+    /// Splits at each blank, without a meaning for quotes and backslashes, as GoReplay does.
+    pub fn split_at_blanks(text: &str) -> Self {
+        Command { text: text.to_owned(), words: text.split(' ').map(ToOwned::to_owned).collect() }
+    }
+
     /// What is run, as it was given.
     pub fn text(&self) -> &str {
         &self.text

@@ -94,6 +94,11 @@ pub struct Settings {
     pub start_at: Option<i64>,
     /// Whether Host stays as recorded.
     pub keeps_host: bool,
+    /// Whether requests come when they are due, and are sent at once.
+    pub comes_when_due: bool,
+    /// Whether every request is changed into one to an origin server: a host in the request line goes, and Host is
+    /// added where it is missing.
+    pub is_for_origin: bool,
     /// Whom https targets are to be, and who we are to them.
     pub tls: TlsOptions,
     /// Whether the input goes to the output too.
@@ -158,6 +163,8 @@ impl Default for Settings {
             split: Split::Copy,
             start_at: None,
             keeps_host: false,
+            comes_when_due: false,
+            is_for_origin: false,
             tls: TlsOptions::default(),
             echo: false,
             when_slow: WhenSlow::Drop,
@@ -208,6 +215,8 @@ pub struct Outcome {
     pub is_over: bool,
     /// Whether requests followed each other, not their schedule.
     pub is_closed_loop: bool,
+    /// Whether they came when they were due.
+    pub comes_when_due: bool,
     /// Records of the input that did not go to the output, as it was too slow.
     pub echoes_dropped: u64,
     /// Records that were on their way to the output when it was not waited for any more.
@@ -409,6 +418,7 @@ fn outcome(
         is_interrupted: reason == Some(FailureReason::Interrupted),
         is_over: reason == Some(FailureReason::TimeOver),
         is_closed_loop: settings.pace.is_no_wait(),
+        comes_when_due: settings.comes_when_due,
         echoes_dropped,
         unwritten,
         failure: written.err().or(scheduled.failure),

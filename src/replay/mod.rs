@@ -28,6 +28,7 @@ mod offsets;
 mod opening;
 mod output;
 mod own;
+mod paced;
 mod plan;
 mod queue;
 mod reading;
@@ -62,6 +63,7 @@ pub use engine::{
 pub use json::to_json;
 pub use middleware::{MiddlewareSettings, MiddlewareTally};
 pub use output::WhenSlow;
+pub use paced::Paced;
 pub use plan::{Plan, RequestFault, RequestJudge};
 pub use queue::QUEUE;
 pub use reading::{InputPart, OpenSource, Supply};

@@ -65,9 +65,18 @@ pub(super) struct Editor {
     authorization: Option<Vec<u8>>,
     /// Whether nothing is taken for HTTP.
     is_raw: bool,
+    /// What Host is where there is none, if every request is to be as one to an origin server: without a host in its
+    /// request line, and with Host.
+    origin: Option<Vec<u8>>,
 }
 
 impl Editor {
+    /// Has requests to proxies changed into such to an origin server (RFC 9112 §3.2.1), and Host added where it is
+    /// missing.
+    pub(super) fn for_origin(self, target: &Target) -> Self {
+        Editor { origin: Some(target.authority().into()), ..self }
+    }
+
     pub(super) fn new(target: &Target, keeps_host: bool) -> Self {
         Editor {
             host: (!keeps_host).then(|| target.authority().into()),
@@ -76,12 +85,13 @@ impl Editor {
                 .authorization()
                 .map(|value| format!("Authorization: {value}\r\n").into_bytes()),
             is_raw: target.protocol() == Protocol::Tcp,
+            origin: None,
         }
     }
 
     /// Changes nothing.
     pub(super) fn unchanged() -> Self {
-        Editor { host: None, prefix: Vec::new(), authorization: None, is_raw: false }
+        Editor { host: None, prefix: Vec::new(), authorization: None, is_raw: false, origin: None }
     }
 
     /// Whether nothing is taken for HTTP.
@@ -109,9 +119,17 @@ impl Editor {
             _ => b"",
         };
         let target = self.target(line.target);
+        // The host in the request line is the one that counts (RFC 9112 §3.2.2).
+        let named = self.origin.as_ref().and(query::authority(line.target)).map(|range| &line.target[range]);
+        let host = self.host.as_deref().or(named);
         let cookies =
             jar.map(|(jar, now)| cookies(&head, target.as_deref().unwrap_or(line.target), jar, now));
         let mut added = Cow::Borrowed(authorization);
+        if let Some(own) = &self.origin
+            && head.values(b"host").next().is_none()
+        {
+            added.to_mut().extend_from_slice(&[b"Host: ", host.unwrap_or(own), b"\r\n"].concat());
+        }
         let mut is_first_cookie = true;
         if let Some(Some(value)) = &cookies
             && head.values(b"cookie").next().is_none()
@@ -119,7 +137,7 @@ impl Editor {
             added.to_mut().extend_from_slice(&[b"Cookie: ", &value[..], b"\r\n"].concat());
         }
         let edit = |field: &Field<'_>| {
-            if let (Some(host), true) = (&self.host, field.name.eq_ignore_ascii_case(b"host")) {
+            if let (Some(host), true) = (host, field.name.eq_ignore_ascii_case(b"host")) {
                 return FieldEdit::Value(host);
             }
             let (Some(value), true) = (&cookies, field.name.eq_ignore_ascii_case(b"cookie")) else {
@@ -145,6 +163,10 @@ impl Editor {
         // `*` and the authority form (CONNECT) have no path to put something before.
         let has_path = path.starts_with(b"/") || authority.is_some();
         let prefix = if has_path { &self.prefix[..] } else { b"" };
+        if self.origin.is_some() && authority.is_some() {
+            let root: &[u8] = if path.starts_with(b"/") { b"" } else { b"/" };
+            return Some([prefix, root, path].concat());
+        }
         match (&self.host, authority) {
             (Some(host), Some(authority)) => Some([&target[..authority.start], host, prefix, path].concat()),
             _ if prefix.is_empty() => None,
@@ -189,6 +211,34 @@ mod tests {
         let shape = editor.write_head(payload, None, &mut out)?;
         out.extend_from_slice(&payload[shape.body.clone()]);
         Ok((String::from_utf8(out).unwrap(), shape))
+    }
+
+    #[test]
+    fn to_an_origin_server_every_request_has_its_form_and_a_host() {
+        for (keeps_host, payload, expected) in [
+            (false, "GET /2 HTTP/1.1\r\nX: y\r\n\r\n", "GET /2 HTTP/1.1\r\nHost: t:81\r\nX: y\r\n\r\n"),
+            (true, "GET /2 HTTP/1.1\r\n\r\n", "GET /2 HTTP/1.1\r\nHost: t:81\r\n\r\n"),
+            (
+                false,
+                "GET http://a:8/3?q HTTP/1.1\r\nHost: b\r\n\r\n",
+                "GET /p/3?q HTTP/1.1\r\nHost: t:81\r\n\r\n",
+            ),
+            (
+                true,
+                "GET http://a:8/3?q HTTP/1.1\r\nHost: b\r\n\r\n",
+                "GET /p/3?q HTTP/1.1\r\nHost: a:8\r\n\r\n",
+            ),
+            (true, "GET http://a HTTP/1.1\r\n\r\n", "GET /p/ HTTP/1.1\r\nHost: a\r\n\r\n"),
+            (true, "GET http://a?q HTTP/1.1\r\n\r\n", "GET /p/?q HTTP/1.1\r\nHost: a\r\n\r\n"),
+            (true, "OPTIONS * HTTP/1.1\r\nHost: b\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: b\r\n\r\n"),
+        ] {
+            let prefixed = payload.contains("http://");
+            let target = if prefixed { "t:81/p" } else { "t:81" }.parse().unwrap();
+            let mut out = Vec::new();
+            let editor = Editor::new(&target, keeps_host).for_origin(&target);
+            editor.write_head(payload.as_bytes(), None, &mut out).unwrap();
+            assert_eq!(String::from_utf8(out).unwrap(), expected, "{payload}");
+        }
     }
 
     #[test]

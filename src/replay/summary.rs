@@ -107,6 +107,9 @@ fn write_target(
     writeln!(f, "{:<20}{:>9} {:>9} {:>9} {:>9} {:>9}", "", "p50", "p90", "p99", "p99.9", "max")?;
     if is_closed_loop {
         write_durations(f, "latency", &tally.latency_from_send)?;
+        if outcome.comes_when_due {
+            return Ok(());
+        }
         writeln!(
             f,
             "Without waiting, the next request is sent when a response comes: latency is from the sending,"

@@ -103,7 +103,10 @@ impl TargetWorkers<'_> {
                 new_addresses: resolver::keep_looking(target, addresses.to_vec()),
                 addresses: Addresses::new(addresses.to_vec()),
                 tls: tls.cloned(),
-                editor: Editor::new(target, settings.keeps_host),
+                editor: match Editor::new(target, settings.keeps_host) {
+                    editor if settings.is_for_origin => editor.for_origin(target),
+                    editor => editor,
+                },
                 timeout: settings.timeout,
                 threads: threads as u64,
                 sessions: match (settings.sessions, target.protocol()) {

@@ -272,7 +272,7 @@ impl From<KindName> for Kind {
 
 impl Args {
     /// The rules, relative times counted from `now`.
-    fn rules(&self, now: i64) -> Rules {
+    pub(super) fn rules(&self, now: i64) -> Rules {
         let nanoseconds = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
         Rules {
             since: self.since.map(|moment| moment.resolve(now, &TimeZone::system())),
@@ -296,7 +296,7 @@ impl Args {
         }
     }
 
-    fn choice(&self) -> Choice {
+    pub(super) fn choice(&self) -> Choice {
         let kinds = self.kinds.iter().map(|&kind| kind.into()).collect();
         Choice { kinds, limit: self.limit, is_inverted: self.invert, window: self.window }
     }
@@ -420,7 +420,7 @@ fn emptiness(tally: &SelectionTally, rules: &Rules) -> Option<String> {
 }
 
 /// What was lost that the user did not ask to lose.
-fn losses(tally: &SelectionTally, report: &mut Report) {
+pub(super) fn losses(tally: &SelectionTally, report: &mut Report) {
     if tally.doubtful > 0 {
         report.loss(format_args!(
             "{} forgotten before their responses came; {} that came later may belong to them",

@@ -1,8 +1,8 @@
 //! The command line of `gor-record`.
 
 mod dummy;
-mod files;
-mod live;
+pub(in crate::tool) mod files;
+pub(in crate::tool) mod live;
 mod rights;
 mod values;
 

@@ -497,6 +497,8 @@ fn settings(args: &Args, places: &[Place], reading: &ReadOptions) -> Result<Sett
         },
         timeout: sending.timeout,
         keeps_host: sending.original_host,
+        is_for_origin: false,
+        comes_when_due: false,
         tls: TlsOptions { server_name: args.sni.clone(), ..args.writing.tls.options() },
         echo: args.echo,
         when_slow: args.slow_output.map_or(

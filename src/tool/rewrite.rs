@@ -60,7 +60,7 @@ pub struct Args {
     pub delete_header: Vec<RewriteRule>,
     /// Replace matches in a header: 'Host: old$,new'
     ///
-    /// The last comma ends the pattern. $1 and ${1}x stand for groups, $$ for a dollar sign.
+    /// The last comma ends the pattern; sed's form, 'Host: s#old$#new#', takes any delimiter. $1 and ${1}x stand for groups, $$ for a dollar sign.
     #[arg(long, value_name = "NAME:REGEX,TEXT", value_parser = rewrite_header, help_heading = "Rules", hide_short_help = true)]
     pub rewrite_header: Vec<RewriteRule>,
     /// Set the host, in Host and absolute targets
@@ -294,6 +294,18 @@ impl CommandLine {
         &self.args.reporting
     }
 
+    /// Takes words for the command line, the program's name first; the error is clap's.
+    pub(super) fn of_words(words: &[String]) -> Result<Self, clap::Error> {
+        let matches = Args::command().try_get_matches_from(words)?;
+        Ok(CommandLine { rules: in_order(&matches), args: Args::from_arg_matches(&matches)? })
+    }
+
+    /// What applies the rules, where they need no key.
+    pub(super) fn rewriting(&self) -> Rewriting {
+        let rules = self.rules.iter().map(|(_, rule)| rule.clone()).collect();
+        Rewriting::new(rules, self.args.all).changing_responses(self.args.responses)
+    }
+
     /// Reads this process's command line; leaves where it asks for help or is wrong.
     pub fn parse() -> Self {
         let matches = cli::matches(Args::command(), &std::env::args_os().collect::<Vec<_>>());
@@ -433,7 +445,7 @@ fn show(change: &RecordChange) {
 }
 
 /// What rules about bodies could not change, in one line; `None` when there is nothing.
-fn unchanged(tally: &RewriteTally) -> Option<String> {
+pub(super) fn unchanged(tally: &RewriteTally) -> Option<String> {
     let reasons = [
         (tally.unread.unknown, "in an unknown content coding"),
         (tally.unread.broken, "cut or damaged"),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use clap::CommandFactory as _;
-use gor_tools::tool::{filter, merge, record, replay, report, rewrite, show};
+use gor_tools::tool::{filter, gor, merge, record, replay, report, rewrite, show};
 use tempfile::TempDir;
 
 use super::support::origin::Origin;
@@ -23,7 +23,9 @@ const TARGETS: [&str; 4] = [
 ];
 
 /// Parts of commands that are not run, each with the reason. Their options are still checked.
-const NOT_RUN: [(&str, &str); 8] = [
+const NOT_RUN: [(&str, &str); 10] = [
+    ("install target/", "it installs what was built"),
+    ("gor --input-raw", "it captures from the network of this machine"),
     ("kafka://", "it needs brokers"),
     ("sudo ", "it needs root, and captures from the network of this machine"),
     ("tcpdump ", "it needs root"),
@@ -135,7 +137,7 @@ fn parse(command: &str) {
     }
 }
 
-fn tools() -> [clap::Command; 7] {
+fn tools() -> [clap::Command; 8] {
     [
         record::Args::command(),
         filter::Args::command(),
@@ -144,6 +146,7 @@ fn tools() -> [clap::Command; 7] {
         replay::Args::command(),
         show::Args::command(),
         report::Args::command(),
+        gor::command(),
     ]
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::{Command, CommandFactory, ValueHint};
 use clap_complete::Shell;
-use gor_tools::tool::{filter, merge, record, replay, report, rewrite, show};
+use gor_tools::tool::{filter, gor, merge, record, replay, report, rewrite, show};
 
 /// The tools, each with its command line.
 fn tools() -> Vec<Command> {
@@ -17,6 +17,7 @@ fn tools() -> Vec<Command> {
         replay::Args::command(),
         show::Args::command(),
         report::Args::command(),
+        gor::command(),
     ]
 }
 
@@ -176,7 +177,8 @@ fn help_is_written_in_plain_words() {
 
 #[test]
 fn short_help_fits_a_screen_of_50_lines() {
-    for tool in tools() {
+    // That of gor is all there is, on standard error, as with GoReplay.
+    for tool in tools().into_iter().filter(|tool| tool.get_name() != "gor") {
         let shown = super::support::program::command(tool.get_name(), &["-h"])
             .env("COLUMNS", "80")
             .output()

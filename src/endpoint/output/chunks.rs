@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::OutputPlan;
 use super::naming::{chunk, next_chunk};
 use super::opening::Existing;
 use super::sink::FileSink;
+use super::{Dialect, OutputPlan};
 use crate::record::{Run, Sink};
 use crate::{Error, Result};
 
@@ -25,10 +25,15 @@ impl Chunks {
     }
 
     /// Whether as much more still fits into the current chunk. Into an empty
-    /// one any record does.
-    fn has_room(&self, records: u64, bytes: u64) -> bool {
+    /// one any record does. `last` are the bytes of the last of them.
+    fn has_room(&self, records: u64, bytes: u64, last: u64) -> bool {
+        let is_within = |most: u64| match self.plan.dialect {
+            Dialect::Unix => self.bytes + bytes <= most,
+            // The record that reaches it is the chunk's last.
+            Dialect::GoReplay => self.bytes + bytes - last < most,
+        };
         self.plan.chunk_records.is_none_or(|most| self.records + records <= most)
-            && self.plan.chunk_size.is_none_or(|most| self.bytes + bytes <= most)
+            && self.plan.chunk_size.is_none_or(is_within)
     }
 
     fn put(&mut self, records: &Run<'_>) -> Result<()> {
@@ -37,12 +42,13 @@ impl Chunks {
         }
         self.records += records.len() as u64;
         self.bytes += records.bytes().len() as u64;
+        let dialect = self.plan.dialect;
         let current = match &mut self.current {
             Some(current) => current,
             none => {
-                let next =
-                    next_chunk(&self.path).map_err(|error| Error::from(error).at(self.path.as_str()))?;
-                none.insert(FileSink::open(&self.plan, &chunk(&self.path, next), Existing::Refuse)?)
+                let next = next_chunk(&self.path, dialect)
+                    .map_err(|error| Error::from(error).at(self.path.as_str()))?;
+                none.insert(FileSink::open(&self.plan, &chunk(&self.path, next, dialect), Existing::Refuse)?)
             }
         };
         current.write(records)
@@ -51,14 +57,15 @@ impl Chunks {
 
 impl Sink for Chunks {
     fn write(&mut self, records: &Run<'_>) -> Result<()> {
-        if self.has_room(records.len() as u64, records.bytes().len() as u64) {
+        let last = records.part(records.len().saturating_sub(1)..records.len()).bytes().len() as u64;
+        if self.has_room(records.len() as u64, records.bytes().len() as u64, last) {
             return self.put(records);
         }
         let (mut first, mut bytes) = (0, 0);
         for (number, view) in records.iter().enumerate() {
             let length = view.raw.len() as u64;
             let more = (number - first) as u64;
-            if self.records + more > 0 && !self.has_room(more + 1, bytes + length) {
+            if self.records + more > 0 && !self.has_room(more + 1, bytes + length, length) {
                 self.put(&records.part(first..number))?;
                 if let Some(mut full) = self.current.take() {
                     full.finish()?;

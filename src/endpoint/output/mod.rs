@@ -99,6 +99,17 @@ impl Default for ObjectOptions {
     }
 }
 
+/// Whose habits are followed where they differ.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Dialect {
+    /// Ours: a chunk's number stands before all extensions, times are UTC, and a size is never exceeded.
+    #[default]
+    Unix,
+    /// GoReplay's: the number stands before the last extension, times are local, and the record that exceeds the whole
+    /// size is the last one.
+    GoReplay,
+}
+
 /// How to write places.
 #[derive(Clone, Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
@@ -151,6 +162,8 @@ pub struct WriteOptions<'a> {
     pub services: Arc<Services>,
     /// The time of writing.
     pub clock: fn() -> Timestamp,
+    /// Whose habits are followed.
+    pub dialect: Dialect,
 }
 
 impl Default for WriteOptions<'_> {
@@ -180,6 +193,7 @@ impl Default for WriteOptions<'_> {
             objects: ObjectOptions::default(),
             services: Arc::default(),
             clock: Timestamp::now,
+            dialect: Dialect::default(),
         }
     }
 }
@@ -203,6 +217,7 @@ struct OutputPlan {
     tell: Option<fn(&dyn fmt::Display)>,
     sending: SendOptions,
     clock: fn() -> Timestamp,
+    dialect: Dialect,
     pool: Arc<Pool>,
     ticker: Arc<Ticker>,
 }
@@ -261,7 +276,7 @@ pub fn create(names: &[String], how: &WriteOptions<'_>) -> Result<Box<dyn Sink +
         _ => Box::new(Copies(sinks, how.tell)),
     };
     Ok(match how.max_size {
-        Some(limit) => Box::new(Limited::new(sink, limit)),
+        Some(limit) => Box::new(Limited::new(sink, limit, how.dialect)),
         None => sink,
     })
 }
@@ -297,6 +312,7 @@ fn plan(targets: &[OutputTarget], how: &WriteOptions<'_>) -> Arc<OutputPlan> {
         tell: how.tell,
         sending: how.sending.clone(),
         clock: how.clock,
+        dialect: how.dialect,
         pool: Arc::new(Pool::new(threads)),
         ticker: Arc::new(Ticker::new(how.flush_interval)),
     })

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 
+use super::Dialect;
 use crate::conversation::PacketSink;
 use crate::endpoint::format::Compression;
 use crate::interchange;
@@ -135,9 +136,12 @@ impl OutputFormat {
 
 /// A path before and after the place where a chunk's number goes: before the
 /// extension, and before that of the compression. `a.b/x.gor.gz` is `a.b/x`
-/// and `.gor.gz`.
-fn cut(path: &str) -> (&str, &str) {
-    let (bare, _) = compression(path);
+/// and `.gor.gz`; with GoReplay it is `a.b/x.gor` and `.gz`.
+fn cut(path: &str, dialect: Dialect) -> (&str, &str) {
+    let bare = match dialect {
+        Dialect::Unix => compression(path).0,
+        Dialect::GoReplay => path,
+    };
     let name = bare.rfind('/').map_or(0, |slash| slash + 1);
     // A name that begins with its only dot has no extension.
     let at = match bare[name..].rfind('.') {
@@ -150,7 +154,7 @@ fn cut(path: &str) -> (&str, &str) {
 /// What the numbered keys of an object begin with, and the one of this number.
 #[cfg(feature = "s3")]
 pub(in super::super) fn numbered_key(key: &str, number: u64) -> (String, String) {
-    (format!("{}_", cut(key).0), chunk(key, number))
+    (format!("{}_", cut(key, Dialect::Unix).0), chunk(key, number, Dialect::Unix))
 }
 
 /// The numbers of those keys that are numbered ones of this one.
@@ -159,7 +163,7 @@ pub(in super::super) fn numbers_of<'a>(
     key: &'a str,
     keys: impl Iterator<Item = &'a str>,
 ) -> impl Iterator<Item = u64> {
-    let (before, after) = cut(key);
+    let (before, after) = cut(key, Dialect::Unix);
     keys.filter_map(move |key| number(key, before, after))
 }
 
@@ -170,14 +174,14 @@ fn number(name: &str, before: &str, after: &str) -> Option<u64> {
 }
 
 /// The path of a chunk: `x.gor` gives `x_0.gor`, `x_1.gor`…
-pub(super) fn chunk(path: &str, number: u64) -> String {
-    let (before, after) = cut(path);
+pub(super) fn chunk(path: &str, number: u64, dialect: Dialect) -> String {
+    let (before, after) = cut(path, dialect);
     format!("{before}_{number}{after}")
 }
 
 /// The number after the highest chunk of exactly this path that there is.
-pub(super) fn next_chunk(path: &str) -> io::Result<u64> {
-    let (before, after) = cut(path);
+pub(super) fn next_chunk(path: &str, dialect: Dialect) -> io::Result<u64> {
+    let (before, after) = cut(path, dialect);
     let (folder, stem) = before.rsplit_once('/').map_or((".", before), |(folder, stem)| (folder, stem));
     let folder = if before.starts_with('/') && folder.is_empty() { "/" } else { folder };
     let entries = match Path::new(folder).read_dir() {
@@ -210,7 +214,10 @@ mod tests {
             ("a.b/2026-11-24.gor.zst", "a.b/2026-11-24_3.gor.zst"),
             (".hidden", ".hidden_3"),
         ] {
-            assert_eq!(chunk(path, 3), expected, "{path}");
+            assert_eq!(chunk(path, 3, Dialect::Unix), expected, "{path}");
+        }
+        for (path, expected) in [("x.gor.gz", "x.gor_3.gz"), ("a.b/x", "a.b/x_3"), ("x.gor", "x_3.gor")] {
+            assert_eq!(chunk(path, 3, Dialect::GoReplay), expected, "{path}");
         }
     }
 
@@ -251,16 +258,16 @@ mod tests {
     fn chunks_go_on_after_the_highest_of_exactly_that_stem() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("requests.gor").display().to_string();
-        assert_eq!(next_chunk(&path).unwrap(), 0);
+        assert_eq!(next_chunk(&path, Dialect::Unix).unwrap(), 0);
         for name in
             ["requests-old_9.gor", "requests_x.gor", "requests_7.gor.gz", "requests.gor", "requests_+8.gor"]
         {
             std::fs::write(folder.path().join(name), "").unwrap();
         }
-        assert_eq!(next_chunk(&path).unwrap(), 0);
+        assert_eq!(next_chunk(&path, Dialect::Unix).unwrap(), 0);
         for name in ["requests_2.gor", "requests_10.gor"] {
             std::fs::write(folder.path().join(name), "").unwrap();
         }
-        assert_eq!(next_chunk(&path).unwrap(), 11);
+        assert_eq!(next_chunk(&path, Dialect::Unix).unwrap(), 11);
     }
 }

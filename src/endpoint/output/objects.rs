@@ -360,6 +360,7 @@ fn mend(plan: &Arc<OutputPlan>, chunk: &mut Chunk) -> Result<()> {
             tell: plan.tell,
             sending: plan.sending.clone(),
             clock: plan.clock,
+            dialect: plan.dialect,
             pool: Arc::clone(&plan.pool),
             ticker: Arc::clone(&plan.ticker),
         });

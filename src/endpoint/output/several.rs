@@ -1,5 +1,6 @@
 //! Several outputs: each gets all, or each a share of the exchanges.
 
+use super::Dialect;
 use super::naming::Tell;
 use crate::Result;
 use crate::record::{Kind, LruMap, Run, Sink, id_hash, session};
@@ -167,11 +168,12 @@ pub(super) struct Limited {
     /// The last record's.
     id: Vec<u8>,
     is_over: bool,
+    dialect: Dialect,
 }
 
 impl Limited {
-    pub(super) fn new(inner: Box<dyn Sink + Send>, limit: u64) -> Self {
-        Limited { inner, limit, bytes: 0, records: 0, id: Vec::new(), is_over: false }
+    pub(super) fn new(inner: Box<dyn Sink + Send>, limit: u64, dialect: Dialect) -> Self {
+        Limited { inner, limit, bytes: 0, records: 0, id: Vec::new(), is_over: false, dialect }
     }
 
     /// Ends the output and says why.
@@ -201,8 +203,12 @@ impl Sink for Limited {
             fitting = records
                 .iter()
                 .take_while(|view| {
-                    let fits = bytes + view.raw.len() as u64 <= self.limit;
-                    bytes += if fits { view.raw.len() as u64 } else { 0 };
+                    let after = bytes + view.raw.len() as u64;
+                    let fits = match self.dialect {
+                        Dialect::Unix => after <= self.limit,
+                        Dialect::GoReplay => bytes < self.limit,
+                    };
+                    bytes = if fits { after } else { bytes };
                     fits
                 })
                 .count();

@@ -7,7 +7,7 @@ use super::{Args, report};
 use crate::Result;
 use crate::capture::{self, CaptureInput, CaptureLedger};
 use crate::cli::{Exit, Tool, note};
-use crate::endpoint::{self, PacketFile, ReadOptions, WriteOptions};
+use crate::endpoint::{self, PacketFile, Place, ReadOptions, WriteOptions};
 use crate::packet::live::Expression;
 use crate::queue::Output as _;
 use crate::record::{Block, Failures, Intake, Source};
@@ -24,10 +24,30 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let packets = args.write.as_deref().map(|path| PacketFile::create(path, &write)).transpose()?;
     tool.reading.meter.set_total(endpoint::total_size(&places, &tool.reading));
     let failures = tool.failures(places.len());
-    let reading = tool.reading.clone();
+    let (files, ledger) = open(args, places, expression, packets, &tool.reading, failures);
+    let (_, copied) = tool.run(files, &mut Pass::default(), &mut *sink, Some(NonZeroUsize::MIN));
+    drop(sink);
+    let ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let mut report = report(&ledger, args.reporting.quiet)?;
+    if copied.is_ok() && ledger.packets.read == 0 {
+        report.remark("no packets to read");
+    }
+    tool.end(report, copied)
+}
+
+/// What the records of capture files come from, and the ledger that is kept meanwhile.
+fn open(
+    args: &Args,
+    places: Vec<Place>,
+    expression: Option<Expression>,
+    packets: Option<PacketFile>,
+    reading: &ReadOptions,
+    failures: Failures,
+) -> (Files<impl Iterator<Item = CaptureInput> + Send + use<>>, Arc<Mutex<CaptureLedger>>) {
+    let how = reading.clone();
     let taps = places.into_iter().map(move |place| -> CaptureInput {
-        let reading = reading.clone();
-        (place.to_string(), Box::new(move || endpoint::open_bytes(&place, &reading)))
+        let how = how.clone();
+        (place.to_string(), Box::new(move || endpoint::open_bytes(&place, &how)))
     });
     let mut source = capture::CaptureSource::new(taps, args.capture_options());
     if let Some(expression) = expression {
@@ -40,20 +60,25 @@ pub(super) fn run(args: &Args) -> anyhow::Result<Exit> {
     let files = Files {
         source,
         packets,
-        reading: tool.reading.clone(),
+        reading: reading.clone(),
         failures,
         is_quiet: args.reporting.quiet,
         failure: None,
         ledger: Arc::clone(&ledger),
     };
-    let (_, copied) = tool.run(files, &mut Pass::default(), &mut *sink, Some(NonZeroUsize::MIN));
-    drop(sink);
-    let ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let mut report = report(&ledger, args.reporting.quiet)?;
-    if copied.is_ok() && ledger.packets.read == 0 {
-        report.remark("no packets to read");
-    }
-    tool.end(report, copied)
+    (files, ledger)
+}
+
+/// The records of the capture files that a command line names, for another tool, and the ledger that is kept meanwhile.
+pub(in crate::tool) fn source(
+    args: &Args,
+    reading: &ReadOptions,
+    failures: Failures,
+) -> Result<(Box<dyn Source + Send>, Arc<Mutex<CaptureLedger>>)> {
+    let expression = args.bpf.as_deref().map(Expression::new).transpose()?;
+    let places = endpoint::expand(&args.read, reading)?;
+    let (files, ledger) = open(args, places, expression, None, reading, failures);
+    Ok((Box::new(files), ledger))
 }
 
 /// Capture files, of which one that cannot be read does not hide the others; and the packets of them that are kept.

@@ -265,7 +265,7 @@ impl Reports {
 }
 
 /// A snapshot in one line.
-struct StatsLine<'a>(&'a Snapshot);
+pub(in crate::tool) struct StatsLine<'a>(pub(in crate::tool) &'a Snapshot);
 
 impl fmt::Display for StatsLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,7 +7,8 @@ use regex::bytes::Regex;
 
 use super::body::BodyPattern;
 use super::condition::Condition;
-use super::template::{ReplacementTemplate, replace};
+use super::substitution::Substitution;
+use super::template::ReplacementTemplate;
 use super::url::UrlPattern;
 use crate::BadRule;
 use crate::http::{Head, edit, query};
@@ -166,12 +167,11 @@ pub fn host(text: &str) -> Result<String, BadRule> {
 }
 
 /// A pattern for the values of a header, and what stands in place of its
-/// matches, typed `Name: pattern,replacement`.
+/// matches, typed `Name: pattern,replacement` or `Name: s#pattern#replacement#`.
 #[derive(Clone, Debug)]
 pub struct FieldPattern {
     name: String,
-    pattern: Regex,
-    template: ReplacementTemplate,
+    substitution: Substitution,
 }
 
 impl FieldPattern {
@@ -182,7 +182,7 @@ impl FieldPattern {
         let mut copied = 0;
         for field in head.fields_named(self.name.as_bytes()) {
             out.extend_from_slice(&bytes[copied..field.value_range.start]);
-            if !replace(&self.pattern, &self.template, true, field.value, out) {
+            if !self.substitution.apply(field.value, out) {
                 out.extend_from_slice(field.value);
             }
             copied = field.value_range.end;
@@ -199,16 +199,20 @@ impl FromStr for FieldPattern {
     type Err = BadRule;
 
     /// The first colon ends the name, the last comma the pattern, so that
-    /// `{1,3}` may stand in it.
+    /// `{1,3}` may stand in it; or what follows the name is in sed's form.
     fn from_str(text: &str) -> Result<Self, BadRule> {
         const FORM: &str = "Name: pattern,replacement";
         let (name, start) = named(text, FORM)?;
+        if let Some(substitution) = Substitution::parse(&text[start..], breaks_line) {
+            let substitution = substitution.map_err(|bad| BadRule::new(text, start + bad.at, bad.reason))?;
+            return Ok(FieldPattern { name, substitution });
+        }
         let missing = || BadRule::new(text, text.len(), format!("a comma is missing; expected {FORM}"));
         let comma = start + text[start..].rfind(',').ok_or_else(missing)?;
         let pattern =
             Regex::new(&text[start..comma]).map_err(|error| BadRule::pattern(text, start, &error))?;
         let template = ReplacementTemplate::new(text, comma + 1, &text[comma + 1..], &pattern, breaks_line)?;
-        Ok(FieldPattern { name, pattern, template })
+        Ok(FieldPattern { name, substitution: Substitution { pattern, template, is_global: true } })
     }
 }
 

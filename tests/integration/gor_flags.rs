@@ -1,0 +1,133 @@
+//! gor's command line: its syntax, its help, the migration table, and `--explain`.
+
+use std::path::Path;
+
+use gor_tools::tool::gor;
+
+use super::support::program::run;
+use super::support::replayer::gets;
+
+const BEGIN: &str = "<!-- flags -->\n";
+const END: &str = "<!-- end of flags -->";
+
+/// With `GOR_BLESS` set, writes it instead.
+#[test]
+fn the_migration_table_has_every_flag_as_it_is() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("MIGRATING.md");
+    let text = std::fs::read_to_string(&path).expect("it is there");
+    let (before, rest) = text.split_once(BEGIN).expect("it says where the table begins");
+    let (table, after) = rest.split_once(END).expect("it says where the table ends");
+    let current = gor::migration();
+    if std::env::var_os("GOR_BLESS").is_some() {
+        std::fs::write(&path, format!("{before}{BEGIN}{current}{END}{after}")).expect("it can be written");
+    } else {
+        assert!(table == current, "not current; `GOR_BLESS=1 cargo test gor_flags` rewrites it");
+    }
+    for flag in gor::FLAGS {
+        assert!(current.contains(&format!("| `--{}`", flag.name)), "{}", flag.name);
+    }
+}
+
+#[test]
+fn wrong_command_lines_name_flag_value_and_form() {
+    for (args, status, said) in [
+        (&["--nope"][..], 2, "there is no flag --nope"),
+        (&["--output-fil", "x"], 2, "did you mean --output-file?"),
+        (&["--output-null=maybe"], 2, "--output-null \"maybe\": expected true or false"),
+        (&["--exit-after", "3"], 2, "--exit-after \"3\": expected a duration with its unit"),
+        (&["--copy-buffer-size", "5m"], 2, "expected a size in bytes, or with kb, mb, gb or tb"),
+        (&["--input-raw-vlan-vid", "abc"], 2, "--input-raw-vlan-vid \"abc\": expected a whole number"),
+        (&["--input-raw-protocol", "foo"], 2, "expected one of http, binary"),
+        (&["--output-file"], 2, "--output-file needs a value"),
+        (&["--output-null", "stray", "--input-file", "x"], 2, "\"stray\" is no flag"),
+        (&["--input-file", "x"], 1, "nothing to do: give an output"),
+        (&["--output-null"], 1, "nothing to do: give an input"),
+        (&["--input-raw", "localhost", "--output-null"], 1, "the port is missing"),
+        (&["--input-raw", ":abc", "--output-null"], 1, "not a port"),
+        (&["--input-file", "x|y", "--output-null"], 2, "expected a share"),
+        (&["--input-file", "x", "--output-http", "t|abc"], 2, "expected a share"),
+        (&["--input-file", "x", "--output-null", "--http-rewrite-url", "/a"], 2, "a colon is missing"),
+        (
+            &["--input-file", "x", "--output-null", "--http-rewrite-header", "Host: a"],
+            2,
+            "a comma is missing",
+        ),
+        (&["--input-file", "x", "--output-null", "--http-header-limiter", "X: 50"], 2, "name:25%"),
+        (&["--input-file", "x", "--output-null", "--http-header-limiter", "X: 50.5%"], 2, "whole percents"),
+        (&["--input-file", "x", "--output-null", "--http-allow-url", "("], 2, "unclosed group"),
+        (&["--input-file", "x", "--output-kafka-host", "b"], 2, "needs --output-kafka-topic"),
+        (&["--input-tcp", ":0", "--input-tcp-secure", "--output-null"], 2, "needs --input-tcp-certificate"),
+        (&["file-server"], 1, "needs an address"),
+    ] {
+        run("gor", args, b"").ends_with(status).writes(b"").says(said);
+    }
+}
+
+#[test]
+fn help_lists_every_flag_and_ends_as_goreplay_does() {
+    let help = run("gor", &["--help"], b"");
+    help.ends_with(2);
+    for flag in gor::FLAGS {
+        assert!(help.stderr.contains(&format!("\n  --{}", flag.name)), "{}", flag.name);
+    }
+}
+
+#[test]
+fn a_flag_that_has_nothing_to_do_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let input = folder.path().join("in.gor").display().to_string();
+    std::fs::write(&input, gets(&[(1, "/")])).expect("it can be written");
+    run("gor", &["--input-file", &input, "--output-null", "--output-http-workers", "3"], b"")
+        .ends_with(0)
+        .says("--output-http-workers has nothing to do: there is no --output-http");
+}
+
+#[test]
+fn explain_prints_a_pipe_that_does_the_same() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let input = folder.path().join("in.gor").display().to_string();
+    std::fs::write(&input, gets(&[(1, "/a"), (2, "/v1/b"), (3, "/c")])).expect("it can be written");
+    let flags = [
+        "--input-file",
+        &input,
+        "--output-stdout",
+        "--http-rewrite-url",
+        "/v1/:/v2/",
+        "--http-allow-url",
+        "[ab]",
+        "--http-set-header",
+        "X-A: it's",
+    ];
+    let done = run("gor", &flags, b"");
+    done.ends_with(0);
+    let explained = run("gor", &[&["--explain"], &flags[..]].concat(), b"");
+    explained.ends_with(0);
+    let pipe = String::from_utf8(explained.stdout).expect("text");
+    let binaries = Path::new(env!("CARGO_BIN_EXE_gor")).parent().expect("a folder");
+    let path = format!("{}:{}", binaries.display(), std::env::var("PATH").unwrap_or_default());
+    let piped =
+        std::process::Command::new("bash").args(["-c", &pipe]).env("PATH", path).output().expect("bash");
+    assert!(piped.status.success(), "{pipe}: {}", String::from_utf8_lossy(&piped.stderr));
+    assert_eq!(String::from_utf8_lossy(&piped.stdout), String::from_utf8_lossy(&done.stdout), "{pipe}");
+    for (flags, expected) in [
+        (
+            &["--input-raw", ":8080", "--input-raw-track-response", "--output-http", "staging.com|10%"][..],
+            "gor-record :8080 --responses | gor-replay 'staging.com|10%'\n",
+        ),
+        (&["--input-tcp", ":28020", "--output-null"], "gor-merge -o null: tcp://:28020\n"),
+        (
+            &[
+                "--input-file",
+                "a.gor|200%",
+                "--output-http",
+                "t",
+                "--input-file-loop",
+                "--middleware",
+                "./m a",
+            ],
+            "gor-replay --middleware './m a' --loop -i 'a.gor|2x' t\n",
+        ),
+    ] {
+        run("gor", &[&["--explain"], flags].concat(), b"").ends_with(0).writes(expected.as_bytes());
+    }
+}
