@@ -1,4 +1,4 @@
-complete -c gor -l verbose -d 'Say more: 1 errors of requests, 2 and more what happens besides [default: 0]' -r
+complete -c gor -l verbose -d 'Print more: with 1 or more, also what is in order and statistics of each server [default: 0]' -r
 complete -c gor -l exit-after -d 'End after this time, flushed, with status 0 [default: 0]' -r
 complete -c gor -l copy-buffer-size -d 'Longest message recorded from packets [default: 5mb]' -r
 complete -c gor -l cpuprofile -d 'Write a CPU profile, in pprof\'s format, to this file' -r
@@ -46,8 +46,8 @@ complete -c gor -l http-rewrite-header -d 'Replace in a header, NAME: REGEX,TEXT
 complete -c gor -l output-file -d 'Write to files, as requests_0.gor, requests_1.gor; %Y, %m, %d, %H, %M, %S, %NS, %r, %t and %i in the name are filled in' -r -F
 complete -c gor -l output-file-flush-interval -d 'How long records wait before they are on disk [default: 1s]' -r
 complete -c gor -l output-file-size-limit -d 'Begin the next file once this size is reached [default: 32mb]' -r
-complete -c gor -l output-file-queue-limit -d 'Begin the next file after so many records; 0: never [default: 256]' -r
-complete -c gor -l output-file-max-size-limit -d 'End with the record that reaches this size [default: 1tb]' -r
+complete -c gor -l output-file-queue-limit -d 'Begin the next file after N records; 0: never [default: 256]' -r
+complete -c gor -l output-file-max-size-limit -d 'End with the record that reaches SIZE [default: 1tb]' -r
 complete -c gor -l output-file-buffer -d 'Where chunks for S3 wait until they are uploaded [default: /tmp]' -r
 complete -c gor -l output-tcp -d 'Send to another gor' -r
 complete -c gor -l output-tcp-workers -d 'Connections [default: 10]' -r
@@ -66,16 +66,16 @@ complete -c gor -l output-http-workers -d 'Most connections; 0: as many as are n
 complete -c gor -l output-http-workers-min -d 'Connections that are opened at once [default: 1]' -r
 complete -c gor -l output-http-queue-len -d 'Requests that may wait for a connection [default: 1000]' -r
 complete -c gor -l output-http-timeout -d 'Longest time to the end of a response [default: 5s]' -r
-complete -c gor -l output-http-worker-timeout -d 'Close connections that were idle so long [default: 2s]' -r
-complete -c gor -l output-http-redirects -d 'Follow so many redirects [default: 0]' -r
+complete -c gor -l output-http-worker-timeout -d 'Close connections that were idle for this time [default: 2s]' -r
+complete -c gor -l output-http-redirects -d 'Follow at most N redirects [default: 0]' -r
 complete -c gor -l output-http-response-buffer -d 'Bytes of a response that are kept [default: 100kb]' -r
-complete -c gor -l output-http-stats-ms -d 'How often, in milliseconds [default: 5000]' -r
+complete -c gor -l output-http-stats-ms -d 'Interval of --output-http-stats, in milliseconds [default: 5000]' -r
 complete -c gor -l output-http-elasticsearch -d 'Send a document about each exchange to HOST:PORT/INDEX' -r
 complete -c gor -l output-binary -d 'Send payloads to HOST:PORT as they were recorded' -r
 complete -c gor -l output-binary-timeout -d 'Longest time to the end of an answer [default: 0]' -r
 complete -c gor -l output-binary-workers -d 'Most connections [default: 0]' -r
 complete -c gor -l output-tcp-response-buffer -d 'Bytes of an answer that are kept [default: 0]' -r
-complete -c gor -l stats -d 'Say each 5s what was read, written and waits'
+complete -c gor -l stats -d 'Print progress every 5s'
 complete -c gor -l split-output -d 'Give each exchange to one output in turn, not to all'
 complete -c gor -l recognize-tcp-sessions -d 'Keep the requests of a TCP connection together, in order, on one connection'
 complete -c gor -l prettify-http -d 'Decode chunked and compressed bodies'
@@ -86,7 +86,7 @@ complete -c gor -l input-raw-allow-incomplete -d 'Record messages with missing p
 complete -c gor -l input-raw-monitor -d 'Wireless monitor mode, with the engine libpcap'
 complete -c gor -l input-raw-override-snaplen -d 'Capture whole packets, which is always so'
 complete -c gor -l input-raw-promisc -d 'Promiscuous mode'
-complete -c gor -l input-raw-stats -d 'Say each 5s what was captured and lost'
+complete -c gor -l input-raw-stats -d 'Print counts of packets and messages every 5s'
 complete -c gor -l input-raw-vlan -d 'Look into VLANs, which is always so'
 complete -c gor -l input-tcp-secure -d 'The same over TLS'
 complete -c gor -l input-kafka-json-format -d 'Messages are GoReplay\'s JSON'
@@ -98,16 +98,16 @@ complete -c gor -l output-file-append -d 'Write to one file of exactly this name
 complete -c gor -l output-tcp-secure -d 'The same over TLS'
 complete -c gor -l output-tcp-skip-verify -d 'Take any certificate'
 complete -c gor -l output-tcp-sticky -d 'Keep a TCP connection\'s records on one connection'
-complete -c gor -l output-tcp-stats -d 'Say each 5s what was sent'
+complete -c gor -l output-tcp-stats -d 'Print progress every 5s'
 complete -c gor -l output-ws-skip-verify -d 'Take any certificate'
 complete -c gor -l output-ws-sticky -d 'Keep a TCP connection\'s records on one connection'
-complete -c gor -l output-ws-stats -d 'Say each 5s what was sent'
+complete -c gor -l output-ws-stats -d 'Print progress every 5s'
 complete -c gor -l output-kafka-json-format -d 'Write GoReplay\'s JSON'
 complete -c gor -l output-kafka-use-sasl -d 'Authenticate by SASL'
 complete -c gor -l output-http-skip-verify -d 'Take any certificate'
 complete -c gor -l output-http-track-response -d 'Replayed responses go through the middleware and to the other outputs'
-complete -c gor -l output-http-stats -d 'Say from time to time what was sent and waits'
+complete -c gor -l output-http-stats -d 'Print the number of requests sent and answered from time to time'
 complete -c gor -l output-binary-track-response -d 'Answers go to the other outputs'
-complete -c gor -l output-binary-debug -d 'Say what fails'
+complete -c gor -l output-binary-debug -d 'Print what fails, which is always so'
 complete -c gor -l explain -d 'Print the same as a pipe of the Unix tools, and do nothing'
 complete -c gor -s h -l help -d 'Print help (see more with \'--help\')'

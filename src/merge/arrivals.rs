@@ -9,7 +9,7 @@ use crate::{Error, Result};
 /// Several sources, each read by a thread of its own. None waits for another, and the order between them is that in
 /// which records come. One that fails ends there, and the others go on.
 pub struct Arrivals {
-    arrivals: Receiver<(usize, Arrival)>,
+    receiver: Receiver<(usize, Arrival)>,
     intakes: Vec<Intake>,
     failures: Failures,
 }
@@ -26,12 +26,12 @@ impl Arrivals {
     /// Begins to read.
     pub fn start(sources: Vec<Box<dyn Source + Send>>, failures: Failures) -> Result<Self> {
         let intakes = vec![Intake::default(); sources.len()];
-        let (sender, arrivals) = sync_channel(sources.len());
+        let (sender, receiver) = sync_channel(sources.len());
         for (number, source) in sources.into_iter().enumerate() {
             let sender = sender.clone();
             thread::Builder::new().name("input".to_owned()).spawn(move || read(number, source, &sender))?;
         }
-        Ok(Arrivals { arrivals, intakes, failures })
+        Ok(Arrivals { receiver, intakes, failures })
     }
 }
 
@@ -63,7 +63,7 @@ impl Source for Arrivals {
     fn read_block(&mut self, block: &mut Block) -> Result<bool> {
         block.clear();
         loop {
-            match self.arrivals.recv() {
+            match self.receiver.recv() {
                 Ok((number, Arrival::Block(next, intake))) => {
                     self.intakes[number] = intake;
                     *block = next;

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::mem;
+use std::ops::Range;
 
 use super::counts::{Counted, MergeCounts};
 use crate::record::{Block, Intake, Source};
@@ -15,7 +16,7 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub struct Depth<S> {
     source: S,
-    depth: usize,
+    most: usize,
     /// In order, and not handed out yet.
     kept: Block,
     /// The latest time that was handed out.
@@ -31,7 +32,7 @@ impl<S: Source> Depth<S> {
     pub fn new(source: S, depth: usize) -> Self {
         Depth {
             source,
-            depth,
+            most: depth,
             kept: Block::new(),
             latest: i64::MIN,
             disordered: 0,
@@ -52,13 +53,11 @@ impl<S: Source> Depth<S> {
         let records = (0..kept.len()).map(|at| (0, at)).chain((0..next.len()).map(|at| (1, at)));
         let mut heap = BinaryHeap::new();
         let put = |Reverse((_, _, block, at)): Reverse<(i64, usize, usize, usize)>, out: &mut Block| {
-            for run in blocks[block].runs_in(at..at + 1) {
-                out.append_renumbered(&run);
-            }
+            copy(blocks[block], at..at + 1, out);
         };
         for (number, (block, at)) in records.enumerate() {
             heap.push(Reverse((blocks[block].get(at).header.timestamp, number, block, at)));
-            if heap.len() > self.depth
+            if heap.len() > self.most
                 && let Some(first) = heap.pop()
             {
                 put(first, out);
@@ -79,6 +78,12 @@ impl<S: Source> Depth<S> {
     }
 }
 
+fn copy(from: &Block, records: Range<usize>, to: &mut Block) {
+    for run in from.runs_in(records) {
+        to.append_renumbered(&run);
+    }
+}
+
 /// Whether the records of a block are in order, the first no earlier than `from`.
 fn is_in_order(block: &Block, mut from: i64) -> bool {
     block.iter().all(|view| {
@@ -90,7 +95,7 @@ fn is_in_order(block: &Block, mut from: i64) -> bool {
 
 impl<S: Source> Source for Depth<S> {
     fn read_block(&mut self, block: &mut Block) -> Result<bool> {
-        if self.depth == 0 && !self.is_over {
+        if self.most == 0 && !self.is_over {
             let more = self.source.read_block(block)?;
             self.note(block);
             return Ok(more);
@@ -110,8 +115,18 @@ impl<S: Source> Source for Depth<S> {
             }
             let last =
                 self.kept.len().checked_sub(1).map_or(i64::MIN, |at| self.kept.get(at).header.timestamp);
-            if is_in_order(&next, last) {
+            let is_in_order = is_in_order(&next, last);
+            if is_in_order && next.len() >= self.most {
                 *block = mem::replace(&mut self.kept, next);
+            } else if is_in_order {
+                // As many are to be kept as an early record may have to go before.
+                block.clear();
+                copy(&next, 0..next.len(), &mut self.kept);
+                if self.kept.len() > 2 * self.most {
+                    let all = mem::take(&mut self.kept);
+                    copy(&all, 0..all.len() - self.most, block);
+                    copy(&all, all.len() - self.most..all.len(), &mut self.kept);
+                }
             } else {
                 block.clear();
                 self.reorder(&next, block);

@@ -194,6 +194,7 @@ impl Settings {
 
 /// What a replay came to.
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each says something of its own")]
 pub struct Outcome {
     /// Each target and what it saw.
     pub targets: Vec<(Target, ReplayTally)>,

@@ -10,7 +10,9 @@ mod help;
 mod limit;
 mod plan;
 mod running;
+mod servers;
 mod sources;
+mod steps;
 mod table;
 mod values;
 

@@ -34,7 +34,9 @@ fn text(plan: &Plan) -> String {
     let mut names = inputs(&plan.inputs, &mut tools);
     if plan.is_dry {
         let mut dry = words(&["gor-replay", "--dry-run"]);
-        names.iter().for_each(|name| dry.extend(["-i".to_owned(), name.clone()]));
+        for name in names {
+            dry.extend(["-i".to_owned(), name]);
+        }
         return line(&dry);
     }
     if let Some(program) = plan.middleware.as_ref().filter(|_| servers.is_empty()) {
@@ -121,7 +123,7 @@ fn inputs(inputs: &[Input], tools: &mut Vec<Words>) -> Words {
         tools.push(recorder);
         return Words::new();
     }
-    let named = |input: &Input| match &input.kind {
+    let place_of = |input: &Input| match &input.kind {
         InputKind::Files { pattern, speed, .. } if *speed != Speed::RECORDED => format!("{pattern}|{speed}"),
         InputKind::Files { pattern, .. } => pattern.clone(),
         InputKind::Listener { place } | InputKind::Topic { place, .. } => place.clone(),
@@ -129,7 +131,7 @@ fn inputs(inputs: &[Input], tools: &mut Vec<Words>) -> Words {
             recorder(input).map_or_else(String::new, |words| format!("<({})", line(&words)))
         }
     };
-    let names: Words = inputs.iter().map(named).collect();
+    let names: Words = inputs.iter().map(place_of).collect();
     if names.len() > 1 {
         let mut merge = words(&["gor-merge"]);
         merge.extend(names);

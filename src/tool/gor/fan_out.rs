@@ -284,7 +284,9 @@ impl FanOut {
             let (of_these, others): (Vec<_>, Vec<_>) =
                 self.branches.drain(..).partition(|branch| lock(branch).takes == takes);
             self.branches = others;
-            of_these.iter().for_each(|branch| lock(branch).queue.end());
+            for branch in &of_these {
+                lock(branch).queue.end();
+            }
             for branch in of_these {
                 let mut branch = lock(&branch);
                 end.errors.extend(branch.finish().err());

@@ -63,17 +63,17 @@ impl Flags {
                 let missing = || Error::Usage(format!("--{name} needs a value: {}", flag.kind.form()));
                 value = Some(args.next().ok_or_else(missing)??);
             }
-            flags.add(flag, value)?;
+            flags.add(flag, value.as_deref())?;
         }
         Ok(flags)
     }
 
-    fn add(&mut self, flag: &'static Flag, value: Option<String>) -> Result<()> {
+    fn add(&mut self, flag: &'static Flag, value: Option<&str>) -> Result<()> {
         let name = flag.name;
-        let text = value.as_deref().unwrap_or_default();
+        let text = value.unwrap_or_default();
         let wrong = |reason: String| Error::Usage(format!("--{name} {text:?}: {reason}"));
         let value = match flag.kind {
-            FlagKind::Bool => Value::Is(value.as_deref().map_or(Ok(true), values::boolean).map_err(wrong)?),
+            FlagKind::Bool => Value::Is(value.map_or(Ok(true), values::boolean).map_err(wrong)?),
             FlagKind::Text | FlagKind::Texts => Value::Text(text.to_owned()),
             FlagKind::Number | FlagKind::Numbers => Value::Number(values::number(text).map_err(wrong)?),
             FlagKind::Size => Value::Number(values::size(text).map_err(wrong)?),

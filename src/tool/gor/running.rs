@@ -8,116 +8,35 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
-use clap::Parser as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::fan_out::{Branch, FanOut, OutputsEnd, Sharing, Takes};
 use super::feedback::{Feedback, feedback};
-use super::plan::{Output, Place, PlaceKind, Plan, Server, Step};
-use super::sources::{Sources, can_wait, wrong};
-use crate::cli::{self, Every, Exit, Report, Reporting, Tool, note, signals};
+use super::plan::{Output, Place, PlaceKind, Plan};
+use super::servers::{Prettified, Running};
+use super::sources::{Sources, can_wait};
+use super::steps::{StepStage, through};
+use crate::cli::{self, Exit, Report, Reporting, Tool, note, signals};
 use crate::endpoint::{
     self, Dialect, Dropped, ListenOptions, Notice, ReadOptions, SendOptions, WriteOptions,
 };
 use crate::middleware::{Command, Middleware, MiddlewareOptions};
 use crate::observe::Count;
-use crate::pace::Speed;
-use crate::pace::{Pace, Tempo};
-use crate::pipeline;
-use crate::record::{Intake, PipeSource, Sink, Source, pipe};
-use crate::replay::{
-    self, InputPart, Outcome, ReplaySummary, SessionMode, Settings, Split, Stop, Supply, WhenSlow,
-};
-use crate::tls::TlsOptions;
-use crate::tool::{filter, rewrite};
-use crate::transform::rewrite::Rewriting;
-use crate::transform::{Filter, Filtering, Pass, Selection};
+use crate::record::{Sink, pipe};
+use crate::replay::{self, Outcome, ReplaySummary};
+use crate::transform::Pass;
 use crate::{Error, Result};
-
-/// Connections to a server, unless told otherwise.
-const CONNECTIONS: usize = 1024;
 
 /// How long the middleware may neither read nor write while there is something to do for it.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Records that may wait for an output that is no server.
 const NO_LIMIT: usize = usize::MAX;
-
-/// What is done to the records, as stages of the copy loop.
-enum StepStage {
-    Filter(Box<Filtering>),
-    Rewrite(Box<Rewriting>),
-}
-
-impl StepStage {
-    fn new(step: &Step) -> Result<Self> {
-        let words = |name: &str, args: &[String]| -> Vec<String> {
-            std::iter::once(name.to_owned()).chain(args.iter().cloned()).collect()
-        };
-        match step {
-            Step::Filter(args) => {
-                let args = filter::Args::try_parse_from(words("gor-filter", args))
-                    .map_err(|error| wrong("filters", &error))?;
-                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                let rules = args.rules(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX));
-                let filter = Filter::new(rules.clone()).map_err(|error| {
-                    Error::Usage(format!("the patterns cannot be used together: {error}"))
-                })?;
-                Ok(StepStage::Filter(Box::new(Filtering::new(filter, Selection::new(args.choice(), &rules)))))
-            }
-            Step::Rewrite(args) => {
-                let line = rewrite::CommandLine::of_words(&words("gor-rewrite", args))
-                    .map_err(|error| wrong("rewrites", &error))?;
-                Ok(StepStage::Rewrite(Box::new(line.rewriting())))
-            }
-        }
-    }
-
-    /// Copies from a source to a sink through this.
-    fn copy(
-        &mut self,
-        source: impl Source + Send + 'static,
-        sink: &mut dyn Sink,
-        threads: NonZeroUsize,
-    ) -> (Intake, Result<()>) {
-        match self {
-            StepStage::Filter(stage) => pipeline::run(source, &mut **stage, sink, threads),
-            StepStage::Rewrite(stage) => pipeline::run(source, &mut **stage, sink, threads),
-        }
-    }
-
-    /// Says what is missing.
-    fn report(&self, report: &mut Report) {
-        match self {
-            StepStage::Filter(stage) => filter::losses(&stage.tally(), report),
-            StepStage::Rewrite(stage) => {
-                if let Some(said) = rewrite::unchanged(stage.tally()) {
-                    report.remark(said);
-                }
-            }
-        }
-    }
-}
-
-/// A source of what another becomes by a step, on a thread of its own; and the step once that has ended.
-fn through(
-    source: Box<dyn Source + Send>,
-    mut stage: StepStage,
-    threads: NonZeroUsize,
-) -> Result<(PipeSource, JoinHandle<StepStage>)> {
-    let (mut sink, out) = pipe();
-    let thread = thread::Builder::new().name("step".to_owned()).spawn(move || {
-        let (intake, result) = stage.copy(source, &mut sink, threads);
-        sink.end(intake, result);
-        stage
-    })?;
-    Ok((out, thread))
-}
 
 /// Carries out a plan.
 pub(super) fn run(plan: &Plan, reporting: &Reporting) -> anyhow::Result<Exit> {
@@ -184,65 +103,27 @@ pub(super) fn run(plan: &Plan, reporting: &Reporting) -> anyhow::Result<Exit> {
         Some(StepStage::Rewrite(stage)) => tool.run(source, &mut **stage, outputs.sink(), Some(threads)),
     };
     let ended = outputs.end(&is_stopping);
-
-    let mut report = Report::default();
     // A thread that has panicked has said so itself, and its pipe has failed.
-    let steps: Vec<StepStage> = steps.into_iter().filter_map(|thread| thread.join().ok()).collect();
-    steps.iter().chain(&last).for_each(|step| step.report(&mut report));
-    let mut has_losses = false;
-    let mut has_failed = false;
-    for packets in &sources.packets {
-        has_failed |= packets.report(&mut report);
-    }
-    for (name, Dropped { requests, responses }) in &ended.outputs.dropped {
-        has_losses = true;
-        report.loss(format_args!(
-            "{name}: too slow: {} and {} were dropped",
-            Count(*requests, "request"),
-            Count(*responses, "response")
-        ));
-    }
-    for (server, outcome) in &ended.servers {
-        match outcome {
-            Ok(outcome) => {
-                has_losses |= outcome.has_failures();
-                if outcome.has_failures() || plan.verbosity > 0 || plan.stats.is_some() {
-                    cli::report(format_args!("{}", ReplaySummary(outcome)));
-                }
-            }
-            Err(error) => {
-                has_failed = true;
-                report.loss(format_args!("{server}: {error}"));
-            }
-        }
+    let steps: Vec<StepStage> =
+        steps.into_iter().filter_map(|thread| thread.join().ok()).chain(last).collect();
+    let mut report = Report::default();
+    for step in &steps {
+        step.report(&mut report);
     }
     if tool.had_no_record(&intake, &copied) {
         report.remark("there was no record in the input");
     }
-    let mut errors = ended.outputs.errors.iter().peekable();
-    // What is left of an output that ended early was told.
-    let copied = if errors.peek().is_some() { Ok(()) } else { copied };
-    let is_full = |error: &Error| matches!(error, Error::SizeReached { .. });
-    for error in errors {
-        if is_full(error) {
-            has_losses = true;
-        } else if !error.is_broken_pipe() {
-            has_failed = true;
-        }
+    let mut is_lost = false;
+    for packets in &sources.packets {
+        is_lost |= packets.report(&mut report);
     }
-    let copied = match copied {
-        Err(error) if is_full(&error) => {
-            has_losses = true;
-            report.loss(error);
-            Ok(())
-        }
-        other => other,
-    };
+    let has_ended_early = is_stopping.load(Ordering::Relaxed) && !is_over.load(Ordering::Relaxed);
+    is_lost |= ended.report(plan, &mut report);
+    let (copied, is_full) = ended.judge(copied, &mut report);
     report.tell(reporting, copied)?;
-    let is_interrupted = is_stopping.load(Ordering::Relaxed) && !is_over.load(Ordering::Relaxed);
     // Scripts give a time to end GoReplay, which runs on otherwise, and take any other status for a failure of theirs.
-    has_losses &= plan.exit_after.is_none();
-    Ok(if has_failed || has_losses || is_interrupted { Exit::Lost } else { Exit::Done })
+    let has_losses = (ended.has_losses() || is_full) && plan.exit_after.is_none();
+    Ok(if is_lost || has_losses || has_ended_early { Exit::Lost } else { Exit::Done })
 }
 
 /// Where the records of the copy loop go.
@@ -253,18 +134,63 @@ enum Outputs {
     Several { fan_out: Box<FanOut>, servers: Vec<Running> },
 }
 
-/// A server's replay while it goes on.
-struct Running {
-    name: String,
-    thread: JoinHandle<Result<Outcome>>,
-    stop: Arc<AtomicBool>,
-    timeout: Duration,
-}
-
 /// What came of the outputs.
 struct AllEnded {
     outputs: OutputsEnd,
     servers: Vec<(String, Result<Outcome>)>,
+}
+
+impl AllEnded {
+    /// Whether exchanges were dropped, or requests not answered.
+    fn has_losses(&self) -> bool {
+        let has_failures = |outcome: &Outcome| outcome.has_failures();
+        !self.outputs.dropped.is_empty()
+            || self.servers.iter().any(|(_, outcome)| outcome.as_ref().is_ok_and(has_failures))
+    }
+
+    /// Says what is missing. Whether an output has failed.
+    fn report(&self, plan: &Plan, report: &mut Report) -> bool {
+        for (name, Dropped { requests, responses }) in &self.outputs.dropped {
+            report.loss(format_args!(
+                "{name}: too slow: {} and {} were dropped",
+                Count(*requests, "request"),
+                Count(*responses, "response")
+            ));
+        }
+        let mut is_lost = false;
+        for (server, outcome) in &self.servers {
+            match outcome {
+                Ok(outcome) if outcome.has_failures() || plan.verbosity > 0 || plan.stats.is_some() => {
+                    cli::report(format_args!("{}", ReplaySummary(outcome)));
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    is_lost = true;
+                    report.loss(format_args!("{server}: {error}"));
+                }
+            }
+        }
+        let is_failure = |error: &Error| !is_size_reached(error) && !error.is_broken_pipe();
+        is_lost || self.outputs.errors.iter().any(is_failure)
+    }
+
+    /// What is left to tell of the copy loop, and whether a limit on size has ended it, or an output.
+    fn judge(&self, copied: Result<()>, report: &mut Report) -> (Result<()>, bool) {
+        let is_full = self.outputs.errors.iter().any(is_size_reached);
+        match copied {
+            // Why outputs ended was told.
+            _ if !self.outputs.errors.is_empty() => (Ok(()), is_full),
+            Err(error) if is_size_reached(&error) => {
+                report.loss(error);
+                (Ok(()), true)
+            }
+            copied => (copied, false),
+        }
+    }
+}
+
+fn is_size_reached(error: &Error) -> bool {
+    matches!(error, Error::SizeReached { .. })
 }
 
 impl Outputs {
@@ -395,122 +321,4 @@ fn local_time() -> Timestamp {
             )
         })
         .unwrap_or(now)
-}
-
-impl Running {
-    /// Begins to send what comes out of `source`.
-    fn start(
-        plan: &Plan,
-        server: &Server,
-        source: PipeSource,
-        out: Option<Box<dyn Sink + Send>>,
-        in_flight: Option<Arc<AtomicU64>>,
-    ) -> Result<Self> {
-        let settings = settings(plan, server);
-        let target = server.target.clone();
-        // What does not resolve is told before anything is read.
-        let stop = Arc::new(AtomicBool::new(false));
-        let stops = Stop { sending: Arc::clone(&stop), ..Stop::default() };
-        let mut source = Some(source);
-        let open = Box::new(move || match source.take() {
-            Some(source) => Ok(Box::new(source) as Box<dyn Source + Send>),
-            None => Err(Error::Invalid("it is read once".to_owned())),
-        });
-        let parts = vec![InputPart { open, speed: Speed::RECORDED }];
-        let name = server.name.clone();
-        let (shown, stats) = (name.clone(), plan.stats);
-        let thread = thread::Builder::new().name("server".to_owned()).spawn(move || {
-            let mut stats = Every::new(stats);
-            let watch = |now: replay::ReplayProgress| {
-                if stats.is_due() {
-                    note(format_args!(
-                        "{shown}: {} sent, {} answered, {} failed, {} in flight",
-                        now.sent, now.answered, now.failed, now.in_flight
-                    ));
-                }
-                if let Some(in_flight) = &in_flight {
-                    in_flight.store(now.in_flight, Ordering::Relaxed);
-                }
-            };
-            replay::run(&settings, vec![target], parts, out, &stops, watch, |_| {})
-        })?;
-        Ok(Running { name, thread, stop, timeout: server.timeout })
-    }
-
-    /// Once reading is to end, what waits is sent as long as a response may take, and no longer.
-    fn leave_after_timeout(&self, is_stopping: &Arc<AtomicBool>) {
-        let (stopping, stop, timeout) = (Arc::clone(is_stopping), Arc::clone(&self.stop), self.timeout);
-        // Without it, what waits is sent however long that takes.
-        let _ = thread::Builder::new().name("timer".to_owned()).spawn(move || {
-            while !stopping.load(Ordering::Relaxed) {
-                thread::sleep(Duration::from_millis(50));
-            }
-            thread::sleep(timeout);
-            stop.store(true, Ordering::Relaxed);
-        });
-    }
-}
-
-/// How a server is sent to.
-fn settings(plan: &Plan, server: &Server) -> Settings {
-    Settings {
-        // Records come when they are due.
-        pace: Pace { tempo: Tempo::NoWait, max_wait: None },
-        read_depth: 0,
-        connections: Some(server.connections.unwrap_or(CONNECTIONS)),
-        min_connections: server.min_connections.min(server.connections.unwrap_or(CONNECTIONS)),
-        idle_timeout: server.idle_timeout,
-        timeout: server.timeout,
-        redirects: server.redirects,
-        response_buffer: server.response_buffer,
-        keeps_host: server.keeps_host,
-        comes_when_due: true,
-        is_for_origin: true,
-        tls: TlsOptions { skips_verification: server.skips_verification, ..TlsOptions::default() },
-        sessions: if plan.keeps_sessions { SessionMode::Schedule } else { SessionMode::Off },
-        split: Split::Copy,
-        when_slow: WhenSlow::Drop,
-        supply: Supply::default(),
-        documents: server.documents.clone(),
-        is_watched: plan.stats.is_some(),
-        ..Settings::default()
-    }
-}
-
-/// Replayed responses on their way through `--prettify-http` to the outputs.
-struct Prettified {
-    pipe: Box<dyn Sink + Send>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Prettified {
-    fn start(mut returns: super::fan_out::Returns) -> Result<Self> {
-        let (sink, source) = pipe();
-        let mut stage = StepStage::new(&Step::Rewrite(vec!["--prettify".to_owned()]))?;
-        let thread = thread::Builder::new().name("prettify".to_owned()).spawn(move || {
-            // It fails only where there is no output left.
-            let _ = stage.copy(source, &mut returns, NonZeroUsize::MIN);
-        })?;
-        Ok(Prettified { pipe: Box::new(sink.ending()), thread: Some(thread) })
-    }
-}
-
-impl Sink for Prettified {
-    fn write(&mut self, records: &crate::record::Run<'_>) -> Result<()> {
-        self.pipe.write(records)
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        self.pipe.flush()
-    }
-
-    fn finish(&mut self) -> Result<()> {
-        self.pipe.finish()?;
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            return Err(Error::Invalid("a thread ended before its work was done".to_owned()));
-        }
-        Ok(())
-    }
 }

@@ -158,9 +158,9 @@ fn first_time(name: &str, reading: &ReadOptions) -> i64 {
     if matches!(read, Ok(true)) { block.get(0).header.timestamp } else { i64::MIN }
 }
 
-fn topic(place: &str, speed: Speed, plan: &Plan, reading: &ReadOptions) -> Result<Box<dyn Source + Send>> {
+fn topic(address: &str, speed: Speed, plan: &Plan, reading: &ReadOptions) -> Result<Box<dyn Source + Send>> {
     let reading = ReadOptions { kafka: plan.kafka_input.clone(), ..reading.clone() };
-    let names = [place.to_owned()];
+    let names = [address.to_owned()];
     let mut first = Some(endpoint::open(&names, &reading)?);
     let (is_stopping, is_cut) = (Arc::clone(&reading.is_stopping), Arc::clone(&reading.is_cut));
     let mut open: OpenSource =

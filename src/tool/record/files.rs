@@ -69,12 +69,15 @@ fn open(
     (files, ledger)
 }
 
+/// A ledger that is read while it is kept.
+pub(in crate::tool) type SharedLedger = Arc<Mutex<CaptureLedger>>;
+
 /// The records of the capture files that a command line names, for another tool, and the ledger that is kept meanwhile.
 pub(in crate::tool) fn source(
     args: &Args,
     reading: &ReadOptions,
     failures: Failures,
-) -> Result<(Box<dyn Source + Send>, Arc<Mutex<CaptureLedger>>)> {
+) -> Result<(Box<dyn Source + Send>, SharedLedger)> {
     let expression = args.bpf.as_deref().map(Expression::new).transpose()?;
     let places = endpoint::expand(&args.read, reading)?;
     let (files, ledger) = open(args, places, expression, None, reading, failures);

@@ -231,8 +231,8 @@ fn server(flags: &Flags, text: &str) -> Result<Server> {
             0
         },
         queue: count(flags, "output-http-queue-len", QUEUE_LENGTH)?.max(1),
-        timeout: time(flags, "output-http-timeout", Duration::from_secs(5))?,
-        idle_timeout: time(flags, "output-http-worker-timeout", Duration::from_secs(2))?,
+        timeout: time(flags, "output-http-timeout", Duration::from_secs(5)),
+        idle_timeout: time(flags, "output-http-worker-timeout", Duration::from_secs(2)),
         redirects: count(flags, "output-http-redirects", 0)? as u32,
         response_buffer: count(flags, "output-http-response-buffer", RESPONSE_BUFFER)?,
         keeps_host: flags.is("http-original-host") || sets_host,
@@ -255,7 +255,7 @@ fn binary(flags: &Flags, text: &str) -> Result<Server> {
         connections: Some(count(flags, "output-binary-workers", 0)?).filter(|workers| *workers > 0),
         min_connections: 0,
         queue: QUEUE_LENGTH as usize,
-        timeout: time(flags, "output-binary-timeout", Duration::from_secs(5))?,
+        timeout: time(flags, "output-binary-timeout", Duration::from_secs(5)),
         idle_timeout: Duration::from_mins(1),
         redirects: 0,
         response_buffer: match count(flags, "output-tcp-response-buffer", 0)? {
@@ -271,8 +271,8 @@ fn binary(flags: &Flags, text: &str) -> Result<Server> {
 }
 
 /// A time, of which none at all means the usual one.
-fn time(flags: &Flags, name: &str, default: Duration) -> Result<Duration> {
-    Ok(flags.duration(name).filter(|time| !time.is_zero()).unwrap_or(default))
+fn time(flags: &Flags, name: &str, default: Duration) -> Duration {
+    flags.duration(name).filter(|time| !time.is_zero()).unwrap_or(default)
 }
 
 /// Flags about outputs that are not there, with those they are for.
