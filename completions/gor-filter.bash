@@ -201,7 +201,7 @@ _gor__filter() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "gor jsonl pcap pcapng" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "gor jsonl har pcap pcapng" -- "${cur}"))
                     return 0
                     ;;
                 --chunk-size)

@@ -262,7 +262,7 @@ _gor__replay() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "gor jsonl pcap pcapng" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "gor jsonl har pcap pcapng" -- "${cur}"))
                     return 0
                     ;;
                 --chunk-size)

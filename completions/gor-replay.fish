@@ -34,6 +34,7 @@ complete -c gor-replay -l middleware-timeout -d 'Kill the program if it neither 
 complete -c gor-replay -s o -l output -d 'Write records to FILE (repeatable)' -r -F
 complete -c gor-replay -l format -d 'Write files and standard output in this format [default: by the end of the name, otherwise gor]' -r -f -a "gor\t''
 jsonl\t''
+har\t''
 pcap\t''
 pcapng\t''"
 complete -c gor-replay -l chunk-size -d 'Start a new file before SIZE bytes of records are exceeded' -r

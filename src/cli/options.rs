@@ -169,7 +169,7 @@ pub struct OutputOptions {
     ///
     /// Without it, records are written to standard output; gor-replay discards them. "-" is standard output, "null:"
     /// discards; tcp://, tls://, ws://, wss:// and kafka:// are places over the network: gor-tools(7). A name that ends in .gz or .zst is compressed; one that ends in .pcap
-    /// or .pcapng becomes a packet capture, one in .jsonl or .ndjson lines of JSON.
+    /// or .pcapng becomes a packet capture, one in .jsonl or .ndjson lines of JSON, one in .har a HAR file.
     ///
     /// Fields in the name start new files: %Y %m %d %H %M %S %NS (time of writing, UTC), %r (request id), %t (kind of
     /// record: 1, 2, 3), %i (see --instance); %% is a percent sign. Missing directories of such a name are created.
@@ -180,7 +180,8 @@ pub struct OutputOptions {
     pub output: Vec<String>,
     /// Write files and standard output in this format [default: by the end of the name, otherwise gor]
     ///
-    /// jsonl is a JSON object a line for each record, without loss: gor-jsonl(5).
+    /// jsonl is a JSON object a line for each record, without loss: gor-jsonl(5). har is HAR 1.2, an entry for each
+    /// exchange, with bodies decoded. What a format cannot hold is counted at the end.
     #[arg(long, value_name = "FORMAT", value_parser = format(), hide_short_help = true)]
     pub format: Option<OutputFormat>,
     /// Overwrite existing files

@@ -27,6 +27,8 @@ const FRAMING: [&str; 3] = ["content-length", "transfer-encoding", "content-enco
 pub(super) struct HarRecords {
     connections: HashMap<String, u16>,
     entries: u32,
+    /// The id of the latest entry, where the file has it.
+    latest: Vec<u8>,
     /// What records cannot hold.
     pub(super) remarks: Remarks,
 }
@@ -105,9 +107,14 @@ impl HarRecords {
         if !entry.frames.is_empty() {
             self.remarks.count("connection's WebSocket messages", "connections' WebSocket messages");
         }
-        for record in std::iter::once(&request).chain(&response) {
+        // Writers here give the response of a replay an entry of its own, behind that of the recorded one.
+        let is_again = response.as_ref().is_some_and(|response| response.kind == Kind::Replayed)
+            && entry.id.is_some()
+            && self.latest == request.id;
+        for record in Some(&request).filter(|_| !is_again).into_iter().chain(&response) {
             block.push(&record.header(), &record.payload);
         }
+        self.latest = entry.id.as_ref().map(|_| request.id).unwrap_or_default();
         Ok(())
     }
 

@@ -1,10 +1,13 @@
 //! Records in formats that other programs read and write.
 
+mod exchange_sink;
 mod har;
 mod har_records;
 mod har_source;
+mod har_writer;
 mod jsonl;
 mod jsonl_source;
+mod message;
 mod remarks;
 
 use std::fmt;
@@ -13,6 +16,9 @@ use std::io::Write;
 pub use har_source::HarSource;
 pub use jsonl::{FIELDS, JsonlSink};
 pub use jsonl_source::JsonlSource;
+
+use exchange_sink::ExchangeSink;
+use har_writer::HarFormat;
 
 use crate::record::{Sink, Source};
 
@@ -24,13 +30,16 @@ pub type Tell = fn(&dyn fmt::Display);
 pub enum Format {
     /// A JSON object on a line for each record; nothing is lost.
     Jsonl,
+    /// HAR 1.2, as browsers export it: an entry for each exchange.
+    Har,
 }
 
 impl Format {
     /// What turns records into this format. `tell` hears at the end what it could not hold.
-    pub fn sink(self, output: Box<dyn Write + Send>, _tell: Option<Tell>) -> Box<dyn Sink + Send> {
+    pub fn sink(self, output: Box<dyn Write + Send>, tell: Option<Tell>) -> Box<dyn Sink + Send> {
         match self {
             Format::Jsonl => Box::new(JsonlSink::new(output)),
+            Format::Har => Box::new(ExchangeSink::new(HarFormat::default(), output, tell)),
         }
     }
 
@@ -38,6 +47,7 @@ impl Format {
     pub fn can_go_on(self) -> bool {
         match self {
             Format::Jsonl => true,
+            Format::Har => false,
         }
     }
 }

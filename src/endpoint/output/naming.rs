@@ -24,17 +24,19 @@ pub enum OutputFormat {
 }
 
 /// Ends of names, before that of a compression, that ask for another format.
-const FORMATS: [(&str, OutputFormat); 4] = [
+const FORMATS: [(&str, OutputFormat); 5] = [
     (".pcap", OutputFormat::Capture(FileFormat::Pcap)),
     (".pcapng", OutputFormat::Capture(FileFormat::Pcapng)),
     (".jsonl", OutputFormat::Interchange(interchange::Format::Jsonl)),
     (".ndjson", OutputFormat::Interchange(interchange::Format::Jsonl)),
+    (".har", OutputFormat::Interchange(interchange::Format::Har)),
 ];
 
 /// Formats by the names that the command line has for them.
-const NAMES: [(&str, OutputFormat); 4] = [
+const NAMES: [(&str, OutputFormat); 5] = [
     ("gor", OutputFormat::Gor),
     ("jsonl", OutputFormat::Interchange(interchange::Format::Jsonl)),
+    ("har", OutputFormat::Interchange(interchange::Format::Har)),
     ("pcap", OutputFormat::Capture(FileFormat::Pcap)),
     ("pcapng", OutputFormat::Capture(FileFormat::Pcapng)),
 ];
@@ -241,6 +243,7 @@ mod tests {
             "x.pcapng",
             "x.jsonl",
             "x.ndjson.gz",
+            "x.har.gz",
             ".hidden",
             "a.zip/x",
             "x.1",
