@@ -21,6 +21,7 @@ response\t'Responses recorded with the requests'
 replayed\t'Responses that a replay got'"
 complete -c gor-filter -l limit -d 'Stop after N records' -r
 complete -c gor-filter -l exit-after -d 'Stop reading after DURATION, write what was read, and exit with status 0' -r
+complete -c gor-filter -l log-format -d 'Read text inputs as access logs in FORMAT, and not only those that are recognised' -r
 complete -c gor-filter -l max-record -d 'Skip records longer than SIZE (at most 3GB), and exit with status 1' -r
 complete -c gor-filter -l fetch -d 'Send at most N requests to S3 at a time [default: 4]' -r
 complete -c gor-filter -l tls-cert -d 'Certificate (PEM) of a tls:// or wss:// input, with those that vouch for it' -r -F

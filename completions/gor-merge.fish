@@ -4,6 +4,7 @@ complete -c gor-merge -l temp-dir -d 'Directory for temporary files [default: TM
 complete -c gor-merge -l shift -d 'Add DURATION to the times of an input: web2.gor=-250ms (repeatable)' -r
 complete -c gor-merge -l rebase -d 'Move all times so that the first record written has TIME: now, -2h' -r
 complete -c gor-merge -l exit-after -d 'Stop reading after DURATION, write what was read, and exit with status 0' -r
+complete -c gor-merge -l log-format -d 'Read text inputs as access logs in FORMAT, and not only those that are recognised' -r
 complete -c gor-merge -l max-record -d 'Skip records longer than SIZE (at most 3GB), and exit with status 1' -r
 complete -c gor-merge -l fetch -d 'Send at most N requests to S3 at a time [default: 4]' -r
 complete -c gor-merge -l tls-cert -d 'Certificate (PEM) of a tls:// or wss:// input, with those that vouch for it' -r -F

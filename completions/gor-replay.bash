@@ -23,7 +23,7 @@ _gor__replay() {
 
     case "${cmd}" in
         gor__replay)
-            opts="-i -o -v -q -h -V --input --read-depth --follow --exit-after --strict --max-record --fetch --no-sign-request --tls-cert --tls-key --client-ca --allow --ws-protocol --ws-password-file --speed --speed-ramp --rate --rate-ramp --no-wait --max-wait --start-at --since --until --shard --shard-from-env --loop --loop-header --dry-run --threads --connections --min-connections --idle-timeout --queue --timeout --precise --think --cookies --redirects --original-host --send-incomplete --response-buffer --sni --middleware --middleware-may-drop --middleware-timeout --output --format --force --append --chunk-size --chunk-records --max-size --index --instance --flush-interval --compress-level --compress-threads --ca-cert --client-cert --client-key --skip-verify --ws-header --spool --spool-max --spool-wait --chunk-age --manifest --kafka-ca --kafka-cert --kafka-key --kafka-username --kafka-password-file --kafka-sasl --exit-at-end --echo --slow-output --elasticsearch --report --group --fail-if --checkpoint --checkpoint-interval --metrics --verbose --quiet --stats --stats-json --cpu-profile --mem-profile --pprof --split --sessions --help --version"
+            opts="-i -o -v -q -h -V --input --read-depth --follow --exit-after --strict --log-format --max-record --fetch --no-sign-request --tls-cert --tls-key --client-ca --allow --ws-protocol --ws-password-file --speed --speed-ramp --rate --rate-ramp --no-wait --max-wait --start-at --since --until --shard --shard-from-env --loop --loop-header --dry-run --threads --connections --min-connections --idle-timeout --queue --timeout --precise --think --cookies --redirects --original-host --send-incomplete --response-buffer --sni --middleware --middleware-may-drop --middleware-timeout --output --format --force --append --chunk-size --chunk-records --max-size --index --instance --flush-interval --compress-level --compress-threads --ca-cert --client-cert --client-key --skip-verify --ws-header --spool --spool-max --spool-wait --chunk-age --manifest --kafka-ca --kafka-cert --kafka-key --kafka-username --kafka-password-file --kafka-sasl --exit-at-end --echo --slow-output --elasticsearch --report --group --fail-if --checkpoint --checkpoint-interval --metrics --verbose --quiet --stats --stats-json --cpu-profile --mem-profile --pprof --split --sessions --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -64,6 +64,10 @@ _gor__replay() {
                     return 0
                     ;;
                 --exit-after)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,6 +1,7 @@
 complete -c gor-replay -s i -l input -d 'File, directory, quoted glob or "-" (repeatable) [default: standard input]' -r -F
 complete -c gor-replay -l read-depth -d 'Reorder requests within N requests, so that the oldest is sent next' -r
 complete -c gor-replay -l exit-after -d 'Stop reading after DURATION, write what was read, and exit with status 0' -r
+complete -c gor-replay -l log-format -d 'Read text inputs as access logs in FORMAT, and not only those that are recognised' -r
 complete -c gor-replay -l max-record -d 'Skip records longer than SIZE (at most 3GB), and exit with status 1' -r
 complete -c gor-replay -l fetch -d 'Send at most N requests to S3 at a time [default: 4]' -r
 complete -c gor-replay -l tls-cert -d 'Certificate (PEM) of a tls:// or wss:// input, with those that vouch for it' -r -F

@@ -16,6 +16,7 @@ complete -c gor-rewrite -l redact-key-file -d 'Read the key of the replacements 
 complete -c gor-rewrite -l middleware -d 'Run COMMAND, and send records through it' -r -f -a "(__fish_complete_command)"
 complete -c gor-rewrite -l middleware-timeout -d 'Kill the program if it neither reads nor writes for DURATION' -r
 complete -c gor-rewrite -l exit-after -d 'Stop reading after DURATION, write what was read, and exit with status 0' -r
+complete -c gor-rewrite -l log-format -d 'Read text inputs as access logs in FORMAT, and not only those that are recognised' -r
 complete -c gor-rewrite -l max-record -d 'Skip records longer than SIZE (at most 3GB), and exit with status 1' -r
 complete -c gor-rewrite -l fetch -d 'Send at most N requests to S3 at a time [default: 4]' -r
 complete -c gor-rewrite -l tls-cert -d 'Certificate (PEM) of a tls:// or wss:// input, with those that vouch for it' -r -F

@@ -6,6 +6,7 @@ complete -c gor-show -l color -d 'When to use colours' -r -f -a "auto\t'On a ter
 always\t'Always'
 never\t'Never'"
 complete -c gor-show -l exit-after -d 'Stop reading after DURATION, write what was read, and exit with status 0' -r
+complete -c gor-show -l log-format -d 'Read text inputs as access logs in FORMAT, and not only those that are recognised' -r
 complete -c gor-show -l max-record -d 'Skip records longer than SIZE (at most 3GB), and exit with status 1' -r
 complete -c gor-show -l fetch -d 'Send at most N requests to S3 at a time [default: 4]' -r
 complete -c gor-show -l tls-cert -d 'Certificate (PEM) of a tls:// or wss:// input, with those that vouch for it' -r -F

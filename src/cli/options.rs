@@ -11,6 +11,7 @@ use crate::endpoint::{
     Notice, ObjectOptions, OutputFormat, ReadOptions, S3Options, SendOptions, Services, SingleObject,
     WriteOptions,
 };
+use crate::interchange::LogFormat;
 use crate::record::MAX_MAX_RECORD;
 use crate::{Error, Result};
 
@@ -27,8 +28,9 @@ const MAX_FETCH: usize = 256;
 const MIN_SPOOL: u64 = 1 << 20;
 
 /// What says how records are written, and is of no use to a dry run that has no output.
-pub(crate) const NOT_DRY: [&str; 17] = [
+pub(crate) const NOT_DRY: [&str; 18] = [
     "output",
+    "format",
     "append",
     "chunk_size",
     "chunk_records",
@@ -50,6 +52,7 @@ pub(crate) const NOT_DRY: [&str; 17] = [
 /// How records are read.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Input")]
+#[allow(clippy::doc_markdown, reason = "these are help texts")]
 pub struct InputOptions {
     /// Keep reading files as they grow, as tail -F does
     ///
@@ -65,6 +68,12 @@ pub struct InputOptions {
     /// Fail at the first malformed record instead of skipping it
     #[arg(long, hide_short_help = true)]
     pub strict: bool,
+    /// Read text inputs as access logs in FORMAT, and not only those that are recognised
+    ///
+    /// FORMAT is that of nginx's log_format, as '$remote_addr [$time_local] "$request" $status', or combined, common,
+    /// vhost_combined or json, which are recognised without it: gor-log(5).
+    #[arg(long, value_name = "FORMAT", value_parser = log_format, hide_short_help = true)]
+    pub log_format: Option<LogFormat>,
     /// Skip records longer than SIZE (at most 3GB), and exit with status 1
     #[arg(long, value_name = "SIZE", default_value = "1GB", value_parser = max_record, hide_short_help = true)]
     pub max_record: u64,
@@ -84,6 +93,7 @@ impl InputOptions {
             max_record: self.max_record,
             is_strict: self.strict,
             is_followed: self.follow,
+            log_format: self.log_format.clone(),
             services: self.services.services(),
             listening: self.listening.options(),
             tell: |notice: &Notice<'_>| {
@@ -149,6 +159,10 @@ impl ServiceOptions {
 fn fetch(text: &str) -> Result<NonZeroUsize, String> {
     let number = text.parse::<NonZeroUsize>().ok().filter(|number| number.get() <= MAX_FETCH);
     number.ok_or_else(|| format!("a number of requests is from 1 to {MAX_FETCH}"))
+}
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    LogFormat::parse(text).map_err(|error| error.to_string())
 }
 
 fn max_record(text: &str) -> Result<u64, String> {

@@ -1,6 +1,8 @@
 //! What bytes are, told by the first of them.
 
-use crate::{interchange, packet};
+use crate::interchange::{FIELDS, LogFormat};
+use crate::packet;
+use crate::record::{Header, SEPARATOR};
 
 /// Bytes that must be there, unless the input is shorter, before its
 /// beginning is looked at. The longest of the magic numbers that matter.
@@ -27,7 +29,7 @@ impl Compression {
 }
 
 /// What uncompressed bytes hold.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum InputFormat {
     /// Records as text. Also whatever is not known: the reader finds out
     /// whether there is a record in it.
@@ -38,14 +40,35 @@ pub(super) enum InputFormat {
     Jsonl,
     /// HAR: a JSON object with entries.
     Har,
+    /// An access log of a web server.
+    Log(LogFormat),
 }
 
 /// White space and longest key before an object's first value, beyond which no format is looked for.
 const LONGEST_BEGINNING: usize = 256;
 
-/// Whether as much of an input is there as tells what it is: of JSON, the first key.
+/// Whether as much of an input is there as tells what it is: of JSON that may be several formats, and of text that may be
+/// a log, the first line.
 pub(super) fn is_decided(first: &[u8]) -> bool {
-    first.len() >= MAGIC && (first.len() >= LONGEST_BEGINNING || first_key(first) != FirstKey::Cut)
+    if first.len() < MAGIC {
+        return false;
+    }
+    if Compression::of(first) != Compression::None || packet::is_capture(first) {
+        return true;
+    }
+    let text = text_of(first);
+    match first_key(first) {
+        FirstKey::Cut => first.len() >= LONGEST_BEGINNING,
+        FirstKey::Key(b"kind" | b"log") => true,
+        FirstKey::None if text.is_empty() => first.len() >= LONGEST_BEGINNING,
+        FirstKey::None if matches!(text, [b'1'..=b'3', b' ', ..]) => true,
+        FirstKey::None | FirstKey::Key(_) => text.iter().any(|byte| *byte == b'\n' || *byte < 9),
+    }
+}
+
+/// Text from the first character on that is neither UTF-8's mark nor white space.
+fn text_of(first: &[u8]) -> &[u8] {
+    first.strip_prefix("\u{feff}".as_bytes()).unwrap_or(first).trim_ascii_start()
 }
 
 /// How JSON begins.
@@ -60,8 +83,7 @@ enum FirstKey<'a> {
 
 /// The first key of the object that text begins with.
 fn first_key(text: &[u8]) -> FirstKey<'_> {
-    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text).trim_ascii_start();
-    let Some(text) = text.strip_prefix(b"{") else { return FirstKey::None };
+    let Some(text) = text_of(text).strip_prefix(b"{") else { return FirstKey::None };
     let text = text.trim_ascii_start();
     if text.is_empty() {
         return FirstKey::Cut;
@@ -74,15 +96,32 @@ fn first_key(text: &[u8]) -> FirstKey<'_> {
 }
 
 impl InputFormat {
-    pub(super) fn of(first: &[u8]) -> Self {
+    /// Tells the format by the first bytes. Text that is neither records nor packets is a log of the format `log`, where
+    /// one is given.
+    pub(super) fn of(first: &[u8], log: Option<&LogFormat>) -> Self {
         if packet::is_capture(first) {
             return InputFormat::Capture;
         }
         match first_key(first) {
-            FirstKey::Key(b"log") => InputFormat::Har,
-            FirstKey::Key(key) if interchange::FIELDS.iter().any(|name| name.as_bytes() == key) => {
-                InputFormat::Jsonl
-            }
+            FirstKey::Key(b"kind") => return InputFormat::Jsonl,
+            FirstKey::Key(b"log") if log.is_none() => return InputFormat::Har,
+            _ => {}
+        }
+        let text = text_of(first);
+        let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        if Header::parse(line).is_ok() {
+            return InputFormat::Gor;
+        }
+        if let Some(log) = log {
+            return InputFormat::Log(log.clone());
+        }
+        // Records whose beginning is missing may be of logs.
+        let has_records = memchr::memmem::find(text, SEPARATOR).is_some();
+        if let Some(log) = LogFormat::of(text).filter(|_| !has_records) {
+            return InputFormat::Log(log);
+        }
+        match first_key(first) {
+            FirstKey::Key(key) if FIELDS.iter().any(|name| name.as_bytes() == key) => InputFormat::Jsonl,
             _ => InputFormat::Gor,
         }
     }

@@ -7,7 +7,7 @@ use super::prefetch::OpenedPlace;
 use super::reading::{Notice, ReadOptions};
 use crate::capture::{self, CaptureInput};
 use crate::http::{Framer, RequestContext};
-use crate::interchange::{HarSource, Import, ImportOptions, JsonlSource};
+use crate::interchange::{HarSource, Import, ImportOptions, JsonlSource, LogSource};
 use crate::observe::Count;
 use crate::record::{Block, Checkpoint, Intake, JoinedRecords, Kind, Reader, ReaderOptions, Source};
 use crate::{Error, Position, Result};
@@ -65,7 +65,7 @@ impl OpenInput {
         let name = found.place.to_string();
         let mut bytes = Peeked::new(bytes).map_err(|error| Error::from(error).at(name.as_str()))?;
         let beginning = bytes.first()[..bytes.first().len().min(BEGINNING)].to_vec();
-        let records = match InputFormat::of(&beginning) {
+        let records = match InputFormat::of(bytes.first(), how.log_format.as_ref()) {
             InputFormat::Capture => {
                 let tap: CaptureInput = (name.clone(), Box::new(|| Ok(Box::new(bytes))));
                 // A message becomes a record: what limits one limits the other.
@@ -86,6 +86,10 @@ impl OpenInput {
                 let source =
                     HarSource::new(bytes, import_options(how)).map_err(|error| error.at(name.as_str()))?;
                 PlaceRecords::Import(Box::new(source))
+            }
+            InputFormat::Log(format) => {
+                skip_mark(&beginning, &mut bytes);
+                PlaceRecords::Import(Box::new(LogSource::new(bytes, format, import_options(how))))
             }
             InputFormat::Gor => {
                 skip_mark(&beginning, &mut bytes);
@@ -228,7 +232,10 @@ impl OpenInput {
         }
         let may_be_empty = matches!(&self.records, PlaceRecords::Import(import) if import.may_be_empty());
         if intake.records == 0 && intake.bytes > 0 && !may_be_empty {
-            let text = format!("no record in it; it looks like {}", resembles(&self.beginning));
+            let text = match (&how.log_format, intake.first_malformed) {
+                (Some(_), Some((_, reason))) => format!("no line of it is in the log format; {reason}"),
+                _ => format!("no record in it; it looks like {}", resembles(&self.beginning)),
+            };
             let error = Error::Invalid(text);
             if !self.is_below {
                 return Err(error);

@@ -27,6 +27,11 @@ use crate::{Error, Result};
 pub fn open(names: &[String], how: &ReadOptions) -> Result<Box<dyn Source + Send>> {
     let places = find(names, how)?;
     let is_live = places.iter().any(|found| matches!(found.place, Place::Network(_)));
+    if how.log_format.is_some()
+        && places.iter().all(|found| matches!(found.place, Place::Network(_) | Place::Kafka(_)))
+    {
+        return Err(Error::Usage("--log-format is about files and standard input; there is none".into()));
+    }
     places.iter().try_for_each(|found| refuse_untold(&found.place, is_live, how))?;
     if how.is_followed || is_live {
         return Ok(Box::new(Followed::start(places, how)?));

@@ -9,6 +9,7 @@ use super::KafkaSettings;
 use super::network::ListenOptions;
 use super::s3::{S3Options, Store};
 use crate::Error;
+use crate::interchange::LogFormat;
 use crate::observe::Meter;
 use crate::record::{DEFAULT_MAX_RECORD, Failures, Intake, JoinedRecords, ReaderOptions};
 
@@ -30,6 +31,8 @@ pub struct ReadOptions {
     pub is_searched: bool,
     /// Whether files are read on as they grow, and through their rotation.
     pub is_followed: bool,
+    /// How text is written that is an access log, where it is not told by its content.
+    pub log_format: Option<LogFormat>,
     /// Which records are wanted at all, if that is known. Of a file with an
     /// index beside it no more is read than may hold them, and the exchanges
     /// they belong to; other records come all the same.
@@ -117,6 +120,7 @@ impl Default for ReadOptions {
             most_read: ReaderOptions::default().most_read,
             is_searched: false,
             is_followed: false,
+            log_format: None,
             window: None,
             hours: TimeWindow::default(),
             listening: ListenOptions::default(),

@@ -1,16 +1,18 @@
 //! A record as one line of JSON, and back. Nothing is lost; gor-jsonl(5) describes the lines.
 
 use std::borrow::Cow;
-use std::io::Write;
+use std::io::{Read, Write};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::ImportOptions;
+use super::line_source::{LineFault, LineFormat, LineSource};
 use crate::Result;
 use crate::http::Head;
-use crate::record::{Header, Kind, MAX_HEADER, Malformed, Mark, Record, Run, Sink, View};
+use crate::record::{Block, Header, Kind, MAX_HEADER, Malformed, Mark, Record, Run, Sink, View};
 
 /// Names of the fields of a line. The first one tells that a file has such lines.
 pub const FIELDS: [&str; 18] = [
@@ -289,6 +291,37 @@ pub(super) fn has_true_header(record: &Record) -> bool {
         && !record.id.iter().any(u8::is_ascii_whitespace)
         && !line.iter().any(|byte| matches!(byte, b'\r' | b'\n'))
         && Header::parse(&line) == Ok(header)
+}
+
+/// Reads lines of JSON as records.
+pub type JsonlSource<R> = LineSource<R, JsonlLines>;
+
+impl<R: Read> JsonlSource<R> {
+    /// Reads from `input`, which needs no buffer of its own.
+    pub fn new(input: R, options: ImportOptions) -> Self {
+        LineSource::with(JsonlLines::default(), input, options)
+    }
+}
+
+/// Each line as a record.
+#[derive(Debug, Default)]
+pub struct JsonlLines {
+    record: Record,
+}
+
+impl LineFormat for JsonlLines {
+    fn read(&mut self, line: &[u8], _: u64, max_record: u64, block: &mut Block) -> Result<u64, LineFault> {
+        read_line(line, &mut self.record).map_err(LineFault::Malformed)?;
+        if self.record.payload.len() as u64 > max_record {
+            return Err(LineFault::TooLarge);
+        }
+        block.push(&self.record.header(), &self.record.payload);
+        Ok(1)
+    }
+
+    fn cut(&self) -> Malformed {
+        Malformed::LineCut
+    }
 }
 
 /// Writes records as lines.

@@ -1,21 +1,22 @@
 //! Records in formats that other programs read and write.
 
+mod access_log;
 mod exchange_sink;
 mod har;
 mod har_records;
 mod har_source;
 mod har_writer;
 mod jsonl;
-mod jsonl_source;
+mod line_source;
 mod message;
 mod remarks;
 
 use std::fmt;
 use std::io::Write;
 
+pub use access_log::{LogFormat, LogSource};
 pub use har_source::HarSource;
-pub use jsonl::{FIELDS, JsonlSink};
-pub use jsonl_source::JsonlSource;
+pub use jsonl::{FIELDS, JsonlSink, JsonlSource};
 
 use exchange_sink::ExchangeSink;
 use har_writer::HarFormat;

@@ -32,7 +32,7 @@ pub(super) struct InputCursor {
 
 /// Where the records of a cursor come from.
 enum InputFeed {
-    Source(ReadAhead),
+    Source(Box<ReadAhead>),
     Run(RunReader),
 }
 
@@ -42,7 +42,7 @@ impl InputCursor {
             batch: KeyedBlock::default(),
             next: 0,
             is_lent: false,
-            feed: InputFeed::Source(reader),
+            feed: InputFeed::Source(Box::new(reader)),
             is_file,
         }
     }

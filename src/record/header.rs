@@ -88,6 +88,61 @@ pub enum Malformed {
     Entry(&'static str),
     /// The input ended within a line of JSON.
     LineCut,
+    /// A line of an access log that is not of the log's format.
+    Log {
+        /// Number of the line, counted from 1.
+        line: u64,
+        /// What is wrong.
+        why: &'static str,
+        /// How the line begins.
+        shown: Excerpt,
+    },
+    /// The input ended within a line of an access log.
+    LogCut,
+}
+
+/// Bytes of an excerpt.
+const EXCERPT: usize = 60;
+
+/// The beginning of a text, to be shown.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub struct Excerpt {
+    bytes: [u8; EXCERPT],
+    length: u8,
+    is_cut: bool,
+}
+
+impl Excerpt {
+    /// The beginning of this text.
+    pub fn of(text: &[u8]) -> Self {
+        let mut bytes = [0; EXCERPT];
+        let length = text.len().min(EXCERPT);
+        bytes[..length].copy_from_slice(&text[..length]);
+        Excerpt { bytes, length: length as u8, is_cut: text.len() > EXCERPT }
+    }
+}
+
+impl fmt::Display for Excerpt {
+    /// One line, with what is not printable escaped.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = String::from_utf8_lossy(&self.bytes[..usize::from(self.length)]);
+        // The last character may have been cut.
+        let text = if self.is_cut { text.trim_end_matches('\u{fffd}') } else { &text };
+        for character in text.chars() {
+            if character.is_control() {
+                write!(f, "{}", character.escape_default())?;
+            } else {
+                write!(f, "{character}")?;
+            }
+        }
+        f.write_str(if self.is_cut { "…" } else { "" })
+    }
+}
+
+impl fmt::Debug for Excerpt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl fmt::Display for Malformed {
@@ -96,6 +151,8 @@ impl fmt::Display for Malformed {
             Malformed::Object(why) => return write!(f, "the JSON object is no record: {why}"),
             Malformed::Entry(why) => return write!(f, "the entry is no exchange of HTTP: {why}"),
             Malformed::NoJson => "the line is not valid JSON",
+            Malformed::Log { line, why, shown } => return write!(f, "line {line}: {why}: {shown}"),
+            Malformed::LogCut => "the input ends inside this line",
             Malformed::LineCut => "the input ends inside this line of JSON",
             Malformed::Kind => "the kind is not 1, 2 or 3",
             Malformed::Id => "the id is missing",

@@ -28,7 +28,7 @@ mod span;
 pub use block::{Block, Run, View};
 pub use checkpoint::{Checkpoint, Checkpoints, PartPositions, Revocation};
 pub use failures::Failures;
-pub use header::{Header, Kind, MAX_HEADER, Malformed, Mark, SEPARATOR};
+pub use header::{Excerpt, Header, Kind, MAX_HEADER, Malformed, Mark, SEPARATOR};
 pub use lru::{LruMap, id_hash};
 pub use origin::{Origin, session};
 pub use pipe::{PipeSink, PipeSource, pipe};

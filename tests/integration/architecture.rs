@@ -31,7 +31,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("merge", &["record"]),
     ("privileges", &[]),
     ("show", &["record", "http", "observe"]),
-    ("cli", &["record", "capture", "endpoint", "observe", "pipeline", "tls", "transform"]),
+    ("cli", &["record", "capture", "endpoint", "interchange", "observe", "pipeline", "tls", "transform"]),
     (
         "tool",
         &[

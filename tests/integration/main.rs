@@ -14,6 +14,7 @@ mod gor_live;
 mod habits;
 mod interchange;
 mod interchange_har;
+mod interchange_logs;
 mod interchange_out;
 #[cfg(feature = "kafka")]
 mod kafka;

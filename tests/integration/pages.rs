@@ -73,7 +73,10 @@ fn man_page(tool: &Command) -> std::io::Result<Vec<u8>> {
     for other in tools().iter().map(Command::get_name).filter(|name| *name != tool.get_name()) {
         writeln!(page, ".BR {} (1),", escape(other))?;
     }
-    writeln!(page, ".BR gor (5),\n.BR gor\\-jsonl (5),\n.BR gor\\-report (5),\n.BR gor\\-tools (7)")?;
+    writeln!(
+        page,
+        ".BR gor (5),\n.BR gor\\-jsonl (5),\n.BR gor\\-log (5),\n.BR gor\\-report (5),\n.BR gor\\-tools (7)"
+    )?;
     Ok(page)
 }
 
@@ -128,7 +131,7 @@ fn every_man_page_says_what_each_option_does() {
 #[test]
 fn pages_written_by_hand_and_made_pages_refer_to_each_other() {
     let mut pages: Vec<String> = tools().iter().map(|tool| format!("{}.1", tool.get_name())).collect();
-    pages.extend(["gor.5", "gor-jsonl.5", "gor-report.5", "gor-tools.7"].map(str::to_owned));
+    pages.extend(["gor.5", "gor-jsonl.5", "gor-log.5", "gor-report.5", "gor-tools.7"].map(str::to_owned));
     for page in &pages {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("man").join(page);
         let text = std::fs::read_to_string(path).expect("the page is there");

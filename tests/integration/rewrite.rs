@@ -283,13 +283,14 @@ fn a_dry_run_refuses_what_is_about_an_output() {
         "--connections=2",
         "--skip-verify",
         "--ws-header=A: b",
+        "--format=gor",
         "--middleware=cat",
     ] {
         run("gor-rewrite", &["--set-host", "a", "--dry-run", option], b"")
             .ends_with(2)
             .says("cannot be used with");
     }
-    for option in ["--spool=/nowhere", "--chunk-age=1s", "--manifest=m.jsonl", "--index"] {
+    for option in ["--spool=/nowhere", "--chunk-age=1s", "--manifest=m.jsonl", "--index", "--format=jsonl"] {
         run("gor-replay", &["--dry-run", option], b"").ends_with(2).says("cannot be used with");
     }
 }

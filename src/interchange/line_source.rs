@@ -1,12 +1,11 @@
-//! Lines of JSON as a source of records.
+//! Lines of text as a source of records.
 
 use std::io::{ErrorKind, Read};
 
 use memchr::memchr;
 
-use super::jsonl::read_line;
 use super::{Import, ImportOptions};
-use crate::record::{Block, Intake, Malformed, Record, Source};
+use crate::record::{Block, Intake, Malformed, Source};
 use crate::{Error, Position, Result};
 
 /// Bytes asked of the input at once.
@@ -21,12 +20,43 @@ const KEEP_BUFFER: usize = 8 * READ;
 /// Bytes that a line may have beyond twice the longest record: its other fields.
 const MARGIN: u64 = 64 << 10;
 
-/// Reads lines of JSON as records.
+/// What lines hold.
+pub trait LineFormat {
+    /// Adds the records of a line to a block, and says how many these are. `number` counts lines from 1, empty ones
+    /// included; the line is not empty, and has no white space at its ends.
+    fn read(
+        &mut self,
+        line: &[u8],
+        number: u64,
+        max_record: u64,
+        block: &mut Block,
+    ) -> Result<u64, LineFault>;
+
+    /// What is said of a last line without line feed that is not valid.
+    fn cut(&self) -> Malformed;
+
+    /// What was in the lines so far that records cannot hold, in words.
+    fn not_carried(&self) -> Option<String> {
+        None
+    }
+}
+
+/// Why a line gave no record.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LineFault {
+    /// It is not what it should be.
+    Malformed(Malformed),
+    /// A record of it would be longer than is accepted.
+    TooLarge,
+}
+
+/// Reads lines as records.
 ///
-/// A line that is no record is skipped and counted; one that is longer than twice the longest record accepted is not kept
-/// in memory. A last line without line feed that is no record is lost: the input was cut.
-pub struct JsonlSource<R> {
+/// A line that is not valid is skipped and counted; one that is longer than twice the longest record accepted is not kept
+/// in memory. A last line without line feed that is not valid is lost: the input was cut.
+pub struct LineSource<R, F> {
     input: R,
+    format: F,
     options: ImportOptions,
     /// What was read and not yet used, from `start` on.
     buffer: Vec<u8>,
@@ -39,15 +69,17 @@ pub struct JsonlSource<R> {
     failure: Option<Error>,
     /// Where the next line is.
     position: Position,
+    /// Lines that were used.
+    lines: u64,
     intake: Intake,
-    record: Record,
 }
 
-impl<R: Read> JsonlSource<R> {
+impl<R: Read, F: LineFormat> LineSource<R, F> {
     /// Reads from `input`, which needs no buffer of its own.
-    pub fn new(input: R, options: ImportOptions) -> Self {
-        JsonlSource {
+    pub fn with(format: F, input: R, options: ImportOptions) -> Self {
+        LineSource {
             input,
+            format,
             options,
             buffer: Vec::new(),
             start: 0,
@@ -56,8 +88,8 @@ impl<R: Read> JsonlSource<R> {
             is_at_end: false,
             failure: None,
             position: Position { record: 1, byte: 0 },
+            lines: 0,
             intake: Intake::default(),
-            record: Record::default(),
         }
     }
 
@@ -95,22 +127,21 @@ impl<R: Read> JsonlSource<R> {
         let line = &self.buffer[self.start..self.start + length];
         let (has_end, line) = (line.ends_with(b"\n"), line.trim_ascii());
         let position = self.position;
-        if !line.is_empty() && !std::mem::take(&mut self.is_skipping) {
-            let read = read_line(line, &mut self.record);
-            let is_too_large = self.record.payload.len() as u64 > self.options.max_record;
-            self.position.record += 1;
+        self.lines += 1;
+        if !std::mem::take(&mut self.is_skipping) && !line.is_empty() {
+            let read = self.format.read(line, self.lines, self.options.max_record, block);
+            self.position.record += read.unwrap_or(1);
             match read {
-                Ok(()) if is_too_large => self.refuse_large(position)?,
-                Ok(()) => {
-                    block.push(&self.record.header(), &self.record.payload);
-                    self.intake.records += 1;
-                }
-                Err(_) if !has_end => {
+                Ok(records) => self.intake.records += records,
+                Err(LineFault::TooLarge) => self.refuse_large(position)?,
+                Err(LineFault::Malformed(_)) if !has_end => {
                     self.intake.lost += 1;
-                    self.intake.first_lost.get_or_insert((position, Malformed::LineCut));
+                    self.intake.first_lost.get_or_insert((position, self.format.cut()));
                 }
-                Err(reason) if self.options.is_strict => return Err(Error::Malformed { position, reason }),
-                Err(reason) => {
+                Err(LineFault::Malformed(reason)) if self.options.is_strict => {
+                    return Err(Error::Malformed { position, reason });
+                }
+                Err(LineFault::Malformed(reason)) => {
                     self.intake.malformed += 1;
                     self.intake.first_malformed.get_or_insert((position, reason));
                 }
@@ -161,7 +192,7 @@ impl<R: Read> JsonlSource<R> {
     }
 }
 
-impl<R: Read> Source for JsonlSource<R> {
+impl<R: Read, F: LineFormat> Source for LineSource<R, F> {
     fn read_block(&mut self, block: &mut Block) -> Result<bool> {
         block.clear();
         block.continue_after(self.position.record - 1, self.position.byte);
@@ -186,4 +217,8 @@ impl<R: Read> Source for JsonlSource<R> {
     }
 }
 
-impl<R: Read> Import for JsonlSource<R> {}
+impl<R: Read, F: LineFormat> Import for LineSource<R, F> {
+    fn not_carried(&self) -> Option<String> {
+        self.format.not_carried()
+    }
+}
