@@ -20,7 +20,7 @@ const FULL: usize = 512 << 10;
 enum Item {
     Block(Block),
     /// What was read where the records come from, and how that ended.
-    End(Intake, Result<()>),
+    End(Box<Intake>, Result<()>),
 }
 
 /// A new pipe: where records are written, and where they come out.
@@ -45,7 +45,7 @@ impl PipeSink {
     /// Ends the pipe, after what was read before it, and how that ended.
     pub fn end(mut self, intake: Intake, result: Result<()>) {
         // Nobody is left to be told where the reader has gone.
-        let _ = self.hand_on().and_then(|()| self.send(Item::End(intake, result)));
+        let _ = self.hand_on().and_then(|()| self.send(Item::End(Box::new(intake), result)));
     }
 
     /// The same, ended by [`Sink::finish`], for sinks that others finish.
@@ -136,7 +136,7 @@ impl Source for PipeSource {
             }
             Ok(Item::End(intake, result)) => {
                 // What was counted here is as good where the other side counts nothing.
-                self.intake = if intake == Intake::default() { self.intake } else { intake };
+                self.intake = if *intake == Intake::default() { self.intake } else { *intake };
                 self.is_over = true;
                 block.clear();
                 result.map(|()| false)

@@ -136,7 +136,8 @@ impl LogRecords {
             let is_repeated =
                 || entry.headers[..number].iter().any(|before| before.0.eq_ignore_ascii_case(name));
             let is_single = ["user-agent", "referer"].iter().any(|single| name.eq_ignore_ascii_case(single));
-            if !name.eq_ignore_ascii_case("host") && !(is_single && is_repeated()) {
+            let is_left_out = name.eq_ignore_ascii_case("host") || is_single && is_repeated();
+            if !is_left_out {
                 self.add_header(name, value, &mut out);
             }
         }
