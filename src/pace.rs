@@ -135,6 +135,28 @@ impl Default for Pace {
     }
 }
 
+/// Longer pauses are none: the time of a record was not known, or its clock not set.
+const LONGEST_PAUSE: i64 = 10 * 365 * 86_400 * 1_000_000_000;
+
+/// Takes pauses of decades out of timestamps, in the order in which records are due.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KnownTime {
+    last: Option<i64>,
+    skipped: i64,
+}
+
+impl KnownTime {
+    /// The timestamp without such pauses before it.
+    pub fn of(&mut self, timestamp: i64) -> i64 {
+        let last = self.last.replace(timestamp).unwrap_or(timestamp);
+        let pause = timestamp.saturating_sub(last);
+        if pause > LONGEST_PAUSE {
+            self.skipped = self.skipped.saturating_add(pause);
+        }
+        timestamp.saturating_sub(self.skipped)
+    }
+}
+
 /// Turns timestamps into due times: nanoseconds from the first record's.
 ///
 /// A timestamp older than the newest so far is due together with that one,

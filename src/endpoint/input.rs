@@ -93,8 +93,9 @@ impl OpenInput {
             }
             InputFormat::Gor => {
                 skip_mark(&beginning, &mut bytes);
-                let ReadOptions { max_record, is_strict, most_read, is_searched, .. } = *how;
-                let options = ReaderOptions { max_record, is_strict, most_read, is_searched, is_whole };
+                let ReadOptions { max_record, is_strict, most_read, is_searched, is_lenient, .. } = *how;
+                let options =
+                    ReaderOptions { max_record, is_strict, most_read, is_searched, is_lenient, is_whole };
                 PlaceRecords::Gor(Box::new(Reader::new(bytes, options).starting_at(start)))
             }
         };

@@ -29,6 +29,9 @@ pub struct ReadOptions {
     /// Whether payloads are searched for header lines of other records; see
     /// [`ReaderOptions::is_searched`](crate::record::ReaderOptions::is_searched).
     pub is_searched: bool,
+    /// Whether header lines are read as GoReplay does; see
+    /// [`ReaderOptions::is_lenient`](crate::record::ReaderOptions::is_lenient).
+    pub is_lenient: bool,
     /// Whether files are read on as they grow, and through their rotation.
     pub is_followed: bool,
     /// How text is written that is an access log, where it is not told by its content.
@@ -119,6 +122,7 @@ impl Default for ReadOptions {
             ends_at_failure: false,
             most_read: ReaderOptions::default().most_read,
             is_searched: false,
+            is_lenient: false,
             is_followed: false,
             log_format: None,
             window: None,

@@ -1,6 +1,15 @@
 //! The laws of the timeline.
 
 use super::*;
+
+#[test]
+fn pauses_of_decades_are_none() {
+    let mut time = KnownTime::default();
+    let second = 1_000_000_000;
+    let now = 1_700_000_000 * second;
+    let known: Vec<i64> = [0, now, now + second, now + 3 * second].map(|at| time.of(at)).to_vec();
+    assert_eq!(known, [0, 0, second, 3 * second]);
+}
 use proptest::prelude::*;
 
 const SECOND: i64 = 1_000_000_000;

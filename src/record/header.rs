@@ -228,6 +228,22 @@ impl<'a> Header<'a> {
         Ok(header)
     }
 
+    /// Takes apart what GoReplay takes for a header line: three fields or more, whatever they are.
+    pub(super) fn parse_lenient(line: &'a [u8]) -> Result<Header<'a>, Malformed> {
+        let mut rest = line;
+        let kind = match next_field(&mut rest) {
+            Some(b"1") => Kind::Request,
+            Some(b"3") => Kind::Replayed,
+            Some([b'0'..=b'9']) => Kind::Response,
+            _ => return Err(Malformed::Kind),
+        };
+        let id = next_field(&mut rest).ok_or(Malformed::Id)?;
+        let timestamp = next_field(&mut rest).ok_or(Malformed::Timestamp)?;
+        let timestamp = integer(timestamp).unwrap_or(0);
+        let latency = next_field(&mut rest).and_then(integer);
+        Ok(Header { kind, id, timestamp, latency, extra: rest, ..Header::default() })
+    }
+
     /// A line as all recorders write it: an id of 24 bytes, a timestamp of 19
     /// digits, a latency, no more. `None` of any other, good or not.
     fn parse_usual(line: &'a [u8]) -> Option<Header<'a>> {

@@ -44,6 +44,9 @@ pub struct ReaderOptions {
     pub most_read: usize,
     /// Whether payloads are searched for header lines of other records, whose separators may be missing.
     pub is_searched: bool,
+    /// Whether header lines are read as GoReplay does: a time that is no number is none, another kind is no request, and
+    /// what stands behind the latency may be anything. Such records go on as they are.
+    pub is_lenient: bool,
     /// Tells whether a payload is a whole message beyond doubt. Asked where a
     /// separator is followed by no header, and at the end of the input.
     pub is_whole: fn(Kind, &[u8]) -> bool,
@@ -56,6 +59,7 @@ impl Default for ReaderOptions {
             is_strict: false,
             most_read: READ_SIZE,
             is_searched: false,
+            is_lenient: false,
             is_whole: |_, _| false,
         }
     }

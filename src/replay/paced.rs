@@ -9,7 +9,7 @@ use super::clock;
 use super::reading::OpenSource;
 use super::rounds::mark_round;
 use crate::Result;
-use crate::pace::{Pace, Timeline};
+use crate::pace::{KnownTime, Pace, Timeline};
 use crate::record::{Block, Intake, Source};
 
 /// Longest sleep before looking whether reading is to end.
@@ -28,6 +28,7 @@ pub struct Paced {
     next: usize,
     /// When the next record is due, if that is known: from the beginning.
     due: Option<u64>,
+    time: KnownTime,
     /// When the first record was due, by the clock.
     start: Option<u64>,
     repeats: bool,
@@ -62,6 +63,7 @@ impl Paced {
             block: Block::new(),
             next: 0,
             due: None,
+            time: KnownTime::default(),
             start: None,
             repeats,
             round: 1,
@@ -120,7 +122,7 @@ impl Paced {
     /// When the next record is due, by the clock.
     fn due(&mut self) -> u64 {
         let timestamp = self.block.get(self.next).header.timestamp;
-        let due = *self.due.get_or_insert_with(|| self.timeline.due(timestamp));
+        let due = *self.due.get_or_insert_with(|| self.timeline.due(self.time.of(timestamp)));
         self.start.get_or_insert_with(clock::now).saturating_add(due)
     }
 }

@@ -497,3 +497,73 @@ fn the_files_of_a_folder_are_served_and_none_above_it() {
     kill_process(Pid::from_child(&child), Signal::TERM).expect("it runs");
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
 }
+
+#[test]
+fn documents_go_to_elasticsearch() {
+    let desk = Desk::new();
+    desk.write("in.gor", gets(&[(0, "/a"), (1, "/b")]));
+    let created = |request: &Received| {
+        let documents = String::from_utf8_lossy(&request.bytes).matches("\"create\"").count();
+        answer(
+            200,
+            &serde_json::json!({"items": vec![serde_json::json!({"create": {"status": 201}}); documents]})
+                .to_string(),
+        )
+    };
+    let (server, origin) = (Origin::start(created), Origin::start(good));
+    let url = format!("http://{}", origin.address());
+    let index = format!("{}/gor", server.address());
+    desk.gor(&["--input-file", "in.gor", "--output-http", &url, "--output-http-elasticsearch", &index])
+        .ends_with(0);
+    let text: String = server
+        .received()
+        .iter()
+        .map(|request| String::from_utf8_lossy(&request.bytes).into_owned())
+        .collect();
+    assert!(text.starts_with("POST /gor/_bulk "), "{text}");
+    assert_eq!(text.matches("\"Req_URL\"").count(), 2, "{text}");
+}
+
+#[cfg(feature = "kafka")]
+#[test]
+fn messages_of_both_forms_go_to_a_topic_and_come_back() {
+    let Some(broker) = super::support::kafka::broker() else { return };
+    let desk = Desk::new();
+    let text = gets(&[(1, "/a"), (2, "/b")]);
+    desk.write("in.gor", &text);
+    let place = broker.place("topic", "");
+    let brokers = place.trim_start_matches("kafka://").split('/').next().expect("brokers").to_owned();
+    for form in [&[][..], &["json"]] {
+        let topic = broker.topic(1);
+        let flag = |direction: &str| format!("--{direction}-kafka-json-format");
+        let (output, input) = (flag("output"), flag("input"));
+        let mut args =
+            vec!["--input-file", "in.gor", "--output-kafka-host", &brokers, "--output-kafka-topic", &topic];
+        args.extend(form.iter().map(|_| &*output));
+        desk.gor(&args).ends_with(0);
+        let message = broker.messages(&topic).into_iter().next().expect("a message");
+        let expected: &[u8] = if form.is_empty() { b"1 " } else { b"{" };
+        assert!(message.value.starts_with(expected), "{:?}", String::from_utf8_lossy(&message.value));
+        let mut args = vec![
+            "--input-kafka-host",
+            &brokers,
+            "--input-kafka-topic",
+            &topic,
+            "--input-kafka-offset",
+            "-2",
+            "--output-file",
+            "back.gor",
+            "--output-file-append",
+            "--exit-after",
+            "5s",
+        ];
+        args.extend(form.iter().map(|_| &*input));
+        desk.gor(&args).ends_with(0);
+        let (back, sent) = (records(&desk.read("back.gor")), records(&text));
+        let shown = |records: &[gor_tools::record::Record]| -> Vec<_> {
+            records.iter().map(|record| (record.kind, record.timestamp, record.payload.clone())).collect()
+        };
+        assert_eq!(shown(&back), shown(&sent));
+        fs::remove_file(desk.path("back.gor")).expect("it is there");
+    }
+}

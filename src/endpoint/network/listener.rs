@@ -114,8 +114,9 @@ impl Listener {
             let bytes = SenderBytes::new(stream, Wire::WebSocket, how);
             SenderRecords::Messages(Box::new(MessageReader::new(&name, bytes, Arc::clone(demands))))
         } else {
-            let ReadOptions { max_record, is_strict, is_searched, .. } = *how;
-            let options = ReaderOptions { max_record, is_strict, most_read: READ, is_searched, is_whole };
+            let ReadOptions { max_record, is_strict, is_searched, is_lenient, .. } = *how;
+            let options =
+                ReaderOptions { max_record, is_strict, most_read: READ, is_searched, is_lenient, is_whole };
             let bytes = SenderBytes::new(stream, Wire::Text, how);
             SenderRecords::Text(Box::new(Reader::new(bytes, options)))
         };

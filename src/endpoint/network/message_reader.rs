@@ -240,8 +240,9 @@ impl MessageReader {
         // The end of the message is the end of its last record.
         let ending = if text.ends_with(SEPARATOR) { &[][..] } else { SEPARATOR };
         let whole = [text, ending].concat();
-        let ReadOptions { max_record, is_strict, is_searched, .. } = *how;
-        let options = ReaderOptions { max_record, is_strict, is_searched, is_whole, most_read: BLOCK };
+        let ReadOptions { max_record, is_strict, is_searched, is_lenient, .. } = *how;
+        let options =
+            ReaderOptions { max_record, is_strict, is_searched, is_lenient, is_whole, most_read: BLOCK };
         let mut reader = Reader::new(&whole[..], options).starting_at(self.position());
         let mut found = Block::new();
         let read = loop {

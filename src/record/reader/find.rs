@@ -39,11 +39,13 @@ impl<R: Read> Reader<R> {
     pub(super) fn find(&mut self, bytes: &mut [u8]) -> FindResult {
         let line = match self.known_line.take() {
             Some(line) => line,
-            None => match HeaderLine::at(bytes) {
+            None => match HeaderLine::at(bytes, self.options.is_lenient) {
                 Some(Ok(line)) => line,
                 // The payload was meant to have a length: what is in it is no record.
                 Some(Err(Malformed::Length)) => return self.wrong_length(bytes),
-                Some(Err(reason)) => return malformed_line(bytes, reason, self.is_at_end),
+                Some(Err(reason)) => {
+                    return malformed_line(bytes, reason, self.is_at_end, self.options.is_lenient);
+                }
                 None if bytes.len() >= MAX_HEADER => return FindResult::Malformed(Malformed::HeaderTooLong),
                 None if self.is_at_end => return FindResult::Malformed(Malformed::HeaderCut),
                 None => return FindResult::NeedMore,
@@ -153,7 +155,7 @@ impl<R: Read> Reader<R> {
         }
         let rest = &bytes[payload - 1..];
         let follows = match separator_at(rest) {
-            Some(separator) => what_follows(&rest[separator..], self.is_at_end),
+            Some(separator) => what_follows(&rest[separator..], self.is_at_end, self.options.is_lenient),
             None if self.is_at_end && rest.len() >= OPENING.len() && may_become_separator(rest) => {
                 Follows::Record
             }
@@ -197,7 +199,7 @@ impl<R: Read> Reader<R> {
                 Search::Open(_) => return Err(FindResult::NeedMore),
             };
             let next = ending.payload_end + ending.separator;
-            let is_end = match what_follows(&bytes[next..], self.is_at_end) {
+            let is_end = match what_follows(&bytes[next..], self.is_at_end, self.options.is_lenient) {
                 Follows::Header(line) => {
                     // It is the next that is looked for, and need not be parsed again.
                     self.known_line = Some(line);
@@ -225,10 +227,10 @@ impl<R: Read> Reader<R> {
 
 /// A line at the front that is no header. It is all that is lost where a
 /// header line follows at once; otherwise its payload goes with it.
-fn malformed_line(bytes: &[u8], reason: Malformed, is_at_end: bool) -> FindResult {
+fn malformed_line(bytes: &[u8], reason: Malformed, is_at_end: bool, is_lenient: bool) -> FindResult {
     let end = memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
     let rest = &bytes[end..];
-    match HeaderLine::at(rest) {
+    match HeaderLine::at(rest, is_lenient) {
         Some(Ok(_)) => FindResult::Noise(reason, end),
         None if !is_at_end && rest.len() < MAX_HEADER => FindResult::NeedMore,
         _ => FindResult::Malformed(reason),

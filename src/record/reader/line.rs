@@ -17,10 +17,12 @@ pub(super) struct HeaderLine {
 
 impl HeaderLine {
     /// Parses the line that `bytes` begins with; `None` when it has no end.
-    pub(super) fn at(bytes: &[u8]) -> Option<Result<HeaderLine, Malformed>> {
+    pub(super) fn at(bytes: &[u8], is_lenient: bool) -> Option<Result<HeaderLine, Malformed>> {
         let (line, is_crlf) = header_line(bytes)?;
         let payload = line.len() + usize::from(is_crlf) + 1;
-        Some(Header::parse(line).map(|header| HeaderLine {
+        let parsed = Header::parse(line);
+        let parsed = if is_lenient { parsed.or_else(|_| Header::parse_lenient(line)) } else { parsed };
+        Some(parsed.map(|header| HeaderLine {
             span: RecordSpan::new(&header, usize::from(is_crlf), payload..payload, payload),
             length: header.length,
             is_crlf,
@@ -41,7 +43,7 @@ pub(super) enum Follows {
 }
 
 /// Tells what follows a separator.
-pub(super) fn what_follows(bytes: &[u8], is_at_end: bool) -> Follows {
+pub(super) fn what_follows(bytes: &[u8], is_at_end: bool, is_lenient: bool) -> Follows {
     let mut rest = bytes;
     loop {
         rest = &rest[filler(rest, is_at_end)..];
@@ -53,7 +55,7 @@ pub(super) fn what_follows(bytes: &[u8], is_at_end: bool) -> Follows {
             _ => rest = &rest[nuls..],
         }
     }
-    if let Some(Ok(line)) = HeaderLine::at(rest) {
+    if let Some(Ok(line)) = HeaderLine::at(rest, is_lenient) {
         return Follows::Header(line);
     }
     match header_line(rest) {

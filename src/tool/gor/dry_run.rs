@@ -9,12 +9,13 @@ use super::sources::files;
 use super::values::shown;
 use crate::cli::{Exit, note, signals};
 use crate::endpoint::{self, Notice, ReadOptions};
-use crate::pace::{Pace, Speed, Tempo, Timeline};
+use crate::pace::{KnownTime, Pace, Speed, Tempo, Timeline};
 use crate::record::{Block, Source as _};
 
 /// What was seen of the records of an input.
 #[derive(Debug, Default)]
 struct Seen {
+    time: KnownTime,
     records: u64,
     bytes: u64,
     /// When the last one would be due.
@@ -32,7 +33,7 @@ impl Seen {
             self.bytes += (header + view.payload.len()) as u64;
             self.disordered += u64::from(view.header.timestamp < *newest);
             *newest = view.header.timestamp.max(*newest);
-            let due = timeline.due(view.header.timestamp);
+            let due = timeline.due(self.time.of(view.header.timestamp));
             if self.records > 0 {
                 let wait = due - self.last;
                 self.first_wait.get_or_insert(wait);
@@ -69,6 +70,7 @@ fn one(
     let reading = ReadOptions {
         is_stopping: std::sync::Arc::clone(is_stopping),
         tell: |notice: &Notice<'_>| note(notice),
+        is_lenient: true,
         ..ReadOptions::default()
     };
     let places = endpoint::expand(&[pattern.to_owned()], &reading)?;

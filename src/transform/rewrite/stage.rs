@@ -182,6 +182,10 @@ impl Worker<RewriteTally> for Rewriter {
         // Records before this one are in `out` or dropped, or nothing has changed so far.
         let mut copied = 0;
         for (index, view) in block.iter().enumerate() {
+            // A record of a kind that is not known goes on as it is: it would get another one.
+            if view.raw.first() != Some(&view.header.kind.digit()) {
+                continue;
+            }
             let disposition = self.judge(&view, notes);
             if disposition == Disposition::Same {
                 continue;
