@@ -15,6 +15,8 @@ complete -c gor-merge -s o -l output -d 'Write records to FILE (repeatable)' -r 
 complete -c gor-merge -l format -d 'Write files and standard output in this format [default: by the end of the name, otherwise gor]' -r -f -a "gor\t''
 jsonl\t''
 har\t''
+curl\t''
+csv\t''
 pcap\t''
 pcapng\t''"
 complete -c gor-merge -l chunk-size -d 'Start a new file before SIZE bytes of records are exceeded' -r

@@ -36,6 +36,8 @@ complete -c gor-replay -s o -l output -d 'Write records to FILE (repeatable)' -r
 complete -c gor-replay -l format -d 'Write files and standard output in this format [default: by the end of the name, otherwise gor]' -r -f -a "gor\t''
 jsonl\t''
 har\t''
+curl\t''
+csv\t''
 pcap\t''
 pcapng\t''"
 complete -c gor-replay -l chunk-size -d 'Start a new file before SIZE bytes of records are exceeded' -r

@@ -74,14 +74,19 @@ impl<'a> Message<'a> {
         Some(Message { record, head, start, content, has_trailers, has_surplus: !body.surplus().is_empty() })
     }
 
-    /// Counts what no other format has a place for.
-    pub(super) fn count_lost(&self, remarks: &mut Remarks) {
+    /// Counts that it is not whole.
+    pub(super) fn count_mark(&self, remarks: &mut Remarks) {
         match self.record.mark {
             Some(Mark::Cut) => remarks.count("message that was cut", "messages that were cut"),
             Some(Mark::Gap) => remarks.count("message with gaps", "messages with gaps"),
             Some(Mark::Doubtful) => remarks.count("doubtful message", "doubtful messages"),
             None => {}
         }
+    }
+
+    /// Counts what no other format has a place for.
+    pub(super) fn count_lost(&self, remarks: &mut Remarks) {
+        self.count_mark(remarks);
         if !self.record.extra.is_empty() {
             remarks.count("record's additional header line fields", "records' additional header line fields");
         }
@@ -107,6 +112,11 @@ impl<'a> Message<'a> {
             Start::Request(line) => line.target,
             Start::Response(_) => b"",
         }
+    }
+
+    /// Whether the target is a path that a URL can hold as it is.
+    pub(super) fn has_plain_path(&self) -> bool {
+        self.target().starts_with(b"/") && self.target().iter().all(|&byte| is_of_url(byte))
     }
 
     /// As the first line has it.

@@ -1,6 +1,8 @@
 //! Records in formats that other programs read and write.
 
 mod access_log;
+mod csv_writer;
+mod curl;
 mod exchange_sink;
 mod har;
 mod har_records;
@@ -18,6 +20,8 @@ pub use access_log::{LogFormat, LogSource};
 pub use har_source::HarSource;
 pub use jsonl::{FIELDS, JsonlSink, JsonlSource};
 
+use csv_writer::CsvFormat;
+use curl::CurlFormat;
 use exchange_sink::ExchangeSink;
 use har_writer::HarFormat;
 
@@ -33,6 +37,10 @@ pub enum Format {
     Jsonl,
     /// HAR 1.2, as browsers export it: an entry for each exchange.
     Har,
+    /// A command for curl for each request.
+    Curl,
+    /// A line for each exchange, for spreadsheets.
+    Csv,
 }
 
 impl Format {
@@ -41,14 +49,17 @@ impl Format {
         match self {
             Format::Jsonl => Box::new(JsonlSink::new(output)),
             Format::Har => Box::new(ExchangeSink::new(HarFormat::default(), output, tell)),
+            Format::Curl => Box::new(ExchangeSink::new(CurlFormat, output, tell)),
+            Format::Csv => Box::new(ExchangeSink::new(CsvFormat, output, tell)),
         }
     }
 
     /// Whether what follows the end of such a file goes on with it.
     pub fn can_go_on(self) -> bool {
         match self {
-            Format::Jsonl => true,
-            Format::Har => false,
+            // The first line for the shell is a comment, which may come again.
+            Format::Jsonl | Format::Curl => true,
+            Format::Har | Format::Csv => false,
         }
     }
 }

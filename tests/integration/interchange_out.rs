@@ -1,10 +1,12 @@
 //! Exchanges in formats of other programs, written by the real tools and read by these programs.
 
 use std::io::Write as _;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use crate::support::clients::python_with;
+use crate::support::origin::{Origin, answer};
 use crate::support::program::{command, run};
+use crate::support::skip::skip;
 
 const SEPARATOR: &str = "\n🐵🙈🙉\n";
 
@@ -87,4 +89,154 @@ for page in HarParser.from_file('x.har').pages:
     let expected = "POST http://shop.example/0?a=b kä\n 201 image/png base64 /wAh 0.502 2023-11-14T22:13:20.000500+00:00\n\
                     POST http://shop.example/1?a=b kä\n 201 image/png base64 /wAh 0.502 2023-11-14T22:13:20.001500+00:00\n";
     assert!(text == expected, "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// First line, other lines in order of the alphabet without those of the length, body without chunks.
+fn essence(request: &[u8]) -> (String, Vec<String>, Vec<u8>) {
+    let end = request.windows(4).position(|window| window == b"\r\n\r\n").expect("a head") + 4;
+    // Each byte is a character.
+    let head: String = request[..end - 4].iter().map(|&byte| char::from(byte)).collect();
+    let mut lines = head.split("\r\n").map(str::to_owned);
+    let first = lines.next().unwrap();
+    let mut fields: Vec<_> =
+        lines.filter(|line| !line.to_ascii_lowercase().starts_with("content-length:")).collect();
+    fields.sort();
+    let mut body = &request[end..];
+    let mut content = Vec::new();
+    if !head.contains("Transfer-Encoding: chunked") {
+        return (first, fields, body.to_vec());
+    }
+    loop {
+        let line = body.iter().position(|byte| *byte == b'\n').expect("a size") + 1;
+        let size = usize::from_str_radix(str::from_utf8(&body[..line]).unwrap().trim(), 16).unwrap();
+        content.extend_from_slice(&body[line..line + size]);
+        if size == 0 {
+            return (first, fields, content);
+        }
+        body = &body[line + size + 2..];
+    }
+}
+
+#[test]
+fn commands_for_curl_send_what_was_recorded_whatever_is_in_it() {
+    if Command::new("curl").arg("--version").output().is_err() {
+        return skip("curl is not installed");
+    }
+    let origin = Origin::start(|_| answer(200, ""));
+    let host = origin.address().to_string();
+    let plain = |line: &str, fields: &str, body: &[u8]| {
+        let length =
+            if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+        [format!("{line} HTTP/1.1\r\nHost: {host}\r\n{fields}{length}\r\n").as_bytes(), body].concat()
+    };
+    let all: Vec<u8> = (0..=255).collect();
+    let hostile =
+        "$(touch pwned) `touch pwned` ' '; touch pwned; \" \\ \\n %s %% !! !x ${HOME} ~ * # & | > pwned";
+    let requests = [
+        plain("GET /", "User-Agent: a\r\nAccept: */*\r\n", b""),
+        plain("GET /no/own/fields", "", b""),
+        plain("GET /a'b\"$(touch${IFS}pwned)`c`/../x/./{a,b}[1-3]?&%s%n\\;!!x=<y>|z~", "", b""),
+        plain("GET /a b#c", "", b""),
+        plain("OPTIONS *", "", b""),
+        plain(&format!("GET http://{host}/absolute?x"), "", b""),
+        plain("HEAD /head", "", b""),
+        plain(
+            "DELETE /x",
+            &format!("X: {hostile}\r\nEmpty:\r\nx: second\r\nX-Colour: \x1b[31m\x07\r\n"),
+            b"",
+        ),
+        plain("POST /x", "Content-Type: text/plain\r\n", hostile.as_bytes()),
+        plain("POST /x", "Content-Type: application/json\r\n", b"{\"a\":\n'it''s'}\n\n"),
+        plain("PUT /x", "", b"@/etc/passwd"),
+        plain("PUT /x", "", b"-n"),
+        plain("PUT /x", "", b"-n\x01"),
+        plain("PUT /x", "", &all),
+        plain("PUT /x", "", b"a\r\nb\r\n"),
+        plain("PATCH /x", "", "x'%\\".repeat(60_000).as_bytes()),
+        plain("GET /x", "", b"with a body"),
+        plain("POST /empty", "Content-Length: 0\r\n", b""),
+        [
+            plain("POST /chunks", "Transfer-Encoding: chunked\r\n", b""),
+            b"3\r\na'b\r\n2\r\n\x00\xff\r\n0\r\n\r\n".to_vec(),
+        ]
+        .concat(),
+        // Bytes beyond UTF-8 in target and header.
+        [
+            b"GET /\xe4\xff?\xc3\xa4 HTTP/1.1\r\nHost: ".as_slice(),
+            host.as_bytes(),
+            b"\r\nX: \xe4 ' \x01 \xc3\xa4\r\n\r\n",
+        ]
+        .concat(),
+    ];
+    let recording: Vec<u8> =
+        (0..).zip(&requests).flat_map(|(number, request)| record(1, number, request)).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.sh").display().to_string();
+    run("gor-filter", &["-o", &path], &recording).ends_with(0).is_silent();
+    let script = std::fs::read_to_string(&path).expect("it is text");
+    assert!(!script.chars().any(|sign| sign.is_control() && sign != '\n'), "{script}");
+    let expected: Vec<_> = requests.iter().map(|request| essence(request)).collect();
+    let mut ran = 0;
+    for shell in ["sh", "bash"] {
+        let mut command = Command::new(shell);
+        let command =
+            command.arg("x.sh").current_dir(folder.path()).env("HOME", folder.path()).env("NO_PROXY", "*");
+        let Ok(output) = command.stdin(Stdio::null()).output() else { continue };
+        let came: Vec<_> =
+            origin.received().iter().skip(ran).map(|request| essence(&request.bytes)).collect();
+        ran += came.len();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        for (number, (came, expected)) in came.iter().zip(&expected).enumerate() {
+            assert_eq!(came, expected, "{shell}, request {number}");
+        }
+        assert_eq!(came.len(), expected.len(), "{shell}: {errors}");
+        assert!(output.status.success(), "{shell}: {errors}");
+    }
+    assert!(ran > 0 && !folder.path().join("pwned").exists());
+    let ran = run("gor-filter", &["--format", "curl"], &exchanges(2));
+    ran.ends_with(0).says("not carried over to curl: 2 responses");
+}
+
+#[test]
+fn csv_has_a_line_for_each_exchange() {
+    let get = b"GET /a,\"b\"?c=d HTTP/1.1\r\nHost: shop:81\r\nUser-Agent: A, \"B\"\r\n\r\n";
+    let ok =
+        b"HTTP/1.1 404 Not Found\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: 2\r\n\r\nok";
+    let bytes = b"GET /\xff HTTP/1.1\r\n\r\n";
+    let input = [
+        record(1, 1, get),
+        record(2, 1, ok),
+        record(1, 2, get),
+        record(3, 2, ok),
+        record(2, 3, ok),
+        record(1, 4, bytes),
+    ];
+    let head = "time,id,client,method,host,path,query,status,latency_ms,request_bytes,response_bytes,content_type,user_agent,replayed";
+    let ran = run("gor-filter", &["--format", "csv"], &input.concat());
+    ran.ends_with(0).says("not carried over to CSV: 1 value that is not UTF-8, escaped");
+    let (asked, answered) = (get.len(), ok.len());
+    // From the first response of a replay on, an exchange waits for one.
+    let lines = [
+        head,
+        &format!(
+            "2023-11-14T22:13:20.0025Z,000200507f00000100000002,127.0.0.1,GET,shop:81,\"/a,\"\"b\"\"\",c=d,404,0.002,\
+             {asked},{answered},text/html; charset=utf-8,\"A, \"\"B\"\"\",yes"
+        ),
+        &format!(
+            "2023-11-14T22:13:20.0015Z,000100507f00000100000001,127.0.0.1,GET,shop:81,\"/a,\"\"b\"\"\",c=d,404,0.502,\
+             {asked},{answered},text/html; charset=utf-8,\"A, \"\"B\"\"\","
+        ),
+        &format!(
+            "2023-11-14T22:13:20.004Z,000300507f00000100000003,127.0.0.1,,,,,404,,,{answered},text/html; charset=utf-8,,"
+        ),
+        &format!(
+            "2023-11-14T22:13:20.0045Z,000400507f00000100000004,127.0.0.1,GET,,/\\xff,,,,{},,,,",
+            bytes.len()
+        ),
+    ];
+    ran.writes((lines.join("\r\n") + "\r\n").as_bytes());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.csv").display().to_string();
+    run("gor-filter", &["-o", &path], &exchanges(3)).ends_with(0).is_silent();
+    assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 4);
 }

@@ -24,19 +24,24 @@ pub enum OutputFormat {
 }
 
 /// Ends of names, before that of a compression, that ask for another format.
-const FORMATS: [(&str, OutputFormat); 5] = [
+const FORMATS: [(&str, OutputFormat); 8] = [
     (".pcap", OutputFormat::Capture(FileFormat::Pcap)),
     (".pcapng", OutputFormat::Capture(FileFormat::Pcapng)),
     (".jsonl", OutputFormat::Interchange(interchange::Format::Jsonl)),
     (".ndjson", OutputFormat::Interchange(interchange::Format::Jsonl)),
     (".har", OutputFormat::Interchange(interchange::Format::Har)),
+    (".curl", OutputFormat::Interchange(interchange::Format::Curl)),
+    (".sh", OutputFormat::Interchange(interchange::Format::Curl)),
+    (".csv", OutputFormat::Interchange(interchange::Format::Csv)),
 ];
 
 /// Formats by the names that the command line has for them.
-const NAMES: [(&str, OutputFormat); 5] = [
+const NAMES: [(&str, OutputFormat); 7] = [
     ("gor", OutputFormat::Gor),
     ("jsonl", OutputFormat::Interchange(interchange::Format::Jsonl)),
     ("har", OutputFormat::Interchange(interchange::Format::Har)),
+    ("curl", OutputFormat::Interchange(interchange::Format::Curl)),
+    ("csv", OutputFormat::Interchange(interchange::Format::Csv)),
     ("pcap", OutputFormat::Capture(FileFormat::Pcap)),
     ("pcapng", OutputFormat::Capture(FileFormat::Pcapng)),
 ];
@@ -244,6 +249,9 @@ mod tests {
             "x.jsonl",
             "x.ndjson.gz",
             "x.har.gz",
+            "x.curl",
+            "x.sh",
+            "x.csv.gz",
             ".hidden",
             "a.zip/x",
             "x.1",
