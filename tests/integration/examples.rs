@@ -10,7 +10,7 @@ use clap::CommandFactory as _;
 use gor_tools::tool::{filter, gor, merge, record, replay, report, rewrite, show};
 use tempfile::TempDir;
 
-use super::support::origin::Origin;
+use super::support::origin::{Origin, Received};
 use super::support::replayer::good;
 use super::support::skip::skip;
 
@@ -21,6 +21,9 @@ const TARGETS: [&str; 4] = [
     "http://127.0.0.1:8080",
     "http://127.0.0.1:8081",
 ];
+
+/// A server named by its address alone, which is that of the test as well.
+const SITE: &str = "--set-host 127.0.0.1:8080";
 
 /// Parts of commands that are not run, each with the reason. Their options are still checked.
 const NOT_RUN: [(&str, &str); 10] = [
@@ -36,8 +39,8 @@ const NOT_RUN: [(&str, &str); 10] = [
     ("--follow", "it runs until it is interrupted"),
 ];
 
-/// Programs in the texts that are not on every machine.
-const PROGRAMS: [&str; 2] = ["jq", "less"];
+/// Programs in the texts that are not on every machine, and what tells that a command needs them.
+const PROGRAMS: [(&str, &str); 3] = [("jq", "jq -"), ("less", "less -"), ("curl", "sh shop.sh")];
 
 /// A directory in which the commands find what they name, and a server.
 pub(crate) struct Desk {
@@ -50,14 +53,14 @@ impl Desk {
     pub(crate) fn empty() -> Self {
         let desk = Desk { folder: tempfile::tempdir().expect("a folder"), origin: Origin::start(good) };
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        for name in ["testdata", "man"] {
+        for name in ["testdata", "man", "examples"] {
             symlink(root.join(name), desk.folder.path().join(name)).expect("a link");
         }
         desk
     }
 
     /// With recordings under all names in the texts.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let desk = Desk::empty();
         desk.run(
             "gor-record -q -r testdata/shop.pcapng --responses -o shop.gor
@@ -71,9 +74,21 @@ impl Desk {
              gor-replay -q --no-wait -i shop.gor --report run.json http://127.0.0.1:8080
              cp run.json machine1.json
              gor-replay -q --no-wait -i shop.gor --report machine2.json http://127.0.0.1:8080
-             head -c 32 /dev/urandom > key",
+             head -c 32 /dev/urandom > key
+             cp examples/shop.har examples/access.log .
+             gor-merge -q --rebase -30m shop.gor -o live-20261126-23.gor.zst",
         );
         desk
+    }
+
+    /// Where a file of this name is.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// What its server was asked, as method and target.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.origin.received().iter().map(Received::line).collect()
     }
 
     /// The names in its directory.
@@ -82,10 +97,10 @@ impl Desk {
         entries.map(|entry| entry.expect("an entry").file_name()).collect()
     }
 
-    /// Runs commands as a shell does, and wants all of each pipe to succeed.
+    /// Runs commands as a shell does, and wants all of each pipe to succeed. Returns what they print.
     #[track_caller]
-    fn run(&self, commands: &str) {
-        let mut text = commands.to_owned();
+    pub(crate) fn run(&self, commands: &str) -> String {
+        let mut text = commands.replace(SITE, &format!("--set-host {}", self.origin.address()));
         for target in TARGETS {
             text = text.replace(target, &format!("http://{}", self.origin.address()));
         }
@@ -96,17 +111,14 @@ impl Desk {
         let output = shell.stdin(Stdio::null()).output().expect("bash runs");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{commands}\n{}\n{said}", output.status);
+        String::from_utf8(output.stdout).expect("text")
     }
 
     /// Runs each command, or checks its options where it is not run.
     #[track_caller]
     pub(crate) fn run_each(&self, commands: &[String]) {
         for command in commands {
-            let lacks = |program: &&&str| {
-                let which = Command::new(program).arg("--version").stdin(Stdio::null()).output();
-                command.contains(&format!("{program} -")) && which.is_err()
-            };
-            if let Some(program) = PROGRAMS.iter().find(lacks) {
+            if let Some(program) = lacking(command) {
                 skip(format_args!("{program} is not installed: {command}"));
                 parse(command);
                 continue;
@@ -116,10 +128,18 @@ impl Desk {
                     eprintln!("not run, as {reason}: {command}");
                     parse(command);
                 }
-                None => self.run(command),
+                None => drop(self.run(command)),
             }
         }
     }
+}
+
+/// A program that these commands need, and that is not installed.
+pub(crate) fn lacking(commands: &str) -> Option<&'static str> {
+    let is_there =
+        |program: &str| Command::new(program).arg("--version").stdin(Stdio::null()).output().is_ok();
+    let needed = PROGRAMS.iter().filter(|(_, sign)| commands.contains(sign));
+    needed.map(|&(program, _)| program).find(|program| !is_there(program))
 }
 
 /// Each tool in a pipe takes the options that it is given.
@@ -227,23 +247,31 @@ fn the_examples_in_the_help_of_gor_show_run() {
     run_examples_of(&show::Args::command());
 }
 
-/// The blocks between `.EX` and `.EE` from COOKBOOK on, as a reader of the page sees them.
-fn recipes(page: &str) -> Vec<String> {
+/// The headings of gor-tools(7) from COOKBOOK on, and the blocks below them between `.EX` and `.EE`, as a reader of the
+/// page sees them.
+pub(crate) fn recipes() -> Vec<(String, String)> {
+    let page = include_str!("../../man/gor-tools.7");
+    let plain = |text: &str| text.replace("\\-", "-").replace("\\*(Aq", "'").replace("\\e", "\\");
     let (_, cookbook) = page.split_once(".SH COOKBOOK").expect("a cookbook");
-    let blocks = cookbook.split("\n.EX\n").skip(1);
-    blocks
-        .map(|block| {
+    let (cookbook, _) = cookbook.split_once("\n.SH").expect("another chapter");
+    let recipes = cookbook.split("\n.SS ").skip(1);
+    recipes
+        .map(|recipe| {
+            let (heading, text) = recipe.split_once('\n').expect("commands");
+            let (_, block) = text.split_once(".EX\n").expect("a beginning");
             let (block, _) = block.split_once("\n.EE").expect("an end");
-            block.replace("\\-", "-").replace("\\*(Aq", "'").replace("\\e", "\\")
+            (plain(heading), plain(block))
         })
         .collect()
 }
 
 #[test]
 fn the_recipes_of_gor_tools_7_run() {
-    let recipes = recipes(include_str!("../../man/gor-tools.7"));
+    let recipes: Vec<String> = recipes().into_iter().map(|(_, commands)| commands).collect();
     assert!(recipes.len() >= 10, "{recipes:?}");
-    Desk::new().run_each(&recipes);
+    let desk = Desk::new();
+    desk.run("gor-merge -q --rebase yesterday shop.gor -o logs/c.gor.zst");
+    desk.run_each(&recipes);
 }
 
 /// A screen has some 40 lines; what is rare is only in --help.

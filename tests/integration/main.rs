@@ -46,6 +46,7 @@ mod pages;
 mod pairing;
 mod profiles;
 mod readme;
+mod recipes;
 mod record;
 mod record_cases;
 mod record_damage;
