@@ -293,10 +293,13 @@ fn a_server_that_does_not_answer_holds_no_other_output() {
         "--output-http-timeout",
         "2s",
         "--output-http-workers",
-        "400",
+        "20",
+        "--output-http-queue-len",
+        "100",
     ])
     .ends_with(1)
-    .says("within the timeout");
+    .says("within the timeout")
+    .says("too slow");
     assert_eq!(records(&desk.read("out.gor")).len(), 300);
     let last = quick.received().iter().map(|request| request.at).max().expect("requests came");
     assert!(last.duration_since(started) < Duration::from_secs(2), "they waited for the other server");

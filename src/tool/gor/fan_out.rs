@@ -38,14 +38,29 @@ pub(super) enum Takes {
     Requests,
 }
 
+/// What goes to an output, and when.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BranchOptions {
+    /// Which exchanges.
+    pub(super) share: Option<Share>,
+    /// Which records of them.
+    pub(super) takes: Takes,
+    /// Records that may wait.
+    pub(super) most: usize,
+    /// Whether the inputs wait when it is slow.
+    pub(super) waits: bool,
+}
+
 /// An output, and what waits for it.
 pub(super) struct Branch {
     name: String,
     queue: Queue<Arc<Block>>,
     takes: Takes,
     limit: Option<ShareLimit>,
-    /// Requests that may wait.
+    /// Records that may wait.
     most: usize,
+    /// Whether the inputs wait while as much waits as may. Otherwise exchanges are dropped.
+    waits: bool,
     refused: LruMap<()>,
     dropped: Dropped,
     is_slow: bool,
@@ -60,21 +75,21 @@ impl Branch {
     pub(super) fn start(
         name: String,
         sink: Box<dyn Sink + Send>,
-        share: Option<Share>,
-        takes: Takes,
-        most: usize,
+        options: BranchOptions,
         reopening: Arc<AtomicBool>,
     ) -> Result<Self> {
         let flags = QueueFlags { reopening, ..QueueFlags::default() };
         let failed = Arc::clone(&flags.failed);
         let write = |sink: &mut Box<dyn Sink + Send>, block: Arc<Block>| sink.write_block(&block);
         let queue = Queue::start("output", QUEUE as u64, flags, sink, write)?;
+        let BranchOptions { share, takes, most, waits } = options;
         Ok(Branch {
             name,
             queue,
             takes,
             limit: share.map(ShareLimit::new),
             most,
+            waits,
             refused: LruMap::new(MAX_DROPPED),
             dropped: Dropped::default(),
             is_slow: false,
@@ -96,17 +111,18 @@ impl Branch {
 
     /// Hands over what of a block is for this output: `wanted` says of each record whether its turn is here. Whether the
     /// output goes on.
-    fn put(&mut self, block: &Arc<Block>, wanted: Option<&[bool]>, can_wait: bool) -> bool {
+    fn put(&mut self, block: &Arc<Block>, wanted: Option<&[bool]>, may_wait: bool) -> bool {
         if self.ended.is_some() {
             return false;
         }
         if self.failed.load(Ordering::Relaxed) {
             return self.fail();
         }
-        while can_wait && self.is_full() && !self.failed.load(Ordering::Relaxed) {
+        let waits = self.waits && may_wait;
+        while waits && self.is_full() && !self.failed.load(Ordering::Relaxed) {
             thread::sleep(LOOK);
         }
-        let has_room = can_wait || !self.is_full();
+        let has_room = waits || !self.is_full();
         let passes: Vec<bool> = block
             .iter()
             .enumerate()
@@ -211,8 +227,6 @@ pub(super) struct FanOut {
     sharing: Sharing,
     known: LruMap<usize>,
     next: usize,
-    /// Whether the inputs can wait for a slow output, as files can.
-    can_wait: bool,
     block: Block,
 }
 
@@ -226,13 +240,12 @@ pub(super) struct OutputsEnd {
 }
 
 impl FanOut {
-    pub(super) fn new(branches: Vec<Branch>, sharing: Sharing, can_wait: bool) -> Self {
+    pub(super) fn new(branches: Vec<Branch>, sharing: Sharing) -> Self {
         FanOut {
             branches: branches.into_iter().map(|branch| Arc::new(Mutex::new(branch))).collect(),
             sharing,
             known: LruMap::new(MAX_KNOWN),
             next: 0,
-            can_wait,
             block: Block::new(),
         }
     }
@@ -268,7 +281,7 @@ impl FanOut {
         for (output, branch) in self.branches.iter().enumerate() {
             let wanted: Option<Vec<bool>> =
                 turns.as_ref().map(|turns| turns.iter().map(|turn| *turn == output).collect());
-            is_one_left |= lock(branch).put(&block, wanted.as_deref(), self.can_wait);
+            is_one_left |= lock(branch).put(&block, wanted.as_deref(), true);
         }
         // What they ended with is told, and comes back at the end.
         if is_one_left { Ok(()) } else { Err(io::Error::from(io::ErrorKind::BrokenPipe).into()) }

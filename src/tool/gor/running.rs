@@ -15,7 +15,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::fan_out::{Branch, FanOut, OutputsEnd, Sharing, Takes};
+use super::fan_out::{Branch, BranchOptions, FanOut, OutputsEnd, Sharing, Takes};
 use super::feedback::{Feedback, feedback};
 use super::plan::{Output, Place, PlaceKind, Plan};
 use super::servers::{Prettified, Running};
@@ -211,35 +211,32 @@ impl Outputs {
             (true, true) => Sharing::Sessions,
         };
         let reopening = signals::reopening()?;
+        // Files wait for a slow output, but never so that others for which time matters are held up.
+        let can_wait = can_wait(&plan.inputs);
+        let is_alone = plan.outputs.iter().filter(|output| output.is_live()).count() <= 1;
         let mut branches = Vec::new();
         let mut ways = Vec::new();
         // All places first, so that none is written to if another cannot be.
         for output in &plan.outputs {
             if let Output::Place(place) = output {
                 let sink = place_sink(place, plan, reading)?;
-                let (name, share) = (place.name.clone(), place.share);
-                branches.push(Branch::start(
-                    name,
-                    sink,
-                    share,
-                    Takes::All,
-                    NO_LIMIT,
-                    Arc::clone(&reopening),
-                )?);
+                let waits = can_wait && (is_alone || !output.is_live());
+                let options = BranchOptions { share: place.share, takes: Takes::All, most: NO_LIMIT, waits };
+                branches.push(Branch::start(place.name.clone(), sink, options, Arc::clone(&reopening))?);
             }
         }
         for output in &plan.outputs {
             if let Output::Server(server) = output {
                 let (sink, source) = pipe();
-                let (name, share) = (server.name.clone(), server.share);
                 let sink = Box::new(sink.ending());
-                let branch =
-                    Branch::start(name, sink, share, Takes::Requests, server.queue, Arc::clone(&reopening))?;
+                let (share, takes, most) = (server.share, Takes::Requests, server.queue);
+                let options = BranchOptions { share, takes, most, waits: can_wait && is_alone };
+                let branch = Branch::start(server.name.clone(), sink, options, Arc::clone(&reopening))?;
                 ways.push((server, source, branch.entered()));
                 branches.push(branch);
             }
         }
-        let fan_out = FanOut::new(branches, sharing, can_wait(&plan.inputs));
+        let fan_out = FanOut::new(branches, sharing);
         let mut servers = Vec::new();
         for (server, source, entered) in ways {
             let out: Option<Box<dyn Sink + Send>> = match (feedback, server.tracks_responses) {
