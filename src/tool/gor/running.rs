@@ -40,6 +40,8 @@ const NO_LIMIT: usize = usize::MAX;
 
 /// Carries out a plan.
 pub(super) fn run(plan: &Plan, reporting: &Reporting) -> anyhow::Result<Exit> {
+    // Buffers are many and small, and huge pages would double the memory that they take. Without the right it stays so.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     let names: Vec<String> = plan
         .outputs
         .iter()
