@@ -49,7 +49,7 @@ impl CommandLine {
             return Ok(CommandLine { reporting: Reporting::default(), asked });
         }
         let flags = Flags::parse(args)?;
-        let reporting = reporting(&flags)?;
+        let reporting = if flags.explains { Reporting::default() } else { reporting(&flags)? };
         let asked = if flags.asks_help { Asked::Help } else { Asked::Run(Box::new(flags)) };
         Ok(CommandLine { reporting, asked })
     }

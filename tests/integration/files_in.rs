@@ -188,9 +188,9 @@ fn count_counts_what_could_be_read() {
 #[test]
 fn a_name_of_another_format_is_refused_before_anything_is_written() {
     let folder = Folder::new();
-    let path = folder.name("x.har");
+    let path = folder.name("x.saz");
     run("gor-filter", &["-o", &path], record("a").as_bytes()).ends_with(2).says(".pcapng");
-    assert!(!folder.path("x.har").exists());
+    assert!(!folder.path("x.saz").exists());
 }
 
 #[test]

@@ -269,7 +269,7 @@ fn what_does_not_answer_is_told_and_fails_the_run_but_with_exit_after() {
     desk.gor(&["--input-file", "cut.gor.gz", "--output-null"]).ends_with(1).says("cut.gor.gz");
     desk.gor(&["--input-file", "in.gor", "--output-file", "small.gor", "--output-file-max-size-limit", "10"])
         .ends_with(1)
-        .says("--max-size");
+        .says("--output-file-max-size-limit is reached");
 }
 
 #[test]
@@ -569,4 +569,44 @@ fn messages_of_both_forms_go_to_a_topic_and_come_back() {
         assert_eq!(shown(&back), shown(&sent));
         fs::remove_file(desk.path("back.gor")).expect("it is there");
     }
+}
+
+#[test]
+fn a_limit_holds_at_any_speed_and_what_cannot_be_sent_is_told() {
+    let desk = Desk::new();
+    desk.write("in.gor", gets(&(0..300).map(|number| (number * 10, "/")).collect::<Vec<_>>()));
+    let origin = Origin::start(good);
+    let url = format!("http://{}|10", origin.address());
+    desk.gor(&["--input-file", "in.gor|300%", "--output-http", &url]).ends_with(0);
+    // Three recorded seconds in one.
+    let sent = origin.received().len();
+    assert!((10..=20).contains(&sent), "{sent}");
+    desk.write("short.gor", record(1, "a", 1, b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nabc"));
+    let url = format!("http://{}", origin.address());
+    desk.gor(&["--input-file", "short.gor", "--output-http", &url]).ends_with(0).says("not sent    1");
+}
+
+#[test]
+fn a_receiver_that_comes_later_is_waited_for() {
+    let text = requests(4001, 3);
+    let desk = Desk::new();
+    desk.write("in.gor", &text);
+    let address =
+        std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let place = address.to_string();
+    let args = ["--input-file", "in.gor", "--output-tcp", &place, "--output-tcp-workers", "1"];
+    let mut sender = command("gor", &args);
+    let mut child =
+        sender.current_dir(desk.path("")).stderr(std::process::Stdio::piped()).spawn().expect("it starts");
+    let mut said = String::new();
+    let mut errors = std::io::BufReader::new(child.stderr.take().expect("it is piped"));
+    std::io::BufRead::read_line(&mut errors, &mut said).expect("a line");
+    assert!(said.contains("trying again"), "{said}");
+    let listener = std::net::TcpListener::bind(address).expect("it is free again");
+    let (mut stream, _) = listener.accept().expect("it connects");
+    let mut got = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut got).expect("it can be read");
+    assert_eq!(got, text);
+    drop(stream);
+    assert_eq!(child.wait().expect("it ends").code(), Some(0), "{said}");
 }

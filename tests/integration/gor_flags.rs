@@ -54,7 +54,7 @@ fn wrong_command_lines_name_flag_value_and_form() {
         ),
         (&["--input-file", "x", "--output-null", "--http-header-limiter", "X: 50"], 2, "name:25%"),
         (&["--input-file", "x", "--output-null", "--http-header-limiter", "X: 50.5%"], 2, "whole percents"),
-        (&["--input-file", "x", "--output-null", "--http-allow-url", "("], 2, "unclosed group"),
+        (&["--input-file", "x", "--output-null", "--http-allow-url", "("], 2, "'(' for --http-allow-url"),
         (&["--input-file", "x", "--output-kafka-host", "b"], 2, "needs --output-kafka-topic"),
         (&["--input-tcp", ":0", "--input-tcp-secure", "--output-null"], 2, "needs --input-tcp-certificate"),
         (&["file-server"], 1, "needs an address"),
@@ -125,7 +125,7 @@ fn explain_prints_a_pipe_that_does_the_same() {
                 "--middleware",
                 "./m a",
             ],
-            "gor-replay --middleware './m a' --loop -i 'a.gor|2x' t\n",
+            "gor-rewrite --middleware './m a' --middleware-may-drop a.gor | gor-replay --speed 2x t\n",
         ),
     ] {
         run("gor", &[&["--explain"], flags].concat(), b"").ends_with(0).writes(expected.as_bytes());

@@ -127,7 +127,7 @@ fn a_second_signal_and_a_hangup_end_the_waiting_and_the_report_comes_all_the_sam
         let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
         let mut said = String::new();
         if let Some(second) = second {
-            while !said.contains("waiting for 1 responses (at most 10m00s)") {
+            while !said.contains("waiting for 1 response (at most 10m00s)") {
                 assert_ne!(stderr.read_line(&mut said).expect("text"), 0, "{first:?}: {said}");
             }
             signal(&child, second);

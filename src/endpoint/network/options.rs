@@ -48,6 +48,8 @@ pub struct SendOptions {
     pub websocket: WebSocketOptions,
     /// Names and values of further headers of the requests to these.
     pub headers: Vec<(String, String)>,
+    /// Whether a receiver that is not there yet is waited for, as one that goes away is.
+    pub waits_for_receiver: bool,
     /// Turns true when the tool is to end, and a receiver that is away is not waited for much longer.
     pub is_stopping: Arc<AtomicBool>,
 }
@@ -60,6 +62,7 @@ impl Default for SendOptions {
             is_sticky: false,
             websocket: WebSocketOptions::default(),
             headers: Vec::new(),
+            waits_for_receiver: false,
             is_stopping: Arc::default(),
         }
     }

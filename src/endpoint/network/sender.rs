@@ -106,7 +106,7 @@ pub(in crate::endpoint) struct NetworkSink {
 }
 
 impl NetworkSink {
-    /// Connects, which must succeed at once the first time.
+    /// Connects, which must succeed at once the first time, unless the receiver is waited for.
     pub(in crate::endpoint) fn connect(
         address: &NetworkAddress,
         how: &SendOptions,
@@ -119,10 +119,19 @@ impl NetworkSink {
         for _ in 0..how.connections.get() {
             let (address, tls, asking) = (address.clone(), tls.clone(), asking.clone());
             let mut route = Route { address, known: Vec::new(), tls, asking };
-            let outlet = Outlet::connect(&mut route)?;
+            let outlet = match Outlet::connect(&mut route) {
+                Ok(outlet) => Some(outlet),
+                Err(error) if how.waits_for_receiver => {
+                    if let (Some(tell), true) = (tell, lanes.is_empty()) {
+                        tell(&format_args!("{error}; trying again until the receiver is there"));
+                    }
+                    None
+                }
+                Err(error) => return Err(error),
+            };
             let sender = Sender {
                 route,
-                outlet: Some(outlet),
+                outlet,
                 is_stopping: Arc::clone(&how.is_stopping),
                 is_ending: Arc::clone(&is_ending),
                 give_up_at: None,

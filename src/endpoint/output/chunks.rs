@@ -1,5 +1,6 @@
 //! One place in chunks: `x_0.gor`, `x_1.gor`…
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::naming::{chunk, next_chunk};
@@ -13,6 +14,8 @@ use crate::{Error, Result};
 pub(super) struct Chunks {
     plan: Arc<OutputPlan>,
     path: String,
+    /// Whether names depend on the records.
+    is_one_of_many: bool,
     current: Option<FileSink>,
     /// What is in the current one: bytes of text, and records.
     bytes: u64,
@@ -20,8 +23,9 @@ pub(super) struct Chunks {
 }
 
 impl Chunks {
-    pub(super) fn new(plan: &Arc<OutputPlan>, path: &str) -> Self {
-        Chunks { plan: Arc::clone(plan), path: path.to_owned(), current: None, bytes: 0, records: 0 }
+    pub(super) fn new(plan: &Arc<OutputPlan>, path: &str, is_one_of_many: bool) -> Self {
+        let (plan, path) = (Arc::clone(plan), path.to_owned());
+        Chunks { plan, path, is_one_of_many, current: None, bytes: 0, records: 0 }
     }
 
     /// Whether as much more still fits into the current chunk. Into an empty
@@ -46,8 +50,14 @@ impl Chunks {
         let current = match &mut self.current {
             Some(current) => current,
             none => {
-                let next = next_chunk(&self.path, dialect)
-                    .map_err(|error| Error::from(error).at(self.path.as_str()))?;
+                // Where there is a file for each record, to look through the folder every time would take ever longer.
+                let first = chunk(&self.path, 0, dialect);
+                let next = if self.is_one_of_many && !Path::new(&first).exists() {
+                    0
+                } else {
+                    next_chunk(&self.path, dialect)
+                        .map_err(|error| Error::from(error).at(self.path.as_str()))?
+                };
                 none.insert(FileSink::open(&self.plan, &chunk(&self.path, next, dialect), Existing::Refuse)?)
             }
         };

@@ -60,7 +60,7 @@ impl Many {
         let mut path = String::new();
         self.template.fill(now, Some(now.subsec_nanosecond()), &record.header, &mut path);
         if self.plan.has_chunks() {
-            return Ok(Box::new(Chunks::new(&self.plan, &path)));
+            return Ok(Box::new(Chunks::new(&self.plan, &path, self.template.asks_record())));
         }
         let is_made = !self.made.insert(id_hash(path.as_bytes()));
         if self.made.len() > MAX_FILES {

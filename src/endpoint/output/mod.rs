@@ -401,7 +401,7 @@ impl OutputTarget {
             OutputTarget::Network(address) => {
                 Box::new(NetworkSink::connect(&address, &plan.sending, plan.tell)?)
             }
-            OutputTarget::File(path, _) if plan.has_chunks() => Box::new(Chunks::new(plan, &path)),
+            OutputTarget::File(path, _) if plan.has_chunks() => Box::new(Chunks::new(plan, &path, false)),
             OutputTarget::File(path, _) => Box::new(FileSink::open(plan, &path, Existing::AsTold)?),
             OutputTarget::Many(template, _) => Box::new(Many::new(plan, template)),
             OutputTarget::Object(object) => {

@@ -13,11 +13,54 @@ use crate::pace::Speed;
 /// A tool and its command line.
 type Words = Vec<String>;
 
-/// Prints the pipe on standard output.
+/// Prints the pipe on standard output, and on standard error what it does not do.
 pub(super) fn print(plan: &Plan) -> anyhow::Result<Exit> {
     writeln!(std::io::stdout(), "{}", text(plan)).context("standard output")?;
     plan.remarks.iter().for_each(note);
+    for missing in missing(plan) {
+        note(format_args!("not in this pipe: {missing}"));
+    }
     Ok(Exit::Done)
+}
+
+/// What the pipe does otherwise, or not at all.
+fn missing(plan: &Plan) -> Vec<String> {
+    let mut missing = Vec::new();
+    let has_servers = plan.outputs.iter().any(|output| matches!(output, Output::Server(_)));
+    let limited = plan.inputs.iter().filter(|input| input.share.is_some()).map(|input| input.name.clone());
+    let places = plan.outputs.iter().filter_map(place);
+    let limited =
+        limited.chain(places.clone().filter(|place| place.share.is_some()).map(|place| place.name.clone()));
+    missing.extend(limited.map(|name| format!("the limit of {name}; gor-filter --sample takes a share")));
+    let is_alone = plan.inputs.len() == 1 && has_servers;
+    for input in &plan.inputs {
+        if let InputKind::Files { speed, repeats, pattern } = &input.kind {
+            if *speed != Speed::RECORDED && !is_alone {
+                missing.push(format!("the speed of {pattern}"));
+            }
+            if *repeats && !(is_alone && plan.steps.is_empty() && plan.middleware.is_none()) {
+                missing.push("the loop, which gor-replay has where it reads files itself".to_owned());
+            }
+        }
+    }
+    let files: Vec<_> = places
+        .filter_map(|place| if let PlaceKind::File(file) = &place.kind { Some((place, file)) } else { None })
+        .collect();
+    if files.iter().any(|(_, file)| file.chunk_size.is_some() || file.chunk_records.is_some()) {
+        missing.push("GoReplay's chunks: those of the Unix tools never exceed their size, and x.gor.gz becomes x_0.gor.gz".to_owned());
+    }
+    if plan.inputs.len() > 1 {
+        missing.push(
+            "the order: gor-merge orders several inputs by time, gor takes them as they come".to_owned(),
+        );
+    }
+    if plan.middleware.is_some() && has_servers && plan.tracks_responses && !plan.steps.is_empty() {
+        missing.push("the order: gor-replay has the middleware behind the filters".to_owned());
+    }
+    if plan.server_tls.is_some() {
+        missing.push("the certificate: --tls-cert and --tls-key".to_owned());
+    }
+    missing
 }
 
 fn words(words: &[&str]) -> Words {
@@ -37,9 +80,16 @@ fn text(plan: &Plan) -> String {
         for name in names {
             dry.extend(["-i".to_owned(), name]);
         }
+        if let [Input { kind: InputKind::Files { speed, .. }, .. }] = &plan.inputs[..]
+            && *speed != Speed::RECORDED
+        {
+            dry.extend(["--speed".to_owned(), speed.to_string()]);
+        }
         return line(&dry);
     }
-    if let Some(program) = plan.middleware.as_ref().filter(|_| servers.is_empty()) {
+    // Only gor-replay shows replayed responses to it.
+    let is_in_replay = !servers.is_empty() && plan.tracks_responses;
+    if let Some(program) = plan.middleware.as_ref().filter(|_| !is_in_replay) {
         tools.push(words(&["gor-rewrite", "--middleware", program, "--middleware-may-drop"]));
     }
     for step in &plan.steps {
@@ -58,7 +108,7 @@ fn text(plan: &Plan) -> String {
             last.extend(place_words(plan, &places));
         }
     } else {
-        let mut replay = replay_words(plan, &servers);
+        let mut replay = replay_words(plan, &servers, is_in_replay);
         if plan.tracks_responses && !places.is_empty() {
             replay.push("--echo".to_owned());
             replay.extend(place_words(plan, &places));
@@ -124,7 +174,6 @@ fn inputs(inputs: &[Input], tools: &mut Vec<Words>) -> Words {
         return Words::new();
     }
     let place_of = |input: &Input| match &input.kind {
-        InputKind::Files { pattern, speed, .. } if *speed != Speed::RECORDED => format!("{pattern}|{speed}"),
         InputKind::Files { pattern, .. } => pattern.clone(),
         InputKind::Listener { place } | InputKind::Topic { place, .. } => place.clone(),
         InputKind::Packets { .. } | InputKind::Dummy => {
@@ -190,10 +239,10 @@ fn place_words(plan: &Plan, places: &[&Place]) -> Words {
 }
 
 /// gor-replay and its options, without targets.
-fn replay_words(plan: &Plan, servers: &[&Server]) -> Words {
+fn replay_words(plan: &Plan, servers: &[&Server], has_middleware: bool) -> Words {
     let mut replay = words(&["gor-replay"]);
     let mut add = |words: &[&str]| replay.extend(words.iter().map(|word| (*word).to_owned()));
-    if let Some(program) = &plan.middleware {
+    if let Some(program) = plan.middleware.as_ref().filter(|_| has_middleware) {
         add(&["--middleware", program]);
     }
     if plan.splits && servers.len() > 1 {
@@ -202,8 +251,13 @@ fn replay_words(plan: &Plan, servers: &[&Server]) -> Words {
     if plan.keeps_sessions {
         add(&["--sessions"]);
     }
-    if plan.inputs.iter().any(|input| matches!(input.kind, InputKind::Files { repeats: true, .. })) {
-        add(&["--loop"]);
+    if let [Input { kind: InputKind::Files { speed, repeats, .. }, .. }] = &plan.inputs[..] {
+        if *speed != Speed::RECORDED {
+            add(&["--speed", &speed.to_string()]);
+        }
+        if *repeats && plan.steps.is_empty() && (plan.middleware.is_none() || has_middleware) {
+            add(&["--loop"]);
+        }
     }
     if let Some(time) = plan.max_wait {
         add(&["--max-wait", &duration(time)]);

@@ -43,6 +43,8 @@ pub(super) enum Takes {
 pub(super) struct BranchOptions {
     /// Which exchanges.
     pub(super) share: Option<Share>,
+    /// Whether the seconds of a limit are those of the clock.
+    pub(super) by_clock: bool,
     /// Which records of them.
     pub(super) takes: Takes,
     /// Records that may wait.
@@ -82,12 +84,12 @@ impl Branch {
         let failed = Arc::clone(&flags.failed);
         let write = |sink: &mut Box<dyn Sink + Send>, block: Arc<Block>| sink.write_block(&block);
         let queue = Queue::start("output", QUEUE as u64, flags, sink, write)?;
-        let BranchOptions { share, takes, most, waits } = options;
+        let BranchOptions { share, by_clock, takes, most, waits } = options;
         Ok(Branch {
             name,
             queue,
             takes,
-            limit: share.map(ShareLimit::new),
+            limit: share.map(|share| ShareLimit::new(share, by_clock)),
             most,
             waits,
             refused: LruMap::new(MAX_DROPPED),

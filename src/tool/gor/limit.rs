@@ -1,5 +1,7 @@
 //! A share of the exchanges: the first so many of each second, or a percentage.
 
+use std::time::Instant;
+
 use crate::Result;
 use crate::pace::{Share, ShareGate};
 use crate::record::{Block, Header, Intake, Kind, LruMap, Source, id_hash};
@@ -13,6 +15,8 @@ pub(super) struct ShareLimit {
     gate: ShareGate,
     /// The first request's time, from which seconds are counted.
     first: Option<i64>,
+    /// When it came, if seconds are those of the clock.
+    clock: Option<Instant>,
     /// Whether requests were left out; those that never were may be missing.
     refused: LruMap<bool>,
     /// Records that were left out.
@@ -20,22 +24,31 @@ pub(super) struct ShareLimit {
 }
 
 impl ShareLimit {
-    /// A limit that has seen nothing.
-    pub(super) fn new(share: Share) -> Self {
+    /// A limit that has seen nothing. Seconds are those of the clock, where records come when they are due, or those in
+    /// which they were recorded.
+    pub(super) fn new(share: Share, by_clock: bool) -> Self {
         ShareLimit {
             gate: ShareGate::new(share),
             first: None,
+            clock: by_clock.then(Instant::now),
             refused: LruMap::new(MAX_REFUSED),
             left_out: 0,
         }
     }
 
-    /// Whether a record passes. Seconds are those of the records' times.
+    /// Whether a record passes.
     pub(super) fn admits(&mut self, header: &Header<'_>) -> bool {
         let id = id_hash(header.id);
         let passes = if header.kind == Kind::Request {
+            if self.first.is_none() && self.clock.is_some() {
+                self.clock = Some(Instant::now());
+            }
             let first = *self.first.get_or_insert(header.timestamp);
-            let passes = self.gate.admits(u64::try_from(header.timestamp.saturating_sub(first)).unwrap_or(0));
+            let since = match self.clock {
+                Some(start) => u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX),
+                None => u64::try_from(header.timestamp.saturating_sub(first)).unwrap_or(0),
+            };
+            let passes = self.gate.admits(since);
             if !passes || self.refused.get(id).is_some() {
                 self.refused.insert(id, !passes);
             }
@@ -58,8 +71,8 @@ pub(super) struct LimitedSource<S> {
 
 impl<S: Source> LimitedSource<S> {
     /// Lets this share of what `source` yields through.
-    pub(super) fn new(source: S, share: Share) -> Self {
-        LimitedSource { source, limit: ShareLimit::new(share), read: Block::new() }
+    pub(super) fn new(source: S, share: Share, by_clock: bool) -> Self {
+        LimitedSource { source, limit: ShareLimit::new(share, by_clock), read: Block::new() }
     }
 }
 
@@ -89,7 +102,7 @@ mod tests {
 
     #[test]
     fn responses_go_with_their_requests() {
-        let mut limit = ShareLimit::new("2".parse().unwrap());
+        let mut limit = ShareLimit::new("2".parse().unwrap(), false);
         let mut admits = |kind, id: &[u8], milliseconds: i64| {
             limit.admits(&Header { kind, id, timestamp: milliseconds * 1_000_000, ..Header::default() })
         };

@@ -18,7 +18,7 @@ use jiff::tz::TimeZone;
 use super::fan_out::{Branch, BranchOptions, FanOut, OutputsEnd, Sharing, Takes};
 use super::feedback::{Feedback, feedback};
 use super::plan::{Output, Place, PlaceKind, Plan};
-use super::servers::{Prettified, Running};
+use super::servers::{Prettified, Running, ServerEnd};
 use super::sources::{Sources, can_wait};
 use super::steps::{StepStage, through};
 use crate::cli::{self, Exit, Report, Reporting, Tool, note, signals};
@@ -28,12 +28,15 @@ use crate::endpoint::{
 use crate::middleware::{Command, Middleware, MiddlewareOptions};
 use crate::observe::Count;
 use crate::record::{Sink, pipe};
-use crate::replay::{self, Outcome, ReplaySummary};
+use crate::replay::{self, ReplaySummary};
 use crate::transform::Pass;
 use crate::{Error, Result};
 
 /// How long the middleware may neither read nor write while there is something to do for it.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Longest record that a middleware may send back.
+const MAX_ANSWER: u64 = 256 << 20;
 
 /// Records that may wait for an output that is no server.
 const NO_LIMIT: usize = usize::MAX;
@@ -83,14 +86,17 @@ pub(super) fn run(plan: &Plan, reporting: &Reporting) -> anyhow::Result<Exit> {
     let mut outputs = Outputs::open(plan, &tool.reading, feedback.as_ref())?;
     let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let mut source = sources.join(returning)?;
+    let mut traffic = None;
     if let Some(program) = &plan.middleware {
         let options = MiddlewareOptions {
             patience: PATIENCE,
-            max_record: tool.reading.max_record,
+            max_record: MAX_ANSWER,
             // It drops a record by not sending it back.
             may_drop: true,
         };
-        source = Box::new(Middleware::start(&Command::split_at_blanks(program), source, options)?);
+        let child = Middleware::start(&Command::split_at_blanks(program), source, options)?;
+        traffic = Some(child.traffic());
+        source = Box::new(child);
     }
     let mut steps = Vec::new();
     let mut stages = stages.into_iter().peekable();
@@ -124,7 +130,17 @@ pub(super) fn run(plan: &Plan, reporting: &Reporting) -> anyhow::Result<Exit> {
     for packets in &sources.packets {
         is_lost |= packets.report(&mut report);
     }
+    if let Some(balance) = traffic.map(|traffic| traffic.balance())
+        && balance.given > 0
+        && balance.returned + balance.own == 0
+    {
+        is_lost = true;
+        report.loss(format_args!("the middleware sent nothing back of {}", Count(balance.given, "record")));
+    }
     let has_ended_early = is_stopping.load(Ordering::Relaxed) && !is_over.load(Ordering::Relaxed);
+    if has_ended_early {
+        report.remark("ended by a signal");
+    }
     is_lost |= ended.report(plan, &mut report);
     let (copied, is_full) = ended.judge(copied, &mut report);
     report.tell(reporting, copied)?;
@@ -144,15 +160,16 @@ enum Outputs {
 /// What came of the outputs.
 struct AllEnded {
     outputs: OutputsEnd,
-    servers: Vec<(String, Result<Outcome>)>,
+    servers: Vec<ServerEnd>,
 }
 
 impl AllEnded {
     /// Whether exchanges were dropped, or requests not answered.
     fn has_losses(&self) -> bool {
-        let has_failures = |outcome: &Outcome| outcome.has_failures();
-        !self.outputs.dropped.is_empty()
-            || self.servers.iter().any(|(_, outcome)| outcome.as_ref().is_ok_and(has_failures))
+        let has_losses = |server: &ServerEnd| {
+            server.outcome.as_ref().is_ok_and(|outcome| outcome.has_failures() || server.left(outcome) > 0)
+        };
+        !self.outputs.dropped.is_empty() || self.servers.iter().any(has_losses)
     }
 
     /// Says what is missing. Whether an output has failed.
@@ -165,15 +182,20 @@ impl AllEnded {
             ));
         }
         let mut is_lost = false;
-        for (server, outcome) in &self.servers {
-            match outcome {
-                Ok(outcome) if outcome.has_failures() || plan.verbosity > 0 || plan.stats.is_some() => {
-                    cli::report(format_args!("{}", ReplaySummary(outcome)));
+        for server in &self.servers {
+            match &server.outcome {
+                Ok(outcome) => {
+                    if server.is_to_be_told(outcome) || plan.verbosity > 0 || plan.stats.is_some() {
+                        cli::report(format_args!("{}", ReplaySummary(outcome)));
+                    }
+                    if let left @ 1.. = server.left(outcome) {
+                        let left = Count(left, "request");
+                        report.loss(format_args!("{}: {left} not sent, as the run was ended", server.name));
+                    }
                 }
-                Ok(_) => {}
                 Err(error) => {
                     is_lost = true;
-                    report.loss(format_args!("{server}: {error}"));
+                    report.loss(format_args!("{}: {error}", server.name));
                 }
             }
         }
@@ -188,7 +210,7 @@ impl AllEnded {
             // Why outputs ended was told.
             _ if !self.outputs.errors.is_empty() => (Ok(()), is_full),
             Err(error) if is_size_reached(&error) => {
-                report.loss(error);
+                report.loss("--output-file-max-size-limit is reached; what came then is not written");
                 (Ok(()), true)
             }
             copied => (copied, false),
@@ -216,6 +238,7 @@ impl Outputs {
         // Files wait for a slow output, but never so that others for which time matters are held up.
         let can_wait = can_wait(&plan.inputs);
         let is_alone = plan.outputs.iter().filter(|output| output.is_live()).count() <= 1;
+        let by_clock = plan.is_paced();
         let mut branches = Vec::new();
         let mut ways = Vec::new();
         // All places first, so that none is written to if another cannot be.
@@ -223,7 +246,8 @@ impl Outputs {
             if let Output::Place(place) = output {
                 let sink = place_sink(place, plan, reading)?;
                 let waits = can_wait && (is_alone || !output.is_live());
-                let options = BranchOptions { share: place.share, takes: Takes::All, most: NO_LIMIT, waits };
+                let options =
+                    BranchOptions { share: place.share, by_clock, takes: Takes::All, most: NO_LIMIT, waits };
                 branches.push(Branch::start(place.name.clone(), sink, options, Arc::clone(&reopening))?);
             }
         }
@@ -232,7 +256,7 @@ impl Outputs {
                 let (sink, source) = pipe();
                 let sink = Box::new(sink.ending());
                 let (share, takes, most) = (server.share, Takes::Requests, server.queue);
-                let options = BranchOptions { share, takes, most, waits: can_wait && is_alone };
+                let options = BranchOptions { share, by_clock, takes, most, waits: can_wait && is_alone };
                 let branch = Branch::start(server.name.clone(), sink, options, Arc::clone(&reopening))?;
                 ways.push((server, source, branch.entered()));
                 branches.push(branch);
@@ -247,8 +271,8 @@ impl Outputs {
                 (None, true) if plan.prettifies => Some(Box::new(Prettified::start(fan_out.returns())?)),
                 (None, true) => Some(Box::new(fan_out.returns())),
             };
-            let in_flight = feedback.as_ref().map(|feedback| feedback.watch(entered));
-            servers.push(Running::start(plan, server, source, out, in_flight)?);
+            let in_flight = feedback.map(|feedback| feedback.watch(Arc::clone(&entered)));
+            servers.push(Running::start(plan, server, source, out, entered, in_flight)?);
         }
         Ok(Outputs::Several { fan_out: Box::new(fan_out), servers })
     }
@@ -274,7 +298,8 @@ impl Outputs {
                 let outcome = running.thread.join().unwrap_or_else(|_| {
                     Err(Error::Invalid("a thread ended before its work was done".to_owned()))
                 });
-                ended.push((running.name, outcome));
+                let entered = running.entered.load(Ordering::Relaxed);
+                ended.push(ServerEnd { name: running.name, entered, outcome });
             }
         });
         AllEnded { outputs, servers: ended }
@@ -306,6 +331,7 @@ fn place_sink(place: &Place, plan: &Plan, reading: &ReadOptions) -> Result<Box<d
                 tls: tls.clone(),
                 connections: *connections,
                 is_sticky: *is_sticky,
+                waits_for_receiver: true,
                 is_stopping: Arc::clone(&reading.is_stopping),
                 ..SendOptions::default()
             };

@@ -22,9 +22,32 @@ const CONNECTIONS: usize = 1024;
 /// A server's replay while it goes on.
 pub(super) struct Running {
     pub(super) name: String,
+    /// Requests that were handed over for it.
+    pub(super) entered: Arc<AtomicU64>,
     pub(super) thread: JoinHandle<Result<Outcome>>,
     stop: Arc<AtomicBool>,
     timeout: Duration,
+}
+
+/// What came of a server.
+pub(super) struct ServerEnd {
+    pub(super) name: String,
+    pub(super) entered: u64,
+    pub(super) outcome: Result<Outcome>,
+}
+
+impl ServerEnd {
+    /// Requests that were handed over and that the replay did not come to.
+    pub(super) fn left(&self, outcome: &Outcome) -> u64 {
+        self.entered.saturating_sub(outcome.requests)
+    }
+
+    /// Whether something of it is to be told unasked: failures, and requests that cannot be sent.
+    pub(super) fn is_to_be_told(&self, outcome: &Outcome) -> bool {
+        self.left(outcome) > 0
+            || outcome.has_failures()
+            || outcome.targets.iter().any(|(_, tally)| tally.not_sent.total() > 0)
+    }
 }
 
 impl Running {
@@ -34,6 +57,7 @@ impl Running {
         server: &Server,
         source: PipeSource,
         out: Option<Box<dyn Sink + Send>>,
+        entered: Arc<AtomicU64>,
         in_flight: Option<Arc<AtomicU64>>,
     ) -> Result<Self> {
         let settings = settings(plan, server);
@@ -64,7 +88,7 @@ impl Running {
             };
             replay::run(&settings, vec![target], parts, out, &stops, watch, |_| {})
         })?;
-        Ok(Running { name, thread, stop, timeout: server.timeout })
+        Ok(Running { name, entered, thread, stop, timeout: server.timeout })
     }
 
     /// Once reading is to end, what waits is sent as long as a response may take, and no longer.

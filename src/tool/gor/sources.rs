@@ -75,7 +75,7 @@ impl Sources {
                 InputKind::Dummy => Box::new(DummySource::start(reading)?),
             };
             let source = match input.share {
-                Some(share) => Box::new(LimitedSource::new(source, share)),
+                Some(share) => Box::new(LimitedSource::new(source, share, plan.is_paced())),
                 None => source,
             };
             sources.push(match feedback {
@@ -132,6 +132,12 @@ pub(super) fn files(pattern: &str, reading: &ReadOptions, depth: usize) -> Resul
             "--input-file {other}: this is no file; other inputs have flags of their own"
         )));
     }
+    // What comes through a pipe is not kept back until more comes.
+    let is_pipe = |place: &Place| match place {
+        Place::File(path) => std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()),
+        other => matches!(other, Place::Standard),
+    };
+    let depth = if places.iter().any(is_pipe) { 0 } else { depth };
     if places.len() == 1 {
         let source = endpoint::open(&[pattern.to_owned()], reading)?;
         return Ok(Box::new(Depth::new(source, depth)));
@@ -216,7 +222,7 @@ fn record_live(
             // It is waited for.
             Err(error) => return drop(opened.send(Err(error))),
         };
-        note(network.scope());
+        note(in_own_words(network.scope()));
         network.warnings().iter().for_each(note);
         let _ = opened.send(Ok(()));
         let mut block = Block::new();
@@ -232,7 +238,7 @@ fn record_live(
                 }
             }
             if let Some(warning) = network.warning() {
-                note(warning);
+                note(in_own_words(&warning));
             }
             let put = if block.is_empty() { queue.check() } else { queue.put(&mut block) };
             if put.is_err() {
@@ -273,11 +279,42 @@ fn record_live(
     Ok(Box::new(source))
 }
 
+/// Options of gor-record in what it says, as the flags that stand for them here.
+fn in_own_words(text: &str) -> String {
+    let instead = text.replace("--any-host", "--input-raw-promisc");
+    instead.replace("use --not-client", "use gor-record with --not-client")
+}
+
+/// Options of the Unix tools and the flags that became them.
+const NAMES: [(&str, &str); 14] = [
+    ("--rewrite-header", "--http-rewrite-header"),
+    ("--rewrite-url", "--http-rewrite-url"),
+    ("--set-header", "--http-set-header"),
+    ("--set-param", "--http-set-param"),
+    ("--method", "--http-allow-method"),
+    ("--url", "--http-allow-url"),
+    ("--not-url", "--http-disallow-url"),
+    ("--header", "--http-allow-header"),
+    ("--not-header", "--http-disallow-header"),
+    ("--basic-auth", "--http-basic-auth-filter"),
+    ("--header-limit", "--http-header-limiter"),
+    ("--param-limit", "--http-param-limiter"),
+    ("--bpf", "--input-raw-bpf-filter"),
+    ("[ADDRESS]...", "--input-raw"),
+];
+
 /// What clap says of words that were made of flags, in one line.
-pub(super) fn wrong(flag: &str, error: &clap::Error) -> Error {
+pub(super) fn wrong(what: &str, error: &clap::Error) -> Error {
     let text = error.to_string();
-    let line = text.lines().next().unwrap_or_default();
-    Error::Usage(format!("{flag}: {}", line.trim_start_matches("error: ")))
+    let line = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    // `'--url <REGEX>'`
+    let named = NAMES.iter().find_map(|(option, flag)| {
+        let (before, rest) = line.split_once(&format!("'{option}"))?;
+        let (value_name, after) = rest.split_once('\'')?;
+        let is_whole = value_name.is_empty() || value_name.starts_with(' ');
+        is_whole.then(|| format!("{before}{flag}{after}"))
+    });
+    Error::Usage(named.unwrap_or_else(|| format!("{what}: {line}")))
 }
 
 /// Exchanges that nobody had, one each second.

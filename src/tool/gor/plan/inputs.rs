@@ -133,7 +133,14 @@ fn packets(flags: &Flags, address: &str) -> Result<InputKind> {
         if !address.contains(':') {
             return Err(no_port(address));
         }
-        add(&[address]);
+        // What GoReplay takes for all addresses of this machine is a port alone.
+        let (host, ports) = address.rsplit_once(':').unwrap_or(("", address));
+        let address = match host {
+            "0.0.0.0" | "[::]" | "::" => format!(":{ports}"),
+            "localhost" => format!("127.0.0.1:{ports}"),
+            _ => address.to_owned(),
+        };
+        add(&[&address]);
         if let Some(engine) = engine {
             add(&["--engine", engine]);
         }
