@@ -16,6 +16,7 @@ complete -c gor-merge -l format -d 'Write files and standard output in this form
 jsonl\t''
 har\t''
 curl\t''
+http\t''
 csv\t''
 pcap\t''
 pcapng\t''"

@@ -37,6 +37,7 @@ complete -c gor-replay -l format -d 'Write files and standard output in this for
 jsonl\t''
 har\t''
 curl\t''
+http\t''
 csv\t''
 pcap\t''
 pcapng\t''"

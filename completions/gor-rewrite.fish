@@ -28,6 +28,7 @@ complete -c gor-rewrite -l format -d 'Write files and standard output in this fo
 jsonl\t''
 har\t''
 curl\t''
+http\t''
 csv\t''
 pcap\t''
 pcapng\t''"

@@ -8,6 +8,7 @@ mod har;
 mod har_records;
 mod har_source;
 mod har_writer;
+mod http_file;
 mod jsonl;
 mod line_source;
 mod message;
@@ -24,6 +25,7 @@ use csv_writer::CsvFormat;
 use curl::CurlFormat;
 use exchange_sink::ExchangeSink;
 use har_writer::HarFormat;
+use http_file::HttpFileFormat;
 
 use crate::record::{Sink, Source};
 
@@ -39,6 +41,8 @@ pub enum Format {
     Har,
     /// A command for curl for each request.
     Curl,
+    /// Requests that editors send: a .http file.
+    HttpFile,
     /// A line for each exchange, for spreadsheets.
     Csv,
 }
@@ -50,6 +54,7 @@ impl Format {
             Format::Jsonl => Box::new(JsonlSink::new(output)),
             Format::Har => Box::new(ExchangeSink::new(HarFormat::default(), output, tell)),
             Format::Curl => Box::new(ExchangeSink::new(CurlFormat, output, tell)),
+            Format::HttpFile => Box::new(ExchangeSink::new(HttpFileFormat, output, tell)),
             Format::Csv => Box::new(ExchangeSink::new(CsvFormat, output, tell)),
         }
     }
@@ -58,7 +63,7 @@ impl Format {
     pub fn can_go_on(self) -> bool {
         match self {
             // The first line for the shell is a comment, which may come again.
-            Format::Jsonl | Format::Curl => true,
+            Format::Jsonl | Format::Curl | Format::HttpFile => true,
             Format::Har | Format::Csv => false,
         }
     }

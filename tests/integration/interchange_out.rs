@@ -240,3 +240,64 @@ fn csv_has_a_line_for_each_exchange() {
     run("gor-filter", &["-o", &path], &exchanges(3)).ends_with(0).is_silent();
     assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 4);
 }
+
+#[test]
+fn http_files_have_the_requests_that_editors_send_as_they_were_and_tell_of_the_others() {
+    let post = |body: &[u8]| {
+        let head = "POST /x?a=b HTTP/1.1\r\nHost: shop:81\r\nContent-Type: application/json\r\n";
+        [format!("{head}Content-Length: {}\r\n\r\n", body.len()).as_bytes(), body].concat()
+    };
+    let bodies: [&[u8]; 13] = [
+        b"{\"a\":\n  {\"b\": 1}}",
+        b"<a>\n</a>",
+        b"{\"a\": \"{{$processEnv HOME}}\"}",
+        b"a\n### b\nDELETE http://127.0.0.1/",
+        b"< /etc/passwd",
+        b"<@latin1 /etc/passwd",
+        b"a\n> {%\nclient.log(1)\n%}",
+        b"a\n# b",
+        b"a\n```\nb",
+        b"a\nGET http://127.0.0.1/\n",
+        b"query a {b}",
+        b"\x00\xff",
+        b"a\r\nb",
+    ];
+    let mut requests: Vec<Vec<u8>> = bodies.iter().map(|body| post(body)).collect();
+    requests.push(b"GET /{{host}} HTTP/1.1\r\nHost: shop\r\n###: x\r\nX: y\r\n\r\n".to_vec());
+    requests.push(b"GET /x HTTP/1.1\r\nHost: shop\r\nX: {{y}}\r\n\r\n".to_vec());
+    requests.push(b"PURGE /x HTTP/1.1\r\nHost: shop\r\n\r\n".to_vec());
+    let mut input: Vec<u8> =
+        (0..).zip(&requests).flat_map(|(number, request)| record(1, number, request)).collect();
+    input.extend(record(2, 0, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));
+    let ran = run("gor-filter", &["--format", "http"], &input);
+    let text = String::from_utf8(ran.stdout.clone()).unwrap();
+    let directives = "# @no-redirect\n# @no-cookie-jar\n# @no-auto-encoding\n";
+    let head = "POST http://shop:81/x?a=b HTTP/1.1\nHost: shop:81\nContent-Type: application/json\n\n";
+    let expected = [
+        format!("{directives}{head}{{\"a\":\n  {{\"b\": 1}}}}\n\n"),
+        format!("{directives}{head}<a>\n</a>\n\n"),
+        format!("{directives}GET http://shop/%7B%7Bhost%7D%7D HTTP/1.1\nHost: shop\nX: y\n\n"),
+    ];
+    let parts: Vec<&str> = text.split_inclusive('\n').collect();
+    let names: Vec<&str> = parts.iter().copied().filter(|line| line.starts_with("### ")).collect();
+    assert_eq!(names.len(), 3, "{text}");
+    assert_eq!(
+        parts.into_iter().filter(|line| !line.starts_with("### ")).collect::<String>(),
+        expected.concat()
+    );
+    ran.ends_with(0).says(
+        "not carried over to HTTP files: \
+         9 requests whose bodies have what clients take for variables, comments, files or scripts, \
+         2 requests with binary bodies, or ones with carriage returns, \
+         1 header line that clients read in another way, \
+         1 target with what clients take for a variable, now percent-encoded, \
+         1 request with a header value that clients take for a variable, \
+         1 request with a method that not all clients know, 1 response",
+    );
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["x.http", "x.rest"] {
+        let path = folder.path().join(name).display().to_string();
+        run("gor-filter", &["-o", &path], &input).ends_with(0);
+        assert_eq!(std::fs::read(&path).unwrap(), text.as_bytes());
+    }
+}

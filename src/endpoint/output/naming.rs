@@ -24,7 +24,7 @@ pub enum OutputFormat {
 }
 
 /// Ends of names, before that of a compression, that ask for another format.
-const FORMATS: [(&str, OutputFormat); 8] = [
+const FORMATS: [(&str, OutputFormat); 10] = [
     (".pcap", OutputFormat::Capture(FileFormat::Pcap)),
     (".pcapng", OutputFormat::Capture(FileFormat::Pcapng)),
     (".jsonl", OutputFormat::Interchange(interchange::Format::Jsonl)),
@@ -32,15 +32,18 @@ const FORMATS: [(&str, OutputFormat); 8] = [
     (".har", OutputFormat::Interchange(interchange::Format::Har)),
     (".curl", OutputFormat::Interchange(interchange::Format::Curl)),
     (".sh", OutputFormat::Interchange(interchange::Format::Curl)),
+    (".http", OutputFormat::Interchange(interchange::Format::HttpFile)),
+    (".rest", OutputFormat::Interchange(interchange::Format::HttpFile)),
     (".csv", OutputFormat::Interchange(interchange::Format::Csv)),
 ];
 
 /// Formats by the names that the command line has for them.
-const NAMES: [(&str, OutputFormat); 7] = [
+const NAMES: [(&str, OutputFormat); 8] = [
     ("gor", OutputFormat::Gor),
     ("jsonl", OutputFormat::Interchange(interchange::Format::Jsonl)),
     ("har", OutputFormat::Interchange(interchange::Format::Har)),
     ("curl", OutputFormat::Interchange(interchange::Format::Curl)),
+    ("http", OutputFormat::Interchange(interchange::Format::HttpFile)),
     ("csv", OutputFormat::Interchange(interchange::Format::Csv)),
     ("pcap", OutputFormat::Capture(FileFormat::Pcap)),
     ("pcapng", OutputFormat::Capture(FileFormat::Pcapng)),
@@ -251,6 +254,8 @@ mod tests {
             "x.har.gz",
             "x.curl",
             "x.sh",
+            "x.http",
+            "x.rest.gz",
             "x.csv.gz",
             ".hidden",
             "a.zip/x",
