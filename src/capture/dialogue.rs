@@ -84,6 +84,8 @@ pub(super) struct Dialogue {
     pub(super) is_unproven: bool,
     /// Whether nothing but its bytes shows that the request under way, or the next response, begins where it does.
     pub(super) is_doubtful: [bool; 2],
+    /// What the bytes that are being taken acknowledge.
+    ack: Option<Seq>,
     /// Which sides any byte came from.
     pub(super) has_spoken: [bool; 2],
 }
@@ -105,6 +107,7 @@ impl Dialogue {
         is_joined: [bool; 2],
         out: &mut DialogueOut<'_>,
     ) {
+        self.ack = chunk.ack;
         let is_first = !std::mem::replace(&mut self.has_spoken[side as usize], true);
         if is_first {
             self.is_whole[side as usize] = self.first[side as usize] == Some(chunk.seq);
@@ -268,6 +271,24 @@ impl Dialogue {
         exchange
     }
 
+    /// A request whose body waited for an interim response has its number from the body: its final response begins
+    /// behind that one.
+    fn renumber(&mut self, side: Side, exchange: Seq) {
+        let waited = self.streams[side as usize].framer().is_some_and(Framer::expects_continue);
+        let Some(ack) = self.ack.filter(|ack| waited && ack.is_after(exchange)) else {
+            return;
+        };
+        let number = self.next_exchange(ack);
+        self.sending = Some(number);
+        self.pairing.renumber(exchange, number);
+        // The interim response has taken it off those that wait.
+        if let Some(Answer::To(request)) = &mut self.answer
+            && request.exchange == exchange
+        {
+            request.exchange = number;
+        }
+    }
+
     /// The byte after the message under way, which is whole, and behind which `rest` follows.
     fn end_of_message(&self, side: Side, rest: &[u8]) -> Seq {
         let stream = &self.streams[side as usize];
@@ -307,6 +328,10 @@ impl Dialogue {
         let is_text = std::mem::take(&mut self.is_unproven)
             && !is_response
             && starts_request(stream.rest_of(rest)) == Some(false);
+        if let Some(exchange) = self.sending.filter(|_| !is_response) {
+            self.renumber(side, exchange);
+        }
+        let stream = &self.streams[side as usize];
         if is_text {
             // What follows is no request, so this was not one either, but text in the body of one.
             out.ledger.bytes.lost += stream.rest_of(rest).len() as u64;

@@ -440,6 +440,13 @@ impl Pairing {
         }
     }
 
+    /// The latest request gets another number.
+    pub(super) fn renumber(&mut self, exchange: Seq, number: Seq) {
+        if let Some(request) = self.pending.back_mut().filter(|request| request.exchange == exchange) {
+            request.exchange = number;
+        }
+    }
+
     /// A response begins at `start`, or at the empty lines before it that begin at `from`, in a segment that
     /// acknowledges `ack`.
     pub(super) fn response(&mut self, from: Seq, start: Seq, ack: Option<Seq>) -> Answer {
