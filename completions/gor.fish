@@ -9,7 +9,7 @@ complete -c gor -l input-file -d 'Read a recording: a file, a quoted glob, s3://
 complete -c gor -l input-file-max-wait -d 'Longest pause between two records [default: 0]' -r
 complete -c gor -l input-file-read-depth -d 'Records among which the oldest comes next [default: 100]' -r
 complete -c gor -l input-raw -d 'Record from the network, [HOST or INTERFACE]:PORT[,PORT], or from FILE:PORT with the engine pcap_file' -r
-complete -c gor -l input-raw-engine -d 'How packets are captured: libpcap, raw_socket, af_packet, pcap_file, vxlan [default: libpcap]' -r
+complete -c gor -l input-raw-engine -d 'How packets are captured: libpcap, raw_socket, af_packet, pcap_file, vxlan [default: af_packet]' -r
 complete -c gor -l input-raw-protocol -d 'What connections speak: http, binary [default: http]' -r
 complete -c gor -l input-raw-realip-header -d 'Add a header with the client\'s address' -r
 complete -c gor -l input-raw-expire -d 'Give up a message that does not go on for this time [default: 2s]' -r
@@ -48,7 +48,7 @@ complete -c gor -l output-file-flush-interval -d 'How long records wait before t
 complete -c gor -l output-file-size-limit -d 'Begin the next file once this size is reached [default: 32mb]' -r
 complete -c gor -l output-file-queue-limit -d 'Begin the next file after N records; 0: never [default: 256]' -r
 complete -c gor -l output-file-max-size-limit -d 'End with the record that reaches SIZE [default: 1tb]' -r
-complete -c gor -l output-file-buffer -d 'Where chunks for S3 wait until they are uploaded [default: /tmp]' -r
+complete -c gor -l output-file-buffer -d 'Where chunks for S3 wait until they are uploaded [default: ~/.local/state/gor-tools/spool]' -r
 complete -c gor -l output-tcp -d 'Send to another gor' -r
 complete -c gor -l output-tcp-workers -d 'Connections [default: 10]' -r
 complete -c gor -l output-ws -d 'Send to a WebSocket' -r
@@ -63,18 +63,18 @@ complete -c gor -l kafka-tls-client-cert -d 'Our certificate for brokers' -r
 complete -c gor -l kafka-tls-client-key -d 'The key to it' -r
 complete -c gor -l output-http -d 'Send requests to a server; \'URL|10\' the first ten of each second, \'URL|10%\' a tenth' -r
 complete -c gor -l output-http-workers -d 'Most connections; 0: as many as are needed [default: 0]' -r
-complete -c gor -l output-http-workers-min -d 'Connections that are opened at once [default: 1]' -r
+complete -c gor -l output-http-workers-min -d 'Connections that are opened at once [default: 0]' -r
 complete -c gor -l output-http-queue-len -d 'Requests that may wait for a connection [default: 1000]' -r
 complete -c gor -l output-http-timeout -d 'Longest time to the end of a response [default: 5s]' -r
 complete -c gor -l output-http-worker-timeout -d 'Close connections that were idle for this time [default: 2s]' -r
 complete -c gor -l output-http-redirects -d 'Follow at most N redirects [default: 0]' -r
-complete -c gor -l output-http-response-buffer -d 'Bytes of a response that are kept [default: 100kb]' -r
+complete -c gor -l output-http-response-buffer -d 'Bytes of a response that are kept [default: 5mb]' -r
 complete -c gor -l output-http-stats-ms -d 'Interval of --output-http-stats, in milliseconds [default: 5000]' -r
 complete -c gor -l output-http-elasticsearch -d 'Send a document about each exchange to HOST:PORT/INDEX' -r
 complete -c gor -l output-binary -d 'Send payloads to HOST:PORT as they were recorded' -r
-complete -c gor -l output-binary-timeout -d 'Longest time to the end of an answer [default: 0]' -r
+complete -c gor -l output-binary-timeout -d 'Longest time to the end of an answer [default: 5s]' -r
 complete -c gor -l output-binary-workers -d 'Most connections [default: 0]' -r
-complete -c gor -l output-tcp-response-buffer -d 'Bytes of an answer that are kept [default: 0]' -r
+complete -c gor -l output-tcp-response-buffer -d 'Bytes of an answer that are kept [default: 5mb]' -r
 complete -c gor -l stats -d 'Print progress every 5s'
 complete -c gor -l split-output -d 'Give each exchange to one output in turn, not to all'
 complete -c gor -l recognize-tcp-sessions -d 'Keep the requests of a TCP connection together, in order, on one connection'

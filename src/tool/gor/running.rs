@@ -9,11 +9,11 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use super::fan_out::{Branch, BranchOptions, FanOut, OutputsEnd, Sharing, Takes};
 use super::feedback::{Feedback, feedback};
@@ -34,6 +34,9 @@ use crate::{Error, Result};
 
 /// How long the middleware may neither read nor write while there is something to do for it.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a step may take to end after a failure.
+const STEP_END: Duration = Duration::from_millis(500);
 
 /// Longest record that a middleware may send back.
 const MAX_ANSWER: u64 = 256 << 20;
@@ -116,9 +119,8 @@ pub(super) fn run(plan: &Plan, reporting: &Reporting) -> anyhow::Result<Exit> {
         Some(StepStage::Rewrite(stage)) => tool.run(source, &mut **stage, outputs.sink(), Some(threads)),
     };
     let ended = outputs.end(&is_stopping);
-    // A thread that has panicked has said so itself, and its pipe has failed.
     let steps: Vec<StepStage> =
-        steps.into_iter().filter_map(|thread| thread.join().ok()).chain(last).collect();
+        steps.into_iter().filter_map(|thread| joined(thread, copied.is_err())).chain(last).collect();
     let mut report = Report::default();
     for step in &steps {
         step.report(&mut report);
@@ -147,6 +149,20 @@ pub(super) fn run(plan: &Plan, reporting: &Reporting) -> anyhow::Result<Exit> {
     // Scripts give a time to end GoReplay, which runs on otherwise, and take any other status for a failure of theirs.
     let has_losses = (ended.has_losses() || is_full) && plan.exit_after.is_none();
     Ok(if is_lost || has_losses || has_ended_early { Exit::Lost } else { Exit::Done })
+}
+
+/// A step once its thread has ended. One that has panicked has said so itself, and its pipe has failed.
+///
+/// After a failure, it may wait for input that never comes, and is left alone.
+fn joined(thread: JoinHandle<StepStage>, has_failed: bool) -> Option<StepStage> {
+    let until = Instant::now() + STEP_END;
+    while has_failed && !thread.is_finished() {
+        if Instant::now() > until {
+            return None;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    thread.join().ok()
 }
 
 /// Where the records of the copy loop go.
@@ -193,10 +209,8 @@ impl AllEnded {
                         report.loss(format_args!("{}: {left} not sent, as the run was ended", server.name));
                     }
                 }
-                Err(error) => {
-                    is_lost = true;
-                    report.loss(format_args!("{}: {error}", server.name));
-                }
+                // Why was told when it ended.
+                Err(_) => is_lost = true,
             }
         }
         let is_failure = |error: &Error| !is_size_reached(error) && !error.is_broken_pipe();
@@ -324,7 +338,10 @@ fn place_sink(place: &Place, plan: &Plan, reading: &ReadOptions) -> Result<Box<d
             how.chunk_records = file.chunk_records;
             how.max_size = file.max_size;
             how.flush_interval = file.flush_interval;
-            how.objects.spool = file.spool.as_ref().map(Into::into);
+            // As with GoReplay, it means nothing to other files.
+            if place.name.starts_with("s3://") {
+                how.objects.spool = file.spool.as_ref().map(Into::into);
+            }
         }
         PlaceKind::Network { connections, is_sticky, tls } => {
             how.sending = SendOptions {
@@ -344,11 +361,5 @@ fn place_sink(place: &Place, plan: &Plan, reading: &ReadOptions) -> Result<Box<d
 fn local_time() -> Timestamp {
     let now = Timestamp::now();
     let offset = TimeZone::system().to_offset(now).seconds();
-    now.checked_add(Duration::from_secs(offset.unsigned_abs().into()).saturating_mul(u32::from(offset > 0)))
-        .and_then(|time| {
-            time.checked_sub(
-                Duration::from_secs(offset.unsigned_abs().into()).saturating_mul(u32::from(offset < 0)),
-            )
-        })
-        .unwrap_or(now)
+    now.checked_add(SignedDuration::from_secs(offset.into())).unwrap_or(now)
 }

@@ -62,7 +62,6 @@ impl Running {
     ) -> Result<Self> {
         let settings = settings(plan, server);
         let target = server.target.clone();
-        // What does not resolve is told before anything is read.
         let stop = Arc::new(AtomicBool::new(false));
         let stops = Stop { sending: Arc::clone(&stop), ..Stop::default() };
         let mut source = Some(source);
@@ -86,7 +85,12 @@ impl Running {
                     in_flight.store(now.in_flight, Ordering::Relaxed);
                 }
             };
-            replay::run(&settings, vec![target], parts, out, &stops, watch, |_| {})
+            let outcome = replay::run(&settings, vec![target], parts, out, &stops, watch, |_| {});
+            // At once, as other outputs may go on for long.
+            if let Err(error) = &outcome {
+                note(format_args!("{shown}: {error}; nothing more is sent to it"));
+            }
+            outcome
         })?;
         Ok(Running { name, entered, thread, stop, timeout: server.timeout })
     }
