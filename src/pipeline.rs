@@ -43,7 +43,7 @@ struct Batch<N> {
 }
 
 /// What the reading thread hands on, in order.
-enum Item<N> {
+enum Handover<N> {
     /// A block, which comes as soon as it is worked on.
     Batch(Receiver<Batch<N>>),
     /// The end of the source, or what went wrong there.
@@ -72,7 +72,7 @@ pub fn run<S: Stage>(
 
 /// The consumer's ends of the two channels.
 struct Stream<N> {
-    items: Receiver<Item<N>>,
+    items: Receiver<Handover<N>>,
     used: Sender<Batch<N>>,
 }
 
@@ -127,7 +127,7 @@ fn read_ahead<N>(
     mut source: impl Source,
     free: &Free<N>,
     to_workers: &Sender<Job<N>>,
-    hand_on: &Sender<Item<N>>,
+    hand_on: &Sender<Handover<N>>,
 ) {
     let mut spare: Vec<Batch<N>> = Vec::new();
     while let Some(mut batch) = spare.pop().or_else(|| free.batches.recv().ok()) {
@@ -141,14 +141,14 @@ fn read_ahead<N>(
             let (intake, checkpoint) = (source.intake(), source.checkpoint());
             // What a source does when it is dropped is done before the end of all.
             drop(source);
-            let _ = hand_on.send(Item::End(Box::new(intake), checkpoint, end));
+            let _ = hand_on.send(Handover::End(Box::new(intake), checkpoint, end));
             return;
         }
         batch.intake = source.intake();
         batch.checkpoint = source.checkpoint();
         let is_giant = batch.block.bytes().len() > GIANT;
         let (done, result) = sync_channel(1);
-        if hand_on.send(Item::Batch(result)).is_err() {
+        if hand_on.send(Handover::Batch(result)).is_err() {
             return;
         }
         if to_workers.send((batch, done)).is_err() {
@@ -181,8 +181,8 @@ fn copy<S: Stage>(
             }
         };
         let mut batch = match item {
-            Item::Batch(ready) => ready.recv().map_err(|_| thread_lost())?,
-            Item::End(all, checkpoint, end) => {
+            Handover::Batch(ready) => ready.recv().map_err(|_| thread_lost())?,
+            Handover::End(all, checkpoint, end) => {
                 *intake = *all;
                 stage.finish(sink)?;
                 if let Some(checkpoint) = checkpoint {

@@ -68,7 +68,7 @@ pub struct QueueSize {
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
+struct QueueState {
     bytes: AtomicUsize,
     records: AtomicUsize,
 }
@@ -78,7 +78,7 @@ struct Waiting {
 pub struct Inlet<T> {
     /// None: nothing more is to be written, though inlets may be left.
     items: Sender<Option<(T, QueueSize)>>,
-    waiting: Arc<Waiting>,
+    waiting: Arc<QueueState>,
     limit: usize,
 }
 
@@ -93,7 +93,7 @@ impl<T> Inlet<T> {
 
     /// What waits, the item that is being written included.
     pub fn waiting(&self) -> QueueSize {
-        let Waiting { bytes, records } = &*self.waiting;
+        let QueueState { bytes, records } = &*self.waiting;
         QueueSize { bytes: bytes.load(Ordering::Relaxed), records: records.load(Ordering::Relaxed) }
     }
 
@@ -129,7 +129,7 @@ impl<T: Send + 'static> Queue<T> {
     ) -> Result<Self> {
         let (items, incoming) = mpsc::channel();
         let (end, ended) = mpsc::channel();
-        let waiting = Arc::new(Waiting::default());
+        let waiting = Arc::new(QueueState::default());
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let inlet = Arc::new(Inlet { items, waiting: Arc::clone(&waiting), limit });
         thread::Builder::new().name(thread.to_owned()).spawn(move || {
@@ -176,7 +176,7 @@ impl<T: Send + 'static> Queue<T> {
 /// Writes until nothing more can come.
 fn empty<T, O: Output>(
     incoming: &Receiver<Option<(T, QueueSize)>>,
-    waiting: &Waiting,
+    waiting: &QueueState,
     reopening: &AtomicBool,
     output: &mut O,
     mut write: impl FnMut(&mut O, T) -> Result<()>,
@@ -216,21 +216,21 @@ mod tests {
     use super::*;
 
     /// Tells what is done to it; "fail" fails and "panic" panics.
-    struct Told(Sender<String>);
+    struct Telltale(Sender<String>);
 
-    impl Told {
+    impl Telltale {
         fn tell(&self, what: &str) -> Result<()> {
             self.0.send(what.to_owned()).map_err(|_| Error::Invalid("the test is over".into()))
         }
     }
 
-    fn write(told: &mut Told, item: &'static str) -> Result<()> {
+    fn write(told: &mut Telltale, item: &'static str) -> Result<()> {
         assert_ne!(item, "panic");
         told.tell(item)?;
         if item == "fail" { Err(Error::Invalid("disk full".into())) } else { Ok(()) }
     }
 
-    impl Output for Told {
+    impl Output for Telltale {
         fn flush(&mut self) -> Result<()> {
             self.tell("(flush)")
         }
@@ -247,7 +247,7 @@ mod tests {
     fn started() -> (Queue<&'static str>, QueueFlags, Receiver<String>) {
         let (told, hears) = mpsc::channel();
         let flags = QueueFlags::default();
-        (Queue::start("test", 10, flags.clone(), Told(told), write).expect("a thread"), flags, hears)
+        (Queue::start("test", 10, flags.clone(), Telltale(told), write).expect("a thread"), flags, hears)
     }
 
     const FOUR: QueueSize = QueueSize { bytes: 4, records: 1 };

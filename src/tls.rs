@@ -103,7 +103,7 @@ impl fmt::Display for OwnFault<'_> {
                 write!(f, "the key in {} is not that of the certificate", self.1.display())
             }
             rustls::Error::InvalidCertificate(CertificateError::BadEncoding) => {
-                f.write_str("it is no X.509 certificate, or damaged")
+                f.write_str("it is not an X.509 certificate, or is damaged")
             }
             rustls::Error::InvalidCertificate(fault) => fault.fmt(f),
             other => other.fmt(f),

@@ -3,7 +3,7 @@
 
 use gor_tools::record::{Block, Reader, ReaderOptions, Source};
 use gor_tools::show::{
-    By, Compared, Comparison, FullMessage, Joiner, Line, MessagePart, Overview, RecordingSide,
+    By, Compared, Comparison, FullMessage, Joiner, LineStyle, MessagePart, Overview, RecordingSide,
     TrafficSummary, has_replayed, write_json,
 };
 use jiff::tz::TimeZone;
@@ -12,7 +12,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|data: &[u8]| {
     let Some((&choice, text)) = data.split_first() else { return };
     let width = (choice % 2 == 0).then_some(usize::from(choice));
-    let line = Line { zone: TimeZone::UTC, width, is_coloured: false };
+    let line = LineStyle { zone: TimeZone::UTC, width, is_coloured: false };
     let by =
         [None, Some(By::Header("a".into())), Some(By::Cookie("a".into()))][usize::from(choice) % 3].clone();
     let mut overview = Overview::new(TrafficSummary::new(None, by));
@@ -54,7 +54,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-fn show(line: &Line, exchange: &gor_tools::show::Exchange<FullMessage>, out: &mut String, json: &mut String) {
+fn show(line: &LineStyle, exchange: &gor_tools::show::Exchange<FullMessage>, out: &mut String, json: &mut String) {
     for part in [MessagePart::Heads, MessagePart::Bodies, MessagePart::Raw] {
         line.write_full(exchange, part, out);
     }
@@ -63,7 +63,7 @@ fn show(line: &Line, exchange: &gor_tools::show::Exchange<FullMessage>, out: &mu
 
 fn compare(
     comparison: &mut Comparison,
-    line: &Line,
+    line: &LineStyle,
     side: RecordingSide,
     exchange: gor_tools::show::Exchange<Compared>,
     out: &mut String,

@@ -9,6 +9,6 @@ use gor_tools::{cli, observe::SampledHeap, tool::rewrite};
 static ALLOCATOR: SampledHeap<System> = SampledHeap(System);
 
 fn main() -> ExitCode {
-    let args = rewrite::CommandLine::parse();
+    let args = rewrite::RewriteCommandLine::parse();
     cli::run("gor-rewrite", args.reporting(), || rewrite::run(&args))
 }

@@ -49,7 +49,7 @@ impl fmt::Display for AddressFault {
             }
             AddressFault::Host(host) => write!(
                 f,
-                "'{host}' is no IP address, network or interface (IPv6 goes in brackets: [::1]:80, [fd00::/8]:80)"
+                "'{host}' is not an IP address, a network or an interface (IPv6 goes in brackets: [::1]:80, [fd00::/8]:80)"
             ),
             AddressFault::Port(port) => {
                 write!(f, "'{port}' is not a port from 1 to 65535, nor a range of them as in 8000-8010")

@@ -372,7 +372,7 @@ fn taps(
 /// What is called so is no interface; is that the only thing that it could be?
 fn unknown(name: &str, must_be_interface: bool, interfaces: &Interfaces) -> Error {
     let names: Vec<_> = interfaces.names.iter().map(String::as_str).collect();
-    let nothing = if must_be_interface { "no interface" } else { "no IP address and no interface" };
+    let nothing = if must_be_interface { "no interface" } else { "neither an IP address nor an interface" };
     Error::Usage(format!("'{name}' is {nothing}; there are {}", names.join(", ")))
 }
 

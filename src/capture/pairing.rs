@@ -133,7 +133,7 @@ struct Unpaired {
 
 /// A response whose request is known.
 #[derive(Clone, Copy, Debug)]
-struct Answered {
+struct PairedResponse {
     /// What the request acknowledged.
     batch: Option<Seq>,
     /// What the response's first segment acknowledged.
@@ -170,7 +170,7 @@ pub(super) struct Pairing {
     /// Up to where the server had said all that it had to say when requests went missing, if that is known.
     said: Option<Seq>,
     /// The latest response, if what it answers is known and nothing is missing since.
-    answered: Option<Answered>,
+    answered: Option<PairedResponse>,
     /// What the first segment of the latest response acknowledged, and the byte after that response, if nothing is
     /// missing since.
     latest: Option<(Option<Seq>, Seq)>,
@@ -527,7 +527,7 @@ impl Pairing {
     pub(super) fn response_end(&mut self, request: Option<&UnansweredRequest>, ack: Option<Seq>, end: Seq) {
         self.latest = Some((ack, end));
         if let Some(request) = request {
-            self.answered = Some(Answered { batch: request.ack, ack, end });
+            self.answered = Some(PairedResponse { batch: request.ack, ack, end });
             self.look_for_overlap();
         } else if let Some(last) = self.unpaired.last_mut() {
             // One whose request cannot be told at all is not among them: what is there has its end already.

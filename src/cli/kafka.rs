@@ -17,7 +17,7 @@ const MAX_PASSWORD: usize = 4096;
 pub struct KafkaOptions {
     /// Use TLS, and trust the certificate authorities in FILE [env: KAFKA_CA]
     ///
-    /// "system" trusts those that the system trusts. The options of Kafka are about all kafka:// places of the command.
+    /// "system" trusts those that the system trusts. Options of Kafka apply to all kafka:// places of the command.
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, hide_short_help = true)]
     pub kafka_ca: Option<PathBuf>,
     /// Use TLS with this client certificate in PEM [env: KAFKA_CERT]
@@ -88,13 +88,15 @@ impl KafkaOptions {
         let reads = inputs.into_iter().any(|name| KafkaAddress::input(name).is_some());
         let writes = outputs.into_iter().any(|name| KafkaAddress::output(name).is_some());
         if exits_at_end && !reads {
-            return Err(Error::Usage("--exit-at-end is about kafka:// inputs; there is none".into()));
+            return Err(Error::Usage("--exit-at-end applies to kafka:// inputs, and none is given".into()));
         }
         if reads || writes {
             return self.gather(exits_at_end, |name| env::var_os(name));
         }
         match self.first_given() {
-            Some(option) => Err(Error::Usage(format!("{option} is about kafka:// places; there is none"))),
+            Some(option) => {
+                Err(Error::Usage(format!("{option} applies to kafka:// places, and none is given")))
+            }
             None => Ok(KafkaSettings::default()),
         }
     }
@@ -136,7 +138,7 @@ impl KafkaOptions {
             (None, None) => None,
             (None, Some(name)) => Some(
                 <Mechanism as clap::ValueEnum>::from_str(&name, true)
-                    .map_err(|_| wrong("KAFKA_SASL is plain, scram-sha-256 or scram-sha-512"))?,
+                    .map_err(|_| wrong("KAFKA_SASL: expected plain, scram-sha-256 or scram-sha-512"))?,
             ),
         };
         let user =
@@ -146,14 +148,14 @@ impl KafkaOptions {
                 let password = match path(&self.kafka_password_file, "KAFKA_PASSWORD_FILE") {
                     Some(file) => read_password(&file)?,
                     None => text("KAFKA_PASSWORD")?.ok_or_else(|| {
-                        wrong("a user of Kafka has a password: --kafka-password-file, KAFKA_PASSWORD_FILE or KAFKA_PASSWORD")
+                        wrong("--kafka-username needs a password: give --kafka-password-file, or set KAFKA_PASSWORD_FILE or KAFKA_PASSWORD")
                     })?,
                 };
                 Some((user, password, sasl.into()))
             }
             (Some(_), None) => {
                 return Err(wrong(
-                    "a user of Kafka authenticates in some way: --kafka-sasl (or KAFKA_SASL) is plain, scram-sha-256 or scram-sha-512",
+                    "--kafka-username needs --kafka-sasl (or KAFKA_SASL): plain, scram-sha-256 or scram-sha-512",
                 ));
             }
             (None, Some(_)) => return Err(wrong("--kafka-sasl (or KAFKA_SASL) needs --kafka-username")),
@@ -177,7 +179,7 @@ pub(super) fn read_password(file: &Path) -> Result<String> {
         .filter(|line| !line.is_empty() && line.len() <= MAX_PASSWORD && !line.contains('\0'));
     password
         .map(ToOwned::to_owned)
-        .ok_or_else(|| Error::Usage(format!("{place}: the first line is no password")))
+        .ok_or_else(|| Error::Usage(format!("{place}: the first line is not a password")))
 }
 
 #[cfg(test)]
@@ -232,7 +234,7 @@ mod tests {
             (&[("KAFKA_USERNAME", "me"), ("KAFKA_PASSWORD", "secret")], "--kafka-sasl"),
             (&[("KAFKA_USERNAME", "me"), ("KAFKA_SASL", "plain")], "--kafka-password-file"),
             (&[("KAFKA_SASL", "plain")], "needs --kafka-username"),
-            (&[("KAFKA_SASL", "secret"), ("KAFKA_USERNAME", "me")], "KAFKA_SASL is plain"),
+            (&[("KAFKA_SASL", "secret"), ("KAFKA_USERNAME", "me")], "KAFKA_SASL: expected plain"),
         ] {
             let error = gathered(&KafkaOptions::default(), env).expect_err(why);
             let text = error.to_string();

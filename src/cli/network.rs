@@ -52,10 +52,12 @@ impl ListenArgs {
     pub fn check(&self, inputs: &[String]) -> Result<()> {
         let has = |scheme: &str| inputs.iter().any(|input| input.starts_with(scheme));
         if self.tls_cert.is_some() && !has("tls://") && !has("wss://") {
-            return Err(Error::Usage("--tls-cert is about tls:// and wss:// inputs; there is none".into()));
+            return Err(Error::Usage(
+                "--tls-cert applies to tls:// and wss:// inputs, and none is given".into(),
+            ));
         }
         if !self.allow.is_empty() && !inputs.iter().any(|input| NetworkAddress::is_meant(input)) {
-            let text = "--allow is about tcp://, tls://, ws:// and wss:// inputs; there is none";
+            let text = "--allow applies to tcp://, tls://, ws:// and wss:// inputs, and none is given";
             return Err(Error::Usage(text.into()));
         }
         Ok(())

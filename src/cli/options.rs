@@ -143,7 +143,7 @@ impl ServiceOptions {
         if places.into_iter().any(|name| SingleObject::is_meant(name)) {
             return Ok(());
         }
-        Err(Error::Usage(format!("{option} is about s3:// places; there is none")))
+        Err(Error::Usage(format!("{option} applies to s3:// places, and none is given")))
     }
 
     /// The same in the library's words. Nothing is connected to yet.
@@ -158,7 +158,7 @@ impl ServiceOptions {
 
 fn fetch(text: &str) -> Result<NonZeroUsize, String> {
     let number = text.parse::<NonZeroUsize>().ok().filter(|number| number.get() <= MAX_FETCH);
-    number.ok_or_else(|| format!("a number of requests is from 1 to {MAX_FETCH}"))
+    number.ok_or_else(|| format!("expected a number of requests from 1 to {MAX_FETCH}"))
 }
 
 fn log_format(text: &str) -> Result<LogFormat, String> {
@@ -238,7 +238,7 @@ pub struct OutputOptions {
     pub instance: Option<String>,
     /// Flush at least this often; a kill loses at most this much
     ///
-    /// This is about regular files; pipes are written at once.
+    /// Applies to regular files; pipes are written at once.
     #[arg(
         long,
         value_name = "DURATION",
@@ -334,7 +334,7 @@ impl ObjectArgs {
 
 fn spool_max(text: &str) -> Result<u64, String> {
     let size = super::values::size(text)?;
-    if size < MIN_SPOOL { Err("a spool has at least 1mb".into()) } else { Ok(size) }
+    if size < MIN_SPOOL { Err("expected a size of at least 1mb".into()) } else { Ok(size) }
 }
 
 impl OutputOptions {

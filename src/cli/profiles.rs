@@ -235,9 +235,9 @@ fn page(request: PageRequest<'_>, vars: &Vars) -> Page {
 }
 
 /// What makes the counters of a tool.
-type Counters = Box<dyn Fn() -> Value + Send>;
+type CountersFn = Box<dyn Fn() -> Value + Send>;
 
-static COUNTERS: Mutex<Option<Counters>> = Mutex::new(None);
+static COUNTERS: Mutex<Option<CountersFn>> = Mutex::new(None);
 
 /// Has `/debug/vars` show these counters from now on.
 pub fn show_counters(counters: impl Fn() -> Value + Send + 'static) {

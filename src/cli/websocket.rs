@@ -31,7 +31,7 @@ pub struct WebSocketArgs {
     pub ws_protocol: Vec<String>,
     /// Read the password for ws://USER@HOST from the first line of FILE [env: GOR_WS_PASSWORD]
     ///
-    /// It is about addresses with a user and without a password. An input requires user and password from its senders.
+    /// Applies to addresses with a user and without a password. An input requires user and password from its senders.
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, hide_short_help = true)]
     pub ws_password_file: Option<PathBuf>,
 }
@@ -45,13 +45,14 @@ impl WebSocketArgs {
         let addresses = places.filter_map(|name| name.parse::<NetworkAddress>().ok());
         let addresses: Vec<_> = addresses.filter(NetworkAddress::is_websocket).collect();
         if addresses.is_empty() && !self.ws_protocol.is_empty() {
-            return Err(Error::Usage("--ws-protocol is about ws:// and wss:// places; there is none".into()));
+            return Err(Error::Usage(
+                "--ws-protocol applies to ws:// and wss:// places, and none is given".into(),
+            ));
         }
         let lacks_password = addresses.iter().any(NetworkAddress::lacks_password);
         let password = match &self.ws_password_file {
             Some(_) if !lacks_password => {
-                let text =
-                    "--ws-password-file is about places as ws://USER@HOST, without a password; there is none";
+                let text = "--ws-password-file applies to places as ws://USER@HOST, without a password, and none is given";
                 return Err(Error::Usage(text.into()));
             }
             Some(file) => Some(super::kafka::read_password(file)?),

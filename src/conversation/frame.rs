@@ -47,12 +47,12 @@ pub(super) struct SegmentHeaders {
 
 /// Headers of a frame, in a buffer of their own.
 #[derive(Debug)]
-pub(super) struct Headers {
+pub(super) struct FrameHeaders {
     bytes: [u8; ETHERNET + IP + TCP + SYN_OPTION],
     length: usize,
 }
 
-impl Headers {
+impl FrameHeaders {
     /// The headers of a segment with this payload, of at most [`MSS`] bytes.
     pub(super) fn of(segment: &SegmentHeaders, payload: &[u8]) -> Self {
         const FITS: &str = "a segment of at most MSS bytes fits every length field";
@@ -81,7 +81,7 @@ impl Headers {
         bytes[..ETHERNET].copy_from_slice(&ethernet.to_bytes());
         bytes[ETHERNET..ETHERNET + IP].copy_from_slice(&ip.to_bytes());
         bytes[ETHERNET + IP..length].copy_from_slice(&tcp.to_bytes());
-        Headers { bytes, length }
+        FrameHeaders { bytes, length }
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -121,7 +121,7 @@ mod tests {
             ),
         ];
         for (segment, payload, expected) in cases {
-            let headers = Headers::of(&segment, payload);
+            let headers = FrameHeaders::of(&segment, payload);
             assert_eq!(faster_hex::hex_string(headers.bytes()), expected, "{segment:?}");
         }
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::address::{ExchangeOrigin, mixed};
-use super::frame::{ACK, FIN, Headers, PSH, RST, SYN, SegmentHeaders};
+use super::frame::{ACK, FIN, FrameHeaders, PSH, RST, SYN, SegmentHeaders};
 use super::message::Sending;
 use crate::packet::FileFormat;
 
@@ -211,7 +211,7 @@ impl OpenConnection {
         let ack = if flags & ACK == 0 { 0 } else { self.acknowledged[side as usize] };
         let seq = self.next[side as usize];
         let headers =
-            Headers::of(&SegmentHeaders { source, destination, is_servers, seq, ack, flags }, payload);
+            FrameHeaders::of(&SegmentHeaders { source, destination, is_servers, seq, ack, flags }, payload);
         ends.clock = ends.clock.max(at);
         file.latest = file.latest.max(ends.clock);
         file.packets += 1;

@@ -52,7 +52,10 @@ fn has_next_member(input: &mut impl BufRead) -> io::Result<bool> {
         }
         let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
         if zeros == 0 {
-            return Err(io::Error::new(ErrorKind::InvalidData, "what follows the gzip data is no gzip data"));
+            return Err(io::Error::new(
+                ErrorKind::InvalidData,
+                "the bytes after the gzip data are not gzip data",
+            ));
         }
         is_padded = true;
         input.consume(zeros);

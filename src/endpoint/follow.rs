@@ -73,7 +73,9 @@ impl Followed {
         // Where senders connect to is no input; each of them is one.
         let files = places.iter().filter(|found| !matches!(found.place, Place::Network(_))).count();
         if total > MAX_FOLLOWED {
-            let text = format!("{total} files are too many to follow; {MAX_FOLLOWED} at once are the most");
+            let text = format!(
+                "{total} files are too many to follow; at most {MAX_FOLLOWED} can be followed at once"
+            );
             return Err(Error::Usage(text));
         }
         if let Some(ExpandedPlace { place: place @ Place::Object(_), .. }) =

@@ -249,7 +249,7 @@ pub(super) struct Builder {
 
 /// Records that were noted and not placed yet.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Noted(RecordGroup);
+pub(super) struct UnplacedRecords(RecordGroup);
 
 impl Builder {
     /// Begins the index of a file that is empty.
@@ -299,16 +299,16 @@ impl Builder {
     }
 
     /// Takes what was noted since the last cut, if anything.
-    pub(super) fn cut(&mut self) -> Option<Noted> {
+    pub(super) fn cut(&mut self) -> Option<UnplacedRecords> {
         if self.noted() == 0 {
             return None;
         }
-        Some(Noted(std::mem::replace(&mut self.current, RecordGroup::at(self.next))))
+        Some(UnplacedRecords(std::mem::replace(&mut self.current, RecordGroup::at(self.next))))
     }
 
     /// Says where the noted records begin in the file. They are placed in
     /// their order.
-    pub(super) fn place(&mut self, noted: Noted, offset: u64) {
+    pub(super) fn place(&mut self, noted: UnplacedRecords, offset: u64) {
         let group = RecordGroup { offset, ..noted.0 };
         match self.groups.last_mut() {
             Some(last) if self.in_last < self.joined => {

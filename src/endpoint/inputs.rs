@@ -30,7 +30,9 @@ pub fn open(names: &[String], how: &ReadOptions) -> Result<Box<dyn Source + Send
     if how.log_format.is_some()
         && places.iter().all(|found| matches!(found.place, Place::Network(_) | Place::Kafka(_)))
     {
-        return Err(Error::Usage("--log-format is about files and standard input; there is none".into()));
+        return Err(Error::Usage(
+            "--log-format applies to files and standard input, and none is given".into(),
+        ));
     }
     places.iter().try_for_each(|found| refuse_untold(&found.place, is_live, how))?;
     if how.is_followed || is_live {
@@ -47,7 +49,7 @@ pub fn open(names: &[String], how: &ReadOptions) -> Result<Box<dyn Source + Send
     }
     how.meter.set_total(total_size(readable.iter().map(|found| &found.place), how));
     let rest = Prefetcher::new(readable, how);
-    Ok(Box::new(Inputs {
+    Ok(Box::new(PlaceQueue {
         rest,
         current: None,
         is_alone: total == 1,
@@ -62,7 +64,7 @@ pub fn open(names: &[String], how: &ReadOptions) -> Result<Box<dyn Source + Send
 fn refuse_untold(place: &Place, is_live: bool, how: &ReadOptions) -> Result<()> {
     let Place::Kafka(address) = place else { return Ok(()) };
     if how.is_followed {
-        let text = format!("{address}: --follow is about files; a topic is read on without it");
+        let text = format!("{address}: --follow applies to files; a topic is read on without it");
         return Err(Error::Usage(text));
     }
     if is_live {
@@ -96,7 +98,7 @@ fn look(place: &Place, how: &ReadOptions) -> Result<()> {
 }
 
 /// The places, those that wait and the one that is read.
-struct Inputs {
+struct PlaceQueue {
     rest: Prefetcher,
     current: Option<OpenInput>,
     /// Whether there is no other place.
@@ -109,7 +111,7 @@ struct Inputs {
     how: ReadOptions,
 }
 
-impl Inputs {
+impl PlaceQueue {
     fn close(&mut self) {
         if let Some(mut input) = self.current.take() {
             self.checkpoint = input.checkpoint();
@@ -125,7 +127,7 @@ impl Inputs {
     }
 }
 
-impl Source for Inputs {
+impl Source for PlaceQueue {
     fn read_block(&mut self, block: &mut Block) -> Result<bool> {
         loop {
             if self.how.is_over() && self.current.is_none() && self.rest.stop() {

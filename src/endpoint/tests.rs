@@ -124,7 +124,7 @@ fn cut_and_damaged_data_delivers_what_decodes_and_then_fails() {
             "noise after gzip",
             [gzip(one), b"noise".to_vec()].concat(),
             1,
-            "input: what follows the gzip data is no gzip data",
+            "input: the bytes after the gzip data are not gzip data",
         ),
         ("zstd cut", [zstd(one), cut(&zst)].concat(), 1, "input: the zstd data ends early: the file was cut"),
         (

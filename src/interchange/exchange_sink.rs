@@ -6,7 +6,7 @@ use super::Tell;
 use super::remarks::Remarks;
 use crate::Result;
 use crate::record::{Kind, Record, Run, Sink, View};
-use crate::show::{Exchange, Joiner, Kept};
+use crate::show::{Exchange, Joiner, KeptMessage};
 
 /// Bytes gathered before they are written.
 const BUFFER: usize = 1 << 18;
@@ -137,7 +137,7 @@ impl<W: Write, F: ExchangeFormat> Sink for ExchangeSink<W, F> {
     }
 }
 
-impl Kept for Record {
+impl KeptMessage for Record {
     fn keep(record: &View<'_>) -> Self {
         let header = &record.header;
         Record {

@@ -55,7 +55,7 @@ impl HarRecords {
         let host = &entry.request.url[authority];
         let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
         let start: Timestamp =
-            entry.started_date_time.parse().map_err(|_| "startedDateTime is no time with a zone")?;
+            entry.started_date_time.parse().map_err(|_| "startedDateTime is not a time with a zone")?;
         let start = i64::try_from(start.as_nanosecond()).map_err(|_| "startedDateTime is out of range")?;
         let target = query::path_and_query(url);
         let target = target.split(|&byte| byte == b'#').next().unwrap_or_default();
@@ -75,7 +75,7 @@ impl HarRecords {
         };
         self.write_request(entry, host, target, &mut request)?;
         if !has_true_header(&request) {
-            return Err("_id is no id of a record");
+            return Err("_id is not the id of a record");
         }
         let wait = nanoseconds(timings.wait);
         let response = match &entry.response {
@@ -207,7 +207,7 @@ impl HarRecords {
                 response.headers.iter().filter(|field| field.name.eq_ignore_ascii_case("content-length"))
             {
                 if let Some(length) = field.value.as_ref().filter(|_| method == "HEAD" || status == 304) {
-                    let length: u64 = length.trim().parse().map_err(|_| "Content-Length is no number")?;
+                    let length: u64 = length.trim().parse().map_err(|_| "Content-Length is not a number")?;
                     out.extend_from_slice(format!("Content-Length: {length}\r\n").as_bytes());
                 }
             }

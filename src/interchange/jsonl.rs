@@ -265,7 +265,7 @@ pub(super) fn read_line(text: &[u8], record: &mut Record) -> Result<(), Malforme
         _ => return wrong("a response has version, status, reason and headers"),
     }
     record.payload.extend(bytes(line.body, line.body_base64)?.into_iter().flatten());
-    if has_true_header(record) { Ok(()) } else { wrong("id, mark and extra make no header line") }
+    if has_true_header(record) { Ok(()) } else { wrong("id, mark and extra do not make a header line") }
 }
 
 /// What is in one of two fields.

@@ -39,20 +39,20 @@ impl<S: Counted + ?Sized> Counted for Box<S> {
 }
 
 /// A source whose counts are told while another thread reads it.
-pub struct Counting<S> {
+pub struct CountingSource<S> {
     source: S,
     counts: Arc<Mutex<MergeCounts>>,
 }
 
-impl<S: Counted> Counting<S> {
+impl<S: Counted> CountingSource<S> {
     /// The source, and where its counts will be.
     pub fn new(source: S) -> (Self, Arc<Mutex<MergeCounts>>) {
         let counts = Arc::default();
-        (Counting { source, counts: Arc::clone(&counts) }, counts)
+        (CountingSource { source, counts: Arc::clone(&counts) }, counts)
     }
 }
 
-impl<S: Counted> Source for Counting<S> {
+impl<S: Counted> Source for CountingSource<S> {
     fn read_block(&mut self, block: &mut Block) -> Result<bool> {
         let read = self.source.read_block(block);
         let mut counts = MergeCounts::default();

@@ -162,9 +162,9 @@ mod tests {
     use proptest::prelude::*;
 
     /// Yields these blocks of records at these times, numbered by their ids.
-    struct Given(std::vec::IntoIter<Vec<i64>>, u32);
+    struct GivenBlocks(std::vec::IntoIter<Vec<i64>>, u32);
 
-    impl Source for Given {
+    impl Source for GivenBlocks {
         fn read_block(&mut self, block: &mut Block) -> Result<bool> {
             block.clear();
             let Some(times) = self.0.next() else { return Ok(false) };
@@ -185,7 +185,7 @@ mod tests {
 
     fn read(blocks: Vec<Vec<i64>>, depth: usize) -> (Vec<(i64, u32)>, u64) {
         let blocks: Vec<_> = blocks.into_iter().filter(|block| !block.is_empty()).collect();
-        let mut source = Depth::new(Given(blocks.into_iter(), 0), depth);
+        let mut source = Depth::new(GivenBlocks(blocks.into_iter(), 0), depth);
         let (mut block, mut read) = (Block::new(), Vec::new());
         while source.read_block(&mut block).unwrap() {
             assert!(!block.is_empty());

@@ -28,7 +28,7 @@ mod tie_break;
 mod window;
 
 pub use arrivals::Arrivals;
-pub use counts::{Counted, Counting, MergeCounts};
+pub use counts::{Counted, CountingSource, MergeCounts};
 pub use dedup::{Dedup, REMEMBERED};
 pub use depth::Depth;
 pub use input::{MergeInput, Opener};

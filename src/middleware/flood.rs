@@ -11,7 +11,7 @@ const FLOOD: u64 = 64 << 20;
 
 /// How far the child has come with what it was given.
 #[derive(Clone, Copy, Debug, Default)]
-struct Work {
+struct ChildProgress {
     /// Bytes that it has read of its input.
     read: u64,
     /// Records that it was given and has sent back.
@@ -21,14 +21,14 @@ struct Work {
 /// What the child had done when it was last seen to go on with its work.
 #[derive(Debug)]
 pub(super) struct FloodWatch {
-    work: Work,
+    work: ChildProgress,
     written: u64,
     since: Instant,
 }
 
 impl FloodWatch {
     pub(super) fn new() -> Self {
-        FloodWatch { work: Work::default(), written: 0, since: Instant::now() }
+        FloodWatch { work: ChildProgress::default(), written: 0, since: Instant::now() }
     }
 
     /// What the child does, if it is not to go on. `unread` tells how many bytes are in its input, and is asked only
@@ -51,7 +51,7 @@ impl FloodWatch {
         // In this order: what it reads meanwhile makes the sum smaller, never larger.
         let sent = traffic.moved().0;
         let unread = unread()?;
-        let work = Work { read: sent.saturating_sub(unread), returned: traffic.balance().returned };
+        let work = ChildProgress { read: sent.saturating_sub(unread), returned: traffic.balance().returned };
         let has_worked = work.read > self.work.read || work.returned > self.work.returned;
         // At the end of its input a program may still have very much to write, of its own too.
         let is_idle = unread == 0 && !traffic.is_blocked() && !traffic.is_last_call();

@@ -19,12 +19,12 @@ struct Sum {
     name: Cow<'static, str>,
     total: u64,
     has_parts: bool,
-    parts: Vec<Entry>,
+    parts: Vec<LedgerEntry>,
 }
 
 /// A part of a sum.
 #[derive(Clone, Debug, Eq, PartialEq)]
-struct Entry {
+struct LedgerEntry {
     key: Cow<'static, str>,
     name: Cow<'static, str>,
     count: u64,
@@ -74,7 +74,7 @@ impl Ledger {
         count: u64,
     ) -> Self {
         if let Some(sum) = self.sums.last_mut() {
-            sum.parts.push(Entry { key: key.into(), name: name.into(), count });
+            sum.parts.push(LedgerEntry { key: key.into(), name: name.into(), count });
         }
         self
     }
@@ -142,7 +142,7 @@ impl fmt::Display for Ledger {
         let width = counts.max().unwrap_or(0).to_string().len();
         for sum in &self.sums {
             writeln!(f, "{:width$}  {}", sum.total, sum.name)?;
-            for Entry { name, count, .. } in &sum.parts {
+            for LedgerEntry { name, count, .. } in &sum.parts {
                 writeln!(f, "{count:width$}    {name}")?;
             }
         }

@@ -59,7 +59,7 @@ pub fn serve_pages(
     listener: TcpListener,
     page: impl Fn(PageRequest<'_>) -> Page + Send + Sync + 'static,
 ) -> io::Result<()> {
-    let (page, clients, asking) = (Arc::new(page), Arc::new(()), Arc::new(Asking::default()));
+    let (page, clients, asking) = (Arc::new(page), Arc::new(()), Arc::new(PendingClients::default()));
     thread::Builder::new().name("pages".to_owned()).spawn(move || {
         for stream in listener.incoming() {
             // A client that goes away early is its own loss; one that cannot be accepted comes again.
@@ -91,9 +91,9 @@ pub fn serve_pages(
 
 /// Clients whose requests have not come yet, the oldest first.
 #[derive(Debug, Default)]
-struct Asking(Mutex<VecDeque<Arc<TcpStream>>>);
+struct PendingClients(Mutex<VecDeque<Arc<TcpStream>>>);
 
-impl Asking {
+impl PendingClients {
     fn lock(&self) -> MutexGuard<'_, VecDeque<Arc<TcpStream>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -134,7 +134,7 @@ impl Read for Client<'_> {
 
 fn answer(
     stream: &Arc<TcpStream>,
-    asking: &Asking,
+    asking: &PendingClients,
     page: &impl Fn(PageRequest<'_>) -> Page,
 ) -> io::Result<()> {
     stream.set_write_timeout(Some(PATIENCE))?;

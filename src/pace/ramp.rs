@@ -160,12 +160,12 @@ fn split(text: &str) -> Result<(&str, &str, f64), String> {
         let (to, over) = rest.rsplit_once(':')?;
         Some((from, to, over))
     });
-    let (from, to, over) = parts.ok_or_else(|| format!("{text:?} is no ramp"))?;
+    let (from, to, over) = parts.ok_or_else(|| format!("{text:?} is not a ramp"))?;
     let over: Duration = over
         .parse::<jiff::SignedDuration>()
         .ok()
         .and_then(|over| over.try_into().ok())
-        .ok_or_else(|| format!("{over:?} is no duration"))?;
+        .ok_or_else(|| format!("{over:?} is not a duration"))?;
     if over.is_zero() {
         return Err("a ramp takes longer than 0s".to_owned());
     }

@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use super::captured::Packet;
-use super::damage::{Damage, FilePosition, Trouble};
+use super::damage::{Damage, FilePosition, NoNextPacket};
 use super::input::CaptureBuffer;
 use super::pcap::{self, PcapReader};
 use super::pcapng::{self, Pcapng};
@@ -40,14 +40,14 @@ impl<R: Read> CaptureFile<R> {
         Ok(Self { input, format, packets: 0, position: FilePosition::default(), ended: false })
     }
 
-    fn open(input: &mut CaptureBuffer<R>) -> Result<CaptureFormat, Trouble> {
+    fn open(input: &mut CaptureBuffer<R>) -> Result<CaptureFormat, NoNextPacket> {
         let has_magic = input.fill(4)?;
         // No more than what surely came, so that the answer does not depend on how the stream is cut into reads.
         let first = input.unread().get(..4).unwrap_or(input.unread());
         if first.is_empty() {
-            Err(Trouble::Damaged(0, Damage::Empty))
+            Err(NoNextPacket::Damaged(0, Damage::Empty))
         } else if !has_magic {
-            Err(Trouble::Damaged(0, Damage::NotACapture))
+            Err(NoNextPacket::Damaged(0, Damage::NotACapture))
         } else if pcap::is_magic(first) {
             Ok(CaptureFormat::Pcap(PcapReader::open(input)?))
         } else if pcapng::is_magic(first) {
@@ -55,9 +55,9 @@ impl<R: Read> CaptureFile<R> {
         } else if let [b'1'..=b'3', b' ', id, _] = first
             && id.is_ascii_hexdigit()
         {
-            Err(Trouble::Damaged(0, Damage::Recording))
+            Err(NoNextPacket::Damaged(0, Damage::Recording))
         } else {
-            Err(Trouble::Damaged(0, Damage::NotACapture))
+            Err(NoNextPacket::Damaged(0, Damage::NotACapture))
         }
     }
 
@@ -109,9 +109,11 @@ impl<R: Read> CaptureFile<R> {
     }
 }
 
-fn located(trouble: Trouble, packet: u64) -> Error {
+fn located(trouble: NoNextPacket, packet: u64) -> Error {
     match trouble {
-        Trouble::Io(error) => Error::Io(error),
-        Trouble::Damaged(byte, damage) => Error::Capture { position: FilePosition { packet, byte }, damage },
+        NoNextPacket::Io(error) => Error::Io(error),
+        NoNextPacket::Damaged(byte, damage) => {
+            Error::Capture { position: FilePosition { packet, byte }, damage }
+        }
     }
 }

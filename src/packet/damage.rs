@@ -39,7 +39,7 @@ pub enum Damage {
     #[error("this is neither a pcap nor a pcapng file")]
     NotACapture,
     /// Records, as gor-record writes them.
-    #[error("this is a recording, and no capture; gor-filter and gor-show read recordings")]
+    #[error("this is a recording, not a capture; gor-filter and gor-show read recordings")]
     Recording,
     /// No byte at all.
     #[error("the file is empty")]
@@ -74,7 +74,7 @@ pub enum Damage {
         length: u32,
     },
     /// A pcapng block whose two lengths differ.
-    #[error("the block's length is {0} at its begin and {1} at its end")]
+    #[error("the block's length is {0} at its beginning and {1} at its end")]
     BlockTrailer(u32, u32),
     /// A pcapng packet with more captured bytes than its block.
     #[error("the packet claims {0} captured bytes, more than its block holds")]
@@ -95,14 +95,14 @@ pub enum Damage {
 
 /// Why there is no next packet.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum NoNextPacket {
     Io(io::Error),
     /// The damage, and where what is damaged begins.
     Damaged(u64, Damage),
 }
 
-impl From<io::Error> for Trouble {
+impl From<io::Error> for NoNextPacket {
     fn from(error: io::Error) -> Self {
-        Trouble::Io(error)
+        NoNextPacket::Io(error)
     }
 }

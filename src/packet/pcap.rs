@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use super::captured::Packet;
-use super::damage::{Damage, MAX_PACKET, Trouble};
+use super::damage::{Damage, MAX_PACKET, NoNextPacket};
 use super::input::CaptureBuffer;
 use super::link_type::LinkType;
 
@@ -40,18 +40,18 @@ pub(super) struct PcapReader {
 }
 
 impl PcapReader {
-    pub(super) fn open<R: Read>(input: &mut CaptureBuffer<R>) -> Result<Self, Trouble> {
+    pub(super) fn open<R: Read>(input: &mut CaptureBuffer<R>) -> Result<Self, NoNextPacket> {
         let is_whole = input.fill(FILE_HEADER)?;
         let (magic, is_big_endian) =
-            layout(input.unread()).ok_or(Trouble::Damaged(0, Damage::NotACapture))?;
+            layout(input.unread()).ok_or(NoNextPacket::Damaged(0, Damage::NotACapture))?;
         let Some(header) = input.take(FILE_HEADER).first_chunk::<FILE_HEADER>().filter(|_| is_whole) else {
-            return Err(Trouble::Damaged(0, Damage::EndsInHeader));
+            return Err(NoNextPacket::Damaged(0, Damage::EndsInHeader));
         };
         let word = |bytes| if is_big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) };
         let half = |bytes| if is_big_endian { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) };
         let (major, minor) = (half([header[4], header[5]]), half([header[6], header[7]]));
         if major != 2 {
-            return Err(Trouble::Damaged(0, Damage::Version(major, minor)));
+            return Err(NoNextPacket::Damaged(0, Damage::Version(major, minor)));
         }
         // The upper half holds the length of the frame check sequence, which the IP length cuts off anyway.
         let link = LinkType(word([header[20], header[21], header[22], header[23]]) as u16);
@@ -75,9 +75,9 @@ impl PcapReader {
     pub(super) fn next<'a, R: Read>(
         &mut self,
         input: &'a mut CaptureBuffer<R>,
-    ) -> Result<Option<(u64, Packet<'a>)>, Trouble> {
+    ) -> Result<Option<(u64, Packet<'a>)>, NoNextPacket> {
         let byte = input.offset();
-        let damaged = |damage| Err(Trouble::Damaged(byte, damage));
+        let damaged = |damage| Err(NoNextPacket::Damaged(byte, damage));
         let is_whole = input.fill(self.packet_header)?;
         let unread = input.unread();
         let Some(header) = unread.first_chunk::<PACKET_HEADER>().filter(|_| is_whole) else {

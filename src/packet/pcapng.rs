@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use super::captured::Packet;
-use super::damage::{Damage, MAX_BLOCK, MAX_INTERFACES, MAX_PACKET, Trouble};
+use super::damage::{Damage, MAX_BLOCK, MAX_INTERFACES, MAX_PACKET, NoNextPacket};
 use super::input::CaptureBuffer;
 use super::link_type::LinkType;
 
@@ -118,11 +118,11 @@ struct PacketBlock<'a> {
 }
 
 impl Pcapng {
-    pub(super) fn open<R: Read>(input: &mut CaptureBuffer<R>) -> Result<Self, Trouble> {
+    pub(super) fn open<R: Read>(input: &mut CaptureBuffer<R>) -> Result<Self, NoNextPacket> {
         let order = Order { is_big_endian: false };
         let mut file = Self { order, interfaces: Vec::new(), last_time: 0 };
         file.section(input).map_err(|trouble| match trouble {
-            Trouble::Damaged(0, Damage::EndsInBlock) => Trouble::Damaged(0, Damage::EndsInHeader),
+            NoNextPacket::Damaged(0, Damage::EndsInBlock) => NoNextPacket::Damaged(0, Damage::EndsInHeader),
             other => other,
         })?;
         Ok(file)
@@ -139,13 +139,13 @@ impl Pcapng {
     pub(super) fn next<'a, R: Read>(
         &mut self,
         input: &'a mut CaptureBuffer<R>,
-    ) -> Result<Option<(u64, Packet<'a>)>, Trouble> {
+    ) -> Result<Option<(u64, Packet<'a>)>, NoNextPacket> {
         loop {
             let byte = input.offset();
             let is_whole = input.fill(BLOCK_HEADER)?;
             let Some(([kind, length], _)) = self.order.words::<2>(input.unread()).filter(|_| is_whole) else {
                 let is_end = input.unread().is_empty();
-                return if is_end { Ok(None) } else { Err(Trouble::Damaged(byte, Damage::EndsInBlock)) };
+                return if is_end { Ok(None) } else { Err(NoNextPacket::Damaged(byte, Damage::EndsInBlock)) };
             };
             match kind {
                 SECTION => self.section(input)?,
@@ -155,16 +155,16 @@ impl Pcapng {
                     let packet = self.packet(body, kind, length);
                     return packet
                         .map(|packet| Some((byte, packet)))
-                        .map_err(|damage| Trouble::Damaged(byte, damage));
+                        .map_err(|damage| NoNextPacket::Damaged(byte, damage));
                 }
                 _ => passed_over(input, self.order, kind, length)?,
             }
         }
     }
 
-    fn section<R: Read>(&mut self, input: &mut CaptureBuffer<R>) -> Result<(), Trouble> {
+    fn section<R: Read>(&mut self, input: &mut CaptureBuffer<R>) -> Result<(), NoNextPacket> {
         let byte = input.offset();
-        let damaged = |damage| Trouble::Damaged(byte, damage);
+        let damaged = |damage| NoNextPacket::Damaged(byte, damage);
         if !input.fill(BLOCK_HEADER + 4)? {
             return Err(damaged(Damage::EndsInBlock));
         }
@@ -190,9 +190,9 @@ impl Pcapng {
         input: &mut CaptureBuffer<R>,
         kind: u32,
         length: u32,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), NoNextPacket> {
         let byte = input.offset();
-        let damaged = |damage| Trouble::Damaged(byte, damage);
+        let damaged = |damage| NoNextPacket::Damaged(byte, damage);
         let order = self.order;
         let body = held(input, order, kind, length)?;
         let Some((&[link_1, link_2, _, _, snap @ ..], options)) = body.split_first_chunk::<8>() else {
@@ -293,9 +293,9 @@ fn held<R: Read>(
     order: Order,
     kind: u32,
     length: u32,
-) -> Result<&[u8], Trouble> {
+) -> Result<&[u8], NoNextPacket> {
     let byte = input.offset();
-    let damaged = |damage| Trouble::Damaged(byte, damage);
+    let damaged = |damage| NoNextPacket::Damaged(byte, damage);
     check_length(kind, length).map_err(damaged)?;
     if length > MAX_BLOCK {
         return Err(damaged(Damage::BlockTooLong(length)));
@@ -318,9 +318,9 @@ fn passed_over<R: Read>(
     order: Order,
     kind: u32,
     length: u32,
-) -> Result<(), Trouble> {
+) -> Result<(), NoNextPacket> {
     let byte = input.offset();
-    let damaged = |damage| Trouble::Damaged(byte, damage);
+    let damaged = |damage| NoNextPacket::Damaged(byte, damage);
     check_length(kind, length).map_err(damaged)?;
     let before_trailer = u64::from(length) - BLOCK_TRAILER as u64;
     if !input.skip(before_trailer)? || !input.fill(BLOCK_TRAILER)? {

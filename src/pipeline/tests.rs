@@ -54,7 +54,7 @@ impl Sink for Full {
 }
 
 /// Bytes in pieces of the given sizes, in turn; at their end, an error or not.
-struct Pieces {
+struct PiecesThenEnd {
     bytes: Vec<u8>,
     at: usize,
     sizes: Vec<usize>,
@@ -62,7 +62,7 @@ struct Pieces {
     fails: bool,
 }
 
-impl Read for Pieces {
+impl Read for PiecesThenEnd {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let rest = &self.bytes[self.at..];
         if rest.is_empty() && self.fails {
@@ -76,8 +76,8 @@ impl Read for Pieces {
     }
 }
 
-fn pieces(bytes: &[u8], sizes: &[usize]) -> Pieces {
-    Pieces { bytes: bytes.to_vec(), at: 0, sizes: sizes.to_vec(), turn: 0, fails: false }
+fn pieces(bytes: &[u8], sizes: &[usize]) -> PiecesThenEnd {
+    PiecesThenEnd { bytes: bytes.to_vec(), at: 0, sizes: sizes.to_vec(), turn: 0, fails: false }
 }
 
 fn gets(choice: Choice) -> Filtering {
@@ -149,7 +149,8 @@ fn the_order_is_kept_over_many_blocks() {
 #[test]
 fn a_source_that_fails_gives_what_came_before() {
     let input = text(&[true, false, true]);
-    let (output, result) = filtered(Pieces { fails: true, ..pieces(&input, &[50]) }, Choice::default(), 2);
+    let (output, result) =
+        filtered(PiecesThenEnd { fails: true, ..pieces(&input, &[50]) }, Choice::default(), 2);
     assert_eq!(result.unwrap_err().to_string(), "torn");
     assert_eq!(output, [exchange(0, true), exchange(2, true)].concat());
 }

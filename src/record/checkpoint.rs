@@ -95,9 +95,9 @@ mod tests {
 
     use super::*;
 
-    struct Told(usize, &'static str, Arc<Mutex<Vec<&'static str>>>);
+    struct ToldCheckpoint(usize, &'static str, Arc<Mutex<Vec<&'static str>>>);
 
-    impl Checkpoint for Told {
+    impl Checkpoint for ToldCheckpoint {
         fn source(&self) -> usize {
             self.0
         }
@@ -125,7 +125,7 @@ mod tests {
         let told = Arc::default();
         let mut checkpoints = Checkpoints::default();
         for (source, name) in [(1, "a"), (2, "b"), (1, "c")] {
-            checkpoints.add(Box::new(Told(source, name, Arc::clone(&told))));
+            checkpoints.add(Box::new(ToldCheckpoint(source, name, Arc::clone(&told))));
         }
         assert!(!checkpoints.is_empty());
         checkpoints.commit().expect("they are told");

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use wide::u8x16;
+
 /// What stands between a payload and the next header: an empty-looking line
 /// of three monkeys, with the line feed before and after it.
 pub const SEPARATOR: &[u8] = "\n🐵🙈🙉\n".as_bytes();
@@ -148,8 +150,8 @@ impl fmt::Debug for Excerpt {
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Malformed::Object(why) => return write!(f, "the JSON object is no record: {why}"),
-            Malformed::Entry(why) => return write!(f, "the entry is no exchange of HTTP: {why}"),
+            Malformed::Object(why) => return write!(f, "the JSON object is not a record: {why}"),
+            Malformed::Entry(why) => return write!(f, "the entry is not an HTTP exchange: {why}"),
             Malformed::NoJson => "the line is not valid JSON",
             Malformed::Log { line, why, shown } => return write!(f, "line {line}: {why}: {shown}"),
             Malformed::LogCut => "the input ends inside this line",
@@ -244,37 +246,42 @@ impl<'a> Header<'a> {
         Ok(Header { kind, id, timestamp, latency, extra: rest, ..Header::default() })
     }
 
-    /// A line as all recorders write it: an id of 24 bytes, a timestamp of 19
-    /// digits, a latency, no more. `None` of any other, good or not.
+    /// A line as all recorders write it, and nothing more. `None` of any other, good or not.
     fn parse_usual(line: &'a [u8]) -> Option<Header<'a>> {
-        let (&[digit, b' '], rest) = line.split_first_chunk()? else { return None };
-        let kind = match digit {
+        Header::usual(line).filter(|(_, length)| *length == line.len()).map(|(header, _)| header)
+    }
+
+    /// What `bytes` begin with, if that is a header line as all recorders write it, and its length: an id of 24 bytes, a
+    /// timestamp of 19 digits, and a latency, behind which is the first byte that is no digit.
+    #[inline]
+    pub(super) fn usual(bytes: &'a [u8]) -> Option<(Header<'a>, usize)> {
+        const LATENCY: usize = 47;
+        let (start, rest) = bytes.split_first_chunk::<LATENCY>()?;
+        let kind = match start[0] {
             b'1' => Kind::Request,
             b'2' => Kind::Response,
             b'3' => Kind::Replayed,
             _ => return None,
         };
-        let (id, rest) = rest.split_first_chunk::<24>()?;
-        let (&[b' '], rest) = rest.split_first_chunk()? else { return None };
-        let (timestamp, rest) = rest.split_first_chunk::<19>()?;
-        let (&[b' '], latency) = rest.split_first_chunk()? else { return None };
-        // Without leaving early, so that all bytes are compared at once.
-        if id.iter().map(|&byte| u8::from(byte == b' ')).sum::<u8>() > 0 {
+        let (id, timestamp) = (&start[2..26], &start[27..46]);
+        if [start[1], start[26], start[46]] != [b' '; 3] || has_blank(id.first_chunk()?) {
             return None;
         }
-        let timestamp = integer(timestamp)?;
-        let mut value = 0;
-        if latency.is_empty() || latency.len() > 18 {
-            return None;
-        }
-        for &digit in latency {
-            let digit = digit.wrapping_sub(b'0');
+        let timestamp = nineteen_digits(timestamp.first_chunk()?)?;
+        let (mut latency, mut digits) = (0, 0);
+        for &byte in rest {
+            let digit = byte.wrapping_sub(b'0');
             if digit > 9 {
+                break;
+            }
+            if digits == 18 {
                 return None;
             }
-            value = value * 10 + i64::from(digit);
+            latency = latency * 10 + i64::from(digit);
+            digits += 1;
         }
-        Some(Header { kind, id, timestamp, latency: Some(value), ..Header::default() })
+        let header = Header { kind, id, timestamp, latency: Some(latency), ..Header::default() };
+        (digits > 0).then_some((header, LATENCY + digits))
     }
 
     /// Whether a line that [`Header::parse`] refuses was yet meant as a header:
@@ -367,6 +374,31 @@ fn integer(field: &[u8]) -> Option<i64> {
     }
     let value = i64::try_from(value).ok()?;
     Some(if is_negative { -value } else { value })
+}
+
+/// Whether there is a space or a line feed in the id, of which the first and the last sixteen bytes are looked at.
+#[inline]
+fn has_blank(id: &[u8; 24]) -> bool {
+    let (Some(first), Some(last)) = (id.first_chunk(), id.last_chunk()) else { return true };
+    let blanks = [first, last].map(|&bytes: &[u8; 16]| {
+        let bytes = u8x16::new(bytes);
+        bytes.simd_eq(u8x16::splat(b' ')) | bytes.simd_eq(u8x16::splat(b'\n'))
+    });
+    (blanks[0] | blanks[1]).to_bitmask() != 0
+}
+
+/// As many decimal digits as a timestamp of this century has.
+#[inline]
+fn nineteen_digits(digits: &[u8; 19]) -> Option<i64> {
+    let (eights, [a, b, c]) = digits.as_chunks::<8>() else { return None };
+    let [first, second] = eights else { return None };
+    let rest = [a, b, c].map(|digit| digit.wrapping_sub(b'0'));
+    if rest.iter().any(|&digit| digit > 9) {
+        return None;
+    }
+    let [a, b, c] = rest.map(u64::from);
+    let sixteen = eight_digits(*first)? * 100_000_000 + eight_digits(*second)?;
+    i64::try_from(sixteen * 1000 + a * 100 + b * 10 + c).ok()
 }
 
 /// Eight decimal digits at once: pairs are joined, then pairs of pairs, then

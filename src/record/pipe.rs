@@ -17,7 +17,7 @@ const FULL: usize = 512 << 10;
 
 /// What goes through the pipe.
 #[derive(Debug)]
-enum Item {
+enum PipeItem {
     Block(Block),
     /// What was read where the records come from, and how that ended.
     End(Box<Intake>, Result<()>),
@@ -36,7 +36,7 @@ pub fn pipe() -> (PipeSink, PipeSource) {
 /// Dropped without [`PipeSink::end`], it counts as failed for whoever reads.
 #[derive(Debug)]
 pub struct PipeSink {
-    items: SyncSender<Item>,
+    items: SyncSender<PipeItem>,
     used: Receiver<Block>,
     block: Block,
 }
@@ -45,7 +45,7 @@ impl PipeSink {
     /// Ends the pipe, after what was read before it, and how that ended.
     pub fn end(mut self, intake: Intake, result: Result<()>) {
         // Nobody is left to be told where the reader has gone.
-        let _ = self.hand_on().and_then(|()| self.send(Item::End(Box::new(intake), result)));
+        let _ = self.hand_on().and_then(|()| self.send(PipeItem::End(Box::new(intake), result)));
     }
 
     /// The same, ended by [`Sink::finish`], for sinks that others finish.
@@ -53,7 +53,7 @@ impl PipeSink {
         EndingPipe(Some(self))
     }
 
-    fn send(&self, item: Item) -> Result<()> {
+    fn send(&self, item: PipeItem) -> Result<()> {
         self.items.send(item).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe).into())
     }
 
@@ -64,7 +64,7 @@ impl PipeSink {
         let mut next = self.used.try_recv().unwrap_or_default();
         next.clear();
         let full = mem::replace(&mut self.block, next);
-        self.send(Item::Block(full))
+        self.send(PipeItem::Block(full))
     }
 }
 
@@ -113,7 +113,7 @@ impl Sink for EndingPipe {
 /// The end of a pipe that records come out of.
 #[derive(Debug)]
 pub struct PipeSource {
-    incoming: Receiver<Item>,
+    incoming: Receiver<PipeItem>,
     back: Sender<Block>,
     /// Once it has ended, of what was before the pipe.
     intake: Intake,
@@ -127,14 +127,14 @@ impl Source for PipeSource {
             return Ok(false);
         }
         match self.incoming.recv() {
-            Ok(Item::Block(next)) => {
+            Ok(PipeItem::Block(next)) => {
                 self.intake.records += next.len() as u64;
                 self.intake.bytes += next.bytes().len() as u64;
                 // Whoever writes may have ended.
                 let _ = self.back.send(mem::replace(block, next));
                 Ok(true)
             }
-            Ok(Item::End(intake, result)) => {
+            Ok(PipeItem::End(intake, result)) => {
                 // What was counted here is as good where the other side counts nothing.
                 self.intake = if *intake == Intake::default() { self.intake } else { *intake };
                 self.is_over = true;

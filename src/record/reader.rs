@@ -3,10 +3,12 @@
 mod find;
 mod inner;
 mod line;
+mod plain;
 
 use std::io::{ErrorKind, Read};
 
 use find::FindResult;
+use inner::InnerHeader;
 pub use inner::JoinedRecords;
 use line::HeaderLine;
 pub(super) use line::begins_with_header;
@@ -15,6 +17,7 @@ use super::block::Block;
 use super::header::{Kind, Malformed, Mark, SEPARATOR};
 use super::separator::{Search, filler, find_separator, nuls};
 use super::source::{Intake, Source};
+use super::span::RecordSpan;
 use crate::{Error, Position, Result};
 
 /// Bytes asked of the input at first. A read that gives all of them doubles it.
@@ -206,29 +209,13 @@ impl<R: Read> Reader<R> {
                 next += nuls;
                 continue;
             }
+            next = self.take_plain(block, next);
             let found = self.find(&mut block.buffer[next..block.filled]);
             // Half a line end may be one between NULs.
             self.is_in_nuls &= matches!(found, FindResult::NeedMore);
             match found {
-                FindResult::Record { mut span, length, inner } => {
-                    if let Some(inner) = inner {
-                        let byte = block.origin.byte + (next + span.payload as usize + inner.at) as u64;
-                        let position = Position { record: self.position.record, byte };
-                        self.joined.number += 1;
-                        self.joined.for_certain += u64::from(inner.is_proven);
-                        self.joined.first.get_or_insert(position);
-                    }
-                    span.number = (self.position.record - block.origin.record) as u32;
-                    span.start += next as u32;
-                    span.payload += next as u32;
-                    span.payload_end += next as u32;
-                    span.end += next as u32;
-                    span.lacks_length = std::mem::take(&mut self.holds_separator);
-                    self.lacks_length |= span.lacks_length;
-                    block.spans.push(span);
-                    self.intake.records += 1;
-                    self.position.record += 1;
-                    self.scanned = 0;
+                FindResult::Record { span, length, inner } => {
+                    self.add(block, next, span, inner);
                     next += length;
                 }
                 FindResult::NeedMore => return Ok(next),
@@ -262,6 +249,30 @@ impl<R: Read> Reader<R> {
                 }
             }
         }
+    }
+
+    /// Adds a record that was found at `next`, from where its span counts.
+    #[inline]
+    fn add(&mut self, block: &mut Block, next: usize, mut span: RecordSpan, inner: Option<InnerHeader>) {
+        if let Some(inner) = inner {
+            let byte = block.origin.byte + (next + span.payload as usize + inner.at) as u64;
+            let position = Position { record: self.position.record, byte };
+            self.joined.number += 1;
+            self.joined.for_certain += u64::from(inner.is_proven);
+            self.joined.first.get_or_insert(position);
+        }
+        span.number = (self.position.record - block.origin.record) as u32;
+        span.start += next as u32;
+        span.payload += next as u32;
+        span.payload_end += next as u32;
+        span.end += next as u32;
+        span.lacks_length = std::mem::take(&mut self.holds_separator);
+        self.lacks_length |= span.lacks_length;
+        block.spans.push(span);
+        self.intake.records += 1;
+        self.position.record += 1;
+        self.scanned = 0;
+        self.is_in_nuls = false;
     }
 
     /// Counts what breaks a rule of the format.

@@ -69,6 +69,9 @@ fn payload() -> impl Strategy<Value = Vec<u8>> {
         1 => Just(b"1 abcdef0123 1000 5\n".to_vec()),
         2 => Just(b"1 0123456789abcdef 1790000000000000000 5\n".to_vec()),
         1 => Just(b"1 0123456789abcdef 1790000000000000000 5\r".to_vec()),
+        2 => Just(b"1 0123456789abcdef01234567 1790000000000000000 5\n".to_vec()),
+        1 => Just(b"2 0123456789abcdef0123\n567 1790000000000000000 5\n".to_vec()),
+        1 => Just(b"\n\xf0\x9f\x90\xb5\xf0\x9f\x99\x88\xf0\x9f\x99\x88\n\xf0".to_vec()),
         1 => Just(b"\n".to_vec()),
         1 => Just(b"\r".to_vec()),
     ];
@@ -78,7 +81,10 @@ fn payload() -> impl Strategy<Value = Vec<u8>> {
 fn record() -> impl Strategy<Value = Record> {
     let kind = prop_oneof![Just(Kind::Request), Just(Kind::Response), Just(Kind::Replayed)];
     let mark = prop_oneof![8 => Just(None), 1 => Just(Some(Mark::Cut)), 1 => Just(Some(Mark::Gap))];
-    (kind, "[0-9a-f]{1,40}", 0..i64::MAX, prop::option::of(-1..i64::MAX), mark, payload()).prop_map(
+    // Half of them as recorders write them.
+    let id = prop_oneof!["[0-9a-f]{1,40}", "[0-9a-f]{24}"];
+    let time = prop_oneof![0..i64::MAX, 1_790_000_000_000_000_000_i64..1_800_000_000_000_000_000];
+    (kind, id, time, prop::option::of(-1..i64::MAX), mark, payload()).prop_map(
         |(kind, id, timestamp, latency, mark, payload)| Record {
             kind,
             id: id.into_bytes(),
@@ -153,9 +159,10 @@ proptest! {
         ], 0..8),
         sizes in prop::collection::vec(1_usize..40, 1..8),
         max_record in prop_oneof![Just(DEFAULT_MAX_RECORD), 20_u64..200],
+        is_searched in any::<bool>(),
     ) {
         let text = parts.concat();
-        let options = ReaderOptions { max_record, ..options() };
+        let options = ReaderOptions { max_record, is_searched, ..options() };
         let whole = read_all(Reader::new(&text[..], options));
         let pieces = read_all(Reader::new(Pieces { bytes: &text, sizes, turn: 0 }, options));
         prop_assert_eq!(whole, pieces);

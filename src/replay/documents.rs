@@ -41,10 +41,10 @@ impl FromStr for DocumentIndex {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let expected = |what: &str| format!("{what}; expected http[s]://[USER:PASSWORD@]HOST[:PORT]/INDEX");
-        let target: Target = text.parse().map_err(|_| expected("this is no such URL"))?;
+        let target: Target = text.parse().map_err(|_| expected("this is not such a URL"))?;
         let is_url = text.contains("://") && matches!(target.protocol(), Protocol::Http | Protocol::Https);
         if !is_url || target.share() != Share::All {
-            return Err(expected("this is no such URL"));
+            return Err(expected("this is not such a URL"));
         }
         if target.prefix().is_empty() {
             return Err(expected("the index is missing"));

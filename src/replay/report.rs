@@ -8,11 +8,17 @@ use super::engine::Outcome;
 use super::tally::{ReasonCounts, ReplayTally};
 use super::target::Target;
 use crate::report::{
-    Classes, Latencies, Moment, ReasonCount, RecordedReport, ReplayReport, ReplayRun, RunOption, TargetReport,
+    Classes, Latencies, ReasonCount, RecordedReport, ReplayReport, ReplayRun, ReportTime, RunOption,
+    TargetReport,
 };
 
 /// A report of what was measured, which is taken out of the outcome. The replay began and ended at these moments.
-pub fn to_report(outcome: &mut Outcome, start: Moment, end: Moment, options: Vec<RunOption>) -> ReplayReport {
+pub fn to_report(
+    outcome: &mut Outcome,
+    start: ReportTime,
+    end: ReportTime,
+    options: Vec<RunOption>,
+) -> ReplayReport {
     let run = ReplayRun {
         gor_tools: env!("CARGO_PKG_VERSION").to_owned(),
         start,
@@ -33,7 +39,7 @@ pub fn to_report(outcome: &mut Outcome, start: Moment, end: Moment, options: Vec
     ReplayReport::new(run, targets, recorded)
 }
 
-fn of_target(target: &Target, tally: &mut ReplayTally, start: Moment) -> TargetReport {
+fn of_target(target: &Target, tally: &mut ReplayTally, start: ReportTime) -> TargetReport {
     let seen = tally.statuses.iter().zip(0_u16..).filter(|(number, _)| **number > 0);
     let statuses: BTreeMap<u16, u64> = seen.map(|(number, status)| (status, *number)).collect();
     let mut classes = Classes::default();

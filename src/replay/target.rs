@@ -250,7 +250,7 @@ fn split_port(place: &str, default: Option<u16>) -> Result<(&str, u16), &'static
         return Err("the host is missing");
     }
     if port.is_none() && host.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err("a port alone is no target, as in localhost:8080");
+        return Err("a port alone is not a target, as localhost:8080 is");
     }
     let port = match port {
         None => default.ok_or("a tcp:// target has a port")?,

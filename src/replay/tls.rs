@@ -27,7 +27,7 @@ impl TlsClient {
         }
         let name = options.server_name.as_deref().unwrap_or(target.host());
         let name = ServerName::try_from(name.to_owned()).map_err(|_| {
-            Error::Usage(format!("{name:?} is no name that a certificate could have; see --sni"))
+            Error::Usage(format!("{name:?} is not a name that a certificate can have; see --sni"))
         })?;
         let mut config = client_config(options)?;
         config.alpn_protocols = vec![HTTP.to_vec()];

@@ -156,11 +156,11 @@ impl Serialize for Latencies {
 impl<'de> Deserialize<'de> for Latencies {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        struct Kept {
+        struct StoredHistogram {
             digits: u8,
             histogram: SparseHistogram,
         }
-        let Kept { digits, histogram } = Kept::deserialize(deserializer)?;
+        let StoredHistogram { digits, histogram } = StoredHistogram::deserialize(deserializer)?;
         if !(1..=3).contains(&digits) {
             return Err(serde::de::Error::custom("the digits of a histogram are from 1 to 3"));
         }

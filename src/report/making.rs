@@ -5,16 +5,16 @@ use serde::Deserialize;
 use super::histogram::{Latencies, seconds};
 use super::measurements::Measurements;
 use super::model::{
-    FORMAT, GroupReport, Moment, ReasonCount, RecordedGroup, RecordedReport, ReplayReport, ReplayRun,
+    FORMAT, GroupReport, ReasonCount, RecordedGroup, RecordedReport, ReplayReport, ReplayRun, ReportTime,
     SlowRequest, TargetReport, VERSION,
 };
 use super::recorded::RecordedLatencies;
 
 impl Measurements {
     /// Adds what was measured to the report of a target. `start` is that of the run.
-    pub fn report(self, target: &mut TargetReport, start: Moment) {
-        target.first_sent = self.first_sent.map(|time| Moment(time.wall));
-        target.last_ended = self.last_ended.map(|time| Moment(time.wall));
+    pub fn report(self, target: &mut TargetReport, start: ReportTime) {
+        target.first_sent = self.first_sent.map(|time| ReportTime(time.wall));
+        target.last_ended = self.last_ended.map(|time| ReportTime(time.wall));
         target.paused = self.first_sent.zip(self.last_ended).map_or(0.0, |(first, last)| {
             let shown = last.monotonic.saturating_sub(first.monotonic);
             seconds(last.wall.abs_diff(first.wall).saturating_sub(shown))
@@ -102,7 +102,7 @@ impl TargetReport {
 /// What is looked at before the rest of a report is read.
 #[derive(Deserialize)]
 #[serde(expecting = "an object")]
-struct Kind {
+struct FormatTag {
     format: Option<String>,
     version: Option<u64>,
 }
@@ -110,11 +110,12 @@ struct Kind {
 impl ReplayReport {
     /// A report out of its JSON; or, in words, why this is none.
     pub fn from_json(text: &[u8]) -> Result<Self, String> {
-        let none = "this is no report; gor-replay --report FILE.json writes one";
-        let Kind { format, version } = serde_json::from_slice(text).map_err(|error: serde_json::Error| {
-            let is_cut = error.is_eof() && !text.trim_ascii().is_empty();
-            if is_cut { format!("the JSON is cut: {error}") } else { format!("{none} ({error})") }
-        })?;
+        let none = "this is not a report; gor-replay --report FILE.json writes one";
+        let FormatTag { format, version } =
+            serde_json::from_slice(text).map_err(|error: serde_json::Error| {
+                let is_cut = error.is_eof() && !text.trim_ascii().is_empty();
+                if is_cut { format!("the JSON is cut: {error}") } else { format!("{none} ({error})") }
+            })?;
         if format.as_deref() != Some(FORMAT) {
             return Err(none.to_owned());
         }

@@ -224,7 +224,7 @@ impl RecordedReport {
 mod tests {
     use super::*;
     use crate::observe::Durations;
-    use crate::report::{Moment, SlowRequest};
+    use crate::report::{ReportTime, SlowRequest};
     use proptest::prelude::*;
 
     fn latencies(durations: &[u64], digits: u8) -> Latencies {
@@ -268,8 +268,8 @@ mod tests {
                     due: durations.len() as u64,
                     failed: reasons.iter().map(reason).collect(),
                     statuses,
-                    first_sent: (time > 10).then_some(Moment(time)),
-                    last_ended: (time > 10).then_some(Moment(time * 2)),
+                    first_sent: (time > 10).then_some(ReportTime(time)),
+                    last_ended: (time > 10).then_some(ReportTime(time * 2)),
                     latency_from_due: latencies(&durations, 3),
                     groups: groups.iter().map(|(name, all)| group(name, all.len() as u64, all)).collect(),
                     slowest: durations.iter().map(slow).collect(),

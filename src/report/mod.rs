@@ -21,7 +21,7 @@ pub use groups::GroupId;
 pub use histogram::{Latencies, PERCENTILES, SparseHistogram};
 pub use measurements::{Answered, EventTime, Measurements};
 pub use model::{
-    FORMAT, GroupReport, Moment, ReasonCount, RecordedGroup, RecordedReport, ReplayReport, ReplayRun,
+    FORMAT, GroupReport, ReasonCount, RecordedGroup, RecordedReport, ReplayReport, ReplayRun, ReportTime,
     RunOption, SlowRequest, TargetReport, VERSION,
 };
 pub use recorded::RecordedLatencies;

@@ -18,9 +18,9 @@ pub const VERSION: u64 = 1;
 
 /// A moment in nanoseconds since the Unix epoch, in JSON as text of RFC 3339.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Moment(pub i64);
+pub struct ReportTime(pub i64);
 
-impl fmt::Display for Moment {
+impl fmt::Display for ReportTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Nanoseconds of 64 bits are within the years that a timestamp tells.
         let timestamp = Timestamp::from_nanosecond(self.0.into()).unwrap_or_default();
@@ -28,17 +28,17 @@ impl fmt::Display for Moment {
     }
 }
 
-impl Serialize for Moment {
+impl Serialize for ReportTime {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for Moment {
+impl<'de> Deserialize<'de> for ReportTime {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let timestamp: Timestamp = text.parse().map_err(serde::de::Error::custom)?;
-        i64::try_from(timestamp.as_nanosecond()).map(Moment).map_err(serde::de::Error::custom)
+        i64::try_from(timestamp.as_nanosecond()).map(ReportTime).map_err(serde::de::Error::custom)
     }
 }
 
@@ -65,9 +65,9 @@ pub struct ReplayRun {
     /// The version of gor-tools.
     pub gor_tools: String,
     /// When it began.
-    pub start: Moment,
+    pub start: ReportTime,
     /// When it had ended.
-    pub end: Moment,
+    pub end: ReportTime,
     /// Whether the user ended it.
     pub interrupted: bool,
     /// What ended it early, if something did.
@@ -144,9 +144,9 @@ pub struct TargetReport {
     /// Responses that the output had no room for.
     pub answers_dropped: u64,
     /// When the first byte was sent. None: nothing was sent.
-    pub first_sent: Option<Moment>,
+    pub first_sent: Option<ReportTime>,
     /// When the last request was answered or failed. None: none was.
-    pub last_ended: Option<Moment>,
+    pub last_ended: Option<ReportTime>,
     /// Seconds between these for which the replay was stopped, by Ctrl-Z for example. They do not count in rates.
     pub paused: f64,
     /// From when a request was due to the last byte of its response.
@@ -275,7 +275,7 @@ struct SeriesText {
 /// An interval as it is written.
 #[derive(Deserialize, Serialize)]
 struct IntervalText {
-    start: Moment,
+    start: ReportTime,
     sent: u64,
     answered: u64,
     failed: u64,
@@ -299,7 +299,7 @@ impl Serialize for Series {
             let latency = &interval.latency_from_due;
             let percentile = |percent| latency.percentile(percent).map(seconds);
             IntervalText {
-                start: Moment(number.saturating_mul(self.width as i64).saturating_mul(SECOND)),
+                start: ReportTime(number.saturating_mul(self.width as i64).saturating_mul(SECOND)),
                 sent: interval.sent,
                 answered: interval.answered,
                 failed: interval.failed,

@@ -19,7 +19,7 @@ const MAX_WAITING: usize = 1 << 16;
 
 /// A request that waits for its recorded response.
 #[derive(Clone, Copy, Debug)]
-struct Waiting {
+struct AwaitedResponse {
     number: u64,
     began: i64,
     group: GroupId,
@@ -33,7 +33,7 @@ pub(super) struct GroupLatency(pub(super) Option<Box<Durations>>);
 #[derive(Clone, Debug)]
 pub struct RecordedLatencies {
     hasher: RandomState,
-    waiting: HashMap<u64, Waiting, RandomState>,
+    waiting: HashMap<u64, AwaitedResponse, RandomState>,
     /// Their ids, the oldest first; some have gone since.
     order: VecDeque<(u64, u64)>,
     next: u64,
@@ -76,7 +76,7 @@ impl RecordedLatencies {
         let group = self.groups.find(payload);
         let number = self.next;
         self.next += 1;
-        self.waiting.insert(id, Waiting { number, began, group });
+        self.waiting.insert(id, AwaitedResponse { number, began, group });
         self.order.push_back((id, number));
         if self.order.len() > MAX_WAITING
             && let Some((id, number)) = self.order.pop_front()
@@ -87,7 +87,8 @@ impl RecordedLatencies {
     }
 
     fn response(&mut self, id: &[u8], ended: i64) {
-        let Some(Waiting { began, group, .. }) = self.waiting.remove(&self.hasher.hash_one(id)) else {
+        let Some(AwaitedResponse { began, group, .. }) = self.waiting.remove(&self.hasher.hash_one(id))
+        else {
             return;
         };
         let Ok(latency) = u64::try_from(recorded_latency(began, ended)) else { return };

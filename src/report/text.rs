@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use super::groups::{MAX_GROUPS, OTHER};
 use super::histogram::{Latencies, PERCENTILES};
 use super::model::{
-    GroupReport, Moment, ReasonCount, RecordedReport, ReplayReport, ReplayRun, SlowRequest, TargetReport,
+    GroupReport, ReasonCount, RecordedReport, ReplayReport, ReplayRun, ReportTime, SlowRequest, TargetReport,
 };
 use super::series::Series;
 use crate::observe::{Size, Span};
@@ -241,7 +241,7 @@ fn write_series(series: &Series, zone: &TimeZone, out: &mut String) {
         let _ = writeln!(
             out,
             "{:<20}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}{:>9}",
-            time(Moment(start), zone),
+            time(ReportTime(start), zone),
             interval.sent,
             interval.answered,
             interval.failed,
@@ -291,7 +291,7 @@ fn span(nanoseconds: Option<u64>) -> String {
 }
 
 /// A moment in this zone, in seconds.
-pub(super) fn time(moment: Moment, zone: &TimeZone) -> String {
+pub(super) fn time(moment: ReportTime, zone: &TimeZone) -> String {
     let zoned = Timestamp::from_nanosecond(moment.0.into()).map(|time| time.to_zoned_datetime(zone.clone()));
     zoned.map_or_else(|_| moment.0.to_string(), |zoned| zoned.strftime("%Y-%m-%d %H:%M:%S").to_string())
 }

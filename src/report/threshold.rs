@@ -32,7 +32,7 @@ const UNITS: [(&str, f64); 6] =
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Threshold {
     metric: Metric,
-    comparison: Comparison,
+    comparison: ThresholdOperator,
     limit: Limit,
 }
 
@@ -67,7 +67,7 @@ enum StatusRange {
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Comparison {
+enum ThresholdOperator {
     Above,
     NotBelow,
     Below,
@@ -187,22 +187,22 @@ impl StatusRange {
     }
 }
 
-impl Comparison {
+impl ThresholdOperator {
     fn holds(self, value: f64, limit: f64) -> bool {
         match self {
-            Comparison::Above => value > limit,
-            Comparison::NotBelow => value >= limit,
-            Comparison::Below => value < limit,
-            Comparison::NotAbove => value <= limit,
+            ThresholdOperator::Above => value > limit,
+            ThresholdOperator::NotBelow => value >= limit,
+            ThresholdOperator::Below => value < limit,
+            ThresholdOperator::NotAbove => value <= limit,
         }
     }
 
     fn words(self) -> &'static str {
         match self {
-            Comparison::Above => "above",
-            Comparison::NotBelow => "not below",
-            Comparison::Below => "below",
-            Comparison::NotAbove => "not above",
+            ThresholdOperator::Above => "above",
+            ThresholdOperator::NotBelow => "not below",
+            ThresholdOperator::Below => "below",
+            ThresholdOperator::NotAbove => "not above",
         }
     }
 }
@@ -240,13 +240,13 @@ impl fmt::Display for Metric {
     }
 }
 
-impl fmt::Display for Comparison {
+impl fmt::Display for ThresholdOperator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Comparison::Above => ">",
-            Comparison::NotBelow => ">=",
-            Comparison::Below => "<",
-            Comparison::NotAbove => "<=",
+            ThresholdOperator::Above => ">",
+            ThresholdOperator::NotBelow => ">=",
+            ThresholdOperator::Below => "<",
+            ThresholdOperator::NotAbove => "<=",
         })
     }
 }
@@ -283,10 +283,10 @@ impl FromStr for Threshold {
         };
         let (name, rest) = text.split_at(at);
         let (comparison, length) = match rest.as_bytes() {
-            [b'>', b'=', ..] => (Comparison::NotBelow, 2),
-            [b'<', b'=', ..] => (Comparison::NotAbove, 2),
-            [b'>', ..] => (Comparison::Above, 1),
-            _ => (Comparison::Below, 1),
+            [b'>', b'=', ..] => (ThresholdOperator::NotBelow, 2),
+            [b'<', b'=', ..] => (ThresholdOperator::NotAbove, 2),
+            [b'>', ..] => (ThresholdOperator::Above, 1),
+            _ => (ThresholdOperator::Below, 1),
         };
         let metric = metric(name.trim()).map_err(|reason| wrong(0, reason))?;
         let value = &rest[length..];
@@ -325,7 +325,7 @@ fn metric(name: &str) -> Result<Metric, &'static str> {
         "mean" => Statistic::Mean,
         other => {
             let Some(percent) = other.strip_prefix('p').and_then(number) else {
-                return Err("this is nothing that is measured");
+                return Err("there is no such measurement");
             };
             if percent <= 0.0 || percent > 100.0 {
                 return Err("a percentile is above 0 and at most 100, as p99.9");
@@ -380,7 +380,7 @@ fn number(text: &str) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::observe::Durations;
-    use crate::report::{Moment, ReasonCount};
+    use crate::report::{ReasonCount, ReportTime};
     use proptest::prelude::*;
 
     fn thresholds() -> impl Strategy<Value = Threshold> {
@@ -405,10 +405,10 @@ mod tests {
         ];
         let rate = (0..=u32::MAX).prop_map(|rate| (Metric::Rate, Limit::PerSecond(f64::from(rate) / 1e2)));
         let comparison = prop_oneof![
-            Just(Comparison::Above),
-            Just(Comparison::NotBelow),
-            Just(Comparison::Below),
-            Just(Comparison::NotAbove),
+            Just(ThresholdOperator::Above),
+            Just(ThresholdOperator::NotBelow),
+            Just(ThresholdOperator::Below),
+            Just(ThresholdOperator::NotAbove),
         ];
         (prop_oneof![duration, (counted, part), rate], comparison)
             .prop_map(|((metric, limit), comparison)| Threshold { metric, comparison, limit })
@@ -437,15 +437,15 @@ mod tests {
             ("", 0, "a comparison"),
             ("p99", 3, "a comparison"),
             ("p99=200ms", 9, "a comparison"),
-            (">200ms", 0, "nothing that is measured"),
-            ("p>200ms", 0, "nothing that is measured"),
+            (">200ms", 0, "no such measurement"),
+            ("p>200ms", 0, "no such measurement"),
             ("p101>200ms", 0, "at most 100"),
             ("p999>200ms", 0, "as p99.9"),
             ("p0>200ms", 0, "above 0"),
-            ("q99>200ms", 0, "nothing that is measured"),
-            ("send>200ms", 0, "nothing that is measured"),
-            ("send.errors>1", 0, "nothing that is measured"),
-            ("connect.>1ms", 0, "nothing that is measured"),
+            ("q99>200ms", 0, "no such measurement"),
+            ("send>200ms", 0, "no such measurement"),
+            ("send.errors>1", 0, "no such measurement"),
+            ("connect.>1ms", 0, "no such measurement"),
             ("p99>200", 4, "a duration"),
             ("p99>", 4, "a duration"),
             ("p99>>1ms", 4, "a duration"),
@@ -460,7 +460,7 @@ mod tests {
             ("errors>1.5", 7, "a number or a percentage"),
             ("errors>101%", 7, "from 0% to 100%"),
             ("errors>%", 7, "from 0% to 100%"),
-            ("status>1", 0, "nothing that is measured"),
+            ("status>1", 0, "no such measurement"),
             ("status:>1", 0, "a class, as 5xx"),
             ("status:6xx>1", 0, "a class, as 5xx"),
             ("status:55xx>1", 0, "a class, as 5xx"),
@@ -499,8 +499,8 @@ mod tests {
             not_sent: vec![reason("marked", true, 2)],
             failed: vec![reason("timeout", false, 8)],
             statuses: [(200, 980), (500, 10)].into(),
-            first_sent: Some(Moment(0)),
-            last_ended: Some(Moment(2_000_000_000)),
+            first_sent: Some(ReportTime(0)),
+            last_ended: Some(ReportTime(2_000_000_000)),
             latency_from_due: Latencies(latency),
             ..TargetReport::default()
         }

@@ -7,7 +7,7 @@ use foldhash::quality::RandomState;
 use hashbrown::HashMap;
 
 use super::content::content;
-use super::{Earlier, Exchange, Facts, Kept};
+use super::{Earlier, Exchange, Facts, KeptMessage};
 use crate::http::Head;
 use crate::observe::Size;
 use crate::record::View;
@@ -23,7 +23,7 @@ pub struct Compared {
     body: (u64, u64),
 }
 
-impl Kept for Compared {
+impl KeptMessage for Compared {
     fn keep(record: &View<'_>) -> Self {
         let facts = Facts::of(record);
         let body = match Head::of(record.payload) {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anstyle::Style;
 
 use super::text::{printable, printable_lines};
-use super::{Exchange, Facts, Kept, Line, StartLine, content};
+use super::{Exchange, Facts, KeptMessage, LineStyle, StartLine, content};
 use crate::http::Head;
 use crate::record::View;
 
@@ -18,7 +18,7 @@ pub struct FullMessage {
     pub payload: Box<[u8]>,
 }
 
-impl Kept for FullMessage {
+impl KeptMessage for FullMessage {
     fn keep(record: &View<'_>) -> Self {
         FullMessage { facts: Facts::of(record), payload: record.payload.into() }
     }
@@ -32,7 +32,7 @@ impl Kept for FullMessage {
     }
 }
 
-impl Kept for Facts {
+impl KeptMessage for Facts {
     fn keep(record: &View<'_>) -> Self {
         Facts::of(record)
     }
@@ -79,7 +79,7 @@ impl Exchange<FullMessage> {
     }
 }
 
-impl Line {
+impl LineStyle {
     /// Writes an exchange in full, and an empty line after it.
     pub fn write_full(&self, exchange: &Exchange<FullMessage>, part: MessagePart, out: &mut String) {
         self.write(&exchange.facts(), out);
@@ -150,7 +150,8 @@ mod tests {
             ..Exchange::default()
         };
         let mut out = String::new();
-        Line { zone: TimeZone::UTC, width: None, is_coloured: false }.write_full(&exchange, part, &mut out);
+        LineStyle { zone: TimeZone::UTC, width: None, is_coloured: false }
+            .write_full(&exchange, part, &mut out);
         let (line, rest) = out.split_once('\n').expect("a line");
         assert!(line.starts_with("1970-01-01 00:00:00.000  -  ") && line.contains("b/a"), "{line}");
         rest.to_owned()

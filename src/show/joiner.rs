@@ -24,7 +24,7 @@ const MAX_REMEMBERED_BYTES: usize = 16 << 20;
 const PATIENCE: i64 = 60_000_000_000;
 
 /// What is kept of a message until its exchange is whole.
-pub trait Kept {
+pub trait KeptMessage {
     /// Keeps what is needed of a record.
     fn keep(record: &View<'_>) -> Self;
 
@@ -116,7 +116,7 @@ pub struct Joiner<T> {
 }
 
 /// A request that was given out without an answer, or without one of two.
-struct Known<T> {
+struct EarlierRequest<T> {
     number: u64,
     request: T,
     earlier: Earlier,
@@ -124,7 +124,7 @@ struct Known<T> {
 
 /// Requests that were given out without an answer.
 struct Remembered<T> {
-    requests: HashMap<u64, Known<T>, RandomState>,
+    requests: HashMap<u64, EarlierRequest<T>, RandomState>,
     /// Their ids, the oldest first; some have gone since.
     order: VecDeque<(u64, u64)>,
     bytes: usize,
@@ -132,10 +132,10 @@ struct Remembered<T> {
     has_forgotten: bool,
 }
 
-impl<T: Kept> Remembered<T> {
+impl<T: KeptMessage> Remembered<T> {
     fn add(&mut self, id: u64, request: T, earlier: Earlier) {
         self.bytes += request.cost();
-        let known = Known { number: self.next, request, earlier };
+        let known = EarlierRequest { number: self.next, request, earlier };
         if let Some(older) = self.requests.insert(id, known) {
             // No answer can be told to be that of the older one any more.
             self.bytes -= older.request.cost();
@@ -161,7 +161,7 @@ impl<T: Kept> Remembered<T> {
         self.requests.get(&id).is_some_and(|known| known.number == number)
     }
 
-    fn take(&mut self, id: u64) -> Option<Known<T>> {
+    fn take(&mut self, id: u64) -> Option<EarlierRequest<T>> {
         let known = self.requests.remove(&id)?;
         self.bytes -= known.request.cost();
         Some(known)
@@ -178,7 +178,7 @@ impl<T: Kept> Remembered<T> {
     }
 }
 
-impl<T: Kept> Default for Joiner<T> {
+impl<T: KeptMessage> Default for Joiner<T> {
     fn default() -> Self {
         Joiner {
             hasher: RandomState::default(),
@@ -199,7 +199,7 @@ impl<T: Kept> Default for Joiner<T> {
     }
 }
 
-impl<T: Kept> Joiner<T> {
+impl<T: KeptMessage> Joiner<T> {
     /// One in which exchanges wait as long as there is room, for when nothing is shown before the end.
     pub fn patient() -> Self {
         Joiner { is_patient: true, ..Joiner::default() }
@@ -336,7 +336,7 @@ mod tests {
     use super::*;
     use crate::record::{Block, Header};
 
-    impl Kept for String {
+    impl KeptMessage for String {
         fn keep(record: &View<'_>) -> Self {
             String::from_utf8_lossy(record.payload).into_owned()
         }

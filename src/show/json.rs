@@ -16,7 +16,7 @@ use crate::record::Mark;
 
 /// What is told of an exchange. What is not known is absent.
 #[derive(Debug, Serialize)]
-struct Object<'a> {
+struct ExchangeJson<'a> {
     id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     client: Option<String>,
@@ -84,7 +84,7 @@ pub fn write_json(exchange: &Exchange<FullMessage>, out: &mut String) {
         _ => (None, None, None),
     };
     let answer = short.response.as_ref().or(short.replayed.as_ref());
-    let object = Object {
+    let object = ExchangeJson {
         id: text(&first.id),
         client: client(&first.id),
         time: time(first.time),
@@ -168,7 +168,7 @@ fn time(nanoseconds: i64) -> String {
 mod tests {
     use super::*;
     use crate::record::{Block, Header, Kind};
-    use crate::show::Kept;
+    use crate::show::KeptMessage;
 
     #[test]
     fn what_controls_a_terminal_is_escaped_and_means_the_same() {

@@ -23,7 +23,7 @@ const OTHERS: usize = 23 + 2 + 21 + 2 + 7 + 1 + 1 + 9 + 1 + 7 + 1 + 5 + 1 + 5 + 
 
 /// How lines are written.
 #[derive(Clone, Debug)]
-pub struct Line {
+pub struct LineStyle {
     /// In whose time.
     pub zone: TimeZone,
     /// Columns of the terminal: what is longer is cut, host and path first. None: nothing is cut.
@@ -32,7 +32,7 @@ pub struct Line {
     pub is_coloured: bool,
 }
 
-impl Line {
+impl LineStyle {
     /// Writes an exchange, with its line feed.
     pub fn write(&self, exchange: &Exchange<Facts>, out: &mut String) {
         self.write_noted(exchange, None, out);
@@ -258,7 +258,7 @@ mod tests {
 
     fn line(exchange: &Exchange<Facts>, width: Option<usize>, is_coloured: bool) -> String {
         let mut out = String::new();
-        Line { zone: TimeZone::UTC, width, is_coloured }.write(exchange, &mut out);
+        LineStyle { zone: TimeZone::UTC, width, is_coloured }.write(exchange, &mut out);
         out
     }
 

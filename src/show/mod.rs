@@ -1,7 +1,7 @@
 //! What is in a recording, for a person to read: exchanges in lines, messages in full, a summary.
 //!
 //! [`Joiner`] puts requests and their responses together again, [`Facts`] are what a line says of a message, and
-//! [`Line`] writes one. Whatever was recorded may be hostile: nothing of it reaches a terminal but as printable
+//! [`LineStyle`] writes one. Whatever was recorded may be hostile: nothing of it reaches a terminal but as printable
 //! characters ([`text`]).
 
 mod compare;
@@ -22,8 +22,8 @@ pub use compare::{Compared, Comparison, ComparisonCounts, Difference, RecordingS
 pub use endpoint::grouped;
 pub use facts::{Facts, StartLine};
 pub use full::{FullMessage, MessagePart};
-pub use joiner::{Earlier, Exchange, Joiner, Kept};
+pub use joiner::{Earlier, Exchange, Joiner, KeptMessage};
 pub use json::write_json;
-pub use line::{Line, recorded_latency};
+pub use line::{LineStyle, recorded_latency};
 pub use overview::{Overview, has_replayed};
 pub use summary::{By, Group, TrafficSummary};

@@ -18,7 +18,7 @@ mod values;
 
 use std::ffi::OsString;
 
-pub use flags::Flags;
+pub use flags::GivenFlags;
 pub use help::{command, migration};
 pub use table::{FLAGS, Flag, FlagKind};
 
@@ -37,7 +37,7 @@ pub struct CommandLine {
 enum Asked {
     Help,
     FileServer(Option<OsString>),
-    Run(Box<Flags>),
+    Run(Box<GivenFlags>),
 }
 
 impl CommandLine {
@@ -48,7 +48,7 @@ impl CommandLine {
             let asked = Asked::FileServer(args.nth(1));
             return Ok(CommandLine { reporting: Reporting::default(), asked });
         }
-        let flags = Flags::parse(args)?;
+        let flags = GivenFlags::parse(args)?;
         let reporting = if flags.explains { Reporting::default() } else { reporting(&flags)? };
         let asked = if flags.asks_help { Asked::Help } else { Asked::Run(Box::new(flags)) };
         Ok(CommandLine { reporting, asked })
@@ -61,7 +61,7 @@ impl CommandLine {
 }
 
 /// What goes to standard error and into profiles.
-fn reporting(flags: &Flags) -> Result<Reporting> {
+fn reporting(flags: &GivenFlags) -> Result<Reporting> {
     let profiles = ProfileOptions {
         cpu_profile: flags.text("cpuprofile").map(Into::into),
         mem_profile: flags.text("memprofile").map(Into::into),

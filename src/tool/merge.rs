@@ -17,7 +17,7 @@ use crate::cli::{
 };
 use crate::endpoint::{self, Place, ReadOptions};
 use crate::merge::{
-    Counted, Counting, Dedup, Merge, MergeCounts, MergeInput, MergeOptions, Opener, REMEMBERED, Retime,
+    Counted, CountingSource, Dedup, Merge, MergeCounts, MergeInput, MergeOptions, Opener, REMEMBERED, Retime,
     Retimed, Sort, Window,
 };
 use crate::observe::{Count, Ledger};
@@ -174,7 +174,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         .set_total(endpoint::total_size(places.iter().map(|named| &named.place), &tool.reading));
     let directory = args.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
     let options = MergeOptions { fan_in: fan_in(&places), directory };
-    let (source, counts) = Counting::new(source(args, places, options, &tool)?);
+    let (source, counts) = CountingSource::new(source(args, places, options, &tool)?);
     let mut sink = tool.create(&args.output, &args.sending, &args.inputs)?;
     let mut pass = Pass::default();
     let (intake, copied) = tool.run(source, &mut pass, &mut *sink, Some(NonZeroUsize::MIN));

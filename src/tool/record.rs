@@ -371,7 +371,7 @@ impl Args {
             && let Some((name, _)) = address.interface()
             && !self.is_live()
         {
-            let is_what = if address.has_host() { "is an interface" } else { "is no IP address" };
+            let is_what = if address.has_host() { "is an interface" } else { "is not an IP address" };
             return Err(Error::Usage(format!(
                 "'{name}' {is_what}, and with -r an interface cannot be chosen; \
                  name servers as in 10.0.0.1:80 or :80"

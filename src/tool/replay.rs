@@ -448,10 +448,10 @@ fn check(args: &Args, places: &[Place]) -> Result<()> {
             .any(|output| output.starts_with("tls://") || output.starts_with("wss://"));
     let option = args.writing.tls.first_given().or(args.sni.as_ref().map(|_| "--sni"));
     if let Some(option) = option.filter(|_| !has_tls) {
-        return Err(Error::Usage(format!("{option} is about https targets; there is none")));
+        return Err(Error::Usage(format!("{option} applies to https targets, and none is given")));
     }
     if !args.writing.ws_header.is_empty() && args.writing.output.is_empty() {
-        return wrong("--ws-header is about ws:// and wss:// outputs; name one with -o");
+        return wrong("--ws-header applies to ws:// and wss:// outputs; name one with -o");
     }
     let is_limited = |target: &Target| matches!(target.share(), Share::PerSecond(_));
     if args.time.no_wait && args.targets.iter().any(is_limited) {

@@ -282,13 +282,13 @@ const RULES: [&str; 9] = [
 
 /// What was typed, and the rules in the order they were typed in.
 #[derive(Clone, Debug)]
-pub struct CommandLine {
+pub struct RewriteCommandLine {
     args: Args,
     /// Each with what the ledger calls it.
     rules: Vec<(String, RewriteRule)>,
 }
 
-impl CommandLine {
+impl RewriteCommandLine {
     /// What is said of the run.
     pub fn reporting(&self) -> &Reporting {
         &self.args.reporting
@@ -297,7 +297,7 @@ impl CommandLine {
     /// Takes words for the command line, the program's name first; the error is clap's.
     pub(super) fn of_words(words: &[String]) -> Result<Self, clap::Error> {
         let matches = Args::command().try_get_matches_from(words)?;
-        Ok(CommandLine { rules: in_order(&matches), args: Args::from_arg_matches(&matches)? })
+        Ok(RewriteCommandLine { rules: in_order(&matches), args: Args::from_arg_matches(&matches)? })
     }
 
     /// What applies the rules, where they need no key.
@@ -310,7 +310,7 @@ impl CommandLine {
     pub fn parse() -> Self {
         let matches = cli::matches(Args::command(), &std::env::args_os().collect::<Vec<_>>());
         Args::from_arg_matches(&matches)
-            .map_or_else(|error| error.exit(), |args| CommandLine { rules: in_order(&matches), args })
+            .map_or_else(|error| error.exit(), |args| RewriteCommandLine { rules: in_order(&matches), args })
     }
 }
 
@@ -342,7 +342,7 @@ fn in_order(matches: &ArgMatches) -> Vec<(String, RewriteRule)> {
 }
 
 /// Rewrites as the command line says.
-pub fn run(command: &CommandLine) -> anyhow::Result<Exit> {
+pub fn run(command: &RewriteCommandLine) -> anyhow::Result<Exit> {
     let args = &command.args;
     args.input.listening.check(&args.inputs)?;
     args.input.services.check(args.inputs.iter().chain(&args.output.output))?;

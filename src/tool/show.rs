@@ -16,7 +16,7 @@ use crate::endpoint;
 use crate::observe::{Count, Ledger};
 use crate::record::{Block, Discard, Sink, Source as _};
 use crate::show::{
-    By, Compared, Comparison, ComparisonCounts, Exchange, Facts, FullMessage, Joiner, Line, MessagePart,
+    By, Compared, Comparison, ComparisonCounts, Exchange, Facts, FullMessage, Joiner, LineStyle, MessagePart,
     Overview, RecordingSide, TrafficSummary, has_replayed, write_json,
 };
 use crate::transform::{Stage, pattern};
@@ -270,7 +270,7 @@ enum Form {
 /// Writes exchanges to standard output.
 struct Showing {
     form: Form,
-    line: Line,
+    line: LineStyle,
     is_json: bool,
     top: usize,
     has_looked: bool,
@@ -381,7 +381,7 @@ impl Showing {
 }
 
 /// How lines are written to standard output.
-fn line(args: &Args) -> Line {
+fn line(args: &Args) -> LineStyle {
     let stdout = std::io::stdout();
     let is_coloured = match args.color {
         Color::Always => true,
@@ -391,7 +391,7 @@ fn line(args: &Args) -> Line {
     let zone = if args.utc { TimeZone::UTC } else { TimeZone::system() };
     let width = stdout.is_terminal().then(|| rustix::termios::tcgetwinsize(&stdout).ok()).flatten();
     let width = width.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0);
-    Line { zone, width, is_coloured }
+    LineStyle { zone, width, is_coloured }
 }
 
 /// Writes text to standard output, and takes it away.

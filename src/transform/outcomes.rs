@@ -133,12 +133,12 @@ mod tests {
     /// The same in the plainest way: a list of ids for each bucket, from the
     /// oldest to the latest.
     #[derive(Default)]
-    struct Twin {
+    struct OutcomesTwin {
         lists: [Vec<(u64, RequestOutcome, bool)>; 2],
         forgotten: u64,
     }
 
-    impl Twin {
+    impl OutcomesTwin {
         fn list(&mut self, id: u64) -> &mut Vec<(u64, RequestOutcome, bool)> {
             &mut self.lists[usize::from(id >= 1 << 63)]
         }
@@ -164,7 +164,7 @@ mod tests {
         fn it_remembers_what_plain_lists_do(
             steps in prop::collection::vec((0_u8..5, (0_u64..24).prop_map(|id| (id << 59) | (1 << 40))), 0..200),
         ) {
-            let (mut outcomes, mut twin) = (OutcomeTable::with_buckets(2), Twin::default());
+            let (mut outcomes, mut twin) = (OutcomeTable::with_buckets(2), OutcomesTwin::default());
             for (step, id) in steps {
                 if step == 3 {
                     twin.list(id).retain(|&(known, ..)| known != id);

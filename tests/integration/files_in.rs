@@ -56,7 +56,7 @@ fn a_scheme_that_no_place_has_and_options_of_s3_without_any_are_a_wrong_command_
             .ends_with(2)
             .says("no udp:// places; expected a file, s3://, kafka://");
         for option in [&["--fetch", "4"][..], &["--no-sign-request"]] {
-            let about = format!("{} is about s3:// places; there is none", option[0]);
+            let about = format!("{} applies to s3:// places, and none is given", option[0]);
             run(tool, option, b"").ends_with(2).says(&about);
         }
     }
@@ -71,7 +71,7 @@ fn a_scheme_that_no_place_has_and_options_of_s3_without_any_are_a_wrong_command_
         ("gor-record", &["--fetch", "2", "-r", "testdata/nginx.pcap"]),
         ("gor-report", &["--fetch", "2", "x.json"]),
     ] {
-        run(tool, args, b"").ends_with(2).says("--fetch is about s3:// places; there is none");
+        run(tool, args, b"").ends_with(2).says("--fetch applies to s3:// places, and none is given");
     }
     run("gor-replay", &["-i", "udp://127.0.0.1:1", "127.0.0.1:1"], b"").ends_with(2).says("no udp:// places");
     // A file of such a name is what it is.

@@ -39,7 +39,7 @@ fn wrong_command_lines_name_flag_value_and_form() {
         (&["--input-raw-vlan-vid", "abc"], 2, "--input-raw-vlan-vid \"abc\": expected a whole number"),
         (&["--input-raw-protocol", "foo"], 2, "expected one of http, binary"),
         (&["--output-file"], 2, "--output-file needs a value"),
-        (&["--output-null", "stray", "--input-file", "x"], 2, "\"stray\" is no flag"),
+        (&["--output-null", "stray", "--input-file", "x"], 2, "\"stray\" is not a flag"),
         (&["--input-file", "x"], 1, "nothing to do: give an output"),
         (&["--output-null"], 1, "nothing to do: give an input"),
         (&["--input-raw", "localhost", "--output-null"], 1, "the port is missing"),

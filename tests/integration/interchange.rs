@@ -56,7 +56,7 @@ fn a_format_goes_before_the_name_and_not_to_the_network() {
     assert_eq!(std::fs::read(&path).unwrap(), recording(1).as_bytes());
     run("gor-filter", &["-o", "null:", "--format", "jsonl"], b"")
         .ends_with(2)
-        .says("--format is about files");
+        .says("--format applies to files");
     run("gor-filter", &["-o", &path, "--format", "har2"], b"").ends_with(2).says("possible values");
     let captured = run("gor-filter", &["--format", "pcap"], recording(1).as_bytes());
     captured.ends_with(0);
@@ -96,9 +96,9 @@ fn json_that_is_cut_or_no_recording_ends_with_an_error() {
     let malformed = [b"{\"kind\":\"request\"}\n", &*lines].concat();
     run("gor-filter", &[], &malformed)
         .ends_with(0)
-        .says("record 1 (byte 0): the JSON object is no record")
+        .says("record 1 (byte 0): the JSON object is not a record")
         .writes(recording(2).as_bytes());
-    run("gor-filter", &["--strict"], &malformed).ends_with(1).says("the JSON object is no record");
+    run("gor-filter", &["--strict"], &malformed).ends_with(1).says("the JSON object is not a record");
     run("gor-filter", &[], b"{\"a\":1}\n").ends_with(1).says("it looks like JSON");
     run("gor-filter", &[], b"{\"kind\":\"x\"}\n").ends_with(1).says("it looks like JSON");
 }

@@ -125,7 +125,7 @@ fn a_format_of_ones_own_is_given_and_recordings_are_read_beside_it() {
     run("gor-filter", &["--log-format", "$status"], b"").ends_with(2).says("the format has no time");
     run("gor-filter", &["--log-format", "combined", "tcp://127.0.0.1:0"], b"")
         .ends_with(2)
-        .says("--log-format is about files and standard input");
+        .says("--log-format applies to files and standard input");
     run("gor-filter", &["--log-format", format], LOG.as_bytes()).ends_with(1).says(
         "no line of it is in the log format; line 1: it is not in the log format: 10.0.0.1 - - [14/Nov/2023",
     );

@@ -100,7 +100,7 @@ fn messages_are_json_both_ways() {
     let input = [record(1, "a1", 5, request), no_http, odd.clone()].concat();
     filter(&["-o", &place], &input)
         .ends_with(1)
-        .says("record 2 (id c3): it is no HTTP message")
+        .says("record 2 (id c3): it is not an HTTP message")
         .says("1 of 3 records not delivered");
     let found: Vec<_> =
         broker.messages(&topic).into_iter().map(|message| String::from_utf8(message.value)).collect();
@@ -229,17 +229,17 @@ fn other_tools_read_and_write_topics() {
 #[test]
 fn commands_that_cannot_be_meant_are_refused() {
     for (tool, args, why) in [
-        ("gor-filter", &["kafka://a/t?x=y"][..], "x is no key"),
+        ("gor-filter", &["kafka://a/t?x=y"][..], "unknown key x"),
         ("gor-filter", &["kafka://a/t", "-o", "kafka://a/t"], "it is read as well"),
         ("gor-filter", &["kafka://a/t?group=g", "-o", "tcp://a:1"], "nobody says in time what arrived there"),
         ("gor-filter", &["kafka://a/t?group=g", "-o", "s3://b/k"], "nobody says in time what arrived there"),
         ("gor-filter", &["kafka://a/t", "tcp://127.0.0.1:0"], "cannot be read together"),
-        ("gor-filter", &["kafka://a/t", "--follow"], "--follow is about files"),
-        ("gor-filter", &["--exit-at-end"], "--exit-at-end is about kafka:// inputs"),
-        ("gor-filter", &["--kafka-ca", "x"], "--kafka-ca is about kafka:// places"),
-        ("gor-filter", &["-o", "kafka://a/t?group=g"], "group and offset are about reading"),
+        ("gor-filter", &["kafka://a/t", "--follow"], "--follow applies to files"),
+        ("gor-filter", &["--exit-at-end"], "--exit-at-end applies to kafka:// inputs"),
+        ("gor-filter", &["--kafka-ca", "x"], "--kafka-ca applies to kafka:// places"),
+        ("gor-filter", &["-o", "kafka://a/t?group=g"], "group= and offset= are for inputs"),
         ("gor-filter", &["-o", "kafka://me:secret@a/t"], "--kafka-password-file"),
-        ("gor-filter", &["-o", "kafka://a/t", "--append"], "--append is about files"),
+        ("gor-filter", &["-o", "kafka://a/t", "--append"], "--append applies to files"),
         ("gor-record", &["-r", "kafka://a/t"], "no bytes of its own"),
     ] {
         let ran = run(tool, args, b"");

@@ -239,7 +239,7 @@ fn what_cannot_be_committed_is_refused() {
         (&["--middleware", "cat"], "--middleware"),
         (&["-o", "answers.gor"], "-o"),
         (&["--elasticsearch", "http://127.0.0.1:1/a"], "--elasticsearch"),
-        (&["--sessions"], "--sessions is about whole connections"),
+        (&["--sessions"], "--sessions applies to whole connections"),
         (&["tcp://127.0.0.1:1"], "tcp://"),
         (&["--checkpoint", "state"], "cannot be read again"),
         (&["--dry-run"], "leave group out"),

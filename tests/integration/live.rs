@@ -317,7 +317,7 @@ fn after_sighup_a_file_that_was_moved_away_is_begun_anew() {
 fn what_cannot_be_recorded_at_is_said_with_what_can() {
     let cases = [
         (&[][..], "as in 'gor-record :80'"),
-        (&["no-such-name:80"], "'no-such-name' is no IP address and no interface; there are "),
+        (&["no-such-name:80"], "'no-such-name' is neither an IP address nor an interface; there are "),
         (&["-r", "testdata/shop.pcapng", "eth0:80"], "with -r an interface cannot be chosen"),
         (&["-r", "testdata/shop.pcapng", "--any-host"], "cannot be used with"),
         (&["-r", "testdata/shop.pcapng", "[fe80::1%eth0]:80"], "with -r an interface cannot be chosen"),
@@ -330,7 +330,7 @@ fn what_cannot_be_recorded_at_is_said_with_what_can() {
             "'lo' is to be recorded at, and --ignore-interface says not to",
         ),
         (&[":8010-8000"], "'8010-8000' is not a port from 1 to 65535, nor a range"),
-        (&["10.0.0.0/33:80"], "'10.0.0.0/33' is no IP address, network or interface"),
+        (&["10.0.0.0/33:80"], "'10.0.0.0/33' is not an IP address, a network or an interface"),
         (&[":80", "--not-client", "10.0.0.0/33"], "'10.0.0.0/33' is neither an IP address nor a network"),
         (&[":80", "--vlan", "4095"], "expected the number of a VLAN from 1 to 4094"),
         (&[":80", "--vxlan-vni", "16777216"], "a VNI is a number from 0 to 16777215"),

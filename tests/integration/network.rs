@@ -271,13 +271,13 @@ fn a_session_stays_on_one_of_several_connections() {
     for (args, said) in [
         (
             &["--connections", "2"][..],
-            "--connections and --sticky are about tcp://, tls://, ws:// and wss:// outputs",
+            "--connections and --sticky apply to tcp://, tls://, ws:// and wss:// outputs",
         ),
-        (&["--skip-verify", "-o", "null:"], "are about tls:// and wss:// outputs"),
-        (&["--allow", "10.0.0.0/8"], "--allow is about tcp://, tls://, ws:// and wss:// inputs"),
+        (&["--skip-verify", "-o", "null:"], "apply to tls:// and wss:// outputs"),
+        (&["--allow", "10.0.0.0/8"], "--allow applies to tcp://, tls://, ws:// and wss:// inputs"),
         (
             &["--tls-cert", "x", "--tls-key", "y", "tcp://127.0.0.1:0"],
-            "--tls-cert is about tls:// and wss:// inputs",
+            "--tls-cert applies to tls:// and wss:// inputs",
         ),
     ] {
         run("gor-filter", args, b"").ends_with(2).says(said);
@@ -368,6 +368,6 @@ fn what_answers_is_no_receiver() {
     });
     for number in [2, 5000] {
         let ran = send(&place, &[], &requests(1, number));
-        ran.ends_with(1).says("the other side is no receiver of records: it sends \"HTTP/1.1 400 Bad");
+        ran.ends_with(1).says("the other side is not a receiver of records: it sends \"HTTP/1.1 400 Bad");
     }
 }

@@ -1018,5 +1018,5 @@ fn a_recording_given_for_a_capture_gets_a_hint() {
         .expect("a file");
     super::support::program::run("gor-record", &["-r", path.to_str().expect("text")], b"")
         .ends_with(1)
-        .says("this is a recording, and no capture; gor-filter and gor-show read recordings");
+        .says("this is a recording, not a capture; gor-filter and gor-show read recordings");
 }

@@ -283,7 +283,7 @@ fn a_wrong_option_or_key_is_refused() {
     let (folder, key) = key();
     for (args, status, said) in [
         (&["--redact", "email,nothing"][..], 2, "email,nothing\n          ^"),
-        (&["--redact", "nothing"], 2, "there is no such preset; there are authorization"),
+        (&["--redact", "nothing"], 2, "no such preset; the presets are authorization"),
         (&["--redact-json", "a"], 2, "a path into JSON begins with $"),
         (&["--redact-header", "Content-Length"], 2, "so it stays"),
         (&["--redact-key-file", &key], 2, "required"),

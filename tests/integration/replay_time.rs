@@ -311,7 +311,7 @@ fn a_part_is_taken_from_the_environment() {
     for (variables, said) in [
         (&[("GOR_SHARD_COUNT", "3")][..], "GOR_SHARD_INDEX or JOB_COMPLETION_INDEX is not set"),
         (&[("GOR_SHARD_INDEX", "1")], "GOR_SHARD_COUNT is not set"),
-        (&[("GOR_SHARD_INDEX", "x"), ("GOR_SHARD_COUNT", "3")], "GOR_SHARD_INDEX is no number"),
+        (&[("GOR_SHARD_INDEX", "x"), ("GOR_SHARD_COUNT", "3")], "GOR_SHARD_INDEX is not a number"),
         (
             &[("GOR_SHARD_INDEX", "3"), ("GOR_SHARD_COUNT", "3")],
             "GOR_SHARD_INDEX is 3, but there are only 3 parts",

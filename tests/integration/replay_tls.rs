@@ -194,7 +194,7 @@ fn what_is_wrong_with_our_own_certificate_is_not_said_of_a_peer() {
     std::fs::write(&junk, "-----BEGIN CERTIFICATE-----\nanVuaw==\n-----END CERTIFICATE-----\n")
         .expect("a file");
     let junk = junk.to_str().expect("text");
-    let no_certificate = "it is no X.509 certificate, or damaged";
+    let no_certificate = "it is not an X.509 certificate, or is damaged";
     for (args, expected) in [
         (vec!["--client-cert", &pem, "--client-key", &key], "two.key is not that of the certificate"),
         (vec!["--client-cert", junk, "--client-key", &key], no_certificate),

@@ -435,7 +435,7 @@ fn what_is_no_report_is_named() {
     let text = folder.text("good.json");
     let bad = folder.path("bad.json");
     for (content, said) in [
-        (String::new(), "bad.json: this is no report; gor-replay --report FILE.json writes one"),
+        (String::new(), "bad.json: this is not a report; gor-replay --report FILE.json writes one"),
         ("{}".to_owned(), "bad.json: this is no report"),
         ("[1]".to_owned(), "bad.json: this is no report"),
         (text[..text.len() / 2].to_owned(), "bad.json: the JSON is cut"),

@@ -248,7 +248,7 @@ fn rules_behind_only_are_for_requests_that_pass() {
     assert_eq!(payloads(&ran.stdout), [host("/api/1"), get("/shop"), host("/v2/2")]);
     for (args, said) in [
         (&["--only", "status:200", "--set-host", "b"][..], "use gor-filter"),
-        (&["--only", "color:red"], "there is no such rule"),
+        (&["--only", "color:red"], "no such rule"),
         (&["--only", "url"], "expected RULE:VALUE"),
         (&["--only", "url:(", "--set-host", "b"], "unclosed group"),
         (&["--only", "url:a", "--redact", "all"], "put them before the first --only"),

@@ -285,7 +285,7 @@ fn certificates_that_cannot_be_read_are_an_error_that_names_their_file() {
         ("no certificate\n", "there is no certificate (PEM) in it"),
         (
             "-----BEGIN CERTIFICATE-----\n%%%\n-----END CERTIFICATE-----\n",
-            "this is no file of certificates (PEM)",
+            "this is not a file of certificates (PEM)",
         ),
         (bad, "a certificate in it cannot be used"),
     ] {

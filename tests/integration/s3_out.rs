@@ -618,7 +618,7 @@ fn two_runs_do_not_share_a_spool_and_what_makes_no_sense_is_refused() {
         (&["-o", "s3://b%Y/a"], "fields are for keys"),
         (&["-o", "s3://bucket/%q"], "no such field"),
         (&["-o", "s3://bucket/x.saz"], ".saz files are not written here"),
-        (&["-o", "x.gor"], "--spool is about objects of S3"),
+        (&["-o", "x.gor"], "--spool applies to objects of S3"),
     ] {
         spool.write(server.port(), args, "").ends_with(2).says(said);
     }

@@ -362,16 +362,16 @@ fn who_does_not_know_the_password_the_path_or_the_subprotocol_is_refused() {
 
     run("gor-filter", &["ws://me@127.0.0.1:0"], b"").ends_with(2).says("give --ws-password-file");
     for (args, said) in [
-        (&["--ws-protocol", "a"][..], "--ws-protocol is about ws:// and wss:// places"),
-        (&["--ws-header", "a: b"], "--ws-header is about ws:// and wss:// outputs"),
+        (&["--ws-protocol", "a"][..], "--ws-protocol applies to ws:// and wss:// places"),
+        (&["--ws-header", "a: b"], "--ws-header applies to ws:// and wss:// outputs"),
         (
             &["--ws-password-file", "x", "-o", "ws://a:1"],
-            "--ws-password-file is about places as ws://USER@HOST",
+            "--ws-password-file applies to places as ws://USER@HOST",
         ),
         (&["--ws-protocol", "a b", "-o", "ws://a:1"], "expected a name"),
         (&["--ws-header", "Upgrade: b", "-o", "ws://a:1"], "is set by the WebSocket handshake"),
         (&["-o", "ws://me:word@host:x"], "ws://host:x: expected ws[s]://"),
-        (&["-o", "ws://host:1", "--ca-cert", "x"], "are about tls:// and wss:// outputs"),
+        (&["-o", "ws://host:1", "--ca-cert", "x"], "apply to tls:// and wss:// outputs"),
     ] {
         let ran = run("gor-filter", args, b"");
         ran.ends_with(2).says(said);

@@ -4,7 +4,7 @@ use super::*;
 
 /// What happens on a connection, as the pairing hears of it. Requests are 10 bytes long, responses 100.
 #[derive(Clone, Copy, Debug)]
-enum Step {
+enum PairingEvent {
     /// The client sends a request that begins at a byte and acknowledges another.
     Ask(u32, u32),
     /// The server begins a response at a byte, and acknowledges another.
@@ -17,13 +17,13 @@ enum Step {
     End,
 }
 
-use Step::{Ask, End, LoseRequests, LoseResponses, Reply};
+use PairingEvent::{Ask, End, LoseRequests, LoseResponses, Reply};
 
 /// A response and the request that it answers, by their first bytes.
 type Pair = (u32, Option<u32>);
 
 /// Which request each response answers, by their first bytes; none where it is not told.
-fn pairs(steps: &[Step]) -> Vec<Pair> {
+fn pairs(steps: &[PairingEvent]) -> Vec<Pair> {
     let mut pairing = Pairing::default();
     let (mut told, mut later) = (Vec::new(), Vec::new());
     let settle = |requests: Vec<Option<UnansweredRequest>>, later: &mut Vec<usize>, told: &mut Vec<Pair>| {
@@ -70,7 +70,7 @@ fn pairs(steps: &[Step]) -> Vec<Pair> {
 
 #[test]
 fn a_pair_is_told_where_it_is_proven() {
-    let cases: [(&str, &[Step], &[Pair]); 12] = [
+    let cases: [(&str, &[PairingEvent], &[Pair]); 12] = [
         (
             "counted",
             &[Ask(0, 1000), Ask(10, 1000), Reply(1000, 20), Reply(1100, 20)],

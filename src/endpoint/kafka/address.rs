@@ -80,7 +80,7 @@ impl KafkaAddress {
     pub fn input(name: &str) -> Option<Result<Self>> {
         Some(Self::parse(name)?.and_then(|address| {
             if address.compression.is_some() {
-                return Err(Error::Usage(format!("{name}: compression is about writing")));
+                return Err(Error::Usage(format!("{name}: compression= is for outputs")));
             }
             let is_of_one_reader = matches!(address.offset, Some(StartOffset::At(_) | StartOffset::Since(_)));
             if address.group.is_some() && (address.partition.is_some() || is_of_one_reader) {
@@ -96,7 +96,7 @@ impl KafkaAddress {
     pub fn output(name: &str) -> Option<Result<Self>> {
         Some(Self::parse(name)?.and_then(|address| {
             if address.group.is_some() || address.offset.is_some() {
-                return Err(Error::Usage(format!("{name}: group and offset are about reading")));
+                return Err(Error::Usage(format!("{name}: group= and offset= are for inputs")));
             }
             Ok(address)
         }))
@@ -116,7 +116,7 @@ fn parse(name: &str, rest: &str) -> Result<KafkaAddress, String> {
     let (place, query) = rest.split_once('?').map_or((rest, None), |(place, query)| (place, Some(query)));
     let (brokers, topic) = place.split_once('/').ok_or("expected kafka://BROKER[:PORT],…/TOPIC")?;
     if brokers.contains('@') {
-        return Err("user and password are given by --kafka-username and --kafka-password-file".into());
+        return Err("give user and password by --kafka-username and --kafka-password-file".into());
     }
     if brokers.split(',').any(|broker| !is_broker(broker)) {
         return Err("a broker is missing or has no such name; expected kafka://BROKER[:PORT],…/TOPIC".into());
@@ -185,7 +185,7 @@ impl KafkaAddress {
             }
             _ => {
                 return Err(format!(
-                    "{key} is no key; there are group, offset, partition, format, compression and timeout"
+                    "unknown key {key}; expected group, offset, partition, format, compression or timeout"
                 ));
             }
         }
@@ -285,7 +285,7 @@ mod tests {
             ("kafka://a/b/c", "the topic is missing"),
             ("kafka://me:secret@a/t", "--kafka-username"),
             ("kafka://a/t?", "'' is not KEY=VALUE"),
-            ("kafka://a/t?groups=g", "groups is no key"),
+            ("kafka://a/t?groups=g", "unknown key groups"),
             ("kafka://a/t?group=", "the name of a group"),
             ("kafka://a/t?group=g&group=h", "given twice"),
             ("kafka://a/t?format=xml", "gor or json"),

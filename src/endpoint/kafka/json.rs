@@ -41,7 +41,7 @@ struct Object {
 /// Writes a record as JSON behind `value`. What fails leaves it as it was.
 pub(super) fn encode(header: &Header<'_>, payload: &[u8], value: &mut Vec<u8>) -> Result<(), Fault> {
     let head =
-        Head::of(payload).ok_or("it is no HTTP message with a whole head, which JSON has no place for")?;
+        Head::of(payload).ok_or("it is not an HTTP message with a whole head, which JSON cannot hold")?;
     let (method, url) = words(header.kind, &head)?;
     let mut object = Object {
         url,
@@ -56,7 +56,7 @@ pub(super) fn encode(header: &Header<'_>, payload: &[u8], value: &mut Vec<u8>) -
         let (name, value) = (field.name, field.value);
         if !is_token(name) || value.iter().any(|byte| is_line_end(*byte)) {
             return Err(
-                "a header line has no name, or goes on in the next one, which JSON has no place for".into()
+                "a header line has no name, or goes on in the next one, which JSON cannot hold".into()
             );
         }
         let value = text(value, "a header field")?;
@@ -79,7 +79,7 @@ pub(super) fn encode(header: &Header<'_>, payload: &[u8], value: &mut Vec<u8>) -
 
 /// What stands in the places of method and URL: of a response, its version, and its status with the reason.
 fn words(kind: Kind, head: &Head<'_>) -> Result<(String, String), Fault> {
-    let no_place = || -> Fault { "its first line is one that JSON has no place for".into() };
+    let no_place = || -> Fault { "its first line is one that JSON cannot hold".into() };
     let (method, url) = if kind == Kind::Request {
         let line = head.request_line().ok_or_else(no_place)?;
         (line.method, line.target.to_vec())
@@ -157,7 +157,7 @@ pub(super) fn decode(value: &[u8], block: &mut Block) -> Result<(), Fault> {
     }
     let timestamp = object.timestamp.parse().map_err(|_| "Req_Ts is not a number of nanoseconds")?;
     if !is_start(kind, &object.method, &object.url) {
-        return Err("Req_Method and Req_URL make no first line of a message".into());
+        return Err("Req_Method and Req_URL do not make the first line of a message".into());
     }
     let mut payload = if kind == Kind::Request {
         format!("{} {} HTTP/1.1\r\n", object.method, object.url)

@@ -49,7 +49,7 @@ pub fn decode(format: MessageFormat, value: &[u8], block: &mut Block) -> Result<
     let (line, payload) = (&value[..end], &value[end + 1..]);
     let header = Header::parse(line).map_err(|fault| fault.to_string())?;
     if header.length.is_some_and(|length| length != payload.len() as u64) {
-        return Err("its header gives another length than its payload has".into());
+        return Err("the length in its header is not that of its payload".into());
     }
     if payload.is_empty() {
         return Err("there is no payload after the header line".into());
@@ -105,7 +105,7 @@ mod tests {
             (b"1 a 5 7", "header line"),
             (b"4 a 5 7\nx", "the kind"),
             (b"1 a 5 7\n", "no payload"),
-            (b"1 a 5 7 3\nxx", "another length"),
+            (b"1 a 5 7 3\nxx", "is not that of its payload"),
             (&[b'1'; 2000], "header line"),
         ] {
             let mut block = Block::new();

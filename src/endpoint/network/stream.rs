@@ -116,7 +116,7 @@ impl NetworkStream {
 /// What sends something to a sender has not taken its records.
 fn no_receiver(told: &[u8]) -> io::Error {
     let what = String::from_utf8_lossy(&told[..told.len().min(40)]).escape_debug().to_string();
-    io::Error::other(format!("the other side is no receiver of records: it sends \"{what}\""))
+    io::Error::other(format!("the other side is not a receiver of records: it sends \"{what}\""))
 }
 
 /// A TCP connection to one of the addresses that a host has.

@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::coding::{CompressionOptions, Done, Pool, StreamEncoder, thread_lost};
 use super::collisions::OutputIdentity;
 use crate::endpoint::format::Compression;
-use crate::endpoint::index::{Builder, GROUP_RECORDS, Noted};
+use crate::endpoint::index::{Builder, GROUP_RECORDS, UnplacedRecords};
 use crate::record::{Block, MAX_MAX_RECORD, Reader, ReaderOptions, Run, Source as _};
 use crate::{Error, Result};
 
@@ -40,7 +40,7 @@ impl LastRecord {
 struct PendingPiece {
     result: Receiver<Done>,
     mark: LastRecord,
-    noted: Option<Noted>,
+    noted: Option<UnplacedRecords>,
     length: u64,
 }
 

@@ -64,7 +64,8 @@ impl Many {
         }
         let is_made = !self.made.insert(id_hash(path.as_bytes()));
         if self.made.len() > MAX_FILES {
-            let text = format!("more than {MAX_FILES} files of one run; take a template that makes fewer");
+            let text =
+                format!("this run would write more than {MAX_FILES} files; use a template that makes fewer");
             return Err(Error::Invalid(text).at(path));
         }
         let existing = if is_made { Existing::GoOn } else { Existing::AsTold };

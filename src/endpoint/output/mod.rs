@@ -43,7 +43,7 @@ use self::coding::Pool;
 use self::collisions::OutputIdentity;
 use self::many::Many;
 use self::opening::Existing;
-use self::several::{Copies, Limited, Split};
+use self::several::{Copies, Limited, SplitOutputs};
 use self::sink::FileSink;
 use self::template::NameTemplate;
 use self::ticker::Ticker;
@@ -272,7 +272,7 @@ pub fn create(names: &[String], how: &WriteOptions<'_>) -> Result<Box<dyn Sink +
     }
     let sink: Box<dyn Sink + Send> = match sinks.len() {
         1 => sinks.remove(0),
-        _ if how.splits => Box::new(Split::new(sinks, how.keeps_sessions, how.tell)),
+        _ if how.splits => Box::new(SplitOutputs::new(sinks, how.keeps_sessions, how.tell)),
         _ => Box::new(Copies(sinks, how.tell)),
     };
     Ok(match how.max_size {
@@ -405,7 +405,7 @@ impl OutputTarget {
             OutputTarget::File(path, _) => Box::new(FileSink::open(plan, &path, Existing::AsTold)?),
             OutputTarget::Many(template, _) => Box::new(Many::new(plan, template)),
             OutputTarget::Object(object) => {
-                return Err(Error::Invalid("it is no file".into()).at(object.bucket));
+                return Err(Error::Invalid("it is not a file".into()).at(object.bucket));
             }
             OutputTarget::Kafka(address) => kafka::create(&address, &plan.kafka, plan.connects_later)?,
         })
@@ -476,15 +476,15 @@ fn refuse_useless_for_sending(targets: &[OutputTarget], how: &WriteOptions<'_>) 
     });
     if addresses.clone().next().is_none() && (connections.get() > 1 || *is_sticky) {
         return usage(
-            "--connections and --sticky are about tcp://, tls://, ws:// and wss:// outputs; name one with -o",
+            "--connections and --sticky apply to tcp://, tls://, ws:// and wss:// outputs; name one with -o",
         );
     }
     if !headers.is_empty() && !addresses.clone().any(NetworkAddress::is_websocket) {
-        return usage("--ws-header is about ws:// and wss:// outputs; name one with -o");
+        return usage("--ws-header applies to ws:// and wss:// outputs; name one with -o");
     }
     if *tls != TlsOptions::default() && !addresses.any(NetworkAddress::is_secure) {
         return usage(
-            "--ca-cert, --client-cert and --skip-verify are about tls:// and wss:// outputs; name one with -o",
+            "--ca-cert, --client-cert and --skip-verify apply to tls:// and wss:// outputs; name one with -o",
         );
     }
     Ok(())
@@ -501,12 +501,12 @@ fn refuse_useless(targets: &[OutputTarget], how: &WriteOptions<'_>) -> Result<()
         (how.chunk_records.is_some(), "--chunk-records"),
     ];
     if let Some((_, option)) = needs_file.iter().find(|(is_given, _)| *is_given && of_files.is_empty()) {
-        return Err(Error::Usage(format!("{option} is about files; name one with -o")));
+        return Err(Error::Usage(format!("{option} applies to files; name one with -o")));
     }
     refuse_useless_for_objects(targets, how)?;
     let has_stream = targets.iter().any(|target| matches!(target, OutputTarget::Standard));
     if how.format.is_some() && of_files.is_empty() && !has_stream {
-        return usage("--format is about files and standard output; records go elsewhere as gor text");
+        return usage("--format applies to files and standard output; records go elsewhere as gor text");
     }
     let has_other = of_files.iter().any(|(format, _)| *format != OutputFormat::Gor);
     if has_other && how.appends {
@@ -528,12 +528,12 @@ fn refuse_useless(targets: &[OutputTarget], how: &WriteOptions<'_>) -> Result<()
         return usage("--compress-level of zstd is from 1 to 22");
     }
     if compressions.iter().all(|compression| *compression == Compression::None) {
-        return usage("--compress-level is about files whose names end in .gz or .zst; there is none");
+        return usage("--compress-level applies to files whose names end in .gz or .zst, and none is given");
     }
     Ok(())
 }
 
-/// The same for what is about objects, or about files alone.
+/// The same for what applies to objects, or to files alone.
 fn refuse_useless_for_objects(targets: &[OutputTarget], how: &WriteOptions<'_>) -> Result<()> {
     let usage = |text: &str| Err(Error::Usage(text.to_owned()));
     let ObjectOptions { spool, spool_max, spool_wait, chunk_age, manifest, .. } = &how.objects;
@@ -557,7 +557,7 @@ fn refuse_useless_for_objects(targets: &[OutputTarget], how: &WriteOptions<'_>) 
     ];
     match given.iter().find(|(is_given, _)| *is_given) {
         Some((_, option)) => {
-            usage(&format!("{option} is about objects of S3; name one with -o s3://BUCKET/KEY"))
+            usage(&format!("{option} applies to objects of S3; name one with -o s3://BUCKET/KEY"))
         }
         None => Ok(()),
     }

@@ -31,7 +31,7 @@ const MOST_LOOK: Duration = Duration::from_secs(1);
 pub(super) struct Delivery {
     uploader: Uploader,
     age: Option<Duration>,
-    chunks: Mutex<Vec<Weak<Mutex<Chunks>>>>,
+    chunks: Mutex<Vec<Weak<Mutex<ObjectChunks>>>>,
 }
 
 /// The directory of chunks that are not delivered.
@@ -118,13 +118,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// One output to S3.
 pub(super) struct Objects {
     plan: Arc<OutputPlan>,
-    chunks: Arc<Mutex<Chunks>>,
+    chunks: Arc<Mutex<ObjectChunks>>,
     delivery: Arc<Delivery>,
     is_started: bool,
 }
 
 /// The chunks of an output that are being written.
-struct Chunks {
+struct ObjectChunks {
     plan: Arc<OutputPlan>,
     delivery: Arc<Delivery>,
     bucket: String,
@@ -156,7 +156,7 @@ impl Objects {
         key: NameTemplate,
         suffix: String,
     ) -> Self {
-        let chunks = Arc::new(Mutex::new(Chunks {
+        let chunks = Arc::new(Mutex::new(ObjectChunks {
             plan: Arc::clone(plan),
             delivery: Arc::clone(delivery),
             bucket,
@@ -179,7 +179,7 @@ impl Objects {
     }
 }
 
-impl Chunks {
+impl ObjectChunks {
     fn write(&mut self, records: &Run<'_>) -> Result<()> {
         let now = (self.plan.clock)();
         let Some(mut first) = records.iter().next() else { return Ok(()) };

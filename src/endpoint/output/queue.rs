@@ -133,12 +133,12 @@ mod tests {
     use crate::record::{Header, Run};
 
     /// An output that takes a block for each permit, and hands out what it took.
-    struct Gate {
+    struct GatedOutput {
         permits: Receiver<()>,
         taken: Sender<(Kind, Vec<u8>)>,
     }
 
-    impl Sink for Gate {
+    impl Sink for GatedOutput {
         fn write(&mut self, records: &Run<'_>) -> Result<()> {
             // Without a gate keeper it is open.
             let _ = self.permits.recv();
@@ -170,8 +170,8 @@ mod tests {
     fn a_full_queue_drops_whole_exchanges() {
         let (permit, permits) = channel();
         let (taken, output) = channel();
-        let mut queue =
-            RecordQueue::start(Box::new(Gate { permits, taken }), 1000, &Arc::default()).expect("a thread");
+        let mut queue = RecordQueue::start(Box::new(GatedOutput { permits, taken }), 1000, &Arc::default())
+            .expect("a thread");
         put(&mut queue, &[(Kind::Request, "a"), (Kind::Request, "b"), (Kind::Request, "c")]);
         // Its request got in, so it does.
         put(&mut queue, &[(Kind::Response, "a"), (Kind::Response, "c")]);
@@ -206,8 +206,8 @@ mod tests {
 
     #[test]
     fn an_output_that_fails_is_told_by_the_next_record_or_the_end() {
-        struct Failing;
-        impl Sink for Failing {
+        struct FailingOutput;
+        impl Sink for FailingOutput {
             fn write(&mut self, _: &Run<'_>) -> Result<()> {
                 Err(Error::Invalid("full".into()))
             }
@@ -218,7 +218,7 @@ mod tests {
                 Ok(())
             }
         }
-        let mut queue = RecordQueue::start(Box::new(Failing), 1000, &Arc::default()).expect("a thread");
+        let mut queue = RecordQueue::start(Box::new(FailingOutput), 1000, &Arc::default()).expect("a thread");
         put(&mut queue, &[(Kind::Request, "a")]);
         assert_eq!(queue.finish().expect_err("it failed").to_string(), "full");
     }

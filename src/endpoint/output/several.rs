@@ -75,7 +75,7 @@ impl Sink for Copies {
 /// All records of one go where the first of it went. That is remembered of
 /// the last 524288 at least; when older ones were forgotten, records that may
 /// belong to them are counted and told at the end.
-pub(super) struct Split {
+pub(super) struct SplitOutputs {
     outputs: Copies,
     by_session: bool,
     known: LruMap<usize>,
@@ -84,10 +84,10 @@ pub(super) struct Split {
     tell: Option<Tell>,
 }
 
-impl Split {
+impl SplitOutputs {
     pub(super) fn new(outputs: Vec<Box<dyn Sink + Send>>, by_session: bool, tell: Option<Tell>) -> Self {
         let (outputs, known) = (Copies(outputs, tell), LruMap::new(MAX_KNOWN));
-        Split { outputs, by_session, known, next: 0, doubtful: 0, tell }
+        SplitOutputs { outputs, by_session, known, next: 0, doubtful: 0, tell }
     }
 
     fn output_of(&mut self, kind: Kind, id: &[u8]) -> usize {
@@ -105,7 +105,7 @@ impl Split {
     }
 }
 
-impl Sink for Split {
+impl Sink for SplitOutputs {
     fn write(&mut self, records: &Run<'_>) -> Result<()> {
         let (mut first, mut goes_to) = (0, None::<usize>);
         for (number, view) in records.iter().enumerate() {

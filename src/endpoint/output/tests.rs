@@ -194,12 +194,12 @@ fn options_that_would_have_no_effect_are_refused() {
     let level = |level| WriteOptions { compress_level: Some(level), ..WriteOptions::default() };
     let default = WriteOptions::default();
     for (names, how, expected) in [
-        (&[][..], WriteOptions { has_index: true, ..default.clone() }, "--index is about files"),
-        (&["null:".into()], WriteOptions { appends: true, ..default.clone() }, "--append is about files"),
+        (&[][..], WriteOptions { has_index: true, ..default.clone() }, "--index applies to files"),
+        (&["null:".into()], WriteOptions { appends: true, ..default.clone() }, "--append applies to files"),
         (&gz, WriteOptions { splits: true, ..default.clone() }, "--split shares between several outputs"),
         (&gz, level(10), "gzip is from 1 to 9"),
         (&["x.zst".into()], level(23), "zstd is from 1 to 22"),
-        (&["x.gor".into()], level(3), "there is none"),
+        (&["x.gor".into()], level(3), "none is given"),
         (
             &["x.pcap".into()],
             WriteOptions { appends: true, ..default.clone() },

@@ -230,8 +230,8 @@ fn trusted() -> Result<TrustStore> {
 fn bundle(path: impl AsRef<std::path::Path>) -> Result<Vec<CertificateDer<'static>>> {
     let text = std::fs::read(path)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    let found =
-        found.map_err(|error| Error::Invalid(format!("this is no file of certificates (PEM): {error}")))?;
+    let found = found
+        .map_err(|error| Error::Invalid(format!("this is not a file of certificates (PEM): {error}")))?;
     if found.is_empty() {
         return Err(Error::Invalid("there is no certificate (PEM) in it".to_owned()));
     }

@@ -85,7 +85,7 @@ impl Location {
                 Ok(Ok(filled)) => filled,
                 Ok(Err(field)) => {
                     return wrong(format!(
-                        "%{field} is no field of a key; there are %Y %m %d %H, and %% is %"
+                        "%{field} is not a field of a key; the fields are %Y %m %d %H, and %% is %"
                     ));
                 }
                 Err(error) => return wrong(error.to_string()),
@@ -275,9 +275,9 @@ mod tests {
         for (name, window, said) in [
             ("s3://b/%Y/", TimeWindow::default(), "give both"),
             ("s3://b/%Y/", since, "give both"),
-            ("s3://b/%Y/%M", both, "%M is no field"),
-            ("s3://b/%Y/%", both, "% is no field"),
-            ("s3://b/%Y/%é", both, "%é is no field"),
+            ("s3://b/%Y/%M", both, "%M is not a field"),
+            ("s3://b/%Y/%", both, "% is not a field"),
+            ("s3://b/%Y/%é", both, "%é is not a field"),
         ] {
             let error = Location::in_hours(name, window).unwrap_err();
             assert!(error.is_usage() && error.to_string().contains(said), "{error}");

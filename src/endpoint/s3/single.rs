@@ -80,7 +80,7 @@ fn single(name: &str) -> Result<(String, String)> {
     if let Location { bucket, keys: Keys::One(key) } = Location::parse(name)? {
         return Ok((bucket, key));
     }
-    let why = "name one object, as s3://BUCKET/KEY; * ? [ in its key are those of patterns";
+    let why = "name one object, as s3://BUCKET/KEY; * ? [ in its key are patterns";
     Err(Error::Usage(format!("{name}: {why}")))
 }
 

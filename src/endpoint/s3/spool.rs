@@ -193,7 +193,7 @@ impl Spool {
             let told = |error: String| Error::Invalid(error).at(path.display().to_string());
             let text = fs::read(&path).map_err(|error| told(error.to_string()))?;
             let note: Note = serde_json::from_slice(&text)
-                .map_err(|error| told(format!("this is no note of a chunk: {error}")))?;
+                .map_err(|error| told(format!("this is not the note of a chunk: {error}")))?;
             let chunk = Chunk { path: path.with_extension(""), note };
             // Killed between making or removing the file and its note; or before any record came.
             if fs::metadata(&chunk.path).map_or(0, |found| found.len()) == 0 {

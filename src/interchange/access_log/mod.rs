@@ -122,7 +122,7 @@ impl LineFormat for LogLines {
         let entry = match &self.format.0 {
             Lines::Text(pattern) => pattern.read(line),
             Lines::Json => {
-                json = JsonLine::parse(line).ok_or_else(|| wrong("it is no JSON object"))?;
+                json = JsonLine::parse(line).ok_or_else(|| wrong("it is not a JSON object"))?;
                 json.entry()
             }
         };

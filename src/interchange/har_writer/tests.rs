@@ -28,7 +28,7 @@ fn read(text: &[u8]) -> Vec<Record> {
     let (mut source, mut block) = (HarSource::new(input, OPTIONS).unwrap(), Block::new());
     let mut records = Vec::new();
     while source.read_block(&mut block).unwrap() {
-        records.extend(block.iter().map(|view| <Record as crate::show::Kept>::keep(&view)));
+        records.extend(block.iter().map(|view| <Record as crate::show::KeptMessage>::keep(&view)));
     }
     records
 }

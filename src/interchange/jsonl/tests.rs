@@ -136,19 +136,19 @@ fn what_is_no_record_is_skipped_counted_and_named() {
         ),
         (
             r#"{"kind":"request","time":"2023-11-14T22:13:20Z"}"#,
-            Malformed::Object("id, mark and extra make no header line"),
+            Malformed::Object("id, mark and extra do not make a header line"),
         ),
         (
             r#"{"kind":"request","id":"a b","time":"2023-11-14T22:13:20Z"}"#,
-            Malformed::Object("id, mark and extra make no header line"),
+            Malformed::Object("id, mark and extra do not make a header line"),
         ),
         (
             r#"{"kind":"request","id":"a\n1","time":"2023-11-14T22:13:20Z"}"#,
-            Malformed::Object("id, mark and extra make no header line"),
+            Malformed::Object("id, mark and extra do not make a header line"),
         ),
         (
             r#"{"kind":"request","id":"a","extra":"cut","time":"2023-11-14T22:13:20Z"}"#,
-            Malformed::Object("id, mark and extra make no header line"),
+            Malformed::Object("id, mark and extra do not make a header line"),
         ),
         (r#"{"kind":"request","id":"a","time":"yesterday"}"#, Malformed::Object("time is not RFC 3339")),
         (

@@ -56,7 +56,7 @@ impl Expression {
         }
         if !self.programs.contains_key(&packet.link) {
             let program = self.compile(packet.link).map_err(|reason| {
-                Error::Invalid(format!("--bpf cannot judge packets of link type {}: {reason}", packet.link))
+                Error::Invalid(format!("--bpf cannot filter packets of link type {}: {reason}", packet.link))
             })?;
             self.programs.insert(packet.link, program);
         }

@@ -67,22 +67,22 @@ const WRAPPERS: [u16; 8] = [
 /// has room for, all packets go through. Of the two sightings of a packet on a loopback interface, only the one
 /// that comes in does.
 pub fn filter(tap: &Tap) -> Vec<sock_filter> {
-    let program = Program::of(tap);
+    let program = FilterProgram::of(tap);
     if program.code.len() <= MAX_INSTRUCTIONS {
         return program.code;
     }
-    Program::of(&Tap { ports: Vec::new(), ..tap.clone() }).code
+    FilterProgram::of(&Tap { ports: Vec::new(), ..tap.clone() }).code
 }
 
 #[derive(Default)]
-struct Program {
+struct FilterProgram {
     code: Vec<sock_filter>,
 }
 
-impl Program {
+impl FilterProgram {
     fn of(tap: &Tap) -> Self {
         let ports = &tap.ports;
-        let mut program = Program::default();
+        let mut program = FilterProgram::default();
         program.refuse_loopback_twin();
         program.choose_interfaces(&tap.only, &tap.ignored);
         if ports.is_empty() {
@@ -248,7 +248,7 @@ mod tests {
 
     /// A packet as the kernel shows it to the program.
     #[derive(Clone)]
-    struct Seen {
+    struct KernelPacket {
         kind: u8,
         interface: u32,
         hardware: u16,
@@ -256,7 +256,7 @@ mod tests {
         network: Vec<u8>,
     }
 
-    impl Seen {
+    impl KernelPacket {
         fn load(&self, k: u32, width: usize) -> Option<u32> {
             let k = k as i32;
             if k >= libc::SKF_AD_OFF {
@@ -275,7 +275,7 @@ mod tests {
     }
 
     /// Runs a program as the kernel does: a load beyond the packet refuses it.
-    fn run(program: &[sock_filter], packet: &Seen) -> bool {
+    fn run(program: &[sock_filter], packet: &KernelPacket) -> bool {
         let (mut at, mut a, mut x, mut kept) = (0, 0u32, 0u32, 0u32);
         loop {
             let step = program[at];
@@ -317,12 +317,18 @@ mod tests {
         filter(&Tap { ports: ports.to_vec(), ..Tap::default() })
     }
 
-    fn seen(protocol: u16, network: Vec<u8>) -> Seen {
-        Seen { kind: libc::PACKET_HOST, interface: 2, hardware: libc::ARPHRD_ETHER, protocol, network }
+    fn seen(protocol: u16, network: Vec<u8>) -> KernelPacket {
+        KernelPacket {
+            kind: libc::PACKET_HOST,
+            interface: 2,
+            hardware: libc::ARPHRD_ETHER,
+            protocol,
+            network,
+        }
     }
 
     /// IPv4 with so many words of options, then the two ports.
-    fn ipv4(options: u8, fragment: u16, protocol: u8, ports: [u16; 2]) -> Seen {
+    fn ipv4(options: u8, fragment: u16, protocol: u8, ports: [u16; 2]) -> KernelPacket {
         let mut bytes = vec![0; 20 + 4 * usize::from(options)];
         bytes[0] = 0x45 + options;
         bytes[6..8].copy_from_slice(&fragment.to_be_bytes());
@@ -331,7 +337,7 @@ mod tests {
         seen(0x0800, bytes)
     }
 
-    fn ipv6(protocol: u8, ports: [u16; 2]) -> Seen {
+    fn ipv6(protocol: u8, ports: [u16; 2]) -> KernelPacket {
         let mut bytes = vec![0; 40];
         bytes[0] = 0x60;
         bytes[6] = protocol;
@@ -340,7 +346,7 @@ mod tests {
     }
 
     /// The same with a payload of UDP that begins with this byte.
-    fn quic(first: u8, mut datagram: Seen) -> Seen {
+    fn quic(first: u8, mut datagram: KernelPacket) -> KernelPacket {
         datagram.network.extend([0, 0, 0, 0, first]);
         datagram
     }
@@ -455,7 +461,7 @@ mod tests {
             for (interface, goes_through) in
                 [(1, false), (2, true), (3, false), (5, true), (7, true), (8, false)]
             {
-                let packet = Seen { interface, ..ipv4(0, 0, 6, [80, 1]) };
+                let packet = KernelPacket { interface, ..ipv4(0, 0, 6, [80, 1]) };
                 assert_eq!(run(&program, &packet), goes_through, "{interface}");
             }
         }
@@ -472,7 +478,7 @@ mod tests {
             });
             for packet in [ipv4(0, 0, 17, [40000, 4788]), ipv4(0, 0, 6, [80, 1])] {
                 for (interface, goes_through) in [(1, true), (3, false), (9, false)] {
-                    assert_eq!(run(&program, &Seen { interface, ..packet.clone() }), goes_through);
+                    assert_eq!(run(&program, &KernelPacket { interface, ..packet.clone() }), goes_through);
                 }
             }
         }

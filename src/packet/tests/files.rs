@@ -7,7 +7,7 @@ use pcap_file::{DataLink, Endianness, TsResolution};
 use proptest::prelude::*;
 
 use super::super::{MAX_BLOCK, MAX_PACKET, is_capture};
-use super::support::{Cut, Kept, join, read_all};
+use super::support::{Cut, KeptPacket, join, read_all};
 
 /// Words in one byte order.
 fn words(big: bool, words: &[u32]) -> Vec<u8> {
@@ -49,12 +49,12 @@ fn enhanced(big: bool, interface: u32, ticks: u64, bytes: &[u8], on_wire: u32) -
     block(big, 6, &join(&[&words(big, &header), bytes, &padding, &comment]))
 }
 
-fn kept(link: u16, time: i64, wire_length: u32, bytes: &[u8]) -> Kept {
-    Kept { link, time, wire_length, bytes: bytes.to_vec() }
+fn kept(link: u16, time: i64, wire_length: u32, bytes: &[u8]) -> KeptPacket {
+    KeptPacket { link, time, wire_length, bytes: bytes.to_vec() }
 }
 
 /// A file of every block, and where each ends, with the packets that are whole by then.
-fn sample_pcapng() -> (Vec<Vec<u8>>, Vec<Kept>) {
+fn sample_pcapng() -> (Vec<Vec<u8>>, Vec<KeptPacket>) {
     let mut blocks = Vec::new();
     let mut packets = Vec::new();
     for big in [false, true] {
@@ -212,7 +212,7 @@ fn damage_is_named_with_its_place() {
         ),
         (
             join(&[&good, &trailer]),
-            "packet 2 (byte 100): the block's length is 12 at its begin and 99 at its end".into(),
+            "packet 2 (byte 100): the block's length is 12 at its beginning and 99 at its end".into(),
         ),
         (
             join(&[&good, &words(false, &[77, 0xffff_fff0]), &[0; 99]]),

@@ -6,7 +6,7 @@ use super::super::{CaptureFile, Decoded, Decoder, LinkType, Packet};
 
 /// What a test keeps of a packet.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Kept {
+pub(super) struct KeptPacket {
     pub(super) link: u16,
     pub(super) time: i64,
     pub(super) wire_length: u32,
@@ -14,7 +14,7 @@ pub(super) struct Kept {
 }
 
 /// All packets, and the error's text if one ended them.
-pub(super) fn read_all(read: impl Read) -> (Vec<Kept>, Option<String>) {
+pub(super) fn read_all(read: impl Read) -> (Vec<KeptPacket>, Option<String>) {
     let mut packets = Vec::new();
     let mut file = match CaptureFile::new(read) {
         Ok(file) => file,
@@ -23,7 +23,7 @@ pub(super) fn read_all(read: impl Read) -> (Vec<Kept>, Option<String>) {
     loop {
         match file.next() {
             Ok(Some(Packet { link, time, wire_length, bytes })) => {
-                packets.push(Kept { link: link.0, time, wire_length, bytes: bytes.to_vec() });
+                packets.push(KeptPacket { link: link.0, time, wire_length, bytes: bytes.to_vec() });
                 assert_eq!(file.position().packet, packets.len() as u64);
             }
             Ok(None) => return (packets, None),

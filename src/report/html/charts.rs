@@ -8,7 +8,7 @@ use super::axis::{LinearScale, LogScale, Tick, time_ticks};
 use super::plot::Plot;
 use super::tables::{count, span};
 use crate::report::histogram::Latencies;
-use crate::report::model::Moment;
+use crate::report::model::ReportTime;
 use crate::report::series::{Interval, Series};
 use crate::report::text::time;
 
@@ -103,7 +103,7 @@ impl Cumulative {
 }
 
 /// A series, with each interval from the first to the last.
-pub(super) struct Timeline<'a> {
+pub(super) struct IntervalSeries<'a> {
     intervals: Vec<Interval>,
     /// Seconds of an interval.
     width: u64,
@@ -112,13 +112,13 @@ pub(super) struct Timeline<'a> {
     zone: &'a TimeZone,
 }
 
-impl<'a> Timeline<'a> {
+impl<'a> IntervalSeries<'a> {
     /// None: nothing happened.
     pub(super) fn of(series: &Series, zone: &'a TimeZone) -> Option<Self> {
         let Series { width, mut intervals } = series.spanning(PARTS);
         let (first, last) = (*intervals.first_key_value()?.0, *intervals.last_key_value()?.0);
         let intervals = (first..=last).map(|number| intervals.remove(&number).unwrap_or_default()).collect();
-        Some(Timeline { intervals, width, start: first.saturating_mul(width as i64), zone })
+        Some(IntervalSeries { intervals, width, start: first.saturating_mul(width as i64), zone })
     }
 
     /// Seconds of an interval.
@@ -144,7 +144,7 @@ impl<'a> Timeline<'a> {
         let parts = self.intervals.len() as f64;
         for (number, interval) in self.intervals.iter().enumerate() {
             let start = self.start.saturating_add((number as i64).saturating_mul(self.width as i64));
-            let time = time(Moment(start.saturating_mul(1_000_000_000)), self.zone);
+            let time = time(ReportTime(start.saturating_mul(1_000_000_000)), self.zone);
             let number = number as f64;
             plot.hover(number / parts, (number + 1.0) / parts, &format!("{time}\n{}", text(interval)));
         }

@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::tz::TimeZone;
 use sha2::{Digest as _, Sha256};
 
-use self::charts::{Timeline, figure, percentiles, rounded};
+use self::charts::{IntervalSeries, figure, percentiles, rounded};
 use self::escape::Escaped;
 use self::tables::{count, share, span};
 use super::model::{ReplayReport, TargetReport};
@@ -40,20 +40,20 @@ const CLOSED_LOOP: &str = "<p>This replay did not wait for due times (<code>--no
 impl ReplayReport {
     /// The whole report as a page, with times of this zone.
     pub fn html(&self, zone: &TimeZone) -> String {
-        let mut page = Page { report: self, zone, out: String::new() };
+        let mut page = HtmlPage { report: self, zone, out: String::new() };
         page.write();
         page.out
     }
 }
 
 /// A page in the making.
-struct Page<'a> {
+struct HtmlPage<'a> {
     report: &'a ReplayReport,
     zone: &'a TimeZone,
     out: String,
 }
 
-impl Page<'_> {
+impl HtmlPage<'_> {
     fn write(&mut self) {
         let targets = &self.report.targets;
         let [style, script] = [STYLE, SCRIPT].map(|text| STANDARD.encode(Sha256::digest(text)));
@@ -250,7 +250,7 @@ impl Page<'_> {
 
     fn write_times(&mut self, target: &TargetReport, level: u8) {
         self.heading(level, "Over time");
-        let Some(timeline) = Timeline::of(&target.series, self.zone) else {
+        let Some(timeline) = IntervalSeries::of(&target.series, self.zone) else {
             self.out.push_str("<p>No request was sent.</p>\n");
             return;
         };
@@ -315,7 +315,8 @@ mod tests {
     use crate::observe::Durations;
     use crate::report::histogram::{Latencies, SparseHistogram};
     use crate::report::model::{
-        GroupReport, Moment, ReasonCount, RecordedGroup, RecordedReport, ReplayRun, RunOption, SlowRequest,
+        GroupReport, ReasonCount, RecordedGroup, RecordedReport, ReplayRun, ReportTime, RunOption,
+        SlowRequest,
     };
     use crate::report::series::{Interval, Series};
     use crate::report::statuses::Classes;
@@ -353,8 +354,8 @@ mod tests {
             failed: vec![reason(5, false)],
             classes,
             statuses: BTreeMap::from([(200, 1990), (503, 10)]),
-            first_sent: Some(Moment(0)),
-            last_ended: Some(Moment(2_000_000_000)),
+            first_sent: Some(ReportTime(0)),
+            last_ended: Some(ReportTime(2_000_000_000)),
             latency_from_due: latencies(),
             latency_from_send: latencies(),
             lateness: latencies(),
@@ -381,8 +382,8 @@ mod tests {
     fn page(text: &str, targets: usize) -> String {
         let run = ReplayRun {
             gor_tools: text.to_owned(),
-            start: Moment(0),
-            end: Moment(3_000_000_000),
+            start: ReportTime(0),
+            end: ReportTime(3_000_000_000),
             interrupted: true,
             error: Some(text.to_owned()),
             requests: 2008,
@@ -449,8 +450,8 @@ mod tests {
     fn a_report_of_nothing_is_a_page() {
         let run = ReplayRun {
             gor_tools: String::new(),
-            start: Moment(0),
-            end: Moment(0),
+            start: ReportTime(0),
+            end: ReportTime(0),
             interrupted: false,
             error: None,
             requests: 0,

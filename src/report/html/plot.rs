@@ -128,7 +128,7 @@ impl Plot {
             "<rect class=\"hover\" x=\"{:.1}\" width=\"{:.1}\" height=\"{HEIGHT}\"><title>{}</title></rect>",
             x(left),
             x(right) - x(left),
-            Lines(text)
+            EscapedLines(text)
         );
     }
 
@@ -146,9 +146,9 @@ impl Plot {
 }
 
 /// Several lines, each escaped.
-struct Lines<'a>(&'a str);
+struct EscapedLines<'a>(&'a str);
 
-impl std::fmt::Display for Lines<'_> {
+impl std::fmt::Display for EscapedLines<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (number, line) in self.0.lines().enumerate() {
             let separator = if number == 0 { "" } else { "\n" };

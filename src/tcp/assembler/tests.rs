@@ -1,7 +1,7 @@
 //! The assembler's bounds and waits; its streams in `cases.rs`, and against a slow twin in `laws.rs`.
 
 use super::{Assembler, Counters, Event, Flags, Limits, PIECE_OVERHEAD, Segment, Seq, WINDOW};
-use twin::{Item, itemise};
+use twin::{StreamByte, itemise};
 
 mod cases;
 mod laws;
@@ -14,14 +14,14 @@ const ACK: Flags = Flags(0x10);
 const PATIENT: Limits = Limits { patience: 1000, reordering: 500, bytes: 1 << 20, pieces: 1 << 10 };
 
 /// One direction with all that goes with it.
-struct Line {
+struct TestDirection {
     assembler: Assembler,
     limits: Limits,
     counters: Counters,
-    items: Vec<Item>,
+    items: Vec<StreamByte>,
 }
 
-impl Line {
+impl TestDirection {
     fn new(limits: Limits) -> Self {
         Self { assembler: Assembler::new(), limits, counters: Counters::default(), items: Vec::new() }
     }
@@ -58,13 +58,13 @@ impl Line {
     /// The stream as text: bytes as they are, a dot for each lost one, `~` for a snapped one, `|` for FIN, `!` for
     /// RST, `/` for a restart.
     fn text(&self) -> String {
-        let show = |item: &Item| match item {
-            Item::Byte { byte, .. } => char::from(*byte),
-            Item::Lost { is_snapped: false, .. } => '.',
-            Item::Lost { is_snapped: true, .. } => '~',
-            Item::Fin(_) => '|',
-            Item::Reset(_) => '!',
-            Item::Restart => '/',
+        let show = |item: &StreamByte| match item {
+            StreamByte::Byte { byte, .. } => char::from(*byte),
+            StreamByte::Lost { is_snapped: false, .. } => '.',
+            StreamByte::Lost { is_snapped: true, .. } => '~',
+            StreamByte::Fin(_) => '|',
+            StreamByte::Reset(_) => '!',
+            StreamByte::Restart => '/',
         };
         self.items.iter().map(show).collect()
     }
@@ -72,7 +72,7 @@ impl Line {
 
 #[test]
 fn the_stream_is_followed_over_a_long_hole() {
-    let mut line = Line::new(PATIENT);
+    let mut line = TestDirection::new(PATIENT);
     let mut gaps = Vec::new();
     for (seq, payload) in [(1, b"ab"), (WINDOW as u32 * 3, b"cd"), (WINDOW as u32 * 3 + 2, b"ef")] {
         let segment = Segment { seq: Seq(seq), ack: Some(Seq(0)), flags: ACK, payload, missing: 0, time: 0 };
@@ -100,7 +100,7 @@ fn bare_segments_that_change_nothing_are_passed_and_no_others() {
         (ACK, 7, b"", true),
         (FIN, 7, b"", false),
     ];
-    let (mut line, mut pushed) = (Line::new(PATIENT), Line::new(PATIENT));
+    let (mut line, mut pushed) = (TestDirection::new(PATIENT), TestDirection::new(PATIENT));
     for (flags, seq, payload, is_passed) in segments {
         let segment = Segment { seq: Seq(seq), ack: Some(Seq(9)), flags, payload, missing: 0, time: 0 };
         assert_eq!(line.assembler.pass_bare(&segment, &mut line.counters), is_passed, "{flags:?} {seq}");
@@ -131,13 +131,13 @@ fn in_order_payload_is_the_very_slice() {
 
 #[test]
 fn a_gap_is_due_when_its_piece_has_waited() {
-    let mut line = Line::new(PATIENT);
+    let mut line = TestDirection::new(PATIENT);
     line.send(SYN, 0, b"", 5);
     assert_eq!(line.assembler.deadline(&PATIENT), None);
     line.send(ACK, 3, b"c", 10);
     assert_eq!(line.assembler.deadline(&PATIENT), Some(1010));
     for (now, expected) in [(1009, ""), (1010, "..c")] {
-        let Line { assembler, limits, counters, items } = &mut line;
+        let TestDirection { assembler, limits, counters, items } = &mut line;
         assembler.give_up_gaps(now, limits, counters, &mut |event| itemise(event, items));
         assert_eq!(line.text(), expected);
     }
@@ -146,7 +146,7 @@ fn a_gap_is_due_when_its_piece_has_waited() {
 
 #[test]
 fn a_hole_that_is_being_filled_is_waited_for() {
-    let mut line = Line::new(PATIENT);
+    let mut line = TestDirection::new(PATIENT);
     line.send(SYN, 0, b"", 0);
     line.send(ACK, 6, b"f", 10);
     for (seq, byte, time) in [(1, b"a", 900), (3, b"c", 1800), (2, b"b", 2700), (4, b"d", 3600)] {
@@ -162,14 +162,14 @@ fn a_hole_that_is_being_filled_is_waited_for() {
 #[test]
 fn bytes_that_the_other_side_has_received_are_waited_for_no_longer_than_reordering_takes() {
     let patient = Limits { patience: i64::MAX, ..PATIENT };
-    let mut line = Line::new(patient);
+    let mut line = TestDirection::new(patient);
     line.send(SYN, 0, b"", 0);
     line.send(ACK, 6, b"f", 10);
     assert_eq!(line.assembler.deadline(&patient), Some(i64::MAX));
     line.assembler.acknowledged(Seq(4), ACK, 20);
     line.assembler.acknowledged(Seq(7), ACK, 300);
     assert_eq!(line.assembler.deadline(&patient), Some(520));
-    let Line { assembler, limits, counters, items } = &mut line;
+    let TestDirection { assembler, limits, counters, items } = &mut line;
     assembler.give_up_gaps(520, limits, counters, &mut |event| itemise(event, items));
     assert_eq!((line.text().as_str(), line.assembler.deadline(&patient)), ("...", Some(800)));
     line.send(ACK, 4, b"de", 799);
@@ -178,12 +178,12 @@ fn bytes_that_the_other_side_has_received_are_waited_for_no_longer_than_reorderi
 
 #[test]
 fn a_stream_begins_where_the_other_side_says() {
-    let mut line = Line::new(PATIENT);
+    let mut line = TestDirection::new(PATIENT);
     line.assembler.acknowledged(Seq(4), ACK, 0);
     line.send(ACK, 6, b"f", 1);
     line.send(ACK, 4, b"de", 2);
     assert_eq!(line.text(), "def");
-    let mut line = Line::new(PATIENT);
+    let mut line = TestDirection::new(PATIENT);
     line.assembler.acknowledged(Seq(6), ACK, 0);
     line.send(ACK, 4, b"de", 2);
     assert_eq!(line.text(), "de");
@@ -194,7 +194,7 @@ fn too_much_behind_a_hole_gives_it_up() {
     let small = Limits { pieces: 2, ..PATIENT };
     let tight = Limits { bytes: 2 * PIECE_OVERHEAD + 4, ..PATIENT };
     for limits in [small, tight] {
-        let mut line = Line::new(limits);
+        let mut line = TestDirection::new(limits);
         line.send(SYN, 0, b"", 0);
         line.send(ACK, 2, b"bb", 0);
         line.send(ACK, 6, b"ff", 0);

@@ -12,12 +12,12 @@ fn key(number: u16) -> ConnectionKey {
 
 /// Keys, contents, times and charges, the idlest first.
 #[derive(Default)]
-struct Twin {
+struct TableTwin {
     entries: Vec<(ConnectionKey, u32, i64, usize)>,
     clock: i64,
 }
 
-impl Twin {
+impl TableTwin {
     /// The entry that a key joins: of several, the one touched last.
     fn find(&self, key: ConnectionKey) -> Option<usize> {
         let joining = self.entries.iter().enumerate().filter(|(_, entry)| entry.0.joins(&key));
@@ -68,7 +68,7 @@ fn deed() -> impl Strategy<Value = Deed> {
 proptest! {
     #[test]
     fn the_table_does_what_a_vector_does(deeds in prop::collection::vec((deed(), -3..10i64), 1..200)) {
-        let (mut table, mut twin) = (Table::new(8, 400), Twin::default());
+        let (mut table, mut twin) = (Table::new(8, 400), TableTwin::default());
         let mut now = 0;
         table.clock = 0;
         for (content, (deed, step)) in (0u32..).zip(deeds) {

@@ -52,7 +52,7 @@ pub(super) fn run(plan: &Plan) -> anyhow::Result<Exit> {
     let is_stopping = signals::stop()?;
     for input in &plan.inputs {
         let InputKind::Files { pattern, speed, .. } = &input.kind else {
-            note(format_args!("--input-file-dry-run: {}: this is no file, and is left out", input.name));
+            note(format_args!("--input-file-dry-run: {}: this is not a file, and is left out", input.name));
             exit = Exit::Lost;
             continue;
         };

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 
 /// What was given on the command line, each value checked for its form.
 #[derive(Clone, Debug, Default)]
-pub struct Flags {
+pub struct GivenFlags {
     /// By the name of the flag, in the order of the command line.
     given: BTreeMap<&'static str, Vec<Value>>,
     /// Whether the help was asked for.
@@ -27,14 +27,14 @@ enum Value {
     Duration(Duration),
 }
 
-impl Flags {
+impl GivenFlags {
     /// Reads a command line without the program's name.
     ///
     /// One dash or two, `=` or a blank before the value; flags that are on or off stand alone, or with `=true` or
-    /// `=false`, or, as GoReplay's documentation has it, with the word behind a blank. What is no flag is an error: Go
+    /// `=false`, or, as GoReplay's documentation has it, with the word behind a blank. What is not a flag is an error: Go
     /// would end there and ignore all that follows.
-    pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Flags> {
-        let mut flags = Flags::default();
+    pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<GivenFlags> {
+        let mut flags = GivenFlags::default();
         let mut args = args.into_iter().map(text).peekable();
         while let Some(arg) = args.next() {
             let arg = arg?;
@@ -154,7 +154,7 @@ fn text(arg: OsString) -> Result<String> {
 
 fn positional(arg: &str) -> Error {
     Error::Usage(format!(
-        "{arg:?} is no flag, and belongs to none before it; a flag begins with a dash, as --output-null"
+        "{arg:?} is not a flag, and belongs to none before it; a flag begins with a dash, as --output-null"
     ))
 }
 
@@ -194,8 +194,8 @@ fn distance(a: &str, b: &str) -> usize {
 mod tests {
     use super::*;
 
-    fn parse(args: &[&str]) -> Result<Flags> {
-        Flags::parse(args.iter().map(OsString::from))
+    fn parse(args: &[&str]) -> Result<GivenFlags> {
+        GivenFlags::parse(args.iter().map(OsString::from))
     }
 
     #[test]
@@ -235,9 +235,9 @@ mod tests {
             (&["--output-null=maybe"], "\"maybe\""),
             (&["--exit-after", "3"], "1m30s"),
             (&["--copy-buffer-size", "5m"], "5mb"),
-            (&["--output-null", "stray"], "\"stray\" is no flag"),
-            (&["-"], "is no flag"),
-            (&["--"], "is no flag"),
+            (&["--output-null", "stray"], "\"stray\" is not a flag"),
+            (&["-"], "is not a flag"),
+            (&["--"], "is not a flag"),
             (&["--input-raw-vlan-vid", "abc"], "\"abc\""),
         ] {
             let error = parse(args).expect_err(expected);

@@ -6,7 +6,7 @@ mod rules;
 
 use std::time::Duration;
 
-use super::flags::Flags;
+use super::flags::GivenFlags;
 use crate::endpoint::{KafkaSettings, Sasl};
 use crate::tls::ServerTls;
 use crate::{Error, Result};
@@ -51,7 +51,7 @@ pub(super) struct Plan {
 
 impl Plan {
     /// Understands the flags.
-    pub(super) fn new(flags: &Flags) -> Result<Plan> {
+    pub(super) fn new(flags: &GivenFlags) -> Result<Plan> {
         check_words(flags)?;
         let inputs = inputs::inputs(flags)?;
         let steps = rules::steps(flags)?;
@@ -97,7 +97,9 @@ impl Plan {
     fn check(&self) -> Result<()> {
         let has_files = self.inputs.iter().any(|input| matches!(input.kind, InputKind::Files { .. }));
         if self.is_dry && !has_files {
-            return Err(Error::Usage("--input-file-dry-run is about --input-file, and there is none".into()));
+            return Err(Error::Usage(
+                "--input-file-dry-run applies to --input-file, and none is given".into(),
+            ));
         }
         Ok(())
     }
@@ -110,7 +112,7 @@ impl Plan {
 }
 
 /// Refuses words that are none of those there are, also where nothing would be done with them.
-fn check_words(flags: &Flags) -> Result<()> {
+fn check_words(flags: &GivenFlags) -> Result<()> {
     const WORDS: [(&str, &[&str]); 3] = [
         ("input-raw-protocol", &["http", "binary"]),
         ("input-raw-engine", &["libpcap", "raw_socket", "af_packet", "pcap_file", "vxlan"]),
@@ -126,7 +128,7 @@ fn check_words(flags: &Flags) -> Result<()> {
 }
 
 /// How often to say what goes on.
-pub(super) fn stats(flags: &Flags) -> Result<Option<Duration>> {
+pub(super) fn stats(flags: &GivenFlags) -> Result<Option<Duration>> {
     let asked = ["stats", "input-raw-stats", "output-tcp-stats", "output-ws-stats", "output-http-stats"];
     let milliseconds = flags.number("output-http-stats-ms");
     if milliseconds.is_some_and(|milliseconds| milliseconds < 100) {
@@ -142,7 +144,7 @@ pub(super) fn stats(flags: &Flags) -> Result<Option<Duration>> {
 }
 
 /// How brokers of one direction are talked to.
-fn kafka(flags: &Flags, direction: &str) -> Result<KafkaSettings> {
+fn kafka(flags: &GivenFlags, direction: &str) -> Result<KafkaSettings> {
     let named = |what: &str| format!("{direction}-kafka-{what}");
     let path = |name: &str| flags.text(name).map(Into::into);
     let identity = match (path("kafka-tls-client-cert"), path("kafka-tls-client-key")) {

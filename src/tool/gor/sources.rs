@@ -129,7 +129,7 @@ pub(super) fn files(pattern: &str, reading: &ReadOptions, depth: usize) -> Resul
     let is_plain = |place: &Place| matches!(place, Place::File(_) | Place::Object(_) | Place::Standard);
     if let Some(other) = places.iter().find(|place| !is_plain(place)) {
         return Err(Error::Usage(format!(
-            "--input-file {other}: this is no file; other inputs have flags of their own"
+            "--input-file {other}: this is not a file; other inputs have flags of their own"
         )));
     }
     // What comes through a pipe is not kept back until more comes.

@@ -39,7 +39,7 @@ impl StepStage {
                 Ok(StepStage::Filter(Box::new(Filtering::new(filter, Selection::new(args.choice(), &rules)))))
             }
             Step::Rewrite(args) => {
-                let line = rewrite::CommandLine::of_words(&words("gor-rewrite", args))
+                let line = rewrite::RewriteCommandLine::of_words(&words("gor-rewrite", args))
                     .map_err(|error| wrong("rewrites", &error))?;
                 Ok(StepStage::Rewrite(Box::new(line.rewriting())))
             }

@@ -373,7 +373,7 @@ pub const FLAGS: &[Flag] = &[
         default: "",
         does: "Record only this VLAN",
         unix: "gor-record --vlan",
-        differs: "What is no number is an error",
+        differs: "What is not a number is an error",
     },
     Flag {
         name: "input-raw-vxlan-port",
@@ -391,7 +391,7 @@ pub const FLAGS: &[Flag] = &[
         default: "",
         does: "Record only this VXLAN network; negative: all but it",
         unix: "gor-record --vxlan-vni",
-        differs: "What is no number is an error",
+        differs: "What is not a number is an error",
     },
     Flag {
         name: "input-tcp",
@@ -571,7 +571,7 @@ pub const FLAGS: &[Flag] = &[
         default: "",
         does: "Keep this share of the values of a header, NAME:25%",
         unix: "gor-filter --header-limit",
-        differs: "A share that is no number is an error",
+        differs: "A share that is not a number is an error",
     },
     Flag {
         name: "http-param-limiter",

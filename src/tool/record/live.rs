@@ -65,7 +65,7 @@ pub(super) fn run(args: &Args, profiles: &Profiles) -> anyhow::Result<Exit> {
     )?;
     // From here on there may be threads.
     profiles.serve()?;
-    let mut outputs = Outputs::start(args, sink, file)?;
+    let mut outputs = LiveOutputs::start(args, sink, file)?;
     let mut reports = Reports::start(args, listener)?;
     if let Some(time) = args.exit_after {
         signals::stop_after(time, stop)?;
@@ -115,7 +115,7 @@ fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 /// Records until there is no more.
 fn record(
     network: &mut NetworkRecording,
-    outputs: &mut Outputs,
+    outputs: &mut LiveOutputs,
     reports: &mut Reports,
 ) -> anyhow::Result<Exit> {
     let mut exit = Exit::Done;
@@ -140,14 +140,14 @@ fn record(
 }
 
 /// Where the records go, and the packets where they are kept.
-struct Outputs {
+struct LiveOutputs {
     queue: RecordQueue,
     packets: Option<PacketQueue>,
     is_slow: bool,
     are_packets_slow: bool,
 }
 
-impl Outputs {
+impl LiveOutputs {
     fn start(args: &Args, sink: Box<dyn Sink + Send>, file: Option<PacketFile>) -> anyhow::Result<Self> {
         let reopening = |has_files| if has_files { signals::reopening() } else { Ok(Arc::default()) };
         let has_files = args.output.has_files() || file.is_some();
@@ -156,7 +156,7 @@ impl Outputs {
             Some(file) => Some(PacketQueue::start(file, args.output_queue, &reopening(true)?)?),
             None => None,
         };
-        Ok(Outputs { queue, packets, is_slow: false, are_packets_slow: false })
+        Ok(LiveOutputs { queue, packets, is_slow: false, are_packets_slow: false })
     }
 
     fn put(&mut self, block: &mut Block, kept: &mut PacketBatch) -> anyhow::Result<()> {
@@ -203,7 +203,7 @@ impl Outputs {
     }
 }
 
-fn snapshot(network: &mut NetworkRecording, outputs: &Outputs) -> crate::Result<Snapshot> {
+fn snapshot(network: &mut NetworkRecording, outputs: &LiveOutputs) -> crate::Result<Snapshot> {
     Ok(Snapshot {
         ledger: CaptureLedger { unwritten: outputs.unwritten(), ..network.ledger()? },
         queued: outputs.queue.waiting(),

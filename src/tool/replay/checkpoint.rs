@@ -512,8 +512,7 @@ struct Kind {
 }
 
 fn parse(text: &[u8]) -> Result<Kept> {
-    let none =
-        |why: String| Error::Invalid(format!("this is no checkpoint that can be read ({why}); {REMOVE}"));
+    let none = |why: String| Error::Invalid(format!("this checkpoint cannot be read ({why}); {REMOVE}"));
     let Kind { format, version } = serde_json::from_slice(text).map_err(|error| none(error.to_string()))?;
     match (format.as_deref(), version) {
         (Some(FORMAT), Some(VERSION)) => {}

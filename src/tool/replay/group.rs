@@ -27,7 +27,7 @@ pub(super) fn check(args: &Args, places: &[Place]) -> Result<bool> {
         ),
         (
             args.writing.sessions,
-            "--sessions is about whole connections, and another reader may get the rest of one",
+            "--sessions applies to whole connections, and another reader may get the rest of one",
         ),
         (has_streams, "a tcp:// target needs each connection from its beginning"),
     ];

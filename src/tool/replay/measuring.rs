@@ -7,7 +7,7 @@ use crate::cli::moment;
 use crate::observe::Span;
 use crate::pace::Tempo;
 use crate::replay::{Measures, Settings};
-use crate::report::{Moment, RunOption, Threshold};
+use crate::report::{ReportTime, RunOption, Threshold};
 use crate::tool::report::{FAIL_IF_HELP, ReportPath, short};
 use crate::tool::show;
 
@@ -49,8 +49,8 @@ impl MeasuringOptions {
 }
 
 /// The time.
-pub(super) fn now() -> Moment {
-    Moment(i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX))
+pub(super) fn now() -> ReportTime {
+    ReportTime(i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or(i64::MAX))
 }
 
 /// The options that say how the replay was done, for its report.

@@ -117,7 +117,8 @@ fn number_of<'a>(names: &[&'a str]) -> Result<(&'a str, u64)> {
         return Err(Error::Usage(format!("--shard-from-env: {} is not set", names.join(" or "))));
     };
     let number = value.to_str().and_then(|value| value.parse().ok());
-    let number = number
-        .ok_or_else(|| Error::Usage(format!("--shard-from-env: {name} is no number: {}", value.display())))?;
+    let number = number.ok_or_else(|| {
+        Error::Usage(format!("--shard-from-env: {name} is not a number: {}", value.display()))
+    })?;
     Ok((name, number))
 }

@@ -68,7 +68,7 @@ pub(super) fn is_json(text: &[u8]) -> bool {
 }
 
 /// An open container.
-struct Frame {
+struct OpenContainer {
     states: States,
     /// How many elements are over in an array; `None` in an object.
     index: Option<usize>,
@@ -76,7 +76,7 @@ struct Frame {
     key: Option<Vec<u8>>,
 }
 
-impl Frame {
+impl OpenContainer {
     fn child(&self, path: &Path) -> Option<States> {
         match (self.index, &self.key) {
             (Some(index), _) => Some(path.element(self.states, index)),
@@ -91,7 +91,7 @@ impl Frame {
 /// Where the text stops being JSON, what follows is left alone.
 pub(super) fn redact(key: &PseudonymKey, path: &Path, text: &[u8]) -> Edits {
     let mut edits = Edits::new();
-    let mut stack: Vec<Frame> = Vec::new();
+    let mut stack: Vec<OpenContainer> = Vec::new();
     let mut tokens = tokens(text).peekable();
     while let Some(token) = tokens.next() {
         if let (Some(frame), Token::String(range)) = (stack.last_mut(), &token)
@@ -121,7 +121,7 @@ pub(super) fn redact(key: &PseudonymKey, path: &Path, text: &[u8]) -> Edits {
                 }
             }
             (Token::Sign(open @ (b'{' | b'[')), Some(states)) if stack.len() < MAX_DEPTH => {
-                stack.push(Frame { states, index: (open == b'[').then_some(0), key: None });
+                stack.push(OpenContainer { states, index: (open == b'[').then_some(0), key: None });
             }
             (Token::String(range), Some(states)) if path.selects(states) => {
                 if let Some(new) = key.opaque(&TextView::json(&text[range.clone()]).text) {

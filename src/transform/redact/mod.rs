@@ -159,7 +159,7 @@ impl Redaction {
         let rule = PRESETS.iter().find(|(known, _)| *known == name).map(|(_, rule)| rule());
         rule.map(Redaction).ok_or_else(|| {
             let known = Self::presets().collect::<Vec<_>>().join(", ");
-            BadRule::new(name, 0, format!("there is no such preset; there are {known}"))
+            BadRule::new(name, 0, format!("no such preset; the presets are {known}"))
         })
     }
 

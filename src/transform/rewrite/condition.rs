@@ -62,7 +62,7 @@ impl FromStr for Condition {
                 let reason = "this asks the response, of which a request does not know yet; use gor-filter";
                 return Err(BadRule::new(text, 0, reason));
             }
-            _ => return Err(BadRule::new(text, 0, format!("there is no such rule; there are {NAMES}"))),
+            _ => return Err(BadRule::new(text, 0, format!("no such rule; the rules are {NAMES}"))),
         }
         if value.is_empty() {
             return Err(BadRule::new(text, start, "the value is missing"));

@@ -13,11 +13,11 @@ pub(super) struct Draft<'m> {
     old_head: Head<'m>,
     is_request: bool,
     /// None: no rule has asked.
-    parts: Option<Parts<'m>>,
+    parts: Option<DraftBody<'m>>,
 }
 
 /// What follows the head.
-struct Parts<'m> {
+struct DraftBody<'m> {
     body: Body<'m>,
     content: Readable,
     /// Each where it is not as it was.
@@ -44,12 +44,12 @@ impl<'m> Draft<'m> {
     }
 
     /// What follows the head, if there is anything.
-    fn parts(&mut self) -> Option<&mut Parts<'m>> {
+    fn parts(&mut self) -> Option<&mut DraftBody<'m>> {
         if self.message.len() == self.old_head.len() {
             return None;
         }
         let (head, message, is_request) = (&self.old_head, self.message, self.is_request);
-        Some(self.parts.get_or_insert_with(|| Parts {
+        Some(self.parts.get_or_insert_with(|| DraftBody {
             body: Body::of(head, message, is_request),
             content: Readable::NotAsked,
             trailers: None,
@@ -60,7 +60,7 @@ impl<'m> Draft<'m> {
     }
 
     /// The same, with the content decoded. What cannot be is found out once.
-    fn decoded(&mut self, findings: &mut Findings) -> Option<&mut Parts<'m>> {
+    fn decoded(&mut self, findings: &mut Findings) -> Option<&mut DraftBody<'m>> {
         let head = self.old_head;
         let parts = self.parts()?;
         if matches!(parts.content, Readable::NotAsked) {

@@ -61,13 +61,13 @@ pub struct Rewriting {
     applies_all: bool,
     redacting: Option<Redacting>,
     changes_responses: bool,
-    showing: Option<Showing>,
+    showing: Option<ChangeDisplay>,
     tally: RewriteTally,
 }
 
 /// How changes are shown.
 #[derive(Clone, Copy, Debug)]
-struct Showing {
+struct ChangeDisplay {
     /// Changed records that are still shown.
     left: usize,
     show: fn(&RecordChange),
@@ -92,7 +92,7 @@ impl Rewriting {
     /// Shows the first `number` records that are changed.
     #[must_use]
     pub fn showing(mut self, number: usize, show: fn(&RecordChange)) -> Self {
-        self.showing = Some(Showing { left: number, show });
+        self.showing = Some(ChangeDisplay { left: number, show });
         self
     }
 

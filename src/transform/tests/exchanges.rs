@@ -99,7 +99,7 @@ fn wide_choice() -> impl Strategy<Value = Choice> {
 }
 
 /// The definition, read off the command's help: for each record look at all others.
-struct Twin<'a> {
+struct FilterTwin<'a> {
     rules: &'a Rules,
     window: u64,
     records: &'a [Long],
@@ -107,14 +107,14 @@ struct Twin<'a> {
     begins: Vec<u64>,
 }
 
-impl Twin<'_> {
-    fn new<'a>(rules: &'a Rules, window: u64, records: &'a [Long]) -> Twin<'a> {
+impl FilterTwin<'_> {
+    fn new<'a>(rules: &'a Rules, window: u64, records: &'a [Long]) -> FilterTwin<'a> {
         let mut at = 0;
         let begins = records.iter().map(|record| {
             at += text(record).bytes().len() as u64;
             at - text(record).bytes().len() as u64
         });
-        Twin { rules, window, records, begins: begins.collect() }
+        FilterTwin { rules, window, records, begins: begins.collect() }
     }
 
     fn is_in_time(&self, (_, _, timestamp, ..): Long) -> bool {
@@ -190,7 +190,7 @@ proptest! {
         records in longs(),
         sizes in prop::collection::vec(1_usize..9, 1..4),
     ) {
-        let twin = Twin::new(&rules, choice.window, &records);
+        let twin = FilterTwin::new(&rules, choice.window, &records);
         let is_wanted = |kind| choice.kinds.is_empty() || choice.kinds.contains(&kind);
         let expected: Vec<u8> = (0..records.len())
             .filter(|&index| is_wanted(records[index].0) && twin.passes(index) != choice.is_inverted)

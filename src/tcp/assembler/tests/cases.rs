@@ -1,14 +1,14 @@
 //! Streams by cases: segments in, what comes out of them, and what is counted.
 
-use super::{ACK, FIN, Line, PATIENT, RST, SYN};
+use super::{ACK, FIN, PATIENT, RST, SYN, TestDirection};
 use crate::tcp::assembler::{Flags, Segment, Seq};
 
 /// Flags, sequence number, payload, missing bytes, time.
 type Row = (Flags, u32, &'static str, u32, i64);
 
 /// Pushes rows, flushes, and tells what came before and after the flush.
-fn run(first: u32, rows: &[Row]) -> (String, Line) {
-    let mut line = Line::new(PATIENT);
+fn run(first: u32, rows: &[Row]) -> (String, TestDirection) {
+    let mut line = TestDirection::new(PATIENT);
     for &(flags, seq, payload, missing, time) in rows {
         let seq = Seq(first) + seq;
         line.push(&Segment { seq, ack: Some(Seq(9)), flags, payload: payload.as_bytes(), missing, time });

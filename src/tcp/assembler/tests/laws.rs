@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::twin::{Item, Placed, Twin};
-use super::{ACK, FIN, Line, PATIENT, SYN};
+use super::twin::{AssemblerTwin, Placed, StreamByte};
+use super::{ACK, FIN, PATIENT, SYN, TestDirection};
 use crate::tcp::assembler::{Event, Flags, Limits, Segment, Seq};
 
 fn placed() -> impl Strategy<Value = Placed> {
@@ -28,8 +28,8 @@ fn compare(
     limits: Limits,
     segments: &[Placed],
 ) -> Result<(), TestCaseError> {
-    let mut line = Line::new(limits);
-    let mut twin = Twin::new(first);
+    let mut line = TestDirection::new(limits);
+    let mut twin = AssemblerTwin::new(first);
     if has_syn {
         line.send(SYN, first.wrapping_sub(1), b"", 0);
     } else {
@@ -99,7 +99,7 @@ proptest! {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             state >> 33
         });
-        let mut line = Line::new(PATIENT);
+        let mut line = TestDirection::new(PATIENT);
         line.send(SYN, first, b"", 0);
         for (at, length) in pieces {
             let end = stream.len().min(at + length);
@@ -108,11 +108,11 @@ proptest! {
             line.send(flags, seq, &stream[at..end], 0);
         }
         let bytes: Vec<u8> = line.items.iter().filter_map(|item| match item {
-            Item::Byte { byte, .. } => Some(*byte),
+            StreamByte::Byte { byte, .. } => Some(*byte),
             _ => None,
         }).collect();
         prop_assert_eq!(bytes, stream);
-        prop_assert_eq!(line.items.last(), Some(&Item::Fin(0)));
+        prop_assert_eq!(line.items.last(), Some(&StreamByte::Fin(0)));
         prop_assert_eq!(line.counters.gaps, 0);
     }
 
@@ -124,7 +124,7 @@ proptest! {
         ),
     ) {
         let limits = Limits { patience: 1 << 60, reordering: 1 << 60, bytes: 500, pieces: 4 };
-        let mut line = Line::new(limits);
+        let mut line = TestDirection::new(limits);
         let mut delivered = 0;
         for (seq, flags, payload, missing, time) in segments {
             // Few places, so that some follow on each other.

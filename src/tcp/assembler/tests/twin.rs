@@ -6,7 +6,7 @@ use super::{Event, Limits, PIECE_OVERHEAD};
 
 /// One byte of what an assembler tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Item {
+pub(super) enum StreamByte {
     Byte { offset: u64, byte: u8, seq: u32, ack: u32, time: i64 },
     Lost { offset: u64, is_snapped: bool },
     Fin(i64),
@@ -15,23 +15,23 @@ pub(super) enum Item {
 }
 
 /// The items of an event.
-pub(super) fn itemise(event: Event<'_>, items: &mut Vec<Item>) {
+pub(super) fn itemise(event: Event<'_>, items: &mut Vec<StreamByte>) {
     match event {
         Event::Data(chunk) => {
             assert!(!chunk.bytes.is_empty());
             let (seq, ack, time) = (chunk.seq.0, chunk.ack.map_or(0, |ack| ack.0), chunk.time);
             items.extend((0u32..).zip(chunk.bytes).map(|(i, &byte)| {
                 let offset = chunk.offset + u64::from(i);
-                Item::Byte { offset, byte, seq: seq.wrapping_add(i), ack, time }
+                StreamByte::Byte { offset, byte, seq: seq.wrapping_add(i), ack, time }
             }));
         }
         Event::Gap { bytes, offset, is_snapped } => {
             assert!(bytes > 0);
-            items.extend((offset..offset + bytes).map(|offset| Item::Lost { offset, is_snapped }));
+            items.extend((offset..offset + bytes).map(|offset| StreamByte::Lost { offset, is_snapped }));
         }
-        Event::Fin { time } => items.push(Item::Fin(time)),
-        Event::Reset { time } => items.push(Item::Reset(time)),
-        Event::Restart => items.push(Item::Restart),
+        Event::Fin { time } => items.push(StreamByte::Fin(time)),
+        Event::Reset { time } => items.push(StreamByte::Reset(time)),
+        Event::Restart => items.push(StreamByte::Restart),
     }
 }
 
@@ -57,7 +57,7 @@ struct Known {
     segment: usize,
 }
 
-pub(super) struct Twin {
+pub(super) struct AssemblerTwin {
     first_seq: u32,
     next: u64,
     known: BTreeMap<u64, Known>,
@@ -68,10 +68,10 @@ pub(super) struct Twin {
     received: Option<[(u64, i64); 2]>,
     is_finished: bool,
     segments: usize,
-    pub(super) items: Vec<Item>,
+    pub(super) items: Vec<StreamByte>,
 }
 
-impl Twin {
+impl AssemblerTwin {
     pub(super) fn new(first_seq: u32) -> Self {
         Self {
             first_seq,
@@ -165,8 +165,8 @@ impl Twin {
             let seq = self.first_seq.wrapping_add(self.next as u32);
             let (offset, ack, time) = (self.next, known.ack, known.time);
             self.items.push(match known.byte {
-                Some(byte) => Item::Byte { offset, byte, seq, ack, time },
-                None => Item::Lost { offset, is_snapped: true },
+                Some(byte) => StreamByte::Byte { offset, byte, seq, ack, time },
+                None => StreamByte::Lost { offset, is_snapped: true },
             });
             self.next += 1;
         }
@@ -180,7 +180,7 @@ impl Twin {
         {
             self.fin = None;
             self.is_finished = true;
-            self.items.push(Item::Fin(time));
+            self.items.push(StreamByte::Fin(time));
         }
         if self.known.is_empty() && self.fin.is_none() {
             self.filled = None;
@@ -198,7 +198,7 @@ impl Twin {
     }
 
     fn give_up_before(&mut self, end: u64) {
-        self.items.extend((self.next..end).map(|offset| Item::Lost { offset, is_snapped: false }));
+        self.items.extend((self.next..end).map(|offset| StreamByte::Lost { offset, is_snapped: false }));
         self.next = end;
         self.drain();
     }

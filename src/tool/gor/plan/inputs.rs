@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::super::flags::Flags;
+use super::super::flags::GivenFlags;
 use super::split_share;
 use crate::pace::{Share, Speed};
 use crate::tls::ServerTls;
@@ -45,7 +45,7 @@ impl Input {
 }
 
 /// The inputs of the command line, files first.
-pub(super) fn inputs(flags: &Flags) -> Result<Vec<Input>> {
+pub(super) fn inputs(flags: &GivenFlags) -> Result<Vec<Input>> {
     let mut inputs = Vec::new();
     for name in flags.texts("input-file") {
         let (pattern, speed, share) = with_speed("input-file", name)?;
@@ -90,7 +90,7 @@ pub(super) fn inputs(flags: &Flags) -> Result<Vec<Input>> {
 }
 
 /// Our certificate and its key, for senders that want TLS.
-pub(super) fn server_tls(flags: &Flags) -> Result<Option<ServerTls>> {
+pub(super) fn server_tls(flags: &GivenFlags) -> Result<Option<ServerTls>> {
     let certificate = flags.text("input-tcp-certificate").zip(flags.text("input-tcp-certificate-key"));
     match certificate {
         Some((certificate, key)) if flags.is("input-tcp-secure") => {
@@ -120,7 +120,7 @@ fn with_speed(flag: &str, name: &str) -> Result<(String, Speed, Option<Share>)> 
 }
 
 /// Packets of a network or of a capture file, as a command line of gor-record.
-fn packets(flags: &Flags, address: &str) -> Result<InputKind> {
+fn packets(flags: &GivenFlags, address: &str) -> Result<InputKind> {
     let engine = flags.text("input-raw-engine");
     let is_file = engine == Some("pcap_file");
     let mut args = Vec::new();
@@ -202,7 +202,7 @@ fn no_port(address: &str) -> Error {
 }
 
 /// Flags about inputs that are not there, with those they are for.
-pub(super) fn useless(flags: &Flags) -> impl Iterator<Item = (&'static str, &'static str)> {
+pub(super) fn useless(flags: &GivenFlags) -> impl Iterator<Item = (&'static str, &'static str)> {
     const GROUPS: [(&str, &str); 4] = [
         ("input-file", "input-file"),
         ("input-raw", "input-raw"),

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use super::super::flags::Flags;
+use super::super::flags::GivenFlags;
 use crate::pace::Share;
 use crate::replay::{DocumentIndex, Target};
 use crate::tls::TlsOptions;
@@ -102,7 +102,7 @@ pub(in super::super) fn split_share<'a>(flag: &str, text: &'a str) -> Result<(&'
 }
 
 /// The outputs of the command line.
-pub(super) fn outputs(flags: &Flags) -> Result<Vec<Output>> {
+pub(super) fn outputs(flags: &GivenFlags) -> Result<Vec<Output>> {
     let mut outputs = Vec::new();
     let stream =
         |name: &str| Output::Place(Place { name: name.to_owned(), share: None, kind: PlaceKind::Stream });
@@ -158,7 +158,7 @@ fn literal(name: &str) -> String {
     text + rest
 }
 
-fn file_options(flags: &Flags) -> Result<FileOptions> {
+fn file_options(flags: &GivenFlags) -> Result<FileOptions> {
     let appends = flags.is("output-file-append");
     let number = |name: &str, default: i64| -> Result<Option<u64>> {
         match flags.number(name).unwrap_or(default) {
@@ -179,12 +179,12 @@ fn file_options(flags: &Flags) -> Result<FileOptions> {
 }
 
 /// Whether certificates are looked at, of a group of flags.
-fn tls(flags: &Flags, group: &str) -> TlsOptions {
+fn tls(flags: &GivenFlags, group: &str) -> TlsOptions {
     TlsOptions { skips_verification: flags.is(&format!("{group}-skip-verify")), ..TlsOptions::default() }
 }
 
 /// `host:port`, or an address with its scheme.
-fn network(flags: &Flags, flag: &str, text: &str, [plain, secure]: [&str; 2]) -> Result<Place> {
+fn network(flags: &GivenFlags, flag: &str, text: &str, [plain, secure]: [&str; 2]) -> Result<Place> {
     let (address, share) = split_share(flag, text)?;
     let is_secure = flag == "output-tcp" && flags.is("output-tcp-secure");
     let scheme = if is_secure { secure } else { plain };
@@ -199,12 +199,12 @@ fn network(flags: &Flags, flag: &str, text: &str, [plain, secure]: [&str; 2]) ->
 }
 
 /// A number that is not negative.
-fn count(flags: &Flags, name: &str, default: i64) -> Result<usize> {
+fn count(flags: &GivenFlags, name: &str, default: i64) -> Result<usize> {
     let number = flags.number(name).unwrap_or(default);
     usize::try_from(number).map_err(|_| Error::Usage(format!("--{name} {number}: expected 0 or more")))
 }
 
-fn server(flags: &Flags, text: &str) -> Result<Server> {
+fn server(flags: &GivenFlags, text: &str) -> Result<Server> {
     let (name, share) = split_share("output-http", text)?;
     let target: Target =
         name.parse().map_err(|reason| Error::Usage(format!("--output-http {text:?}: {reason}")))?;
@@ -243,7 +243,7 @@ fn server(flags: &Flags, text: &str) -> Result<Server> {
     })
 }
 
-fn binary(flags: &Flags, text: &str) -> Result<Server> {
+fn binary(flags: &GivenFlags, text: &str) -> Result<Server> {
     let (name, share) = split_share("output-binary", text)?;
     let name = if name.contains("://") { name.to_owned() } else { format!("tcp://{name}") };
     let target: Target =
@@ -271,12 +271,12 @@ fn binary(flags: &Flags, text: &str) -> Result<Server> {
 }
 
 /// A time, of which none at all means the usual one.
-fn time(flags: &Flags, name: &str, default: Duration) -> Duration {
+fn time(flags: &GivenFlags, name: &str, default: Duration) -> Duration {
     flags.duration(name).filter(|time| !time.is_zero()).unwrap_or(default)
 }
 
 /// Flags about outputs that are not there, with those they are for.
-pub(super) fn useless(flags: &Flags) -> impl Iterator<Item = (&'static str, &'static str)> {
+pub(super) fn useless(flags: &GivenFlags) -> impl Iterator<Item = (&'static str, &'static str)> {
     const GROUPS: [(&str, &str); 8] = [
         // It is about these, whatever its name.
         ("output-tcp-response-buffer", "output-binary"),

@@ -1,6 +1,6 @@
 //! What is done to records, in GoReplay's order whatever that of the command line: set, filter, rewrite, prettify.
 
-use super::super::flags::Flags;
+use super::super::flags::GivenFlags;
 use crate::{Error, Result};
 
 /// One tool that records go through, and its command line.
@@ -16,7 +16,7 @@ pub(in super::super) enum Step {
 const DELIMITERS: [char; 12] = ['#', '|', '~', '!', '@', ';', '%', '=', '^', '&', '\'', '\u{1}'];
 
 /// All steps that are needed.
-pub(super) fn steps(flags: &Flags) -> Result<Vec<Step>> {
+pub(super) fn steps(flags: &GivenFlags) -> Result<Vec<Step>> {
     let mut steps = Vec::new();
     let set = options(flags, &[("http-set-header", "--set-header"), ("http-set-param", "--set-param")]);
     if !set.is_empty() {
@@ -64,7 +64,7 @@ pub(super) fn steps(flags: &Flags) -> Result<Vec<Step>> {
     Ok(steps)
 }
 
-fn options(flags: &Flags, names: &[(&str, &str)]) -> Vec<String> {
+fn options(flags: &GivenFlags, names: &[(&str, &str)]) -> Vec<String> {
     let each = names.iter().flat_map(|(flag, option)| {
         flags.texts(flag).flat_map(|value| [(*option).to_owned(), value.to_owned()])
     });
