@@ -73,7 +73,7 @@ fn an_entry_that_is_wrong_does_not_hide_the_next() {
     for (entry, reason) in [
         ("1", "a field is missing, or of another type"),
         ("{}", "a field is missing, or of another type"),
-        (&*CHROMIUM.replace("2023-11-14T22", "yesterday"), "startedDateTime is no time"),
+        (&*CHROMIUM.replace("2023-11-14T22", "yesterday"), "startedDateTime is not a time"),
         (&*CHROMIUM.replace("POST", "PO ST"), "method or url is not of HTTP"),
         (&*CHROMIUM.replace("accept", "a: b\\r\\nc"), "the name of a header is not of HTTP"),
         (&*CHROMIUM.replace("*/*", "a\\r\\nb: c"), "a header has a line end in it"),

@@ -285,7 +285,7 @@ fn another_command_or_a_changed_input_or_a_damaged_checkpoint_is_refused() {
     for damaged in [&kept[..kept.len() / 2], b"", b"{\"format\":\"gor-report\",\"version\":1}", &[0xff; 9]] {
         std::fs::write(scene.path("state"), damaged).expect("it is written");
         let said = assert_exit(&scene.replay(&[]), 1);
-        assert_says(&said, "this is no checkpoint that can be read");
+        assert_says(&said, "this checkpoint cannot be read");
         assert_eq!(std::fs::read(scene.path("state")).expect("it is there"), damaged, "it is untouched");
     }
     assert_eq!(scene.origin.received().len(), sent, "nothing was sent");

@@ -436,10 +436,10 @@ fn what_is_no_report_is_named() {
     let bad = folder.path("bad.json");
     for (content, said) in [
         (String::new(), "bad.json: this is not a report; gor-replay --report FILE.json writes one"),
-        ("{}".to_owned(), "bad.json: this is no report"),
-        ("[1]".to_owned(), "bad.json: this is no report"),
+        ("{}".to_owned(), "bad.json: this is not a report"),
+        ("[1]".to_owned(), "bad.json: this is not a report"),
         (text[..text.len() / 2].to_owned(), "bad.json: the JSON is cut"),
-        (text.replacen("gor-report", "other", 1), "bad.json: this is no report"),
+        (text.replacen("gor-report", "other", 1), "bad.json: this is not a report"),
         (
             text.replacen("\"version\":1", "\"version\":2", 1),
             "bad.json: this is a report of version 2; this tool reads version 1",

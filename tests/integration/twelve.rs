@@ -617,14 +617,14 @@ fn an_empty_input_is_said_and_is_no_failure_but_one_without_records_is() {
             match asked.reads {
                 Reads::Recordings => empty.ends_with(0).says("nothing to "),
                 Reads::Captures => empty.ends_with(0).says("no packets to read"),
-                Reads::Reports => empty.ends_with(1).writes(b"").says("this is no report"),
+                Reads::Reports => empty.ends_with(1).writes(b"").says("this is not a report"),
             };
         }
         let text = walk.ask(asked, &["-q"], &[&walk.path("text")]);
         let said = match asked.reads {
             Reads::Recordings => "no record in it",
             Reads::Captures => "neither a pcap nor a pcapng",
-            Reads::Reports => "this is no report",
+            Reads::Reports => "this is not a report",
         };
         text.ends_with(1).says(&walk.path("text")).says(said);
     }
