@@ -127,6 +127,16 @@ impl<'a> Message<'a> {
         })
     }
 
+    /// Counts a version that the format has no place for, where clients send HTTP/1.1.
+    pub(super) fn count_version(&self, remarks: &mut Remarks) {
+        if self.version() != "HTTP/1.1" {
+            remarks.count(
+                "request of another version, now HTTP/1.1",
+                "requests of other versions, now HTTP/1.1",
+            );
+        }
+    }
+
     /// `http`, unless the port in the id is that of https.
     pub(super) fn scheme(&self) -> &'static str {
         match Origin::of(&self.record.id) {
