@@ -113,11 +113,7 @@ fn request_text(message: &Message<'_>, remarks: &mut Remarks) -> Option<String> 
             "bodies with blanks at their ends, which clients may change",
         );
     }
-    // Ids of foreign recordings may have any signs.
-    let id: String = String::from_utf8_lossy(&message.record.id)
-        .chars()
-        .map(|sign| if sign.is_ascii_alphanumeric() || ".-_".contains(sign) { sign } else { '_' })
-        .collect();
+    let id = message.plain_id();
     let method = message.method();
     let separated = if body.is_empty() { String::new() } else { format!("\n{body}\n") };
     let time = time(message.record.timestamp);

@@ -74,6 +74,14 @@ impl<'a> Message<'a> {
         Some(Message { record, head, start, content, has_trailers, has_surplus: !body.surplus().is_empty() })
     }
 
+    /// The id for a comment or a description: ids of foreign recordings may have any signs, which become `_`.
+    pub(super) fn plain_id(&self) -> String {
+        String::from_utf8_lossy(&self.record.id)
+            .chars()
+            .map(|sign| if sign.is_ascii_alphanumeric() || ".-_".contains(sign) { sign } else { '_' })
+            .collect()
+    }
+
     /// Counts that it is not whole.
     pub(super) fn count_mark(&self, remarks: &mut Remarks) {
         match self.record.mark {

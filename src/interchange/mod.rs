@@ -24,7 +24,7 @@ mod row;
 use std::fmt;
 use std::io::Write;
 
-pub use access_log::{LogFormat, LogSource};
+pub use access_log::{LogFormat, LogSource, SpreadSource};
 pub use har_source::HarSource;
 pub use jsonl::{FIELDS, JsonlSink, JsonlSource};
 

@@ -188,13 +188,12 @@ fn request<'a>(message: &'a Message<'a>, remarks: &mut Remarks) -> Option<Reques
         );
         url = url.replace('{', "%7B").replace('}', "%7D");
     }
-    let id = String::from_utf8_lossy(&message.record.id);
     Some(Request {
         method,
         url,
         header: sent_headers(message, remarks),
         body: (!raw.is_empty()).then_some(Body { mode: "raw", raw }),
-        description: format!("{} {id}", time(message.record.timestamp)),
+        description: format!("{} {}", time(message.record.timestamp), message.plain_id()),
     })
 }
 
