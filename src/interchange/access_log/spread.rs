@@ -8,6 +8,7 @@ use super::LogSource;
 use crate::interchange::Import;
 use crate::interchange::remarks::Remarks;
 use crate::record::{Block, Intake, Kind, Record, Source};
+use crate::show::Kept as _;
 use crate::{Error, Result};
 
 const SECOND: i64 = 1_000_000_000;
@@ -15,8 +16,8 @@ const SECOND: i64 = 1_000_000_000;
 /// How many seconds a line may be late: servers write lines when requests end, some with the time of their beginning.
 const LATEST: i64 = 2;
 
-/// Records that are held at most until their second is known to be whole.
-const MOST_HELD: usize = 1 << 17;
+/// Memory for records that wait until their second is whole. Beyond it they go with what is known of it.
+const MOST_HELD: usize = 32 << 20;
 
 /// A block is handed out when it has so many bytes.
 const BLOCK_SIZE: usize = 256 << 10;
@@ -28,6 +29,7 @@ const BLOCK_SIZE: usize = 256 << 10;
 pub struct SpreadSource<R> {
     log: LogSource<R>,
     held: VecDeque<Record>,
+    held_bytes: usize,
     seconds: BTreeMap<i64, Second>,
     newest: i64,
     /// How much later the records of the latest line are than its time.
@@ -55,6 +57,7 @@ impl<R: Read> SpreadSource<R> {
         SpreadSource {
             log,
             held: VecDeque::new(),
+            held_bytes: 0,
             seconds: BTreeMap::new(),
             newest: i64::MIN,
             offset: 0,
@@ -82,15 +85,18 @@ impl<R: Read> SpreadSource<R> {
                 self.newest = self.newest.max(second);
                 self.seconds.entry(second).or_default().requests += 1;
             }
-            let mut record = Record::default();
-            record.assign(&view);
+            let record = Record::keep(&view);
+            self.held_bytes += record.cost();
             self.held.push_back(record);
         }
     }
 
     /// Whether all requests of a second are known, as far as this can be waited for.
     fn is_known(&self, second: i64) -> bool {
-        self.is_at_end || self.newest >= second.saturating_add(LATEST) || self.held.len() > MOST_HELD
+        self.is_at_end
+            || self.log.has_fractions()
+            || self.newest >= second.saturating_add(LATEST)
+            || self.held_bytes > MOST_HELD
     }
 
     /// Hands out what is held, as far as its time is known.
@@ -105,6 +111,7 @@ impl<R: Read> SpreadSource<R> {
                 self.offset = self.next_offset(second);
             }
             let Some(mut record) = self.held.pop_front() else { return };
+            self.held_bytes -= record.cost();
             record.timestamp = record.timestamp.saturating_add(self.offset);
             block.push(&record.header(), &record.payload);
         }
