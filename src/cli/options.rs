@@ -184,7 +184,8 @@ pub struct OutputOptions {
     /// Without it, records are written to standard output; gor-replay discards them. "-" is standard output, "null:"
     /// discards; tcp://, tls://, ws://, wss:// and kafka:// are places over the network: gor-tools(7). A name that ends in .gz or .zst is compressed; one that ends in .pcap
     /// or .pcapng becomes a packet capture, one in .jsonl or .ndjson lines of JSON, one in .har a HAR file, one in .csv
-    /// CSV, one in .curl or .sh a shell script, one in .http or .rest requests for editors.
+    /// CSV, one in .parquet Parquet, one in .curl or .sh a shell script, one in .http or .rest requests for editors, one in
+    /// .postman_collection.json a Postman collection.
     ///
     /// Fields in the name start new files: %Y %m %d %H %M %S %NS (time of writing, UTC), %r (request id), %t (kind of
     /// record: 1, 2, 3), %i (see --instance); %% is a percent sign. Missing directories of such a name are created.
@@ -198,9 +199,11 @@ pub struct OutputOptions {
     /// jsonl is a JSON object a line for each record, without loss: gor-jsonl(5). har is HAR 1.2, an entry for each
     /// exchange, with bodies decoded. curl is a script with a command for each request. http is
     /// what the REST client of Visual Studio Code and the HTTP client of JetBrains run; requests that these would read in another
-    /// way are left out. csv is a line for each exchange:
+    /// way are left out. postman is a Postman collection 2.1, with responses as examples; requests with binary bodies, or with
+    /// what Postman takes for variables, are left out. csv is a line for each exchange:
     /// time, id, client, method, host, path, query, status, latency in milliseconds, bytes of request and response with their
-    /// heads, content type, user agent, and yes for a replayed response. What a format cannot hold is counted at the end.
+    /// heads, content type, user agent, and yes for a replayed response. parquet
+    /// has the same columns with types, if gor-tools was built with this feature. What a format cannot hold is counted at the end.
     #[arg(long, value_name = "FORMAT", value_parser = format(), hide_short_help = true)]
     pub format: Option<OutputFormat>,
     /// Overwrite existing files

@@ -7,7 +7,7 @@ use super::prefetch::OpenedPlace;
 use super::reading::{Notice, ReadOptions};
 use crate::capture::{self, CaptureInput};
 use crate::http::{Framer, RequestContext};
-use crate::interchange::{HarSource, Import, ImportOptions, JsonlSource, LogSource};
+use crate::interchange::{HarSource, Import, ImportOptions, JsonlSource, LogSource, SpreadSource};
 use crate::observe::Count;
 use crate::record::{Block, Checkpoint, Intake, JoinedRecords, Kind, Reader, ReaderOptions, Source};
 use crate::{Error, Position, Result};
@@ -89,7 +89,12 @@ impl OpenInput {
             }
             InputFormat::Log(format) => {
                 skip_mark(&beginning, &mut bytes);
-                PlaceRecords::Import(Box::new(LogSource::new(bytes, format, import_options(how))))
+                let log = LogSource::new(bytes, format, import_options(how));
+                PlaceRecords::Import(if !how.is_followed && found.place.is_there() {
+                    Box::new(SpreadSource::new(log))
+                } else {
+                    Box::new(log)
+                })
             }
             InputFormat::Gor => {
                 skip_mark(&beginning, &mut bytes);

@@ -6,6 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::FileType;
+
 use super::index::Index;
 use super::kafka::KafkaAddress;
 use super::network::NetworkAddress;
@@ -26,6 +28,19 @@ pub enum Place {
     Network(NetworkAddress),
     /// A topic of Kafka.
     Kafka(Box<KafkaAddress>),
+}
+
+impl Place {
+    /// Whether all of it is there before it is read: a file or an object, and nothing that is waited for.
+    pub(super) fn is_there(&self) -> bool {
+        match self {
+            Place::Standard => rustix::fs::fstat(std::io::stdin())
+                .is_ok_and(|found| FileType::from_raw_mode(found.st_mode).is_file()),
+            Place::File(path) => path.metadata().is_ok_and(|found| found.is_file()),
+            Place::Object(_) => true,
+            Place::Network(_) | Place::Kafka(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for Place {

@@ -1,16 +1,13 @@
 //! Requests as commands for curl, each runnable by any shell of POSIX.
 
 use std::borrow::Cow;
+use std::io;
 
 use super::exchange_sink::ExchangeFormat;
 use super::jsonl::time;
 use super::message::Message;
 use super::remarks::Remarks;
-use crate::record::Record;
-use crate::show::{
-    Exchange,
-    text::{printable, printable_lines},
-};
+use crate::show::text::{printable, printable_lines};
 
 /// Bytes of a body that goes into the command itself. The kernel takes no argument of more than 128 KiB (execve(2)).
 const MAX_ARGUMENT: usize = 64 << 10;
@@ -26,24 +23,22 @@ impl ExchangeFormat for CurlFormat {
     const NAME: &'static str = "curl";
     const HAS_RESPONSES: bool = false;
 
-    fn begin(&mut self, out: &mut Vec<u8>) {
+    fn begin(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
         out.extend_from_slice(b"#!/bin/sh\n");
+        Ok(())
     }
 
     fn write(
         &mut self,
-        exchange: &Exchange<Record>,
+        request: &Message<'_>,
+        _: &[Message<'_>],
         remarks: &mut Remarks,
         out: &mut Vec<u8>,
-    ) -> serde_json::Result<()> {
-        if let Some(message) = exchange.request.as_ref().and_then(|record| Message::of(record, remarks)) {
-            message.count_lost(remarks);
-            write_command(&message, remarks, out);
-        }
+    ) -> io::Result<()> {
+        request.count_lost(remarks);
+        write_command(request, remarks, out);
         Ok(())
     }
-
-    fn end(&mut self, _: &mut Vec<u8>) {}
 }
 
 fn write_command(message: &Message<'_>, remarks: &mut Remarks, out: &mut Vec<u8>) {

@@ -1,8 +1,9 @@
 //! Records as exchanges in another format: what all such formats have in common.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use super::Tell;
+use super::message::Message;
 use super::remarks::Remarks;
 use crate::Result;
 use crate::record::{Kind, Record, Run, Sink, View};
@@ -16,22 +17,33 @@ pub(super) trait ExchangeFormat {
     /// What people call it.
     const NAME: &'static str;
 
-    /// Whether it holds responses. Where it does not, requests wait for none.
+    /// Whether it holds responses. Where it does not, requests wait for none, and are written without any.
     const HAS_RESPONSES: bool;
 
     /// What comes before the first exchange.
-    fn begin(&mut self, out: &mut Vec<u8>);
+    fn begin(&mut self, _: &mut Vec<u8>) -> io::Result<()> {
+        Ok(())
+    }
 
-    /// Writes an exchange, and counts what of it the format cannot hold.
+    /// Writes a request with the responses to it, and counts what the format cannot hold.
     fn write(
         &mut self,
-        exchange: &Exchange<Record>,
+        request: &Message<'_>,
+        responses: &[Message<'_>],
         remarks: &mut Remarks,
         out: &mut Vec<u8>,
-    ) -> serde_json::Result<()>;
+    ) -> io::Result<()>;
+
+    /// Writes a response whose request is not there. Most formats have no place for it.
+    fn write_alone(&mut self, _: &Message<'_>, remarks: &mut Remarks, _: &mut Vec<u8>) -> io::Result<()> {
+        remarks.count("response without request", "responses without requests");
+        Ok(())
+    }
 
     /// What comes after the last one.
-    fn end(&mut self, out: &mut Vec<u8>);
+    fn end(&mut self, _: &mut Vec<u8>) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Writes records as exchanges.
@@ -62,10 +74,8 @@ impl<W: Write, F: ExchangeFormat> ExchangeSink<W, F> {
         }
     }
 
-    fn begin(&mut self) {
-        if !std::mem::replace(&mut self.has_begun, true) {
-            self.format.begin(&mut self.text);
-        }
+    fn begin(&mut self) -> io::Result<()> {
+        if std::mem::replace(&mut self.has_begun, true) { Ok(()) } else { self.format.begin(&mut self.text) }
     }
 
     fn put(&mut self) -> Result<()> {
@@ -74,13 +84,13 @@ impl<W: Write, F: ExchangeFormat> ExchangeSink<W, F> {
         Ok(())
     }
 
-    fn take(&mut self, record: &View<'_>) -> serde_json::Result<()> {
+    fn take(&mut self, record: &View<'_>) -> io::Result<()> {
         let ExchangeSink { format, joiner, remarks, text, .. } = self;
         if !F::HAS_RESPONSES {
             match record.header.kind {
                 Kind::Request => {
                     let request = Some(Record::keep(record));
-                    return format.write(&Exchange { request, ..Exchange::default() }, remarks, text);
+                    return write(format, &Exchange { request, ..Exchange::default() }, remarks, text);
                 }
                 Kind::Response => remarks.count("response", "responses"),
                 Kind::Replayed => remarks.count("replayed response", "replayed responses"),
@@ -90,22 +100,44 @@ impl<W: Write, F: ExchangeFormat> ExchangeSink<W, F> {
         let mut result = Ok(());
         joiner.take(record, |exchange| {
             if result.is_ok() {
-                result = format.write(&exchange, remarks, text);
+                result = write(format, &exchange, remarks, text);
             }
         });
         result
     }
 }
 
+/// Writes an exchange: those of its records that are messages.
+pub(super) fn write<F: ExchangeFormat>(
+    format: &mut F,
+    exchange: &Exchange<Record>,
+    remarks: &mut Remarks,
+    out: &mut Vec<u8>,
+) -> io::Result<()> {
+    let request = exchange.request.as_ref().and_then(|record| Message::of(record, remarks));
+    let answers = [&exchange.response, &exchange.replayed].into_iter().flatten();
+    let responses: Vec<_> = answers.filter_map(|record| Message::of(record, remarks)).collect();
+    if exchange.earlier.is_shown() {
+        remarks.count(
+            "request twice, as its response came late",
+            "requests twice, as their responses came late",
+        );
+    }
+    match request {
+        Some(request) => format.write(&request, &responses, remarks, out),
+        None => responses.iter().try_for_each(|response| format.write_alone(response, remarks, out)),
+    }
+}
+
 impl<W: Write, F: ExchangeFormat> Sink for ExchangeSink<W, F> {
     fn write(&mut self, records: &Run<'_>) -> Result<()> {
-        self.begin();
+        self.begin()?;
         // Exchanges with a replayed response are to wait for that before the first one has been written.
         if records.iter().any(|record| record.header.kind == Kind::Replayed) {
             self.joiner.expect_replayed();
         }
         for record in records.iter() {
-            self.take(&record).map_err(std::io::Error::from)?;
+            self.take(&record)?;
             if self.text.len() >= BUFFER {
                 self.put()?;
             }
@@ -119,16 +151,16 @@ impl<W: Write, F: ExchangeFormat> Sink for ExchangeSink<W, F> {
     }
 
     fn finish(&mut self) -> Result<()> {
-        self.begin();
+        self.begin()?;
         let ExchangeSink { format, joiner, remarks, text, .. } = self;
         let mut result = Ok(());
         joiner.finish(|exchange| {
             if result.is_ok() {
-                result = format.write(&exchange, remarks, text);
+                result = write(format, &exchange, remarks, text);
             }
         });
-        result.map_err(std::io::Error::from)?;
-        self.format.end(&mut self.text);
+        result?;
+        self.format.end(&mut self.text)?;
         self.flush()?;
         if let (Some(tell), Some(lost)) = (self.tell, self.remarks.text()) {
             tell(&format_args!("not carried over to {}: {lost}", F::NAME));

@@ -1,6 +1,7 @@
 //! Exchanges as entries of a HAR 1.2 file.
 
 use std::borrow::Cow;
+use std::io;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,12 +11,12 @@ use serde::Serialize;
 
 use super::exchange_sink::ExchangeFormat;
 use super::har_records::charset;
+use super::json_array::JsonArray;
 use super::jsonl::time;
 use super::message::{Message, Start, text};
 use super::remarks::Remarks;
 use crate::http::query;
 use crate::record::{Kind, Origin, Record};
-use crate::show::Exchange;
 
 /// The type of a body of which nothing is known, as browsers have it.
 const NO_TYPE: &str = "x-unknown";
@@ -23,7 +24,7 @@ const NO_TYPE: &str = "x-unknown";
 /// Writes a HAR file.
 #[derive(Debug, Default)]
 pub(super) struct HarFormat {
-    has_entries: bool,
+    entries: JsonArray,
 }
 
 #[derive(Debug, Serialize)]
@@ -140,56 +141,36 @@ impl ExchangeFormat for HarFormat {
     const NAME: &'static str = "HAR";
     const HAS_RESPONSES: bool = true;
 
-    fn begin(&mut self, out: &mut Vec<u8>) {
+    fn begin(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
         let version = env!("CARGO_PKG_VERSION");
         let creator = format!("{{\"name\": \"gor-tools\", \"version\": \"{version}\"}}");
         let begin = format!("{{\"log\": {{\"version\": \"1.2\", \"creator\": {creator}, \"entries\": [");
         out.extend_from_slice(begin.as_bytes());
+        Ok(())
     }
 
     fn write(
         &mut self,
-        exchange: &Exchange<Record>,
+        request: &Message<'_>,
+        responses: &[Message<'_>],
         remarks: &mut Remarks,
         out: &mut Vec<u8>,
-    ) -> serde_json::Result<()> {
-        let request = exchange.request.as_ref().and_then(|record| Message::of(record, remarks));
-        let answers = [&exchange.response, &exchange.replayed].into_iter().flatten();
-        let responses: Vec<_> = answers.filter_map(|record| Message::of(record, remarks)).collect();
-        let Some(request) = request else {
-            for _ in responses {
-                remarks.count("response without request", "responses without requests");
-            }
-            return Ok(());
-        };
+    ) -> io::Result<()> {
         request.count_lost(remarks);
-        if exchange.earlier.is_shown() {
-            remarks.count(
-                "request twice, as its response came late",
-                "requests twice, as their responses came late",
-            );
-        }
         if responses.is_empty() {
             remarks.count("response that is missing", "responses that are missing");
-            self.put(&entry(&request, None, remarks), out)?;
+            self.entries.push(&entry(request, None, remarks), out)?;
         }
-        for response in &responses {
+        for response in responses {
             response.count_lost(remarks);
-            self.put(&entry(&request, Some(response), remarks), out)?;
+            self.entries.push(&entry(request, Some(response), remarks), out)?;
         }
         Ok(())
     }
 
-    fn end(&mut self, out: &mut Vec<u8>) {
+    fn end(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
         out.extend_from_slice(b"\n]}}\n");
-    }
-}
-
-impl HarFormat {
-    fn put(&mut self, entry: &Entry<'_>, out: &mut Vec<u8>) -> serde_json::Result<()> {
-        let is_first = !std::mem::replace(&mut self.has_entries, true);
-        out.extend_from_slice(if is_first { b"\n" } else { b",\n" });
-        serde_json::to_writer(out, entry)
+        Ok(())
     }
 }
 

@@ -3,12 +3,12 @@
 //! The format has no quoting: what a client would take for a variable, a comment, a file to read or a script is not
 //! written.
 
+use std::io;
+
 use super::exchange_sink::ExchangeFormat;
 use super::jsonl::time;
 use super::message::{Message, text};
 use super::remarks::Remarks;
-use crate::record::Record;
-use crate::show::Exchange;
 
 /// What begins a variable anywhere.
 const VARIABLE: &str = "{{";
@@ -33,23 +33,16 @@ impl ExchangeFormat for HttpFileFormat {
     const NAME: &'static str = "HTTP files";
     const HAS_RESPONSES: bool = false;
 
-    fn begin(&mut self, _: &mut Vec<u8>) {}
-
     fn write(
         &mut self,
-        exchange: &Exchange<Record>,
+        request: &Message<'_>,
+        _: &[Message<'_>],
         remarks: &mut Remarks,
         out: &mut Vec<u8>,
-    ) -> serde_json::Result<()> {
-        if let Some(message) = exchange.request.as_ref().and_then(|record| Message::of(record, remarks))
-            && let Some(request) = request_text(&message, remarks)
-        {
-            out.extend_from_slice(request.as_bytes());
-        }
+    ) -> io::Result<()> {
+        out.extend(request_text(request, remarks).unwrap_or_default().bytes());
         Ok(())
     }
-
-    fn end(&mut self, _: &mut Vec<u8>) {}
 }
 
 /// The request as clients read it. None, counted: they would send something else.
@@ -112,9 +105,7 @@ fn request_text(message: &Message<'_>, remarks: &mut Remarks) -> Option<String> 
     }
     message.count_lost(remarks);
     let url = url(message, remarks);
-    if message.version() != "HTTP/1.1" {
-        remarks.count("request of another version, now HTTP/1.1", "requests of other versions, now HTTP/1.1");
-    }
+    message.count_version(remarks);
     // After newline-delimited JSON they end the last line.
     if body.trim() != body || is_of_type(b"application/x-ndjson") {
         remarks.count(
@@ -122,11 +113,7 @@ fn request_text(message: &Message<'_>, remarks: &mut Remarks) -> Option<String> 
             "bodies with blanks at their ends, which clients may change",
         );
     }
-    // Ids of foreign recordings may have any signs.
-    let id: String = String::from_utf8_lossy(&message.record.id)
-        .chars()
-        .map(|sign| if sign.is_ascii_alphanumeric() || ".-_".contains(sign) { sign } else { '_' })
-        .collect();
+    let id = message.plain_id();
     let method = message.method();
     let separated = if body.is_empty() { String::new() } else { format!("\n{body}\n") };
     let time = time(message.record.timestamp);
@@ -194,7 +181,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::interchange::exchange_sink::write;
     use crate::record::{Kind, Record};
+    use crate::show::Exchange;
 
     fn written(payload: &[u8]) -> (String, Option<String>) {
         let request = Some(Record {
@@ -208,7 +197,7 @@ mod tests {
         });
         let (mut out, mut remarks) = (Vec::new(), Remarks::default());
         let exchange = Exchange { request, ..Exchange::default() };
-        HttpFileFormat.write(&exchange, &mut remarks, &mut out).expect("it is written to memory");
+        write(&mut HttpFileFormat, &exchange, &mut remarks, &mut out).expect("it is written to memory");
         (String::from_utf8(out).expect("text"), remarks.text())
     }
 

@@ -74,6 +74,14 @@ impl<'a> Message<'a> {
         Some(Message { record, head, start, content, has_trailers, has_surplus: !body.surplus().is_empty() })
     }
 
+    /// The id for a comment or a description: ids of foreign recordings may have any signs, which become `_`.
+    pub(super) fn plain_id(&self) -> String {
+        String::from_utf8_lossy(&self.record.id)
+            .chars()
+            .map(|sign| if sign.is_ascii_alphanumeric() || ".-_".contains(sign) { sign } else { '_' })
+            .collect()
+    }
+
     /// Counts that it is not whole.
     pub(super) fn count_mark(&self, remarks: &mut Remarks) {
         match self.record.mark {
@@ -125,6 +133,16 @@ impl<'a> Message<'a> {
             Start::Request(line) => line.version,
             Start::Response(line) => line.version,
         })
+    }
+
+    /// Counts a version that the format has no place for, where clients send HTTP/1.1.
+    pub(super) fn count_version(&self, remarks: &mut Remarks) {
+        if self.version() != "HTTP/1.1" {
+            remarks.count(
+                "request of another version, now HTTP/1.1",
+                "requests of other versions, now HTTP/1.1",
+            );
+        }
     }
 
     /// `http`, unless the port in the id is that of https.

@@ -9,15 +9,22 @@ mod har_records;
 mod har_source;
 mod har_writer;
 mod http_file;
+mod json_array;
 mod jsonl;
 mod line_source;
 mod message;
+#[cfg(not(feature = "parquet"))]
+mod parquet_absent;
+#[cfg(feature = "parquet")]
+mod parquet_writer;
+mod postman;
 mod remarks;
+mod row;
 
 use std::fmt;
 use std::io::Write;
 
-pub use access_log::{LogFormat, LogSource};
+pub use access_log::{LogFormat, LogSource, SpreadSource};
 pub use har_source::HarSource;
 pub use jsonl::{FIELDS, JsonlSink, JsonlSource};
 
@@ -26,6 +33,11 @@ use curl::CurlFormat;
 use exchange_sink::ExchangeSink;
 use har_writer::HarFormat;
 use http_file::HttpFileFormat;
+#[cfg(not(feature = "parquet"))]
+use parquet_absent::ParquetFormat;
+#[cfg(feature = "parquet")]
+use parquet_writer::ParquetFormat;
+use postman::PostmanFormat;
 
 use crate::record::{Sink, Source};
 
@@ -45,6 +57,10 @@ pub enum Format {
     HttpFile,
     /// A line for each exchange, for spreadsheets.
     Csv,
+    /// A Postman collection: requests, with responses as examples.
+    Postman,
+    /// A row for each exchange, for analysis.
+    Parquet,
 }
 
 impl Format {
@@ -56,7 +72,14 @@ impl Format {
             Format::Curl => Box::new(ExchangeSink::new(CurlFormat, output, tell)),
             Format::HttpFile => Box::new(ExchangeSink::new(HttpFileFormat, output, tell)),
             Format::Csv => Box::new(ExchangeSink::new(CsvFormat, output, tell)),
+            Format::Postman => Box::new(ExchangeSink::new(PostmanFormat::default(), output, tell)),
+            Format::Parquet => Box::new(ExchangeSink::new(ParquetFormat::default(), output, tell)),
         }
+    }
+
+    /// The feature that this build lacks for the format.
+    pub fn missing_feature(self) -> Option<&'static str> {
+        (self == Format::Parquet && cfg!(not(feature = "parquet"))).then_some("parquet")
     }
 
     /// Whether what follows the end of such a file goes on with it.
@@ -64,7 +87,7 @@ impl Format {
         match self {
             // The first line for the shell is a comment, which may come again.
             Format::Jsonl | Format::Curl | Format::HttpFile => true,
-            Format::Har | Format::Csv => false,
+            Format::Har | Format::Csv | Format::Postman | Format::Parquet => false,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use crate::support::clients::python_with;
+use crate::support::clients::{node_with, python_with};
 use crate::support::origin::{Origin, answer};
 use crate::support::program::{command, run};
 use crate::support::skip::skip;
@@ -300,4 +300,160 @@ fn http_files_have_the_requests_that_editors_send_as_they_were_and_tell_of_the_o
         run("gor-filter", &["-o", &path], &input).ends_with(0);
         assert_eq!(std::fs::read(&path).unwrap(), text.as_bytes());
     }
+}
+
+/// Runs a collection, and says which requests failed and what the examples are.
+const NEWMAN: &str = r"
+const collection = JSON.parse(require('fs').readFileSync(process.argv[2]));
+require('newman').run({ collection }, (error, summary) => {
+  if (error) throw error;
+  for (const { requestError, item } of summary.run.executions)
+    if (requestError) console.log(item.name, requestError.message);
+  new (require('postman-collection').Collection)(collection).forEachItem(item => item.responses.each(response =>
+    console.log(response.name, response.code, response.responseTime, response.headers.get('Content-Type'),
+      JSON.stringify(response.text() ?? ''), response.originalRequest.url.getPath())));
+});
+";
+
+#[test]
+fn a_postman_collection_sends_what_was_recorded_and_has_the_responses_as_examples() {
+    let Some(folder) = node_with(&["newman@6.2.2"], "run.js", NEWMAN) else { return };
+    let origin = Origin::start(|_| answer(302, ""));
+    let host = origin.address().to_string();
+    let plain = |line: &str, fields: &str, body: &[u8]| {
+        let length =
+            if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+        [format!("{line} HTTP/1.1\r\nHost: {host}\r\n{fields}{length}\r\n").as_bytes(), body].concat()
+    };
+    let bytes =
+        [format!("GET /bytes HTTP/1.1\r\nHost: {host}\r\nX: ").as_bytes(), b"\xe4\xff \xc3\xa4\ta\r\n\r\n"]
+            .concat();
+    let sent_as_they_are = [
+        plain("GET /", "User-Agent: a\r\nAccept: */*\r\nConnection: keep-alive\r\n", b""),
+        plain("GET /no/own/fields", "", b""),
+        plain("GET /a'b\"$(x)/../x/./:id/{a,b}[1-3]?&%s%n\\;!!x=<y>|z~&&q&r=&=s#", "", b"")
+            .iter()
+            .copied()
+            .filter(|byte| *byte != b'#')
+            .collect(),
+        plain(
+            "DELETE /x",
+            "X: 1\r\nEmpty: \r\nX: 2\r\nCookie: a=b; c=d\r\nAuthorization: Basic YTpi\r\n",
+            b"",
+        ),
+        plain("POST /json", "Content-Type: application/json\r\n", "{\"ä\":\r\n {\"{{\": {}}}".as_bytes()),
+        plain("PUT /x", "Accept-Encoding: gzip\r\nPostman-Token: a\r\n", "\u{feff}a\0b ".as_bytes()),
+        plain("GET /x", "", b"with a body"),
+        plain("PURGE /x", "Content-Type: application/x-www-form-urlencoded\r\n", b"a=b+c&d=%20&&"),
+        bytes,
+    ];
+    let chunked =
+        [plain("POST /chunks", "Transfer-Encoding: chunked\r\n", b""), b"3\r\na'b\r\n0\r\n\r\n".to_vec()]
+            .concat();
+    let changed = [
+        (chunked, plain("POST /chunks", "", b"a'b")),
+        (
+            plain("GET /{{$guid}}?{{a}}={", "", b""),
+            plain("GET /%7B%7B$guid%7D%7D?%7B%7Ba%7D%7D=%7B", "", b""),
+        ),
+        (
+            plain("GET /refused", "Expect: 100-continue\r\nX: \x01\r\nTrailer: a\r\nY: z\r\n", b""),
+            plain("GET /refused", "Y: z\r\n", b""),
+        ),
+        (plain("GET /case", "X: 1\r\nx: 2\r\n", b""), plain("GET /case", "X: 1\r\nX: 2\r\n", b"")),
+        (plain("GET /hosts", "host: a\r\n", b""), plain("GET /hosts", "", b"")),
+        (plain("get /case", "", b""), plain("GET /case", "", b"")),
+    ];
+    let left_out = [
+        plain("POST /binary", "", b"\xff"),
+        plain("GET /secret", "X: {{$processEnv}}\r\n", b""),
+        plain("POST /secret", "", b"{\"a\": {{\nsecret}}}"),
+    ];
+    let recorded: Vec<_> = sent_as_they_are
+        .iter()
+        .chain(changed.iter().map(|(recorded, _)| recorded))
+        .chain(&left_out)
+        .collect();
+    let mut recording: Vec<u8> =
+        (0..).zip(&recorded).flat_map(|(number, request)| record(1, number, request)).collect();
+    let text = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\r\nä\n";
+    let binary = b"HTTP/1.1 201 Created\r\nContent-Type: image/png\r\nContent-Length: 1\r\n\r\n\xff";
+    recording.extend(record(2, 0, text.as_bytes()));
+    recording.extend(record(2, 1, binary));
+    recording.extend(record(2, recorded.len() as u32 - 1, binary));
+    recording.extend(record(2, 99, binary));
+    let path = folder.path().join("x.postman_collection.json").display().to_string();
+    let ran = run("gor-filter", &["-o", &path], &recording);
+    ran.ends_with(0);
+    for lost in [
+        "not carried over to Postman: ",
+        "1 request with a binary body",
+        "2 requests with what Postman takes for variables",
+        "1 target with what Postman takes for a variable, now percent-encoded",
+        "3 header lines with which Postman does not send the request",
+        "1 repeated header name, now in the case of the first",
+        "1 request's further Host headers",
+        "1 method that Postman writes in capitals",
+        "1 binary body of a response",
+        "1 response to such a request",
+        "1 response without request",
+    ] {
+        ran.says(lost);
+    }
+    let written = run("gor-filter", &["--format", "postman"], &recording);
+    written.ends_with(0).writes(&std::fs::read(&path).unwrap());
+    let node = Command::new("node")
+        .args(["run.js", "x.postman_collection.json"])
+        .current_dir(folder.path())
+        .env("NO_PROXY", "*")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&node.stderr);
+    let expected =
+        "200 OK 200 0.502 text/plain \"ä\\n\" /\n201 Created 201 0.502 image/png \"\" /no/own/fields\n";
+    assert_eq!(String::from_utf8_lossy(&node.stdout), expected, "{errors}");
+    let came: Vec<_> = origin.received().iter().map(|request| essence(&request.bytes)).collect();
+    let expected: Vec<_> =
+        sent_as_they_are.iter().chain(changed.iter().map(|(_, sent)| sent)).map(|it| essence(it)).collect();
+    for (number, (came, expected)) in came.iter().zip(&expected).enumerate() {
+        assert_eq!(came, expected, "request {number}");
+    }
+    assert_eq!(came.len(), expected.len(), "{errors}");
+}
+
+#[cfg(not(feature = "parquet"))]
+#[test]
+fn without_parquet_the_missing_feature_is_named_and_nothing_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.parquet").display().to_string();
+    for args in [["-o", path.as_str()], ["--format", "parquet"]] {
+        run("gor-filter", &args, &exchanges(1))
+            .ends_with(2)
+            .says("this build does not write parquet: build with --features parquet");
+    }
+    assert!(!std::path::Path::new(&path).exists());
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn parquet_is_read_by_pyarrow() {
+    const SCRIPT: &str = "
+import pyarrow.parquet as parquet
+table = parquet.read_table('x.parquet')
+print(table.num_rows, table.schema.field('time').type, table.schema.field('status').type)
+print(table.slice(1, 1).to_pylist())
+";
+    let Some(python) = python_with(&["pyarrow==22.0.0"]) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.parquet").display().to_string();
+    run("gor-filter", &["-o", &path], &exchanges(3)).ends_with(0).is_silent();
+    let output = python.run(&["python", "-c", SCRIPT], folder.path());
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        text.starts_with("3 timestamp[ns, tz=UTC] uint16\n")
+            && text.contains("'path': '/1', 'query': 'a=b', 'status': 201, 'latency_ms': 0.502"),
+        "{text}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }

@@ -508,6 +508,11 @@ fn refuse_useless(targets: &[OutputTarget], how: &WriteOptions<'_>) -> Result<()
     if how.format.is_some() && of_files.is_empty() && !has_stream {
         return usage("--format applies to files and standard output; records go elsewhere as gor text");
     }
+    of_files
+        .iter()
+        .map(|(format, _)| *format)
+        .chain(how.format)
+        .try_for_each(OutputFormat::refuse_missing)?;
     let has_other = of_files.iter().any(|(format, _)| *format != OutputFormat::Gor);
     if has_other && how.appends {
         return usage("--append adds to gor text; captures and other formats cannot be added to");

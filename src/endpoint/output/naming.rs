@@ -24,7 +24,7 @@ pub enum OutputFormat {
 }
 
 /// Ends of names, before that of a compression, that ask for another format.
-const FORMATS: [(&str, OutputFormat); 10] = [
+const FORMATS: [(&str, OutputFormat); 12] = [
     (".pcap", OutputFormat::Capture(FileFormat::Pcap)),
     (".pcapng", OutputFormat::Capture(FileFormat::Pcapng)),
     (".jsonl", OutputFormat::Interchange(interchange::Format::Jsonl)),
@@ -35,16 +35,20 @@ const FORMATS: [(&str, OutputFormat); 10] = [
     (".http", OutputFormat::Interchange(interchange::Format::HttpFile)),
     (".rest", OutputFormat::Interchange(interchange::Format::HttpFile)),
     (".csv", OutputFormat::Interchange(interchange::Format::Csv)),
+    (".postman_collection.json", OutputFormat::Interchange(interchange::Format::Postman)),
+    (".parquet", OutputFormat::Interchange(interchange::Format::Parquet)),
 ];
 
 /// Formats by the names that the command line has for them.
-const NAMES: [(&str, OutputFormat); 8] = [
+const NAMES: [(&str, OutputFormat); 10] = [
     ("gor", OutputFormat::Gor),
     ("jsonl", OutputFormat::Interchange(interchange::Format::Jsonl)),
     ("har", OutputFormat::Interchange(interchange::Format::Har)),
     ("curl", OutputFormat::Interchange(interchange::Format::Curl)),
     ("http", OutputFormat::Interchange(interchange::Format::HttpFile)),
     ("csv", OutputFormat::Interchange(interchange::Format::Csv)),
+    ("postman", OutputFormat::Interchange(interchange::Format::Postman)),
+    ("parquet", OutputFormat::Interchange(interchange::Format::Parquet)),
     ("pcap", OutputFormat::Capture(FileFormat::Pcap)),
     ("pcapng", OutputFormat::Capture(FileFormat::Pcapng)),
 ];
@@ -120,6 +124,17 @@ impl OutputFormat {
         NAMES.iter().find(|(known, _)| *known == name).map(|(_, format)| *format)
     }
 
+    /// Refuses what this build cannot write.
+    pub(super) fn refuse_missing(self) -> Result<()> {
+        let OutputFormat::Interchange(format) = self else { return Ok(()) };
+        match format.missing_feature() {
+            Some(feature) => Err(Error::Usage(format!(
+                "this build does not write {feature}: build with --features {feature}"
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// Whether a file that this run has begun can be gone on with after it was closed.
     pub(super) fn can_go_on(self) -> bool {
         match self {
@@ -153,8 +168,10 @@ fn cut(path: &str, dialect: Dialect) -> (&str, &str) {
         Dialect::GoReplay => path,
     };
     let name = bare.rfind('/').map_or(0, |slash| slash + 1);
-    // A name that begins with its only dot has no extension.
-    let at = match bare[name..].rfind('.') {
+    // A name that begins with its only dot has no extension; some have two dots.
+    let named = &bare[name..];
+    let known = FORMATS.iter().find_map(|(end, _)| named.strip_suffix(end)).map(str::len);
+    let at = match known.or_else(|| named.rfind('.')) {
         Some(dot) if dot > 0 => name + dot,
         _ => bare.len(),
     };
@@ -219,6 +236,7 @@ mod tests {
             ("x.gor", "x_3.gor"),
             ("x.gor.gz", "x_3.gor.gz"),
             ("x.gz", "x_3.gz"),
+            ("x.postman_collection.json.gz", "x_3.postman_collection.json.gz"),
             ("x", "x_3"),
             ("a.b/x", "a.b/x_3"),
             ("a.b/2026-11-24.gor.zst", "a.b/2026-11-24_3.gor.zst"),
@@ -257,6 +275,8 @@ mod tests {
             "x.http",
             "x.rest.gz",
             "x.csv.gz",
+            "x.postman_collection.json",
+            "x.parquet",
             ".hidden",
             "a.zip/x",
             "x.1",

@@ -4,6 +4,7 @@ mod entry;
 mod json;
 mod pattern;
 mod records;
+mod spread;
 mod time;
 
 use std::io::Read;
@@ -12,6 +13,7 @@ use std::sync::{Arc, LazyLock};
 use self::json::JsonLine;
 use self::pattern::Pattern;
 use self::records::LogRecords;
+pub use self::spread::SpreadSource;
 use super::ImportOptions;
 use super::line_source::{LineFault, LineFormat, LineSource};
 use crate::error::BadRule;
@@ -98,6 +100,11 @@ impl<R: Read> LogSource<R> {
     /// Reads from `input`, which needs no buffer of its own.
     pub fn new(input: R, format: LogFormat, options: ImportOptions) -> Self {
         LineSource::with(LogLines { format, records: LogRecords::default() }, input, options)
+    }
+
+    /// Whether some time that was read so far is finer than a second.
+    fn has_fractions(&self) -> bool {
+        self.format().records.has_fractions
     }
 }
 

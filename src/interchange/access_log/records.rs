@@ -24,6 +24,8 @@ pub(super) struct LogRecords {
     /// Added to the numbers of lines, so that other logs have other ids: made of the first line.
     salt: Option<u32>,
     pub(super) remarks: Remarks,
+    /// Whether some time so far is finer than a second.
+    pub(super) has_fractions: bool,
 }
 
 /// The records of a line.
@@ -51,6 +53,7 @@ impl LogRecords {
             self.remarks.count("line without an HTTP request", "lines without an HTTP request");
             return Ok(None);
         };
+        self.has_fractions |= !time.is_whole;
         if time.lacks_zone {
             self.remarks.count("time without a zone (taken as UTC)", "times without a zone (taken as UTC)");
         }

@@ -11,6 +11,8 @@ use crate::record::{DEFAULT_MAX_RECORD, Kind, Mark, Record, Records, Source};
 
 const OPTIONS: ImportOptions = ImportOptions { max_record: DEFAULT_MAX_RECORD, is_strict: false };
 
+const SECOND: i64 = 1_000_000_000;
+
 /// 2000-10-10T13:55:36-07:00.
 const OCTOBER: i64 = 971_211_336_000_000_000;
 
@@ -240,6 +242,91 @@ fn ids_differ_within_a_log_and_between_logs_and_are_the_same_each_time() {
         b"1700000001 2001:db8:1::1 GET /\n1700000001 2001:db8:2::1 GET /\n",
     );
     assert_ne!(records[0].id[..16], records[1].id[..16]);
+}
+
+/// When each request came, in nanoseconds after the first second, and what is said.
+fn spread(lines: &str) -> (Vec<(String, i64)>, Option<String>) {
+    let log = LogSource::new(
+        lines.as_bytes(),
+        LogFormat::parse("$msec $request_method $uri $status").unwrap(),
+        OPTIONS,
+    );
+    let (mut records, mut record, mut all) =
+        (Records::new(SpreadSource::new(log)), Record::default(), Vec::new());
+    let mut asked = 0;
+    while records.read(&mut record).unwrap() {
+        if record.kind == Kind::Request {
+            asked = record.timestamp;
+            let line = text(&record.payload).lines().next().unwrap_or_default();
+            let target = line.split(' ').nth(1).unwrap_or_default();
+            all.push((target.to_owned(), asked - 1_700_000_000_000_000_000));
+        } else {
+            assert_eq!(record.timestamp, asked, "a response goes with its request");
+        }
+    }
+    assert_eq!(records.source().intake().records, 2 * all.len() as u64);
+    (all, records.source().not_carried())
+}
+
+#[test]
+fn requests_of_a_second_are_spread_over_it_in_their_order() {
+    let line = |(second, name): (f64, &str)| format!("{second} GET /{name} 200\n");
+    let seconds = [
+        (0., "a"),
+        (0., "b"),
+        (1., "c"),
+        (0., "d"),
+        (1., "e"),
+        (0., "f"),
+        (3., "g"),
+        (2., "h"),
+        (0., "late"),
+    ];
+    let text: String = seconds.iter().map(|(second, name)| line((1_700_000_000. + second, name))).collect();
+    let (times, said) = spread(&text);
+    let named: Vec<_> = times.iter().map(|(name, time)| (&name[1..], *time / 1_000_000)).collect();
+    let expected = [
+        ("a", 0),
+        ("b", 200),
+        ("c", 1000),
+        ("d", 400),
+        ("e", 1500),
+        ("f", 600),
+        ("g", 3000),
+        ("h", 2000),
+        ("late", 800),
+    ];
+    assert_eq!(named, expected);
+    assert!(
+        said.as_ref().is_some_and(|said| said
+            .ends_with("7 fractions of seconds (the requests of each second are spread evenly over it)")),
+        "{said:?}"
+    );
+    // One finer time says that whole ones are true.
+    let (times, said) = spread(&(text + &line((1_700_000_004.25, "x"))));
+    assert!(times.iter().take(9).all(|(_, time)| time % SECOND == 0), "{times:?}");
+    assert!(!said.unwrap_or_default().contains("fractions"));
+}
+
+proptest! {
+    #[test]
+    fn spread_requests_keep_their_second_and_where_seconds_do_not_go_back_their_order(
+        seconds in prop::collection::vec(0..6_i64, 0..60), is_sorted: bool
+    ) {
+        let mut seconds = seconds;
+        if is_sorted {
+            seconds.sort_unstable();
+        }
+        let line = |(number, second): (usize, &i64)| format!("{} GET /{number} 200\n", 1_700_000_000 + second);
+        let text: String = seconds.iter().enumerate().map(line).collect();
+        let (times, _) = spread(&text);
+        let names: Vec<_> = times.iter().map(|(name, _)| name[1..].parse::<usize>().unwrap()).collect();
+        prop_assert_eq!(names, (0..seconds.len()).collect::<Vec<_>>());
+        let whole: Vec<_> = times.iter().map(|(_, time)| time.div_euclid(SECOND)).collect();
+        prop_assert_eq!(whole, seconds);
+        let times: Vec<_> = times.iter().map(|(_, time)| *time).collect();
+        prop_assert!(!is_sorted || times.windows(2).all(|pair| pair[0] < pair[1]), "{:?}", times);
+    }
 }
 
 #[test]

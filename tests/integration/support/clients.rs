@@ -17,16 +17,22 @@ fn installs(program: &str, args: &[&str], folder: &Path) -> bool {
     is_done
 }
 
-/// A script with the client for Node beside it, and the command that runs it. None where it cannot be installed.
-pub(crate) fn node(script: &str) -> Option<(TempDir, String)> {
+/// A folder with a script for Node, and packages beside it, given with their versions. None where these cannot be
+/// installed.
+pub(crate) fn node_with(packages: &[&str], name: &str, script: &str) -> Option<TempDir> {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let install = ["install", "--no-audit", "--no-fund", "goreplay_middleware@1.0.0"];
+    let install = [&["install", "--no-audit", "--no-fund"], packages].concat();
     if !installs("npm", &install, folder.path()) {
         return None;
     }
-    let path = folder.path().join("middleware.js");
-    std::fs::write(&path, script).expect("the folder is writable");
-    let command = format!("node {}", path.display());
+    std::fs::write(folder.path().join(name), script).expect("the folder is writable");
+    Some(folder)
+}
+
+/// A script with the client for Node beside it, and the command that runs it.
+pub(crate) fn node(script: &str) -> Option<(TempDir, String)> {
+    let folder = node_with(&["goreplay_middleware@1.0.0"], "middleware.js", script)?;
+    let command = format!("node {}", folder.path().join("middleware.js").display());
     Some((folder, command))
 }
 
@@ -64,10 +70,5 @@ pub(crate) fn python(script: &str) -> Option<(TempDir, String)> {
 
 /// A folder with a script for Node, and the package ws beside it. None where that cannot be installed.
 pub(crate) fn node_websockets(script: &str) -> Option<TempDir> {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    if !installs("npm", &["install", "--no-audit", "--no-fund", "ws@8.18.0"], folder.path()) {
-        return None;
-    }
-    std::fs::write(folder.path().join("peer.js"), script).expect("the folder is writable");
-    Some(folder)
+    node_with(&["ws@8.18.0"], "peer.js", script)
 }

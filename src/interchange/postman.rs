@@ -1,0 +1,277 @@
+//! Requests as a Postman collection 2.1, with the responses to them as saved examples.
+//!
+//! There is no quoting of variables: `{{name}}` means a value of whoever sends the request, which may be a secret. What
+//! would be taken for one is not written.
+
+use std::borrow::Cow;
+use std::io;
+
+use serde::Serialize;
+
+use super::exchange_sink::ExchangeFormat;
+use super::json_array::JsonArray;
+use super::jsonl::time;
+use super::message::{Message, Start, text};
+use super::remarks::Remarks;
+use super::row::latency_ms;
+use crate::record::Kind;
+
+const SCHEMA: &str = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json";
+
+/// Headers that Postman makes of the body.
+const MADE: [&str; 2] = ["content-length", "transfer-encoding"];
+
+/// Headers with which Postman does not send the request.
+const REFUSED: [&str; 2] = ["expect", "trailer"];
+
+/// Writes a collection.
+#[derive(Debug, Default)]
+pub(super) struct PostmanFormat {
+    items: JsonArray,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Item<'a> {
+    name: String,
+    protocol_profile_behavior: Behavior,
+    request: &'a Request<'a>,
+    response: Vec<Example<'a>>,
+}
+
+/// What Postman does on its own, unless told otherwise.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(clippy::struct_excessive_bools, reason = "each is a setting of Postman")]
+struct Behavior {
+    follow_redirects: bool,
+    disable_body_pruning: bool,
+    disable_cookies: bool,
+    disable_url_encoding: bool,
+    disabled_system_headers: SystemHeaders,
+}
+
+/// Headers that it does not add.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(clippy::struct_excessive_bools, reason = "each is a setting of Postman")]
+struct SystemHeaders {
+    accept: bool,
+    accept_encoding: bool,
+    cache_control: bool,
+    connection: bool,
+    content_type: bool,
+    postman_token: bool,
+    user_agent: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Request<'a> {
+    method: &'a str,
+    url: String,
+    header: Vec<Header<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<Body<'a>>,
+    description: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Header<'a> {
+    key: &'a str,
+    value: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Body<'a> {
+    mode: &'static str,
+    raw: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Example<'a> {
+    name: String,
+    original_request: &'a Request<'a>,
+    status: Cow<'a, str>,
+    code: u16,
+    header: Vec<Header<'a>>,
+    cookie: [(); 0],
+    /// Milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_time: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
+}
+
+impl ExchangeFormat for PostmanFormat {
+    const NAME: &'static str = "Postman";
+    const HAS_RESPONSES: bool = true;
+
+    fn begin(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+        let info = format!("{{\"name\": \"gor-tools\", \"schema\": \"{SCHEMA}\"}}");
+        out.extend_from_slice(format!("{{\"info\": {info}, \"item\": [").as_bytes());
+        Ok(())
+    }
+
+    fn write(
+        &mut self,
+        message: &Message<'_>,
+        responses: &[Message<'_>],
+        remarks: &mut Remarks,
+        out: &mut Vec<u8>,
+    ) -> io::Result<()> {
+        let Some(request) = request(message, remarks) else {
+            for _ in responses {
+                remarks.count("response to such a request", "responses to such requests");
+            }
+            return Ok(());
+        };
+        message.count_lost(remarks);
+        let examples =
+            responses.iter().filter_map(|response| example(&request, message, response, remarks)).collect();
+        let target = request.url.splitn(4, '/').nth(3).unwrap_or_default();
+        let item = Item {
+            name: format!("{} /{target}", request.method),
+            protocol_profile_behavior: AS_RECORDED,
+            request: &request,
+            response: examples,
+        };
+        self.items.push(&item, out)
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
+        out.extend_from_slice(b"\n]}\n");
+        Ok(())
+    }
+}
+
+/// The request is sent as it is written.
+const AS_RECORDED: Behavior = Behavior {
+    follow_redirects: false,
+    disable_body_pruning: true,
+    disable_cookies: true,
+    disable_url_encoding: true,
+    disabled_system_headers: SystemHeaders {
+        accept: true,
+        accept_encoding: true,
+        cache_control: true,
+        connection: true,
+        content_type: true,
+        postman_token: true,
+        user_agent: true,
+    },
+};
+
+/// The request as Postman sends it. None, counted: it would send something else.
+fn request<'a>(message: &'a Message<'a>, remarks: &mut Remarks) -> Option<Request<'a>> {
+    let Ok(raw) = str::from_utf8(&message.content) else {
+        remarks.count("request with a binary body", "requests with binary bodies");
+        return None;
+    };
+    if has_variable(raw) || message.head.fields().any(|field| has_variable(&latin1(field.value))) {
+        remarks.count(
+            "request with what Postman takes for a variable",
+            "requests with what Postman takes for variables",
+        );
+        return None;
+    }
+    let method = message.method();
+    if method.bytes().any(|byte| byte.is_ascii_lowercase()) {
+        remarks.count("method that Postman writes in capitals", "methods that Postman writes in capitals");
+    }
+    message.count_version(remarks);
+    let mut url = message.url(remarks);
+    if has_variable(&url) {
+        remarks.count(
+            "target with what Postman takes for a variable, now percent-encoded",
+            "targets with what Postman takes for variables, now percent-encoded",
+        );
+        url = url.replace('{', "%7B").replace('}', "%7D");
+    }
+    Some(Request {
+        method,
+        url,
+        header: sent_headers(message, remarks),
+        body: (!raw.is_empty()).then_some(Body { mode: "raw", raw }),
+        description: format!("{} {}", time(message.record.timestamp), message.plain_id()),
+    })
+}
+
+/// Headers as Postman sends them: each character of a value becomes a byte, and names that differ in nothing but case
+/// become one.
+fn sent_headers<'a>(message: &Message<'a>, remarks: &mut Remarks) -> Vec<Header<'a>> {
+    let mut headers: Vec<Header<'a>> = Vec::new();
+    for field in message.fields(remarks) {
+        let is_among = |names: [&str; 2]| names.iter().any(|name| field.name.eq_ignore_ascii_case(name));
+        if is_among(MADE) {
+            continue;
+        }
+        let value = latin1(&field.value);
+        if is_among(REFUSED) || value.chars().any(|sign| sign != '\t' && (sign < ' ' || sign == '\x7f')) {
+            remarks.count(
+                "header line with which Postman does not send the request",
+                "header lines with which Postman does not send the request",
+            );
+            continue;
+        }
+        let earlier = headers.iter().find(|header| header.key.eq_ignore_ascii_case(field.name));
+        if let Some(earlier) = earlier {
+            if field.name.eq_ignore_ascii_case("host") {
+                remarks.count("request's further Host headers", "requests' further Host headers");
+                continue;
+            }
+            if earlier.key != field.name {
+                remarks.count(
+                    "repeated header name, now in the case of the first",
+                    "repeated header names, now in the case of the first",
+                );
+            }
+        }
+        let key = earlier.map_or(field.name, |earlier| earlier.key);
+        headers.push(Header { key, value });
+    }
+    headers
+}
+
+/// A response as an example, which Postman shows and does not send.
+fn example<'a>(
+    request: &'a Request<'a>,
+    asked: &Message<'_>,
+    response: &'a Message<'a>,
+    remarks: &mut Remarks,
+) -> Option<Example<'a>> {
+    let Start::Response(line) = response.start else { return None };
+    response.count_lost(remarks);
+    let body = String::from_utf8(response.decoded(remarks).into_owned());
+    if body.is_err() {
+        remarks.count("binary body of a response", "binary bodies of responses");
+    }
+    let header = response.fields(remarks).into_iter();
+    let header =
+        header.map(|field| Header { key: field.name, value: text(&field.value, remarks).into_owned() });
+    let status = String::from_utf8_lossy(line.reason);
+    let when = if response.record.kind == Kind::Replayed { " (replayed)" } else { "" };
+    Some(Example {
+        name: format!("{} {status}{when}", line.status),
+        original_request: request,
+        status,
+        code: line.status,
+        header: header.collect(),
+        cookie: [],
+        response_time: latency_ms(Some(asked.record), response.record),
+        body: body.ok().filter(|body| !body.is_empty()),
+    })
+}
+
+/// Bytes as characters of the same numbers.
+fn latin1(bytes: &[u8]) -> String {
+    bytes.iter().map(|&byte| char::from(byte)).collect()
+}
+
+/// Whether some part is `{{` and `}}` around anything without braces.
+fn has_variable(text: &str) -> bool {
+    text.match_indices("}}").any(|(end, _)| {
+        let before = &text[..end];
+        before.rfind(['{', '}']).is_some_and(|brace| before[..=brace].ends_with("{{"))
+    })
+}
