@@ -35,6 +35,8 @@ har\t''
 curl\t''
 http\t''
 csv\t''
+postman\t''
+parquet\t''
 pcap\t''
 pcapng\t''"
 complete -c gor-filter -l chunk-size -d 'Start a new file before SIZE bytes of records are exceeded' -r

@@ -162,7 +162,7 @@ _gor__record() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "gor jsonl har curl http csv pcap pcapng" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "gor jsonl har curl http csv postman parquet pcap pcapng" -- "${cur}"))
                     return 0
                     ;;
                 --chunk-size)

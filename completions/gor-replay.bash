@@ -266,7 +266,7 @@ _gor__replay() {
                     return 0
                     ;;
                 --format)
-                    COMPREPLY=($(compgen -W "gor jsonl har curl http csv pcap pcapng" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "gor jsonl har curl http csv postman parquet pcap pcapng" -- "${cur}"))
                     return 0
                     ;;
                 --chunk-size)

@@ -45,7 +45,7 @@ fn a_ramp_changes_the_rate() {
     for (args, words) in [
         (["--rate-ramp", "20..0:1s"], "rate of 0"),
         (["--rate", "0"], "expected a rate"),
-        (["--speed-ramp", "1x..2x"], "no ramp"),
+        (["--speed-ramp", "1x..2x"], "not a ramp"),
     ] {
         let said = assert_exit(&replay(&[args[0], args[1], "localhost:1"], b""), 2);
         assert_says(&said, words);

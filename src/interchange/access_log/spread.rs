@@ -8,7 +8,7 @@ use super::LogSource;
 use crate::interchange::Import;
 use crate::interchange::remarks::Remarks;
 use crate::record::{Block, Intake, Kind, Record, Source};
-use crate::show::Kept as _;
+use crate::show::KeptMessage as _;
 use crate::{Error, Result};
 
 const SECOND: i64 = 1_000_000_000;

@@ -48,7 +48,7 @@ fn rows_have_the_columns_of_csv_with_types() {
     let whole = of("127.0.0.1");
     let expected = format!(
         "method: \"GET\", host: \"shop:81\", path: \"/a\", query: \"b=c\", status: 404, latency_ms: 2.5, \
-         request_bytes: {}, response_bytes: {}, content_type: \"text/html\", user_agent: \"\\\\xe4\", replayed: false",
+         request_bytes: {}, response_bytes: {}, content_type: \"text/html\", user_agent: \"\\xe4\", replayed: false",
         REQUEST.len(),
         RESPONSE.len()
     );
