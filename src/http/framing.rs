@@ -386,7 +386,7 @@ impl Framer {
                 self.count(field.len());
             }
         }
-        if matches!(first.to_ascii_lowercase(), b'c' | b't' | b'e' | b'u') {
+        if FramingFacts::may_note(&head[line.clone()]) {
             scan.field = Some(line.start);
             return false;
         }

@@ -8,7 +8,7 @@ use super::exchange_sink::ExchangeFormat;
 use super::jsonl::time;
 use super::message::Message;
 use super::remarks::Remarks;
-use super::row::{COLUMNS, Row, rows};
+use super::row::{COLUMNS, ExchangeRow, rows};
 
 /// Writes lines, of which the first one names the columns.
 #[derive(Debug, Default)]
@@ -38,11 +38,11 @@ impl ExchangeFormat for CsvFormat {
         remarks: &mut Remarks,
         out: &mut Vec<u8>,
     ) -> io::Result<()> {
-        put_row(&Row::of(None, Some(response), remarks), out)
+        put_row(&ExchangeRow::of(None, Some(response), remarks), out)
     }
 }
 
-fn put_row(row: &Row<'_>, out: &mut Vec<u8>) -> io::Result<()> {
+fn put_row(row: &ExchangeRow<'_>, out: &mut Vec<u8>) -> io::Result<()> {
     fn text<T: ToString>(value: Option<T>) -> String {
         value.map(|value| value.to_string()).unwrap_or_default()
     }

@@ -5,21 +5,21 @@ use serde::Deserialize;
 /// A request and what became of it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Entry {
+pub(super) struct HarEntry {
     pub(super) started_date_time: String,
     /// Milliseconds.
     #[serde(default)]
     pub(super) time: Option<f64>,
-    pub(super) request: Request,
+    pub(super) request: HarRequest,
     #[serde(default)]
-    pub(super) response: Option<Response>,
+    pub(super) response: Option<HarResponse>,
     #[serde(default)]
-    pub(super) timings: Timings,
+    pub(super) timings: HarTimings,
     #[serde(default)]
-    pub(super) connection: Option<Text>,
+    pub(super) connection: Option<HarText>,
     /// The id of the records, in files that were written here.
     #[serde(default, rename = "_id")]
-    pub(super) id: Option<Text>,
+    pub(super) id: Option<HarText>,
     /// Whether the response is that of a replay, in files that were written here.
     #[serde(default, rename = "_replayed")]
     pub(super) is_replayed: Option<bool>,
@@ -30,31 +30,31 @@ pub(super) struct Entry {
 /// A string; some programs write numbers.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-pub(super) enum Text {
-    Text(String),
+pub(super) enum HarText {
+    HarText(String),
     Number(i64),
 }
 
-impl std::fmt::Display for Text {
+impl std::fmt::Display for HarText {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Text::Text(text) => f.write_str(text),
-            Text::Number(number) => number.fmt(f),
+            HarText::Text(text) => f.write_str(text),
+            HarText::Number(number) => number.fmt(f),
         }
     }
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Request {
+pub(super) struct HarRequest {
     pub(super) method: String,
     pub(super) url: String,
     #[serde(default)]
     pub(super) http_version: String,
     #[serde(default)]
-    pub(super) headers: Vec<NameValue>,
+    pub(super) headers: Vec<HarNameValue>,
     #[serde(default)]
-    pub(super) post_data: Option<PostData>,
+    pub(super) post_data: Option<HarPostData>,
     /// Bytes that were sent, as far as is known.
     #[serde(default)]
     pub(super) body_size: Option<f64>,
@@ -62,20 +62,20 @@ pub(super) struct Request {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct PostData {
+pub(super) struct HarPostData {
     #[serde(default)]
     pub(super) mime_type: String,
     #[serde(default)]
     pub(super) text: Option<String>,
     #[serde(default)]
-    pub(super) params: Vec<NameValue>,
+    pub(super) params: Vec<HarNameValue>,
     /// HAR has none for requests; some programs have it nevertheless.
     #[serde(default, alias = "_encoding")]
     pub(super) encoding: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct NameValue {
+pub(super) struct HarNameValue {
     pub(super) name: String,
     #[serde(default)]
     pub(super) value: Option<String>,
@@ -83,7 +83,7 @@ pub(super) struct NameValue {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Response {
+pub(super) struct HarResponse {
     #[serde(default)]
     pub(super) status: f64,
     #[serde(default)]
@@ -91,14 +91,14 @@ pub(super) struct Response {
     #[serde(default)]
     pub(super) http_version: String,
     #[serde(default)]
-    pub(super) headers: Vec<NameValue>,
+    pub(super) headers: Vec<HarNameValue>,
     #[serde(default)]
-    pub(super) content: Content,
+    pub(super) content: HarContent,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Content {
+pub(super) struct HarContent {
     /// Bytes without codings; negative where nobody knows.
     #[serde(default)]
     pub(super) size: Option<f64>,
@@ -113,7 +113,7 @@ pub(super) struct Content {
 /// Milliseconds; negative or absent where something did not happen.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Timings {
+pub(super) struct HarTimings {
     pub(super) blocked: Option<f64>,
     pub(super) dns: Option<f64>,
     pub(super) connect: Option<f64>,

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use encoding_rs::{Encoding, UTF_8};
 use jiff::Timestamp;
 
-use super::har::{Content, Entry, NameValue, PostData, Response, nanoseconds};
+use super::har::{HarContent, HarEntry, HarNameValue, HarPostData, HarResponse, nanoseconds};
 use super::jsonl::has_true_header;
 use super::remarks::Remarks;
 use crate::http::{is_token, query};
@@ -42,7 +42,7 @@ struct EntryBody {
 
 impl HarRecords {
     /// Adds the records of an entry. An error says why it has none.
-    pub(super) fn add(&mut self, entry: &Entry, block: &mut Block) -> Result<(), &'static str> {
+    pub(super) fn add(&mut self, entry: &HarEntry, block: &mut Block) -> Result<(), &'static str> {
         let url = entry.request.url.as_bytes();
         let scheme = entry.request.url.split(':').next().unwrap_or_default();
         let (Some(authority), Some(port)) = (query::authority(url), port_of(scheme)) else {
@@ -120,7 +120,7 @@ impl HarRecords {
 
     /// The id of the entry's records: what the file says, or a number for the connection and one for the exchange. The
     /// address is none, as the file does not have the client's.
-    fn id(&mut self, entry: &Entry, host: &str, port: u16) -> Vec<u8> {
+    fn id(&mut self, entry: &HarEntry, host: &str, port: u16) -> Vec<u8> {
         let number = self.entries;
         self.entries = number.wrapping_add(1);
         if let Some(id) = &entry.id {
@@ -138,7 +138,7 @@ impl HarRecords {
 
     fn write_request(
         &mut self,
-        entry: &Entry,
+        entry: &HarEntry,
         host: &str,
         target: &str,
         record: &mut Record,
@@ -157,7 +157,7 @@ impl HarRecords {
         record.mark = is_cut.then_some(Mark::Cut);
         let out = &mut record.payload;
         out.extend_from_slice(format!("{} {slash}{target} {version}\r\n", request.method).as_bytes());
-        let is_host = |field: &&NameValue| {
+        let is_host = |field: &&HarNameValue| {
             [":authority", "host"].iter().any(|name| field.name.eq_ignore_ascii_case(name))
         };
         let named = request.headers.iter().find(is_host).and_then(|field| field.value.as_deref());
@@ -185,7 +185,7 @@ impl HarRecords {
     fn write_response(
         &mut self,
         method: &str,
-        response: &Response,
+        response: &HarResponse,
         record: &mut Record,
     ) -> Result<(), &'static str> {
         let version = self.version(&response.http_version);
@@ -227,10 +227,10 @@ impl HarRecords {
     /// Writes fields, but for pseudo fields of HTTP/2 and those about framing.
     fn write_fields<'a>(
         &mut self,
-        fields: impl Iterator<Item = &'a NameValue>,
+        fields: impl Iterator<Item = &'a HarNameValue>,
         out: &mut Vec<u8>,
     ) -> Result<(), &'static str> {
-        for NameValue { name, value } in fields {
+        for HarNameValue { name, value } in fields {
             if name.starts_with(':') || FRAMING.iter().any(|known| name.eq_ignore_ascii_case(known)) {
                 if name.eq_ignore_ascii_case("content-encoding") {
                     self.remarks.count("content coding of a body", "content codings of bodies");
@@ -265,7 +265,7 @@ impl HarRecords {
         }
     }
 
-    fn post_data(&mut self, data: &PostData) -> EntryBody {
+    fn post_data(&mut self, data: &HarPostData) -> EntryBody {
         if let Some(text) = &data.text {
             return self.decoded(text, data.encoding.as_deref(), &data.mime_type);
         }
@@ -276,13 +276,13 @@ impl HarRecords {
             return self.missing();
         }
         let pair =
-            |field: &NameValue| format!("{}={}", field.name, field.value.as_deref().unwrap_or_default());
+            |field: &HarNameValue| format!("{}={}", field.name, field.value.as_deref().unwrap_or_default());
         // Browsers keep them as they were sent.
         let form = data.params.iter().map(pair).collect::<Vec<_>>().join("&");
         EntryBody { bytes: form.into_bytes(), is_cut: false }
     }
 
-    fn content(&mut self, content: &Content) -> EntryBody {
+    fn content(&mut self, content: &HarContent) -> EntryBody {
         let size = content.size.unwrap_or(0.0);
         let Some(text) = &content.text else {
             return if size > 0.0 { self.missing() } else { EntryBody::default() };

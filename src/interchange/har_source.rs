@@ -29,13 +29,13 @@ const MARGIN: u64 = 1 << 20;
 ///
 /// An entry that is no exchange of HTTP is skipped and counted. What comes after bytes that are not JSON cannot be read.
 pub struct HarSource {
-    states: Receiver<Progress>,
-    latest: Progress,
+    states: Receiver<HarProgress>,
+    latest: HarProgress,
 }
 
 /// What was read, and how far that is.
 #[derive(Default)]
-struct Progress {
+struct HarProgress {
     block: Block,
     intake: Intake,
     not_carried: Option<String>,
@@ -49,7 +49,7 @@ impl HarSource {
         let (sender, states) = sync_channel(BLOCKS_WAITING);
         // It ends with its input, or at the next block when nobody takes it any more.
         thread::Builder::new().name("har reader".to_owned()).spawn(move || read(input, options, sender))?;
-        Ok(HarSource { states, latest: Progress::default() })
+        Ok(HarSource { states, latest: HarProgress::default() })
     }
 }
 
@@ -82,7 +82,7 @@ impl Import for HarSource {
 }
 
 /// Reads a file to its end.
-fn read(input: impl Read, options: ImportOptions, sender: SyncSender<Progress>) {
+fn read(input: impl Read, options: ImportOptions, sender: SyncSender<HarProgress>) {
     let entries = Rc::new(RefCell::new(Entries {
         sender,
         options,
@@ -92,12 +92,12 @@ fn read(input: impl Read, options: ImportOptions, sender: SyncSender<Progress>) 
         is_whole: false,
         failure: None,
     }));
-    let counts = Rc::new(Counts::default());
+    let counts = Rc::new(ReadCounts::default());
     let limit = options.max_record.saturating_mul(2).saturating_add(MARGIN);
     let input = BufReader::with_capacity(READ, input);
     let bytes = EntryBytes { input, entries: Rc::clone(&entries), counts: Rc::clone(&counts), limit };
     let mut json = serde_json::Deserializer::from_reader(bytes);
-    let file = Part { entries: &entries, counts: &counts, key: "log" };
+    let file = KeyedObject { entries: &entries, counts: &counts, key: "log" };
     let ended = file.deserialize(&mut json).and_then(|()| json.end());
     let mut entries = entries.borrow_mut();
     if let Err(error) = ended {
@@ -121,7 +121,7 @@ fn read(input: impl Read, options: ImportOptions, sender: SyncSender<Progress>) 
 
 /// What the entries so far have become.
 struct Entries {
-    sender: SyncSender<Progress>,
+    sender: SyncSender<HarProgress>,
     options: ImportOptions,
     records: HarRecords,
     block: Block,
@@ -136,7 +136,7 @@ impl Entries {
     fn send(&mut self) -> io::Result<()> {
         let block = std::mem::take(&mut self.block);
         let is_last = block.is_empty();
-        let progress = Progress {
+        let progress = HarProgress {
             block,
             intake: self.intake,
             not_carried: self.records.remarks.text(),
@@ -185,7 +185,7 @@ impl Entries {
 
 /// How far the input was used.
 #[derive(Debug, Default)]
-struct Counts {
+struct ReadCounts {
     used: Cell<u64>,
     /// Where the entry that is read begins, or what is between entries.
     begun: Cell<u64>,
@@ -195,7 +195,7 @@ struct Counts {
 struct EntryBytes<R> {
     input: BufReader<R>,
     entries: Rc<RefCell<Entries>>,
-    counts: Rc<Counts>,
+    counts: Rc<ReadCounts>,
     limit: u64,
 }
 
@@ -225,13 +225,13 @@ impl<R: Read> Read for EntryBytes<R> {
 
 /// An object of which one key matters: the file, and the log in it.
 #[derive(Clone, Copy)]
-struct Part<'a> {
+struct KeyedObject<'a> {
     entries: &'a Rc<RefCell<Entries>>,
-    counts: &'a Rc<Counts>,
+    counts: &'a Rc<ReadCounts>,
     key: &'static str,
 }
 
-impl<'de> DeserializeSeed<'de> for Part<'_> {
+impl<'de> DeserializeSeed<'de> for KeyedObject<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
@@ -239,7 +239,7 @@ impl<'de> DeserializeSeed<'de> for Part<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Part<'_> {
+impl<'de> Visitor<'de> for KeyedObject<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -249,7 +249,7 @@ impl<'de> Visitor<'de> for Part<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(key) = map.next_key::<String>()? {
             match (self.key, &*key) {
-                ("log", "log") => map.next_value_seed(Part { key: "entries", ..self })?,
+                ("log", "log") => map.next_value_seed(KeyedObject { key: "entries", ..self })?,
                 ("entries", "entries") => map.next_value_seed(Array(self))?,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
@@ -262,7 +262,7 @@ impl<'de> Visitor<'de> for Part<'_> {
 }
 
 /// The entries.
-struct Array<'a>(Part<'a>);
+struct Array<'a>(KeyedObject<'a>);
 
 impl<'de> DeserializeSeed<'de> for Array<'_> {
     type Value = ();
@@ -280,7 +280,7 @@ impl<'de> Visitor<'de> for Array<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<(), A::Error> {
-        let Part { entries, counts, .. } = self.0;
+        let KeyedObject { entries, counts, .. } = self.0;
         // Each as text first, so that one which is wrong does not hide the next.
         while let Some(text) = array.next_element::<Box<RawValue>>()? {
             let text = text.get();

@@ -29,7 +29,7 @@ pub(super) struct HarFormat {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Entry<'a> {
+struct WrittenEntry<'a> {
     #[serde(rename = "_id", skip_serializing_if = "Option::is_none")]
     id: Option<&'a str>,
     #[serde(rename = "_replayed", skip_serializing_if = "std::ops::Not::not")]
@@ -37,10 +37,10 @@ struct Entry<'a> {
     started_date_time: String,
     /// Milliseconds, as all durations.
     time: f64,
-    request: Request<'a>,
-    response: Response<'a>,
+    request: WrittenRequest<'a>,
+    response: WrittenResponse<'a>,
     cache: Cache,
-    timings: Timings,
+    timings: WrittenTimings,
     /// The client's port.
     #[serde(skip_serializing_if = "Option::is_none")]
     connection: Option<String>,
@@ -52,22 +52,22 @@ struct Cache {}
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Request<'a> {
+struct WrittenRequest<'a> {
     method: &'a str,
     url: String,
     http_version: Cow<'a, str>,
     cookies: Vec<HarCookie>,
-    headers: Vec<NameValue<'a>>,
-    query_string: Vec<NameValue<'a>>,
+    headers: Vec<WrittenPair<'a>>,
+    query_string: Vec<WrittenPair<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    post_data: Option<PostData<'a>>,
+    post_data: Option<WrittenPostData<'a>>,
     headers_size: i64,
     body_size: i64,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct PostData<'a> {
+struct WrittenPostData<'a> {
     mime_type: Cow<'a, str>,
     text: String,
     /// HAR has none for requests.
@@ -78,13 +78,13 @@ struct PostData<'a> {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Response<'a> {
+struct WrittenResponse<'a> {
     status: u16,
     status_text: Cow<'a, str>,
     http_version: Cow<'a, str>,
     cookies: Vec<HarCookie>,
-    headers: Vec<NameValue<'a>>,
-    content: Content<'a>,
+    headers: Vec<WrittenPair<'a>>,
+    content: WrittenContent<'a>,
     #[serde(rename = "redirectURL")]
     redirect_url: String,
     headers_size: i64,
@@ -93,7 +93,7 @@ struct Response<'a> {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Content<'a> {
+struct WrittenContent<'a> {
     size: usize,
     mime_type: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,7 +103,7 @@ struct Content<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct NameValue<'a> {
+struct WrittenPair<'a> {
     name: Cow<'a, str>,
     value: Cow<'a, str>,
 }
@@ -127,7 +127,7 @@ struct HarCookie {
 
 /// What is negative did not happen, or is not known.
 #[derive(Debug, Serialize)]
-struct Timings {
+struct WrittenTimings {
     blocked: f64,
     dns: f64,
     connect: f64,
@@ -178,14 +178,14 @@ fn entry<'a>(
     message: &'a Message<'a>,
     response: Option<&'a Message<'a>>,
     remarks: &mut Remarks,
-) -> Entry<'a> {
+) -> WrittenEntry<'a> {
     let record = message.record;
     let id = str::from_utf8(&record.id).ok();
     if id.is_none() {
         remarks.count("id that is no text", "ids that are no text");
     }
     let timings = timings(record, response.map(|response| response.record), remarks);
-    Entry {
+    WrittenEntry {
         id,
         is_replayed: response.is_some_and(|response| response.record.kind == Kind::Replayed),
         started_date_time: time(record.timestamp),
@@ -199,7 +199,7 @@ fn entry<'a>(
 }
 
 /// Durations of an exchange. Those of a record that has none are 0, as HAR wants a number.
-fn timings(request: &Record, response: Option<&Record>, remarks: &mut Remarks) -> Timings {
+fn timings(request: &Record, response: Option<&Record>, remarks: &mut Remarks) -> WrittenTimings {
     let latency = |record: &Record| record.latency.unwrap_or(0).max(0);
     let (mut send, mut wait, mut receive) = (latency(request), 0, 0);
     match response {
@@ -226,10 +226,10 @@ fn timings(request: &Record, response: Option<&Record>, remarks: &mut Remarks) -
         None => {}
     }
     let [send, wait, receive] = [send, wait, receive].map(|nanoseconds| nanoseconds as f64 / 1e6);
-    Timings { blocked: -1.0, dns: -1.0, connect: -1.0, send, wait, receive, ssl: -1.0 }
+    WrittenTimings { blocked: -1.0, dns: -1.0, connect: -1.0, send, wait, receive, ssl: -1.0 }
 }
 
-fn request<'a>(message: &Message<'a>, remarks: &mut Remarks) -> Request<'a> {
+fn request<'a>(message: &Message<'a>, remarks: &mut Remarks) -> WrittenRequest<'a> {
     let hosts = message.head.values(b"host").count();
     if hosts > 1 {
         remarks.count("request's further Host headers", "requests' further Host headers");
@@ -244,12 +244,12 @@ fn request<'a>(message: &Message<'a>, remarks: &mut Remarks) -> Request<'a> {
                 "binary bodies of requests, in base64 that other programs take for text",
             );
         }
-        PostData { mime_type, text, encoding, params: [] }
+        WrittenPostData { mime_type, text, encoding, params: [] }
     });
     let query = query::query(message.target()).unwrap_or_default();
     let lossy = |bytes| String::from_utf8_lossy(&query::form_decoded(bytes)).into_owned().into();
-    let pair = |(name, value)| NameValue { name: lossy(name), value: lossy(value) };
-    Request {
+    let pair = |(name, value)| WrittenPair { name: lossy(name), value: lossy(value) };
+    WrittenRequest {
         method: message.method(),
         url: message.url(remarks),
         http_version: message.version(),
@@ -262,20 +262,20 @@ fn request<'a>(message: &Message<'a>, remarks: &mut Remarks) -> Request<'a> {
     }
 }
 
-fn response<'a>(message: &Message<'a>, remarks: &mut Remarks) -> Response<'a> {
+fn response<'a>(message: &Message<'a>, remarks: &mut Remarks) -> WrittenResponse<'a> {
     let Start::Response(line) = message.start else { return no_response() };
     let mime_type = mime_type(message, NO_TYPE);
     let body = message.decoded(remarks);
     let (text, encoding) = text_or_base64(&body, &mime_type);
     let text = Some(text).filter(|text| !text.is_empty());
     let location = message.field(b"location").unwrap_or_default();
-    Response {
+    WrittenResponse {
         status: line.status,
         status_text: String::from_utf8_lossy(line.reason),
         http_version: message.version(),
         cookies: message.head.values(b"set-cookie").filter_map(set_cookie).collect(),
         headers: headers(message, remarks),
-        content: Content { size: body.len(), mime_type, text, encoding },
+        content: WrittenContent { size: body.len(), mime_type, text, encoding },
         redirect_url: String::from_utf8_lossy(location).into_owned(),
         headers_size: message.head.len() as i64,
         body_size: (message.record.payload.len() - message.head.len()) as i64,
@@ -283,25 +283,25 @@ fn response<'a>(message: &Message<'a>, remarks: &mut Remarks) -> Response<'a> {
 }
 
 /// What stands for a response that is not there, as browsers have it.
-fn no_response<'a>() -> Response<'a> {
-    Response {
+fn no_response<'a>() -> WrittenResponse<'a> {
+    WrittenResponse {
         status: 0,
         status_text: "".into(),
         http_version: "".into(),
         cookies: Vec::new(),
         headers: Vec::new(),
-        content: Content { size: 0, mime_type: NO_TYPE.into(), text: None, encoding: None },
+        content: WrittenContent { size: 0, mime_type: NO_TYPE.into(), text: None, encoding: None },
         redirect_url: String::new(),
         headers_size: -1,
         body_size: -1,
     }
 }
 
-fn headers<'a>(message: &Message<'a>, remarks: &mut Remarks) -> Vec<NameValue<'a>> {
+fn headers<'a>(message: &Message<'a>, remarks: &mut Remarks) -> Vec<WrittenPair<'a>> {
     let fields = message.fields(remarks);
     fields
         .iter()
-        .map(|field| NameValue { name: field.name.into(), value: text(&field.value, remarks) })
+        .map(|field| WrittenPair { name: field.name.into(), value: text(&field.value, remarks) })
         .collect()
 }
 

@@ -14,7 +14,7 @@ use parquet::schema::parser::parse_message_type;
 use super::exchange_sink::ExchangeFormat;
 use super::message::Message;
 use super::remarks::Remarks;
-use super::row::{Row, rows};
+use super::row::{ExchangeRow, rows};
 
 /// The columns of [`super::row::COLUMNS`].
 const SCHEMA: &str = "message exchange {
@@ -99,7 +99,7 @@ impl ExchangeFormat for ParquetFormat {
         remarks: &mut Remarks,
         out: &mut Vec<u8>,
     ) -> io::Result<()> {
-        self.add(Row::of(None, Some(response), remarks), out)
+        self.add(ExchangeRow::of(None, Some(response), remarks), out)
     }
 
     fn end(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
@@ -113,7 +113,7 @@ impl ExchangeFormat for ParquetFormat {
 }
 
 impl ParquetFormat {
-    fn add(&mut self, row: Row<'_>, out: &mut Vec<u8>) -> io::Result<()> {
+    fn add(&mut self, row: ExchangeRow<'_>, out: &mut Vec<u8>) -> io::Result<()> {
         self.group.add(row);
         if self.group.time.len() < GROUP_ROWS && self.group.text_bytes < GROUP_TEXT {
             return Ok(());
@@ -133,7 +133,7 @@ impl ParquetFormat {
 }
 
 impl RowGroup {
-    fn add(&mut self, row: Row<'_>) {
+    fn add(&mut self, row: ExchangeRow<'_>) {
         let mut text = |value: Cow<'_, str>| {
             self.text_bytes += value.len();
             ByteArray::from(value.into_owned().into_bytes())

@@ -35,7 +35,7 @@ pub(super) struct PostmanFormat {
 struct Item<'a> {
     name: String,
     protocol_profile_behavior: Behavior,
-    request: &'a Request<'a>,
+    request: &'a PostmanRequest<'a>,
     response: Vec<Example<'a>>,
 }
 
@@ -66,23 +66,23 @@ struct SystemHeaders {
 }
 
 #[derive(Debug, Serialize)]
-struct Request<'a> {
+struct PostmanRequest<'a> {
     method: &'a str,
     url: String,
-    header: Vec<Header<'a>>,
+    header: Vec<PostmanHeader<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    body: Option<Body<'a>>,
+    body: Option<PostmanBody<'a>>,
     description: String,
 }
 
 #[derive(Debug, Serialize)]
-struct Header<'a> {
+struct PostmanHeader<'a> {
     key: &'a str,
     value: String,
 }
 
 #[derive(Debug, Serialize)]
-struct Body<'a> {
+struct PostmanBody<'a> {
     mode: &'static str,
     raw: &'a str,
 }
@@ -91,10 +91,10 @@ struct Body<'a> {
 #[serde(rename_all = "camelCase")]
 struct Example<'a> {
     name: String,
-    original_request: &'a Request<'a>,
+    original_request: &'a PostmanRequest<'a>,
     status: Cow<'a, str>,
     code: u16,
-    header: Vec<Header<'a>>,
+    header: Vec<PostmanHeader<'a>>,
     cookie: [(); 0],
     /// Milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -163,7 +163,7 @@ const AS_RECORDED: Behavior = Behavior {
 };
 
 /// The request as Postman sends it. None, counted: it would send something else.
-fn request<'a>(message: &'a Message<'a>, remarks: &mut Remarks) -> Option<Request<'a>> {
+fn request<'a>(message: &'a Message<'a>, remarks: &mut Remarks) -> Option<PostmanRequest<'a>> {
     let Ok(raw) = str::from_utf8(&message.content) else {
         remarks.count("request with a binary body", "requests with binary bodies");
         return None;
@@ -188,19 +188,19 @@ fn request<'a>(message: &'a Message<'a>, remarks: &mut Remarks) -> Option<Reques
         );
         url = url.replace('{', "%7B").replace('}', "%7D");
     }
-    Some(Request {
+    Some(PostmanRequest {
         method,
         url,
         header: sent_headers(message, remarks),
-        body: (!raw.is_empty()).then_some(Body { mode: "raw", raw }),
+        body: (!raw.is_empty()).then_some(PostmanBody { mode: "raw", raw }),
         description: format!("{} {}", time(message.record.timestamp), message.plain_id()),
     })
 }
 
 /// Headers as Postman sends them: each character of a value becomes a byte, and names that differ in nothing but case
 /// become one.
-fn sent_headers<'a>(message: &Message<'a>, remarks: &mut Remarks) -> Vec<Header<'a>> {
-    let mut headers: Vec<Header<'a>> = Vec::new();
+fn sent_headers<'a>(message: &Message<'a>, remarks: &mut Remarks) -> Vec<PostmanHeader<'a>> {
+    let mut headers: Vec<PostmanHeader<'a>> = Vec::new();
     for field in message.fields(remarks) {
         let is_among = |names: [&str; 2]| names.iter().any(|name| field.name.eq_ignore_ascii_case(name));
         if is_among(MADE) {
@@ -228,14 +228,14 @@ fn sent_headers<'a>(message: &Message<'a>, remarks: &mut Remarks) -> Vec<Header<
             }
         }
         let key = earlier.map_or(field.name, |earlier| earlier.key);
-        headers.push(Header { key, value });
+        headers.push(PostmanHeader { key, value });
     }
     headers
 }
 
 /// A response as an example, which Postman shows and does not send.
 fn example<'a>(
-    request: &'a Request<'a>,
+    request: &'a PostmanRequest<'a>,
     asked: &Message<'_>,
     response: &'a Message<'a>,
     remarks: &mut Remarks,
@@ -247,8 +247,8 @@ fn example<'a>(
         remarks.count("binary body of a response", "binary bodies of responses");
     }
     let header = response.fields(remarks).into_iter();
-    let header =
-        header.map(|field| Header { key: field.name, value: text(&field.value, remarks).into_owned() });
+    let header = header
+        .map(|field| PostmanHeader { key: field.name, value: text(&field.value, remarks).into_owned() });
     let status = String::from_utf8_lossy(line.reason);
     let when = if response.record.kind == Kind::Replayed { " (replayed)" } else { "" };
     Some(Example {

@@ -29,7 +29,7 @@ pub(super) const COLUMNS: [&str; 14] = [
 
 /// A request, a response, or both. What is not there is none.
 #[derive(Debug)]
-pub(super) struct Row<'a> {
+pub(super) struct ExchangeRow<'a> {
     /// Nanoseconds since the Unix epoch.
     pub(super) time: i64,
     pub(super) id: Cow<'a, str>,
@@ -53,15 +53,15 @@ pub(super) fn rows<'a>(
     request: &Message<'a>,
     responses: &[Message<'a>],
     remarks: &mut Remarks,
-) -> Vec<Row<'a>> {
+) -> Vec<ExchangeRow<'a>> {
     request.count_mark(remarks);
     if responses.is_empty() {
-        return vec![Row::of(Some(request), None, remarks)];
+        return vec![ExchangeRow::of(Some(request), None, remarks)];
     }
-    responses.iter().map(|response| Row::of(Some(request), Some(response), remarks)).collect()
+    responses.iter().map(|response| ExchangeRow::of(Some(request), Some(response), remarks)).collect()
 }
 
-impl<'a> Row<'a> {
+impl<'a> ExchangeRow<'a> {
     /// The row of a request, whose mark was counted, and a response; one of them at least is there.
     pub(super) fn of(
         request: Option<&Message<'a>>,
@@ -80,7 +80,7 @@ impl<'a> Row<'a> {
             Start::Request(_) => None,
         });
         let mut text = |bytes| readable(bytes, remarks);
-        Row {
+        ExchangeRow {
             time,
             id: text(id),
             client: Origin::of(id).map(|origin| origin.client),

@@ -194,7 +194,7 @@ pub struct Header<'a> {
 impl<'a> Header<'a> {
     /// Takes a header line apart. `line` comes without its line end.
     pub fn parse(line: &'a [u8]) -> Result<Header<'a>, Malformed> {
-        Header::parse_usual(line).map_or_else(|| Header::parse_any(line), Ok)
+        Header::parse_plain(line).map_or_else(|| Header::parse_any(line), Ok)
     }
 
     fn parse_any(line: &'a [u8]) -> Result<Header<'a>, Malformed> {
@@ -247,14 +247,14 @@ impl<'a> Header<'a> {
     }
 
     /// A line as all recorders write it, and nothing more. `None` of any other, good or not.
-    fn parse_usual(line: &'a [u8]) -> Option<Header<'a>> {
-        Header::usual(line).filter(|(_, length)| *length == line.len()).map(|(header, _)| header)
+    fn parse_plain(line: &'a [u8]) -> Option<Header<'a>> {
+        Header::plain(line).filter(|(_, length)| *length == line.len()).map(|(header, _)| header)
     }
 
     /// What `bytes` begin with, if that is a header line as all recorders write it, and its length: an id of 24 bytes, a
     /// timestamp of 19 digits, and a latency, behind which is the first byte that is no digit.
     #[inline]
-    pub(super) fn usual(bytes: &'a [u8]) -> Option<(Header<'a>, usize)> {
+    pub(super) fn plain(bytes: &'a [u8]) -> Option<(Header<'a>, usize)> {
         const LATENCY: usize = 47;
         let (start, rest) = bytes.split_first_chunk::<LATENCY>()?;
         let kind = match start[0] {

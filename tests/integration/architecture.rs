@@ -1,4 +1,4 @@
-//! Which room may know which, held against what the sources import.
+//! Which room may know which, held against what the sources import, and what their types are called.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -324,4 +324,34 @@ fn paths_are_read_out_of_imports() {
         let source = Source { path: PathBuf::new(), module, text: text.to_owned() };
         assert_eq!(source.names(), expected, "{text}");
     }
+}
+
+/// The type that a line defines.
+fn defined_type(line: &str) -> Option<String> {
+    let line = line.trim_start();
+    let line = line.strip_prefix("pub").map_or(line, |rest| match rest.strip_prefix('(') {
+        Some(scope) => scope.split_once(')').map_or(rest, |(_, rest)| rest),
+        None => rest,
+    });
+    let definition = ["struct ", "enum ", "trait ", "union "];
+    let rest = definition.iter().find_map(|start| line.trim_start().strip_prefix(start))?;
+    Some(word(rest))
+}
+
+#[test]
+fn the_name_of_a_type_leads_to_one_place() {
+    let mut places: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for source in sources() {
+        // What stands in for a part that was left out of the build has the names of that part.
+        if source.module.last().is_some_and(|name| name.ends_with("absent")) {
+            continue;
+        }
+        for name in source.text.lines().filter_map(defined_type) {
+            places.entry(name).or_default().push(source.path.clone());
+        }
+    }
+    // Each tool has its command line.
+    places.remove("Args");
+    places.retain(|_, places| places.len() > 1);
+    assert!(places.is_empty(), "{places:#?}");
 }

@@ -84,38 +84,38 @@ pub(super) fn header_name(variable: &str) -> String {
     variable.split(['_', '-']).map(capital).collect::<Vec<_>>().join("-")
 }
 
-type Text<'a> = Cow<'a, [u8]>;
+type LogText<'a> = Cow<'a, [u8]>;
 
 /// An exchange as a line tells it.
 #[derive(Clone, Debug, Default)]
 #[allow(clippy::struct_excessive_bools, reason = "each is something that the line says")]
 pub(super) struct LogEntry<'a> {
-    pub(super) client: Option<Text<'a>>,
+    pub(super) client: Option<LogText<'a>>,
     pub(super) client_port: Option<u16>,
     pub(super) server_port: Option<u16>,
     pub(super) time: Option<LogTime>,
     pub(super) is_start: bool,
     pub(super) duration: Option<i64>,
-    pub(super) request: Option<Text<'a>>,
-    pub(super) method: Option<Text<'a>>,
-    pub(super) target: Option<Text<'a>>,
-    pub(super) query: Option<Text<'a>>,
-    pub(super) protocol: Option<Text<'a>>,
+    pub(super) request: Option<LogText<'a>>,
+    pub(super) method: Option<LogText<'a>>,
+    pub(super) target: Option<LogText<'a>>,
+    pub(super) query: Option<LogText<'a>>,
+    pub(super) protocol: Option<LogText<'a>>,
     pub(super) is_https: bool,
     pub(super) status: Option<u16>,
     pub(super) size: Option<u64>,
     pub(super) request_size: Option<u64>,
-    pub(super) host: Option<(u8, Text<'a>)>,
+    pub(super) host: Option<(u8, LogText<'a>)>,
     pub(super) has_user: bool,
-    pub(super) headers: Vec<(Cow<'a, str>, Text<'a>)>,
-    pub(super) response_headers: Vec<(Cow<'a, str>, Text<'a>)>,
+    pub(super) headers: Vec<(Cow<'a, str>, LogText<'a>)>,
+    pub(super) response_headers: Vec<(Cow<'a, str>, LogText<'a>)>,
     /// Whether text follows the last field that is known.
     pub(super) has_more: bool,
 }
 
 impl<'a> LogEntry<'a> {
     /// Takes a value. An error says what is wrong with it. A hyphen and nothing at all mean that there is no value.
-    pub(super) fn set(&mut self, field: &'a LogField, value: Text<'a>) -> Result<(), &'static str> {
+    pub(super) fn set(&mut self, field: &'a LogField, value: LogText<'a>) -> Result<(), &'static str> {
         if matches!(&*value, b"" | b"-") {
             return Ok(());
         }

@@ -10,14 +10,14 @@ use crate::error::BadRule;
 pub(super) struct Pattern {
     /// Before the first variable.
     start: Vec<u8>,
-    parts: Vec<Part>,
+    parts: Vec<VariablePart>,
     /// Whether text may follow, after a space.
     allows_more: bool,
 }
 
 /// A variable, and the text behind it. Without text the value goes on to the end of the line.
 #[derive(Clone, Debug, PartialEq)]
-struct Part {
+struct VariablePart {
     /// None: of no use here.
     field: Option<LogField>,
     end: Vec<u8>,
@@ -53,7 +53,7 @@ impl Pattern {
                     "two variables need text between them, so that it is clear where the first one ends";
                 return Err(BadRule::new(text, at, reason));
             }
-            pattern.parts.push(Part { field: LogField::named(name), end: Vec::new() });
+            pattern.parts.push(VariablePart { field: LogField::named(name), end: Vec::new() });
             at += length;
         }
         let has = |wanted: &[LogField]| {

@@ -49,7 +49,7 @@ impl LogRecords {
         }
         // Of no line is it known before whether it is the first that is valid.
         let salt = *self.salt.get_or_insert_with(|| four_bytes(line));
-        let Some(start) = StartLine::of(entry) else {
+        let Some(start) = WrittenRequestLine::of(entry) else {
             self.remarks.count("line without an HTTP request", "lines without an HTTP request");
             return Ok(None);
         };
@@ -100,7 +100,7 @@ impl LogRecords {
     }
 
     /// Whether the request had a body, as far as can be told. Logs have none.
-    fn lacks_body(&mut self, entry: &LogEntry<'_>, start: &StartLine) -> bool {
+    fn lacks_body(&mut self, entry: &LogEntry<'_>, start: &WrittenRequestLine) -> bool {
         let header = |name: &str| {
             entry
                 .headers
@@ -125,7 +125,7 @@ impl LogRecords {
         lacks
     }
 
-    fn request(&mut self, entry: &LogEntry<'_>, start: &StartLine) -> Vec<u8> {
+    fn request(&mut self, entry: &LogEntry<'_>, start: &WrittenRequestLine) -> Vec<u8> {
         let mut out = [&*start.method, b" ", &start.target, b" ", start.version, b"\r\nHost: "].concat();
         let named = entry.host.as_ref().map(|(_, host)| &**host).or(start.host.as_deref());
         let host = named.filter(|host| is_value(host) && !host.contains(&b' '));
@@ -148,7 +148,7 @@ impl LogRecords {
         out
     }
 
-    fn response(&mut self, entry: &LogEntry<'_>, start: &StartLine, status: u16) -> Vec<u8> {
+    fn response(&mut self, entry: &LogEntry<'_>, start: &WrittenRequestLine, status: u16) -> Vec<u8> {
         let mut out = format!("HTTP/1.1 {status} \r\n").into_bytes();
         let may_have_body = &*start.method != b"HEAD" && !matches!(status, 100..=199 | 204 | 304);
         for (name, value) in &entry.response_headers {
@@ -184,7 +184,7 @@ impl LogRecords {
 
 /// The request line that is written.
 #[derive(Debug)]
-struct StartLine {
+struct WrittenRequestLine {
     method: Vec<u8>,
     target: Vec<u8>,
     version: &'static [u8],
@@ -194,7 +194,7 @@ struct StartLine {
     host: Option<Vec<u8>>,
 }
 
-impl StartLine {
+impl WrittenRequestLine {
     /// None: there was no HTTP request, or none that could be written.
     fn of(entry: &LogEntry<'_>) -> Option<Self> {
         let (method, target, version) = if let Some(line) = &entry.request {
@@ -235,7 +235,7 @@ impl StartLine {
             _ => return None,
         };
         let is_target = !target.is_empty() && target.iter().all(|byte| *byte > b' ' && *byte != 0x7f);
-        (is_token(method) && is_target).then(|| StartLine {
+        (is_token(method) && is_target).then(|| WrittenRequestLine {
             method: method.to_vec(),
             target,
             version,

@@ -1,8 +1,8 @@
 //! The quick way through records as all recorders write them, which nearly all are.
 //!
 //! It takes a record only where each test of [`Reader::find`] would go one way without looking further: a
-//! [usual](Header::parse_usual) header line that ends in LF, a payload whose first byte shows that there is one, the
-//! separator itself, and behind it another usual header line. Everything else, what is at the end of the input too, is
+//! [plain](Header::plain) header line that ends in LF, a payload whose first byte shows that there is one, the
+//! separator itself, and behind it another plain header line. Everything else, what is at the end of the input too, is
 //! left to [`Reader::find`].
 
 use std::io::Read;
@@ -54,10 +54,10 @@ impl<R: Read> Reader<R> {
     }
 }
 
-/// The header line that `bytes` begins with, if it is a usual one that ends in LF.
+/// The header line that `bytes` begins with, if it is a plain one that ends in LF.
 #[inline]
 fn plain_line(bytes: &[u8]) -> Option<HeaderLine> {
-    let (header, length) = Header::usual(bytes)?;
+    let (header, length) = Header::plain(bytes)?;
     if bytes.get(length) != Some(&b'\n') {
         return None;
     }
