@@ -268,7 +268,9 @@ mod tests {
         );
         assert!(left.iter().all(|chunk| chunk.note.content.records == 1 && chunk.size() == 1));
         for chunk in left {
+            chunk.sync().expect("its file is there");
             chunk.remove().expect("it is ours");
+            chunk.sync().expect("it was delivered meanwhile");
         }
         let mut names: Vec<_> = folder
             .path()
