@@ -192,9 +192,7 @@ fn a_receiver_that_takes_a_part_only_has_not_confirmed_the_rest() {
     let name = |name: &str| certificates.path(name).display().to_string();
     let (ca, cert, key) = (certificates.ca(), name("server.pem"), name("server.key"));
     let serving = ["--tls-cert", &cert, "--tls-key", &key];
-    for (scheme, serving, trusting) in
-        [("tcp", &[][..], &[][..]), ("tls", &serving, &["--ca-cert", &ca])]
-    {
+    for (scheme, serving, trusting) in [("tcp", &[][..], &[][..]), ("tls", &serving, &["--ca-cert", &ca])] {
         let place = format!("{scheme}://127.0.0.1:0");
         let receiver = Receiver::start(&place, &[serving, &["--limit", "10"]].concat());
         let place = receiver.place(scheme);

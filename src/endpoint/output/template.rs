@@ -180,7 +180,9 @@ mod tests {
 
     #[test]
     fn the_records_of_a_connection_are_in_one_part_of_sixteen() {
-        let part = |connection: u64, exchange: u32| fill("%p", format!("{connection:016x}{exchange:08x}").as_bytes());
+        let part = |connection: u64, exchange: u32| {
+            fill("%p", format!("{connection:016x}{exchange:08x}").as_bytes())
+        };
         let parts: std::collections::BTreeSet<_> = (0..400).map(|connection| part(connection, 1)).collect();
         assert_eq!(parts.into_iter().collect::<String>(), "0123456789abcdef");
         assert!((0..400).all(|connection| part(connection, 1) == part(connection, 0xffff_0000)));

@@ -179,11 +179,11 @@ impl SessionQueues {
             return revoked;
         }
         self.waiting -= revoked.len();
-        let is_as_before = |id: &u64| changed.binary_search(id).is_err();
         changed.sort_unstable();
+        let is_as_before = |id: &u64| changed.binary_search(id).is_err();
         self.ready.retain(is_as_before);
         self.later.retain(|Reverse((_, id))| is_as_before(id));
-        for id in changed {
+        for &id in &changed {
             if self.sessions.get(&id).is_some_and(|session| !session.is_busy) {
                 self.arm(id, now);
             }
