@@ -19,8 +19,8 @@ AWS_ENDPOINT_URL=http://127.0.0.1:$(cat "$DIR/port")
 export AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID=testkey AWS_SECRET_ACCESS_KEY=testsecret AWS_REGION=us-east-1
 
 "$tools/examples/make_recording" 280000 >"$work/in.gor"
-"$tools/gor-filter" "$work/in.gor" -o s3://archive/time/part.gor --chunk-size 8mb --spool "$work/spool"
-"$tools/gor-filter" "$work/in.gor" -o s3://archive/parts/%p.gor --spool "$work/spool"
+"$tools/gor-filter" "$work/in.gor" -o s3://archive/time/part.gor --chunk-size 4mb --spool "$work/spool"
+"$tools/gor-filter" "$work/in.gor" -o s3://archive/parts/%p-part.gor --chunk-size 4mb --spool "$work/spool"
 
 # Replays at once, each of an input and a shard, or none; then what the server and they have counted.
 replays() {
@@ -43,7 +43,7 @@ size = sum(os.path.getsize(f"{archive}/{key}") for key in keys)
 sent = sum(int(re.search(r"would get (\d+) requests", open(plan).read())[1]) for plan in glob.glob(f"{work}/plan-*"))
 print(f"{what}: {len(keys)} GETs of {len(set(keys))} objects, {size / 1e6:.1f} MB; {sent} requests to send")
 P
-  rm -f "$work"/plan-*
+  find "$work" -maxdepth 1 -name 'plan-*' -delete
 }
 
 for shards in 1 2 4; do
@@ -51,6 +51,8 @@ for shards in 1 2 4; do
   for shard in $(seq "$shards"); do all+=("s3://archive/time/ --shard $shard/$shards"); done
   replays "$shards with --shard" "${all[@]}"
 done
-replays '1 with a pattern' 's3://archive/parts/[0-9a-f].gor'
-replays '2 with patterns' 's3://archive/parts/[0-7].gor' 's3://archive/parts/[89a-f].gor'
-replays '4 with patterns' 's3://archive/parts/[0-3].gor' 's3://archive/parts/[4-7].gor' 's3://archive/parts/[89ab].gor' 's3://archive/parts/[c-f].gor'
+# The patterns are for the tool.
+set -f
+replays '1 with a pattern' 's3://archive/parts/[0-9a-f]-*.gor'
+replays '2 with patterns' 's3://archive/parts/[0-7]-*.gor' 's3://archive/parts/[89a-f]-*.gor'
+replays '4 with patterns' 's3://archive/parts/[0-3]-*.gor' 's3://archive/parts/[4-7]-*.gor' 's3://archive/parts/[89ab]-*.gor' 's3://archive/parts/[c-f]-*.gor'
