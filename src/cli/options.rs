@@ -188,7 +188,8 @@ pub struct OutputOptions {
     /// .postman_collection.json a Postman collection.
     ///
     /// Fields in the name start new files: %Y %m %d %H %M %S %NS (time of writing, UTC), %r (request id), %t (kind of
-    /// record: 1, 2, 3), %i (see --instance); %% is a percent sign. Missing directories of such a name are created.
+    /// record: 1, 2, 3), %p (part by connection: 0 to f), %i (see --instance); %% is a percent sign. Missing directories of
+    /// such a name are created.
     ///
     /// s3://BUCKET/KEY is an object of S3, and KEY may have the same fields. An object that exists is never overwritten: the
     /// new one gets a number, as x_0.gor.

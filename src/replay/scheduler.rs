@@ -344,6 +344,10 @@ impl Scheduler {
         }
         self.release_all();
         self.hand_over();
+        // What comes again is no later part of its connection.
+        if self.sessions.is_some() {
+            self.sessions = Some(Sessions::new());
+        }
         if let Some(anchor) = self.anchor {
             self.share_clock.rewind(&mut self.timeline, clock::now().saturating_sub(anchor));
         }

@@ -296,6 +296,9 @@ impl ReplayWorker {
     /// What is done from time to time.
     fn tick(&mut self, now: u64) {
         self.expire(now);
+        if self.options.settles {
+            self.leave_revoked_of_sessions(now);
+        }
         if self.options.ending.is_now() {
             self.leave();
         }

@@ -205,6 +205,11 @@ impl<T: KeptMessage> Joiner<T> {
         Joiner { is_patient: true, ..Joiner::default() }
     }
 
+    /// Whether an exchange waits that is not whole.
+    pub fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// From now on exchanges wait for the response of a replay.
     pub fn expect_replayed(&mut self) {
         self.has_replayed = true;

@@ -169,6 +169,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         .with_websockets(&args.websocket, &args.inputs)?;
     tool.reading.is_searched = true;
     let places = places(args, &tool.reading)?;
+    refuse_group(&places)?;
     tool.reading
         .meter
         .set_total(endpoint::total_size(places.iter().map(|named| &named.place), &tool.reading));
@@ -227,6 +228,16 @@ fn places(args: &Args, how: &ReadOptions) -> Result<Vec<Named>> {
         }
         None => Ok(places),
     }
+}
+
+/// Refuses a topic that is read in a group: a record that waits for those of other inputs may wait for longer than a group
+/// waits for its readers, so that others would get it as well.
+fn refuse_group(places: &[Named]) -> Result<()> {
+    let is_group = |named: &&Named| matches!(&named.place, Place::Kafka(address) if address.group.is_some());
+    let Some(named) = places.iter().find(is_group) else { return Ok(()) };
+    let why = "gor-merge holds records back until other inputs are as far, and a group does not wait for that; read the \
+               topic with gor-filter, which commits what it wrote, and merge its files, or leave group out";
+    Err(Error::Usage(format!("{}: {why}", named.name)))
 }
 
 /// Whether a place can be opened twice, and does not change by being read.

@@ -181,6 +181,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     if args.summary {
         tool = tool.printing_at_the_end();
     }
+    tool.reading.tells_handled = true;
     let source = endpoint::open(&args.inputs, &tool.reading)?;
     let mut showing = Showing::new(args);
     let (intake, copied) = tool.run(source, &mut showing, &mut Discard, Some(NonZeroUsize::MIN));
@@ -415,6 +416,15 @@ impl Stage for Showing {
         self.look(block);
         self.take(block);
         print(&mut self.text)
+    }
+
+    fn keeps_records(&self) -> bool {
+        match &self.form {
+            Form::Lines(joiner) => joiner.has_waiting(),
+            Form::Full(joiner, _) | Form::Json(joiner) => joiner.has_waiting(),
+            // It is shown at the end.
+            Form::Summary(_) => true,
+        }
     }
 
     fn finish(&mut self, _: &mut dyn Sink) -> crate::Result<()> {

@@ -1,6 +1,7 @@
 //! Readers of a group: what was handled is committed, nothing else is, and shares change without loss.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -128,4 +129,50 @@ fn shares_change_without_loss_and_without_doubles() {
     let doubled: Vec<_> = counts.iter().filter(|(_, count)| **count != 1).collect();
     assert!(doubled.is_empty(), "{doubled:?}");
     run("gor-filter", &[&place, "--exit-at-end", "--count"], b"").ends_with(0).writes(b"0\n");
+}
+
+#[test]
+fn what_gor_show_has_shown_is_committed_and_what_waits_for_its_response_is_not() {
+    let Some(broker) = broker() else { return };
+    let topic = broker.topic(1);
+    let place = broker.place(&topic, "?group=shown");
+    let answer = |number: usize| {
+        record(2, &format!("{number:016x}00000000"), number as i64 + 1, b"HTTP/1.1 204 No Content\r\n\r\n")
+    };
+    let send = |records: &[u8]| {
+        run("gor-filter", &["-o", &broker.place(&topic, "")], records).ends_with(0).is_silent();
+    };
+    send(&[get(0), answer(0), get(1), answer(1)].concat());
+    let mut child = command("gor-show", &[&place]);
+    let child = child.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("it starts");
+    // While it goes on.
+    broker.await_committed("shown", &topic, 4);
+    send(&get(2));
+    let (mut killed, mut shown) = (child, String::new());
+    // It has come once the next exchange is shown, for which it does not wait.
+    send(&[get(3), answer(3)].concat());
+    let mut lines = BufReader::new(killed.stdout.take().expect("a pipe"));
+    while !shown.contains("/3 ") {
+        assert!(lines.read_line(&mut shown).expect("it shows") > 0, "{shown}");
+    }
+    killed.kill().expect("it runs");
+    killed.wait().expect("it ends");
+    // What waits comes again, and what was committed does not.
+    let again = run("gor-show", &[&place, "--exit-at-end", "--json", "-q"], b"");
+    again.ends_with(0);
+    let again = String::from_utf8_lossy(&again.stdout);
+    assert!(again.contains("\"/2\"") && again.contains("\"/3\""), "{again}");
+    assert!(!again.contains("\"/1\""), "{again}");
+    run("gor-show", &[&place, "--exit-at-end"], b"").ends_with(0).says("nothing to show");
+    // A summary is one of all, and handled at the end.
+    let place = broker.place(&topic, "?group=summed");
+    run("gor-show", &[&place, "--exit-at-end", "--summary"], b"").ends_with(0);
+    broker.await_committed("summed", &topic, 7);
+}
+
+#[test]
+fn gor_merge_and_comparisons_refuse_a_group_and_say_what_to_use() {
+    let place = "kafka://127.0.0.1:1/topic?group=g";
+    run("gor-merge", &[place], b"").ends_with(2).says("read the topic with gor-filter");
+    run("gor-show", &["--compare", place, "testdata/shop.pcapng"], b"").ends_with(2).says("leave group out");
 }

@@ -93,12 +93,12 @@ fn a_group_goes_on_where_it_was() {
 #[test]
 fn what_is_read_ahead_at_an_interruption_is_left_to_the_next_run() {
     let Some(broker) = broker() else { return };
-    for partitions in [1, 3] {
+    for (partitions, options) in [(1, &[][..]), (3, &[]), (3, &["--sessions"])] {
         let (topic, origin) = (broker.topic(partitions), Origin::start(good));
         let member = Member::new(broker, &topic, "replay-cut", &origin);
         produce(broker, &topic, &gets(0..400, 5));
         for at in [50, 150] {
-            let child = member.start(&[]);
+            let child = member.start(options);
             await_that("requests come", || origin.received().len() >= at);
             let said = assert_exit(&end(child, Signal::INT), 1);
             let sent = origin.received().len();
@@ -106,9 +106,10 @@ fn what_is_read_ahead_at_an_interruption_is_left_to_the_next_run() {
             assert_each_once(&[&origin], sent, &[&said]);
         }
         let sent = origin.received().len();
-        let said = assert_exit(&member.replay(&["--exit-after", "6s", "--speed", "0.1"]), 0);
+        let said =
+            assert_exit(&member.replay(&[options, &["--exit-after", "6s", "--speed", "0.1"]].concat()), 0);
         assert!((sent..400).contains(&origin.received().len()), "{said}");
-        let said = assert_exit(&member.replay(&[]), 0);
+        let said = assert_exit(&member.replay(options), 0);
         assert_each_once(&[&origin], 400, &[&said]);
     }
 }
@@ -159,6 +160,52 @@ fn shares_change_in_the_middle_of_a_schedule_without_loss_and_without_doubles() 
     assert!(!origins[1].received().is_empty(), "{other}");
     let said = assert_exit(&members[0].replay(&[]), 0);
     assert_says(&said, "nothing to replay");
+}
+
+/// Requests of 40 connections in turn, so many milliseconds apart.
+fn gets_of_connections(numbers: std::ops::Range<usize>, apart: i64) -> Vec<u8> {
+    let one = |number: usize| {
+        let request = format!("GET /{number} HTTP/1.1\r\nHost: recorded.example\r\n\r\n");
+        let id = format!("{:016x}{:08x}", number % 40, 1 + number / 40);
+        record(1, &id, number as i64 * apart * MILLISECOND, request.as_bytes())
+    };
+    numbers.flat_map(one).collect()
+}
+
+/// The numbers of requests of each recorded connection, in the order in which they came.
+fn of_connections(origins: &[&Origin]) -> Vec<Vec<usize>> {
+    let mut all = vec![Vec::new(); 40];
+    for request in origins.iter().flat_map(|origin| origin.received()) {
+        let number: usize = request.line()[5..].parse().expect("a number");
+        all[number % 40].push(number);
+    }
+    all
+}
+
+#[test]
+fn whole_connections_go_to_another_member_with_their_partition_and_stay_in_order() {
+    let Some(broker) = broker() else { return };
+    for options in [&["--sessions"][..], &["--sessions", "--think"]] {
+        let topic = broker.topic(4);
+        let origins = [Origin::start(good), Origin::start(good)];
+        // All is read long before it is due.
+        produce(broker, &topic, &gets_of_connections(0..300, 50));
+        let members = origins.each_ref().map(|origin| Member::new(broker, &topic, "replay-sessions", origin));
+        let options = [options, &["--exit-at-end"]].concat();
+        let one = members[0].start(&options);
+        await_that("the first sends", || origins[0].received().len() >= 60);
+        let other = members[1].start(&options);
+        let [one, other] = [one, other].map(|member| member.wait_with_output().expect("it ends"));
+        let [one, other] = [&one, &other].map(|output| assert_exit(output, 0));
+        assert_each_once(&origins.each_ref(), 300, &[&one, &other]);
+        assert!(!origins[1].received().is_empty(), "{other}");
+        // What the second has got of a connection comes behind what the first had sent of it.
+        for numbers in of_connections(&origins.each_ref()) {
+            assert!(numbers.is_sorted(), "{options:?}: {numbers:?}\n{one}\n---\n{other}");
+        }
+        let said = assert_exit(&members[0].replay(&[]), 0);
+        assert_says(&said, "nothing to replay");
+    }
 }
 
 #[test]
@@ -239,7 +286,6 @@ fn what_cannot_be_committed_is_refused() {
         (&["--middleware", "cat"], "--middleware"),
         (&["-o", "answers.gor"], "-o"),
         (&["--elasticsearch", "http://127.0.0.1:1/a"], "--elasticsearch"),
-        (&["--sessions"], "--sessions applies to whole connections"),
         (&["tcp://127.0.0.1:1"], "tcp://"),
         (&["--checkpoint", "state"], "cannot be read again"),
         (&["--dry-run"], "leave group out"),

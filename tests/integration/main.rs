@@ -20,12 +20,14 @@ mod interchange_out;
 mod kafka;
 #[cfg(feature = "kafka")]
 mod kafka_cluster;
+#[cfg(feature = "kafka")]
 mod kafka_groups;
 #[cfg(feature = "kafka")]
 mod kafka_replay;
 mod live;
 mod live_changes;
 mod live_frames;
+#[cfg(feature = "kafka")]
 mod live_kafka;
 mod live_kinds;
 mod live_libpcap;

@@ -186,6 +186,33 @@ fn what_cannot_be_delivered_is_an_error() {
 }
 
 #[test]
+fn a_receiver_that_takes_a_part_only_has_not_confirmed_the_rest() {
+    let certificates = Certificates::new();
+    certificates.make("server", &["127.0.0.1"]);
+    let name = |name: &str| certificates.path(name).display().to_string();
+    let (ca, cert, key) = (certificates.ca(), name("server.pem"), name("server.key"));
+    let serving = ["--tls-cert", &cert, "--tls-key", &key];
+    for (scheme, serving, trusting) in [("tcp", &[][..], &[][..]), ("tls", &serving, &["--ca-cert", &ca])] {
+        let place = format!("{scheme}://127.0.0.1:0");
+        let receiver = Receiver::start(&place, &[serving, &["--limit", "10"]].concat());
+        let place = receiver.place(scheme);
+        let mut sender = command("gor-filter", &[&["-o", &place][..], trusting].concat())
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let mut input = sender.stdin.take().expect("it is piped");
+        // Sent at once, and read by the receiver at once: there is nothing that is not acknowledged.
+        input.write_all(requests(1, 100).as_bytes()).expect("it reads");
+        let (text, said) = receiver.ended(0);
+        assert_eq!(records(&text).len(), 10, "{said}");
+        drop(input);
+        let ran = Ran::new("gor-filter", &["-o", &place], sender.wait_with_output().expect("it ends"));
+        ran.ends_with(1).says("missing");
+    }
+}
+
+#[test]
 fn certificates_are_checked_on_both_sides() {
     let certificates = Certificates::new();
     let name = |name: &str| certificates.path(name).display().to_string();

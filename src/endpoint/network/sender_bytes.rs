@@ -130,7 +130,11 @@ impl SenderBytes {
             self.how.cut();
             return true;
         }
-        now - latest >= QUIET
+        let is_quiet = now - latest >= QUIET;
+        if is_quiet {
+            self.stream.set_breaks(false);
+        }
+        is_quiet
     }
 
     /// Looks at the first bytes of records. Anything may connect: a browser, a scanner.
@@ -141,6 +145,8 @@ impl SenderBytes {
                 return Err(io::Error::other(text));
             }
             self.is_known = true;
+            // From here on an end of this side is a loss, unless all was taken.
+            self.stream.set_breaks(true);
         }
         Ok(())
     }
@@ -165,6 +171,10 @@ impl Read for SenderBytes {
                 return Err(ErrorKind::WouldBlock.into());
             }
             match self.stream.read(out) {
+                Ok(0) => {
+                    self.stream.set_breaks(false);
+                    return Ok(0);
+                }
                 Ok(read) => {
                     if let Some((_, latest)) = &mut self.stopped {
                         *latest = Instant::now();
@@ -183,7 +193,10 @@ impl Read for SenderBytes {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => self.check_pace()?,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 // One that ends TCP without a word in TLS: what was left out is told by the record that it cuts.
-                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(0),
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                    self.stream.set_breaks(false);
+                    return Ok(0);
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -64,6 +64,13 @@ impl NetworkStream {
         }
     }
 
+    /// Whether the connection is broken off, so that the other side hears of it as of an error, if it is closed now or this
+    /// process ends, in whatever way.
+    pub(super) fn set_breaks(&self, breaks: bool) {
+        // Where it cannot, the end is like any other.
+        let _ = sockopt::set_socket_linger(self.socket(), breaks.then_some(Duration::ZERO));
+    }
+
     /// Whether bytes, or the end, have come.
     pub(super) fn has_bytes(&self) -> bool {
         let found = recv(self.socket(), &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT);

@@ -5,15 +5,14 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use crate::BadRule;
-use crate::record::Header;
-use crate::record::id_hash;
+use crate::record::{Header, id_hash, session};
 
 /// Longest part of a name that an id becomes; a longer one is cut and marked.
 const MAX_ID: usize = 128;
 
 /// What the fields are, for whoever wrote another.
 const FIELDS: &str = "the fields are %Y %m %d %H %M %S %NS (time of writing, UTC), %r (request id), \
-                      %t (record type: 1, 2, 3), %i (instance) and %% (a percent sign)";
+                      %p (part by connection: 0 to f), %t (record type: 1, 2, 3), %i (instance) and %% (a percent sign)";
 
 /// A part of a name.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -24,6 +23,8 @@ enum NamePart {
     Nanoseconds,
     Id,
     Kind,
+    /// One of sixteen parts, by the connection: all records of a connection are in the same one, in every run.
+    ConnectionPart,
 }
 
 /// A name with fields.
@@ -51,6 +52,7 @@ impl NameTemplate {
                 [b'S', ..] => (Some(NamePart::Time("%S")), 1),
                 [b'N', b'S', ..] => (Some(NamePart::Nanoseconds), 2),
                 [b'r', ..] => (Some(NamePart::Id), 1),
+                [b'p', ..] => (Some(NamePart::ConnectionPart), 1),
                 [b't', ..] => (Some(NamePart::Kind), 1),
                 _ => {
                     let position = name.len() - rest.len() + at;
@@ -95,7 +97,7 @@ impl NameTemplate {
 
     /// Whether the name depends on the record.
     pub(super) fn asks_record(&self) -> bool {
-        self.parts.iter().any(|part| matches!(part, NamePart::Id | NamePart::Kind))
+        self.parts.iter().any(|part| matches!(part, NamePart::Id | NamePart::Kind | NamePart::ConnectionPart))
     }
 
     /// Appends the name for a record that is written now. `nanoseconds` are
@@ -119,6 +121,9 @@ impl NameTemplate {
                 }
                 NamePart::Id => push_id(record.id, name),
                 NamePart::Kind => name.push(char::from(record.kind.digit())),
+                NamePart::ConnectionPart => {
+                    let _ = write!(name, "{:x}", id_hash(session(record.id)) % 16);
+                }
             }
         }
     }
@@ -171,6 +176,16 @@ mod tests {
         ] {
             assert_eq!(fill(name, b"a1"), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn the_records_of_a_connection_are_in_one_part_of_sixteen() {
+        let part = |connection: u64, exchange: u32| {
+            fill("%p", format!("{connection:016x}{exchange:08x}").as_bytes())
+        };
+        let parts: std::collections::BTreeSet<_> = (0..400).map(|connection| part(connection, 1)).collect();
+        assert_eq!(parts.into_iter().collect::<String>(), "0123456789abcdef");
+        assert!((0..400).all(|connection| part(connection, 1) == part(connection, 0xffff_0000)));
     }
 
     #[test]

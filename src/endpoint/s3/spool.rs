@@ -7,10 +7,11 @@
 //! 01764171600000000000-0001.gor.zst.to   its note: one object of JSON
 //! ```
 //!
-//! A note is there before its chunk and goes after it, so that no chunk is without one, whenever a run is killed.
+//! A note is there before its chunk and goes after it, so that no chunk is without one, whenever a run is killed. Notes,
+//! and chunks that are whole, are synced to the disk: after a power failure what is being written may be lost, and no more.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -96,8 +97,21 @@ impl Chunk {
     pub(in super::super) fn save(&self) -> io::Result<()> {
         let path = self.note_path();
         let new = path.with_extension("new");
-        fs::write(&new, serde_json::to_vec(&self.note)?)?;
+        let mut file = File::create(&new)?;
+        file.write_all(&serde_json::to_vec(&self.note)?)?;
+        file.sync_data()?;
         fs::rename(new, path)
+    }
+
+    /// Has the disk hold all of it. What is delivered meanwhile need not be there any more.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        for path in [&self.path, &self.index()] {
+            match File::open(path).and_then(|file| file.sync_data()) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        self.path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
     }
 
     /// Takes it away: it was delivered, or nothing is in it.
@@ -254,7 +268,9 @@ mod tests {
         );
         assert!(left.iter().all(|chunk| chunk.note.content.records == 1 && chunk.size() == 1));
         for chunk in left {
+            chunk.sync().expect("its file is there");
             chunk.remove().expect("it is ours");
+            chunk.sync().expect("it was delivered meanwhile");
         }
         let mut names: Vec<_> = folder
             .path()

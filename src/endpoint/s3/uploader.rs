@@ -194,11 +194,24 @@ impl Uploader {
     pub(in super::super) fn put(&self, chunk: Chunk) -> Result<()> {
         self.shared.count(&chunk)?;
         match &*lock(&self.queue) {
-            Some(queue) => self.hand_over(queue, chunk),
+            Some(queue) => {
+                self.sync(chunk.clone());
+                self.hand_over(queue, chunk);
+            }
             // It waits for the next run.
             None => self.shared.fail(&Error::Invalid("nothing was uploaded".into())),
         }
         Ok(())
+    }
+
+    /// Syncs a chunk to the disk, while it is uploaded and others are written.
+    fn sync(&self, chunk: Chunk) {
+        let shared = Arc::clone(&self.shared);
+        self.connection.runtime().spawn_blocking(move || {
+            if let Err(error) = chunk.sync() {
+                shared.tell(format_args!("{}: cannot be synced to the disk: {error}", chunk.name()));
+            }
+        });
     }
 
     /// Notes that chunks that are being written became so much longer, or are not any more.

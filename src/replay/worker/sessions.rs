@@ -164,6 +164,34 @@ impl SessionQueues {
         }
     }
 
+    /// Takes off the requests that wait and that their source has taken back. Of a session, these are the first ones.
+    fn take_revoked(&mut self, now: u64) -> Vec<WaitingRequest> {
+        let (mut revoked, mut changed) = (Vec::new(), Vec::new());
+        for (id, session) in &mut self.sessions {
+            let before = revoked.len();
+            let is_revoked = |waiting: &mut WaitingRequest| waiting.batch.is_revoked(waiting.entry);
+            revoked.extend(std::iter::from_fn(|| session.waiting.pop_front_if(is_revoked)));
+            if revoked.len() > before {
+                changed.push(*id);
+            }
+        }
+        if changed.is_empty() {
+            return revoked;
+        }
+        self.waiting -= revoked.len();
+        changed.sort_unstable();
+        let is_as_before = |id: &u64| changed.binary_search(id).is_err();
+        self.ready.retain(is_as_before);
+        self.later.retain(|Reverse((_, id))| is_as_before(id));
+        for &id in &changed {
+            if self.sessions.get(&id).is_some_and(|session| !session.is_busy) {
+                self.arm(id, now);
+            }
+            self.forget_if_over(id);
+        }
+        revoked
+    }
+
     /// Gives all requests up that wait.
     pub(super) fn clear(&mut self) -> u64 {
         let waiting = std::mem::take(&mut self.waiting);
@@ -237,6 +265,14 @@ impl ReplayWorker {
             sessions.pop(id);
             sessions.begin(id, slot, is_sendable, now);
             self.end_sessions(sessions, now);
+        }
+    }
+
+    /// Leaves the requests that wait for their session to others, as far as their source has taken them back.
+    pub(super) fn leave_revoked_of_sessions(&mut self, now: u64) {
+        let revoked = self.sessions.as_mut().map(|sessions| sessions.take_revoked(now)).unwrap_or_default();
+        for WaitingRequest { batch, entry } in revoked {
+            self.leave_to_others(&batch, entry);
         }
     }
 

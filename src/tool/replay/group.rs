@@ -25,10 +25,6 @@ pub(super) fn check(args: &Args, places: &[Place]) -> Result<bool> {
             args.elasticsearch.is_some(),
             "after a crash, --elasticsearch could lack requests that are committed",
         ),
-        (
-            args.writing.sessions,
-            "--sessions applies to whole connections, and another reader may get the rest of one",
-        ),
         (has_streams, "a tcp:// target needs each connection from its beginning"),
     ];
     match refused.iter().find(|(is_given, _)| *is_given) {

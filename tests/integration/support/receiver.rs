@@ -97,8 +97,14 @@ impl Receiver {
 
     /// Asks it to end. What it wrote, and what it said.
     #[track_caller]
-    pub(crate) fn end(mut self, status: i32) -> (Vec<u8>, String) {
+    pub(crate) fn end(self, status: i32) -> (Vec<u8>, String) {
         kill_process(Pid::from_child(&self.child), Signal::INT).expect("it runs");
+        self.ended(status)
+    }
+
+    /// Waits until it ends by itself. What it wrote, and what it said.
+    #[track_caller]
+    pub(crate) fn ended(mut self, status: i32) -> (Vec<u8>, String) {
         self.errors.read_to_string(&mut self.said).expect("text");
         let exit = self.child.wait().expect("it can be waited for");
         assert_eq!(exit.code(), Some(status), "{}", self.said);
