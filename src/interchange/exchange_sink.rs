@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
-use super::Tell;
 use super::message::Message;
 use super::remarks::Remarks;
 use crate::Result;
+use crate::observe::Tell;
 use crate::record::{Kind, Record, Run, Sink, View};
 use crate::show::{Exchange, Joiner, KeptMessage};
 

@@ -31,7 +31,7 @@ pub(super) struct HarEntry {
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub(super) enum HarText {
-    HarText(String),
+    Text(String),
     Number(i64),
 }
 

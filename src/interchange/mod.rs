@@ -21,7 +21,6 @@ mod postman;
 mod remarks;
 mod row;
 
-use std::fmt;
 use std::io::Write;
 
 pub use access_log::{LogFormat, LogSource, SpreadSource};
@@ -39,10 +38,8 @@ use parquet_absent::ParquetFormat;
 use parquet_writer::ParquetFormat;
 use postman::PostmanFormat;
 
+use crate::observe::Tell;
 use crate::record::{Sink, Source};
-
-/// Says a line to a person.
-pub type Tell = fn(&dyn fmt::Display);
 
 /// A format that records are written in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

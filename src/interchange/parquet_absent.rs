@@ -8,7 +8,7 @@ use super::remarks::Remarks;
 
 /// No Parquet.
 #[derive(Debug, Default)]
-pub(super) struct ParquetFormat;
+pub(super) struct ParquetFormat {}
 
 impl ExchangeFormat for ParquetFormat {
     const NAME: &'static str = "Parquet";

@@ -29,3 +29,6 @@ pub use names::Names;
 pub use progress::Progress;
 pub use quantity::{Count, Size, Span};
 pub use server::{Page, PageRequest, serve_pages};
+
+/// Says a line to a person.
+pub type Tell = fn(&dyn std::fmt::Display);

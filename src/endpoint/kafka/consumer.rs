@@ -12,7 +12,7 @@ use rdkafka::message::{Message, OwnedMessage};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 
 use super::client::{cannot_start, config, find_topic};
-use super::group::{Handled, Membership, Offsets};
+use super::group::{Handled, Membership, NextOffsets};
 use super::words::{Causes, code, is_connection};
 use super::{KafkaAddress, StartOffset, message};
 use crate::endpoint::{Notice, ReadOptions};
@@ -68,8 +68,8 @@ pub(in crate::endpoint) fn open(address: &KafkaAddress, how: &ReadOptions) -> Re
         // What is not there any more is told, not stepped over.
         config.set("auto.offset.reset", "error");
     }
-    let context = Context { causes: Causes::default(), membership: Arc::default() };
-    let client: BaseConsumer<Context> =
+    let context = ConsumerEvents { causes: Causes::default(), membership: Arc::default() };
+    let client: BaseConsumer<ConsumerEvents> =
         config.create_with_context(context).map_err(|error| cannot_start(address, &error))?;
     let context = Arc::clone(client.context());
     let serve = || {
@@ -84,7 +84,7 @@ pub(in crate::endpoint) fn open(address: &KafkaAddress, how: &ReadOptions) -> Re
         how: how.clone(),
         ends: how.kafka.exits_at_end.then(BTreeMap::new),
         ended: BTreeSet::new(),
-        offsets: Offsets::new(),
+        offsets: NextOffsets::new(),
         is_ahead: false,
         records: Vec::new(),
         put_by: Vec::new(),
@@ -102,12 +102,12 @@ pub(in crate::endpoint) fn open(address: &KafkaAddress, how: &ReadOptions) -> Re
 }
 
 /// Hears what becomes of connections, and of the share of the partitions.
-pub(super) struct Context {
+pub(super) struct ConsumerEvents {
     pub(super) causes: Causes,
     membership: Arc<Membership>,
 }
 
-impl ClientContext for Context {
+impl ClientContext for ConsumerEvents {
     fn log(&self, _: RDKafkaLogLevel, _: &str, line: &str) {
         self.causes.hear(line);
     }
@@ -117,7 +117,7 @@ impl ClientContext for Context {
     }
 }
 
-impl ConsumerContext for Context {
+impl ConsumerContext for ConsumerEvents {
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         if let Rebalance::Revoke(_) = rebalance {
             self.membership.give_up();
@@ -134,7 +134,7 @@ impl ConsumerContext for Context {
 /// A topic that is read.
 struct Consumer {
     address: KafkaAddress,
-    client: Arc<BaseConsumer<Context>>,
+    client: Arc<BaseConsumer<ConsumerEvents>>,
     membership: Arc<Membership>,
     how: ReadOptions,
     /// Where reading ends in each partition, if it does.
@@ -142,7 +142,7 @@ struct Consumer {
     /// Partitions that were read to there.
     ended: BTreeSet<i32>,
     /// How far each partition of the share was read: a later checkpoint stands for those before it.
-    offsets: Offsets,
+    offsets: NextOffsets,
     /// Whether that is further than at the latest checkpoint.
     is_ahead: bool,
     /// The partition and the offset of each record of the latest block.

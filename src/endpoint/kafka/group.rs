@@ -13,7 +13,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::KafkaAddress;
-use super::consumer::Context;
+use super::consumer::ConsumerEvents;
 use super::words::code;
 use crate::record::{Checkpoint, PartPositions, Revocation};
 use crate::{Error, Result};
@@ -22,27 +22,27 @@ use crate::{Error, Result};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The next offset of each partition.
-pub(super) type Offsets = PartPositions;
+pub(super) type NextOffsets = PartPositions;
 
 /// What is known of a member.
 #[derive(Debug, Default)]
 pub(super) struct Membership {
-    state: Mutex<Share>,
+    state: Mutex<PartitionShare>,
     changed: Condvar,
 }
 
 /// The present share of the partitions.
 #[derive(Debug, Default)]
-struct Share {
+struct PartitionShare {
     /// How often it was given up.
     number: u64,
     /// Whether there is one, though of no partition maybe.
     is_assigned: bool,
     partitions: Vec<i32>,
     /// How far records were handed on.
-    handed: Offsets,
+    handed: NextOffsets,
     /// How far they were handled, as the group knows.
-    committed: Offsets,
+    committed: NextOffsets,
     /// Tells who handles records that the share is to be given up.
     revocation: Arc<Revocation>,
     /// Nothing is under way any more of the share that is to be given up.
@@ -52,7 +52,7 @@ struct Share {
 }
 
 impl Membership {
-    fn share(&self) -> MutexGuard<'_, Share> {
+    fn share(&self) -> MutexGuard<'_, PartitionShare> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -91,7 +91,7 @@ impl Membership {
     }
 
     /// Records were handed on.
-    pub(super) fn hand_on(&self, offsets: &Offsets) {
+    pub(super) fn hand_on(&self, offsets: &NextOffsets) {
         self.share().handed.extend(offsets);
     }
 
@@ -107,7 +107,11 @@ impl Membership {
             }
             share = self.changed.wait_timeout(share, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        *share = Share { number: share.number + 1, is_closing: share.is_closing, ..Share::default() };
+        *share = PartitionShare {
+            number: share.number + 1,
+            is_closing: share.is_closing,
+            ..PartitionShare::default()
+        };
     }
 
     /// Nothing more is read, and what is under way not waited for.
@@ -119,12 +123,12 @@ impl Membership {
 
 /// How far a member was read.
 pub(super) struct Handled {
-    pub(super) client: Arc<BaseConsumer<Context>>,
+    pub(super) client: Arc<BaseConsumer<ConsumerEvents>>,
     pub(super) membership: Arc<Membership>,
     pub(super) address: KafkaAddress,
     /// The share that it is of.
     pub(super) share: u64,
-    pub(super) offsets: Offsets,
+    pub(super) offsets: NextOffsets,
     /// The partition and the offset of each record of the block.
     pub(super) records: Vec<(i32, i64)>,
 }
@@ -140,7 +144,7 @@ impl Checkpoint for Handled {
         if share.number != self.share {
             return Ok(());
         }
-        let mut offsets = Offsets::new();
+        let mut offsets = NextOffsets::new();
         for (&partition, &read) in &self.offsets {
             let offset = open.get(&partition).map_or(read, |open| read.min(*open));
             if share.committed.get(&partition) != Some(&offset) {
@@ -219,7 +223,7 @@ mod tests {
         let membership = Arc::new(Membership::default());
         assert_eq!(membership.partitions(), None);
         membership.assign(vec![0, 2]);
-        membership.hand_on(&Offsets::from([(0, 5)]));
+        membership.hand_on(&NextOffsets::from([(0, 5)]));
         let other = Arc::clone(&membership);
         let giving = thread::spawn(move || other.give_up());
         {
@@ -236,7 +240,7 @@ mod tests {
     fn who_handles_the_records_of_a_share_is_asked_for_it_and_may_release_it() {
         let membership = Arc::new(Membership::default());
         membership.assign(vec![0]);
-        membership.hand_on(&Offsets::from([(0, 5)]));
+        membership.hand_on(&NextOffsets::from([(0, 5)]));
         let (other, revocation) = (Arc::clone(&membership), membership.revocation());
         let giving = thread::spawn(move || other.give_up());
         while !revocation.is_revoked() {
@@ -253,7 +257,7 @@ mod tests {
     #[test]
     fn nobody_waits_for_records_of_a_source_that_is_closed() {
         let membership = Membership::default();
-        membership.hand_on(&Offsets::from([(0, 5)]));
+        membership.hand_on(&NextOffsets::from([(0, 5)]));
         membership.close();
         membership.give_up();
         assert_eq!(membership.number(), 1);

@@ -8,14 +8,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::message::Fault;
+use super::message::MessageFault;
 use crate::http::{Head, is_token};
 use crate::record::{Block, Header, Kind, Mark};
 
 /// The object. What it lacks is empty.
 #[derive(Default, Deserialize, Serialize)]
 #[serde(default)]
-struct Object {
+struct MessageJson {
     #[serde(rename = "Req_URL")]
     url: String,
     #[serde(rename = "Req_Type")]
@@ -39,18 +39,18 @@ struct Object {
 }
 
 /// Writes a record as JSON behind `value`. What fails leaves it as it was.
-pub(super) fn encode(header: &Header<'_>, payload: &[u8], value: &mut Vec<u8>) -> Result<(), Fault> {
+pub(super) fn encode(header: &Header<'_>, payload: &[u8], value: &mut Vec<u8>) -> Result<(), MessageFault> {
     let head =
         Head::of(payload).ok_or("it is not an HTTP message with a whole head, which JSON cannot hold")?;
     let (method, url) = words(header.kind, &head)?;
-    let mut object = Object {
+    let mut object = MessageJson {
         url,
         method,
         kind: char::from(header.kind.digit()).to_string(),
         id: text(header.id, "the id")?,
         timestamp: header.timestamp.to_string(),
         mark: header.mark.map_or_else(String::new, |mark| mark.as_str().to_owned()),
-        ..Object::default()
+        ..MessageJson::default()
     };
     for field in head.fields() {
         let (name, value) = (field.name, field.value);
@@ -78,8 +78,8 @@ pub(super) fn encode(header: &Header<'_>, payload: &[u8], value: &mut Vec<u8>) -
 }
 
 /// What stands in the places of method and URL: of a response, its version, and its status with the reason.
-fn words(kind: Kind, head: &Head<'_>) -> Result<(String, String), Fault> {
-    let no_place = || -> Fault { "its first line is one that JSON cannot hold".into() };
+fn words(kind: Kind, head: &Head<'_>) -> Result<(String, String), MessageFault> {
+    let no_place = || -> MessageFault { "its first line is one that JSON cannot hold".into() };
     let (method, url) = if kind == Kind::Request {
         let line = head.request_line().ok_or_else(no_place)?;
         (line.method, line.target.to_vec())
@@ -118,7 +118,7 @@ fn is_line_end(byte: u8) -> bool {
     matches!(byte, b'\r' | b'\n' | 0)
 }
 
-fn text(bytes: &[u8], what: &str) -> Result<String, Fault> {
+fn text(bytes: &[u8], what: &str) -> Result<String, MessageFault> {
     String::from_utf8(bytes.to_vec()).map_err(|_| format!("{what} is not UTF-8, as JSON is"))
 }
 
@@ -134,8 +134,8 @@ fn canonical(name: &[u8]) -> String {
 }
 
 /// Adds the record that a JSON object is to `block`.
-pub(super) fn decode(value: &[u8], block: &mut Block) -> Result<(), Fault> {
-    let object: Object = serde_json::from_slice(value).map_err(|error| {
+pub(super) fn decode(value: &[u8], block: &mut Block) -> Result<(), MessageFault> {
+    let object: MessageJson = serde_json::from_slice(value).map_err(|error| {
         format!("it is not the JSON of a message: {}", error.to_string().replace('\n', " "))
     })?;
     let kind = match &*object.kind {
@@ -188,12 +188,12 @@ mod tests {
 
     use super::*;
 
-    fn encoded(header: &Header<'_>, payload: &[u8]) -> Result<String, Fault> {
+    fn encoded(header: &Header<'_>, payload: &[u8]) -> Result<String, MessageFault> {
         let mut value = Vec::new();
         encode(header, payload, &mut value).map(|()| String::from_utf8(value).expect("JSON is text"))
     }
 
-    fn decoded(value: &str) -> Result<Block, Fault> {
+    fn decoded(value: &str) -> Result<Block, MessageFault> {
         let mut block = Block::new();
         decode(value.as_bytes(), &mut block).map(|()| block)
     }

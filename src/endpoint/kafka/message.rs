@@ -15,10 +15,10 @@ pub enum MessageFormat {
 }
 
 /// What keeps a message from being a record, or a record from being a message.
-pub(super) type Fault = String;
+pub(super) type MessageFault = String;
 
 /// Writes a record as the value of a message behind `value`. What fails leaves it as it was.
-pub fn encode(format: MessageFormat, record: &View<'_>, value: &mut Vec<u8>) -> Result<(), Fault> {
+pub fn encode(format: MessageFormat, record: &View<'_>, value: &mut Vec<u8>) -> Result<(), MessageFault> {
     match format {
         MessageFormat::Json => json::encode(&record.header, record.payload, value)?,
         MessageFormat::Gor => {
@@ -40,7 +40,7 @@ pub(super) fn key<'a>(record: &View<'a>) -> &'a [u8] {
 }
 
 /// Adds the record that the value of a message is to `block`.
-pub fn decode(format: MessageFormat, value: &[u8], block: &mut Block) -> Result<(), Fault> {
+pub fn decode(format: MessageFormat, value: &[u8], block: &mut Block) -> Result<(), MessageFault> {
     if format == MessageFormat::Json {
         return json::decode(value, block);
     }
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
     use crate::record::{Kind, Mark};
 
-    fn value(format: MessageFormat, header: &Header<'_>, payload: &[u8]) -> Result<Vec<u8>, Fault> {
+    fn value(format: MessageFormat, header: &Header<'_>, payload: &[u8]) -> Result<Vec<u8>, MessageFault> {
         let mut block = Block::new();
         block.push(header, payload);
         let mut value = Vec::new();

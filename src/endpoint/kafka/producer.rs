@@ -102,19 +102,19 @@ struct Failed {
 struct FirstFailure {
     record: u64,
     id: String,
-    why: FailureReason,
+    why: DeliveryFailure,
 }
 
-enum FailureReason {
+enum DeliveryFailure {
     Kafka(KafkaError),
     Fault(String),
 }
 
 impl Deliveries {
-    fn fail(&self, record: u64, id: impl FnOnce() -> String, why: FailureReason) {
+    fn fail(&self, record: u64, id: impl FnOnce() -> String, why: DeliveryFailure) {
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         failed.number += 1;
-        if let FailureReason::Kafka(error) = &why {
+        if let DeliveryFailure::Kafka(error) = &why {
             failed.is_over |= !is_of_one_record(error);
         }
         // Batches fail in any order.
@@ -146,7 +146,7 @@ impl ProducerContext for Deliveries {
     fn delivery(&self, result: &DeliveryResult<'_>, record: usize) {
         if let Err((error, sent)) = result {
             let id = || message::id(self.format, sent.payload().unwrap_or_default());
-            self.fail(record as u64, id, FailureReason::Kafka(error.clone()));
+            self.fail(record as u64, id, DeliveryFailure::Kafka(error.clone()));
         }
     }
 }
@@ -209,8 +209,8 @@ impl Producer {
         let Some(first) = failed.first.as_ref().filter(|_| !self.is_told) else { return Ok(()) };
         self.is_told = true;
         let why = match &first.why {
-            FailureReason::Kafka(error) => self.context.causes.explain(error, &self.address.brokers),
-            FailureReason::Fault(fault) => fault.clone(),
+            DeliveryFailure::Kafka(error) => self.context.causes.explain(error, &self.address.brokers),
+            DeliveryFailure::Fault(fault) => fault.clone(),
         };
         let text = format!(
             "record {} (id {}): {why}; {} of {} records not delivered",
@@ -238,12 +238,12 @@ impl Sink for Producer {
             self.value.clear();
             let id = || String::from_utf8_lossy(record.header.id).into_owned();
             if let Err(fault) = message::encode(self.address.format, &record, &mut self.value) {
-                let why = FailureReason::Fault(format!("{fault}; format=gor holds any record"));
+                let why = DeliveryFailure::Fault(format!("{fault}; format=gor holds any record"));
                 self.context.fail(self.taken, id, why);
                 continue;
             }
             if let Err(error) = self.send(message::key(&record)) {
-                self.context.fail(self.taken, id, FailureReason::Kafka(error));
+                self.context.fail(self.taken, id, DeliveryFailure::Kafka(error));
             }
             if self.taken.is_multiple_of(LOOK_EVERY) {
                 self.client.poll(Duration::ZERO);

@@ -8,31 +8,30 @@ use crate::{Error, Result};
 
 /// What carries the records.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Transport {
+pub(super) enum Carrier {
     Tcp,
     Tls,
     WebSocket,
     SecureWebSocket,
 }
 
-impl Transport {
-    const ALL: [Transport; 4] =
-        [Transport::Tcp, Transport::Tls, Transport::WebSocket, Transport::SecureWebSocket];
+impl Carrier {
+    const ALL: [Carrier; 4] = [Carrier::Tcp, Carrier::Tls, Carrier::WebSocket, Carrier::SecureWebSocket];
 
     fn scheme(self) -> &'static str {
         match self {
-            Transport::Tcp => "tcp://",
-            Transport::Tls => "tls://",
-            Transport::WebSocket => "ws://",
-            Transport::SecureWebSocket => "wss://",
+            Carrier::Tcp => "tcp://",
+            Carrier::Tls => "tls://",
+            Carrier::WebSocket => "ws://",
+            Carrier::SecureWebSocket => "wss://",
         }
     }
 
     fn default_port(self) -> Option<u16> {
         match self {
-            Transport::Tcp | Transport::Tls => None,
-            Transport::WebSocket => Some(80),
-            Transport::SecureWebSocket => Some(443),
+            Carrier::Tcp | Carrier::Tls => None,
+            Carrier::WebSocket => Some(80),
+            Carrier::SecureWebSocket => Some(443),
         }
     }
 }
@@ -53,7 +52,7 @@ impl fmt::Debug for Login {
 /// Where records come from or go to over the network.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NetworkAddress {
-    pub(super) transport: Transport,
+    pub(super) transport: Carrier,
     /// Without brackets; empty for all addresses of this machine.
     pub(super) host: String,
     pub(super) port: u16,
@@ -65,12 +64,12 @@ pub struct NetworkAddress {
 impl NetworkAddress {
     /// Whether a name on the command line is meant to be one.
     pub fn is_meant(name: &str) -> bool {
-        Transport::ALL.iter().any(|transport| name.starts_with(transport.scheme()))
+        Carrier::ALL.iter().any(|transport| name.starts_with(transport.scheme()))
     }
 
     /// Whether TLS carries the records.
     pub(in crate::endpoint) fn is_secure(&self) -> bool {
-        matches!(self.transport, Transport::Tls | Transport::SecureWebSocket)
+        matches!(self.transport, Carrier::Tls | Carrier::SecureWebSocket)
     }
 
     /// Whether records are messages of a WebSocket.
@@ -117,7 +116,7 @@ impl FromStr for NetworkAddress {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let found = Transport::ALL
+        let found = Carrier::ALL
             .into_iter()
             .find_map(|transport| Some((transport, text.strip_prefix(transport.scheme())?)));
         let expected = || {

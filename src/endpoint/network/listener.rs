@@ -12,7 +12,7 @@ use super::address::NetworkAddress;
 use super::handshake::Demands;
 use super::message_reader::MessageReader;
 use super::options::ListenOptions;
-use super::sender_bytes::{SenderBytes, Wire};
+use super::sender_bytes::{SenderBytes, WireFormat};
 use super::stream::NetworkStream;
 use crate::endpoint::input::{is_whole, judge_records, tell_flawed_records};
 use crate::endpoint::reading::ReadOptions;
@@ -111,13 +111,13 @@ impl Listener {
         let records = if let Some(demands) = &self.demands {
             // Whoever does not read what it is told must not hold its thread.
             stream.socket().set_write_timeout(Some(LOOK))?;
-            let bytes = SenderBytes::new(stream, Wire::WebSocket, how);
+            let bytes = SenderBytes::new(stream, WireFormat::WebSocket, how);
             SenderRecords::Messages(Box::new(MessageReader::new(&name, bytes, Arc::clone(demands))))
         } else {
             let ReadOptions { max_record, is_strict, is_searched, is_lenient, .. } = *how;
             let options =
                 ReaderOptions { max_record, is_strict, most_read: READ, is_searched, is_lenient, is_whole };
-            let bytes = SenderBytes::new(stream, Wire::Text, how);
+            let bytes = SenderBytes::new(stream, WireFormat::Text, how);
             SenderRecords::Text(Box::new(Reader::new(bytes, options)))
         };
         Ok(SenderInput { name, records, left_out: 0 })

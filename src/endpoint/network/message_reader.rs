@@ -35,14 +35,14 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The records of one sender.
 pub(super) struct MessageReader {
     name: String,
-    state: State,
+    state: MessageState,
     intake: Intake,
     joined: JoinedRecords,
     /// What ended the connection, behind records that are still to be handed out.
     failure: Option<Error>,
 }
 
-enum State {
+enum MessageState {
     Asked(Box<SenderBytes>, Arc<Demands>),
     Open(Box<WebSocket<SenderBytes>>),
     Ended,
@@ -61,7 +61,7 @@ impl MessageReader {
     pub(super) fn new(name: &str, bytes: SenderBytes, demands: Arc<Demands>) -> Self {
         MessageReader {
             name: name.to_owned(),
-            state: State::Asked(Box::new(bytes), demands),
+            state: MessageState::Asked(Box::new(bytes), demands),
             intake: Intake::default(),
             joined: JoinedRecords::default(),
             failure: None,
@@ -79,16 +79,16 @@ impl MessageReader {
     /// The next records; none at the end.
     pub(super) fn read_block(&mut self, block: &mut Block) -> Result<bool> {
         block.clear();
-        let mut socket = match std::mem::replace(&mut self.state, State::Ended) {
-            State::Ended => return self.failure.take().map_or(Ok(false), Err),
-            State::Open(socket) => socket,
-            State::Asked(bytes, demands) => match self.answer(*bytes, &demands)? {
+        let mut socket = match std::mem::replace(&mut self.state, MessageState::Ended) {
+            MessageState::Ended => return self.failure.take().map_or(Ok(false), Err),
+            MessageState::Open(socket) => socket,
+            MessageState::Asked(bytes, demands) => match self.answer(*bytes, &demands)? {
                 Some(socket) => Box::new(socket),
                 None => return Ok(false),
             },
         };
         match self.take_messages(&mut socket, block) {
-            Ok(true) => self.state = State::Open(socket),
+            Ok(true) => self.state = MessageState::Open(socket),
             Ok(false) => {}
             Err((code, error)) => {
                 let _ = socket.close(Some(CloseFrame { code, reason: "".into() }));

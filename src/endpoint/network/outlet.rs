@@ -29,29 +29,29 @@ pub(super) struct Route {
 }
 
 /// A connection.
-pub(super) enum Outlet {
+pub(super) enum ReceiverConnection {
     Stream(NetworkStream),
     Messages(Box<MessageWriter>),
 }
 
-impl Outlet {
+impl ReceiverConnection {
     /// A connection that makes nobody wait for long without a look whether to go on.
     pub(super) fn connect(route: &mut Route) -> Result<Self> {
         let Route { address, known, tls, asking } = route;
         let stream = NetworkStream::connect(address, known, tls.as_ref())?;
         let outlet = match asking {
-            None => Outlet::Stream(stream),
+            None => ReceiverConnection::Stream(stream),
             Some(asking) => {
                 let asked = MessageWriter::connect(stream, asking).map_err(|error| {
                     let why = format!("{error}{}", trust_hint(&error));
                     Error::Invalid(why).at(address.to_string())
                 });
-                Outlet::Messages(Box::new(asked?))
+                ReceiverConnection::Messages(Box::new(asked?))
             }
         };
         let socket = match &outlet {
-            Outlet::Stream(stream) => stream.socket(),
-            Outlet::Messages(messages) => messages.stream().socket(),
+            ReceiverConnection::Stream(stream) => stream.socket(),
+            ReceiverConnection::Messages(messages) => messages.stream().socket(),
         };
         socket.set_read_timeout(Some(LOOK))?;
         socket.set_write_timeout(Some(LOOK))?;
@@ -61,32 +61,32 @@ impl Outlet {
     /// Sends a part of a piece from `at` on; how many bytes of it comes back.
     pub(super) fn write(&mut self, piece: &Piece, at: usize) -> io::Result<usize> {
         match self {
-            Outlet::Stream(stream) => {
+            ReceiverConnection::Stream(stream) => {
                 stream.check_open()?;
                 stream.write(&piece.bytes[at..])
             }
-            Outlet::Messages(messages) => messages.write(piece, at),
+            ReceiverConnection::Messages(messages) => messages.write(piece, at),
         }
     }
 
     /// Does what is to be done while there is nothing to send.
     pub(super) fn idle(&mut self) -> io::Result<()> {
         match self {
-            Outlet::Stream(_) => Ok(()),
-            Outlet::Messages(messages) => messages.idle(),
+            ReceiverConnection::Stream(_) => Ok(()),
+            ReceiverConnection::Messages(messages) => messages.idle(),
         }
     }
 
     /// Whether the record that is being sent is longer than the receiver takes.
     pub(super) fn has_refused_length(&self) -> bool {
-        matches!(self, Outlet::Messages(messages) if messages.has_refused_length())
+        matches!(self, ReceiverConnection::Messages(messages) if messages.has_refused_length())
     }
 
     /// Has the receiver know that this was all, and waits until it has taken it.
     pub(super) fn end(self, patience: Duration) -> io::Result<()> {
         match self {
-            Outlet::Stream(stream) => stream.end(patience),
-            Outlet::Messages(messages) => messages.end(patience),
+            ReceiverConnection::Stream(stream) => stream.end(patience),
+            ReceiverConnection::Messages(messages) => messages.end(patience),
         }
     }
 }

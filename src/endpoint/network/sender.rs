@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use super::address::NetworkAddress;
 use super::handshake::Asking;
 use super::options::SendOptions;
-use super::outlet::{LOOK, Outlet, Route};
+use super::outlet::{LOOK, ReceiverConnection, Route};
 use super::piece::Piece;
 use crate::endpoint::backoff::jittered;
-use crate::observe::Count;
+use crate::observe::{Count, Tell};
 use crate::record::{Run, Sink, id_hash, session};
 use crate::tls::client_config;
 use crate::{Error, Result};
@@ -37,11 +37,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How often a connection is looked at while nothing is sent.
 const IDLE: Duration = Duration::from_millis(250);
 
-/// What to do with messages.
-type Tell = fn(&dyn std::fmt::Display);
-
 /// One connection: the piece that is being filled, and what sends.
-struct Lane {
+struct SenderConnection {
     piece: Piece,
     state: LaneState,
 }
@@ -55,7 +52,7 @@ enum LaneState {
     Ended,
 }
 
-impl Lane {
+impl SenderConnection {
     fn hand_over(&mut self) -> Result<()> {
         if self.piece.bytes.is_empty() {
             return Ok(());
@@ -97,7 +94,7 @@ impl Lane {
 
 /// A receiver of records, over one connection or several.
 pub(in crate::endpoint) struct NetworkSink {
-    lanes: Vec<Lane>,
+    lanes: Vec<SenderConnection>,
     is_sticky: bool,
     /// The lane whose turn it is.
     next: usize,
@@ -119,7 +116,7 @@ impl NetworkSink {
         for _ in 0..how.connections.get() {
             let (address, tls, asking) = (address.clone(), tls.clone(), asking.clone());
             let mut route = Route { address, known: Vec::new(), tls, asking };
-            let outlet = match Outlet::connect(&mut route) {
+            let outlet = match ReceiverConnection::connect(&mut route) {
                 Ok(outlet) => Some(outlet),
                 Err(error) if how.waits_for_receiver => {
                     if let (Some(tell), true) = (tell, lanes.is_empty()) {
@@ -139,7 +136,10 @@ impl NetworkSink {
                 breaks: 0,
                 tell,
             };
-            lanes.push(Lane { piece: Piece::default(), state: LaneState::Connected(Box::new(sender)) });
+            lanes.push(SenderConnection {
+                piece: Piece::default(),
+                state: LaneState::Connected(Box::new(sender)),
+            });
         }
         Ok(NetworkSink { lanes, is_sticky: how.is_sticky, next: 0, is_ending })
     }
@@ -180,8 +180,8 @@ impl Sink for NetworkSink {
         self.is_ending.store(true, Ordering::Relaxed);
         let handed_over = self.flush();
         // All know that nothing more comes before any of them is waited for.
-        self.lanes.iter_mut().for_each(Lane::close);
-        let ended = self.lanes.iter_mut().map(Lane::end);
+        self.lanes.iter_mut().for_each(SenderConnection::close);
+        let ended = self.lanes.iter_mut().map(SenderConnection::end);
         ended.fold(handed_over, Result::and)
     }
 }
@@ -189,7 +189,7 @@ impl Sink for NetworkSink {
 /// The thread of a connection.
 struct Sender {
     route: Route,
-    outlet: Option<Outlet>,
+    outlet: Option<ReceiverConnection>,
     /// Turns true when the tool was asked to end.
     is_stopping: Arc<AtomicBool>,
     /// Turns true when nothing more is to come.
@@ -228,7 +228,7 @@ impl Sender {
 
     /// Looks at the connection while nothing is sent.
     fn idle(&mut self) {
-        if let Some(Err(error)) = self.outlet.as_mut().map(Outlet::idle) {
+        if let Some(Err(error)) = self.outlet.as_mut().map(ReceiverConnection::idle) {
             if self.has_sent {
                 self.note_break(&error);
             } else {
@@ -287,7 +287,7 @@ impl Sender {
     fn connect_again(&mut self) -> Result<()> {
         let mut pause = FIRST_PAUSE;
         loop {
-            let error = match Outlet::connect(&mut self.route) {
+            let error = match ReceiverConnection::connect(&mut self.route) {
                 Ok(outlet) => {
                     self.outlet = Some(outlet);
                     return Ok(());

@@ -20,7 +20,7 @@ const MAX_REST: usize = 64 << 20;
 
 /// What the bytes are.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Wire {
+pub(super) enum WireFormat {
     /// Records, one behind the other.
     Text,
     /// A WebSocket.
@@ -30,7 +30,7 @@ pub(super) enum Wire {
 /// The bytes of a sender, as long as they come.
 pub(super) struct SenderBytes {
     stream: NetworkStream,
-    wire: Wire,
+    wire: WireFormat,
     /// Where in the frames of a WebSocket it is, after the handshake.
     frames: Option<FrameTracker>,
     pub(super) how: ReadOptions,
@@ -48,7 +48,7 @@ pub(super) struct SenderBytes {
 }
 
 impl SenderBytes {
-    pub(super) fn new(stream: NetworkStream, wire: Wire, how: &ReadOptions) -> Self {
+    pub(super) fn new(stream: NetworkStream, wire: WireFormat, how: &ReadOptions) -> Self {
         SenderBytes {
             stream,
             wire,
@@ -139,7 +139,7 @@ impl SenderBytes {
 
     /// Looks at the first bytes of records. Anything may connect: a browser, a scanner.
     fn recognise(&mut self, first: &[u8]) -> io::Result<()> {
-        if self.wire == Wire::Text && !self.is_known && !first.is_empty() {
+        if self.wire == WireFormat::Text && !self.is_known && !first.is_empty() {
             if !matches!(first[0], b'1' | b'2' | b'3') || first.get(1).is_some_and(|byte| *byte != b' ') {
                 let text = format!("cut off: it sends no records, but {}", resembles(first));
                 return Err(io::Error::other(text));
@@ -164,7 +164,7 @@ impl Read for SenderBytes {
                 Some(until) => Instant::now() >= until,
                 None => self.is_over(),
             };
-            if is_over && self.wire == Wire::Text {
+            if is_over && self.wire == WireFormat::Text {
                 return Ok(0);
             }
             if is_over || !self.waits && !self.stream.has_bytes() {

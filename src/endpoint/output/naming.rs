@@ -1,6 +1,5 @@
 //! What the end of a file's name says, and how chunks are named.
 
-use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -8,6 +7,7 @@ use super::Dialect;
 use crate::conversation::PacketSink;
 use crate::endpoint::format::Compression;
 use crate::interchange;
+use crate::observe::Tell;
 use crate::packet::FileFormat;
 use crate::record::Sink;
 use crate::{Error, Result};
@@ -61,9 +61,6 @@ const LONGEST_EXTENSION: usize = 8;
 
 /// The ends that ask for compression.
 const COMPRESSIONS: [(&str, Compression); 2] = [(".gz", Compression::Gzip), (".zst", Compression::Zstd)];
-
-/// Says a line to a person.
-pub(super) type Tell = fn(&dyn fmt::Display);
 
 /// What a name asks for: `x.gor`, `x.gz`, `x.gor.zst`, and any other name,
 /// which is gor text. A format that was asked for goes before that of the name.

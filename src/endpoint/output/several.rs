@@ -1,8 +1,8 @@
 //! Several outputs: each gets all, or each a share of the exchanges.
 
 use super::Dialect;
-use super::naming::Tell;
 use crate::Result;
+use crate::observe::Tell;
 use crate::record::{Kind, LruMap, Run, Sink, id_hash, session};
 
 /// Exchanges or sessions whose output is remembered at least. They take 40 MB.

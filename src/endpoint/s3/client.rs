@@ -26,7 +26,8 @@ use tokio::sync::Semaphore;
 
 use super::S3Options;
 use super::trouble::{Server, Trouble, broken, innermost};
-use super::watch::{Answer, Tell, Watch};
+use super::watch::{SdkResult, ServerWatch};
+use crate::observe::Tell;
 use crate::{Error, Result};
 
 /// The region that is asked where none is set; a server that is not Amazon's takes it for its own.
@@ -50,7 +51,7 @@ pub(in super::super) struct Connection {
     pub(super) client: Client,
     pub(super) server: Server,
     /// Whether the server gets on.
-    pub(super) watch: Arc<Watch>,
+    pub(super) watch: Arc<ServerWatch>,
     /// One for each request that may run.
     pub(super) requests: Arc<Semaphore>,
     /// One for each object that may hold a large part until that is read.
@@ -76,7 +77,7 @@ impl Connection {
         });
         let endpoint = service.or_else(|| config.endpoint_url().map(str::to_owned));
         let region = config.region().map_or(REGION, Region::as_ref).to_owned();
-        // Answers have no time here: what a request's progress allows is judged by `Watch`, that of bodies as well.
+        // Answers have no time here: what a request's progress allows is judged by `ServerWatch`, that of bodies as well.
         let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).build();
         let settings = Builder::from(&config)
             .region(Region::new(region.clone()))
@@ -92,7 +93,7 @@ impl Connection {
         let semaphore = || Arc::new(Semaphore::new(fetch));
         Ok(Connection {
             client: Client::from_conf(settings.build()),
-            watch: Arc::new(Watch::new(server.name(), tell)),
+            watch: Arc::new(ServerWatch::new(server.name(), tell)),
             server,
             requests: semaphore(),
             large: semaphore(),
@@ -140,8 +141,8 @@ impl Connection {
     /// The answer to a request.
     pub(super) fn asked<T, E>(
         &self,
-        asked: impl Future<Output = Answer<T, E>>,
-    ) -> impl Future<Output = Result<Answer<T, E>, Trouble>> {
+        asked: impl Future<Output = SdkResult<T, E>>,
+    ) -> impl Future<Output = Result<SdkResult<T, E>, Trouble>> {
         self.watch.answer(|_| asked)
     }
 

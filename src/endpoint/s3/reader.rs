@@ -34,7 +34,7 @@ const LOOKED_AT: u64 = 1 << 20;
 const STOP_CHECK: Duration = Duration::from_millis(100);
 
 /// A piece of a part, or why there is no more of it.
-type Piece = Result<bytes::Bytes, String>;
+type PartBytes = Result<bytes::Bytes, String>;
 
 /// An object that is read from one end of a range to the other.
 pub(in super::super) struct ObjectReader {
@@ -47,7 +47,7 @@ pub(in super::super) struct ObjectReader {
     /// Bytes of the range that were not read yet.
     left: u64,
     given: u64,
-    parts: VecDeque<Part>,
+    parts: VecDeque<FetchedPart>,
     piece: bytes::Bytes,
     /// Lets this object have a large part of its own.
     large: Option<OwnedSemaphorePermit>,
@@ -58,8 +58,8 @@ pub(in super::super) struct ObjectReader {
 }
 
 /// A part that is fetched.
-struct Part {
-    pieces: Receiver<Piece>,
+struct FetchedPart {
+    pieces: Receiver<PartBytes>,
     /// What was not taken yet.
     left: u64,
     /// None: it is the part that each object may have.
@@ -67,7 +67,7 @@ struct Part {
     task: JoinHandle<()>,
 }
 
-impl Drop for Part {
+impl Drop for FetchedPart {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -127,7 +127,7 @@ impl ObjectReader {
                 sender,
             };
             let task = self.connection.runtime().spawn(fetch.run());
-            self.parts.push_back(Part { pieces, left, ahead, task });
+            self.parts.push_back(FetchedPart { pieces, left, ahead, task });
         }
     }
 
@@ -190,7 +190,7 @@ struct Fetch {
     object: Arc<Object>,
     etag: Arc<str>,
     range: Range<u64>,
-    sender: Sender<Piece>,
+    sender: Sender<PartBytes>,
 }
 
 impl Fetch {

@@ -15,11 +15,11 @@ use super::listing::list;
 use super::location::{Keys, Location};
 use super::reader::ObjectReader;
 use super::trouble::{Trouble, lasting, retried};
-use super::watch::Tell;
 use super::{Found, Object, S3Options, SCHEME};
 use crate::endpoint::index::{Index, MAX_SIDECAR, sidecar_name};
 use crate::endpoint::pump::thread_lost;
 use crate::endpoint::reading::{ReadOptions, TimeWindow};
+use crate::observe::Tell;
 use crate::{Error, Result};
 
 /// Smaller objects are read as a whole: to see whether an index is theirs would take as long.

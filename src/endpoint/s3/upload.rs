@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 
 use super::client::Connection;
 use super::trouble::{Server, Trouble, lasting};
-use super::watch::{Answer, Sending};
+use super::watch::{SdkResult, TransferProgress};
 
 /// Longer chunks are uploaded in parts.
 const LONGEST_WHOLE: u64 = 16 << 20;
@@ -89,7 +89,7 @@ impl Uploads {
     /// The answer to a request without a body to speak of.
     fn asked<T, E>(
         &self,
-        asked: impl Future<Output = Answer<T, E>>,
+        asked: impl Future<Output = SdkResult<T, E>>,
     ) -> impl Future<Output = Result<T, Trouble>>
     where
         E: ProvideErrorMetadata + StdError + 'static,
@@ -98,9 +98,12 @@ impl Uploads {
     }
 
     /// The answer to a request whose body is watched.
-    fn sent<T, E, F>(&self, send: impl FnOnce(Sending) -> F) -> impl Future<Output = Result<T, Trouble>>
+    fn sent<T, E, F>(
+        &self,
+        send: impl FnOnce(TransferProgress) -> F,
+    ) -> impl Future<Output = Result<T, Trouble>>
     where
-        F: Future<Output = Answer<T, E>>,
+        F: Future<Output = SdkResult<T, E>>,
         E: ProvideErrorMetadata + StdError + 'static,
     {
         let answer = self.connection.watch.answer(send);

@@ -19,14 +19,11 @@ use super::trouble::{TRIES, Trouble, pause};
 use super::upload::{Goal, Parts, Uploaded, Uploads};
 use super::watch::SILENCE as SILENCE_ENDS;
 use crate::endpoint::output::{numbered_key, numbers_of};
-use crate::observe::{Count, Span};
+use crate::observe::{Count, Span, Tell};
 use crate::{Error, Result};
 
 /// How long the end is waited for before it is said what for.
 const SILENCE: Duration = Duration::from_secs(2);
-
-/// Says a line to a person.
-type Tell = fn(&dyn fmt::Display);
 
 /// What is asked of an uploader.
 #[derive(Debug)]
@@ -47,7 +44,7 @@ pub(in super::super) struct Orders {
 
 /// How far it is.
 #[derive(Debug)]
-struct Progress {
+struct UploadProgress {
     /// Chunks that are not delivered, and their bytes.
     chunks: usize,
     bytes: u64,
@@ -66,24 +63,24 @@ struct Progress {
 }
 
 /// The number that the next object of a key gets. None: the plain key was given away, and no number yet.
-type Names = HashMap<(String, String), Option<u64>>;
+type ObjectNumbers = HashMap<(String, String), Option<u64>>;
 
 /// What sinks, threads and tasks share.
 #[derive(Debug)]
-struct Shared {
+struct UploaderShared {
     spool: Mutex<Spool>,
     folder: PathBuf,
     orders: Orders,
-    progress: Mutex<Progress>,
+    progress: Mutex<UploadProgress>,
     changed: Condvar,
     uploads: Uploads,
-    names: AsyncMutex<Names>,
+    names: AsyncMutex<ObjectNumbers>,
 }
 
 /// The uploader of a run. Its threads begin with [`Uploader::start`]: rights may be given up between.
 #[derive(Debug)]
 pub(in super::super) struct Uploader {
-    shared: Arc<Shared>,
+    shared: Arc<UploaderShared>,
     connection: Arc<Connection>,
     queue: Mutex<Option<UnboundedSender<Chunk>>>,
 }
@@ -105,7 +102,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Uploader {
     pub(in super::super) fn new(connection: Arc<Connection>, spool: Spool, orders: Orders) -> Self {
-        let progress = Progress {
+        let progress = UploadProgress {
             chunks: 0,
             bytes: 0,
             open: 0,
@@ -116,7 +113,7 @@ impl Uploader {
             failed: None,
             is_over: false,
         };
-        let shared = Shared {
+        let shared = UploaderShared {
             folder: spool.folder().to_owned(),
             spool: Mutex::new(spool),
             orders,
@@ -242,7 +239,7 @@ impl Uploader {
 
     /// Waits until there is room in the spool; an error where the server is away, too.
     pub(in super::super) fn wait_for_room(&self) -> Result<()> {
-        let Shared { orders, changed, .. } = &*self.shared;
+        let UploaderShared { orders, changed, .. } = &*self.shared;
         let mut progress = lock(&self.shared.progress);
         loop {
             if let Some(failed) = progress.failed.clone() {
@@ -266,7 +263,7 @@ impl Uploader {
 
     /// Waits until all chunks are delivered; an error where they are not.
     pub(in super::super) fn finish(&self) -> Result<()> {
-        let Shared { orders, changed, folder, .. } = &*self.shared;
+        let UploaderShared { orders, changed, folder, .. } = &*self.shared;
         let begun = Instant::now();
         let (mut is_told, look) = (false, Duration::from_millis(200));
         let mut progress = lock(&self.shared.progress);
@@ -318,7 +315,7 @@ impl Drop for Uploader {
     }
 }
 
-impl Shared {
+impl UploaderShared {
     fn tell(&self, line: impl fmt::Display) {
         if let Some(tell) = self.orders.tell {
             tell(&line);
@@ -340,14 +337,14 @@ impl Shared {
     }
 
     /// An error, with what became of the chunks that are not delivered.
-    fn kept(&self, progress: &mut Progress, why: &str) -> Error {
+    fn kept(&self, progress: &mut UploadProgress, why: &str) -> Error {
         let first = !std::mem::replace(&mut progress.is_over, true);
         let has_any = progress.chunks > 0 || progress.open > 0;
         let kept = if first && has_any { format!("; {}", self.whereabouts(progress)) } else { String::new() };
         Error::Invalid(format!("{why}{kept}"))
     }
 
-    fn whereabouts(&self, progress: &Progress) -> String {
+    fn whereabouts(&self, progress: &UploadProgress) -> String {
         let chunks = progress.chunks as u64 + u64::from(progress.open > 0);
         format!(
             "{} not uploaded {} kept in {}, and a next run with this spool uploads {}",
@@ -518,7 +515,7 @@ impl Shared {
 }
 
 /// Gives each chunk its key, in their order, and has it uploaded.
-async fn dispatch(shared: Arc<Shared>, mut queue: UnboundedReceiver<Chunk>) {
+async fn dispatch(shared: Arc<UploaderShared>, mut queue: UnboundedReceiver<Chunk>) {
     for bucket in &shared.orders.buckets {
         let probing = Arc::clone(&shared);
         let bucket = bucket.clone();

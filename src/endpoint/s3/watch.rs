@@ -2,7 +2,6 @@
 //!
 //! What counts is progress, not time: a large part may take long on a slow line.
 
-use std::fmt;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,10 +18,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use super::trouble::{Trouble, lasting};
-use crate::observe::Span;
-
-/// Says a line to a person.
-pub(in super::super) type Tell = fn(&dyn fmt::Display);
+use crate::observe::{Span, Tell};
 
 /// How long a server may be silent before it is said, and before the request is given up.
 const QUIET: Duration = Duration::from_secs(5);
@@ -39,7 +35,7 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// What is known of how a server gets on.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct ServerWatch {
     server: String,
     tell: Option<Tell>,
     silence: Duration,
@@ -52,17 +48,17 @@ pub(super) struct Watch {
 }
 
 /// What the client says of a request.
-pub(super) type Answer<T, E> = Result<T, SdkError<E, HttpResponse>>;
+pub(super) type SdkResult<T, E> = Result<T, SdkError<E, HttpResponse>>;
 
 /// How far one request is.
 #[derive(Clone, Debug)]
-pub(super) struct Sending {
-    watch: Arc<Watch>,
-    state: Arc<Mutex<State>>,
+pub(super) struct TransferProgress {
+    watch: Arc<ServerWatch>,
+    state: Arc<Mutex<WatchedState>>,
 }
 
 #[derive(Debug)]
-struct State {
+struct WatchedState {
     begun: Instant,
     /// When bytes of it were last taken.
     taken: Instant,
@@ -70,9 +66,9 @@ struct State {
     is_whole: bool,
 }
 
-impl Watch {
+impl ServerWatch {
     pub(super) fn new(server: String, tell: Option<Tell>) -> Self {
-        Watch {
+        ServerWatch {
             server,
             tell,
             silence: SILENCE,
@@ -96,10 +92,10 @@ impl Watch {
     /// The answer to a request. Sent with what `send` is given, bytes of its body that are taken are seen.
     pub(super) fn answer<T, E, F>(
         self: &Arc<Self>,
-        send: impl FnOnce(Sending) -> F,
-    ) -> impl Future<Output = Result<Answer<T, E>, Trouble>>
+        send: impl FnOnce(TransferProgress) -> F,
+    ) -> impl Future<Output = Result<SdkResult<T, E>, Trouble>>
     where
-        F: Future<Output = Answer<T, E>>,
+        F: Future<Output = SdkResult<T, E>>,
     {
         self.answer_within(self.silence, send)
     }
@@ -108,12 +104,12 @@ impl Watch {
     pub(super) fn answer_within<T, E, F>(
         self: &Arc<Self>,
         longest: Duration,
-        send: impl FnOnce(Sending) -> F,
-    ) -> impl Future<Output = Result<Answer<T, E>, Trouble>>
+        send: impl FnOnce(TransferProgress) -> F,
+    ) -> impl Future<Output = Result<SdkResult<T, E>, Trouble>>
     where
-        F: Future<Output = Answer<T, E>>,
+        F: Future<Output = SdkResult<T, E>>,
     {
-        let sending = Sending::new(self);
+        let sending = TransferProgress::new(self);
         // The client's futures are large.
         let asked = Box::pin(send(sending.clone()));
         async move {
@@ -130,7 +126,7 @@ impl Watch {
         self: &Arc<Self>,
         next: impl Future<Output = Option<Result<T, E>>>,
     ) -> Result<Option<Result<T, E>>, Trouble> {
-        let piece = self.wait(&Sending::new(self), self.silence, next).await?;
+        let piece = self.wait(&TransferProgress::new(self), self.silence, next).await?;
         if let Some(Ok(_)) = piece {
             self.moves();
         }
@@ -139,7 +135,7 @@ impl Watch {
 
     async fn wait<T>(
         &self,
-        sending: &Sending,
+        sending: &TransferProgress,
         longest: Duration,
         work: impl Future<Output = T>,
     ) -> Result<T, Trouble> {
@@ -166,11 +162,11 @@ impl Watch {
     }
 }
 
-impl Sending {
-    fn new(watch: &Arc<Watch>) -> Self {
+impl TransferProgress {
+    fn new(watch: &Arc<ServerWatch>) -> Self {
         let begun = Instant::now();
-        let state = State { begun, taken: begun, is_whole: false };
-        Sending { watch: Arc::clone(watch), state: Arc::new(Mutex::new(state)) }
+        let state = WatchedState { begun, taken: begun, is_whole: false };
+        TransferProgress { watch: Arc::clone(watch), state: Arc::new(Mutex::new(state)) }
     }
 
     /// How long nothing of it was taken; and how much longer than else that may be. As long as it took to hand over all
@@ -193,7 +189,7 @@ impl Sending {
     }
 }
 
-impl Intercept for Sending {
+impl Intercept for TransferProgress {
     fn name(&self) -> &'static str {
         "Sending"
     }
@@ -206,20 +202,20 @@ impl Intercept for Sending {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let body = std::mem::replace(context.request_mut().body_mut(), SdkBody::taken());
-        let pieces = Pieces { body, rest: Bytes::new(), sending: self.clone() };
+        let pieces = WatchedBody { body, rest: Bytes::new(), sending: self.clone() };
         *context.request_mut().body_mut() = SdkBody::from_body_1_x(pieces);
         Ok(())
     }
 }
 
 /// A body in pieces, so that it is seen how far it is.
-struct Pieces {
+struct WatchedBody {
     body: SdkBody,
     rest: Bytes,
-    sending: Sending,
+    sending: TransferProgress,
 }
 
-impl Body for Pieces {
+impl Body for WatchedBody {
     type Data = Bytes;
     type Error = BoxError;
 
@@ -261,9 +257,9 @@ impl Body for Pieces {
 mod tests {
     use super::*;
 
-    fn watch() -> Arc<Watch> {
-        let watch = Watch::new("server".to_owned(), None);
-        Arc::new(Watch { silence: Duration::from_millis(400), buffered: Duration::ZERO, ..watch })
+    fn watch() -> Arc<ServerWatch> {
+        let watch = ServerWatch::new("server".to_owned(), None);
+        Arc::new(ServerWatch { silence: Duration::from_millis(400), buffered: Duration::ZERO, ..watch })
     }
 
     fn block_on<T>(work: impl Future<Output = T>) -> T {
@@ -272,9 +268,12 @@ mod tests {
     }
 
     /// As many pieces as there are, each after a wait; and then no answer.
-    async fn send(pieces: u32, sending: Sending) -> Result<(), SdkError<std::io::Error, HttpResponse>> {
+    async fn send(
+        pieces: u32,
+        sending: TransferProgress,
+    ) -> Result<(), SdkError<std::io::Error, HttpResponse>> {
         let body = SdkBody::from(vec![1; PIECE * pieces as usize]);
-        let mut pieces = Pieces { body, rest: Bytes::new(), sending };
+        let mut pieces = WatchedBody { body, rest: Bytes::new(), sending };
         while let Some(Ok(_)) =
             std::future::poll_fn(|context| Pin::new(&mut pieces).poll_frame(context)).await
         {
@@ -304,8 +303,8 @@ mod tests {
     #[test]
     fn a_body_in_pieces_is_the_same_body() {
         let content: Vec<u8> = (0..PIECE * 2 + 5).map(|at| at as u8).collect();
-        let sending = Sending::new(&watch());
-        let mut pieces = Pieces { body: SdkBody::from(content.clone()), rest: Bytes::new(), sending };
+        let sending = TransferProgress::new(&watch());
+        let mut pieces = WatchedBody { body: SdkBody::from(content.clone()), rest: Bytes::new(), sending };
         let mut taken = Vec::new();
         block_on(async {
             assert_eq!(pieces.size_hint().exact(), Some(content.len() as u64));

@@ -220,7 +220,7 @@ fn what_cannot_be_carried_is_counted_and_told() {
         for record in &records {
             block.push(&record.header(), &record.payload);
         }
-        let tell: crate::interchange::Tell = |text| TOLD.lock().unwrap().push_str(&text.to_string());
+        let tell: crate::observe::Tell = |text| TOLD.lock().unwrap().push_str(&text.to_string());
         let mut out = Vec::new();
         let mut sink = ExchangeSink::new(HarFormat::default(), &mut out, Some(tell));
         sink.write_block(&block).unwrap();
