@@ -275,7 +275,8 @@ fn what_does_not_answer_is_told_and_fails_the_run_but_with_exit_after() {
 #[test]
 fn a_server_that_does_not_answer_holds_no_other_output() {
     let desk = Desk::new();
-    let input: Vec<_> = (0..300).map(|number| (number / 10, "/")).collect();
+    // They come over half a second, so that the queue is full long before the last.
+    let input: Vec<_> = (0..300).map(|number| (number * 2, "/")).collect();
     desk.write("in.gor", gets(&input));
     let (stuck, quick) = (Origin::start(|_| Answer::Never), Origin::start(good));
     let urls = [&stuck, &quick].map(|origin| format!("http://{}", origin.address()));
@@ -302,7 +303,7 @@ fn a_server_that_does_not_answer_holds_no_other_output() {
     .says("too slow");
     assert_eq!(records(&desk.read("out.gor")).len(), 300);
     let last = quick.received().iter().map(|request| request.at).max().expect("requests came");
-    assert!(last.duration_since(started) < Duration::from_secs(2), "they waited for the other server");
+    assert!(last.duration_since(started) < Duration::from_secs(10), "they waited for the other server");
 }
 
 #[test]
