@@ -1,12 +1,12 @@
 #!/bin/bash
 # How fast and how punctual gor-replay is, beside wrk, against one nginx worker on loopback.
-# Makes its own data. Needs nginx, wrk, awk and openssl, and GNU time; with vegeta in the PATH, that too.
-# Usage: benches/replay.sh [RUNS [PART…]], of the parts full-speed, on-time, precise, tls, connections, vegeta
+# Makes its own data. Needs nginx, wrk, awk and openssl, and GNU time; with vegeta and oha in the PATH, these too.
+# Usage: benches/replay.sh [RUNS [PART…]], of the parts full-speed, on-time, precise, tls, connections, vegeta, oha
 set -eu
 cd "$(dirname "$0")/.."
 runs=${1:-5}
 shift || true
-parts=" ${*:-full-speed on-time precise tls connections vegeta} "
+parts=" ${*:-full-speed on-time precise tls connections vegeta oha} "
 has() { [[ $parts = *" $1 "* ]]; }
 ulimit -n 30000 2>/dev/null || ulimit -n "$(ulimit -Hn)"
 work=$(mktemp -d)
@@ -98,16 +98,41 @@ if has connections; then
   done
 fi
 
+# The URLs of the recording, each with $1 before it.
+urls() {
+  awk -v before="$1" -v port="$port" 'BEGIN {
+    for (i = 0; i < 200000; i++) printf "%shttp://127.0.0.1:%d/item/%d?user=%d\n", before, port, i, i * 7919 % 100003
+  }'
+}
+
+# gor-replay at $1 requests a second, for 10 s.
+at_rate() {
+  { TIMEFORMAT='%R %U %S'; time "$replay" --rate "$1/s" --report "$work/report.txt" --force -i "$work/20k.gor" --exit-after 10s \
+    "127.0.0.1:$port" 2>"$work/ours"; } 2>"$work/time" || true
+  grep '^sent\|^answered\|^latency\|^lateness' "$work/ours" | sed "s/^/gor-replay $1: /"
+  awk '{ printf "gor-replay: %s s, CPU %s s user, %s s system\n", $1, $2, $3 }' "$work/time"
+}
+
 # The same requests at the same pace. vegeta takes a list of targets into memory, without headers here.
 if has vegeta && command -v vegeta >/dev/null; then
-  awk -v port="$port" 'BEGIN { for (i = 0; i < 200000; i++) printf "GET http://127.0.0.1:%d/item/%d?user=%d\n", port, i, i * 7919 % 100003 }' >"$work/targets"
+  urls 'GET ' >"$work/targets"
   for rate in 5000 20000; do
-    { TIMEFORMAT='%R %U %S'; time vegeta attack -rate "$rate" -duration "$((200000 / rate < 10 ? 200000 / rate : 10))s" -max-workers 1000 \
+    { TIMEFORMAT='%R %U %S'; time vegeta attack -rate "$rate" -duration 10s -max-workers 1000 \
       -targets "$work/targets" >"$work/results"; } 2>"$work/time"
     vegeta report -type text "$work/results" | sed -n "/^Requests\|^Latencies\|^Success/s/^/vegeta $rate: /p"
     awk '{ printf "vegeta: %s s, CPU %s s user, %s s system\n", $1, $2, $3 }' "$work/time"
-    { time "$replay" --rate "$rate/s" --report "$work/report.txt" --force -i "$work/20k.gor" --exit-after 10s "127.0.0.1:$port" 2>"$work/ours"; } 2>"$work/time" || true
-    grep '^sent\|^answered\|^latency\|^lateness' "$work/ours" | sed "s/^/gor-replay $rate: /"
-    awk '{ printf "gor-replay: %s s, CPU %s s user, %s s system\n", $1, $2, $3 }' "$work/time"
+    at_rate "$rate"
+  done
+fi
+
+# So does oha, of whose URLs each request takes any one. Its latencies are counted from when a request was due.
+if has oha && command -v oha >/dev/null; then
+  urls '' >"$work/urls"
+  for rate in 5000 20000; do
+    { TIMEFORMAT='%R %U %S'; time oha --no-tui --no-color --urls-from-file -z 10s -q "$rate" -c 1000 --latency-correction \
+      "$work/urls" >"$work/results"; } 2>"$work/time"
+    sed -n "/Requests\/sec\|Success rate\|responses$\|50.00%\|99.00%\|99.90%/s/^ */oha $rate: /p" "$work/results"
+    awk '{ printf "oha: %s s, CPU %s s user, %s s system\n", $1, $2, $3 }' "$work/time"
+    at_rate "$rate"
   done
 fi

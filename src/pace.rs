@@ -245,6 +245,17 @@ impl Timeline {
         self.records = 0;
     }
 
+    /// When the last record of so many rounds is due, of which this has seen the first; none where it has no record.
+    ///
+    /// With a speed that changes and a longest pause, later rounds are taken to be as long as the first.
+    pub fn end_of_rounds(&self, rounds: u64) -> Option<u64> {
+        let last = self.all_records.saturating_mul(rounds).checked_sub(1)?;
+        let mut next = self.clone();
+        next.begin_round();
+        let later = rounds.saturating_sub(1).saturating_mul(next.began - self.began);
+        Some(self.play(self.elapsed.saturating_add(later), last))
+    }
+
     /// When a record is due that stands there in recorded time, and behind so many others.
     fn play(&self, elapsed: u64, before: u64) -> u64 {
         let by_rate = |ramp: Ramp| ramp.time_of(before as f64) as u64;

@@ -24,6 +24,7 @@ pub use network::{ListenArgs, SendArgs, TlsArgs};
 pub(crate) use options::NOT_DRY;
 pub use options::{InputOptions, OutputOptions, Reporting, ServiceOptions};
 pub use profiles::{ProfileOptions, Profiles, show_counters};
+pub(crate) use progress::show as show_line;
 pub use progress::{Drawn, Every, progress};
 pub use report::{Report, with_intake};
 pub use run::{Exit, note, report, run, run_serving_later};

@@ -28,7 +28,7 @@ const MAX_FETCH: usize = 256;
 const MIN_SPOOL: u64 = 1 << 20;
 
 /// What says how records are written, and is of no use to a dry run that has no output.
-pub(crate) const NOT_DRY: [&str; 18] = [
+pub(crate) const NOT_DRY: [&str; 16] = [
     "output",
     "format",
     "append",
@@ -36,8 +36,6 @@ pub(crate) const NOT_DRY: [&str; 18] = [
     "chunk_records",
     "max_size",
     "index",
-    "split",
-    "sessions",
     "instance",
     "flush_interval",
     "compress_level",

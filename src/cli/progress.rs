@@ -102,6 +102,11 @@ impl Drop for Drawn {
     }
 }
 
+/// Has what else is said go above this line, until there is another one, or none.
+pub(crate) fn show(line: Option<&Progress>) {
+    *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = line.cloned();
+}
+
 /// Prints something with the line out of the way.
 pub(super) fn aside(print: impl FnOnce()) {
     match &*SHOWN.lock().unwrap_or_else(PoisonError::into_inner) {

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use regex::bytes::Regex;
@@ -16,17 +16,17 @@ use super::documents::{DocumentIndex, DocumentTally, DocumentWriter};
 use super::ending::{Ending, Stop};
 use super::middleware::{ChildStart, ChildWay, Flow, MiddlewareSettings, MiddlewareTally};
 use super::offsets::Offsets;
-use super::output::{OutputWriter, WhenSlow};
+use super::output::{Outlet, OutputWriter, WhenSlow};
 use super::own::Own;
 use super::queue::QUEUE;
 use super::reading::{InputPart, InputReader, Supply};
-use super::routing::{Router, Split};
+use super::routing::{Router, Split, WorkerInbox};
 use super::scheduler::{Scheduled, Scheduler};
 use super::selection::Selection;
-use super::tally::{FailureReason, ReplayTally};
+use super::tally::{FailureReason, ReasonSet, ReplayTally};
 use super::target::{Protocol, Target};
 use super::tls::TlsClient;
-use super::watching::{ReplayProgress, TargetProgress};
+use super::watching::{FirstFailure, ReplayProgress, TargetProgress};
 use super::worker::WorkerProgress;
 use super::worker_pool::{TargetWorkers, WorkerPool, join};
 use crate::pace::{Pace, Share};
@@ -186,6 +186,18 @@ impl Settings {
         self.connections.unwrap_or(default).max(1)
     }
 
+    /// Whether several targets may read the input at their own pace, if it can be opened for each of them.
+    pub fn may_read_apart(&self, targets: usize) -> bool {
+        // A middleware gets each request once, and a checkpoint remembers all requests between the first and the
+        // last target.
+        targets > 1
+            && self.pace.is_no_wait()
+            && self.supply.is_there
+            && self.middleware.is_none()
+            && self.checkpoint.is_none()
+            && !self.commits
+    }
+
     /// How many of the targets get each request.
     fn copies(&self, targets: usize) -> usize {
         if self.split == Split::Copy { targets } else { 1 }
@@ -266,14 +278,19 @@ fn share(wanted: usize, workers: usize, threads: usize) -> (usize, Option<u64>) 
     if share >= wanted { (wanted, None) } else { (share.max(1), Some(limit)) }
 }
 
-/// Replays what `parts` hold, one after the other, against every target. Each gets every request.
+/// Replays the inputs against every target: the parts of an input one after the other. Each target gets every request,
+/// unless they are split.
+///
+/// There is one input, or the same one for each target: they then read it at their own pace, which makes a difference
+/// only where nothing is due at a time, as otherwise a target goes at that of the slowest. [`Settings::may_read_apart`]
+/// says when that is possible.
 ///
 /// After `stop` what is in flight is waited for, no longer than the timeout, unless it says not to. `watch` is
 /// called a few times a second, and `save` at each checkpoint with what was settled up to there.
 pub fn run(
     settings: &Settings,
     targets: Vec<Target>,
-    parts: Vec<InputPart>,
+    inputs: Vec<Vec<InputPart>>,
     out: Option<Box<dyn Sink + Send>>,
     stop: &Stop,
     mut watch: impl FnMut(ReplayProgress),
@@ -305,53 +322,55 @@ pub fn run(
         documents: documents.as_ref().map(|documents| documents.outlet.clone()),
         ending: ending.clone(),
         own: own.clone(),
+        ends: child.as_ref().filter(|_| settings.sessions == SessionMode::Think).map(ChildStart::ends),
     };
-    let mut inboxes = Vec::new();
+    let mut inboxes: Vec<(Vec<WorkerInbox>, Share)> = Vec::new();
     for ((target, addresses), tls) in targets.iter().zip(addresses).zip(tls) {
         let reached = workers.start(&mut pool, inboxes.len(), target, &addresses, tls.as_ref())?;
         inboxes.push((reached, target.share()));
     }
-    let echoes_dropped = Arc::new(AtomicU64::new(0));
-    let echo = outlet.clone().filter(|_| settings.echo);
-    let reader = InputReader {
-        parts,
-        rounds: settings.rounds,
-        round_field: settings.round_field.clone(),
-        echo,
-        echoes_dropped: Arc::clone(&echoes_dropped),
-    };
-    let (done, reader_done) = mpsc::sync_channel(0);
-    let readings = reader.start(done);
-    let recorded = settings.measures.clone().map(|measures| Box::new(RecordedLatencies::new(measures.group)));
     let has_streams = targets.iter().any(|target| target.protocol() == Protocol::Tcp);
     let keeps_sessions = settings.sessions != SessionMode::Off || has_streams;
-    let mut router = Router::new(inboxes, settings.split).keeping_sessions(keeps_sessions);
-    router = router.noting_left_out(settings.commits);
+    let has_several = inputs.len() > 1;
+    let mut routers: Vec<Router> = routers(inboxes, settings.split, has_several)
+        .map(|router| router.keeping_sessions(keeps_sessions).noting_left_out(settings.commits))
+        .collect();
     let mut way = None;
-    if let Some(child) = child {
+    if let Some(child) = child
+        && let Some(router) = routers.pop()
+    {
         let flow = Flow {
             is_closed_loop: settings.pace.is_no_wait(),
             timeout: settings.timeout,
             queue: settings.queue,
             connections: connections * targets.len() * threads,
             copies: settings.copies(targets.len()),
+            is_closed_by_session: settings.sessions == SessionMode::Think,
         };
-        let (inbox, started) = child.route(router, pool.progress().collect(), outlet, flow)?;
-        router = Router::new([(vec![inbox], Share::All)], Split::Copy);
+        let (inbox, started) = child.route(router, pool.progress().collect(), outlet.clone(), flow)?;
+        routers = vec![Router::new([(vec![inbox], Share::All)], Split::Copy)];
         way = Some(started);
     }
     let last_due = Arc::new(AtomicU64::new(0));
-    let scheduler = Scheduler::new(settings, has_streams, router)
-        .telling(Arc::clone(&last_due))
-        .knowing(own)
-        .measuring(recorded);
     let notes = Notes::default();
     let lanes = if settings.split == Split::Copy { targets.len() } else { 1 };
     let from = settings.checkpoint.as_ref().map(|checkpoint| checkpoint.from.clone());
     let from = from.or_else(|| settings.commits.then(ReplayPosition::default));
-    let scheduler = scheduler.going_on(from, lanes, Arc::clone(&notes));
-    let ends = ending.clone();
-    let planning = thread::spawn(move || scheduler.run(&readings, &ends));
+    let echoes_dropped = Arc::new(AtomicU64::new(0));
+    let mut recorded =
+        settings.measures.clone().map(|measures| Box::new(RecordedLatencies::new(measures.group)));
+    let scheduler = |router| {
+        Scheduler::new(settings, has_streams, router)
+            .telling(Arc::clone(&last_due))
+            .knowing(own.clone())
+            // What all of them read is measured once.
+            .measuring(recorded.take())
+            .going_on(from.clone(), lanes, Arc::clone(&notes))
+    };
+    let schedulers: Vec<Scheduler> = routers.into_iter().map(scheduler).collect();
+    let echo = outlet.filter(|_| settings.echo);
+    let (planning, reader_done) =
+        start_planning(settings, inputs, schedulers, echo, &echoes_dropped, &ending);
 
     let progress: Vec<Arc<WorkerProgress>> = pool.progress().collect();
     let gauge = writer.as_ref().map(OutputWriter::gauge);
@@ -363,11 +382,11 @@ pub fn run(
         }
         watch(now);
     };
-    let (timeout, ends) = (settings.timeout, ending.clone());
+    let (timeout, split, ends) = (settings.timeout, settings.split, ending.clone());
     let (tallies, plan, written) =
         watching(&names, &progress, &last_due, gauge.as_ref(), &mut look, move || {
             let tallies = pool.join();
-            let mut plan = join(planning);
+            let mut plan = scheduled_together(planning, split, &ends);
             let through = way.map(ChildWay::finish);
             let middleware = through.map(|through| plan.add_child(through));
             let documents = documents.map(|documents| documents.finish(timeout, &ends));
@@ -381,6 +400,57 @@ pub fn run(
     let outcome = outcome(settings, targets, tallies, plan, written, &ending, dropped);
     let failure = outcome.failure.or(committed.err());
     Ok(Outcome { failure, settled, ..outcome })
+}
+
+/// Starts to read and to schedule: each input by a scheduler of its own. The receiver is told when all is read.
+fn start_planning(
+    settings: &Settings,
+    inputs: Vec<Vec<InputPart>>,
+    schedulers: Vec<Scheduler>,
+    mut echo: Option<Outlet>,
+    echoes_dropped: &Arc<AtomicU64>,
+    ending: &Ending,
+) -> (Vec<JoinHandle<Scheduled>>, Receiver<()>) {
+    let (done, is_done) = mpsc::sync_channel(0);
+    let start = |(parts, scheduler): (Vec<InputPart>, Scheduler)| {
+        let reader = InputReader {
+            parts,
+            rounds: settings.rounds,
+            round_field: settings.round_field.clone(),
+            // What all of them read is passed on once.
+            echo: echo.take(),
+            echoes_dropped: Arc::clone(echoes_dropped),
+        };
+        let (readings, ending) = (reader.start(done.clone()), ending.clone());
+        thread::spawn(move || scheduler.run(&readings, &ending))
+    };
+    (inputs.into_iter().zip(schedulers).map(start).collect(), is_done)
+}
+
+/// What was scheduled, once all schedulers have ended.
+fn scheduled_together(planning: Vec<JoinHandle<Scheduled>>, split: Split, ending: &Ending) -> Scheduled {
+    let has_several = planning.len() > 1;
+    let mut plans: Vec<Scheduled> = planning.into_iter().map(join).collect();
+    if has_several {
+        return Scheduled::of_targets(plans, split, ending.reason().unwrap_or(FailureReason::Interrupted));
+    }
+    plans.pop().unwrap_or_default()
+}
+
+/// The ways to the targets: one for all of them, or one for each.
+fn routers(
+    mut inboxes: Vec<(Vec<WorkerInbox>, Share)>,
+    split: Split,
+    has_several: bool,
+) -> impl Iterator<Item = Router> {
+    let number = if has_several { inboxes.len() } else { 1 };
+    (0..number).map(move |number| {
+        let of = |(at, (workers, share)): (usize, &mut (Vec<WorkerInbox>, Share))| {
+            let is_for_it = !has_several || at == number;
+            (if is_for_it { std::mem::take(workers) } else { Vec::new() }, *share)
+        };
+        Router::new(inboxes.iter_mut().enumerate().map(of), split)
+    })
 }
 
 fn outcome(
@@ -481,6 +551,8 @@ fn watching<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T> {
     let (done, is_done) = mpsc::channel();
+    // Threads of a target may each see the same.
+    let mut told = vec![ReasonSet::default(); names.len()];
     thread::spawn(move || {
         if done.send(work()).is_err() {
             // The receiver is only dropped after this message.
@@ -498,10 +570,17 @@ fn watching<T: Send + 'static>(
                 let last_due = last_due.load(Ordering::Relaxed);
                 progress.left = (last_due > 0).then(|| last_due.saturating_sub(clock::now()));
                 let threads = (workers.len() / names.len().max(1)).max(1);
-                for (of_target, name) in workers.chunks(threads).zip(names) {
+                for ((of_target, name), told) in workers.chunks(threads).zip(names).zip(&mut told) {
                     let mut target = TargetProgress { target: name.clone(), ..TargetProgress::default() };
                     for worker in of_target {
                         target.add(&worker.details.lock().unwrap_or_else(PoisonError::into_inner));
+                        let failures = &worker.first_failures;
+                        let failures =
+                            std::mem::take(&mut *failures.lock().unwrap_or_else(PoisonError::into_inner));
+                        let of_name =
+                            |(reason, example)| FirstFailure { target: name.clone(), reason, example };
+                        let new = failures.into_iter().filter(|(reason, _)| told.add(*reason)).map(of_name);
+                        progress.first_failures.extend(new);
                     }
                     progress.targets.push(target);
                 }

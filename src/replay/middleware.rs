@@ -15,6 +15,7 @@ mod feed;
 mod held;
 mod recorded;
 mod stage;
+mod thinking;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -36,6 +37,7 @@ use crate::{Error, Result};
 
 use self::answers::{ChildAnswers, ReturnedAnswers};
 use self::feed::Feed;
+pub(super) use self::feed::RequestEnds;
 use self::stage::{Stage, StageOptions};
 
 /// Blocks of what the child wrote that may wait for the stage.
@@ -138,9 +140,16 @@ pub(super) struct Flow {
     pub(super) connections: usize,
     /// Targets that each request goes to.
     pub(super) copies: usize,
+    /// Whether a request waits for the response before it on its recorded connection.
+    pub(super) is_closed_by_session: bool,
 }
 
 impl ChildStart {
+    /// Where workers tell which requests have ended.
+    pub(super) fn ends(&self) -> RequestEnds {
+        self.feed.ends.clone()
+    }
+
     /// Starts the child.
     pub(super) fn new(settings: &MiddlewareSettings, when_slow: WhenSlow, ending: &Ending) -> Result<Self> {
         let (feed, source, queue) = feed::start()?;

@@ -73,4 +73,4 @@ pub use selection::{Selection, Shard};
 pub use summary::ReplaySummary;
 pub use tally::{Count, FailureReason, HeldRequests, Hold, ReasonCounts, ReplayTally};
 pub use target::{Protocol, Target};
-pub use watching::{ReplayProgress, TargetProgress, WatchedDurations};
+pub use watching::{FirstFailure, ReplayProgress, TargetProgress, WatchedDurations};

@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use super::engine::Settings;
+use super::engine::{SessionMode, Settings};
 use super::exchange::describe;
 use super::request::{Editor, Unsendable};
+use super::routing::{Split, Turns};
 use super::schedule::{QueuedRequest, ReorderWindow};
 use super::selection::Selection;
 use super::sessions::SessionPlace;
@@ -14,12 +15,15 @@ use super::summary::write_counts;
 use super::tally::{FailureReason, ReasonCounts};
 use super::target::{Protocol, Target};
 use crate::observe::{Count, Span};
-use crate::pace::{Share, Timeline};
+use crate::pace::{Share, Tempo, Timeline};
 use crate::record::{Block, Kind, View, id_hash, session};
 
 use serde_json::{Value, json};
 
 const SECOND: u64 = 1_000_000_000;
+
+/// Settled in every lane: what is not to be sent.
+const FAULTY: u64 = u64::MAX;
 
 /// Recorded connections that are told apart, in 16 MB.
 const MOST_SESSIONS: usize = 1 << 20;
@@ -37,6 +41,51 @@ pub struct Plan {
     newest: i64,
     sessions: RecordedSessions,
     not_sent: ReasonCounts,
+    sharing: Option<Sharing>,
+}
+
+/// Which of the targets that split the requests get how many of them.
+#[derive(Debug)]
+struct Sharing {
+    turns: Turns,
+    /// Requests that can be sent, for each target, in the first round.
+    first_round: Vec<u64>,
+    /// Turns that were taken by what takes new ones in each round: every request, or every session where the number of
+    /// the round makes another one of it.
+    taken: u64,
+    split: Split,
+}
+
+impl Sharing {
+    fn new(split: Split, targets: usize) -> Option<Self> {
+        (split != Split::Copy && targets > 0).then(|| Sharing {
+            turns: Turns::new(split),
+            first_round: vec![0; targets],
+            taken: 0,
+            split,
+        })
+    }
+
+    fn add(&mut self, request: &QueuedRequest) {
+        let (id, before) = (request.id(), self.turns.next());
+        let target = self.turns.take(id, self.first_round.len());
+        self.first_round[target] += u64::from(request.settled != FAULTY);
+        let is_new =
+            self.split == Split::Requests || (self.turns.next() != before && session(id).len() == id.len());
+        self.taken += u64::from(is_new);
+    }
+
+    /// Requests that a target gets in so many rounds: each begins with the turn behind that of the round before.
+    fn of(&self, target: usize, rounds: u64) -> u64 {
+        let targets = self.first_round.len() as u64;
+        // After as many rounds as there are targets it is the first one's turn again.
+        let in_round = |round: u64| {
+            let begins_at = round % targets * (self.taken % targets) % targets;
+            self.first_round[((target as u64 + targets - begins_at) % targets) as usize]
+        };
+        let cycle: u64 = (0..targets).map(in_round).sum();
+        (rounds / targets).saturating_mul(cycle).saturating_add((0..rounds % targets).map(in_round).sum())
+    }
 }
 
 /// Judges requests on any thread, as the workers of a replay would.
@@ -163,6 +212,7 @@ impl Plan {
             newest: i64::MIN,
             sessions: RecordedSessions::default(),
             not_sent: ReasonCounts::default(),
+            sharing: Sharing::new(settings.split, targets.len()),
             settings,
             targets,
         }
@@ -196,8 +246,11 @@ impl Plan {
                     self.leave_out(&view, fault);
                 }
                 let at = view.header.timestamp;
-                self.window.push(block, record, at, SessionPlace::default());
-                self.window.pop_excess().iter().for_each(|request| self.schedule.add(request));
+                let settled = if fault.is_some() { FAULTY } else { 0 };
+                self.window.push(block, record, at, SessionPlace::default(), settled);
+                if let Some(request) = self.window.pop_excess() {
+                    self.release(&request);
+                }
             }
         }
     }
@@ -205,8 +258,32 @@ impl Plan {
     /// Nothing more comes.
     pub fn finish(&mut self) {
         while let Some(request) = self.window.pop() {
-            self.schedule.add(&request);
+            self.release(&request);
         }
+    }
+
+    fn release(&mut self, request: &QueuedRequest) {
+        self.schedule.add(request);
+        if let Some(sharing) = &mut self.sharing {
+            sharing.add(request);
+        }
+    }
+
+    /// How often the requests are sent; none until the replay is interrupted.
+    fn rounds(&self) -> Option<u64> {
+        Some(self.settings.rounds).filter(|rounds| *rounds < u64::MAX)
+    }
+
+    /// Requests that can be sent, in one round.
+    fn sendable(&self) -> u64 {
+        self.requests - self.not_sent.total()
+    }
+
+    /// Requests that a target would get in so many rounds, before its share.
+    fn of_target(&self, target: usize, rounds: u64) -> u64 {
+        self.sharing
+            .as_ref()
+            .map_or_else(|| self.sendable().saturating_mul(rounds), |sharing| sharing.of(target, rounds))
     }
 
     /// Requests that were found.
@@ -222,12 +299,19 @@ impl Plan {
         let (sessions, has_more_sessions) = self.sessions.number();
         let reasons =
             self.not_sent.iter().map(|(reason, count)| json!({"reason": reason, "count": count.number}));
-        let targets = self
-            .targets
-            .iter()
-            .map(|target| json!({"target": target.to_string(), "share": target.share().to_string()}));
+        let rounds = self.rounds();
+        let targets = self.targets.iter().enumerate().map(|(at, target)| {
+            json!({
+                "target": target.to_string(),
+                "share": target.share().to_string(),
+                "requests": rounds.map(|rounds| self.of_target(at, rounds)),
+            })
+        });
+        let end = rounds.filter(|_| is_scheduled).and_then(|rounds| schedule.timeline.end_of_rounds(rounds));
         json!({
             "requests": self.requests,
+            "rounds": rounds,
+            "duration_of_all_rounds": end.map(seconds),
             "not_sent": reasons.collect::<Value>(),
             "out_of_order": self.out_of_order,
             "out_of_reach": schedule.out_of_reach,
@@ -261,7 +345,8 @@ impl Plan {
         writeln!(f)?;
         writeln!(f, "sessions    {}, by their ids", self.sessions)?;
         if settings.pace.is_no_wait() {
-            return writeln!(f, "schedule    none: each connection sends on as soon as it has its answer");
+            writeln!(f, "schedule    none: each connection sends on as soon as it has its answer")?;
+            return self.write_rounds(f);
         }
         let Some(last) = schedule.last else { return writeln!(f, "schedule    empty: there is no request") };
         let tempo = settings.pace.tempo;
@@ -269,11 +354,42 @@ impl Plan {
         if let Some(longest) = settings.pace.max_wait {
             write!(f, ", with pauses of at most {}", Span(longest.as_nanos() as u64))?;
         }
-        writeln!(f, "; at most {} in a second", schedule.peak)?;
+        write!(f, "; at most {} in a second", schedule.peak)?;
+        writeln!(f, "{}", if settings.rounds > 1 { " of the first round" } else { "" })?;
         if let Some(Waits { min, max, first }) = schedule.waits {
             writeln!(f, "pauses      {} min, {} max, {} first", Span(min), Span(max), Span(first))?;
         }
-        Ok(())
+        if settings.sessions == SessionMode::Think {
+            writeln!(
+                f,
+                "think       these times hold if responses take as long as recorded: requests wait for them"
+            )?;
+        }
+        self.write_rounds(f)
+    }
+
+    fn write_rounds(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Plan { schedule, settings, requests, .. } = self;
+        if settings.rounds < 2 {
+            return Ok(());
+        }
+        let each = Count(*requests, "request");
+        let end = |rounds| schedule.timeline.end_of_rounds(rounds).filter(|_| !settings.pace.is_no_wait());
+        match (self.rounds(), settings.pace.tempo) {
+            (Some(rounds), _) => {
+                write!(f, "rounds      {rounds} of {each} each")?;
+                if let Some(end) = end(rounds) {
+                    write!(f, "; the last request of all is due at {}", Span(end))?;
+                }
+            }
+            (None, tempo) => {
+                write!(f, "rounds      until interrupted, of {each} each")?;
+                if let (Tempo::Speed(_), Some(first), Some(second)) = (tempo, end(1), end(2)) {
+                    write!(f, "; one begins every {}", Span(second - first))?;
+                }
+            }
+        }
+        writeln!(f)
     }
 }
 
@@ -281,12 +397,23 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write_schedule(f)?;
         write_counts(f, "not sent", &self.not_sent)?;
-        let sendable = self.requests - self.not_sent.total();
+        let sendable = self.sendable();
         if self.targets.is_empty() {
             return writeln!(f, "sendable    {sendable} requests; no target is given");
         }
         let Settings { timeout, keeps_host, .. } = self.settings;
-        for target in &self.targets {
+        let rounds = self.rounds();
+        let in_rounds = if rounds.is_none() { " in each round" } else { "" };
+        for (at, target) in self.targets.iter().enumerate() {
+            let number = match (rounds, &self.sharing) {
+                (Some(rounds), None) => format!("{} requests", self.of_target(at, rounds)),
+                (Some(rounds), Some(_)) => {
+                    let all = sendable.saturating_mul(rounds);
+                    format!("{} requests (of {all}, by --split)", self.of_target(at, rounds))
+                }
+                (None, None) => format!("{sendable} requests"),
+                (None, Some(_)) => format!("its part (--split) of {sendable} requests"),
+            };
             let host = match target.protocol() {
                 Protocol::Tcp => "the recorded bytes".into(),
                 _ if keeps_host => "Host as recorded".into(),
@@ -301,7 +428,7 @@ impl fmt::Display for Plan {
             writeln!(f, "target      {target}")?;
             writeln!(
                 f,
-                "            would get {share}{sendable} requests with {host}, over at most {connections} connections, \
+                "            would get {share}{number}{in_rounds} with {host}, over at most {connections} connections, \
                  timeout {timeout}"
             )?;
         }

@@ -1,6 +1,7 @@
 //! Which targets get a request, and the batches that go to their workers.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 
 use mio::Waker;
@@ -19,10 +20,13 @@ pub(super) struct WorkerInbox {
     pub(super) batches: SyncSender<Arc<RequestBatch>>,
     /// Shared, as a waker that is dropped takes its last call along.
     pub(super) waker: Arc<Waker>,
+    /// Requests in batches that the worker has not taken, the one included for which there is no room yet.
+    pub(super) waiting: Arc<AtomicU64>,
 }
 
 impl WorkerInbox {
     fn put(&self, batch: Arc<RequestBatch>) {
+        self.waiting.fetch_add(batch.entries.len() as u64, Ordering::Relaxed);
         if self.batches.send(batch).is_err() || self.waker.wake().is_err() {
             // The worker has failed. The engine reports why, and the replay with it has failed.
         }
@@ -30,8 +34,13 @@ impl WorkerInbox {
 
     /// Hands over a batch if there is room for it; it comes back otherwise.
     fn offer(&self, batch: Arc<RequestBatch>) -> Option<Arc<RequestBatch>> {
+        let requests = batch.entries.len() as u64;
+        self.waiting.fetch_add(requests, Ordering::Relaxed);
         match self.batches.try_send(batch) {
-            Err(TrySendError::Full(batch)) => return Some(batch),
+            Err(TrySendError::Full(batch)) => {
+                self.waiting.fetch_sub(requests, Ordering::Relaxed);
+                return Some(batch);
+            }
             Ok(()) if self.waker.wake().is_ok() => {}
             // The worker has failed, as above.
             Ok(()) | Err(TrySendError::Disconnected(_)) => {}
@@ -78,6 +87,8 @@ struct Route {
     gate: ShareGate,
     /// Requests that it did not get, by its share.
     left_out: u64,
+    /// Requests whose turn was its, those included.
+    turns: u64,
 }
 
 impl Route {
@@ -113,6 +124,41 @@ pub enum Split {
     Sessions,
 }
 
+/// Which of several targets that share the requests gets the next one.
+#[derive(Debug)]
+pub(super) struct Turns {
+    split: Split,
+    known: LruMap<usize>,
+    next: usize,
+}
+
+impl Turns {
+    pub(super) fn new(split: Split) -> Self {
+        Turns { split, known: LruMap::new(MAX_KNOWN), next: 0 }
+    }
+
+    /// The target whose turn is next.
+    pub(super) fn next(&self) -> usize {
+        self.next
+    }
+
+    /// Which of so many targets gets a request with this id.
+    pub(super) fn take(&mut self, id: &[u8], targets: usize) -> usize {
+        let key = id_hash(session(id));
+        if self.split == Split::Sessions
+            && let Some(known) = self.known.get(key)
+        {
+            return known;
+        }
+        let turn = self.next;
+        self.next = (turn + 1) % targets.max(1);
+        if self.split == Split::Sessions {
+            self.known.insert(key, turn);
+        }
+        turn
+    }
+}
+
 /// Every target, and what it gets next.
 #[derive(Debug)]
 pub(super) struct Router {
@@ -120,25 +166,25 @@ pub(super) struct Router {
     split: Split,
     /// Whether requests of a recorded connection go to the same worker.
     keeps_sessions: bool,
-    known: LruMap<usize>,
-    next: usize,
+    turns: Turns,
     last_due: u64,
     /// Which requests were left out by the share of a target, with its lane: where the requests are numbered for that.
     left_out: Option<Vec<(usize, u64)>>,
 }
 
 impl Router {
-    /// The targets in order: the ways to the workers of each, at least one, and its share.
+    /// The targets in order: the ways to the workers of each, and its share. One without workers has its turns, and
+    /// gets nothing: another router is for it.
     pub(super) fn new(targets: impl IntoIterator<Item = (Vec<WorkerInbox>, Share)>, split: Split) -> Self {
         let route = |(inboxes, share): (Vec<WorkerInbox>, _)| Route {
             workers: inboxes.into_iter().map(WorkerRoute::new).collect(),
             next: 0,
             gate: ShareGate::new(share),
             left_out: 0,
+            turns: 0,
         };
         let routes = targets.into_iter().map(route).collect();
-        let known = LruMap::new(MAX_KNOWN);
-        Router { routes, split, keeps_sessions: false, known, next: 0, last_due: 0, left_out: None }
+        Router { routes, split, keeps_sessions: false, turns: Turns::new(split), last_due: 0, left_out: None }
     }
 
     /// Has requests of a recorded connection go to the same worker of a target.
@@ -163,14 +209,16 @@ impl Router {
         let targets = match self.split {
             Split::Copy => 0..self.routes.len(),
             Split::Requests | Split::Sessions => {
-                let turn = self.turn(request.id());
+                let turn = self.turns.take(request.id(), self.routes.len());
                 turn..turn + 1
             }
         };
         for (lane, route) in self.routes[targets].iter_mut().enumerate() {
-            if self.split == Split::Copy && request.settled >> lane & 1 == 1 {
+            let is_settled = self.split == Split::Copy && request.settled >> lane & 1 == 1;
+            if is_settled || route.workers.is_empty() {
                 continue;
             }
+            route.turns += 1;
             if route.gate.admits(schedule.due) {
                 route.worker(request, keeps_sessions).batch.push(request, schedule);
                 pushed += 1;
@@ -187,7 +235,7 @@ impl Router {
     /// A request that is settled already had its turn.
     pub(super) fn skip(&mut self, id: &[u8]) {
         if self.split != Split::Copy {
-            self.turn(id);
+            self.turns.take(id, self.routes.len());
         }
     }
 
@@ -202,20 +250,9 @@ impl Router {
         }
     }
 
-    /// Whose turn it is.
-    fn turn(&mut self, id: &[u8]) -> usize {
-        let key = id_hash(session(id));
-        if self.split == Split::Sessions
-            && let Some(known) = self.known.get(key)
-        {
-            return known;
-        }
-        let turn = self.next;
-        self.next = (turn + 1) % self.routes.len().max(1);
-        if self.split == Split::Sessions {
-            self.known.insert(key, turn);
-        }
-        turn
+    /// For each target, how many requests were for it.
+    pub(super) fn turns(&self) -> Vec<u64> {
+        self.routes.iter().map(|route| route.turns).collect()
     }
 
     /// When the last request is due, counted from the first one.

@@ -82,12 +82,12 @@ pub(super) struct QueuedRequest {
 }
 
 impl QueuedRequest {
-    /// A request that waits for nothing.
-    pub(super) fn of(block: &Arc<Block>, record: usize) -> Self {
+    /// A request that waits for nothing, with a number.
+    pub(super) fn of(block: &Arc<Block>, record: usize, number: u64) -> Self {
         let place = SessionPlace::default();
         QueuedRequest {
             timestamp: 0,
-            number: 0,
+            number,
             block: Arc::clone(block),
             record: record as u32,
             place,
@@ -148,12 +148,8 @@ impl ReorderWindow {
         ReorderWindow { depth, heap: BinaryHeap::new(), pushed: 0 }
     }
 
-    pub(super) fn push(&mut self, block: &Arc<Block>, record: usize, timestamp: i64, place: SessionPlace) {
-        self.push_open(block, record, timestamp, place, 0);
-    }
-
-    /// The same of a request that some targets, as bits, have settled.
-    pub(super) fn push_open(
+    /// Takes in a request, which some targets, as bits, have settled.
+    pub(super) fn push(
         &mut self,
         block: &Arc<Block>,
         record: usize,
@@ -210,7 +206,7 @@ mod tests {
         let mut window = ReorderWindow::new(depth);
         let mut order = Vec::new();
         for (record, view) in block.iter().enumerate() {
-            window.push(&block, record, view.header.timestamp, SessionPlace::default());
+            window.push(&block, record, view.header.timestamp, SessionPlace::default(), 0);
             order.extend(window.pop_excess());
         }
         order.extend(std::iter::from_fn(|| window.pop()));

@@ -12,7 +12,7 @@ use super::engine::{SessionMode, Settings};
 use super::middleware::{MiddlewareTally, ThroughChild};
 use super::own::Own;
 use super::reading::{Reading, Supply};
-use super::routing::Router;
+use super::routing::{Router, Split};
 use super::schedule::{QueuedRequest, ReorderWindow, ScheduledRequest};
 use super::selection::Selection;
 use super::sessions::Sessions;
@@ -48,6 +48,8 @@ pub(super) struct Scheduled {
     pub(super) reassigned: u64,
     /// The same of requests that came so far that a target was chosen, for each.
     pub(super) unsent: Vec<Vec<(FailureReason, u64)>>,
+    /// For each target, how many requests were for it.
+    pub(super) turns: Vec<u64>,
     /// Requests that did not come through the middleware to a target, why, and how the first of each was.
     pub(super) unrouted: Vec<(FailureReason, u64, String)>,
     /// Requests that were not asked for.
@@ -69,6 +71,42 @@ pub(super) struct Scheduled {
 }
 
 impl Scheduled {
+    /// What schedulers that each had the whole input for a target of their own have scheduled together. Where the end
+    /// came before all was read, a target has not got what others have: that is not sent, for this reason.
+    pub(super) fn of_targets(each: Vec<Scheduled>, split: Split, reason: FailureReason) -> Scheduled {
+        let requests = each.iter().map(|of_target| of_target.requests).max().unwrap_or(0);
+        let turn =
+            |(target, scheduled): (usize, &Scheduled)| scheduled.turns.get(target).copied().unwrap_or(0);
+        let turns: Vec<u64> = each.iter().enumerate().map(turn).collect();
+        let mut unsent: Vec<_> = each
+            .iter()
+            .enumerate()
+            .map(|(target, scheduled)| scheduled.unsent.get(target).cloned().unwrap_or_default())
+            .collect();
+        if split == Split::Copy {
+            for (unsent, turns) in unsent.iter_mut().zip(&turns) {
+                unsent.push((reason, requests - turns));
+            }
+        } else if let Some(first) = unsent.first_mut() {
+            first.push((reason, requests - turns.iter().sum::<u64>()));
+        }
+        let reduce = |mut sum: Scheduled, other: Scheduled| {
+            if other.requests > sum.requests {
+                sum.intake = other.intake;
+            }
+            sum.requests = sum.requests.max(other.requests);
+            sum.not_selected = sum.not_selected.max(other.not_selected);
+            sum.disordered = sum.disordered.max(other.disordered);
+            sum.responses = sum.responses.max(other.responses);
+            sum.rounds = sum.rounds.max(other.rounds);
+            sum.failure = sum.failure.or(other.failure);
+            sum.recorded = sum.recorded.or(other.recorded);
+            sum
+        };
+        let sum = each.into_iter().reduce(reduce).unwrap_or_default();
+        Scheduled { unscheduled: 0, unsent, turns, ..sum }
+    }
+
     /// What was scheduled was for the child; this is what came of it. Its counts.
     pub(super) fn add_child(&mut self, through: ThroughChild) -> Box<MiddlewareTally> {
         self.unrouted = through.unrouted;
@@ -199,6 +237,8 @@ impl Scheduler {
                     self.scheduled.failure = Some(error);
                     return self.end();
                 }
+                // What is in files comes, and is put in the same order each time it is read.
+                Err(RecvTimeoutError::Timeout) if self.is_closed_loop && self.supply.is_there => {}
                 Err(RecvTimeoutError::Timeout) if self.is_closed_loop => self.release_all(),
                 Err(RecvTimeoutError::Timeout) => self.release_what_is_due(),
                 Err(RecvTimeoutError::Disconnected) => return self.end(),
@@ -221,6 +261,7 @@ impl Scheduler {
     }
 
     fn close(mut self, ending: Option<FailureReason>) -> Scheduled {
+        self.scheduled.turns = self.router.turns();
         self.scheduled.unsent = self.router.close(ending.unwrap_or(FailureReason::Interrupted));
         self.scheduled
     }
@@ -230,6 +271,7 @@ impl Scheduler {
         let wait = match self.window.first() {
             _ if self.is_waiting_to_start() && self.start.has_begun() => START_LOOK,
             None => LONGEST_WAIT,
+            Some(_) if self.is_closed_loop && self.supply.is_there => LONGEST_WAIT,
             Some(_) if self.is_closed_loop => SILENCE,
             Some(timestamp) => {
                 let now = clock::now();
@@ -292,7 +334,7 @@ impl Scheduler {
                     open.push((number, settled));
                     self.begins_at.get_or_insert(self.timeline.peek(timestamp));
                 }
-                self.window.push_open(block, record, timestamp, place.unwrap_or_default(), settled);
+                self.window.push(block, record, timestamp, place.unwrap_or_default(), settled);
                 if let Some(request) = self.window.pop_excess() {
                     self.release(&request);
                 }
@@ -435,7 +477,7 @@ mod tests {
     use crate::pace::Pace;
     use crate::pace::{Share, Tempo};
     use crate::replay::reading::Supply;
-    use crate::replay::routing::{Split, WorkerInbox};
+    use crate::replay::routing::WorkerInbox;
     use crate::replay::schedule::RequestBatch;
     use mio::{Poll, Token, Waker};
     use std::sync::mpsc::{Sender, channel, sync_channel};
@@ -457,7 +499,8 @@ mod tests {
         let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
         let (inbox, batches) = sync_channel(100);
         let supply = Supply { is_there: true, ..Supply::default() };
-        let router = Router::new([(vec![WorkerInbox { batches: inbox, waker }], Share::All)], Split::Copy);
+        let inbox = WorkerInbox { batches: inbox, waker, waiting: Arc::default() };
+        let router = Router::new([(vec![inbox], Share::All)], Split::Copy);
         let settings = Settings { pace, read_depth: depth, supply, ..Settings::default() };
         let scheduler = Scheduler::new(&settings, false, router);
         let (readings, taken) = channel();

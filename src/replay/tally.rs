@@ -120,6 +120,18 @@ impl FailureReason {
         FailureReason::Unasked,
     ];
 
+    /// Whether the first time is to be told when it happens. The end of the replay is told by itself.
+    fn is_told_at_once(self) -> bool {
+        let is_of_the_end = matches!(
+            self,
+            FailureReason::Interrupted
+                | FailureReason::NotWaitedFor
+                | FailureReason::OutputFailed
+                | FailureReason::MiddlewareFailed
+        );
+        !is_of_the_end && !self.is_of_the_recording()
+    }
+
     /// Whether the recording is the reason, or what was asked for, or another reader of a group, so that nothing went
     /// wrong here.
     pub(super) fn is_of_the_recording(self) -> bool {
@@ -174,6 +186,20 @@ impl fmt::Display for FailureReason {
             FailureReason::MalformedAnswer => "malformed answer",
             FailureReason::Unasked => "answered before it was sent",
         })
+    }
+}
+
+/// Reasons that were told.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ReasonSet(u32);
+
+impl ReasonSet {
+    /// Adds a reason; whether it was not there before.
+    pub(super) fn add(&mut self, reason: FailureReason) -> bool {
+        let bit = 1 << reason as u32;
+        let is_new = self.0 & bit == 0;
+        self.0 |= bit;
+        is_new
     }
 }
 
@@ -522,6 +548,16 @@ impl ReplayTally {
     /// How many requests waited for this, and how long.
     pub fn held_by(&self, hold: Hold) -> HeldRequests {
         self.held[hold as usize]
+    }
+
+    /// The first failure of each kind that is not in `told`, which has them from now on.
+    pub(super) fn untold_failures(&self, told: &mut ReasonSet) -> Vec<(FailureReason, String)> {
+        self.not_sent
+            .iter()
+            .chain(self.failed.iter())
+            .filter(|(reason, _)| reason.is_told_at_once() && told.add(*reason))
+            .map(|(reason, count)| (reason, count.first.clone()))
+            .collect()
     }
 
     /// What came that nothing asked for, in words: a line each.

@@ -115,7 +115,7 @@ impl Target {
             // The resolver's own words come after a prefix that says nothing.
             let text = error.to_string();
             let reason = text.rsplit(": ").next().unwrap_or(&text).to_lowercase();
-            Error::Invalid(format!("the name {bare:?} cannot be resolved: {reason}")).at(self.to_string())
+            Error::Invalid(format!("the name cannot be resolved: {reason}")).at(self.to_string())
         })?;
         for address in found.map(Address::Ip) {
             if !addresses.contains(&address) {
@@ -123,7 +123,7 @@ impl Target {
             }
         }
         if addresses.is_empty() {
-            return Err(Error::Invalid(format!("the name {bare:?} has no address")).at(self.to_string()));
+            return Err(Error::Invalid("the name has no address".to_owned()).at(self.to_string()));
         }
         Ok(addresses)
     }

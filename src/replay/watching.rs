@@ -41,7 +41,7 @@ pub struct TargetProgress {
     pub classes: [u64; 10],
     /// Requests that are being sent, or whose answers are waited for.
     pub in_flight: u64,
-    /// Requests that wait for their time or for a connection.
+    /// Requests that were read and wait for their time or for a connection.
     pub queue: u64,
     /// Connections that are open, and all that were made.
     pub open: u64,
@@ -102,6 +102,24 @@ impl TargetProgress {
     }
 }
 
+/// A failure of a kind that a target has not seen before.
+#[derive(Clone, Debug)]
+pub struct FirstFailure {
+    /// The target's URL.
+    pub target: String,
+    /// Which kind.
+    pub reason: FailureReason,
+    /// The request, and what happened; empty for something that needs no words.
+    pub example: String,
+}
+
+impl fmt::Display for FirstFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.target, self.reason)?;
+        if self.example.is_empty() { Ok(()) } else { write!(f, "; first: {}", self.example) }
+    }
+}
+
 /// How far a replay has come.
 #[derive(Clone, Debug, Default)]
 pub struct ReplayProgress {
@@ -119,6 +137,8 @@ pub struct ReplayProgress {
     pub left: Option<u64>,
     /// Each target.
     pub targets: Vec<TargetProgress>,
+    /// Failures since the last time, the first of each kind and target.
+    pub first_failures: Vec<FirstFailure>,
     /// Why the source could not be told which requests are settled, the last time.
     pub uncommitted: Option<String>,
 }

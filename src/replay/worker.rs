@@ -29,6 +29,7 @@ use super::documents::DocumentOutlet;
 use super::ending::Ending;
 use super::engine::SessionMode;
 use super::exchange::describe;
+use super::middleware::RequestEnds;
 use super::opening::Opening;
 use super::output::Outlet;
 use super::own::Own;
@@ -36,7 +37,7 @@ use super::queue::{BatchQueue, QUEUE};
 use super::request::Editor;
 use super::resolver::NewAddresses;
 use super::schedule::{RequestBatch, ScheduledRequest};
-use super::tally::{FailureReason, Hold, ReplayTally};
+use super::tally::{FailureReason, Hold, ReasonSet, ReplayTally};
 use super::tls::TlsClient;
 use super::watching::TargetProgress;
 use crate::record::Block;
@@ -69,6 +70,10 @@ pub(super) struct WorkerProgress {
     pub(super) answered: AtomicU64,
     pub(super) failed: AtomicU64,
     pub(super) in_flight: AtomicU64,
+    /// Requests in batches on their way to the worker.
+    pub(super) untaken: Arc<AtomicU64>,
+    /// The first failure of each kind since this was last taken.
+    pub(super) first_failures: Mutex<Vec<(FailureReason, String)>>,
     /// What else is known, where somebody watches.
     pub(super) details: Mutex<TargetProgress>,
     /// Whether what was settled is to be handed over at the next tick; and what was.
@@ -120,6 +125,8 @@ pub(super) struct WorkerOptions {
     pub(super) ending: Ending,
     /// Where connections that were made are remembered.
     pub(super) own: Own,
+    /// Where it is told which requests have ended, if others wait for that.
+    pub(super) ends: Option<RequestEnds>,
     pub(super) progress: Arc<WorkerProgress>,
     /// Whether latencies are counted for whoever watches.
     pub(super) is_watched: bool,
@@ -171,6 +178,8 @@ pub(super) struct ReplayWorker {
     /// Whether connections are still to be opened before they are needed.
     is_warming: bool,
     tally: ReplayTally,
+    /// The reasons of failures that were told.
+    told: ReasonSet,
     /// Requests that were settled and are not handed over, by their numbers, where that is asked for.
     settled: Vec<u64>,
 }
@@ -219,6 +228,7 @@ impl ReplayWorker {
             cookies: options.keeps_cookies.then(Cookies::default),
             is_warming: options.min_connections > 0,
             tally,
+            told: ReasonSet::default(),
             settled: Vec::new(),
             options,
         };
@@ -350,6 +360,8 @@ impl ReplayWorker {
             }
             match self.intake.try_recv() {
                 Ok(batch) => {
+                    let requests = batch.entries.len() as u64;
+                    self.options.progress.untaken.fetch_sub(requests, Ordering::Relaxed);
                     self.queue.push(batch);
                     // Their due times are no reason to take no more.
                     self.leave_revoked();
@@ -557,16 +569,21 @@ impl ReplayWorker {
         self.vacate(slot);
     }
 
-    fn publish(&self) {
+    fn publish(&mut self) {
         let failed = self.tally.failed.total() + self.tally.not_sent.total();
         let progress = &self.options.progress;
+        if failed != progress.failed.load(Ordering::Relaxed) {
+            let first = self.tally.untold_failures(&mut self.told);
+            if !first.is_empty() {
+                progress.first_failures.lock().unwrap_or_else(PoisonError::into_inner).extend(first);
+            }
+        }
         if self.options.is_watched {
             let mut details = progress.details.lock().unwrap_or_else(PoisonError::into_inner);
             details.renew(&self.tally);
             details.open = self.open() as u64;
             details.in_flight = (self.open() - self.idle.len()) as u64;
-            details.queue = self.queue.due(clock::now()) as u64
-                + self.sessions.as_ref().map_or(0, SessionQueues::ready) as u64;
+            details.queue = self.waiting() as u64 + progress.untaken.load(Ordering::Relaxed);
         }
         progress.sent.store(self.tally.sent, Ordering::Relaxed);
         progress.answered.store(self.tally.answered, Ordering::Relaxed);

@@ -11,6 +11,7 @@ use super::addresses::{Address, Addresses};
 use super::documents::DocumentOutlet;
 use super::ending::Ending;
 use super::engine::{SessionMode, Settings};
+use super::middleware::RequestEnds;
 use super::output::Outlet;
 use super::own::Own;
 use super::request::Editor;
@@ -60,7 +61,8 @@ impl WorkerPool {
             drop(ending);
             tally
         }));
-        Ok(WorkerInbox { batches, waker })
+        let waiting = self.progress.last().map(|progress| Arc::clone(&progress.untaken)).unwrap_or_default();
+        Ok(WorkerInbox { batches, waker, waiting })
     }
 
     /// The counters of each worker.
@@ -84,6 +86,8 @@ pub(super) struct TargetWorkers<'a> {
     pub(super) documents: Option<DocumentOutlet>,
     pub(super) ending: Ending,
     pub(super) own: Own,
+    /// Where it is told which requests have ended, if others wait for that before they come to the workers.
+    pub(super) ends: Option<RequestEnds>,
 }
 
 impl TargetWorkers<'_> {
@@ -129,6 +133,7 @@ impl TargetWorkers<'_> {
                 documents: self.documents.as_ref().map(|documents| documents.of_target(number)),
                 ending: self.ending.clone(),
                 own: self.own.clone(),
+                ends: self.ends.clone(),
                 progress: Arc::default(),
                 is_watched: settings.is_watched,
                 settles: settings.checkpoint.is_some() || settings.commits,

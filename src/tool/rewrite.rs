@@ -191,8 +191,18 @@ pub struct Args {
 }
 
 /// What else is of no use to a dry run, as it has no output.
-const NOT_DRY: [&str; 8] =
-    ["middleware", "force", "ca_cert", "client_cert", "skip_verify", "ws_header", "connections", "sticky"];
+const NOT_DRY: [&str; 10] = [
+    "split",
+    "sessions",
+    "middleware",
+    "force",
+    "ca_cert",
+    "client_cert",
+    "skip_verify",
+    "ws_header",
+    "connections",
+    "sticky",
+];
 
 const EXAMPLES: &str = "\
 Examples:

@@ -611,3 +611,15 @@ fn a_receiver_that_comes_later_is_waited_for() {
     drop(stream);
     assert_eq!(child.wait().expect("it ends").code(), Some(0), "{said}");
 }
+
+#[test]
+fn a_server_whose_name_does_not_resolve_is_named_once() {
+    let desk = Desk::new();
+    desk.write("in.gor", gets(&[(0, "/")]));
+    let ran = desk.gor(&["--input-file", "in.gor", "--output-http", "http://no-such-host.invalid"]);
+    let said = &ran.stderr;
+    let words = "gor: http://no-such-host.invalid: the name cannot be resolved: ";
+    let line = said.lines().find(|line| line.starts_with(words)).unwrap_or_else(|| panic!("{said}"));
+    assert!(line.ends_with("; nothing more is sent to it"), "{said}");
+    assert_eq!(line.matches("no-such-host").count(), 1, "{said}");
+}

@@ -63,6 +63,7 @@ mod replay_middleware;
 mod replay_output;
 mod replay_sessions;
 mod replay_streams;
+mod replay_targets;
 mod replay_time;
 mod replay_tls;
 mod replay_watched;

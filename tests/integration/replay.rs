@@ -172,7 +172,8 @@ fn a_target_that_is_not_there_is_told() {
     // Nothing was measured: no time is shown.
     assert!(!said.contains("\nduration") && !said.contains("\nlatency"), "{said}");
     let said = assert_exit(&replay(&["no-such-host.invalid"], &gets(&[(0, "/a")])), 1);
-    assert_says(&said, "\"no-such-host.invalid\" cannot be resolved");
+    assert_says(&said, "gor-replay: http://no-such-host.invalid: the name cannot be resolved: ");
+    assert_eq!(said.matches("no-such-host").count(), 1, "{said}");
 }
 
 #[test]
@@ -400,7 +401,7 @@ target      http://{target}
         size = gor_tools::observe::Size(input.len() as u64),
     );
     assert_eq!(plan, expected);
-    for option in ["--output=x.gor", "--loop=2", "--force", "--compress-level=3", "--flush-interval=2s"] {
+    for option in ["--output=x.gor", "--force", "--compress-level=3", "--flush-interval=2s"] {
         let output = replay(&["--dry-run", option], &input);
         let said = assert_exit(&output, 2);
         assert_says(&said, "cannot be used with");
@@ -438,6 +439,56 @@ target      http://{target}
     let output = replay(&["--dry-run"], b"");
     assert_eq!(output.status.code(), Some(0));
     assert_says(&String::from_utf8_lossy(&output.stderr), "nothing to replay");
+}
+
+#[test]
+fn a_dry_run_counts_rounds_and_what_targets_that_split_the_requests_get() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("in.gor").display().to_string();
+    std::fs::write(&path, gets(&[(0, "/a"), (500, "/b"), (1000, "/c")])).expect("a recording");
+    let dry = |args: &[&str]| {
+        let output = run("gor-replay", &[&["--dry-run", "-i", &path], args].concat(), b"");
+        String::from_utf8(output.ends_with(0).stdout.clone()).expect("text")
+    };
+    let said = dry(&["--loop", "3", "--speed", "2x", "--split", "a", "b"]);
+    for words in [
+        "at 2x, the first request is due at 0s and the last at 500ms; at most 3 in a second of the first round\n",
+        // Each takes half a second, and a quarter passes to the next.
+        "rounds      3 of 3 requests each; the last request of all is due at 2.00s\n",
+        "target      http://a\n            would get 5 requests (of 9, by --split) with Host a,",
+        "target      http://b\n            would get 4 requests (of 9, by --split) with Host b,",
+    ] {
+        assert_says(&said, words);
+    }
+    // The ids are all of one connection.
+    let said = dry(&["--loop=3", "--split", "--sessions", "a", "b"]);
+    assert_says(&said, "would get 9 requests (of 9, by --split) with Host a,");
+    assert_says(&said, "would get 0 requests (of 9, by --split) with Host b,");
+    let said = dry(&["--loop", "--split", "a", "b"]);
+    assert_says(&said, "rounds      until interrupted, of 3 requests each; one begins every 1.50s\n");
+    assert_says(&said, "would get its part (--split) of 3 requests in each round with Host b,");
+    let said = dry(&["--loop", "2", "--no-wait", "a"]);
+    assert_says(&said, "rounds      2 of 3 requests each\n");
+    assert_says(&said, "would get 6 requests with Host a,");
+    // What is sent is what was said.
+    let origins = [Origin::start(good), Origin::start(good)];
+    let targets = origins.each_ref().map(|origin| origin.address().to_string());
+    let [first, second] = targets.each_ref().map(String::as_str);
+    for no_wait in [&["--no-wait"][..], &["--speed", "100x"]] {
+        let before = origins.each_ref().map(|origin| origin.received().len());
+        let args = [no_wait, &["--loop=3", "--split", "-i", &path, first, second]].concat();
+        assert_exit(&replay(&args, b""), 0);
+        let came = origins.each_ref().map(|origin| origin.received().len());
+        assert_eq!([came[0] - before[0], came[1] - before[1]], [5, 4], "{args:?}");
+    }
+    let json = folder.path().join("plan.json").display().to_string();
+    dry(&["--loop=3", "--split", "--report", &json, "a", "b"]);
+    let report: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&json).expect("it was written")).expect("JSON");
+    let plan = &report["plan"];
+    assert_eq!((&plan["requests"], &plan["rounds"]), (&3.into(), &3.into()));
+    assert_eq!(plan["duration_of_all_rounds"], 4.0);
+    assert_eq!([&plan["targets"][0]["requests"], &plan["targets"][1]["requests"]], [&5, &4]);
 }
 
 #[test]

@@ -177,7 +177,7 @@ fn replay_to(addresses: Vec<SocketAddr>) -> replay::ReplayTally {
     });
     let part = InputPart { open, speed: Speed::RECORDED };
     let targets = vec![target.with_addresses(addresses)];
-    let outcome = replay::run(&settings, targets, vec![part], None, &Stop::default(), |_| (), |_| ())
+    let outcome = replay::run(&settings, targets, vec![vec![part]], None, &Stop::default(), |_| (), |_| ())
         .expect("a replay");
     outcome.targets.into_iter().next().expect("a target").1
 }

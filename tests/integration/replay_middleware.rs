@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -107,6 +109,57 @@ fn a_token_of_a_response_is_put_into_the_next_request() {
             assert_eq!(answers.matches("\nt6\n").count(), number / 6);
         }
     }
+}
+
+#[test]
+fn with_think_a_request_goes_to_the_program_when_the_response_before_it_has_come_and_the_pause_is_over() {
+    let (_folder, command) = script(TOKEN);
+    let number = AtomicUsize::new(0);
+    let slow = Origin::start(move |_| {
+        // Later than the next request was recorded.
+        thread::sleep(Duration::from_millis(400));
+        answer(200, &format!("t{}", number.fetch_add(1, Ordering::SeqCst) + 1))
+    });
+    let fast = Origin::start(|_| answer(200, "early"));
+    let targets = [&fast, &slow].map(|origin| origin.address().to_string());
+    // One connection; 200 ms after each response the next request, and a response that was recorded much later.
+    let input: Vec<u8> = (0..3_i64)
+        .flat_map(|n| {
+            let request = format!("GET /{n}?token=recorded HTTP/1.1\r\nHost: a\r\n\r\n");
+            let id = format!("{n:024x}");
+            let at = n * 210 * MILLISECOND;
+            [record(1, &id, at, request.as_bytes()), record(2, &id, at + 10 * MILLISECOND, OK)].concat()
+        })
+        .collect();
+    let think = ["--sessions", "--think", "--timeout", "10s", &targets[0], &targets[1]];
+    let (stats, _) = json(&think, &command, &input, 0);
+    let expected = ["GET /0?token=recorded", "GET /1?token=t1", "GET /2?token=t2"];
+    for origin in [&slow, &fast] {
+        assert_eq!(lines(origin), expected);
+    }
+    let received = slow.received();
+    let pauses: Vec<Duration> = received.windows(2).map(|pair| pair[1].at - pair[0].at).collect();
+    // Never early. By the schedule it would be 210 ms.
+    assert!(pauses.iter().all(|pause| *pause >= Duration::from_millis(600)), "{pauses:?}");
+    assert_eq!(stats["middleware"]["recorded_responses"], 3);
+    assert_reconciles(&stats, 0);
+
+    // What does not come back does not end its connection, and what is not sent does not either.
+    let (_folder, command) = script(
+        r"
+for kind, id, header, payload in records():
+    if not (kind == b'1' and b'/0' in payload):
+        send(header, payload.replace(b'GET /1?token=recorded HTTP/1.1', b'no request'))
+",
+    );
+    let origin = Origin::start(good);
+    let target = origin.address().to_string();
+    let think = ["--sessions", "--think", "--timeout", "500ms", "--middleware-may-drop", &target];
+    let (stats, _) = json(&think, &command, &input, 0);
+    assert_eq!(lines(&origin), ["GET /2?token=recorded"]);
+    assert_eq!(stats["targets"][0]["not_sent"]["dropped_by_middleware"], 1);
+    assert_eq!(stats["targets"][0]["not_sent"]["broken"], 1);
+    assert_reconciles(&stats, 0);
 }
 
 #[test]

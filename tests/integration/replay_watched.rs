@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::support::live::Process;
-use super::support::origin::{Origin, answer};
+use super::support::origin::{Answer, Origin, answer};
 use super::support::program::{command, run};
 use super::support::replayer::{assert_exit, assert_says, gets, good, replay};
 use super::support::skip::skip;
@@ -66,6 +66,77 @@ fn a_line_on_a_terminal_says_how_far_it_is() {
             .all(|words| line.contains(words))
     };
     assert!(drawn.iter().find(with_all).is_some(), "{text}");
+}
+
+#[test]
+fn the_first_failure_of_each_kind_is_said_when_it_happens() {
+    let origin = Origin::start(|received| match received.line().as_str() {
+        "GET /bad" => Answer::Send(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec()),
+        _ => answer(200, "x"),
+    });
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let folder = tempfile::tempdir().expect("a folder");
+    let input = folder.path().join("in.gor");
+    // The last one keeps the replay going.
+    let requests = [(0, "/"), (1, "/bad"), (2, "/bad"), (900, "/"), (60_000, "/")];
+    std::fs::write(&input, gets(&requests)).unwrap();
+    let input = input.to_str().unwrap();
+    let good = origin.address().to_string();
+    let two_targets = [
+        format!(
+            "gor-replay: http://{closed}: connection refused; first: GET / (record {:024}): {closed}: ",
+            0
+        ),
+        // Of two, either is the first.
+        format!("gor-replay: http://{good}: malformed answer; first: GET /bad (record 0"),
+    ];
+    let through_gor = format!("gor: http://{closed}: connection refused; first: GET / (record {:024}): ", 0);
+    let cases = [
+        // However many threads of a target see it.
+        ("gor-replay", vec!["-q", "--threads", "2", "-i", input, &closed, &good], &two_targets[..]),
+        ("gor", vec!["--input-file", input, "--output-http", &closed], std::slice::from_ref(&through_gor)),
+    ];
+    for (tool, args, expected) in cases {
+        let mut child = command(tool, &args);
+        let mut child = Process(child.stderr(std::process::Stdio::piped()).spawn().expect("it runs"));
+        let mut lines = BufReader::new(child.0.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let (mut said, mut found) = (Vec::new(), 0);
+        while found < expected.len() {
+            let line = lines.next().unwrap_or_else(|| panic!("{tool} has ended: {said:#?}"));
+            found += usize::from(expected.iter().any(|words| line.starts_with(words)));
+            said.push(line);
+        }
+        kill_process(Pid::from_child(&child.0), Signal::INT).expect("it runs");
+        said.extend(lines);
+        assert_eq!(child.0.wait().expect("it can be waited for").code(), Some(1), "{said:#?}");
+        for words in expected {
+            let number = said.iter().filter(|line| line.starts_with(words)).count();
+            assert_eq!(number, 1, "{words}: {said:#?}");
+        }
+        let counted = |line: &String| line.trim_start().ends_with("connection refused");
+        assert!(said.iter().any(counted), "{said:#?}");
+    }
+}
+
+#[test]
+fn a_failure_that_is_said_takes_a_line_of_its_own_on_a_terminal() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let folder = tempfile::tempdir().expect("a folder");
+    let input = folder.path().join("in.gor");
+    // The line is there before it fails.
+    std::fs::write(&input, gets(&[(0, "/"), (1, "/"), (1_500, "/")])).unwrap();
+    let origin = Origin::start(good);
+    let tool = command("gor-replay", &[]).get_program().to_string_lossy().into_owned();
+    let line = format!("stty cols 200; {tool} -i {} {} {closed}", input.display(), origin.address());
+    let Ok(shown) = Command::new("script").args(["-qec", &line, "/dev/null"]).output() else {
+        return skip("script");
+    };
+    let text = String::from_utf8_lossy(&shown.stdout);
+    let is_it = |line: &&str| line.contains(&format!("http://{closed}: connection refused; first: "));
+    let said = text.split(['\r', '\n']).find(is_it).unwrap_or_else(|| panic!("{text:?}"));
+    // Before it there may be what clears the line.
+    let before = said.split("gor-replay: ").next().unwrap();
+    assert!(!before.contains(" sent (") && !said.contains(" in flight"), "{text:?}");
 }
 
 fn page(address: SocketAddr) -> String {
@@ -132,7 +203,8 @@ fn metrics_count_what_each_target_got() {
         format!("gor_replay_latency_seconds_count{{{good}}} 3"),
         format!("gor_replay_lateness_seconds_count{{{good}}} 3"),
         format!("gor_replay_in_flight{{{good}}} 0"),
-        format!("gor_replay_queue{{{good}}} 0"),
+        // The last one waits for its time.
+        format!("gor_replay_queue{{{good}}} 1"),
         format!("gor_replay_sent_total{{{bad}}} 0"),
         format!("gor_replay_failed_total{{{bad},reason=\"refused\"}} 3"),
     ];

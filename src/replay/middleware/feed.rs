@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use mio::Waker;
 
@@ -13,18 +13,42 @@ use crate::record::{Block, Intake, Kind, Source};
 /// Bytes that may wait for the child. The block that reaches this is taken whole.
 const WAITING: u64 = 64 << 20;
 
+/// Which requests have ended, and when: told by workers where other requests wait for that.
+#[derive(Clone, Debug, Default)]
+pub(in crate::replay) struct RequestEnds {
+    ended: Arc<Mutex<Vec<(u64, u64)>>>,
+    waker: Arc<OnceLock<Arc<Waker>>>,
+}
+
+impl RequestEnds {
+    /// The request of this number has ended.
+    pub(in crate::replay) fn put(&self, number: u64, at: u64) {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).push((number, at));
+        if let Some(Err(_)) = self.waker.get().map(|waker| waker.wake()) {
+            // The stage looks again within a tick.
+        }
+    }
+
+    /// Those since the last time.
+    pub(super) fn take(&self) -> Vec<(u64, u64)> {
+        std::mem::take(&mut *self.ended.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// Who counts what the child is given, and is woken by it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Feed {
     /// Responses of the targets that went to the child.
     pub(super) replayed: Arc<AtomicU64>,
     waker: Arc<OnceLock<Arc<Waker>>>,
+    pub(super) ends: RequestEnds,
 }
 
 impl Feed {
     /// Has the stage learn of responses at once.
     pub(super) fn wake_by(&self, waker: Arc<Waker>) {
-        if self.waker.set(waker).is_err() {
+        let is_set = self.ends.waker.set(Arc::clone(&waker)).is_err();
+        if self.waker.set(waker).is_err() || is_set {
             // There is one stage, which sets it once.
         }
     }

@@ -86,14 +86,18 @@ impl HeldRequests {
         self.by_id.get(id).is_some_and(|requests| requests.iter().any(|held| held.number == number))
     }
 
-    /// Gives up a request whose time is over: its id.
-    pub(super) fn expire(&mut self, now: u64) -> Option<Box<[u8]>> {
+    /// Gives up a request whose time is over: its id, and its recorded connection.
+    pub(super) fn expire(&mut self, now: u64) -> Option<(Box<[u8]>, u64)> {
         if self.next_deadline()? > now {
             return None;
         }
         let (number, _, id) = self.order.pop_front()?;
         let requests = self.by_id.get_mut(&id)?;
-        requests.iter_mut().filter(|held| held.number == number).for_each(|held| held.is_given_up = true);
+        let mut session = 0;
+        for held in requests.iter_mut().filter(|held| held.number == number) {
+            held.is_given_up = true;
+            session = held.schedule.session;
+        }
         self.waited_for -= 1;
         self.given_up.push_back((number, id.clone()));
         if self.given_up.len() > MAX_GIVEN_UP
@@ -105,6 +109,6 @@ impl HeldRequests {
                 self.by_id.remove(&id);
             }
         }
-        Some(id)
+        Some((id, session))
     }
 }

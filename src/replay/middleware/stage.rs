@@ -11,6 +11,7 @@ use mio::{Events, Poll, Token, Waker};
 use super::feed::Feed;
 use super::held::HeldRequests;
 use super::recorded::RecordedResponses;
+use super::thinking::ThinkingSessions;
 use super::{Flow, ThroughChild};
 use crate::queue::{Inlet, QueueSize};
 use crate::record::{Block, Kind, View, id_hash, session};
@@ -66,6 +67,8 @@ pub(super) struct Stage {
     queue: BatchQueue,
     poll: Poll,
     alarm: Alarm,
+    /// Present where a request waits for the response before it on its recorded connection.
+    thinking: Option<ThinkingSessions>,
     held: HeldRequests,
     recorded: RecordedResponses,
     /// Requests read up to the last one of those that were given.
@@ -78,6 +81,8 @@ pub(super) struct Stage {
     anchor: Option<u64>,
     /// Requests handed to targets, once for each target.
     routed: u64,
+    /// Requests that came out of the child, which is what they are numbered by behind it.
+    returned: u64,
     /// What was counted of ends the last time, and when anything last happened.
     ended: u64,
     active_at: u64,
@@ -98,6 +103,7 @@ impl Stage {
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let (batches, intake) = sync_channel(BATCHES);
         let stage = Stage {
+            thinking: options.flow.is_closed_by_session.then(ThinkingSessions::new),
             options,
             intake,
             is_input_over: false,
@@ -111,6 +117,7 @@ impl Stage {
             counted: 0,
             anchor: None,
             routed: 0,
+            returned: 0,
             ended: 0,
             active_at: clock::now(),
             was_full: false,
@@ -120,7 +127,7 @@ impl Stage {
             queue_full: Count::default(),
             through: ThroughChild::default(),
         };
-        Ok((stage, WorkerInbox { batches, waker }))
+        Ok((stage, WorkerInbox { batches, waker, waiting: Arc::default() }))
     }
 
     /// Lets requests through until the child has ended.
@@ -134,6 +141,7 @@ impl Stage {
                 if let Some(reason) = self.options.ending.reason() {
                     self.leave(reason);
                 } else {
+                    self.note_ends();
                     self.give();
                     self.give_responses();
                     self.expire();
@@ -204,7 +212,59 @@ impl Stage {
         if self.options.flow.is_closed_loop {
             return self.queue.is_low();
         }
-        self.queue.last_due().is_none_or(|due| due <= now.saturating_add(AHEAD))
+        let taken_in = self.thinking.as_ref().and_then(ThinkingSessions::last_due);
+        let last_due = self.queue.last_due().or(taken_in);
+        last_due.is_none_or(|due| due <= now.saturating_add(AHEAD))
+    }
+
+    /// Takes note of requests that the targets have come to an end with: others wait for that.
+    fn note_ends(&mut self) {
+        if let Some(thinking) = &mut self.thinking {
+            for (number, at) in self.options.seen.ends.take() {
+                thinking.end(number, at);
+            }
+        }
+    }
+
+    /// Lets the next request of a session come, as this one of it goes to no target.
+    fn end_session(&mut self, session: u64) {
+        if let Some(thinking) = &mut self.thinking {
+            thinking.end_session(session, clock::now());
+        }
+    }
+
+    /// Takes requests of sessions out of the common queue.
+    fn take_in(&mut self) {
+        let Some(thinking) = &mut self.thinking else { return };
+        while let Some((batch, entry)) = self.queue.shared_front() {
+            self.queue.pop();
+            if thinking.len() < self.options.flow.queue {
+                thinking.push(batch, entry);
+            } else {
+                let view = batch.blocks[entry.block as usize].get(entry.record as usize);
+                self.queue_full.add(|| describe(view.header.id, view.payload));
+            }
+        }
+    }
+
+    /// The request whose turn is next.
+    fn front(&self) -> Option<(Arc<RequestBatch>, ScheduledRequest)> {
+        match &self.thinking {
+            Some(thinking) => thinking.front(),
+            None => self.queue.shared_front(),
+        }
+    }
+
+    fn pop(&mut self) {
+        match &mut self.thinking {
+            Some(thinking) => thinking.pop(),
+            None => self.queue.pop(),
+        }
+    }
+
+    /// Requests that were not given.
+    fn waiting(&self) -> usize {
+        self.queue.len() + self.thinking.as_ref().map_or(0, ThinkingSessions::len)
     }
 
     /// Requests that come when nothing is sent any more.
@@ -217,8 +277,9 @@ impl Stage {
     fn give(&mut self) {
         let timeout = clock::nanoseconds(self.options.flow.timeout);
         let is_closed_loop = self.options.flow.is_closed_loop;
-        self.was_full &= self.queue.len() > 0;
-        while let Some((batch, entry)) = self.queue.shared_front() {
+        self.take_in();
+        self.was_full &= self.waiting() > 0;
+        while let Some((batch, entry)) = self.front() {
             let now = clock::now();
             let view = batch.blocks[entry.block as usize].get(entry.record as usize);
             let is_full = self.options.feed.is_full();
@@ -230,7 +291,8 @@ impl Stage {
             if deadline <= now {
                 let count = if self.was_full { &mut self.kept } else { &mut self.late };
                 count.add(|| describe(view.header.id, view.payload));
-                self.queue.pop();
+                self.pop();
+                self.end_session(entry.session);
                 continue;
             }
             self.was_full = is_full;
@@ -247,14 +309,15 @@ impl Stage {
             while let Some(response) = self.recorded.take(view.header.id) {
                 self.give_response(response);
             }
-            self.queue.pop();
+            self.pop();
         }
     }
 
     /// Gives the child recorded responses that do not wait for a request any longer.
     fn give_responses(&mut self) {
-        let is_last = self.is_input_over && self.queue.len() == 0;
-        let given = if is_last { u64::MAX } else { self.given };
+        let is_last = self.is_input_over && self.waiting() == 0;
+        let waiting = self.thinking.as_ref().and_then(ThinkingSessions::first_number);
+        let given = if is_last { u64::MAX } else { waiting.unwrap_or(self.given).min(self.given) };
         while let Some(response) = self.recorded.take_passed(given) {
             self.give_response(response);
         }
@@ -295,7 +358,8 @@ impl Stage {
     /// Gives up what the child has had for too long.
     fn expire(&mut self) {
         let now = clock::now();
-        while let Some(id) = self.held.expire(now) {
+        while let Some((id, session)) = self.held.expire(now) {
+            self.end_session(session);
             self.kept.add(|| id.escape_ascii().to_string());
             // The oldest is the first of those that count.
             self.counted = self.counted.min(self.held.len() as u64);
@@ -326,6 +390,7 @@ impl Stage {
 
     fn take_request(&mut self, block: &Arc<Block>, record: usize, view: &View<'_>) {
         let now = clock::now();
+        let mut is_of_session = true;
         let schedule = match self.held.take(view.header.id) {
             Some(held) if held.is_given_up => {
                 self.through.tally.late += 1;
@@ -338,6 +403,7 @@ impl Stage {
                 held.schedule
             }
             None => {
+                is_of_session = false;
                 self.through.tally.own += 1;
                 if self.is_closed {
                     self.through.tally.own_unsent += 1;
@@ -349,12 +415,20 @@ impl Stage {
         };
         if self.options.router.waiting() >= self.options.flow.queue as u64 {
             self.queue_full.add(|| describe(view.header.id, view.payload));
+            if is_of_session {
+                self.end_session(schedule.session);
+            }
             return;
         }
         let anchor = *self.anchor.get_or_insert(schedule.due);
-        let request = QueuedRequest::of(block, record);
+        self.returned += 1;
+        let request = QueuedRequest::of(block, record, self.returned);
         let schedule = ScheduledRequest { due: schedule.due.saturating_sub(anchor), ..schedule };
-        self.routed += self.options.router.push(&request, schedule);
+        let targets = self.options.router.push(&request, schedule);
+        self.routed += targets;
+        if is_of_session && let Some(thinking) = &mut self.thinking {
+            thinking.send(self.returned, schedule.session, targets, now);
+        }
     }
 
     /// A request came back. A child that may drop requests and answers a later one has dropped those before it, as far
@@ -381,7 +455,7 @@ impl Stage {
         if std::mem::replace(&mut self.ended, ended) != ended || self.options.feed.waiting().records > 0 {
             self.active_at = now;
         }
-        let is_idle = self.is_input_over && self.queue.len() == 0 && self.held.len() == 0;
+        let is_idle = self.is_input_over && self.waiting() == 0 && self.held.len() == 0;
         let has_ended = self.options.router.waiting() == 0 && ended >= self.routed;
         let has_failed = self.options.progress.iter().any(|worker| worker.has_ended.load(Ordering::Relaxed));
         is_idle && (has_ended && now >= self.active_at.saturating_add(SETTLE)) || has_failed
@@ -389,7 +463,8 @@ impl Stage {
 
     /// Sends nothing more, for this reason.
     fn leave(&mut self, reason: FailureReason) {
-        let unsent = (self.queue.len() + self.held.len()) as u64;
+        let unsent = (self.waiting() + self.held.len()) as u64;
+        self.thinking.as_mut().map(ThinkingSessions::clear);
         self.queue = BatchQueue::default();
         self.through.unrouted.push((reason, unsent, String::new()));
         self.held.give_up_all();
@@ -410,7 +485,9 @@ impl Stage {
         }
         let is_waiting = self.was_full || self.options.router.waiting() > 0;
         let look = if is_waiting { now + LOOK } else { tick };
+        let thinking = self.thinking.as_ref().and_then(ThinkingSessions::next_due);
         let due = match self.queue.front() {
+            _ if thinking.is_some_and(|due| due > now) => thinking.unwrap_or(tick),
             Some((_, entry)) if !self.options.flow.is_closed_loop && entry.due > now => entry.due,
             Some(_) if self.options.flow.is_closed_loop && self.options.may_drop => now + IDLE,
             _ => tick,

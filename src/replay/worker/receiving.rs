@@ -182,8 +182,6 @@ impl ReplayWorker {
         if self.options.redirects > 0 && self.is_redirected(slot, has_surplus) {
             return;
         }
-        let number = self.connections[slot].exchange.number;
-        self.settle(number);
         let exchange = &self.connections[slot].exchange;
         // Where silence ends an answer, that is no part of it.
         let now = if exchange.shape.is_raw { exchange.last_byte_at } else { now };
@@ -192,6 +190,8 @@ impl ReplayWorker {
         if self.options.output.is_some() {
             self.keep_answer(slot, now);
         }
+        // Behind the answer: a middleware sees that before the request that waits for it.
+        self.settle(self.connections[slot].exchange.number);
         if let Some(documents) = &self.options.documents {
             documents.put(&self.connections[slot].exchange, now);
         }

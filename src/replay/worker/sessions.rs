@@ -70,11 +70,6 @@ impl SessionQueues {
         self.waiting
     }
 
-    /// Sessions whose next request could be sent now.
-    pub(super) fn ready(&self) -> usize {
-        self.ready.len()
-    }
-
     /// When the newest request that was taken in is due by the schedule.
     pub(super) fn last_due(&self) -> Option<u64> {
         self.last_due.filter(|_| self.waiting > 0)

@@ -15,6 +15,9 @@ impl ReplayWorker {
         if self.options.settles {
             self.settled.push(number);
         }
+        if let Some(ends) = &self.options.ends {
+            ends.put(number, clock::now());
+        }
     }
 
     /// Hands over which requests are settled, with what was counted of all of them.

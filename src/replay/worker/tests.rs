@@ -44,6 +44,7 @@ fn worker() -> (ReplayWorker, TcpListener) {
         documents: None,
         ending: Ending::default(),
         own: crate::replay::own::Own::default(),
+        ends: None,
         threads: 1,
         progress: Arc::default(),
         is_watched: false,

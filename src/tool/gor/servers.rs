@@ -75,6 +75,7 @@ impl Running {
         let thread = thread::Builder::new().name("server".to_owned()).spawn(move || {
             let mut stats = Every::new(stats);
             let watch = |now: replay::ReplayProgress| {
+                now.first_failures.iter().for_each(note);
                 if stats.is_due() {
                     note(format_args!(
                         "{shown}: {} sent, {} answered, {} failed, {} in flight",
@@ -85,10 +86,14 @@ impl Running {
                     in_flight.store(now.in_flight, Ordering::Relaxed);
                 }
             };
-            let outcome = replay::run(&settings, vec![target], parts, out, &stops, watch, |_| {});
+            let place = target.to_string();
+            let outcome = replay::run(&settings, vec![target], vec![parts], out, &stops, watch, |_| {});
             // At once, as other outputs may go on for long.
             if let Err(error) = &outcome {
-                note(format_args!("{shown}: {error}; nothing more is sent to it"));
+                let why = error.to_string();
+                // Some name it themselves.
+                let why = why.strip_prefix(&format!("{place}: ")).unwrap_or(&why);
+                note(format_args!("{shown}: {why}; nothing more is sent to it"));
             }
             outcome
         })?;

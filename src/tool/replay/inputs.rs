@@ -1,9 +1,11 @@
 //! The inputs of `gor-replay`, some of which may be replayed faster than others: `'shop.gor|200%'`.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::Result;
 use crate::endpoint::{self, ReadOptions};
+use crate::observe::Meter;
 use crate::pace::Speed;
 use crate::replay::InputPart;
 
@@ -12,6 +14,13 @@ use crate::replay::InputPart;
 struct Part {
     names: Vec<String>,
     speed: Speed,
+}
+
+/// The input, as often as it is read at the same time.
+pub(super) struct OpenInputs {
+    pub(super) inputs: Vec<Vec<InputPart>>,
+    /// How far each of them is read.
+    pub(super) meters: Vec<Arc<Meter>>,
 }
 
 /// What is read, in the order in which it was named.
@@ -50,6 +59,19 @@ impl Inputs {
             Ok(InputPart { open, speed: part.speed })
         };
         self.parts.iter().map(open).collect()
+    }
+
+    /// The same for each of so many targets, if those read at their own pace.
+    pub(super) fn open_for(&self, targets: usize, reading: &ReadOptions) -> Result<OpenInputs> {
+        let mut inputs = vec![self.open(reading)?];
+        let mut meters = vec![Arc::clone(&reading.meter)];
+        for _ in 1..targets {
+            // What is to be said of the input is said once.
+            let reading = ReadOptions { tell: |_| {}, meter: Arc::default(), ..reading.clone() };
+            inputs.push(self.open(&reading)?);
+            meters.push(reading.meter);
+        }
+        Ok(OpenInputs { inputs, meters })
     }
 }
 

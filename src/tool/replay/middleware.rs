@@ -15,15 +15,15 @@ pub struct MiddlewareArgs {
     /// COMMAND is started once. The protocol is GoReplay's: COMMAND reads each record as a line of hex from its standard input: requests (kind 1),
     /// recorded responses (2), and responses of the targets (3). It writes the requests to send, and the responses to keep
     /// with -o, to its standard output. It gets a request when it is due, so that it can put into it what it has learned
-    /// from a response to an earlier one; with --no-wait when a connection is free. The time that it takes counts as
+    /// from a response to an earlier one; with --no-wait when a connection is free; with --think when the response to the
+    /// request before it on its connection (of several targets, the last response) and the recorded pause are over. The time that it takes counts as
     /// lateness. It must flush each line. Requests of its own, with new ids, are sent at once. Quotes and backslashes
     /// work as in a shell, but no shell is run. It is an error if COMMAND fails, writes something that is not a record, or
     /// does not return a request within the --timeout, or a response with -o; see --middleware-may-drop.
     #[arg(
         long,
         value_name = "COMMAND",
-        value_hint = clap::ValueHint::CommandString,
-        conflicts_with = "think"
+        value_hint = clap::ValueHint::CommandString
     )]
     pub middleware: Option<Command>,
     /// Allow the program to drop records

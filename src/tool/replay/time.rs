@@ -32,6 +32,11 @@ pub struct TimeOptions {
     #[arg(long, value_name = "RAMP", group = "tempo", hide_short_help = true)]
     pub rate_ramp: Option<RateRamp>,
     /// Send as fast as the target answers, on all connections
+    ///
+    /// Each of several targets reads the input at its own pace if it is in files or objects of S3. An input that can be
+    /// read only once (a pipe, the network, a topic, --follow) is read ahead of the slowest target by a few blocks of
+    /// records, so that all targets go at its pace; likewise with --middleware and --checkpoint. This is reported at
+    /// the start. With a schedule, no target waits for another.
     #[arg(long, group = "tempo", conflicts_with = "max_wait")]
     pub no_wait: bool,
     /// Shorten pauses between requests to DURATION

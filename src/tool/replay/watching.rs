@@ -32,7 +32,8 @@ pub(super) struct Watching {
     stats: Every,
     served: Option<Arc<Mutex<ReplayProgress>>>,
     start: Instant,
-    meter: Arc<Meter>,
+    /// How far each reader of the input is.
+    meters: Vec<Arc<Meter>>,
     has_rounds: bool,
     /// States for the line on the terminal: the oldest one is first.
     recent: VecDeque<State>,
@@ -60,7 +61,7 @@ impl Watching {
     pub(super) fn start(
         args: &Args,
         listener: Option<TcpListener>,
-        meter: &Arc<Meter>,
+        meters: Vec<Arc<Meter>>,
     ) -> anyhow::Result<Self> {
         let start = Instant::now();
         let first = State { at: start, sent: 0, durations: WatchedDurations::default() };
@@ -77,14 +78,16 @@ impl Watching {
                 cli::note(format_args!("metrics are at http://{at}/metrics"));
             }
         }
-        let progress = latest();
-        cli::show_counters(move || progress().to_json());
+        let counted = latest();
+        cli::show_counters(move || counted().to_json());
+        let progress = observe::Progress::new(args.reporting.quiet || args.reporting.stats.is_some());
+        cli::show_line(Some(&progress));
         Ok(Watching {
-            progress: observe::Progress::new(args.reporting.quiet || args.reporting.stats.is_some()),
+            progress,
             stats: Every::new(args.reporting.stats),
             served: is_served.then_some(served),
             start,
-            meter: Arc::clone(meter),
+            meters,
             has_rounds: args.rounds.is_some(),
             recent: VecDeque::from([first.clone()]),
             told: first,
@@ -114,6 +117,7 @@ impl Watching {
 
     /// Takes the line away.
     pub(super) fn end(&self) {
+        cli::show_line(None);
         self.progress.clear();
     }
 
@@ -125,7 +129,8 @@ impl Watching {
         if let Some(left) = now.left {
             return Some(Duration::from_nanos(left));
         }
-        let (read, total) = (self.meter.bytes(), self.meter.total()?);
+        let slowest = self.meters.iter().min_by_key(|meter| meter.bytes())?;
+        let (read, total) = (slowest.bytes(), slowest.total()?);
         (0 < read && read < total).then(|| self.start.elapsed().mul_f64((total - read) as f64 / read as f64))
     }
 }
