@@ -10,17 +10,17 @@ use std::sync::Arc;
 
 /// Where a server listens.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Address {
+pub(super) enum ServerAddress {
     Ip(SocketAddr),
     /// A Unix socket.
     Unix(Arc<Path>),
 }
 
-impl fmt::Display for Address {
+impl fmt::Display for ServerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Address::Ip(address) => address.fmt(f),
-            Address::Unix(path) => path.display().fmt(f),
+            ServerAddress::Ip(address) => address.fmt(f),
+            ServerAddress::Unix(path) => path.display().fmt(f),
         }
     }
 }
@@ -50,18 +50,18 @@ impl Attempt {
 /// The addresses of a target, at least one.
 #[derive(Clone, Debug)]
 pub(super) struct Addresses {
-    known: Vec<(Address, u64)>,
+    known: Vec<(ServerAddress, u64)>,
     turn: usize,
 }
 
 impl Addresses {
-    pub(super) fn new(addresses: Vec<Address>) -> Self {
+    pub(super) fn new(addresses: Vec<ServerAddress>) -> Self {
         Addresses { known: addresses.into_iter().map(|address| (address, 0)).collect(), turn: 0 }
     }
 
     /// What the name stands for now. What is known of addresses that stay is kept.
-    pub(super) fn renew(&mut self, addresses: &[Address]) {
-        let is_new = |address: &Address| !self.known.iter().any(|known| known.0 == *address);
+    pub(super) fn renew(&mut self, addresses: &[ServerAddress]) {
+        let is_new = |address: &ServerAddress| !self.known.iter().any(|known| known.0 == *address);
         let fresh: Vec<_> = addresses.iter().filter(|address| is_new(address)).cloned().collect();
         self.known.retain(|known| addresses.contains(&known.0));
         self.known.extend(fresh.into_iter().map(|address| (address, 0)));
@@ -78,7 +78,7 @@ impl Addresses {
     }
 
     /// The next address of an attempt, until each had its turn.
-    pub(super) fn next(&self, attempt: &mut Attempt) -> Option<Address> {
+    pub(super) fn next(&self, attempt: &mut Attempt) -> Option<ServerAddress> {
         attempt.left = attempt.left.checked_sub(1)?;
         // There may be fewer by now.
         let address = self.known[attempt.next % self.known.len()].0.clone();
@@ -87,7 +87,7 @@ impl Addresses {
     }
 
     /// This address has not answered.
-    pub(super) fn rest(&mut self, address: &Address, now: u64) {
+    pub(super) fn rest(&mut self, address: &ServerAddress, now: u64) {
         if let Some(known) = self.known.iter_mut().find(|known| known.0 == *address) {
             known.1 = now.saturating_add(REST);
         }
@@ -98,14 +98,14 @@ impl Addresses {
 mod tests {
     use super::*;
 
-    fn address(port: u16) -> Address {
-        Address::Ip(([127, 0, 0, 1], port).into())
+    fn address(port: u16) -> ServerAddress {
+        ServerAddress::Ip(([127, 0, 0, 1], port).into())
     }
 
-    fn port(address: &Address) -> u16 {
+    fn port(address: &ServerAddress) -> u16 {
         match address {
-            Address::Ip(address) => address.port(),
-            Address::Unix(_) => 0,
+            ServerAddress::Ip(address) => address.port(),
+            ServerAddress::Unix(_) => 0,
         }
     }
 

@@ -46,22 +46,22 @@ impl ReplayPosition {
     }
 
     /// What is to become of the record of this number, if it is a request and there are so many lanes.
-    pub(super) fn of(&self, record: u64, lanes: usize) -> Progress {
+    pub(super) fn of(&self, record: u64, lanes: usize) -> RequestProgress {
         if record < self.records {
-            return Progress::Before;
+            return RequestProgress::Before;
         }
         let settled = self.lanes(record);
         if lanes > 0 && settled.count_ones() as usize >= lanes {
-            Progress::Settled
+            RequestProgress::Settled
         } else {
-            Progress::Open(settled)
+            RequestProgress::Open(settled)
         }
     }
 }
 
 /// How far a request is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Progress {
+pub(super) enum RequestProgress {
     /// It is before all that are open.
     Before,
     /// It is settled, and others before it are not.
@@ -166,7 +166,7 @@ impl Lane {
 
 /// What was read and settled.
 #[derive(Debug)]
-pub(super) struct Ledger {
+pub(super) struct CheckpointLedger {
     lanes: Vec<Lane>,
     from: ReplayPosition,
     records: u64,
@@ -175,10 +175,10 @@ pub(super) struct Ledger {
     notes: Notes,
 }
 
-impl Ledger {
+impl CheckpointLedger {
     pub(super) fn new(lanes: usize, from: &ReplayPosition, notes: Notes) -> Self {
         let lanes = (0..lanes).map(|_| Lane::default()).collect();
-        Ledger { lanes, from: from.clone(), records: 0, requests: 0, notes }
+        CheckpointLedger { lanes, from: from.clone(), records: 0, requests: 0, notes }
     }
 
     /// Takes what workers have settled, each with its lane, and then what was read, which is ahead of them.
@@ -254,8 +254,8 @@ impl Ledger {
 
 /// Makes checkpoints while a replay runs.
 #[derive(Debug)]
-pub(super) struct Checkpoints<'a> {
-    ledger: Ledger,
+pub(super) struct CheckpointMaker<'a> {
+    ledger: CheckpointLedger,
     interval: Duration,
     targets: Vec<Target>,
     settings: &'a Settings,
@@ -266,10 +266,10 @@ pub(super) struct Checkpoints<'a> {
     next: Option<Instant>,
 }
 
-impl<'a> Checkpoints<'a> {
+impl<'a> CheckpointMaker<'a> {
     /// The workers are those of the first target, then those of the second one, and so on.
     pub(super) fn new(
-        ledger: Ledger,
+        ledger: CheckpointLedger,
         interval: Duration,
         targets: &[Target],
         settings: &'a Settings,
@@ -277,7 +277,7 @@ impl<'a> Checkpoints<'a> {
     ) -> Self {
         let tallies = vec![None; workers.len()];
         let next = Some(Instant::now() + interval);
-        Checkpoints { ledger, interval, targets: targets.to_vec(), settings, workers, tallies, next }
+        CheckpointMaker { ledger, interval, targets: targets.to_vec(), settings, workers, tallies, next }
     }
 
     /// What is settled, if it is time to say so.
@@ -360,7 +360,7 @@ mod tests {
             records in prop::collection::vec((any::<bool>(), any::<bool>(), any::<bool>()), 0..40),
         ) {
             let notes = Notes::default();
-            let mut ledger = Ledger::new(2, &ReplayPosition::default(), Arc::clone(&notes));
+            let mut ledger = CheckpointLedger::new(2, &ReplayPosition::default(), Arc::clone(&notes));
             let (mut numbers, mut requests) = ([Vec::new(), Vec::new()], Vec::new());
             for (record, (is_request, one, two)) in (0..).zip(&records) {
                 if *is_request {
@@ -382,8 +382,8 @@ mod tests {
             let position = ledger.position();
             for (record, (one, two)) in &requests {
                 let open = match position.of(*record, 2) {
-                    Progress::Before | Progress::Settled => (false, false),
-                    Progress::Open(lanes) => (lanes & 1 == 0, lanes & 2 == 0),
+                    RequestProgress::Before | RequestProgress::Settled => (false, false),
+                    RequestProgress::Open(lanes) => (lanes & 1 == 0, lanes & 2 == 0),
                 };
                 prop_assert_eq!(open, (!one, !two), "record {}: {:?}", record, position);
             }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use mio::{Registry, Token};
 use rustix::io::Errno;
 
-use super::addresses::{Address, Attempt};
+use super::addresses::{Attempt, ServerAddress};
 use super::exchange::ReplayExchange;
 use super::tally::FailureReason;
 use super::tls::TlsClient;
@@ -34,7 +34,7 @@ pub(super) struct ClientConnection {
     /// Whether an exchange before this one went over the socket.
     pub(super) is_reused: bool,
     /// The address that it is connected to, or was last.
-    pub(super) address: Option<Address>,
+    pub(super) address: Option<ServerAddress>,
     /// Which of the target's addresses come next if this one cannot be connected to.
     pub(super) attempt: Attempt,
     /// When connecting to this address began.
@@ -89,7 +89,7 @@ impl ClientConnection {
     /// Begins to connect.
     pub(super) fn open(
         &mut self,
-        address: &Address,
+        address: &ServerAddress,
         tls: Option<&TlsClient>,
         registry: &Registry,
         token: Token,

@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::clock;
 use super::ending::Ending;
 use super::exchange::ReplayExchange;
-use super::target::{Protocol, Target};
+use super::target::{Target, TargetProtocol};
 use crate::Result;
 use crate::pace::Share;
 use crate::queue::{Inlet, Queue, QueueFlags, QueueSize};
@@ -42,7 +42,8 @@ impl FromStr for DocumentIndex {
     fn from_str(text: &str) -> Result<Self, String> {
         let expected = |what: &str| format!("{what}; expected http[s]://[USER:PASSWORD@]HOST[:PORT]/INDEX");
         let target: Target = text.parse().map_err(|_| expected("this is not such a URL"))?;
-        let is_url = text.contains("://") && matches!(target.protocol(), Protocol::Http | Protocol::Https);
+        let is_url =
+            text.contains("://") && matches!(target.protocol(), TargetProtocol::Http | TargetProtocol::Https);
         if !is_url || target.share() != Share::All {
             return Err(expected("this is not such a URL"));
         }
@@ -88,7 +89,7 @@ impl DocumentTally {
 
 /// What workers, thread and engine tell each other.
 #[derive(Debug)]
-struct Counters {
+struct DocumentCounters {
     documents: AtomicU64,
     dropped: AtomicU64,
     written: AtomicU64,
@@ -99,9 +100,9 @@ struct Counters {
     deadline: AtomicU64,
 }
 
-impl Default for Counters {
+impl Default for DocumentCounters {
     fn default() -> Self {
-        Counters {
+        DocumentCounters {
             documents: AtomicU64::default(),
             dropped: AtomicU64::default(),
             written: AtomicU64::default(),
@@ -113,7 +114,7 @@ impl Default for Counters {
     }
 }
 
-impl Counters {
+impl DocumentCounters {
     fn refuse(&self, documents: u64, why: impl FnOnce() -> String) {
         if documents > 0 && self.refused.fetch_add(documents, Ordering::Relaxed) == 0 {
             *self.first_refusal.lock().unwrap_or_else(PoisonError::into_inner) = why();
@@ -129,7 +130,7 @@ impl Counters {
 #[derive(Clone, Debug)]
 pub(super) struct DocumentOutlet {
     inlet: Arc<Inlet<Exchange>>,
-    counters: Arc<Counters>,
+    counters: Arc<DocumentCounters>,
     target: u32,
 }
 
@@ -173,7 +174,7 @@ pub(super) struct DocumentWriter {
 impl DocumentWriter {
     /// Begins to send documents. What `tls` says of trust holds for the server too.
     pub(super) fn start(index: &DocumentIndex, tls: &TlsOptions) -> Result<Self> {
-        let counters = Arc::new(Counters::default());
+        let counters = Arc::new(DocumentCounters::default());
         let bulk = Bulk::new(&index.0, tls, Arc::clone(&counters))?;
         let write = |bulk: &mut Bulk, exchange: Exchange| {
             bulk.add(&exchange);

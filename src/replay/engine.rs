@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use regex::bytes::Regex;
 
-use super::checkpoint::{CheckpointSettings, Checkpoints, Ledger, Notes, ReplayPosition};
+use super::checkpoint::{CheckpointLedger, CheckpointMaker, CheckpointSettings, Notes, ReplayPosition};
 use super::clock;
 use super::descriptors::descriptor_limit;
 use super::documents::{DocumentIndex, DocumentTally, DocumentWriter};
@@ -22,9 +22,9 @@ use super::queue::QUEUE;
 use super::reading::{InputPart, InputReader, Supply};
 use super::routing::{Router, Split, WorkerInbox};
 use super::scheduler::{Scheduled, Scheduler};
-use super::selection::Selection;
+use super::selection::RequestSelection;
 use super::tally::{FailureReason, ReasonSet, ReplayTally};
-use super::target::{Protocol, Target};
+use super::target::{Target, TargetProtocol};
 use super::tls::TlsClient;
 use super::watching::{FirstFailure, ReplayProgress, TargetProgress};
 use super::worker::WorkerProgress;
@@ -69,7 +69,7 @@ pub struct Settings {
     /// How long after its due time a request is given up.
     pub timeout: Duration,
     /// Which requests are replayed at all.
-    pub selection: Selection,
+    pub selection: RequestSelection,
     /// Connections to each target that are opened before they are needed, and kept.
     pub min_connections: usize,
     /// How long a connection may be idle before it is closed.
@@ -150,7 +150,7 @@ impl Default for Settings {
             threads: NonZeroUsize::MIN,
             connections: None,
             timeout: Duration::from_secs(5),
-            selection: Selection::default(),
+            selection: RequestSelection::default(),
             min_connections: 0,
             idle_timeout: Duration::from_mins(1),
             is_precise: false,
@@ -329,7 +329,7 @@ pub fn run(
         let reached = workers.start(&mut pool, inboxes.len(), target, &addresses, tls.as_ref())?;
         inboxes.push((reached, target.share()));
     }
-    let has_streams = targets.iter().any(|target| target.protocol() == Protocol::Tcp);
+    let has_streams = targets.iter().any(|target| target.protocol() == TargetProtocol::Tcp);
     let keeps_sessions = settings.sessions != SessionMode::Off || has_streams;
     let has_several = inputs.len() > 1;
     let mut routers: Vec<Router> = routers(inboxes, settings.split, has_several)
@@ -503,7 +503,7 @@ fn outcome(
 
 /// What becomes known of settled requests, and where it goes.
 struct Settling<'a> {
-    checkpoints: Option<Checkpoints<'a>>,
+    checkpoints: Option<CheckpointMaker<'a>>,
     offsets: Option<Offsets>,
 }
 
@@ -515,10 +515,10 @@ impl<'a> Settling<'a> {
         notes: &Notes,
         workers: &[Arc<WorkerProgress>],
     ) -> Self {
-        let ledger = |from: &ReplayPosition| Ledger::new(lanes, from, Arc::clone(notes));
+        let ledger = |from: &ReplayPosition| CheckpointLedger::new(lanes, from, Arc::clone(notes));
         let checkpoints = settings.checkpoint.as_ref().map(|checkpoint| {
             let ledger = ledger(&checkpoint.from);
-            Checkpoints::new(ledger, checkpoint.interval, targets, settings, workers.to_vec())
+            CheckpointMaker::new(ledger, checkpoint.interval, targets, settings, workers.to_vec())
         });
         let offsets =
             settings.commits.then(|| Offsets::new(ledger(&ReplayPosition::default()), settings, workers));
@@ -531,12 +531,12 @@ impl<'a> Settling<'a> {
             offsets.look();
             now.uncommitted = offsets.failure().map(ToString::to_string);
         }
-        self.checkpoints.as_mut().and_then(Checkpoints::look)
+        self.checkpoints.as_mut().and_then(CheckpointMaker::look)
     }
 
     /// The last of both, once all workers have ended; `reader` is dropped when the source is closed.
     fn finish(self, reader: &Receiver<()>) -> (Option<(u64, ReplayPosition)>, Result<()>) {
-        let settled = self.checkpoints.map(Checkpoints::finish);
+        let settled = self.checkpoints.map(CheckpointMaker::finish);
         (settled, self.offsets.map_or(Ok(()), |offsets| offsets.finish(reader)))
     }
 }

@@ -38,7 +38,7 @@ use crate::{Error, Result};
 use self::answers::{ChildAnswers, ReturnedAnswers};
 use self::feed::Feed;
 pub(super) use self::feed::RequestEnds;
-use self::stage::{Stage, StageOptions};
+use self::stage::{MiddlewareLoop, StageOptions};
 
 /// Blocks of what the child wrote that may wait for the stage.
 const RETURNED: usize = 16;
@@ -175,7 +175,7 @@ impl ChildStart {
         let traffic = child.traffic();
         let (returned, returns) = sync_channel(RETURNED);
         let has_output = output.is_some();
-        let (stage, inbox) = Stage::new(StageOptions {
+        let (stage, inbox) = MiddlewareLoop::new(StageOptions {
             router,
             progress,
             returns,

@@ -9,7 +9,7 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::checkpoint::Ledger;
+use super::checkpoint::CheckpointLedger;
 use super::engine::Settings;
 use super::routing::Split;
 use super::worker::WorkerProgress;
@@ -28,7 +28,7 @@ type ReadBlock = (u64, Box<dyn Checkpoint>);
 /// Tells a source what was handled.
 #[derive(Debug)]
 pub(super) struct Offsets {
-    ledger: Ledger,
+    ledger: CheckpointLedger,
     /// How the workers of each lane are asked, with the lane.
     workers: Vec<(usize, Arc<WorkerProgress>)>,
     /// Blocks that hold open requests, and the latest one.
@@ -42,7 +42,11 @@ pub(super) struct Offsets {
 
 impl Offsets {
     /// The workers are those of the first target, then those of the second one, and so on.
-    pub(super) fn new(ledger: Ledger, settings: &Settings, workers: &[Arc<WorkerProgress>]) -> Self {
+    pub(super) fn new(
+        ledger: CheckpointLedger,
+        settings: &Settings,
+        workers: &[Arc<WorkerProgress>],
+    ) -> Self {
         let is_copied = settings.split == Split::Copy;
         let lane = |number: usize| if is_copied { number / settings.threads.get() } else { 0 };
         let workers = workers.iter().enumerate();
@@ -162,7 +166,7 @@ mod tests {
 
     /// What a source was told, and whether it has taken its records back or wants them.
     #[derive(Debug, Default)]
-    struct Source {
+    struct SourceOffsets {
         told: Mutex<Vec<PartPositions>>,
         share: Mutex<u64>,
         is_revoked: Mutex<bool>,
@@ -170,7 +174,7 @@ mod tests {
     }
 
     struct Read {
-        source: Arc<Source>,
+        source: Arc<SourceOffsets>,
         share: u64,
         records: Vec<(i32, i64)>,
         end: PartPositions,
@@ -210,7 +214,7 @@ mod tests {
     }
 
     struct Scene {
-        source: Arc<Source>,
+        source: Arc<SourceOffsets>,
         notes: Notes,
         worker: Arc<WorkerProgress>,
         offsets: Offsets,
@@ -220,7 +224,7 @@ mod tests {
     impl Scene {
         fn new() -> Self {
             let (notes, worker) = (Notes::default(), Arc::<WorkerProgress>::default());
-            let ledger = Ledger::new(1, &ReplayPosition::default(), Arc::clone(&notes));
+            let ledger = CheckpointLedger::new(1, &ReplayPosition::default(), Arc::clone(&notes));
             let offsets = Offsets::new(ledger, &Settings::default(), &[Arc::clone(&worker)]);
             Scene { source: Arc::default(), notes, worker, offsets, read: PartPositions::new() }
         }

@@ -9,11 +9,11 @@ use super::exchange::describe;
 use super::request::{Editor, Unsendable};
 use super::routing::{Split, Turns};
 use super::schedule::{QueuedRequest, ReorderWindow};
-use super::selection::Selection;
+use super::selection::RequestSelection;
 use super::sessions::SessionPlace;
 use super::summary::write_counts;
 use super::tally::{FailureReason, ReasonCounts};
-use super::target::{Protocol, Target};
+use super::target::{Target, TargetProtocol};
 use crate::observe::{Count, Span};
 use crate::pace::{Share, Tempo, Timeline};
 use crate::record::{Block, Kind, View, id_hash, session};
@@ -30,7 +30,7 @@ const MOST_SESSIONS: usize = 1 << 20;
 
 /// The schedule of a replay, found out without sending anything. Shown over several lines.
 #[derive(Debug)]
-pub struct Plan {
+pub struct ReplayPlan {
     settings: Settings,
     targets: Vec<Target>,
     window: ReorderWindow,
@@ -41,12 +41,12 @@ pub struct Plan {
     newest: i64,
     sessions: RecordedSessions,
     not_sent: ReasonCounts,
-    sharing: Option<Sharing>,
+    sharing: Option<PlanSharing>,
 }
 
 /// Which of the targets that split the requests get how many of them.
 #[derive(Debug)]
-struct Sharing {
+struct PlanSharing {
     turns: Turns,
     /// Requests that can be sent, for each target, in the first round.
     first_round: Vec<u64>,
@@ -56,9 +56,9 @@ struct Sharing {
     split: Split,
 }
 
-impl Sharing {
+impl PlanSharing {
     fn new(split: Split, targets: usize) -> Option<Self> {
-        (split != Split::Copy && targets > 0).then(|| Sharing {
+        (split != Split::Copy && targets > 0).then(|| PlanSharing {
             turns: Turns::new(split),
             first_round: vec![0; targets],
             taken: 0,
@@ -91,7 +91,7 @@ impl Sharing {
 /// Judges requests on any thread, as the workers of a replay would.
 #[derive(Debug)]
 pub struct RequestJudge {
-    selection: Selection,
+    selection: RequestSelection,
     sends_marked: bool,
     /// What can be sent depends on no target.
     editor: Editor,
@@ -192,7 +192,7 @@ impl Schedule {
     }
 }
 
-impl Plan {
+impl ReplayPlan {
     /// Nothing was read so far.
     pub fn new(settings: Settings, targets: Vec<Target>) -> Self {
         let schedule = Schedule {
@@ -204,7 +204,7 @@ impl Plan {
             newest: i64::MIN,
             out_of_reach: 0,
         };
-        Plan {
+        ReplayPlan {
             window: ReorderWindow::new(settings.read_depth),
             schedule,
             requests: 0,
@@ -212,7 +212,7 @@ impl Plan {
             newest: i64::MIN,
             sessions: RecordedSessions::default(),
             not_sent: ReasonCounts::default(),
-            sharing: Sharing::new(settings.split, targets.len()),
+            sharing: PlanSharing::new(settings.split, targets.len()),
             settings,
             targets,
         }
@@ -225,7 +225,7 @@ impl Plan {
             sends_marked: self.settings.sends_marked,
             // Where nothing is to be HTTP, nothing is judged as that.
             editor: match &self.targets[..] {
-                [first, ..] if self.targets.iter().all(|target| target.protocol() == Protocol::Tcp) => {
+                [first, ..] if self.targets.iter().all(|target| target.protocol() == TargetProtocol::Tcp) => {
                     Editor::new(first, true)
                 }
                 _ => Editor::unchanged(),
@@ -293,7 +293,7 @@ impl Plan {
 
     /// The same as JSON.
     pub fn to_json(&self) -> Value {
-        let Plan { schedule, settings, .. } = self;
+        let ReplayPlan { schedule, settings, .. } = self;
         let seconds = |nanoseconds: u64| nanoseconds as f64 / 1e9;
         let is_scheduled = !settings.pace.is_no_wait();
         let (sessions, has_more_sessions) = self.sessions.number();
@@ -337,7 +337,7 @@ impl Plan {
     }
 
     fn write_schedule(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Plan { schedule, settings, .. } = self;
+        let ReplayPlan { schedule, settings, .. } = self;
         write!(f, "disorder    {} older than one before", Count(self.out_of_order, "request"))?;
         if schedule.out_of_reach > 0 {
             write!(f, "; {} of them further than --read-depth reaches", schedule.out_of_reach)?;
@@ -369,7 +369,7 @@ impl Plan {
     }
 
     fn write_rounds(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Plan { schedule, settings, requests, .. } = self;
+        let ReplayPlan { schedule, settings, requests, .. } = self;
         if settings.rounds < 2 {
             return Ok(());
         }
@@ -393,7 +393,7 @@ impl Plan {
     }
 }
 
-impl fmt::Display for Plan {
+impl fmt::Display for ReplayPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write_schedule(f)?;
         write_counts(f, "not sent", &self.not_sent)?;
@@ -415,7 +415,7 @@ impl fmt::Display for Plan {
                 (None, Some(_)) => format!("its part (--split) of {sendable} requests"),
             };
             let host = match target.protocol() {
-                Protocol::Tcp => "the recorded bytes".into(),
+                TargetProtocol::Tcp => "the recorded bytes".into(),
                 _ if keeps_host => "Host as recorded".into(),
                 _ => format!("Host {}", target.authority()),
             };
@@ -448,7 +448,7 @@ mod tests {
 
     fn plan(settings: Settings, targets: &[&str], records: &[(Kind, i64, &str)]) -> String {
         let targets = targets.iter().map(|target| target.parse().expect("a target")).collect();
-        let mut plan = Plan::new(settings, targets);
+        let mut plan = ReplayPlan::new(settings, targets);
         for (kind, timestamp, payload) in records {
             let mut block = Block::new();
             let header = Header { kind: *kind, id: b"1", timestamp: *timestamp, ..Header::default() };

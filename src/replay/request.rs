@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::cookies::CookieJar;
-use super::target::{Protocol, Target};
+use super::target::{Target, TargetProtocol};
 use crate::http::edit::{FieldEdit, write_edited};
 use crate::http::{Field, Framer, FramingFault, Head, RequestContext, query};
 
@@ -84,7 +84,7 @@ impl Editor {
             authorization: target
                 .authorization()
                 .map(|value| format!("Authorization: {value}\r\n").into_bytes()),
-            is_raw: target.protocol() == Protocol::Tcp,
+            is_raw: target.protocol() == TargetProtocol::Tcp,
             origin: None,
         }
     }

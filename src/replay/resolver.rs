@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
 
-use super::addresses::Address;
+use super::addresses::ServerAddress;
 use super::target::Target;
 use crate::Result;
 
@@ -13,18 +13,18 @@ pub(super) const INTERVAL: Duration = Duration::from_secs(30);
 
 /// The addresses that a name has got since they were taken last.
 #[derive(Clone, Debug, Default)]
-pub(super) struct NewAddresses(Arc<Mutex<Option<Vec<Address>>>>);
+pub(super) struct NewAddresses(Arc<Mutex<Option<Vec<ServerAddress>>>>);
 
 impl NewAddresses {
     /// Takes them, if there are some.
-    pub(super) fn take(&self) -> Option<Vec<Address>> {
+    pub(super) fn take(&self) -> Option<Vec<ServerAddress>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
 /// Looks the target's name up again and again, as long as somebody holds what this returns. A failure leaves the
 /// addresses as they are. The thread is not to be waited for: a resolver may take long.
-pub(super) fn keep_looking(target: &Target, known: Vec<Address>) -> NewAddresses {
+pub(super) fn keep_looking(target: &Target, known: Vec<ServerAddress>) -> NewAddresses {
     let fresh = NewAddresses::default();
     if target.is_a_name() {
         let (target, weak) = (target.clone(), Arc::downgrade(&fresh.0));
@@ -34,10 +34,10 @@ pub(super) fn keep_looking(target: &Target, known: Vec<Address>) -> NewAddresses
 }
 
 fn look(
-    fresh: &Weak<Mutex<Option<Vec<Address>>>>,
-    mut known: Vec<Address>,
+    fresh: &Weak<Mutex<Option<Vec<ServerAddress>>>>,
+    mut known: Vec<ServerAddress>,
     interval: Duration,
-    resolve: impl Fn() -> Result<Vec<Address>>,
+    resolve: impl Fn() -> Result<Vec<ServerAddress>>,
 ) {
     loop {
         thread::sleep(interval);
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn new_addresses_are_told_once_and_failures_and_other_orders_are_not() {
-        let address = |port| Address::Ip(([127, 0, 0, 1], port).into());
+        let address = |port| ServerAddress::Ip(([127, 0, 0, 1], port).into());
         let (answers, asked) = mpsc::channel();
         let fresh = NewAddresses::default();
         let weak = Arc::downgrade(&fresh.0);

@@ -80,7 +80,7 @@ impl WorkerRoute {
 
 /// The way to one target: to the workers that share what it gets.
 #[derive(Debug)]
-struct Route {
+struct TargetRoute {
     workers: Vec<WorkerRoute>,
     /// The worker whose turn is next, where requests need not stay together.
     next: usize,
@@ -91,7 +91,7 @@ struct Route {
     turns: u64,
 }
 
-impl Route {
+impl TargetRoute {
     /// The worker that gets a request; those of one recorded connection have the same.
     fn worker(&mut self, request: &QueuedRequest, keeps_sessions: bool) -> &mut WorkerRoute {
         let number = self.workers.len();
@@ -162,7 +162,7 @@ impl Turns {
 /// Every target, and what it gets next.
 #[derive(Debug)]
 pub(super) struct Router {
-    routes: Vec<Route>,
+    routes: Vec<TargetRoute>,
     split: Split,
     /// Whether requests of a recorded connection go to the same worker.
     keeps_sessions: bool,
@@ -176,7 +176,7 @@ impl Router {
     /// The targets in order: the ways to the workers of each, and its share. One without workers has its turns, and
     /// gets nothing: another router is for it.
     pub(super) fn new(targets: impl IntoIterator<Item = (Vec<WorkerInbox>, Share)>, split: Split) -> Self {
-        let route = |(inboxes, share): (Vec<WorkerInbox>, _)| Route {
+        let route = |(inboxes, share): (Vec<WorkerInbox>, _)| TargetRoute {
             workers: inboxes.into_iter().map(WorkerRoute::new).collect(),
             next: 0,
             gate: ShareGate::new(share),
@@ -289,12 +289,12 @@ impl Router {
 
     /// Requests that were not handed over, once for each target.
     pub(super) fn waiting(&self) -> u64 {
-        self.routes.iter().map(Route::waiting).sum()
+        self.routes.iter().map(TargetRoute::waiting).sum()
     }
 
     /// Lets the workers know that nothing more will come. For each target, what it did not get, and why.
     pub(super) fn close(&mut self, unsent: FailureReason) -> Vec<Vec<(FailureReason, u64)>> {
-        let close = |route: Route| {
+        let close = |route: TargetRoute| {
             let waiting = route.waiting();
             route.workers.into_iter().for_each(|worker| worker.inbox.close());
             vec![(FailureReason::LeftOut, route.left_out), (unsent, waiting)]

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use super::checkpoint::{Notes, Progress, ReplayPosition};
+use super::checkpoint::{Notes, ReplayPosition, RequestProgress};
 use super::clock;
 use super::ending::Ending;
 use super::engine::{SessionMode, Settings};
@@ -14,7 +14,7 @@ use super::own::Own;
 use super::reading::{Reading, Supply};
 use super::routing::{Router, Split};
 use super::schedule::{QueuedRequest, ReorderWindow, ScheduledRequest};
-use super::selection::Selection;
+use super::selection::RequestSelection;
 use super::sessions::Sessions;
 use super::share_clock::ShareClock;
 use super::start::StartBuffer;
@@ -132,7 +132,7 @@ pub(super) struct Scheduler {
     /// The newest timestamp that was released, in this round.
     newest_released: Option<i64>,
     router: Router,
-    selection: Selection,
+    selection: RequestSelection,
     /// Present where it matters which connection a request was on.
     sessions: Option<Sessions>,
     /// Whether a session's request is due by the answer before it.
@@ -292,9 +292,9 @@ impl Scheduler {
     fn settled(&mut self, record: u64, header: &Header<'_>) -> Option<u64> {
         let Some((from, lanes)) = &self.from else { return Some(0) };
         match from.of(record, *lanes) {
-            Progress::Open(settled) => return Some(settled),
-            Progress::Before => drop(self.timeline.due(header.timestamp)),
-            Progress::Settled => {}
+            RequestProgress::Open(settled) => return Some(settled),
+            RequestProgress::Before => drop(self.timeline.due(header.timestamp)),
+            RequestProgress::Settled => {}
         }
         self.scheduled.skipped += 1;
         self.router.skip(header.id);
@@ -486,7 +486,7 @@ mod tests {
     const SECOND: i64 = 1_000_000_000;
 
     /// A scheduler at work: what it is given, what it hands over, and what it says in the end.
-    struct Work {
+    struct SchedulerRun {
         readings: Sender<Reading>,
         batches: Receiver<Arc<RequestBatch>>,
         ending: Ending,
@@ -494,7 +494,7 @@ mod tests {
         _poll: Poll,
     }
 
-    fn work(depth: usize, pace: Pace) -> Work {
+    fn work(depth: usize, pace: Pace) -> SchedulerRun {
         let poll = Poll::new().unwrap();
         let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
         let (inbox, batches) = sync_channel(100);
@@ -507,7 +507,7 @@ mod tests {
         let ending = Ending::default();
         let end = ending.clone();
         let thread = thread::spawn(move || scheduler.run(&taken, &end));
-        Work { readings, batches, ending, thread, _poll: poll }
+        SchedulerRun { readings, batches, ending, thread, _poll: poll }
     }
 
     /// Requests at these times.

@@ -43,7 +43,7 @@ impl FromStr for Shard {
 
 /// What is asked of a request's record.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Selection {
+pub struct RequestSelection {
     /// It was recorded then or later: nanoseconds since the Unix epoch.
     pub since: Option<i64>,
     /// It was recorded before.
@@ -52,7 +52,7 @@ pub struct Selection {
     pub shard: Option<Shard>,
 }
 
-impl Selection {
+impl RequestSelection {
     /// Whether the replay takes a request.
     pub(super) fn takes(&self, header: &Header<'_>) -> bool {
         self.since.is_none_or(|since| header.timestamp >= since)
@@ -73,7 +73,7 @@ mod tests {
                 let id = format!("{connection:016x}{exchange:08x}");
                 let header = Header { id: id.as_bytes(), ..Header::default() };
                 let takes = |number: &u64| {
-                    Selection { shard: Some(Shard { number: *number, of }), ..Selection::default() }.takes(&header)
+                    RequestSelection { shard: Some(Shard { number: *number, of }), ..RequestSelection::default() }.takes(&header)
                 };
                 (1..=of).filter(takes).collect()
             };
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn shards_share_evenly_and_are_written_as_fractions() {
         let shard: Shard = "2/3".parse().unwrap();
-        let selection = Selection { shard: Some(shard), ..Selection::default() };
+        let selection = RequestSelection { shard: Some(shard), ..RequestSelection::default() };
         let taken = (0..3000_u64).filter(|connection| {
             let id = format!("{connection:016x}00000001");
             selection.takes(&Header { id: id.as_bytes(), ..Header::default() })

@@ -249,14 +249,14 @@ impl HeldRequests {
 
 /// How often something happened, and how it was the first time.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Count {
+pub struct CountWithFirst {
     /// How often.
     pub number: u64,
     /// The first time, in words; empty for something that needs none.
     pub first: String,
 }
 
-impl Count {
+impl CountWithFirst {
     /// Counts one; `first` tells about it if it is the first.
     pub fn add(&mut self, first: impl FnOnce() -> String) {
         self.number += 1;
@@ -266,9 +266,9 @@ impl Count {
     }
 }
 
-impl Count {
+impl CountWithFirst {
     /// Adds what was counted elsewhere.
-    fn merge(&mut self, other: &Count) {
+    fn merge(&mut self, other: &CountWithFirst) {
         if self.number == 0 {
             self.first.clone_from(&other.first);
         }
@@ -278,7 +278,7 @@ impl Count {
 
 /// How often each reason applied.
 #[derive(Clone, Debug, Default)]
-pub struct ReasonCounts([Count; REASONS]);
+pub struct ReasonCounts([CountWithFirst; REASONS]);
 
 impl ReasonCounts {
     /// Counts one; `first` tells about it if it is the first.
@@ -308,7 +308,7 @@ impl ReasonCounts {
     }
 
     /// How often this reason applied.
-    pub fn of(&self, reason: FailureReason) -> &Count {
+    pub fn of(&self, reason: FailureReason) -> &CountWithFirst {
         &self.0[reason as usize]
     }
 
@@ -318,7 +318,7 @@ impl ReasonCounts {
     }
 
     /// The reasons that applied.
-    pub fn iter(&self) -> impl Iterator<Item = (FailureReason, &Count)> {
+    pub fn iter(&self) -> impl Iterator<Item = (FailureReason, &CountWithFirst)> {
         FailureReason::ALL
             .into_iter()
             .map(|reason| (reason, self.of(reason)))
@@ -354,7 +354,7 @@ pub struct ReplayTally {
     /// Connections made.
     pub connections: u64,
     /// Answers that were followed by bytes that nothing asked for; their connections were not used again.
-    pub surplus: Count,
+    pub surplus: CountWithFirst,
     /// Connections that began with an answer before anything was sent, and were given up.
     pub answered_unasked: u64,
     /// Redirections followed.
@@ -403,7 +403,7 @@ impl ReplayTally {
             bytes_sent: 0,
             bytes_received: 0,
             connections: 0,
-            surplus: Count::default(),
+            surplus: CountWithFirst::default(),
             answered_unasked: 0,
             redirected: 0,
             redirected_elsewhere: 0,
@@ -562,7 +562,7 @@ impl ReplayTally {
 
     /// What came that nothing asked for, in words: a line each.
     pub fn unasked(&self) -> impl Iterator<Item = String> {
-        let Count { number, first } = &self.surplus;
+        let CountWithFirst { number, first } = &self.surplus;
         let surplus = (*number > 0).then(|| {
             format!("{number} responses were followed by bytes that nothing asked for; the first to {first}")
         });

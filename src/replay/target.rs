@@ -6,14 +6,14 @@ use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::addresses::Address;
+use super::addresses::ServerAddress;
 use crate::http::{auth, query};
 use crate::pace::Share;
 use crate::{Error, Result};
 
 /// What is spoken with a target.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Protocol {
+pub enum TargetProtocol {
     /// HTTP/1 over TCP, or over a Unix socket.
     Http,
     /// HTTP/1 over TLS.
@@ -22,21 +22,21 @@ pub enum Protocol {
     Tcp,
 }
 
-impl Protocol {
+impl TargetProtocol {
     fn scheme(self) -> &'static str {
         match self {
-            Protocol::Http => "http",
-            Protocol::Https => "https",
-            Protocol::Tcp => "tcp",
+            TargetProtocol::Http => "http",
+            TargetProtocol::Https => "https",
+            TargetProtocol::Tcp => "tcp",
         }
     }
 
     /// The port where none is given. Binary protocols have none.
     fn default_port(self) -> Option<u16> {
         match self {
-            Protocol::Http => Some(80),
-            Protocol::Https => Some(443),
-            Protocol::Tcp => None,
+            TargetProtocol::Http => Some(80),
+            TargetProtocol::Https => Some(443),
+            TargetProtocol::Tcp => None,
         }
     }
 }
@@ -48,7 +48,7 @@ impl Protocol {
 /// lets 10 requests a second through, `|10%` a tenth of them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Target {
-    protocol: Protocol,
+    protocol: TargetProtocol,
     host: String,
     port: u16,
     /// Instead of host and port.
@@ -66,7 +66,7 @@ pub struct Target {
 
 impl Target {
     /// What is spoken with it.
-    pub fn protocol(&self) -> Protocol {
+    pub fn protocol(&self) -> TargetProtocol {
         self.protocol
     }
 
@@ -102,22 +102,22 @@ impl Target {
     }
 
     /// All addresses of the host, at least one, in the resolver's order.
-    pub(super) fn resolve(&self) -> Result<Vec<Address>> {
+    pub(super) fn resolve(&self) -> Result<Vec<ServerAddress>> {
         if let Some(path) = &self.socket {
-            return Ok(vec![Address::Unix(Arc::clone(path))]);
+            return Ok(vec![ServerAddress::Unix(Arc::clone(path))]);
         }
         if !self.addresses.is_empty() {
-            return Ok(self.addresses.iter().copied().map(Address::Ip).collect());
+            return Ok(self.addresses.iter().copied().map(ServerAddress::Ip).collect());
         }
         let bare = self.host();
-        let mut addresses: Vec<Address> = Vec::new();
+        let mut addresses: Vec<ServerAddress> = Vec::new();
         let found = (bare, self.port).to_socket_addrs().map_err(|error| {
             // The resolver's own words come after a prefix that says nothing.
             let text = error.to_string();
             let reason = text.rsplit(": ").next().unwrap_or(&text).to_lowercase();
             Error::Invalid(format!("the name cannot be resolved: {reason}")).at(self.to_string())
         })?;
-        for address in found.map(Address::Ip) {
+        for address in found.map(ServerAddress::Ip) {
             if !addresses.contains(&address) {
                 addresses.push(address);
             }
@@ -162,9 +162,9 @@ impl FromStr for Target {
             return Target::of_socket(socket, share).map_err(expected);
         }
         let (protocol, rest) = match text.split_once("://") {
-            None => (Protocol::Http, text),
+            None => (TargetProtocol::Http, text),
             Some((scheme, rest)) => {
-                let known = [Protocol::Http, Protocol::Https, Protocol::Tcp]
+                let known = [TargetProtocol::Http, TargetProtocol::Https, TargetProtocol::Tcp]
                     .into_iter()
                     .find(|protocol| scheme.eq_ignore_ascii_case(protocol.scheme()))
                     .ok_or_else(|| expected(&format!("the scheme {scheme:?} is not known")))?;
@@ -180,7 +180,7 @@ impl FromStr for Target {
             None => (None, place),
         };
         let prefix = prefix.trim_end_matches('/');
-        if protocol == Protocol::Tcp && (user.is_some() || !prefix.is_empty()) {
+        if protocol == TargetProtocol::Tcp && (user.is_some() || !prefix.is_empty()) {
             return Err(expected("a tcp:// target has no user and no path"));
         }
         let (host, port) = split_port(place, protocol.default_port()).map_err(expected)?;
@@ -212,7 +212,7 @@ impl Target {
             return Err("only a path may follow the socket");
         }
         Ok(Target {
-            protocol: Protocol::Http,
+            protocol: TargetProtocol::Http,
             host: "localhost".into(),
             port: 80,
             socket: Some(Path::new(path).into()),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
-use super::target::{Protocol, Target};
+use super::target::{Target, TargetProtocol};
 use crate::tls::{TlsOptions, client_config};
 use crate::{Error, Result};
 
@@ -22,7 +22,7 @@ pub(super) struct TlsClient {
 impl TlsClient {
     /// What a target needs; nothing if it is not spoken to by TLS.
     pub(super) fn new(target: &Target, options: &TlsOptions) -> Result<Option<Self>> {
-        if target.protocol() != Protocol::Https {
+        if target.protocol() != TargetProtocol::Https {
             return Ok(None);
         }
         let name = options.server_name.as_deref().unwrap_or(target.host());

@@ -8,7 +8,7 @@ use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
 use rustls::ClientConnection as TlsSession;
 
-use super::addresses::Address;
+use super::addresses::ServerAddress;
 use super::tls::TlsClient;
 
 /// What came of a read or a write.
@@ -45,10 +45,10 @@ enum Socket {
 }
 
 impl Socket {
-    fn connect(address: &Address) -> io::Result<Self> {
+    fn connect(address: &ServerAddress) -> io::Result<Self> {
         match address {
-            Address::Ip(address) => TcpStream::connect(*address).map(Socket::Tcp),
-            Address::Unix(path) => UnixStream::connect(path).map(Socket::Unix),
+            ServerAddress::Ip(address) => TcpStream::connect(*address).map(Socket::Tcp),
+            ServerAddress::Unix(path) => UnixStream::connect(path).map(Socket::Unix),
         }
     }
 
@@ -124,7 +124,7 @@ pub(super) struct Transport {
 impl Transport {
     /// Begins to connect. The event loop learns of everything that happens.
     pub(super) fn connect(
-        address: &Address,
+        address: &ServerAddress,
         tls: Option<&TlsClient>,
         registry: &Registry,
         token: Token,

@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 
 use mio::Waker;
 
-use super::addresses::{Address, Addresses};
+use super::addresses::{Addresses, ServerAddress};
 use super::documents::DocumentOutlet;
 use super::ending::Ending;
 use super::engine::{SessionMode, Settings};
@@ -18,7 +18,7 @@ use super::request::Editor;
 use super::resolver;
 use super::routing::WorkerInbox;
 use super::tally::ReplayTally;
-use super::target::{Protocol, Target};
+use super::target::{Target, TargetProtocol};
 use super::tls::TlsClient;
 use super::worker::{ReplayWorker, WorkerOptions, WorkerProgress};
 use crate::Result;
@@ -97,7 +97,7 @@ impl TargetWorkers<'_> {
         pool: &mut WorkerPool,
         number: usize,
         target: &Target,
-        addresses: &[Address],
+        addresses: &[ServerAddress],
         tls: Option<&TlsClient>,
     ) -> Result<Vec<WorkerInbox>> {
         let settings = self.settings;
@@ -115,7 +115,7 @@ impl TargetWorkers<'_> {
                 threads: threads as u64,
                 sessions: match (settings.sessions, target.protocol()) {
                     // A stream means nothing without its beginning.
-                    (SessionMode::Off, Protocol::Tcp) => SessionMode::Schedule,
+                    (SessionMode::Off, TargetProtocol::Tcp) => SessionMode::Schedule,
                     (mode, _) => mode,
                 },
                 min_connections: settings.min_connections.div_ceil(threads).min(self.connections),

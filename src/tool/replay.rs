@@ -27,7 +27,7 @@ use crate::replay::{self, Outcome, ReplaySummary, Settings, Stop};
 use crate::tls::TlsOptions;
 use crate::tool::report::{self, ReportFiles, ReportPath};
 
-use self::checkpoint::{Begun, Checkpoint};
+use self::checkpoint::{Begun, RunCheckpoint};
 use self::checks::check;
 use self::inputs::{Inputs, OpenInputs};
 use self::measuring::now;
@@ -65,7 +65,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     cli::signals::pausing(|stop| replay::pause(stop))?;
     reading.is_stopping = Arc::clone(&sending);
     reading.services.leave_at(&waiting);
-    let mut checkpoint = match Checkpoint::begin(args, &places, &reading, &selection)? {
+    let mut checkpoint = match RunCheckpoint::begin(args, &places, &reading, &selection)? {
         None => None,
         Some(Begun::Open(checkpoint)) => Some(*checkpoint),
         Some(Begun::Done(completed)) => return completed.conclude(args, &reading),

@@ -93,13 +93,13 @@ struct Deliveries {
 #[derive(Default)]
 struct Failed {
     number: u64,
-    first: Option<FirstFailure>,
+    first: Option<FailedDelivery>,
     /// Whether later ones will fail as well.
     is_over: bool,
 }
 
 /// The first of them.
-struct FirstFailure {
+struct FailedDelivery {
     record: u64,
     id: String,
     why: DeliveryFailure,
@@ -119,7 +119,7 @@ impl Deliveries {
         }
         // Batches fail in any order.
         if failed.first.as_ref().is_none_or(|first| record < first.record) {
-            failed.first = Some(FirstFailure { record, id: id(), why });
+            failed.first = Some(FailedDelivery { record, id: id(), why });
         }
     }
 }

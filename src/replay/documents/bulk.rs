@@ -10,11 +10,11 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use reqwest::redirect::Policy;
 use serde_json::Value;
 
-use super::Counters;
+use super::DocumentCounters;
 use super::document::Exchange;
 use crate::queue::Output;
 use crate::replay::clock;
-use crate::replay::target::{Protocol, Target};
+use crate::replay::target::{Target, TargetProtocol};
 use crate::replay::tls::HTTP;
 use crate::tls::{TlsOptions, client_config};
 use crate::{Error, Result};
@@ -43,7 +43,7 @@ pub(super) struct Bulk {
     client: Client,
     url: String,
     authorization: Option<String>,
-    counters: Arc<Counters>,
+    counters: Arc<DocumentCounters>,
     /// The lines of each document.
     batch: Vec<Vec<u8>>,
     bytes: usize,
@@ -51,25 +51,25 @@ pub(super) struct Bulk {
 }
 
 /// What became of a try.
-enum Attempt {
+enum BulkAttempt {
     /// Of each document, or of none where the answer is not understood.
-    Answered(Vec<Verdict>),
+    Answered(Vec<DocumentVerdict>),
     /// It may go better the next time.
     Again(String),
     Refused(String),
 }
 
 /// What the server says about a document.
-enum Verdict {
+enum DocumentVerdict {
     Written,
     Again(String),
     Refused(String),
 }
 
 impl Bulk {
-    pub(super) fn new(index: &Target, tls: &TlsOptions, counters: Arc<Counters>) -> Result<Self> {
+    pub(super) fn new(index: &Target, tls: &TlsOptions, counters: Arc<DocumentCounters>) -> Result<Self> {
         // Without TLS nobody is trusted, and no certificates of the system are needed.
-        let is_secure = index.protocol() == Protocol::Https;
+        let is_secure = index.protocol() == TargetProtocol::Https;
         let tls = TlsOptions {
             client_certificate: None,
             server_name: None,
@@ -128,16 +128,18 @@ impl Bulk {
                 return;
             }
             let why = match self.attempt(&batch) {
-                Attempt::Refused(why) => return self.counters.refuse(batch.len() as u64, || why),
-                Attempt::Again(why) => why,
-                Attempt::Answered(verdicts) => {
+                BulkAttempt::Refused(why) => return self.counters.refuse(batch.len() as u64, || why),
+                BulkAttempt::Again(why) => why,
+                BulkAttempt::Answered(verdicts) => {
                     let mut first = String::new();
                     let mut again = Vec::new();
                     for (lines, verdict) in batch.into_iter().zip(verdicts) {
                         match verdict {
-                            Verdict::Written => _ = self.counters.written.fetch_add(1, Ordering::Relaxed),
-                            Verdict::Refused(why) => self.counters.refuse(1, || why),
-                            Verdict::Again(why) => {
+                            DocumentVerdict::Written => {
+                                _ = self.counters.written.fetch_add(1, Ordering::Relaxed);
+                            }
+                            DocumentVerdict::Refused(why) => self.counters.refuse(1, || why),
+                            DocumentVerdict::Again(why) => {
                                 first = why;
                                 again.push(lines);
                             }
@@ -160,30 +162,30 @@ impl Bulk {
         }
     }
 
-    fn attempt(&self, batch: &[Vec<u8>]) -> Attempt {
+    fn attempt(&self, batch: &[Vec<u8>]) -> BulkAttempt {
         let mut request = self.client.post(&self.url).header(CONTENT_TYPE, "application/x-ndjson");
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
         let answer = match request.body(batch.concat()).send() {
             Ok(answer) => answer,
-            Err(error) => return Attempt::Again(causes(&error.without_url())),
+            Err(error) => return BulkAttempt::Again(causes(&error.without_url())),
         };
         let status = answer.status();
         let text = match answer.text() {
             Ok(text) => text,
-            Err(error) => return Attempt::Again(causes(&error.without_url())),
+            Err(error) => return BulkAttempt::Again(causes(&error.without_url())),
         };
         if !status.is_success() {
             let shown: String = text.chars().take(SHOWN).collect();
             let why = format!("{status} {shown}").trim_end().to_owned();
             let may_help = matches!(status.as_u16(), 429 | 502 | 503 | 504);
-            return if may_help { Attempt::Again(why) } else { Attempt::Refused(why) };
+            return if may_help { BulkAttempt::Again(why) } else { BulkAttempt::Refused(why) };
         }
         let verdicts = serde_json::from_str(&text).ok().and_then(|answer| verdicts(&answer, batch.len()));
         verdicts.map_or_else(
-            || Attempt::Refused("its answer is not that of a bulk request".to_owned()),
-            Attempt::Answered,
+            || BulkAttempt::Refused("its answer is not that of a bulk request".to_owned()),
+            BulkAttempt::Answered,
         )
     }
 
@@ -212,7 +214,7 @@ fn causes(error: &dyn std::error::Error) -> String {
 }
 
 /// What a bulk answer says of each of so many documents.
-fn verdicts(answer: &Value, documents: usize) -> Option<Vec<Verdict>> {
+fn verdicts(answer: &Value, documents: usize) -> Option<Vec<DocumentVerdict>> {
     let items = answer["items"].as_array().filter(|items| items.len() == documents)?;
     let verdict = |item: &Value| {
         let result = item.as_object()?.values().next()?;
@@ -223,9 +225,9 @@ fn verdicts(answer: &Value, documents: usize) -> Option<Vec<Verdict>> {
         };
         Some(match result["status"].as_u64()? {
             // 409: it is there by an earlier try, whose answer did not come.
-            200..=299 | 409 => Verdict::Written,
-            429 | 503 => Verdict::Again(why()),
-            _ => Verdict::Refused(why()),
+            200..=299 | 409 => DocumentVerdict::Written,
+            429 | 503 => DocumentVerdict::Again(why()),
+            _ => DocumentVerdict::Refused(why()),
         })
     };
     items.iter().map(verdict).collect()

@@ -23,7 +23,7 @@ pub(super) struct HeldRequest {
 
 /// Requests in the child. An id may occur several times: what comes back is the first of them.
 #[derive(Debug, Default)]
-pub(super) struct HeldRequests {
+pub(super) struct RequestsInChild {
     by_id: HashMap<Box<[u8]>, VecDeque<HeldRequest>, RandomState>,
     /// In the order in which they were given, with their deadlines; some have come back.
     order: VecDeque<(u64, u64, Box<[u8]>)>,
@@ -32,7 +32,7 @@ pub(super) struct HeldRequests {
     given: u64,
 }
 
-impl HeldRequests {
+impl RequestsInChild {
     /// Requests that are waited for.
     pub(super) fn len(&self) -> usize {
         self.waited_for

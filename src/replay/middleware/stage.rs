@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use mio::{Events, Poll, Token, Waker};
 
 use super::feed::Feed;
-use super::held::HeldRequests;
+use super::held::RequestsInChild;
 use super::recorded::RecordedResponses;
 use super::thinking::ThinkingSessions;
 use super::{Flow, ThroughChild};
@@ -21,7 +21,7 @@ use crate::replay::exchange::describe;
 use crate::replay::queue::BatchQueue;
 use crate::replay::routing::{Router, WorkerInbox};
 use crate::replay::schedule::{QueuedRequest, RequestBatch, ScheduledRequest};
-use crate::replay::tally::{Count, FailureReason};
+use crate::replay::tally::{CountWithFirst, FailureReason};
 use crate::replay::worker::{AHEAD, WorkerProgress};
 
 /// Batches that may wait for the stage, besides those it has in hand.
@@ -60,7 +60,7 @@ pub(super) struct StageOptions {
 
 /// The event loop. Made on its own thread's behalf, then run there.
 #[derive(Debug)]
-pub(super) struct Stage {
+pub(super) struct MiddlewareLoop {
     options: StageOptions,
     intake: Receiver<Arc<RequestBatch>>,
     is_input_over: bool,
@@ -69,7 +69,7 @@ pub(super) struct Stage {
     alarm: Alarm,
     /// Present where a request waits for the response before it on its recorded connection.
     thinking: Option<ThinkingSessions>,
-    held: HeldRequests,
+    held: RequestsInChild,
     recorded: RecordedResponses,
     /// Requests read up to the last one of those that were given.
     given: u64,
@@ -90,19 +90,19 @@ pub(super) struct Stage {
     was_full: bool,
     /// Nothing is sent any more.
     is_closed: bool,
-    kept: Count,
-    late: Count,
-    queue_full: Count,
+    kept: CountWithFirst,
+    late: CountWithFirst,
+    queue_full: CountWithFirst,
     through: ThroughChild,
 }
 
-impl Stage {
+impl MiddlewareLoop {
     pub(super) fn new(options: StageOptions) -> io::Result<(Self, WorkerInbox)> {
         let poll = Poll::new()?;
         let alarm = Alarm::new(poll.registry(), ALARM)?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let (batches, intake) = sync_channel(BATCHES);
-        let stage = Stage {
+        let stage = MiddlewareLoop {
             thinking: options.flow.is_closed_by_session.then(ThinkingSessions::new),
             options,
             intake,
@@ -110,7 +110,7 @@ impl Stage {
             queue: BatchQueue::default(),
             poll,
             alarm,
-            held: HeldRequests::default(),
+            held: RequestsInChild::default(),
             recorded: RecordedResponses::default(),
             given: 0,
             counted_from: 0,
@@ -122,9 +122,9 @@ impl Stage {
             active_at: clock::now(),
             was_full: false,
             is_closed: false,
-            kept: Count::default(),
-            late: Count::default(),
-            queue_full: Count::default(),
+            kept: CountWithFirst::default(),
+            late: CountWithFirst::default(),
+            queue_full: CountWithFirst::default(),
             through: ThroughChild::default(),
         };
         Ok((stage, WorkerInbox { batches, waker, waiting: Arc::default() }))

@@ -25,7 +25,7 @@ struct WaitingRequest {
 
 /// A recorded connection.
 #[derive(Debug, Default)]
-struct Session {
+struct ReplaySession {
     /// Its own connection, while it has one.
     slot: Option<usize>,
     /// Whether that carries a request.
@@ -38,7 +38,7 @@ struct Session {
 /// The recorded connections that have requests or a connection.
 #[derive(Debug)]
 pub(super) struct SessionQueues {
-    sessions: HashMap<u64, Session, FixedState>,
+    sessions: HashMap<u64, ReplaySession, FixedState>,
     /// Those whose next request is due and that carry none, the one that is due first before the others.
     ready: VecDeque<u64>,
     /// Those whose next request is due later, and when that is.
@@ -152,8 +152,9 @@ impl SessionQueues {
 
     /// Lets go of a session that has neither a request nor a connection.
     fn forget_if_over(&mut self, id: u64) {
-        let is_over =
-            |session: &Session| session.waiting.is_empty() && session.slot.is_none() && !session.is_busy;
+        let is_over = |session: &ReplaySession| {
+            session.waiting.is_empty() && session.slot.is_none() && !session.is_busy
+        };
         if self.sessions.get(&id).is_some_and(is_over) {
             self.sessions.remove(&id);
         }
@@ -273,7 +274,7 @@ impl ReplayWorker {
 
     /// Ends the answer that a session's next request, which is due, waits for, if it has begun.
     fn end_answer(&mut self, sessions: &mut SessionQueues, id: u64, now: u64) {
-        if let Some(Session { is_busy: true, slot: Some(slot), .. }) = sessions.sessions.get(&id) {
+        if let Some(ReplaySession { is_busy: true, slot: Some(slot), .. }) = sessions.sessions.get(&id) {
             let (slot, connection) = (*slot, &self.connections[*slot]);
             if connection.phase == Phase::Busy && connection.exchange.has_answer() && connection.is_sent() {
                 self.answered(slot, false);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{ClientConnection, Phase, ReplayWorker, RequestBatch, WorkerOptions};
 use crate::record::{Block, Header, Kind};
-use crate::replay::addresses::{Address, Addresses};
+use crate::replay::addresses::{Addresses, ServerAddress};
 use crate::replay::clock;
 use crate::replay::ending::Ending;
 use crate::replay::engine::SessionMode;
@@ -23,7 +23,7 @@ const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 fn worker() -> (ReplayWorker, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let options = WorkerOptions {
-        addresses: Addresses::new(vec![Address::Ip(listener.local_addr().unwrap())]),
+        addresses: Addresses::new(vec![ServerAddress::Ip(listener.local_addr().unwrap())]),
         new_addresses: crate::replay::resolver::NewAddresses::default(),
         tls: None,
         editor: Editor::new(&"some.example".parse().unwrap(), true),

@@ -275,7 +275,7 @@ fn replay_words(plan: &Plan, servers: &[&Server], has_middleware: bool) -> Words
     if server.redirects > 0 {
         add(&["--redirects", &server.redirects.to_string()]);
     }
-    if server.keeps_host && server.target.protocol() != crate::replay::Protocol::Tcp {
+    if server.keeps_host && server.target.protocol() != crate::replay::TargetProtocol::Tcp {
         add(&["--original-host"]);
     }
     if server.skips_verification {

@@ -15,7 +15,9 @@ use crate::cli::{Exit, moment, note, values};
 use crate::endpoint::{self, Place, ReadOptions, SingleObject};
 use crate::observe::Count;
 use crate::pace::Share;
-use crate::replay::{CheckpointSettings, MOST_LANES, Outcome, Protocol, ReplayPosition, Selection};
+use crate::replay::{
+    CheckpointSettings, MOST_LANES, Outcome, ReplayPosition, RequestSelection, TargetProtocol,
+};
 use crate::report::{RecordedReport, ReplayReport, RunOption, TargetReport};
 use crate::tool::report::{ReportFiles, ReportPath, conclude};
 use crate::{Error, Result};
@@ -88,7 +90,7 @@ struct InputMark {
 
 /// What decides which requests are sent, and where.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-struct Work {
+struct RunFingerprint {
     inputs: Vec<InputMark>,
     targets: Vec<String>,
     options: Vec<RunOption>,
@@ -106,7 +108,7 @@ struct Kept {
     has_failures: bool,
     /// Whether the run that wrote it has ended by itself: nothing was sent since.
     ended: bool,
-    work: Work,
+    work: RunFingerprint,
     position: ReplayPosition,
     /// Files and objects with reports of this replay.
     reports: Vec<String>,
@@ -124,7 +126,7 @@ enum Store {
 
 /// The checkpoint of this run.
 #[derive(Debug)]
-pub(super) struct Checkpoint {
+pub(super) struct RunCheckpoint {
     name: String,
     store: Store,
     kept: Kept,
@@ -139,13 +141,13 @@ pub(super) enum Begun {
     /// A replay was completed before.
     Done(Box<Completed>),
     /// It begins, or goes on.
-    Open(Box<Checkpoint>),
+    Open(Box<RunCheckpoint>),
 }
 
 /// A replay that was completed before: what it came to.
 #[derive(Debug)]
 pub(super) struct Completed {
-    checkpoint: Checkpoint,
+    checkpoint: RunCheckpoint,
     has_failures: bool,
 }
 
@@ -165,7 +167,7 @@ fn check(args: &Args, places: &[Place], reading: &ReadOptions) -> Result<()> {
     if args.targets.iter().any(|target| target.share() != Share::All) {
         return wrong("what TARGET|N leaves out depends on what was sent before; leave out the share");
     }
-    if args.targets.iter().any(|target| target.protocol() == Protocol::Tcp) {
+    if args.targets.iter().any(|target| target.protocol() == TargetProtocol::Tcp) {
         return wrong("a tcp:// target needs each connection from its beginning");
     }
     if args.targets.len() > MOST_LANES {
@@ -183,8 +185,13 @@ fn is_missing(place: &Place) -> bool {
     }
 }
 
-impl Work {
-    fn of(args: &Args, places: &[Place], reading: &ReadOptions, selection: &Selection) -> Result<Self> {
+impl RunFingerprint {
+    fn of(
+        args: &Args,
+        places: &[Place],
+        reading: &ReadOptions,
+        selection: &RequestSelection,
+    ) -> Result<Self> {
         let mark = |place: &Place| {
             let (bytes, content) = endpoint::content_mark(place, reading)?;
             Ok(InputMark { name: place.to_string(), bytes, content })
@@ -206,7 +213,7 @@ impl Work {
             add(name, if is_given { "given" } else { "not given" }.to_owned());
         }
         add("max-record", args.reading.max_record.to_string());
-        Ok(Work {
+        Ok(RunFingerprint {
             inputs: places.iter().map(mark).collect::<Result<_>>()?,
             targets: args.targets.iter().map(ToString::to_string).collect(),
             options,
@@ -214,7 +221,7 @@ impl Work {
     }
 
     /// The first thing in which this command differs from that of a checkpoint, in words.
-    fn difference(&self, kept: &Work) -> Option<String> {
+    fn difference(&self, kept: &RunFingerprint) -> Option<String> {
         for (now, before) in self.inputs.iter().zip(&kept.inputs) {
             if now.name != before.name {
                 return Some(format!(
@@ -264,7 +271,7 @@ impl Completed {
             // The next time they are known.
             self.checkpoint.start(&missing)?;
         }
-        let Checkpoint { name, kept: Kept { report, .. }, .. } = &self.checkpoint;
+        let RunCheckpoint { name, kept: Kept { report, .. }, .. } = &self.checkpoint;
         if !args.reporting.quiet {
             note(format_args!("{name}: this replay is complete; nothing is sent; {REMOVE}"));
         }
@@ -293,18 +300,18 @@ impl Completed {
     }
 }
 
-impl Checkpoint {
+impl RunCheckpoint {
     /// Reads the checkpoint of the command line, if there is one, or begins it; none where there is no such option.
     pub(super) fn begin(
         args: &Args,
         places: &[Place],
         reading: &ReadOptions,
-        selection: &Selection,
+        selection: &RequestSelection,
     ) -> Result<Option<Begun>> {
         let Some(name) = &args.checkpoints.checkpoint else { return Ok(None) };
         check(args, places, reading)?;
         let failed = |error: Error| error.at(name.as_str());
-        let work = Work::of(args, places, reading, selection)?;
+        let work = RunFingerprint::of(args, places, reading, selection)?;
         let (store, text) = if SingleObject::is_meant(name) {
             let object = SingleObject::find(name, &reading.services)?;
             let text = object.get()?;
@@ -340,7 +347,7 @@ impl Checkpoint {
             },
         };
         let interval = args.checkpoints.checkpoint_interval;
-        let mut checkpoint = Checkpoint { name: name.clone(), store, kept, interval, has_failed: false };
+        let mut checkpoint = RunCheckpoint { name: name.clone(), store, kept, interval, has_failed: false };
         if checkpoint.kept.complete {
             let report = checkpoint.kept.report.as_ref();
             let has_failures =
@@ -506,14 +513,15 @@ fn lock(file: &File) -> Result<()> {
 
 /// What is looked at before the rest is read.
 #[derive(Deserialize)]
-struct Kind {
+struct CheckpointTag {
     format: Option<String>,
     version: Option<u64>,
 }
 
 fn parse(text: &[u8]) -> Result<Kept> {
     let none = |why: String| Error::Invalid(format!("this checkpoint cannot be read ({why}); {REMOVE}"));
-    let Kind { format, version } = serde_json::from_slice(text).map_err(|error| none(error.to_string()))?;
+    let CheckpointTag { format, version } =
+        serde_json::from_slice(text).map_err(|error| none(error.to_string()))?;
     match (format.as_deref(), version) {
         (Some(FORMAT), Some(VERSION)) => {}
         (Some(FORMAT), Some(other)) => return Err(none(format!("it is of version {other}"))),

@@ -3,7 +3,7 @@
 use super::Args;
 use crate::endpoint::Place;
 use crate::pace::Share;
-use crate::replay::{Protocol, Target};
+use crate::replay::{Target, TargetProtocol};
 use crate::{Error, Result};
 
 /// What cannot be meant.
@@ -30,7 +30,7 @@ pub(super) fn check(args: &Args, places: &[Place]) -> Result<()> {
             format!("--min-connections {} is more than --connections {most}", sending.min_connections);
         return Err(Error::Usage(fewer));
     }
-    let has_tls = args.targets.iter().any(|target| target.protocol() == Protocol::Https)
+    let has_tls = args.targets.iter().any(|target| target.protocol() == TargetProtocol::Https)
         || args.elasticsearch.as_deref().is_some_and(|url| url.starts_with("https:"))
         || args
             .writing

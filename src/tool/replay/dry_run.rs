@@ -12,7 +12,7 @@ use crate::cli::{Exit, Report, Tool, with_intake};
 use crate::endpoint::{self, ReadOptions, WriteOptions};
 use crate::observe::{Ledger, Size};
 use crate::record::{Block, Discard, Sink};
-use crate::replay::{Plan, RequestFault, RequestJudge, Settings};
+use crate::replay::{ReplayPlan, RequestFault, RequestJudge, Settings};
 use crate::show::{Facts, Overview, TrafficSummary};
 use crate::tool::report::{ReportFiles, ReportFormat, ReportPath};
 use crate::tool::show;
@@ -44,7 +44,7 @@ pub(super) fn run(args: &Args, settings: Settings, reading: ReadOptions) -> anyh
     let reports = ReportFiles::open(reports, |_| args.writing.force, &tool.reading.services)?;
     let source = endpoint::open(&args.input, &tool.reading)?;
     let overview = Overview::new(TrafficSummary::new(None, None));
-    let mut planning = Planning { overview, plan: Plan::new(settings, args.targets.clone()) };
+    let mut planning = Planning { overview, plan: ReplayPlan::new(settings, args.targets.clone()) };
     let (intake, copied) = tool.run(source, &mut planning, &mut Discard, None);
     let Planning { mut overview, plan } = planning;
     let summary = overview.finish();
@@ -84,18 +84,18 @@ pub(super) fn run(args: &Args, settings: Settings, reading: ReadOptions) -> anyh
 /// The summary, and the schedule.
 struct Planning {
     overview: Overview,
-    plan: Plan,
+    plan: ReplayPlan,
 }
 
 /// What is found out about each record of a block without knowing the others, which is most of the work.
 #[derive(Default)]
-struct Findings {
+struct RecordFacts {
     facts: Vec<Facts>,
     faults: Vec<Option<RequestFault>>,
 }
 
-impl Worker<Findings> for RequestJudge {
-    fn work(&mut self, block: &mut Block, notes: &mut Findings) {
+impl Worker<RecordFacts> for RequestJudge {
+    fn work(&mut self, block: &mut Block, notes: &mut RecordFacts) {
         notes.facts.clear();
         notes.facts.extend(block.iter().map(|record| Facts::of(&record)));
         self.judge(block, &mut notes.faults);
@@ -103,14 +103,14 @@ impl Worker<Findings> for RequestJudge {
 }
 
 impl Stage for Planning {
-    type Notes = Findings;
+    type Notes = RecordFacts;
     type Worker = RequestJudge;
 
     fn worker(&self) -> RequestJudge {
         self.plan.judge()
     }
 
-    fn emit(&mut self, block: &mut Block, notes: &mut Findings, _: &mut dyn Sink) -> crate::Result<()> {
+    fn emit(&mut self, block: &mut Block, notes: &mut RecordFacts, _: &mut dyn Sink) -> crate::Result<()> {
         let full = Arc::new(std::mem::take(block));
         self.overview.add_known(&full, &mut notes.facts);
         self.plan.add(&full, &notes.faults);

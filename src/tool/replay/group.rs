@@ -2,14 +2,14 @@
 
 use super::Args;
 use crate::endpoint::Place;
-use crate::replay::Protocol;
+use crate::replay::TargetProtocol;
 use crate::{Error, Result};
 
 /// Whether the input is a topic that is read in a group. Refuses what cannot be done then.
 pub(super) fn check(args: &Args, places: &[Place]) -> Result<bool> {
     let is_group = |place: &&Place| matches!(place, Place::Kafka(address) if address.group.is_some());
     let Some(place) = places.iter().find(is_group) else { return Ok(false) };
-    let has_streams = args.targets.iter().any(|target| target.protocol() == Protocol::Tcp);
+    let has_streams = args.targets.iter().any(|target| target.protocol() == TargetProtocol::Tcp);
     let refused = [
         (places.len() > 1, "a topic read in a group must be the only input"),
         (args.rounds.is_some(), "--loop reads its input again, and a group reads each record once"),

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use crate::cli::moment::{self, Moment};
 use crate::cli::values;
 use crate::pace::{Pace, Rate, RateRamp, Speed, SpeedRamp, Tempo};
-use crate::replay::{Selection, Shard};
+use crate::replay::{RequestSelection, Shard};
 use crate::{Error, Result};
 
 /// When requests are due.
@@ -70,7 +70,7 @@ pub struct TimeOptions {
 
 impl TimeOptions {
     /// Which requests are replayed, and when the first one is due.
-    pub fn resolve(&self) -> Result<(Selection, Option<i64>)> {
+    pub fn resolve(&self) -> Result<(RequestSelection, Option<i64>)> {
         let now = Timestamp::now().as_nanosecond() as i64;
         let at = |moment: Option<Moment>| moment.map(|moment| moment.resolve(now, &TimeZone::system()));
         let (since, until, start_at) = (at(self.since), at(self.until), at(self.start_at));
@@ -84,7 +84,7 @@ impl TimeOptions {
         if let Some(start) = start_at.filter(|start| *start < now) {
             return Err(Error::Usage(format!("--start-at is over: {}", moment::shown(start))));
         }
-        Ok((Selection { since, until, shard: self.shard()? }, start_at))
+        Ok((RequestSelection { since, until, shard: self.shard()? }, start_at))
     }
 
     fn shard(&self) -> Result<Option<Shard>> {
