@@ -21,7 +21,7 @@ use crate::queue::{Inlet, Queue, QueueFlags, QueueSize};
 use crate::tls::TlsOptions;
 
 use self::bulk::Bulk;
-pub(super) use self::document::Exchange;
+pub(super) use self::document::DocumentExchange;
 
 /// Bytes that may wait for the server. The exchange that reaches this is taken whole.
 const WAITING: u64 = 64 << 20;
@@ -129,7 +129,7 @@ impl DocumentCounters {
 /// Where workers put exchanges.
 #[derive(Clone, Debug)]
 pub(super) struct DocumentOutlet {
-    inlet: Arc<Inlet<Exchange>>,
+    inlet: Arc<Inlet<DocumentExchange>>,
     counters: Arc<DocumentCounters>,
     target: u32,
 }
@@ -148,7 +148,7 @@ impl DocumentOutlet {
             return;
         }
         let head = |message: &[u8]| message[..message.len().min(HEAD)].to_vec();
-        let item = Exchange {
+        let item = DocumentExchange {
             id: exchange.id.clone(),
             target: self.target,
             request: head(exchange.head()),
@@ -168,7 +168,7 @@ impl DocumentOutlet {
 #[derive(Debug)]
 pub(super) struct DocumentWriter {
     pub(super) outlet: DocumentOutlet,
-    queue: Queue<Exchange>,
+    queue: Queue<DocumentExchange>,
 }
 
 impl DocumentWriter {
@@ -176,7 +176,7 @@ impl DocumentWriter {
     pub(super) fn start(index: &DocumentIndex, tls: &TlsOptions) -> Result<Self> {
         let counters = Arc::new(DocumentCounters::default());
         let bulk = Bulk::new(&index.0, tls, Arc::clone(&counters))?;
-        let write = |bulk: &mut Bulk, exchange: Exchange| {
+        let write = |bulk: &mut Bulk, exchange: DocumentExchange| {
             bulk.add(&exchange);
             Ok(())
         };

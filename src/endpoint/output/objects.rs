@@ -13,7 +13,7 @@ use super::{ObjectOptions, OutputPlan, OutputTarget, WriteOptions};
 use crate::endpoint::bytes::open_bytes;
 use crate::endpoint::place::Place;
 use crate::endpoint::reading::ReadOptions;
-use crate::endpoint::s3::spool::{Chunk, Content, Note, Spool, default_folder};
+use crate::endpoint::s3::spool::{ChunkContent, ChunkNote, Spool, SpooledChunk, default_folder};
 use crate::endpoint::s3::uploader::{Orders, Uploader};
 use crate::record::{Block, MAX_MAX_RECORD, Reader, ReaderOptions, Run, Sink, Source as _, View};
 use crate::{Error, Result};
@@ -138,7 +138,7 @@ struct ObjectChunks {
 
 struct OpenChunk {
     file: FileSink,
-    chunk: Chunk,
+    chunk: SpooledChunk,
     /// Bytes of text.
     bytes: u64,
     /// Bytes of the file, as they were counted last.
@@ -252,13 +252,13 @@ impl ObjectChunks {
         self.key.fill(now, Some(now.subsec_nanosecond()), &record.header, &mut key);
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(|error| Error::Invalid(error.to_string()))?;
-        let note = Note {
+        let note = ChunkNote {
             bucket: self.bucket.clone(),
             key,
             is_numbered: self.plan.has_chunks(),
             id: faster_hex::hex_string(&id),
             has_index: self.plan.has_index,
-            ..Note::default()
+            ..ChunkNote::default()
         };
         let chunk = self.delivery.uploader.begin(note, now.as_nanosecond(), &self.suffix)?;
         let file = FileSink::open(&self.plan, &chunk.name(), Existing::Refuse)?;
@@ -340,7 +340,7 @@ impl Drop for Objects {
 }
 
 /// Makes a chunk whole that a killed run was writing, and finds out what is in it.
-fn mend(plan: &Arc<OutputPlan>, chunk: &mut Chunk) -> Result<()> {
+fn mend(plan: &Arc<OutputPlan>, chunk: &mut SpooledChunk) -> Result<()> {
     let name = chunk.name();
     if super::naming::of_name(&name, None).0 == super::OutputFormat::Gor {
         let plan = Arc::new(OutputPlan {
@@ -376,8 +376,8 @@ fn mend(plan: &Arc<OutputPlan>, chunk: &mut Chunk) -> Result<()> {
 }
 
 /// Counts the records of a chunk of text; those of a capture are not known.
-fn content(chunk: &Chunk) -> Result<Content> {
-    let mut content = Content::default();
+fn content(chunk: &SpooledChunk) -> Result<ChunkContent> {
+    let mut content = ChunkContent::default();
     if super::naming::of_name(&chunk.name(), None).0 != super::OutputFormat::Gor {
         return Ok(content);
     }

@@ -47,7 +47,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a process has of S3.
 #[derive(Debug)]
-pub(in super::super) struct Connection {
+pub(in super::super) struct S3Connection {
     pub(super) client: Client,
     pub(super) server: Server,
     /// Whether the server gets on.
@@ -64,7 +64,7 @@ pub(in super::super) struct Connection {
     runtime: OnceLock<Runtime>,
 }
 
-impl Connection {
+impl S3Connection {
     /// Finds settings and credentials. Nothing is asked of the server yet, and no thread is left behind.
     pub(super) fn open(options: S3Options, tell: Option<Tell>) -> Result<Self> {
         let loading = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -91,7 +91,7 @@ impl Connection {
         let server = Server::of(&config, endpoint, region);
         let fetch = options.fetch.get();
         let semaphore = || Arc::new(Semaphore::new(fetch));
-        Ok(Connection {
+        Ok(S3Connection {
             client: Client::from_conf(settings.build()),
             watch: Arc::new(ServerWatch::new(server.name(), tell)),
             server,
@@ -161,7 +161,7 @@ impl Connection {
     }
 }
 
-impl Drop for Connection {
+impl Drop for S3Connection {
     fn drop(&mut self) {
         // A name that is being looked up is not waited for.
         if let Some(runtime) = self.runtime.take() {

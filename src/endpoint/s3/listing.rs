@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::client::Connection;
+use super::client::S3Connection;
 use super::trouble::{Trouble, lasting, retried};
 use super::{Found, Object};
 
 /// The objects whose keys begin with `prefix`, in the order of the bytes of their keys.
 pub(super) async fn list(
-    connection: &Connection,
+    connection: &S3Connection,
     bucket: &Arc<str>,
     prefix: &str,
 ) -> Result<Vec<Object>, Trouble> {

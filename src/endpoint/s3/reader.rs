@@ -17,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 use super::Object;
-use super::client::Connection;
+use super::client::S3Connection;
 use super::trouble::{Patience, Trouble, broken, innermost, lasting};
 use crate::endpoint::pump::thread_lost;
 use crate::endpoint::reading::ReadOptions;
@@ -38,7 +38,7 @@ type PartBytes = Result<bytes::Bytes, String>;
 
 /// An object that is read from one end of a range to the other.
 pub(in super::super) struct ObjectReader {
-    connection: Arc<Connection>,
+    connection: Arc<S3Connection>,
     object: Arc<Object>,
     etag: Arc<str>,
     /// Where the next part begins, and where the range ends.
@@ -76,7 +76,7 @@ impl Drop for FetchedPart {
 impl ObjectReader {
     /// Begins to fetch the range.
     pub(super) fn new(
-        connection: &Arc<Connection>,
+        connection: &Arc<S3Connection>,
         object: &Arc<Object>,
         etag: &str,
         range: Range<u64>,
@@ -186,7 +186,7 @@ fn permit(semaphore: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
 
 /// Fetches a range, on from where it broke off.
 struct Fetch {
-    connection: Arc<Connection>,
+    connection: Arc<S3Connection>,
     object: Arc<Object>,
     etag: Arc<str>,
     range: Range<u64>,

@@ -26,7 +26,7 @@ const NOTE: &str = "to";
 
 /// Where a chunk is to go, and what is in it.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-pub(in super::super) struct Note {
+pub(in super::super) struct ChunkNote {
     /// The server; none is Amazon's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in super::super) endpoint: Option<String>,
@@ -48,19 +48,19 @@ pub(in super::super) struct Note {
     /// Whether nothing more is written to it. Only then the rest is known.
     pub(in super::super) is_whole: bool,
     #[serde(flatten)]
-    pub(in super::super) content: Content,
+    pub(in super::super) content: ChunkContent,
 }
 
 /// What is in a chunk.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-pub(in super::super) struct Content {
+pub(in super::super) struct ChunkContent {
     pub(in super::super) records: u64,
     /// The earliest and the latest timestamp; none where there is no record.
     pub(in super::super) earliest: Option<i64>,
     pub(in super::super) latest: Option<i64>,
 }
 
-impl Content {
+impl ChunkContent {
     /// Adds a record.
     pub(in super::super) fn add(&mut self, time: i64) {
         self.records += 1;
@@ -71,12 +71,12 @@ impl Content {
 
 /// A file in the spool.
 #[derive(Clone, Debug)]
-pub(in super::super) struct Chunk {
+pub(in super::super) struct SpooledChunk {
     pub(in super::super) path: PathBuf,
-    pub(in super::super) note: Note,
+    pub(in super::super) note: ChunkNote,
 }
 
-impl Chunk {
+impl SpooledChunk {
     /// The file's name, for the output that writes it.
     pub(in super::super) fn name(&self) -> String {
         self.path.display().to_string()
@@ -182,7 +182,12 @@ impl Spool {
     }
 
     /// Begins a chunk: writes its note, and names its file, which ends with `suffix`.
-    pub(in super::super) fn begin(&mut self, note: Note, now: i128, suffix: &str) -> Result<Chunk> {
+    pub(in super::super) fn begin(
+        &mut self,
+        note: ChunkNote,
+        now: i128,
+        suffix: &str,
+    ) -> Result<SpooledChunk> {
         let path = loop {
             self.made += 1;
             let path = self.folder.join(format!("{now:020}-{:04}{suffix}", self.made));
@@ -190,13 +195,13 @@ impl Spool {
                 break path;
             }
         };
-        let chunk = Chunk { path, note };
+        let chunk = SpooledChunk { path, note };
         chunk.save().map_err(|error| Error::from(error).at(chunk.name()))?;
         Ok(chunk)
     }
 
     /// The chunks that earlier runs have left, in the order in which they were begun.
-    pub(in super::super) fn left(&self) -> Result<Vec<Chunk>> {
+    pub(in super::super) fn left(&self) -> Result<Vec<SpooledChunk>> {
         let failed = |error: io::Error| Error::from(error).at(self.folder.display().to_string());
         let mut chunks = Vec::new();
         for entry in self.folder.read_dir().map_err(failed)? {
@@ -206,9 +211,9 @@ impl Spool {
             }
             let told = |error: String| Error::Invalid(error).at(path.display().to_string());
             let text = fs::read(&path).map_err(|error| told(error.to_string()))?;
-            let note: Note = serde_json::from_slice(&text)
+            let note: ChunkNote = serde_json::from_slice(&text)
                 .map_err(|error| told(format!("this is not the note of a chunk: {error}")))?;
-            let chunk = Chunk { path: path.with_extension(""), note };
+            let chunk = SpooledChunk { path: path.with_extension(""), note };
             // Killed between making or removing the file and its note; or before any record came.
             if fs::metadata(&chunk.path).map_or(0, |found| found.len()) == 0 {
                 chunk.remove().map_err(failed)?;
@@ -238,8 +243,8 @@ pub(in super::super) fn default_folder() -> Result<PathBuf> {
 mod tests {
     use super::*;
 
-    fn note(key: &str) -> Note {
-        Note { bucket: "b".into(), key: key.into(), id: "1".into(), ..Note::default() }
+    fn note(key: &str) -> ChunkNote {
+        ChunkNote { bucket: "b".into(), key: key.into(), id: "1".into(), ..ChunkNote::default() }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::{JoinError, JoinHandle};
 
-use super::client::Connection;
+use super::client::S3Connection;
 use super::listing::list;
 use super::location::{Keys, Location};
 use super::reader::ObjectReader;
@@ -43,7 +43,7 @@ pub(in super::super) struct Store {
     tell: Option<Tell>,
     /// When it turns true, requests that whoever asks waits for are not waited for any more.
     is_leaving: OnceLock<Arc<AtomicBool>>,
-    connection: Mutex<Option<Arc<Connection>>>,
+    connection: Mutex<Option<Arc<S3Connection>>>,
     /// Objects of which something is known. A name that is one of them is that object, whatever it looks like.
     known: Mutex<HashSet<Arc<Object>>>,
     /// What was listed, by location: the same name stands for the same objects, as often as it is asked.
@@ -70,7 +70,7 @@ impl Store {
     /// Waits for requests, or until it is time to leave and they had a fair chance.
     pub(super) fn wait<T>(
         &self,
-        connection: &Connection,
+        connection: &S3Connection,
         work: impl Future<Output = Result<T, Trouble>>,
     ) -> Result<T, Trouble> {
         let begun = Instant::now();
@@ -91,19 +91,19 @@ impl Store {
         })
     }
 
-    pub(super) fn connection(&self) -> Result<Arc<Connection>> {
+    pub(super) fn connection(&self) -> Result<Arc<S3Connection>> {
         let connection = self.prepare()?;
         connection.start()?;
         Ok(connection)
     }
 
     /// The connection, with settings and credentials, which may have no threads yet.
-    pub(in super::super) fn prepare(&self) -> Result<Arc<Connection>> {
+    pub(in super::super) fn prepare(&self) -> Result<Arc<S3Connection>> {
         let mut connection = lock(&self.connection);
         if let Some(connection) = &*connection {
             return Ok(Arc::clone(connection));
         }
-        Ok(Arc::clone(connection.insert(Arc::new(Connection::open(self.options, self.tell)?))))
+        Ok(Arc::clone(connection.insert(Arc::new(S3Connection::open(self.options, self.tell)?))))
     }
 
     /// The objects that a name means. One that is named as it is is not looked for.
@@ -237,7 +237,7 @@ impl Object {
 }
 
 /// Asks for the first byte of an object: unlike a request for its head alone, this tells what is wrong.
-async fn look(connection: &Connection, object: &Object) -> Result<Found, Trouble> {
+async fn look(connection: &S3Connection, object: &Object) -> Result<Found, Trouble> {
     let request = connection.client.get_object().bucket(&*object.bucket).key(&object.key);
     retried(|| async {
         let _turn = connection.requests.acquire().await;
@@ -268,7 +268,7 @@ async fn look(connection: &Connection, object: &Object) -> Result<Found, Trouble
 
 /// The bytes of a range, or as many as there are.
 async fn get(
-    connection: &Connection,
+    connection: &S3Connection,
     object: &Object,
     range: Range<u64>,
     etag: Option<&str>,

@@ -16,7 +16,7 @@ use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPa
 use bytes::Bytes;
 use tokio::task::JoinSet;
 
-use super::client::Connection;
+use super::client::S3Connection;
 use super::trouble::{Server, Trouble, lasting};
 use super::watch::{SdkResult, TransferProgress};
 
@@ -63,13 +63,13 @@ pub(super) struct Parts {
 /// What uploads are done with.
 #[derive(Clone, Debug)]
 pub(super) struct Uploads {
-    connection: Arc<Connection>,
+    connection: Arc<S3Connection>,
     client: Client,
     server: Server,
 }
 
 impl Uploads {
-    pub(super) fn new(connection: &Arc<Connection>) -> Self {
+    pub(super) fn new(connection: &Arc<S3Connection>) -> Self {
         Uploads {
             client: connection.client.clone(),
             server: connection.server.written(),

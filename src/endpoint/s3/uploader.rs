@@ -13,8 +13,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 
 use super::SCHEME;
-use super::client::Connection;
-use super::spool::{Chunk, Note, Spool};
+use super::client::S3Connection;
+use super::spool::{ChunkNote, Spool, SpooledChunk};
 use super::trouble::{TRIES, Trouble, pause};
 use super::upload::{Goal, Parts, Uploaded, Uploads};
 use super::watch::SILENCE as SILENCE_ENDS;
@@ -81,8 +81,8 @@ struct UploaderShared {
 #[derive(Debug)]
 pub(in super::super) struct Uploader {
     shared: Arc<UploaderShared>,
-    connection: Arc<Connection>,
-    queue: Mutex<Option<UnboundedSender<Chunk>>>,
+    connection: Arc<S3Connection>,
+    queue: Mutex<Option<UnboundedSender<SpooledChunk>>>,
 }
 
 /// A line of the manifest.
@@ -101,7 +101,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Uploader {
-    pub(in super::super) fn new(connection: Arc<Connection>, spool: Spool, orders: Orders) -> Self {
+    pub(in super::super) fn new(connection: Arc<S3Connection>, spool: Spool, orders: Orders) -> Self {
         let progress = UploadProgress {
             chunks: 0,
             bytes: 0,
@@ -127,7 +127,7 @@ impl Uploader {
 
     /// Begins to upload, first what earlier runs have left; `mend` makes a chunk whole that a killed run was writing.
     /// Does nothing the second time.
-    pub(in super::super) fn start(&self, mend: impl Fn(&mut Chunk) -> Result<()>) -> Result<()> {
+    pub(in super::super) fn start(&self, mend: impl Fn(&mut SpooledChunk) -> Result<()>) -> Result<()> {
         let mut queue = lock(&self.queue);
         if queue.is_some() {
             return Ok(());
@@ -145,9 +145,9 @@ impl Uploader {
     /// Has chunks of earlier runs uploaded, but for those that are of another server.
     fn take_up(
         &self,
-        left: Vec<Chunk>,
-        mend: impl Fn(&mut Chunk) -> Result<()>,
-        queue: &UnboundedSender<Chunk>,
+        left: Vec<SpooledChunk>,
+        mend: impl Fn(&mut SpooledChunk) -> Result<()>,
+        queue: &UnboundedSender<SpooledChunk>,
     ) {
         let endpoint = &self.shared.uploads.server().endpoint;
         let (own, others): (Vec<_>, Vec<_>) =
@@ -175,20 +175,20 @@ impl Uploader {
         }
     }
 
-    fn hand_over(&self, queue: &UnboundedSender<Chunk>, chunk: Chunk) {
+    fn hand_over(&self, queue: &UnboundedSender<SpooledChunk>, chunk: SpooledChunk) {
         if queue.send(chunk).is_err() {
             self.shared.fail(&Error::Invalid("a thread that uploads ended before its work was done".into()));
         }
     }
 
     /// Begins a chunk, whose file's name ends with `suffix`.
-    pub(in super::super) fn begin(&self, note: Note, now: i128, suffix: &str) -> Result<Chunk> {
-        let note = Note { endpoint: self.shared.uploads.server().endpoint.clone(), ..note };
+    pub(in super::super) fn begin(&self, note: ChunkNote, now: i128, suffix: &str) -> Result<SpooledChunk> {
+        let note = ChunkNote { endpoint: self.shared.uploads.server().endpoint.clone(), ..note };
         lock(&self.shared.spool).begin(note, now, suffix)
     }
 
     /// Takes a chunk to which nothing more is written.
-    pub(in super::super) fn put(&self, chunk: Chunk) -> Result<()> {
+    pub(in super::super) fn put(&self, chunk: SpooledChunk) -> Result<()> {
         self.shared.count(&chunk)?;
         match &*lock(&self.queue) {
             Some(queue) => {
@@ -202,7 +202,7 @@ impl Uploader {
     }
 
     /// Syncs a chunk to the disk, while it is uploaded and others are written.
-    fn sync(&self, chunk: Chunk) {
+    fn sync(&self, chunk: SpooledChunk) {
         let shared = Arc::clone(&self.shared);
         self.connection.runtime().spawn_blocking(move || {
             if let Err(error) = chunk.sync() {
@@ -323,7 +323,7 @@ impl UploaderShared {
     }
 
     /// Counts a chunk that is to be delivered, until it was.
-    fn count(&self, chunk: &Chunk) -> Result<()> {
+    fn count(&self, chunk: &SpooledChunk) -> Result<()> {
         chunk.save().map_err(|error| Error::from(error).at(chunk.name()))?;
         let mut progress = lock(&self.progress);
         progress.chunks += 1;
@@ -400,7 +400,7 @@ impl UploaderShared {
     }
 
     /// The key of the next object that is to have this one. `is_taken`: the last one belongs to another object.
-    async fn name(&self, note: &Note, is_taken: bool) -> Result<String, Trouble> {
+    async fn name(&self, note: &ChunkNote, is_taken: bool) -> Result<String, Trouble> {
         let mut names = self.names.lock().await;
         let id = (note.bucket.clone(), note.key.clone());
         let known = names.get(&id).copied();
@@ -430,7 +430,13 @@ impl UploaderShared {
     }
 
     /// Uploads one file to its end.
-    async fn send(&self, chunk: &mut Chunk, path: &Path, key: &str, id: &str) -> Result<Uploaded, Trouble> {
+    async fn send(
+        &self,
+        chunk: &mut SpooledChunk,
+        path: &Path,
+        key: &str,
+        id: &str,
+    ) -> Result<Uploaded, Trouble> {
         let (mut parts, mut tries) = (Parts::default(), 0);
         let goal = Goal { bucket: chunk.note.bucket.clone(), key: key.to_owned(), id: id.to_owned() };
         loop {
@@ -455,8 +461,8 @@ impl UploaderShared {
     }
 
     /// Uploads a chunk and its index, and takes them out of the spool.
-    async fn deliver(&self, chunk: &mut Chunk, mut key: String) -> Result<()> {
-        let place = |note: &Note, key: &str| format!("{SCHEME}{}/{key}", note.bucket);
+    async fn deliver(&self, chunk: &mut SpooledChunk, mut key: String) -> Result<()> {
+        let place = |note: &ChunkNote, key: &str| format!("{SCHEME}{}/{key}", note.bucket);
         if let (Some(upload), Some(key)) = (chunk.note.upload.take(), chunk.note.tried.clone()) {
             let goal = Goal { bucket: chunk.note.bucket.clone(), key, id: chunk.note.id.clone() };
             self.uploads.abort(&goal, &upload).await;
@@ -500,9 +506,9 @@ impl UploaderShared {
     }
 
     /// Adds an object to the manifest.
-    fn record(&self, chunk: &Chunk, key: &str) -> Result<()> {
+    fn record(&self, chunk: &SpooledChunk, key: &str) -> Result<()> {
         let Some((path, file)) = &self.orders.manifest else { return Ok(()) };
-        let Note { bucket, content, .. } = &chunk.note;
+        let ChunkNote { bucket, content, .. } = &chunk.note;
         let bytes = std::fs::metadata(&chunk.path).map_or(0, |found| found.len());
         let (records, earliest, latest) = (content.records, content.earliest, content.latest);
         let delivered = Delivered { bucket, key, bytes, records, earliest, latest };
@@ -515,7 +521,7 @@ impl UploaderShared {
 }
 
 /// Gives each chunk its key, in their order, and has it uploaded.
-async fn dispatch(shared: Arc<UploaderShared>, mut queue: UnboundedReceiver<Chunk>) {
+async fn dispatch(shared: Arc<UploaderShared>, mut queue: UnboundedReceiver<SpooledChunk>) {
     for bucket in &shared.orders.buckets {
         let probing = Arc::clone(&shared);
         let bucket = bucket.clone();

@@ -11,7 +11,7 @@ use reqwest::redirect::Policy;
 use serde_json::Value;
 
 use super::DocumentCounters;
-use super::document::Exchange;
+use super::document::DocumentExchange;
 use crate::queue::Output;
 use crate::replay::clock;
 use crate::replay::target::{Target, TargetProtocol};
@@ -98,7 +98,7 @@ impl Bulk {
     }
 
     /// Adds a document, and sends the batch if it is full or old.
-    pub(super) fn add(&mut self, exchange: &Exchange) {
+    pub(super) fn add(&mut self, exchange: &DocumentExchange) {
         let mut lines = Vec::new();
         exchange.write(&mut lines);
         self.bytes += lines.len();

@@ -35,7 +35,7 @@ const LONGEST_ID: usize = 400;
 
 /// What a document is made of.
 #[derive(Debug)]
-pub(in crate::replay) struct Exchange {
+pub(in crate::replay) struct DocumentExchange {
     /// The record's id.
     pub(super) id: Vec<u8>,
     /// Which target it was sent to.
@@ -50,7 +50,7 @@ pub(in crate::replay) struct Exchange {
     pub(super) round_trip: u64,
 }
 
-impl Exchange {
+impl DocumentExchange {
     /// Bytes in memory.
     pub(super) fn size(&self) -> usize {
         size_of::<Self>() + self.id.len() + self.request.len() + self.response.len()
@@ -100,7 +100,7 @@ impl Exchange {
 mod tests {
     use super::*;
 
-    fn lines(exchange: &Exchange) -> Vec<Value> {
+    fn lines(exchange: &DocumentExchange) -> Vec<Value> {
         let mut out = Vec::new();
         exchange.write(&mut out);
         assert!(out.ends_with(b"\n"));
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_document_has_goreplays_keys_and_leaves_out_what_is_empty() {
-        let exchange = Exchange {
+        let exchange = DocumentExchange {
             id: b"a1".to_vec(),
             target: 1,
             request: b"GET /a?b=\xff HTTP/1.1\r\nHost: h\r\nCookie: c=1\r\nUser-Agent: \"x\"\r\nAccept:\r\n\r\nbody".to_vec(),
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn what_goreplay_always_writes_is_there_where_nothing_is_known() {
-        let nothing = Exchange {
+        let nothing = DocumentExchange {
             id: vec![b'9'; 5000],
             target: 0,
             request: Vec::new(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::plan::{Input, InputKind, Output, Place, PlaceKind, Plan, Server, Step};
+use super::plan::{Input, InputKind, OutputPlace, PlaceKind, Plan, PlannedOutput, PlannedStep, ReplayServer};
 use super::values::shown;
 use crate::cli::{Exit, note};
 use crate::pace::Speed;
@@ -26,7 +26,7 @@ pub(super) fn print(plan: &Plan) -> anyhow::Result<Exit> {
 /// What the pipe does otherwise, or not at all.
 fn missing(plan: &Plan) -> Vec<String> {
     let mut missing = Vec::new();
-    let has_servers = plan.outputs.iter().any(|output| matches!(output, Output::Server(_)));
+    let has_servers = plan.outputs.iter().any(|output| matches!(output, PlannedOutput::Server(_)));
     let limited = plan.inputs.iter().filter(|input| input.share.is_some()).map(|input| input.name.clone());
     let places = plan.outputs.iter().filter_map(place);
     let limited =
@@ -69,10 +69,10 @@ fn words(words: &[&str]) -> Words {
 
 /// The pipe, ready to paste.
 fn text(plan: &Plan) -> String {
-    let (places, servers): (Vec<&Output>, Vec<&Output>) =
-        plan.outputs.iter().partition(|output| matches!(output, Output::Place(_)));
-    let places: Vec<&Place> = places.into_iter().filter_map(place).collect();
-    let servers: Vec<&Server> = servers.into_iter().filter_map(server).collect();
+    let (places, servers): (Vec<&PlannedOutput>, Vec<&PlannedOutput>) =
+        plan.outputs.iter().partition(|output| matches!(output, PlannedOutput::Place(_)));
+    let places: Vec<&OutputPlace> = places.into_iter().filter_map(place).collect();
+    let servers: Vec<&ReplayServer> = servers.into_iter().filter_map(server).collect();
     let mut tools: Vec<Words> = Vec::new();
     let mut names = inputs(&plan.inputs, &mut tools);
     if plan.is_dry {
@@ -94,8 +94,8 @@ fn text(plan: &Plan) -> String {
     }
     for step in &plan.steps {
         let (tool, args) = match step {
-            Step::Filter(args) => ("gor-filter", args),
-            Step::Rewrite(args) => ("gor-rewrite", args),
+            PlannedStep::Filter(args) => ("gor-filter", args),
+            PlannedStep::Rewrite(args) => ("gor-rewrite", args),
         };
         tools.push(std::iter::once(tool.to_owned()).chain(args.iter().cloned()).collect());
     }
@@ -138,12 +138,12 @@ fn text(plan: &Plan) -> String {
     parts.join(" | ")
 }
 
-fn place(output: &Output) -> Option<&Place> {
-    if let Output::Place(place) = output { Some(place) } else { None }
+fn place(output: &PlannedOutput) -> Option<&OutputPlace> {
+    if let PlannedOutput::Place(place) = output { Some(place) } else { None }
 }
 
-fn server(output: &Output) -> Option<&Server> {
-    if let Output::Server(server) = output { Some(server) } else { None }
+fn server(output: &PlannedOutput) -> Option<&ReplayServer> {
+    if let PlannedOutput::Server(server) = output { Some(server) } else { None }
 }
 
 /// A command line as a shell takes it.
@@ -195,7 +195,7 @@ fn duration(time: Duration) -> String {
 }
 
 /// The options about outputs that take records.
-fn place_words(plan: &Plan, places: &[&Place]) -> Words {
+fn place_words(plan: &Plan, places: &[&OutputPlace]) -> Words {
     let mut options = Words::new();
     let mut add = |words: &[&str]| options.extend(words.iter().map(|word| (*word).to_owned()));
     for place in places {
@@ -239,7 +239,7 @@ fn place_words(plan: &Plan, places: &[&Place]) -> Words {
 }
 
 /// gor-replay and its options, without targets.
-fn replay_words(plan: &Plan, servers: &[&Server], has_middleware: bool) -> Words {
+fn replay_words(plan: &Plan, servers: &[&ReplayServer], has_middleware: bool) -> Words {
     let mut replay = words(&["gor-replay"]);
     let mut add = |words: &[&str]| replay.extend(words.iter().map(|word| (*word).to_owned()));
     if let Some(program) = plan.middleware.as_ref().filter(|_| has_middleware) {
@@ -290,7 +290,7 @@ fn replay_words(plan: &Plan, servers: &[&Server], has_middleware: bool) -> Words
     replay
 }
 
-fn target_word(server: &Server) -> String {
+fn target_word(server: &ReplayServer) -> String {
     match server.share {
         Some(crate::pace::Share::PerSecond(number)) => format!("{}|{number}", server.name),
         Some(share @ crate::pace::Share::Part(_)) => format!("{}|{share}", server.name),

@@ -12,8 +12,8 @@ use crate::tls::ServerTls;
 use crate::{Error, Result};
 
 pub(super) use inputs::{Input, InputKind};
-pub(super) use outputs::{Output, Place, PlaceKind, Server, split_share};
-pub(super) use rules::Step;
+pub(super) use outputs::{OutputPlace, PlaceKind, PlannedOutput, ReplayServer, split_share};
+pub(super) use rules::PlannedStep;
 
 /// How often `--stats` and its like speak.
 const STATS: Duration = Duration::from_secs(5);
@@ -26,8 +26,8 @@ pub(super) struct Plan {
     /// The program that records go through first.
     pub(super) middleware: Option<String>,
     /// What is done to the records then, in this order.
-    pub(super) steps: Vec<Step>,
-    pub(super) outputs: Vec<Output>,
+    pub(super) steps: Vec<PlannedStep>,
+    pub(super) outputs: Vec<PlannedOutput>,
     /// Whether outputs take turns.
     pub(super) splits: bool,
     pub(super) keeps_sessions: bool,
@@ -107,7 +107,7 @@ impl Plan {
     /// Whether records go on when they are due, and not as fast as they are read.
     pub(super) fn is_paced(&self) -> bool {
         let repeats = |input: &Input| matches!(&input.kind, InputKind::Files { repeats: true, .. });
-        self.inputs.iter().any(repeats) || self.outputs.iter().any(Output::is_live)
+        self.inputs.iter().any(repeats) || self.outputs.iter().any(PlannedOutput::is_live)
     }
 }
 

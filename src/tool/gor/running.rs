@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::fan_out::{Branch, BranchOptions, FanOut, OutputsEnd, Sharing, Takes};
 use super::feedback::{Feedback, feedback};
-use super::plan::{Output, Place, PlaceKind, Plan};
+use super::plan::{OutputPlace, PlaceKind, Plan, PlannedOutput};
 use super::servers::{Prettified, Running, ServerEnd};
 use super::sources::{Sources, can_wait};
 use super::steps::{StepStage, through};
@@ -52,8 +52,8 @@ pub(super) fn run(plan: &Plan, reporting: &Reporting) -> anyhow::Result<Exit> {
         .outputs
         .iter()
         .filter_map(|output| match output {
-            Output::Place(place) => Some(place.name.clone()),
-            Output::Server(_) => None,
+            PlannedOutput::Place(place) => Some(place.name.clone()),
+            PlannedOutput::Server(_) => None,
         })
         .collect();
     let tell: fn(&Notice<'_>) = if plan.verbosity > 0 {
@@ -238,7 +238,7 @@ fn is_size_reached(error: &Error) -> bool {
 
 impl Outputs {
     fn open(plan: &Plan, reading: &ReadOptions, feedback: Option<&Feedback>) -> Result<Self> {
-        if let [Output::Place(place)] = &plan.outputs[..]
+        if let [PlannedOutput::Place(place)] = &plan.outputs[..]
             && place.share.is_none()
         {
             return Ok(Outputs::One(place_sink(place, plan, reading)?));
@@ -257,7 +257,7 @@ impl Outputs {
         let mut ways = Vec::new();
         // All places first, so that none is written to if another cannot be.
         for output in &plan.outputs {
-            if let Output::Place(place) = output {
+            if let PlannedOutput::Place(place) = output {
                 let sink = place_sink(place, plan, reading)?;
                 let waits = can_wait && (is_alone || !output.is_live());
                 let options =
@@ -266,7 +266,7 @@ impl Outputs {
             }
         }
         for output in &plan.outputs {
-            if let Output::Server(server) = output {
+            if let PlannedOutput::Server(server) = output {
                 let (sink, source) = pipe();
                 let sink = Box::new(sink.ending());
                 let (share, takes, most) = (server.share, Takes::Requests, server.queue);
@@ -321,7 +321,7 @@ impl Outputs {
 }
 
 /// A place, opened for writing.
-fn place_sink(place: &Place, plan: &Plan, reading: &ReadOptions) -> Result<Box<dyn Sink + Send>> {
+fn place_sink(place: &OutputPlace, plan: &Plan, reading: &ReadOptions) -> Result<Box<dyn Sink + Send>> {
     let mut how = WriteOptions {
         dialect: Dialect::GoReplay,
         clock: local_time,

@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::fan_out::Returns;
-use super::plan::{Plan, Server, Step};
+use super::plan::{Plan, PlannedStep, ReplayServer};
 use super::steps::StepStage;
 use crate::cli::{Every, note};
 use crate::pace::{Pace, Speed, Tempo};
@@ -54,7 +54,7 @@ impl Running {
     /// Begins to send what comes out of `source`.
     pub(super) fn start(
         plan: &Plan,
-        server: &Server,
+        server: &ReplayServer,
         source: PipeSource,
         out: Option<Box<dyn Sink + Send>>,
         entered: Arc<AtomicU64>,
@@ -115,7 +115,7 @@ impl Running {
 }
 
 /// How a server is sent to.
-fn settings(plan: &Plan, server: &Server) -> Settings {
+fn settings(plan: &Plan, server: &ReplayServer) -> Settings {
     Settings {
         // Records come when they are due.
         pace: Pace { tempo: Tempo::NoWait, max_wait: None },
@@ -149,7 +149,7 @@ pub(super) struct Prettified {
 impl Prettified {
     pub(super) fn start(mut returns: Returns) -> Result<Self> {
         let (sink, source) = pipe();
-        let mut stage = StepStage::new(&Step::Rewrite(vec!["--prettify".to_owned()]))?;
+        let mut stage = StepStage::new(&PlannedStep::Rewrite(vec!["--prettify".to_owned()]))?;
         let thread = thread::Builder::new().name("prettify".to_owned()).spawn(move || {
             // It fails only where there is no output left.
             let _ = stage.copy(source, &mut returns, NonZeroUsize::MIN);

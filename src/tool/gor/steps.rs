@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Parser as _;
 
-use super::plan::Step;
+use super::plan::PlannedStep;
 use super::sources::wrong;
 use crate::cli::Report;
 use crate::pipeline;
@@ -23,12 +23,12 @@ pub(super) enum StepStage {
 }
 
 impl StepStage {
-    pub(super) fn new(step: &Step) -> Result<Self> {
+    pub(super) fn new(step: &PlannedStep) -> Result<Self> {
         let words = |name: &str, args: &[String]| -> Vec<String> {
             std::iter::once(name.to_owned()).chain(args.iter().cloned()).collect()
         };
         match step {
-            Step::Filter(args) => {
+            PlannedStep::Filter(args) => {
                 let args = filter::Args::try_parse_from(words("gor-filter", args))
                     .map_err(|error| wrong("filters", &error))?;
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -38,7 +38,7 @@ impl StepStage {
                 })?;
                 Ok(StepStage::Filter(Box::new(Filtering::new(filter, Selection::new(args.choice(), &rules)))))
             }
-            Step::Rewrite(args) => {
+            PlannedStep::Rewrite(args) => {
                 let line = rewrite::RewriteCommandLine::of_words(&words("gor-rewrite", args))
                     .map_err(|error| wrong("rewrites", &error))?;
                 Ok(StepStage::Rewrite(Box::new(line.rewriting())))

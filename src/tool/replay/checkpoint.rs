@@ -118,7 +118,7 @@ struct Kept {
 
 /// Where checkpoints go.
 #[derive(Debug)]
-enum Store {
+enum CheckpointStore {
     /// A file, and the newest one of its name, which is locked.
     File(PathBuf, Option<File>),
     Object(SingleObject),
@@ -128,7 +128,7 @@ enum Store {
 #[derive(Debug)]
 pub(super) struct RunCheckpoint {
     name: String,
-    store: Store,
+    store: CheckpointStore,
     kept: Kept,
     interval: Duration,
     /// Whether the last one could not be written.
@@ -315,12 +315,12 @@ impl RunCheckpoint {
         let (store, text) = if SingleObject::is_meant(name) {
             let object = SingleObject::find(name, &reading.services)?;
             let text = object.get()?;
-            (Store::Object(object), text)
+            (CheckpointStore::Object(object), text)
         } else {
             let path = PathBuf::from(name);
             let (held, text) =
                 read(&path).map_err(failed)?.map_or((None, None), |(file, text)| (Some(file), Some(text)));
-            (Store::File(path, held), text)
+            (CheckpointStore::File(path, held), text)
         };
         let is_new = text.is_none();
         let kept = match text {
@@ -453,17 +453,19 @@ fn settled_only(mut run: ReplayReport, requests: u64) -> ReplayReport {
     ReplayReport { recorded: RecordedReport::default(), ..run }
 }
 
-impl Store {
+impl CheckpointStore {
     /// Writes it. One that is not waited for is soon followed by another one.
     fn write(&mut self, kept: &Kept, is_waited_for: bool) -> Result<()> {
         let text = serde_json::to_string(kept).map_err(std::io::Error::from)? + "\n";
         match self {
-            Store::File(path, held) => {
+            CheckpointStore::File(path, held) => {
                 *held = Some(write(path, &text, held.is_none())?);
                 Ok(())
             }
-            Store::Object(object) if is_waited_for => object.put(text.as_bytes(), "application/json", false),
-            Store::Object(object) => object.try_put(text.as_bytes(), "application/json"),
+            CheckpointStore::Object(object) if is_waited_for => {
+                object.put(text.as_bytes(), "application/json", false)
+            }
+            CheckpointStore::Object(object) => object.try_put(text.as_bytes(), "application/json"),
         }
     }
 }

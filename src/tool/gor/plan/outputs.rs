@@ -23,14 +23,14 @@ const QUEUE_LENGTH: i64 = 1000;
 
 /// An output.
 #[derive(Clone, Debug)]
-pub(in super::super) enum Output {
-    Place(Place),
-    Server(Box<Server>),
+pub(in super::super) enum PlannedOutput {
+    Place(OutputPlace),
+    Server(Box<ReplayServer>),
 }
 
 /// An output that takes records.
 #[derive(Clone, Debug)]
-pub(in super::super) struct Place {
+pub(in super::super) struct OutputPlace {
     /// As the Unix tools name it.
     pub(in super::super) name: String,
     pub(in super::super) share: Option<Share>,
@@ -65,7 +65,7 @@ pub(in super::super) struct FileOptions {
 
 /// An output that requests are sent to.
 #[derive(Clone, Debug)]
-pub(in super::super) struct Server {
+pub(in super::super) struct ReplayServer {
     pub(in super::super) target: Target,
     /// As the Unix tools name it.
     pub(in super::super) name: String,
@@ -84,12 +84,12 @@ pub(in super::super) struct Server {
     pub(in super::super) elasticsearch: Option<String>,
 }
 
-impl Output {
+impl PlannedOutput {
     /// Whether time matters to whoever takes the records.
     pub(in super::super) fn is_live(&self) -> bool {
         match self {
-            Output::Server(_) => true,
-            Output::Place(place) => matches!(place.kind, PlaceKind::Network { .. } | PlaceKind::Topic),
+            PlannedOutput::Server(_) => true,
+            PlannedOutput::Place(place) => matches!(place.kind, PlaceKind::Network { .. } | PlaceKind::Topic),
         }
     }
 }
@@ -102,10 +102,11 @@ pub(in super::super) fn split_share<'a>(flag: &str, text: &'a str) -> Result<(&'
 }
 
 /// The outputs of the command line.
-pub(super) fn outputs(flags: &GivenFlags) -> Result<Vec<Output>> {
+pub(super) fn outputs(flags: &GivenFlags) -> Result<Vec<PlannedOutput>> {
     let mut outputs = Vec::new();
-    let stream =
-        |name: &str| Output::Place(Place { name: name.to_owned(), share: None, kind: PlaceKind::Stream });
+    let stream = |name: &str| {
+        PlannedOutput::Place(OutputPlace { name: name.to_owned(), share: None, kind: PlaceKind::Stream })
+    };
     if flags.is("output-stdout") {
         outputs.push(stream("-"));
     }
@@ -119,11 +120,11 @@ pub(super) fn outputs(flags: &GivenFlags) -> Result<Vec<Output>> {
             return Err(Error::Usage("--output-file: the name is empty".into()));
         }
         let kind = PlaceKind::File(file.clone());
-        outputs.push(Output::Place(Place { name: literal(name), share, kind }));
+        outputs.push(PlannedOutput::Place(OutputPlace { name: literal(name), share, kind }));
     }
     for (flag, schemes) in [("output-tcp", ["tcp", "tls"]), ("output-ws", ["ws", "wss"])] {
         for text in flags.texts(flag) {
-            outputs.push(Output::Place(network(flags, flag, text, schemes)?));
+            outputs.push(PlannedOutput::Place(network(flags, flag, text, schemes)?));
         }
     }
     if let Some(brokers) = flags.text("output-kafka-host") {
@@ -132,13 +133,13 @@ pub(super) fn outputs(flags: &GivenFlags) -> Result<Vec<Output>> {
             .ok_or_else(|| Error::Usage("--output-kafka-host needs --output-kafka-topic".into()))?;
         let format = if flags.is("output-kafka-json-format") { "json" } else { "gor" };
         let name = format!("kafka://{brokers}/{topic}?format={format}");
-        outputs.push(Output::Place(Place { name, share: None, kind: PlaceKind::Topic }));
+        outputs.push(PlannedOutput::Place(OutputPlace { name, share: None, kind: PlaceKind::Topic }));
     }
     for text in flags.texts("output-http") {
-        outputs.push(Output::Server(Box::new(server(flags, text)?)));
+        outputs.push(PlannedOutput::Server(Box::new(server(flags, text)?)));
     }
     for text in flags.texts("output-binary") {
-        outputs.push(Output::Server(Box::new(binary(flags, text)?)));
+        outputs.push(PlannedOutput::Server(Box::new(binary(flags, text)?)));
     }
     Ok(outputs)
 }
@@ -184,7 +185,7 @@ fn tls(flags: &GivenFlags, group: &str) -> TlsOptions {
 }
 
 /// `host:port`, or an address with its scheme.
-fn network(flags: &GivenFlags, flag: &str, text: &str, [plain, secure]: [&str; 2]) -> Result<Place> {
+fn network(flags: &GivenFlags, flag: &str, text: &str, [plain, secure]: [&str; 2]) -> Result<OutputPlace> {
     let (address, share) = split_share(flag, text)?;
     let is_secure = flag == "output-tcp" && flags.is("output-tcp-secure");
     let scheme = if is_secure { secure } else { plain };
@@ -195,7 +196,7 @@ fn network(flags: &GivenFlags, flag: &str, text: &str, [plain, secure]: [&str; 2
         is_sticky: flags.is(&format!("{flag}-sticky")) || flags.is("recognize-tcp-sessions"),
         tls: tls(flags, flag),
     };
-    Ok(Place { name, share, kind })
+    Ok(OutputPlace { name, share, kind })
 }
 
 /// A number that is not negative.
@@ -204,7 +205,7 @@ fn count(flags: &GivenFlags, name: &str, default: i64) -> Result<usize> {
     usize::try_from(number).map_err(|_| Error::Usage(format!("--{name} {number}: expected 0 or more")))
 }
 
-fn server(flags: &GivenFlags, text: &str) -> Result<Server> {
+fn server(flags: &GivenFlags, text: &str) -> Result<ReplayServer> {
     let (name, share) = split_share("output-http", text)?;
     let target: Target =
         name.parse().map_err(|reason| Error::Usage(format!("--output-http {text:?}: {reason}")))?;
@@ -220,7 +221,7 @@ fn server(flags: &GivenFlags, text: &str) -> Result<Server> {
         .as_deref()
         .map(|url| url.parse().map_err(|why| Error::Usage(format!("--output-http-elasticsearch: {why}"))))
         .transpose()?;
-    Ok(Server {
+    Ok(ReplayServer {
         target,
         name: name.to_owned(),
         share,
@@ -243,12 +244,12 @@ fn server(flags: &GivenFlags, text: &str) -> Result<Server> {
     })
 }
 
-fn binary(flags: &GivenFlags, text: &str) -> Result<Server> {
+fn binary(flags: &GivenFlags, text: &str) -> Result<ReplayServer> {
     let (name, share) = split_share("output-binary", text)?;
     let name = if name.contains("://") { name.to_owned() } else { format!("tcp://{name}") };
     let target: Target =
         name.parse().map_err(|reason| Error::Usage(format!("--output-binary {text:?}: {reason}")))?;
-    Ok(Server {
+    Ok(ReplayServer {
         target,
         name,
         share,

@@ -5,7 +5,7 @@ use crate::{Error, Result};
 
 /// One tool that records go through, and its command line.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(in super::super) enum Step {
+pub(in super::super) enum PlannedStep {
     /// gor-filter
     Filter(Vec<String>),
     /// gor-rewrite
@@ -16,11 +16,11 @@ pub(in super::super) enum Step {
 const DELIMITERS: [char; 12] = ['#', '|', '~', '!', '@', ';', '%', '=', '^', '&', '\'', '\u{1}'];
 
 /// All steps that are needed.
-pub(super) fn steps(flags: &GivenFlags) -> Result<Vec<Step>> {
+pub(super) fn steps(flags: &GivenFlags) -> Result<Vec<PlannedStep>> {
     let mut steps = Vec::new();
     let set = options(flags, &[("http-set-header", "--set-header"), ("http-set-param", "--set-param")]);
     if !set.is_empty() {
-        steps.push(Step::Rewrite(set));
+        steps.push(PlannedStep::Rewrite(set));
     }
     let mut filter = options(
         flags,
@@ -45,9 +45,9 @@ pub(super) fn steps(flags: &GivenFlags) -> Result<Vec<Step>> {
         filter.extend(auth(first));
     }
     if !filter.is_empty() {
-        steps.push(Step::Filter(filter));
+        steps.push(PlannedStep::Filter(filter));
     }
-    steps.extend(patterns.map(|pattern| Step::Filter(auth(pattern).to_vec())));
+    steps.extend(patterns.map(|pattern| PlannedStep::Filter(auth(pattern).to_vec())));
     let mut rewrite = Vec::new();
     for value in flags.texts("http-rewrite-url") {
         rewrite.extend(["--rewrite-url".to_owned(), url_rule(value)?]);
@@ -59,7 +59,7 @@ pub(super) fn steps(flags: &GivenFlags) -> Result<Vec<Step>> {
         rewrite.push("--prettify".to_owned());
     }
     if !rewrite.is_empty() {
-        steps.push(Step::Rewrite(rewrite));
+        steps.push(PlannedStep::Rewrite(rewrite));
     }
     Ok(steps)
 }
