@@ -66,7 +66,7 @@ fn rows_have_the_columns_of_csv_with_types() {
 fn row_groups_are_bounded_by_rows_and_by_text_and_none_is_empty() {
     let (mut format, mut out, mut longest) = (ParquetFormat::default(), Vec::new(), 0);
     format.begin(&mut out).unwrap();
-    let row = |path: String| Row {
+    let row = |path: String| ExchangeRow {
         time: 0,
         id: "a".into(),
         client: None,
