@@ -386,7 +386,7 @@ impl Framer {
                 self.count(field.len());
             }
         }
-        if FramingFacts::may_note(&head[line.clone()]) {
+        if matches!(first.to_ascii_lowercase(), b'c' | b't' | b'e' | b'u') {
             scan.field = Some(line.start);
             return false;
         }

@@ -3,12 +3,6 @@
 use super::RequestContext;
 use crate::http::token;
 
-const CONTENT_LENGTH: &[u8; 14] = b"Content-Length";
-const CONNECTION: &[u8; 10] = b"Connection";
-const TRANSFER_ENCODING: &[u8; 17] = b"Transfer-Encoding";
-const EXPECT: &[u8; 6] = b"Expect";
-const UPGRADE: &[u8; 7] = b"Upgrade";
-
 /// What a head says that matters to framing.
 #[derive(Clone, Copy, Debug, Default)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a claim of its own that a head makes or does not")]
@@ -38,30 +32,15 @@ pub(super) enum LastCoding {
 }
 
 impl FramingFacts {
-    /// Whether a field line may matter: by its first letter, and by what stands where a name that begins with it would
-    /// end. This settles most lines, and quickly.
-    #[inline]
-    pub(super) fn may_note(line: &[u8]) -> bool {
-        let ends =
-            |name: &[u8]| line.get(name.len()).is_some_and(|&byte| byte == b':' || token::is_space(byte));
-        match line.first().map(u8::to_ascii_lowercase) {
-            Some(b'c') => ends(CONTENT_LENGTH) || ends(CONNECTION),
-            Some(b't') => ends(TRANSFER_ENCODING),
-            Some(b'e') => ends(EXPECT),
-            Some(b'u') => ends(UPGRADE),
-            _ => false,
-        }
-    }
-
-    /// Takes note of a field line that may matter; whether it did.
+    /// Takes note of a field line that may matter by its first letter, which settles most; whether it did.
     pub(super) fn note(&mut self, line: &[u8]) -> bool {
         let Some(first) = line.first() else { return false };
         let is_spaced = match first.to_ascii_lowercase() {
             b'c' => {
-                if let Some((value, is_spaced)) = value_of(CONTENT_LENGTH, line) {
+                if let Some((value, is_spaced)) = value_of(b"Content-Length", line) {
                     self.content_length(value);
                     is_spaced
-                } else if let Some((value, is_spaced)) = value_of(CONNECTION, line) {
+                } else if let Some((value, is_spaced)) = value_of(b"Connection", line) {
                     self.connection(value);
                     is_spaced
                 } else {
@@ -69,17 +48,17 @@ impl FramingFacts {
                 }
             }
             b't' => {
-                let Some((value, is_spaced)) = value_of(TRANSFER_ENCODING, line) else { return false };
+                let Some((value, is_spaced)) = value_of(b"Transfer-Encoding", line) else { return false };
                 self.transfer_encoding(value);
                 is_spaced
             }
             b'e' => {
-                let Some((value, is_spaced)) = value_of(EXPECT, line) else { return false };
+                let Some((value, is_spaced)) = value_of(b"Expect", line) else { return false };
                 self.expects_continue |= token::trim(value).eq_ignore_ascii_case(b"100-continue");
                 is_spaced
             }
             b'u' => {
-                let Some((_, is_spaced)) = value_of(UPGRADE, line) else { return false };
+                let Some((_, is_spaced)) = value_of(b"Upgrade", line) else { return false };
                 self.upgrade = true;
                 is_spaced
             }
