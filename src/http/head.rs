@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use memchr::{memchr, memrchr};
 
-use super::token;
+use super::token::{self, LineFeeds};
 
 /// The first line of a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -135,13 +135,14 @@ impl<'a> Head<'a> {
     /// The head that `message` begins with; `None` when the empty line that ends it is not there.
     pub fn of(message: &'a [u8]) -> Option<Self> {
         let start = token::empty_lines(message);
-        let fields = start + memchr(b'\n', &message[start..])? + 1;
+        let mut line_feeds = LineFeeds::new(message, start);
+        let fields = line_feeds.next()? + 1;
         let mut end = fields;
         loop {
             match &message[end..] {
                 [b'\n', ..] => return Some(Head { bytes: &message[..=end], start, fields, end }),
                 [b'\r', b'\n', ..] => return Some(Head { bytes: &message[..end + 2], start, fields, end }),
-                rest => end += memchr(b'\n', rest)? + 1,
+                _ => end = line_feeds.next()? + 1,
             }
         }
     }
@@ -174,7 +175,8 @@ impl<'a> Head<'a> {
 
     /// The field lines in their order.
     pub fn fields(&self) -> Fields<'a> {
-        Fields { bytes: &self.bytes[..self.end], at: self.fields }
+        let bytes = &self.bytes[..self.end];
+        Fields { bytes, at: self.fields, line_feeds: LineFeeds::new(bytes, self.fields) }
     }
 
     /// The field lines whose name is `name` in any case.
@@ -213,6 +215,8 @@ pub struct Fields<'a> {
     bytes: &'a [u8],
     /// Where the next line begins.
     at: usize,
+    /// The ends of that line and those after it.
+    line_feeds: LineFeeds<'a>,
 }
 
 impl<'a> Iterator for Fields<'a> {
@@ -224,8 +228,7 @@ impl<'a> Iterator for Fields<'a> {
         }
         let start = self.at;
         loop {
-            let rest = &self.bytes[self.at..];
-            self.at += memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
+            self.at = self.line_feeds.next().map_or(self.bytes.len(), |end| end + 1);
             if !matches!(self.bytes.get(self.at), Some(b' ' | b'\t')) {
                 break;
             }

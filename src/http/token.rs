@@ -69,6 +69,7 @@ pub(super) fn trim_end(mut value: &[u8]) -> &[u8] {
 
 /// Where the line feeds in some bytes are, one after the other. Lines are short, so that a search of its own for each
 /// would take longer to begin than to find.
+#[derive(Clone, Debug)]
 pub(super) struct LineFeeds<'a> {
     bytes: &'a [u8],
     /// Up to where bytes were looked at; beyond their end after the last.
