@@ -121,7 +121,7 @@ impl Default for ReadOptions {
             is_strict: false,
             ends_at_failure: false,
             most_read: ReaderOptions::default().most_read,
-            is_searched: false,
+            is_searched: true,
             is_lenient: false,
             is_followed: false,
             log_format: None,

@@ -164,10 +164,9 @@ Exit status: 0 success; 1 something failed or was lost; 2 wrong command line.";
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     args.input.listening.check(&args.inputs)?;
     args.input.services.check(args.inputs.iter().chain(&args.output.output))?;
-    let mut tool = Tool::new(&args.input, &args.output.output, &args.reporting)?
+    let tool = Tool::new(&args.input, &args.output.output, &args.reporting)?
         .with_kafka(&args.kafka, &args.kafka_input, &args.inputs)?
         .with_websockets(&args.websocket, &args.inputs)?;
-    tool.reading.is_searched = true;
     let places = places(args, &tool.reading)?;
     refuse_group(&places)?;
     tool.reading

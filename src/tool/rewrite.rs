@@ -377,7 +377,6 @@ pub fn run(command: &RewriteCommandLine) -> anyhow::Result<Exit> {
         .with_websockets(&args.websocket, &args.inputs)?;
     // What a child still has is not known to be written.
     tool.reading.tells_handled = args.middleware.is_none() && !args.dry_run;
-    tool.reading.is_searched = true;
     if args.dry_run {
         tool = tool.printing_at_the_end();
     }

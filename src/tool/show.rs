@@ -172,7 +172,6 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let mut tool = Tool::new(&args.input, &[], &args.reporting)?
         .with_kafka(&args.kafka, &args.kafka_input, args.inputs.iter().chain(&args.compare))?
         .with_websockets(&args.websocket, &[&args.inputs[..], &args.compare].concat())?;
-    tool.reading.is_searched = true;
     if let [before, after] = args.compare.as_slice() {
         tool.print(&args.compare)?;
         return compare(args, [before, after], &tool);

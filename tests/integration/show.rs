@@ -294,8 +294,13 @@ fn a_missing_separator_is_said_and_fails_where_the_message_before_it_is_whole() 
         let joined = both.replacen("🐵🙈🙉\n", left, 1);
         let said =
             format!("record 1 (byte {}): the separator before the header here is missing", at + left.len());
-        for (tool, args) in [("gor-show", &[][..]), ("gor-merge", &[]), ("gor-rewrite", &["--redact", "all"])]
-        {
+        for (tool, args) in [
+            ("gor-show", &[][..]),
+            ("gor-filter", &[]),
+            ("gor-merge", &[]),
+            ("gor-rewrite", &["--redact", "all"]),
+            ("gor-replay", &["--dry-run"]),
+        ] {
             run(tool, args, joined.as_bytes()).ends_with(1).says(&said);
         }
     }

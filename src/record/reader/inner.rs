@@ -34,6 +34,7 @@ pub(super) fn inner_header(kind: Kind, payload: &[u8], options: &ReaderOptions) 
     let mut sample = TIMESTAMP;
     while let Some(byte) = payload.get(sample) {
         if byte.is_ascii_digit()
+            && may_be_in_timestamp(payload, sample)
             && let Some(at) = header_around(payload, sample)
         {
             let before = strip_line_end(&payload[..at]);
@@ -45,6 +46,13 @@ pub(super) fn inner_header(kind: Kind, payload: &[u8], options: &ReaderOptions) 
         sample += TIMESTAMP;
     }
     None
+}
+
+/// Whether a digit may be one of a timestamp's: of those beside it half are before it or half are behind it.
+fn may_be_in_timestamp(payload: &[u8], sample: usize) -> bool {
+    const HALF: usize = TIMESTAMP / 2;
+    let is_digit = |at: usize| payload.get(at).is_some_and(u8::is_ascii_digit);
+    is_digit(sample - HALF) || is_digit(sample + HALF)
 }
 
 /// Where the header line begins in whose timestamp this byte is.

@@ -66,13 +66,7 @@ pub(super) fn run(plan: &Plan, reporting: &Reporting) -> anyhow::Result<Exit> {
         }
     };
     let listening = ListenOptions { tls: plan.server_tls.clone(), ..ListenOptions::default() };
-    let reading = ReadOptions {
-        tell,
-        listening,
-        is_searched: !plan.steps.is_empty(),
-        is_lenient: true,
-        ..ReadOptions::default()
-    };
+    let reading = ReadOptions { tell, listening, is_lenient: true, ..ReadOptions::default() };
     let tool = Tool::with(reading, &names, reporting)?;
     let is_stopping = Arc::clone(&tool.reading.is_stopping);
     signals::pausing(|stop| replay::pause(stop))?;
