@@ -89,11 +89,11 @@ impl OpenInput {
             }
             InputFormat::Log(format) => {
                 skip_mark(&beginning, &mut bytes);
-                let log = LogSource::new(bytes, format, import_options(how));
+                let options = import_options(how);
                 PlaceRecords::Import(if !how.is_followed && found.place.is_there() {
-                    Box::new(SpreadSource::new(log))
+                    Box::new(SpreadSource::new(LogSource::new(bytes, format, options)))
                 } else {
-                    Box::new(log)
+                    Box::new(LogSource::keeping_seconds(bytes, format, options))
                 })
             }
             InputFormat::Gor => {

@@ -39,6 +39,7 @@ fn a_log_is_recognised_by_its_content_and_what_it_does_not_have_is_counted() {
     ran.says("standard input: not carried over: 3 hosts (localhost is written), 2 bodies of responses, 3 durations");
     ran.says("1 request of another version of HTTP (written as HTTP/1.1), 1 request's credentials, 1 body of a request");
     ran.says("1 line without an HTTP request");
+    ran.says("1 fraction of a second (requests of the same second come at once; those of a file are spread)");
     // What is missing is told to those who want to hear little, too.
     run("gor-filter", &["-q"], LOG.as_bytes()).ends_with(0).says("not carried over");
     let folder = tempfile::tempdir().unwrap();

@@ -97,9 +97,14 @@ fn is_json_log(line: &[u8]) -> bool {
 pub type LogSource<R> = LineSource<R, LogLines>;
 
 impl<R: Read> LogSource<R> {
-    /// Reads from `input`, which needs no buffer of its own.
+    /// Reads from `input`, which needs no buffer of its own; [`SpreadSource`] is for what it yields.
     pub fn new(input: R, format: LogFormat, options: ImportOptions) -> Self {
         LineSource::with(LogLines { format, records: LogRecords::default() }, input, options)
+    }
+
+    /// The same for records that are handed out as they stand, so that requests of the same second come at once.
+    pub fn keeping_seconds(input: R, format: LogFormat, options: ImportOptions) -> Self {
+        LineSource::with(LogLines { format, records: LogRecords::keeping_seconds() }, input, options)
     }
 
     /// Whether some time that was read so far is finer than a second.

@@ -26,6 +26,10 @@ pub(super) struct LogRecords {
     pub(super) remarks: Remarks,
     /// Whether some time so far is finer than a second.
     pub(super) has_fractions: bool,
+    /// Whether requests of the same second stay together, which is told.
+    keeps_seconds: bool,
+    /// The time of the latest line.
+    latest: Option<i64>,
 }
 
 /// The records of a line.
@@ -36,6 +40,11 @@ pub(super) struct LoggedExchange {
 }
 
 impl LogRecords {
+    /// Makes records of which those of the same second stay together.
+    pub(super) fn keeping_seconds() -> Self {
+        LogRecords { keeps_seconds: true, ..LogRecords::default() }
+    }
+
     /// The records of the line of this number. None: no HTTP request came, as a line may tell as well.
     pub(super) fn of(
         &mut self,
@@ -54,6 +63,13 @@ impl LogRecords {
             return Ok(None);
         };
         self.has_fractions |= !time.is_whole;
+        let is_same_second = self.latest.replace(time.nanoseconds) == Some(time.nanoseconds);
+        if self.keeps_seconds && is_same_second && !self.has_fractions {
+            self.remarks.count(
+                "fraction of a second (requests of the same second come at once; those of a file are spread)",
+                "fractions of seconds (requests of the same second come at once; those of a file are spread)",
+            );
+        }
         if time.lacks_zone {
             self.remarks.count("time without a zone (taken as UTC)", "times without a zone (taken as UTC)");
         }
