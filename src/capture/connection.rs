@@ -8,7 +8,7 @@ use super::{CaptureOptions, Protocol};
 use crate::tcp::{Assembler, Chunk, ConnectionKey, Counters, Event, Flags, Limits, Segment, Seq, Side};
 
 /// Bytes of one connection that may wait for the other direction, [`EVENT_OVERHEAD`] for each event included.
-const MAX_HELD: usize = 1 << 20;
+const MAX_QUEUED: usize = 1 << 20;
 
 /// What an event that waits costs besides its bytes.
 const EVENT_OVERHEAD: usize = 96;
@@ -55,7 +55,8 @@ pub(super) struct Connection {
     key: ConnectionKey,
     assemblers: [Assembler; 2],
     dialogue: Dialogue,
-    held: Option<Box<[EventQueue; 2]>>,
+    /// Events of either direction that wait for the other one: the reorder buffer of both. None while nothing waits.
+    queues: Option<Box<[EventQueue; 2]>>,
     /// Up to where each direction need not be waited for: it is not in the capture.
     given_up: [Option<Seq>; 2],
     /// Packet time of each direction's last segment with payload.
@@ -84,7 +85,7 @@ impl Connection {
             key,
             assemblers: [Assembler::new(), Assembler::new()],
             dialogue: Dialogue::new(client, options.protocol),
-            held: None,
+            queues: None,
             given_up: [None; 2],
             heard: [0; 2],
             is_syn: false,
@@ -112,7 +113,7 @@ impl Connection {
         }
         self.is_syn = segment.flags.has(Flags::SYN);
         let is_bare = self.assemblers[side.other() as usize].is_smooth()
-            && self.held.is_none()
+            && self.queues.is_none()
             && self.assemblers[side as usize].pass_bare(segment, context.counters);
         if !is_bare {
             self.assemble(side, context, |assembler, limits, counters, receiver| {
@@ -134,7 +135,7 @@ impl Connection {
             self.dialogue.first[side.other() as usize].get_or_insert(ack);
         }
         self.is_syn = false;
-        if self.held.is_some() {
+        if self.queues.is_some() {
             self.release(segment.time, context);
         }
         !is_bare
@@ -160,7 +161,7 @@ impl Connection {
             seen,
             joined,
             dialogue: &mut self.dialogue,
-            held: &mut self.held,
+            queues: &mut self.queues,
             given_up: &mut self.given_up,
             is_reset: self.reset.is_some(),
             reset: None,
@@ -179,7 +180,7 @@ impl Connection {
         }
     }
 
-    /// Lets a direction begin anew, as the other one has. What it held back was
+    /// Lets a direction begin anew, as the other one has. What waited of it was
     /// of the former connection, and behind a gap.
     fn restart(&mut self, side: Side, context: &mut Context<'_>) {
         let mut assembler = std::mem::take(&mut self.assemblers[side as usize]);
@@ -198,8 +199,8 @@ impl Connection {
         if !self.is_heard[side as usize] {
             return None;
         }
-        let held = self.held.as_ref().map(|held| &held[side as usize].events);
-        let first = held.and_then(|events| {
+        let waiting = self.queues.as_ref().map(|queues| &queues[side as usize].events);
+        let first = waiting.and_then(|events| {
             events.iter().find_map(|event| match event {
                 QueuedEvent::Data { seq, .. } => Some(*seq),
                 _ => None,
@@ -214,12 +215,12 @@ impl Connection {
 
     /// Tells what need not wait any longer at `now`.
     fn release(&mut self, now: i64, context: &mut Context<'_>) {
-        while let Some(held) = &self.held {
-            if held.iter().all(|held| held.events.is_empty()) {
-                self.held = None;
+        while let Some(queues) = &self.queues {
+            if queues.iter().all(|queue| queue.events.is_empty()) {
+                self.queues = None;
                 return;
             }
-            let is_full = held.iter().map(|held| held.bytes).sum::<usize>() > MAX_HELD;
+            let is_full = queues.iter().map(|queue| queue.bytes).sum::<usize>() > MAX_QUEUED;
             let mut is_moving = false;
             for side in SIDES {
                 while self.may_tell_first(side) {
@@ -244,7 +245,7 @@ impl Connection {
 
     /// Whether the first event that waits has nothing left to wait for.
     fn may_tell_first(&self, side: Side) -> bool {
-        match self.held.as_ref().and_then(|held| held[side as usize].events.front()) {
+        match self.queues.as_ref().and_then(|queues| queues[side as usize].events.front()) {
             Some(QueuedEvent::Data { ack, .. }) => !is_ahead(*ack, self.position(side.other())),
             Some(_) => true,
             None => false,
@@ -254,8 +255,8 @@ impl Connection {
     /// Of what waits in front in either direction, the one that came first: its
     /// packet time, its side, and what it acknowledges.
     fn first_waiting(&self) -> Option<(i64, Side, Seq)> {
-        let held = self.held.as_ref()?;
-        let first = |side: Side| match held[side as usize].events.front()? {
+        let queues = self.queues.as_ref()?;
+        let first = |side: Side| match queues[side as usize].events.front()? {
             QueuedEvent::Data { time, ack: Some(ack), .. } => Some((*time, side, *ack)),
             _ => None,
         };
@@ -265,11 +266,11 @@ impl Connection {
     /// Tells the first event that waits.
     fn tell_first(&mut self, side: Side, context: &mut Context<'_>) {
         let joined = SIDES.map(|side| self.assemblers[side as usize].is_joined());
-        let Some(held) = &mut self.held else { return };
-        let held = &mut held[side as usize];
+        let Some(queues) = &mut self.queues else { return };
+        let queue = &mut queues[side as usize];
         let (key, out) = (&self.key, &mut context.out);
-        let event = held.events.pop_front();
-        held.bytes -= event.as_ref().map_or(0, QueuedEvent::cost);
+        let event = queue.events.pop_front();
+        queue.bytes -= event.as_ref().map_or(0, QueuedEvent::cost);
         match event {
             Some(QueuedEvent::Data { bytes, seq, ack, time, is_segment_start }) => {
                 let chunk = Chunk { bytes: &bytes, seq, ack, time, offset: 0, is_segment_start };
@@ -327,7 +328,7 @@ impl Connection {
                 deadline = deadline.min(due);
             }
         }
-        if self.held.is_some()
+        if self.queues.is_some()
             && let Some((since, ..)) = self.first_waiting()
         {
             deadline = deadline.min(since.saturating_add(context.limits.reordering));
@@ -358,18 +359,18 @@ impl Connection {
 
     /// Whether forgetting the connection loses nothing: it is between messages.
     pub(super) fn is_quiet(&self) -> bool {
-        self.held.is_none()
+        self.queues.is_none()
             && self.assemblers.iter().all(|assembler| assembler.buffered() == 0)
             && self.dialogue.pairing.is_idle()
             && self.dialogue.deferred.is_empty()
             && !SIDES.iter().any(|&side| self.dialogue.is_unfinished(side))
     }
 
-    /// Memory held besides the connection itself.
-    pub(super) fn held_bytes(&self) -> usize {
+    /// Memory besides the connection itself.
+    pub(super) fn memory(&self) -> usize {
         let [low, high] = &self.assemblers;
-        let held = self.held.as_ref().map_or(0, |held| held[0].bytes + held[1].bytes);
-        held + low.buffered() + high.buffered() + self.dialogue.held()
+        let queued = self.queues.as_ref().map_or(0, |queues| queues[0].bytes + queues[1].bytes);
+        queued + low.buffered() + high.buffered() + self.dialogue.memory()
     }
 }
 
@@ -383,7 +384,7 @@ fn is_ahead(ack: Option<Seq>, seen: Option<Seq>) -> bool {
     ack.zip(seen).is_some_and(|(ack, seen)| ack.is_after(seen))
 }
 
-/// Where an assembler's events go: to the dialogue, or into the waiting line.
+/// Where an assembler's events go: to the dialogue, or into the queue of its side.
 struct EventReceiver<'a, 'o> {
     out: &'a mut DialogueOut<'o>,
     key: &'a ConnectionKey,
@@ -391,7 +392,7 @@ struct EventReceiver<'a, 'o> {
     seen: Option<Seq>,
     joined: [bool; 2],
     dialogue: &'a mut Dialogue,
-    held: &'a mut Option<Box<[EventQueue; 2]>>,
+    queues: &'a mut Option<Box<[EventQueue; 2]>>,
     given_up: &'a mut [Option<Seq>; 2],
     /// Whether a reset was seen before.
     is_reset: bool,
@@ -404,31 +405,32 @@ impl EventReceiver<'_, '_> {
     #[inline]
     fn take(&mut self, event: Event<'_>) {
         match &event {
-            Event::Data(chunk) if self.held.is_none() && !is_ahead(chunk.ack, self.seen) => {
+            Event::Data(chunk) if self.queues.is_none() && !is_ahead(chunk.ack, self.seen) => {
                 self.dialogue.data(self.key, self.side, chunk, self.joined, self.out);
             }
-            _ => self.hold_or_tell(event),
+            _ => self.queue_or_tell(event),
         }
     }
 
     #[inline(never)]
-    fn hold_or_tell(&mut self, event: Event<'_>) {
+    fn queue_or_tell(&mut self, event: Event<'_>) {
         let out = &mut *self.out;
-        let is_waiting = self.held.as_ref().is_some_and(|held| !held[self.side as usize].events.is_empty());
+        let is_waiting =
+            self.queues.as_ref().is_some_and(|queues| !queues[self.side as usize].events.is_empty());
         match event {
             Event::Data(chunk) if is_waiting || is_ahead(chunk.ack, self.seen) => {
                 let Chunk { bytes, seq, ack, time, is_segment_start, .. } = chunk;
-                self.hold(QueuedEvent::Data { bytes: bytes.to_vec(), seq, ack, time, is_segment_start });
+                self.queue(QueuedEvent::Data { bytes: bytes.to_vec(), seq, ack, time, is_segment_start });
             }
             Event::Data(chunk) => self.dialogue.data(self.key, self.side, &chunk, self.joined, out),
             Event::Gap { bytes, is_snapped, .. } if is_waiting => {
-                self.hold(QueuedEvent::Gap { bytes, is_snapped });
+                self.queue(QueuedEvent::Gap { bytes, is_snapped });
             }
             Event::Gap { bytes, is_snapped, .. } => {
                 self.joined[self.side as usize] = true;
                 self.dialogue.gap(self.key, self.side, bytes, is_snapped, out);
             }
-            Event::Fin { .. } if is_waiting => self.hold(QueuedEvent::Fin),
+            Event::Fin { .. } if is_waiting => self.queue(QueuedEvent::Fin),
             Event::Fin { .. } => self.dialogue.fin(self.key, self.side, out),
             Event::Reset { time } => self.reset = Some(time),
             Event::Restart => {
@@ -447,18 +449,18 @@ impl EventReceiver<'_, '_> {
         }
     }
 
-    fn hold(&mut self, event: QueuedEvent) {
-        let held = &mut self.held.get_or_insert_default()[self.side as usize];
-        held.bytes += event.cost();
-        held.events.push_back(event);
+    fn queue(&mut self, event: QueuedEvent) {
+        let queue = &mut self.queues.get_or_insert_default()[self.side as usize];
+        queue.bytes += event.cost();
+        queue.events.push_back(event);
     }
 
     /// Tells everything that waits, in either direction: the connection is over.
     fn tell_all(&mut self) {
         let out = &mut *self.out;
-        let Some(held) = self.held.take() else { return };
-        for (side, held) in SIDES.into_iter().zip(*held) {
-            for event in held.events {
+        let Some(queues) = self.queues.take() else { return };
+        for (side, queue) in SIDES.into_iter().zip(*queues) {
+            for event in queue.events {
                 match event {
                     QueuedEvent::Data { bytes, seq, ack, time, is_segment_start } => {
                         let chunk = Chunk { bytes: &bytes, seq, ack, time, offset: 0, is_segment_start };

@@ -385,9 +385,9 @@ impl Dialogue {
         if options.addresses.is_empty() { None } else { self.client }
     }
 
-    /// Memory held.
-    pub(super) fn held(&self) -> usize {
+    /// Memory used, in bytes.
+    pub(super) fn memory(&self) -> usize {
         let [low, high] = &self.streams;
-        low.buffer.capacity() + high.buffer.capacity() + self.pairing.held() + self.deferred_bytes
+        low.buffer.capacity() + high.buffer.capacity() + self.pairing.memory() + self.deferred_bytes
     }
 }

@@ -254,8 +254,8 @@ impl Pairing {
         count
     }
 
-    /// Memory held besides the pairing itself.
-    pub(super) fn held(&self) -> usize {
+    /// Memory besides the pairing itself.
+    pub(super) fn memory(&self) -> usize {
         self.pending.capacity() * size_of::<UnansweredRequest>()
             + self.unpaired.capacity() * size_of::<Unpaired>()
     }

@@ -313,13 +313,13 @@ fn settle(
 ) {
     let Some(connection) = table.get_mut(id) else { return };
     let deadline = connection.deadline(context);
-    let held = connection.held_bytes();
+    let memory = connection.memory();
     let is_armed = deadline >= connection.armed;
     if !is_armed {
         connection.armed = deadline;
         alarms.push(Reverse((deadline, id)));
     }
-    table.charge(id, held);
+    table.charge(id, memory);
     if !is_armed && alarms.len() > MAX_ALARMS * context.out.options.max_connections.max(1) {
         drop_stale(table, alarms);
     }

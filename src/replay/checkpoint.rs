@@ -18,40 +18,40 @@ use super::worker::WorkerProgress;
 use crate::record::Checkpoint;
 
 /// Targets that each get every request, at most: one bit of a word for each.
-pub const MOST_LANES: usize = 64;
+pub const MOST_RECIPIENTS: usize = 64;
 
 /// Which requests of the input are settled.
 ///
-/// A target that gets every request has a lane of its own; targets that split the requests have one together.
+/// A recipient is a target that gets every request; targets that split the requests are one recipient together.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ReplayPosition {
     /// All requests among so many first records of the input are settled.
     pub records: u64,
-    /// For each lane, the numbers of later records, from 0, that are requests which are settled too: first and last.
+    /// For each recipient, the numbers of later records, from 0, that are requests which are settled too: first and last.
     pub settled: Vec<Vec<(u64, u64)>>,
 }
 
 impl ReplayPosition {
-    /// The lanes, as bits, in which a request is settled: the record of this number.
-    fn lanes(&self, record: u64) -> u64 {
-        let is_settled = |lane: &&Vec<(u64, u64)>| {
-            let at = lane.partition_point(|(_, last)| *last < record);
-            lane.get(at).is_some_and(|(first, _)| *first <= record)
+    /// The recipients, as bits, for which a request is settled: the record of this number.
+    fn recipients(&self, record: u64) -> u64 {
+        let is_settled = |recipient: &&Vec<(u64, u64)>| {
+            let at = recipient.partition_point(|(_, last)| *last < record);
+            recipient.get(at).is_some_and(|(first, _)| *first <= record)
         };
         self.settled
             .iter()
             .zip(0..)
-            .filter(|(lane, _)| is_settled(lane))
+            .filter(|(recipient, _)| is_settled(recipient))
             .fold(0, |bits, (_, bit)| bits | 1 << bit)
     }
 
-    /// What is to become of the record of this number, if it is a request and there are so many lanes.
-    pub(super) fn of(&self, record: u64, lanes: usize) -> RequestProgress {
+    /// What is to become of the record of this number, if it is a request and there are so many recipients.
+    pub(super) fn of(&self, record: u64, recipients: usize) -> RequestProgress {
         if record < self.records {
             return RequestProgress::Before;
         }
-        let settled = self.lanes(record);
-        if lanes > 0 && settled.count_ones() as usize >= lanes {
+        let settled = self.recipients(record);
+        if recipients > 0 && settled.count_ones() as usize >= recipients {
             RequestProgress::Settled
         } else {
             RequestProgress::Open(settled)
@@ -66,7 +66,7 @@ pub(super) enum RequestProgress {
     Before,
     /// It is settled, and others before it are not.
     Settled,
-    /// It is to be sent, but not in these lanes.
+    /// It is to be sent, but not to these recipients.
     Open(u64),
 }
 
@@ -84,9 +84,9 @@ pub struct CheckpointSettings {
 pub(super) struct Noted {
     /// Records read.
     pub(super) records: u64,
-    /// Requests since the last time: the number of the record, and the lanes in which it is settled already.
+    /// Requests since the last time: the number of the record, and the recipients for which it is settled already.
     pub(super) requests: Vec<(u64, u64)>,
-    /// Requests that a target did not get, by its share: the lane, and the number among the requests.
+    /// Requests that a target did not get, by its share: the recipient, and the number among the requests.
     pub(super) left_out: Vec<(usize, u64)>,
     /// What sources are to be told, with the number of records before its block.
     pub(super) checkpoints: Vec<(u64, Box<dyn Checkpoint>)>,
@@ -108,14 +108,14 @@ pub(super) struct SettledPart {
 
 /// Requests in the order of the input, from the first that is not settled.
 #[derive(Debug, Default)]
-struct Lane {
+struct Recipient {
     /// Requests that left it.
     first: u64,
     /// The number of the record, and whether it is settled.
     requests: VecDeque<(u64, bool)>,
 }
 
-impl Lane {
+impl Recipient {
     fn add(&mut self, record: u64, is_settled: bool) {
         self.requests.push_back((record, is_settled));
         self.shorten();
@@ -167,7 +167,7 @@ impl Lane {
 /// What was read and settled.
 #[derive(Debug)]
 pub(super) struct CheckpointLedger {
-    lanes: Vec<Lane>,
+    recipients: Vec<Recipient>,
     from: ReplayPosition,
     records: u64,
     /// Requests that were to be sent at all.
@@ -176,12 +176,12 @@ pub(super) struct CheckpointLedger {
 }
 
 impl CheckpointLedger {
-    pub(super) fn new(lanes: usize, from: &ReplayPosition, notes: Notes) -> Self {
-        let lanes = (0..lanes).map(|_| Lane::default()).collect();
-        CheckpointLedger { lanes, from: from.clone(), records: 0, requests: 0, notes }
+    pub(super) fn new(recipients: usize, from: &ReplayPosition, notes: Notes) -> Self {
+        let recipients = (0..recipients).map(|_| Recipient::default()).collect();
+        CheckpointLedger { recipients, from: from.clone(), records: 0, requests: 0, notes }
     }
 
-    /// Takes what workers have settled, each with its lane, and then what was read, which is ahead of them.
+    /// Takes what workers have settled, each with its recipient, and then what was read, which is ahead of them.
     pub(super) fn take(&mut self, settled: Vec<(usize, Vec<u64>)>) -> Vec<(u64, Box<dyn Checkpoint>)> {
         let noted = {
             let mut shared = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -191,30 +191,30 @@ impl CheckpointLedger {
         self.records = noted.records;
         for (record, done) in noted.requests {
             self.requests += 1;
-            for (lane, bit) in self.lanes.iter_mut().zip(0..) {
-                lane.add(record, done >> bit & 1 == 1);
+            for (recipient, bit) in self.recipients.iter_mut().zip(0..) {
+                recipient.add(record, done >> bit & 1 == 1);
             }
         }
-        for (lane, numbers) in settled {
+        for (recipient, numbers) in settled {
             for number in numbers {
-                self.lanes[lane].settle(number);
+                self.recipients[recipient].settle(number);
             }
         }
-        for (lane, number) in noted.left_out {
-            self.lanes[lane].settle(number);
+        for (recipient, number) in noted.left_out {
+            self.recipients[recipient].settle(number);
         }
         noted.checkpoints
     }
 
-    /// Requests that are not settled in all lanes: their numbers, and those of their records, in order.
+    /// Requests that are not settled for all recipients: their numbers, and those of their records, in order.
     pub(super) fn open(&self) -> Vec<(u64, u64)> {
-        let of_lane = |lane: &Lane| {
-            let first = lane.first;
-            let requests = lane.requests.iter().zip(first..);
+        let of_recipient = |recipient: &Recipient| {
+            let first = recipient.first;
+            let requests = recipient.requests.iter().zip(first..);
             let open = requests.filter(|((_, is_settled), _)| !is_settled);
             open.map(|((record, _), number)| (number, *record)).collect::<Vec<_>>()
         };
-        let mut open: Vec<_> = self.lanes.iter().flat_map(of_lane).collect();
+        let mut open: Vec<_> = self.recipients.iter().flat_map(of_recipient).collect();
         open.sort_unstable();
         open.dedup();
         open
@@ -222,31 +222,32 @@ impl CheckpointLedger {
 
     /// A request is settled, whatever has become of it.
     pub(super) fn settle(&mut self, number: u64) {
-        self.lanes.iter_mut().for_each(|lane| lane.settle(number));
+        self.recipients.iter_mut().for_each(|recipient| recipient.settle(number));
     }
 
     /// Where another run would go on.
     pub(super) fn position(&self) -> ReplayPosition {
-        let open = self.lanes.iter().filter_map(Lane::open).min();
+        let open = self.recipients.iter().filter_map(Recipient::open).min();
         let records = open.unwrap_or(self.records).max(self.from.records);
-        let of_lane = |(number, lane): (usize, &Lane)| {
+        let of_recipient = |(number, recipient): (usize, &Recipient)| {
             let earlier = self.from.settled.get(number).into_iter().flatten();
             let earlier = earlier.filter(|(_, last)| *last >= records).copied();
-            joined(lane.ranges(records, self.records).into_iter().chain(earlier).collect())
+            joined(recipient.ranges(records, self.records).into_iter().chain(earlier).collect())
         };
-        ReplayPosition { records, settled: self.lanes.iter().enumerate().map(of_lane).collect() }
+        ReplayPosition { records, settled: self.recipients.iter().enumerate().map(of_recipient).collect() }
     }
 
-    /// Requests of this run that are settled in all lanes.
+    /// Requests of this run that are settled for all recipients.
     pub(super) fn settled(&self) -> u64 {
         let open = |number: usize| {
-            let is_open = |lane: &Lane| {
-                let at = (number as u64).checked_sub(lane.first);
-                at.and_then(|at| lane.requests.get(at as usize)).is_some_and(|(_, is_settled)| !is_settled)
+            let is_open = |recipient: &Recipient| {
+                let at = (number as u64).checked_sub(recipient.first);
+                at.and_then(|at| recipient.requests.get(at as usize))
+                    .is_some_and(|(_, is_settled)| !is_settled)
             };
-            self.lanes.iter().any(is_open)
+            self.recipients.iter().any(is_open)
         };
-        let first = self.lanes.iter().map(|lane| lane.first).min().unwrap_or(self.requests);
+        let first = self.recipients.iter().map(|recipient| recipient.first).min().unwrap_or(self.requests);
         let open = (first..self.requests).filter(|number| open(*number as usize)).count();
         self.requests - open as u64
     }
@@ -356,7 +357,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_settled_is_not_sent_again_and_what_is_open_is(
-            // Of each record: whether it is a request, and whether each of two lanes has settled it.
+            // Of each record: whether it is a request, and whether each of two recipients has settled it.
             records in prop::collection::vec((any::<bool>(), any::<bool>(), any::<bool>()), 0..40),
         ) {
             let notes = Notes::default();
@@ -383,7 +384,7 @@ mod tests {
             for (record, (one, two)) in &requests {
                 let open = match position.of(*record, 2) {
                     RequestProgress::Before | RequestProgress::Settled => (false, false),
-                    RequestProgress::Open(lanes) => (lanes & 1 == 0, lanes & 2 == 0),
+                    RequestProgress::Open(recipients) => (recipients & 1 == 0, recipients & 2 == 0),
                 };
                 prop_assert_eq!(open, (!one, !two), "record {}: {:?}", record, position);
             }

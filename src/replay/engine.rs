@@ -353,7 +353,7 @@ pub fn run(
     }
     let last_due = Arc::new(AtomicU64::new(0));
     let notes = Notes::default();
-    let lanes = if settings.split == Split::Copy { targets.len() } else { 1 };
+    let recipients = if settings.split == Split::Copy { targets.len() } else { 1 };
     let from = settings.checkpoint.as_ref().map(|checkpoint| checkpoint.from.clone());
     let from = from.or_else(|| settings.commits.then(ReplayPosition::default));
     let echoes_dropped = Arc::new(AtomicU64::new(0));
@@ -365,7 +365,7 @@ pub fn run(
             .knowing(own.clone())
             // What all of them read is measured once.
             .measuring(recorded.take())
-            .going_on(from.clone(), lanes, Arc::clone(&notes))
+            .going_on(from.clone(), recipients, Arc::clone(&notes))
     };
     let schedulers: Vec<Scheduler> = routers.into_iter().map(scheduler).collect();
     let echo = outlet.filter(|_| settings.echo);
@@ -375,7 +375,7 @@ pub fn run(
     let progress: Vec<Arc<WorkerProgress>> = pool.progress().collect();
     let gauge = writer.as_ref().map(OutputWriter::gauge);
     let names: Vec<String> = targets.iter().map(ToString::to_string).collect();
-    let mut settling = Settling::new(settings, &targets, lanes, &notes, &progress);
+    let mut settling = Settling::new(settings, &targets, recipients, &notes, &progress);
     let mut look = |mut now: ReplayProgress| {
         if let Some(outcome) = settling.look(&mut now) {
             save(outcome);
@@ -511,11 +511,11 @@ impl<'a> Settling<'a> {
     fn new(
         settings: &'a Settings,
         targets: &[Target],
-        lanes: usize,
+        recipients: usize,
         notes: &Notes,
         workers: &[Arc<WorkerProgress>],
     ) -> Self {
-        let ledger = |from: &ReplayPosition| CheckpointLedger::new(lanes, from, Arc::clone(notes));
+        let ledger = |from: &ReplayPosition| CheckpointLedger::new(recipients, from, Arc::clone(notes));
         let checkpoints = settings.checkpoint.as_ref().map(|checkpoint| {
             let ledger = ledger(&checkpoint.from);
             CheckpointMaker::new(ledger, checkpoint.interval, targets, settings, workers.to_vec())

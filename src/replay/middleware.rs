@@ -12,7 +12,7 @@
 
 mod answers;
 mod feed;
-mod held;
+mod in_child;
 mod recorded;
 mod stage;
 mod thinking;

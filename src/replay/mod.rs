@@ -53,7 +53,7 @@ mod watching;
 mod worker;
 mod worker_pool;
 
-pub use checkpoint::{CheckpointSettings, MOST_LANES, ReplayPosition};
+pub use checkpoint::{CheckpointSettings, MOST_RECIPIENTS, ReplayPosition};
 pub use clock::pause;
 pub use documents::{DocumentIndex, DocumentTally};
 pub use ending::Stop;

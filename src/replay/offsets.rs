@@ -29,7 +29,7 @@ type ReadBlock = (u64, Box<dyn Checkpoint>);
 #[derive(Debug)]
 pub(super) struct Offsets {
     ledger: CheckpointLedger,
-    /// How the workers of each lane are asked, with the lane.
+    /// How the workers of each recipient are asked, with the number of the recipient.
     workers: Vec<(usize, Arc<WorkerProgress>)>,
     /// Blocks that hold open requests, and the latest one.
     blocks: VecDeque<ReadBlock>,
@@ -48,9 +48,9 @@ impl Offsets {
         workers: &[Arc<WorkerProgress>],
     ) -> Self {
         let is_copied = settings.split == Split::Copy;
-        let lane = |number: usize| if is_copied { number / settings.threads.get() } else { 0 };
+        let recipient = |number: usize| if is_copied { number / settings.threads.get() } else { 0 };
         let workers = workers.iter().enumerate();
-        let workers = workers.map(|(number, worker)| (lane(number), Arc::clone(worker))).collect();
+        let workers = workers.map(|(number, worker)| (recipient(number), Arc::clone(worker))).collect();
         let next = Instant::now() + INTERVAL;
         Offsets { ledger, workers, blocks: VecDeque::new(), next, asked: None, failure: None }
     }
@@ -104,9 +104,9 @@ impl Offsets {
     /// Takes what workers have settled, and what was read. The requests that are under way.
     fn take(&mut self) -> HashSet<u64> {
         let (mut settled, mut under_way) = (Vec::new(), HashSet::new());
-        for (lane, worker) in &self.workers {
+        for (recipient, worker) in &self.workers {
             let part = std::mem::take(&mut *worker.part.lock().unwrap_or_else(PoisonError::into_inner));
-            settled.push((*lane, part.numbers));
+            settled.push((*recipient, part.numbers));
             under_way.extend(part.under_way);
         }
         self.blocks.extend(self.ledger.take(settled));

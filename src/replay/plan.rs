@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 const SECOND: u64 = 1_000_000_000;
 
-/// Settled in every lane: what is not to be sent.
+/// Settled for every recipient: what is not to be sent.
 const FAULTY: u64 = u64::MAX;
 
 /// Recorded connections that are told apart, in 16 MB.

@@ -168,7 +168,7 @@ pub(super) struct Router {
     keeps_sessions: bool,
     turns: Turns,
     last_due: u64,
-    /// Which requests were left out by the share of a target, with its lane: where the requests are numbered for that.
+    /// Which requests were left out by the share of a target, with the number of its recipient: where the requests are numbered for that.
     left_out: Option<Vec<(usize, u64)>>,
 }
 
@@ -197,7 +197,7 @@ impl Router {
         Router { left_out: is_asked.then(Vec::new), ..self }
     }
 
-    /// The requests that were left out since the last time: the lane of the target, and the number.
+    /// The requests that were left out since the last time: the recipient of the target, and the number.
     pub(super) fn take_left_out(&mut self) -> Vec<(usize, u64)> {
         self.left_out.as_mut().map(std::mem::take).unwrap_or_default()
     }
@@ -213,8 +213,8 @@ impl Router {
                 turn..turn + 1
             }
         };
-        for (lane, route) in self.routes[targets].iter_mut().enumerate() {
-            let is_settled = self.split == Split::Copy && request.settled >> lane & 1 == 1;
+        for (recipient, route) in self.routes[targets].iter_mut().enumerate() {
+            let is_settled = self.split == Split::Copy && request.settled >> recipient & 1 == 1;
             if is_settled || route.workers.is_empty() {
                 continue;
             }
@@ -225,7 +225,7 @@ impl Router {
             } else {
                 route.left_out += 1;
                 if let Some(left_out) = &mut self.left_out {
-                    left_out.push((lane, request.number()));
+                    left_out.push((recipient, request.number()));
                 }
             }
         }

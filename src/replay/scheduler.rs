@@ -194,9 +194,9 @@ impl Scheduler {
         Scheduler { own, ..self }
     }
 
-    /// Goes on where an earlier run has ended, with so many lanes, and notes what is read.
-    pub(super) fn going_on(self, from: Option<ReplayPosition>, lanes: usize, notes: Notes) -> Self {
-        Scheduler { from: from.map(|from| (from, lanes)), notes, ..self }
+    /// Goes on where an earlier run has ended, with so many recipients, and notes what is read.
+    pub(super) fn going_on(self, from: Option<ReplayPosition>, recipients: usize, notes: Notes) -> Self {
+        Scheduler { from: from.map(|from| (from, recipients)), notes, ..self }
     }
 
     /// Measures the latencies of the recording too.
@@ -290,8 +290,8 @@ impl Scheduler {
     /// The targets, as bits, for which a request is settled; none where it is not to be sent at all. Requests at the
     /// beginning pass as if they were sent, so that what follows is due as it would have been.
     fn settled(&mut self, record: u64, header: &Header<'_>) -> Option<u64> {
-        let Some((from, lanes)) = &self.from else { return Some(0) };
-        match from.of(record, *lanes) {
+        let Some((from, recipients)) = &self.from else { return Some(0) };
+        match from.of(record, *recipients) {
             RequestProgress::Open(settled) => return Some(settled),
             RequestProgress::Before => drop(self.timeline.due(header.timestamp)),
             RequestProgress::Settled => {}

@@ -1,6 +1,7 @@
 //! What a line says of a message.
 
-use crate::http::{Head, chunked, message};
+use super::Exchange;
+use crate::http::{Framer, Head, RequestContext, chunked, message};
 use crate::record::{Kind, Mark, View};
 
 /// A message in short.
@@ -15,6 +16,8 @@ pub struct Facts {
     pub latency: Option<i64>,
     /// Why it is not whole.
     pub mark: Option<Mark>,
+    /// Whether it is unmarked and ends before its Content-Length or last chunk, if it is no answer to a HEAD request.
+    pub is_short: bool,
     /// Its first line.
     pub start: StartLine,
     /// Bytes of its body, without chunked framing, as far as they were recorded.
@@ -50,6 +53,7 @@ impl Facts {
             time: header.timestamp,
             latency: header.latency.filter(|latency| *latency >= 0),
             mark: header.mark,
+            is_short: false,
             start: StartLine::Unknown,
             size: record.payload.len() as u64,
             media_type: None,
@@ -71,6 +75,13 @@ impl Facts {
         if message::is_chunked(&head) {
             facts.size = chunked::content(body).map(|piece| piece.len() as u64).sum();
         }
+        if facts.mark.is_none() {
+            let framer = match header.kind {
+                Kind::Request => Framer::request(),
+                _ => Framer::response(RequestContext::default()),
+            };
+            facts.is_short = framer.measure(record.payload) == Ok(None);
+        }
         facts.media_type = head.values(b"content-type").next().and_then(media_type);
         facts
     }
@@ -83,6 +94,24 @@ impl Facts {
     /// The status, of a response.
     pub fn status(&self) -> Option<u16> {
         if let StartLine::Response(status) = self.start { Some(status) } else { None }
+    }
+}
+
+impl Exchange<Facts> {
+    /// Which of its messages end before their framing says although no mark tells: the request, the response, the
+    /// replayed response. A response without body may be complete where its request is not known, or is HEAD or CONNECT
+    /// (RFC 9112 §6.3).
+    pub fn short(&self) -> [bool; 3] {
+        let method = self.request.as_ref().and_then(|request| match &request.start {
+            StartLine::Request { method, .. } => Some(&**method),
+            _ => None,
+        });
+        let needs_body = method.is_some_and(|method| method != b"HEAD" && method != b"CONNECT");
+        let is_short = |answer: &Option<Facts>| {
+            answer.as_ref().is_some_and(|answer| answer.is_short && (answer.size > 0 || needs_body))
+        };
+        let request = self.request.as_ref().is_some_and(|request| request.is_short);
+        [request, is_short(&self.response), is_short(&self.replayed)]
     }
 }
 
@@ -130,6 +159,34 @@ mod tests {
         ] {
             let facts = facts(Kind::Response, message);
             assert_eq!((facts.size, facts.media_type.as_deref()), (size, media), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_message_is_short_if_its_framing_asks_for_more_and_no_mark_tells() {
+        let get = "GET / HTTP/1.1\r\n\r\n";
+        let length = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n";
+        let of = |request: Option<&str>, response: &str| {
+            let request = request.map(|request| facts(Kind::Request, request));
+            Exchange { request, response: Some(facts(Kind::Response, response)), ..Exchange::default() }
+                .short()
+        };
+        for (request, response, expected) in [
+            (Some(get), "HTTP/1.1 200 OK\r\n\r\nto the end", [false, false, false]),
+            (Some(get), &format!("{length}abc"), [false, false, false]),
+            (Some(get), &format!("{length}ab"), [false, true, false]),
+            (Some(get), length, [false, true, false]),
+            (Some("HEAD / HTTP/1.1\r\n\r\n"), length, [false, false, false]),
+            (Some(get), "HTTP/1.1 304 Not Modified\r\nContent-Length: 3\r\n\r\n", [false, false, false]),
+            (None, length, [false, false, false]),
+            (None, &format!("{length}ab"), [false, true, false]),
+            (
+                Some("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n"),
+                &format!("{length}abc"),
+                [true, false, false],
+            ),
+        ] {
+            assert_eq!(of(request, response), expected, "{request:?} {response:?}");
         }
     }
 

@@ -54,6 +54,9 @@ struct JsonMessage<'a> {
     status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mark: Option<&'a str>,
+    /// Whether it ends before its framing says, and has no mark.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    incomplete: bool,
     /// Bytes of the body as it was sent, without chunked framing.
     size: u64,
     headers: Vec<(String, String)>,
@@ -71,19 +74,20 @@ struct JsonMessage<'a> {
 /// Writes an exchange as an object, and a line feed.
 pub fn write_json(exchange: &Exchange<FullMessage>, out: &mut String) {
     let Exchange { request, response, replayed, earlier } = exchange;
-    let short = exchange.facts();
+    let facts = exchange.facts();
     // Its headers and body are in the object that was written before.
     let request = request.as_ref().filter(|_| !earlier.is_shown());
-    let Some(first) = short.request.as_ref().or(short.response.as_ref()).or(short.replayed.as_ref()) else {
+    let Some(first) = facts.request.as_ref().or(facts.response.as_ref()).or(facts.replayed.as_ref()) else {
         return;
     };
-    let (method, host, target) = match short.request.as_ref().map(|request| &request.start) {
+    let (method, host, target) = match facts.request.as_ref().map(|request| &request.start) {
         Some(StartLine::Request { method, host, target }) => {
             (Some(text(method)), host.as_ref().map(|host| text(host)), Some(text(target)))
         }
         _ => (None, None, None),
     };
-    let answer = short.response.as_ref().or(short.replayed.as_ref());
+    let is_incomplete = facts.short();
+    let answer = facts.response.as_ref().or(facts.replayed.as_ref());
     let object = ExchangeJson {
         id: text(&first.id),
         client: client(&first.id),
@@ -92,11 +96,11 @@ pub fn write_json(exchange: &Exchange<FullMessage>, out: &mut String) {
         host,
         target,
         status: answer.and_then(Facts::status),
-        latency: latency(&short).map(seconds),
+        latency: latency(&facts).map(seconds),
         request_before: earlier.is_shown(),
-        request: request.map(part),
-        response: response.as_ref().map(part),
-        replayed: replayed.as_ref().map(part),
+        request: request.map(|message| part(message, is_incomplete[0])),
+        response: response.as_ref().map(|message| part(message, is_incomplete[1])),
+        replayed: replayed.as_ref().map(|message| part(message, is_incomplete[2])),
     };
     // Strings and numbers can always be written.
     if let Ok(json) = serde_json::to_string(&object) {
@@ -124,7 +128,7 @@ fn escape(json: &str, out: &mut String) {
     }
 }
 
-fn part(message: &FullMessage) -> JsonMessage<'_> {
+fn part(message: &FullMessage, incomplete: bool) -> JsonMessage<'_> {
     let FullMessage { facts, payload } = message;
     let head = Head::of(payload);
     let (bytes, fault) = head.map_or((payload.to_vec(), None), |head| {
@@ -141,6 +145,7 @@ fn part(message: &FullMessage) -> JsonMessage<'_> {
         latency: facts.latency.map(seconds),
         status: facts.status(),
         mark: facts.mark.map(Mark::as_str),
+        incomplete,
         size: facts.size,
         headers: headers.unwrap_or_default(),
         body,

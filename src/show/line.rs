@@ -199,6 +199,10 @@ fn remarks<'a>(exchange: &Exchange<Facts>) -> Vec<&'a str> {
     let [cut, gap, doubtful] =
         ["replayed response cut", "replayed response with gaps", "replayed response doubtful"];
     add(mark(&exchange.replayed), cut, gap, doubtful);
+    let incomplete = ["request incomplete", "response incomplete", "replayed response incomplete"];
+    remarks.extend(
+        incomplete.into_iter().zip(exchange.short()).filter_map(|(name, is_short)| is_short.then_some(name)),
+    );
     if exchange.response.is_none() && exchange.replayed.is_none() {
         remarks.push("no response");
     }
@@ -235,6 +239,7 @@ mod tests {
             time: 1_795_640_531_482_000_000,
             latency: Some(0),
             mark: None,
+            is_short: false,
             start: StartLine::Request {
                 method: (*b"GET").into(),
                 host: Some((*b"shop").into()),

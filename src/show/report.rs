@@ -57,6 +57,13 @@ impl TrafficSummary {
                 row(name, Count(number, "record").to_string());
             }
         }
+        if self.incomplete > 0 {
+            let incomplete = Count(self.incomplete, "message");
+            row(
+                "incomplete",
+                format!("{incomplete} without a mark, shorter than Content-Length or chunks say"),
+            );
+        }
         if self.differing > 0 {
             let differing = Count(self.differing, "replayed response");
             row("differing", format!("{differing} with another status"));
@@ -154,6 +161,7 @@ impl TrafficSummary {
             "cut": self.marked[0],
             "with_gaps": self.marked[1],
             "doubtful": self.marked[2],
+            "incomplete": self.incomplete,
             "orphans": self.orphans,
             "replayed_alone": self.replayed_alone,
             "differing": self.differing,

@@ -115,6 +115,8 @@ pub struct TrafficSummary {
     pub records: [u64; 3],
     /// Records with a mark: cut, with gaps, and doubtful.
     pub marked: [u64; 3],
+    /// Messages without a mark that end before their framing says.
+    pub incomplete: u64,
     /// Recorded responses whose request was not found.
     pub orphans: u64,
     /// Replayed responses of which neither the request nor the recorded response was found.
@@ -149,6 +151,7 @@ impl TrafficSummary {
             by,
             records: [0; 3],
             marked: [0; 3],
+            incomplete: 0,
             orphans: 0,
             replayed_alone: 0,
             time: None,
@@ -212,6 +215,9 @@ impl TrafficSummary {
         if let (Some(response), Some(replayed)) = (&exchange.response, &exchange.replayed) {
             self.differing += u64::from(response.status() != replayed.status());
         }
+        let [request, response, replayed] = exchange.short();
+        let is_counted = exchange.earlier.is_shown();
+        self.incomplete += u64::from(request && !is_counted) + u64::from(response) + u64::from(replayed);
         self.all.add(exchange);
         let Some(request) = &exchange.request else {
             match exchange.response {

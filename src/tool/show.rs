@@ -62,8 +62,8 @@ pub struct Args {
     /// Write a JSON object per exchange, one per line
     ///
     /// With --summary, writes one object. Keys: id, client, time, method, host, target, status, latency (in seconds), request, response, replayed. The
-    /// last three are objects with time, latency, status, mark (cut, gap or doubtful), size, headers (a list of pairs)
-    /// and body. body is decoded; a body that is not UTF-8 is in body_base64 instead, and body_fault says why a
+    /// last three are objects with time, latency, status, mark (cut, gap or doubtful), incomplete (true
+    /// without a mark and shorter than Content-Length or chunks say), size, headers (a list of pairs) and body. body is decoded; a body that is not UTF-8 is in body_base64 instead, and body_fault says why a
     /// body could not be decoded. request_before is true if an earlier object has the request, but not this
     /// response. Unknown values are absent.
     #[arg(long, help_heading = "What to show")]

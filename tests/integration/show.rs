@@ -54,6 +54,7 @@ fn what_is_missing_or_hostile_is_marked_and_controls_nothing() {
         ("GET /unanswered HTTP/1.1\r\nHost: a\r\n\r\n", ""),
         ("", "HTTP/1.1 500 Oops\r\n\r\n"),
         ("\x1b]0;title\x07", "\x1b[0m"),
+        ("GET /short HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"),
     ]);
     for args in [&[][..], &["--headers"], &["--bodies"], &["--raw"], &["--summary"], &["--json"]] {
         let shown = run("gor-show", args, &input);
@@ -65,6 +66,13 @@ fn what_is_missing_or_hostile_is_marked_and_controls_nothing() {
     let text = String::from_utf8(shown.stdout).expect("text");
     assert!(text.contains("a\\x07b/\\x1b[2J"), "{text}");
     assert!(text.contains("/unanswered") && text.contains("no response"), "{text}");
+    let short = text.lines().find(|line| line.contains("a/short")).expect("it is shown");
+    assert!(short.ends_with("response incomplete"), "{short}");
+    let summary = String::from_utf8(run("gor-show", &["--summary"], &input).stdout).expect("text");
+    assert!(
+        summary.contains("1 message without a mark, shorter than Content-Length or chunks say"),
+        "{summary}"
+    );
     assert!(text.contains("(no unanswered request before it)") && text.contains("(not HTTP)"), "{text}");
 }
 

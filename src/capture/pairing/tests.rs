@@ -170,6 +170,6 @@ fn a_server_that_never_answers_costs_a_bounded_memory() {
             RequestContext::default(),
         ));
     }
-    assert!(pairing.held() < 1 << 20, "{}", pairing.held());
+    assert!(pairing.memory() < 1 << 20, "{}", pairing.memory());
     assert_eq!(pairing.unanswered + pairing.clear(), 100_000);
 }

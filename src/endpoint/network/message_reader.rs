@@ -92,7 +92,7 @@ impl MessageReader {
             Ok(false) => {}
             Err((code, error)) => {
                 let _ = socket.close(Some(CloseFrame { code, reason: "".into() }));
-                socket.get_mut().dismiss();
+                socket.get_mut().close_after_drain();
                 self.failure = Some(error);
             }
         }
@@ -124,12 +124,12 @@ impl MessageReader {
             }
             Err(Refusal::Gone) => Ok(None),
             Err(Refusal::Denied(why)) => {
-                bytes.dismiss();
+                bytes.close_after_drain();
                 (how.tell)(&Notice::Failed(&Error::Invalid(why).at(self.name.as_str())));
                 Ok(None)
             }
             Err(Refusal::Garbage(why)) => {
-                bytes.dismiss();
+                bytes.close_after_drain();
                 Err(Error::Invalid(why))
             }
             // Reading is to end.

@@ -40,11 +40,11 @@ const IDLE: Duration = Duration::from_millis(250);
 /// One connection: the piece that is being filled, and what sends.
 struct SenderConnection {
     piece: Piece,
-    state: LaneState,
+    state: SenderConnectionState,
 }
 
 /// What sends. Its thread begins with the first piece: before it, rights are given up, which is for a process of one thread.
-enum LaneState {
+enum SenderConnectionState {
     Connected(Box<Sender>),
     Sending(SyncSender<Piece>, JoinHandle<Result<()>>),
     /// All was handed over.
@@ -57,24 +57,25 @@ impl SenderConnection {
         if self.piece.bytes.is_empty() {
             return Ok(());
         }
-        let state = match std::mem::replace(&mut self.state, LaneState::Ended) {
-            LaneState::Connected(sender) => {
+        let state = match std::mem::replace(&mut self.state, SenderConnectionState::Ended) {
+            SenderConnectionState::Connected(sender) => {
                 let (pieces, incoming) = sync_channel(WAITING);
                 let thread = thread::Builder::new().name("sender".to_owned());
-                LaneState::Sending(pieces, thread.spawn(move || sender.run(&incoming))?)
+                SenderConnectionState::Sending(pieces, thread.spawn(move || sender.run(&incoming))?)
             }
             state => state,
         };
         self.state = state;
         let piece = std::mem::take(&mut self.piece);
-        let is_taken = matches!(&self.state, LaneState::Sending(pieces, _) if pieces.send(piece).is_ok());
+        let is_taken =
+            matches!(&self.state, SenderConnectionState::Sending(pieces, _) if pieces.send(piece).is_ok());
         if is_taken { Ok(()) } else { self.end() }
     }
 
     /// Has the thread know that nothing more comes.
     fn close(&mut self) {
-        self.state = match std::mem::replace(&mut self.state, LaneState::Ended) {
-            LaneState::Sending(_, thread) => LaneState::Ending(thread),
+        self.state = match std::mem::replace(&mut self.state, SenderConnectionState::Ended) {
+            SenderConnectionState::Sending(_, thread) => SenderConnectionState::Ending(thread),
             state => state,
         };
     }
@@ -82,21 +83,21 @@ impl SenderConnection {
     /// Waits until all is sent, after which nothing is taken any more.
     fn end(&mut self) -> Result<()> {
         self.close();
-        match std::mem::replace(&mut self.state, LaneState::Ended) {
-            LaneState::Connected(mut sender) => sender.finish(),
-            LaneState::Ending(thread) => {
+        match std::mem::replace(&mut self.state, SenderConnectionState::Ended) {
+            SenderConnectionState::Connected(mut sender) => sender.finish(),
+            SenderConnectionState::Ending(thread) => {
                 thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             }
-            LaneState::Sending(..) | LaneState::Ended => Ok(()),
+            SenderConnectionState::Sending(..) | SenderConnectionState::Ended => Ok(()),
         }
     }
 }
 
 /// A receiver of records, over one connection or several.
 pub(in crate::endpoint) struct NetworkSink {
-    lanes: Vec<SenderConnection>,
+    connections: Vec<SenderConnection>,
     is_sticky: bool,
-    /// The lane whose turn it is.
+    /// The connection whose turn it is.
     next: usize,
     /// Tells the threads that nothing more will come.
     is_ending: Arc<AtomicBool>,
@@ -111,7 +112,7 @@ impl NetworkSink {
     ) -> Result<Self> {
         let tls = address.is_secure().then(|| client_config(&how.tls).map(Arc::new)).transpose()?;
         let asking = address.is_websocket().then(|| Asking::new(address, how)).transpose()?;
-        let mut lanes = Vec::new();
+        let mut connections = Vec::new();
         let is_ending = Arc::new(AtomicBool::new(false));
         for _ in 0..how.connections.get() {
             let (address, tls, asking) = (address.clone(), tls.clone(), asking.clone());
@@ -119,7 +120,7 @@ impl NetworkSink {
             let outlet = match ReceiverConnection::connect(&mut route) {
                 Ok(outlet) => Some(outlet),
                 Err(error) if how.waits_for_receiver => {
-                    if let (Some(tell), true) = (tell, lanes.is_empty()) {
+                    if let (Some(tell), true) = (tell, connections.is_empty()) {
                         tell(&format_args!("{error}; trying again until the receiver is there"));
                     }
                     None
@@ -136,42 +137,42 @@ impl NetworkSink {
                 breaks: 0,
                 tell,
             };
-            lanes.push(SenderConnection {
+            connections.push(SenderConnection {
                 piece: Piece::default(),
-                state: LaneState::Connected(Box::new(sender)),
+                state: SenderConnectionState::Connected(Box::new(sender)),
             });
         }
-        Ok(NetworkSink { lanes, is_sticky: how.is_sticky, next: 0, is_ending })
+        Ok(NetworkSink { connections, is_sticky: how.is_sticky, next: 0, is_ending })
     }
 }
 
 impl Sink for NetworkSink {
     fn write(&mut self, records: &Run<'_>) -> Result<()> {
         for record in records.iter() {
-            let number = self.lanes.len() as u64;
-            let lane = if self.is_sticky {
+            let number = self.connections.len() as u64;
+            let connection = if self.is_sticky {
                 (id_hash(session(record.header.id)) % number) as usize
             } else {
                 self.next
             };
-            let lane = &mut self.lanes[lane];
-            lane.piece.bytes.extend_from_slice(record.raw);
-            lane.piece.ends.push(lane.piece.bytes.len());
-            if lane.piece.bytes.len() >= PIECE {
-                lane.hand_over()?;
-                self.next = (self.next + 1) % self.lanes.len();
+            let connection = &mut self.connections[connection];
+            connection.piece.bytes.extend_from_slice(record.raw);
+            connection.piece.ends.push(connection.piece.bytes.len());
+            if connection.piece.bytes.len() >= PIECE {
+                connection.hand_over()?;
+                self.next = (self.next + 1) % self.connections.len();
             }
         }
         Ok(())
     }
 
     fn flush(&mut self) -> Result<()> {
-        for lane in &mut self.lanes {
+        for connection in &mut self.connections {
             // Its thread looks at a connection, once there is one.
-            if let LaneState::Connected(sender) = &mut lane.state {
+            if let SenderConnectionState::Connected(sender) = &mut connection.state {
                 sender.idle();
             }
-            lane.hand_over()?;
+            connection.hand_over()?;
         }
         Ok(())
     }
@@ -180,8 +181,8 @@ impl Sink for NetworkSink {
         self.is_ending.store(true, Ordering::Relaxed);
         let handed_over = self.flush();
         // All know that nothing more comes before any of them is waited for.
-        self.lanes.iter_mut().for_each(SenderConnection::close);
-        let ended = self.lanes.iter_mut().map(SenderConnection::end);
+        self.connections.iter_mut().for_each(SenderConnection::close);
+        let ended = self.connections.iter_mut().map(SenderConnection::end);
         ended.fold(handed_over, Result::and)
     }
 }

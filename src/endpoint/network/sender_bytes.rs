@@ -94,7 +94,7 @@ impl SenderBytes {
     }
 
     /// Has the other side hear the last word before the connection is gone: with bytes unread, it would be reset.
-    pub(super) fn dismiss(&mut self) {
+    pub(super) fn close_after_drain(&mut self) {
         let socket = self.stream.socket();
         if socket.shutdown(Shutdown::Write).is_err() {
             return;

@@ -36,7 +36,7 @@ pub(super) fn file(
 ) -> Result<(OutputFile, naming::OutputFormat)> {
     let (format, compression) = naming::of_name(path, plan.format);
     let failed = |error: io::Error| Error::from(error).at(path);
-    let (file, is_new) = open(plan, path, existing)?;
+    let (file, is_new) = open(plan, path, existing, format == naming::OutputFormat::Gor)?;
     let found = file.metadata().map_err(failed)?;
     let mut opened = OpenedOutput {
         is_regular: found.is_file(),
@@ -106,8 +106,8 @@ fn pieces(plan: &OutputPlan, compression: Compression) -> Option<PieceOptions> {
     Some(PieceOptions { coding, pool: Arc::clone(&plan.pool), size })
 }
 
-/// The file, and whether it was created.
-fn open(plan: &OutputPlan, path: &str, existing: Existing) -> Result<(File, bool)> {
+/// The file, and whether it was created. What cannot be added to is not offered for it.
+fn open(plan: &OutputPlan, path: &str, existing: Existing, can_append: bool) -> Result<(File, bool)> {
     let failed = |error: io::Error| Error::from(error).at(path);
     // Added to and never written into: a file that another program truncates meanwhile gets no hole.
     let create = || OpenOptions::new().append(true).create_new(true).open(path);
@@ -141,9 +141,8 @@ fn open(plan: &OutputPlan, path: &str, existing: Existing) -> Result<(File, bool
         Existing::Refuse => false,
     };
     if is_file && !may_touch {
-        return Err(Error::Usage(format!(
-            "{path}: the file exists; --force overwrites it, --append adds to it"
-        )));
+        let append = if can_append { ", --append adds to it" } else { "" };
+        return Err(Error::Usage(format!("{path}: the file exists; --force overwrites it{append}")));
     }
     if is_file {
         collisions::refuse(&[(path.to_owned(), OutputIdentity::of_path(Path::new(path)))], &plan.inputs)?;

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use mio::{Events, Poll, Token, Waker};
 
 use super::feed::Feed;
-use super::held::RequestsInChild;
+use super::in_child::RequestsInChild;
 use super::recorded::RecordedResponses;
 use super::thinking::ThinkingSessions;
 use super::{Flow, ThroughChild};
@@ -69,7 +69,7 @@ pub(super) struct MiddlewareLoop {
     alarm: Alarm,
     /// Present where a request waits for the response before it on its recorded connection.
     thinking: Option<ThinkingSessions>,
-    held: RequestsInChild,
+    in_child: RequestsInChild,
     recorded: RecordedResponses,
     /// Requests read up to the last one of those that were given.
     given: u64,
@@ -110,7 +110,7 @@ impl MiddlewareLoop {
             queue: BatchQueue::default(),
             poll,
             alarm,
-            held: RequestsInChild::default(),
+            in_child: RequestsInChild::default(),
             recorded: RecordedResponses::default(),
             given: 0,
             counted_from: 0,
@@ -299,7 +299,7 @@ impl MiddlewareLoop {
             if is_full {
                 return;
             }
-            self.held.give(view.header.id, entry, now, deadline);
+            self.in_child.give(view.header.id, entry, now, deadline);
             self.counted += 1;
             self.given = self.given.max(entry.number + 1);
             self.through.tally.requests += 1;
@@ -358,15 +358,15 @@ impl MiddlewareLoop {
     /// Gives up what the child has had for too long.
     fn expire(&mut self) {
         let now = clock::now();
-        while let Some((id, session)) = self.held.expire(now) {
+        while let Some((id, session)) = self.in_child.expire(now) {
             self.end_session(session);
             self.kept.add(|| id.escape_ascii().to_string());
             // The oldest is the first of those that count.
-            self.counted = self.counted.min(self.held.len() as u64);
+            self.counted = self.counted.min(self.in_child.len() as u64);
         }
         let is_idle = self.options.feed.waiting().records == 0 && now >= self.active_at.saturating_add(IDLE);
         if self.options.may_drop && self.counted > 0 && is_idle {
-            (self.counted_from, self.counted) = (self.held.given(), 0);
+            (self.counted_from, self.counted) = (self.in_child.given(), 0);
         }
     }
 
@@ -391,7 +391,7 @@ impl MiddlewareLoop {
     fn take_request(&mut self, block: &Arc<Block>, record: usize, view: &View<'_>) {
         let now = clock::now();
         let mut is_of_session = true;
-        let schedule = match self.held.take(view.header.id) {
+        let schedule = match self.in_child.take(view.header.id) {
             Some(held) if held.is_given_up => {
                 self.through.tally.late += 1;
                 return;
@@ -439,7 +439,7 @@ impl MiddlewareLoop {
         }
         if self.options.may_drop {
             self.counted_from = number + 1;
-            self.counted = self.held.given() - self.counted_from;
+            self.counted = self.in_child.given() - self.counted_from;
         } else {
             self.counted -= 1;
         }
@@ -455,7 +455,7 @@ impl MiddlewareLoop {
         if std::mem::replace(&mut self.ended, ended) != ended || self.options.feed.waiting().records > 0 {
             self.active_at = now;
         }
-        let is_idle = self.is_input_over && self.waiting() == 0 && self.held.len() == 0;
+        let is_idle = self.is_input_over && self.waiting() == 0 && self.in_child.len() == 0;
         let has_ended = self.options.router.waiting() == 0 && ended >= self.routed;
         let has_failed = self.options.progress.iter().any(|worker| worker.has_ended.load(Ordering::Relaxed));
         is_idle && (has_ended && now >= self.active_at.saturating_add(SETTLE)) || has_failed
@@ -463,11 +463,11 @@ impl MiddlewareLoop {
 
     /// Sends nothing more, for this reason.
     fn leave(&mut self, reason: FailureReason) {
-        let unsent = (self.waiting() + self.held.len()) as u64;
+        let unsent = (self.waiting() + self.in_child.len()) as u64;
         self.thinking.as_mut().map(ThinkingSessions::clear);
         self.queue = BatchQueue::default();
         self.through.unrouted.push((reason, unsent, String::new()));
-        self.held.give_up_all();
+        self.in_child.give_up_all();
         self.close(reason);
     }
 
@@ -492,7 +492,7 @@ impl MiddlewareLoop {
             Some(_) if self.options.flow.is_closed_loop && self.options.may_drop => now + IDLE,
             _ => tick,
         };
-        let deadline = self.held.next_deadline().unwrap_or(tick);
+        let deadline = self.in_child.next_deadline().unwrap_or(tick);
         look.min(due).min(deadline).min(tick)
     }
 }

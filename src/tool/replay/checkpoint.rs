@@ -16,7 +16,7 @@ use crate::endpoint::{self, Place, ReadOptions, SingleObject};
 use crate::observe::Count;
 use crate::pace::Share;
 use crate::replay::{
-    CheckpointSettings, MOST_LANES, Outcome, ReplayPosition, RequestSelection, TargetProtocol,
+    CheckpointSettings, MOST_RECIPIENTS, Outcome, ReplayPosition, RequestSelection, TargetProtocol,
 };
 use crate::report::{RecordedReport, ReplayReport, RunOption, TargetReport};
 use crate::tool::report::{ReportFiles, ReportPath, conclude};
@@ -170,8 +170,8 @@ fn check(args: &Args, places: &[Place], reading: &ReadOptions) -> Result<()> {
     if args.targets.iter().any(|target| target.protocol() == TargetProtocol::Tcp) {
         return wrong("a tcp:// target needs each connection from its beginning");
     }
-    if args.targets.len() > MOST_LANES {
-        return wrong(&format!("there may be {MOST_LANES} targets at most"));
+    if args.targets.len() > MOST_RECIPIENTS {
+        return wrong(&format!("there may be {MOST_RECIPIENTS} targets at most"));
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ const MAX_GIVEN_UP: usize = 1 << 16;
 
 /// A request in the child.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct HeldRequest {
+pub(super) struct RequestInChild {
     /// Which of the requests that were given it is.
     pub(super) number: u64,
     pub(super) schedule: ScheduledRequest,
@@ -24,7 +24,7 @@ pub(super) struct HeldRequest {
 /// Requests in the child. An id may occur several times: what comes back is the first of them.
 #[derive(Debug, Default)]
 pub(super) struct RequestsInChild {
-    by_id: HashMap<Box<[u8]>, VecDeque<HeldRequest>, RandomState>,
+    by_id: HashMap<Box<[u8]>, VecDeque<RequestInChild>, RandomState>,
     /// In the order in which they were given, with their deadlines; some have come back.
     order: VecDeque<(u64, u64, Box<[u8]>)>,
     given_up: VecDeque<(u64, Box<[u8]>)>,
@@ -46,22 +46,22 @@ impl RequestsInChild {
     /// A request goes to the child now, and is waited for until its deadline.
     pub(super) fn give(&mut self, id: &[u8], schedule: ScheduledRequest, now: u64, deadline: u64) {
         let number = self.given;
-        let held = HeldRequest { number, schedule, given_at: now, is_given_up: false };
+        let request = RequestInChild { number, schedule, given_at: now, is_given_up: false };
         self.given += 1;
         self.waited_for += 1;
-        self.by_id.entry(id.into()).or_default().push_back(held);
+        self.by_id.entry(id.into()).or_default().push_back(request);
         self.order.push_back((number, deadline, id.into()));
     }
 
     /// A request came back. None: it is none of those that were given.
-    pub(super) fn take(&mut self, id: &[u8]) -> Option<HeldRequest> {
+    pub(super) fn take(&mut self, id: &[u8]) -> Option<RequestInChild> {
         let requests = self.by_id.get_mut(id)?;
-        let held = requests.pop_front();
+        let request = requests.pop_front();
         if requests.is_empty() {
             self.by_id.remove(id);
         }
-        self.waited_for -= usize::from(held.is_some_and(|held| !held.is_given_up));
-        held
+        self.waited_for -= usize::from(request.is_some_and(|request| !request.is_given_up));
+        request
     }
 
     /// When the next request is given up.
@@ -79,11 +79,11 @@ impl RequestsInChild {
     pub(super) fn give_up_all(&mut self) {
         self.order.clear();
         self.waited_for = 0;
-        self.by_id.values_mut().flatten().for_each(|held| held.is_given_up = true);
+        self.by_id.values_mut().flatten().for_each(|request| request.is_given_up = true);
     }
 
     fn holds(&self, id: &[u8], number: u64) -> bool {
-        self.by_id.get(id).is_some_and(|requests| requests.iter().any(|held| held.number == number))
+        self.by_id.get(id).is_some_and(|requests| requests.iter().any(|request| request.number == number))
     }
 
     /// Gives up a request whose time is over: its id, and its recorded connection.
@@ -94,9 +94,9 @@ impl RequestsInChild {
         let (number, _, id) = self.order.pop_front()?;
         let requests = self.by_id.get_mut(&id)?;
         let mut session = 0;
-        for held in requests.iter_mut().filter(|held| held.number == number) {
-            held.is_given_up = true;
-            session = held.schedule.session;
+        for request in requests.iter_mut().filter(|request| request.number == number) {
+            request.is_given_up = true;
+            session = request.schedule.session;
         }
         self.waited_for -= 1;
         self.given_up.push_back((number, id.clone()));
@@ -104,7 +104,7 @@ impl RequestsInChild {
             && let Some((number, id)) = self.given_up.pop_front()
             && let Some(requests) = self.by_id.get_mut(&id)
         {
-            requests.retain(|held| held.number != number);
+            requests.retain(|request| request.number != number);
             if requests.is_empty() {
                 self.by_id.remove(&id);
             }
