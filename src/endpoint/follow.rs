@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,27 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// Bytes read at once, which bounds the buffers.
 const READ: usize = 1 << 16;
 
+/// Blocks whose memory is kept to be filled again.
+const SPARE_BLOCKS: usize = 2;
+
+/// Blocks that were handed on and are empty again: memory that need not be asked for and cleared anew.
+#[derive(Clone, Debug, Default)]
+struct SpareBlocks(Arc<Mutex<Vec<Block>>>);
+
+impl SpareBlocks {
+    fn take(&self) -> Block {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn put(&self, mut block: Block) {
+        block.clear();
+        let mut blocks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if blocks.len() < SPARE_BLOCKS {
+            blocks.push(block);
+        }
+    }
+}
+
 /// Several places followed at once. Records come in the order of their place,
 /// but between places as they are found.
 pub(super) struct Followed {
@@ -46,6 +67,7 @@ pub(super) struct Followed {
     senders: Arc<()>,
     /// When it was seen that reading is to end.
     stopped: Option<Instant>,
+    spares: SpareBlocks,
 }
 
 /// What the thread of a place hands on: its number, and what it has.
@@ -65,6 +87,10 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Senders that are connected at once: each has a thread and a buffer of its own.
 const MAX_SENDERS: usize = 1024;
+
+/// Of the first so many, more bytes are read at once, if they come fast: then fewer blocks go from thread to thread.
+const BULK_SENDERS: usize = 16;
+const BULK_READ: usize = 1 << 19;
 
 impl Followed {
     /// Starts a thread for each place.
@@ -86,6 +112,7 @@ impl Followed {
         how.meter.set_total(None);
         let (sender, events) = sync_channel(1);
         let numbers = Arc::new(AtomicUsize::new(total));
+        let spares = SpareBlocks::default();
         let senders = Arc::new(());
         let listen = |found: &ExpandedPlace| match &found.place {
             Place::Network(address) => Listener::bind(address, &how.listening).map(Some),
@@ -101,13 +128,20 @@ impl Followed {
                     place: &found.place.to_string(),
                     address: listener.address()?,
                 });
-                let numbers = Arc::clone(&numbers);
-                let reception =
-                    Reception { listener, number, numbers, senders: Arc::downgrade(&senders), sender, how };
+                let reception = Reception {
+                    listener,
+                    number,
+                    numbers: Arc::clone(&numbers),
+                    senders: Arc::downgrade(&senders),
+                    sender,
+                    spares: spares.clone(),
+                    how,
+                };
                 thread::Builder::new().name("listener".to_owned()).spawn(move || reception.run())?;
                 continue;
             }
-            let follower = Follower { number, found, sender, how, before: Intake::default() };
+            let spares = spares.clone();
+            let follower = Follower { number, found, sender, spares, how, before: Intake::default() };
             thread::Builder::new().name("follower".to_owned()).spawn(move || follower.run())?;
         }
         let mut failures = how.failures(files);
@@ -115,7 +149,7 @@ impl Followed {
         failures.may_grow();
         let (intakes, before) = (HashMap::new(), Intake::default());
         let how = how.clone();
-        Ok(Followed { events, intakes, before, named: total, failures, how, senders, stopped: None })
+        Ok(Followed { events, intakes, before, named: total, failures, how, senders, stopped: None, spares })
     }
 }
 
@@ -134,7 +168,7 @@ impl Source for Followed {
             match self.events.recv_timeout(INTERVAL) {
                 Ok((number, Finding::Block(found, intake))) => {
                     self.intakes.insert(number, intake);
-                    *block = found;
+                    self.spares.put(std::mem::replace(block, found));
                     return Ok(true);
                 }
                 Ok((number, Finding::Failed(error))) => {
@@ -168,6 +202,7 @@ struct Reception {
     numbers: Arc<AtomicUsize>,
     senders: Weak<()>,
     sender: SyncSender<FollowEvent>,
+    spares: SpareBlocks,
     how: ReadOptions,
 }
 
@@ -175,8 +210,10 @@ impl Reception {
     fn run(self) {
         // Each sender has a copy while it is connected.
         let connected = Arc::new(());
+        let mut how = self.how.clone();
         loop {
-            let input = match self.listener.accept(&self.how) {
+            how.most_read = if Arc::strong_count(&connected) <= BULK_SENDERS { BULK_READ } else { READ };
+            let input = match self.listener.accept(&how) {
                 Ok(Some(input)) => input,
                 Ok(None) => return,
                 Err(error) => {
@@ -192,8 +229,9 @@ impl Reception {
             }
             let (number, events) = (self.numbers.fetch_add(1, Ordering::Relaxed), self.sender.clone());
             let (how, connected) = (self.how.clone(), (Arc::clone(&connected), self.senders.upgrade()));
+            let spares = self.spares.clone();
             let receive = move || {
-                receive(input, number, &events, &how);
+                receive(input, number, &events, &spares, &how);
                 drop(connected);
             };
             if let Err(error) = thread::Builder::new().name("receiver".to_owned()).spawn(receive) {
@@ -205,9 +243,15 @@ impl Reception {
 }
 
 /// Hands on what one sender sends, until it ends.
-fn receive(mut input: SenderInput, number: usize, events: &SyncSender<FollowEvent>, how: &ReadOptions) {
+fn receive(
+    mut input: SenderInput,
+    number: usize,
+    events: &SyncSender<FollowEvent>,
+    spares: &SpareBlocks,
+    how: &ReadOptions,
+) {
     loop {
-        let mut block = Block::new();
+        let mut block = spares.take();
         let event = match input.read_block(&mut block, how) {
             Ok(true) => Finding::Block(block, input.intake()),
             Ok(false) => break,
@@ -229,6 +273,7 @@ struct Follower {
     number: usize,
     found: ExpandedPlace,
     sender: SyncSender<FollowEvent>,
+    spares: SpareBlocks,
     how: ReadOptions,
     before: Intake,
 }
@@ -301,7 +346,7 @@ impl Follower {
         let (Coded::Plain(bytes) | Coded::Compressed(bytes)) = bytes;
         let mut input = OpenInput::of_bytes(&self.found, bytes, Position { record: 1, byte: 0 }, &self.how)?;
         loop {
-            let mut block = Block::new();
+            let mut block = self.spares.take();
             match input.read_block(&mut block, &self.how) {
                 Ok(true) => {
                     let intake = self.before.join(&input.intake());

@@ -368,6 +368,13 @@ impl<'a> Run<'a> {
         self.records.is_empty()
     }
 
+    /// Where each record ends, in bytes from the beginning of the run.
+    pub fn ends(&self) -> impl ExactSizeIterator<Item = usize> + use<'a> {
+        let spans = &self.block.spans[self.records.clone()];
+        let first = spans.first().map_or(0, |first| first.start);
+        spans.iter().map(move |span| (span.end - first) as usize)
+    }
+
     /// The records one by one.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = View<'a>> + use<'a> {
         let block = self.block;

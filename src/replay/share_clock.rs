@@ -12,7 +12,7 @@ pub(super) struct ShareClock {
     /// What tells whether the present share is to be given up, if there may be others.
     revocation: Option<Arc<Revocation>>,
     /// When requests of it are due, counted from the anchor, and the timeline before each.
-    ahead: VecDeque<(u64, Timeline)>,
+    timelines: VecDeque<(u64, Timeline)>,
 }
 
 impl ShareClock {
@@ -33,7 +33,7 @@ impl ShareClock {
     /// Begins with a share. The timeline goes on before the first request that was not due at this time, as that comes
     /// again, here or elsewhere.
     pub(super) fn rewind(&mut self, timeline: &mut Timeline, now: u64) {
-        if let Some((_, before)) = self.ahead.drain(..).find(|(due, _)| *due > now) {
+        if let Some((_, before)) = self.timelines.drain(..).find(|(due, _)| *due > now) {
             *timeline = before;
         }
     }
@@ -45,12 +45,12 @@ impl ShareClock {
 
     /// Remembers the timeline before a request that is due then.
     pub(super) fn remember(&mut self, due: u64, before: Timeline, now: Option<u64>) {
-        while let (Some((due, _)), Some(now)) = (self.ahead.front(), now)
+        while let (Some((due, _)), Some(now)) = (self.timelines.front(), now)
             && *due <= now
         {
-            self.ahead.pop_front();
+            self.timelines.pop_front();
         }
-        self.ahead.push_back((due, before));
+        self.timelines.push_back((due, before));
     }
 
     /// How much later a request, and all that follow, are due that comes when it was due already: what the group
@@ -101,6 +101,6 @@ mod tests {
         for due in 0..100 {
             clock.remember(due, timeline.clone(), Some(due.saturating_sub(10)));
         }
-        assert_eq!(clock.ahead.len(), 10);
+        assert_eq!(clock.timelines.len(), 10);
     }
 }

@@ -23,9 +23,6 @@ use crate::{Error, Result};
 /// How often it is looked whether reading is to end.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Bytes read at once, which bounds the buffers.
-const READ: usize = 1 << 16;
-
 /// A socket that senders connect to.
 pub(in crate::endpoint) struct Listener {
     name: String,
@@ -114,9 +111,9 @@ impl Listener {
             let bytes = SenderBytes::new(stream, WireFormat::WebSocket, how);
             SenderRecords::Messages(Box::new(MessageReader::new(&name, bytes, Arc::clone(demands))))
         } else {
-            let ReadOptions { max_record, is_strict, is_searched, is_lenient, .. } = *how;
+            let ReadOptions { max_record, is_strict, most_read, is_searched, is_lenient, .. } = *how;
             let options =
-                ReaderOptions { max_record, is_strict, most_read: READ, is_searched, is_lenient, is_whole };
+                ReaderOptions { max_record, is_strict, most_read, is_searched, is_lenient, is_whole };
             let bytes = SenderBytes::new(stream, WireFormat::Text, how);
             SenderRecords::Text(Box::new(Reader::new(bytes, options)))
         };

@@ -1,5 +1,7 @@
 //! Runs of whole records that wait to be sent.
 
+use crate::record::Run;
+
 /// Whole records, and where each of them ends.
 #[derive(Debug, Default)]
 pub(super) struct Piece {
@@ -8,6 +10,18 @@ pub(super) struct Piece {
 }
 
 impl Piece {
+    /// An empty piece for so many bytes, that grows if they are more.
+    pub(super) fn with_room(bytes: usize) -> Self {
+        Piece { bytes: Vec::with_capacity(bytes), ends: Vec::new() }
+    }
+
+    /// Adds records.
+    pub(super) fn append(&mut self, records: &Run<'_>) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(records.bytes());
+        self.ends.extend(records.ends().map(|end| start + end));
+    }
+
     /// Records that do not end at `at` or before it.
     pub(super) fn records_after(&self, at: usize) -> usize {
         self.ends.len() - self.ends_before(at)

@@ -24,6 +24,9 @@ use crate::{Error, Result};
 /// Bytes of a piece. A longer record is a piece of its own.
 const PIECE: usize = 256 << 10;
 
+/// Room in a piece for the record that fills it.
+const SLACK: usize = 16 << 10;
+
 /// Pieces that wait for a connection.
 const WAITING: usize = 32;
 
@@ -66,7 +69,9 @@ impl SenderConnection {
             state => state,
         };
         self.state = state;
-        let piece = std::mem::take(&mut self.piece);
+        // The next one is likely to be about as long.
+        let room = (self.piece.bytes.len() + SLACK).min(PIECE + SLACK);
+        let piece = std::mem::replace(&mut self.piece, Piece::with_room(room));
         let is_taken =
             matches!(&self.state, SenderConnectionState::Sending(pieces, _) if pieces.send(piece).is_ok());
         if is_taken { Ok(()) } else { self.end() }
@@ -146,24 +151,43 @@ impl NetworkSink {
     }
 }
 
-impl Sink for NetworkSink {
-    fn write(&mut self, records: &Run<'_>) -> Result<()> {
-        for record in records.iter() {
-            let number = self.connections.len() as u64;
-            let connection = if self.is_sticky {
-                (id_hash(session(record.header.id)) % number) as usize
-            } else {
-                self.next
-            };
+impl NetworkSink {
+    /// Each record to the connection of its session.
+    fn write_by_session(&mut self, records: &Run<'_>) -> Result<()> {
+        let number = self.connections.len() as u64;
+        for (index, record) in records.iter().enumerate() {
+            let connection = (id_hash(session(record.header.id)) % number) as usize;
             let connection = &mut self.connections[connection];
-            connection.piece.bytes.extend_from_slice(record.raw);
-            connection.piece.ends.push(connection.piece.bytes.len());
+            connection.piece.append(&records.part(index..index + 1));
+            if connection.piece.bytes.len() >= PIECE {
+                connection.hand_over()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Piece by piece to the connections in turn.
+    fn write_in_turn(&mut self, records: &Run<'_>) -> Result<()> {
+        let mut rest = records.clone();
+        while !rest.is_empty() {
+            let connection = &mut self.connections[self.next];
+            let room = PIECE.saturating_sub(connection.piece.bytes.len());
+            // Those that fit, and the one that fills the piece.
+            let number = rest.ends().take_while(|end| *end < room).count() + 1;
+            connection.piece.append(&rest.part(0..number));
+            rest = rest.part(number..rest.len());
             if connection.piece.bytes.len() >= PIECE {
                 connection.hand_over()?;
                 self.next = (self.next + 1) % self.connections.len();
             }
         }
         Ok(())
+    }
+}
+
+impl Sink for NetworkSink {
+    fn write(&mut self, records: &Run<'_>) -> Result<()> {
+        if self.is_sticky { self.write_by_session(records) } else { self.write_in_turn(records) }
     }
 
     fn flush(&mut self) -> Result<()> {

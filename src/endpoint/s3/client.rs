@@ -57,7 +57,7 @@ pub(in super::super) struct S3Connection {
     /// One for each object that may hold a large part until that is read.
     pub(super) large: Arc<Semaphore>,
     /// One for each further part that may wait to be read.
-    pub(super) ahead: Arc<Semaphore>,
+    pub(super) prefetch: Arc<Semaphore>,
     /// Whether credentials are asked for again at some time.
     may_expire: bool,
     /// None before it is started.
@@ -97,7 +97,7 @@ impl S3Connection {
             server,
             requests: semaphore(),
             large: semaphore(),
-            ahead: semaphore(),
+            prefetch: semaphore(),
             may_expire,
             runtime: OnceLock::new(),
         })

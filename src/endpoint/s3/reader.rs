@@ -63,7 +63,7 @@ struct FetchedPart {
     /// What was not taken yet.
     left: u64,
     /// None: it is the part that each object may have.
-    ahead: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
     task: JoinHandle<()>,
 }
 
@@ -105,14 +105,14 @@ impl ObjectReader {
     /// Begins to fetch what may be fetched.
     fn fetch_more(&mut self) {
         while self.next < self.end {
-            let has_own = self.parts.iter().any(|part| part.ahead.is_none());
-            let (size, ahead) = if !has_own {
+            let has_own = self.parts.iter().any(|part| part.permit.is_none());
+            let (size, permit) = if !has_own {
                 (if self.large.is_some() { LARGE } else { SMALL }, None)
             } else if self.given < LOOKED_AT {
                 return;
             } else {
-                let Some(ahead) = permit(&self.connection.ahead) else { return };
-                (LARGE, Some(ahead))
+                let Some(large) = permit(&self.connection.prefetch) else { return };
+                (LARGE, Some(large))
             };
             let range = self.next..self.end.min(self.next + size);
             self.next = range.end;
@@ -127,7 +127,7 @@ impl ObjectReader {
                 sender,
             };
             let task = self.connection.runtime().spawn(fetch.run());
-            self.parts.push_back(FetchedPart { pieces, left, ahead, task });
+            self.parts.push_back(FetchedPart { pieces, left, permit, task });
         }
     }
 
