@@ -110,6 +110,7 @@ fn work<N>(mut worker: impl Worker<N>, jobs: &Mutex<Receiver<Job<N>>>) {
     loop {
         let job = jobs.lock().map(|jobs| jobs.recv());
         let Ok(Ok((mut batch, done))) = job else { return };
+        batch.block.search();
         worker.work(&mut batch.block, &mut batch.notes);
         // Nobody waits for it when the stage is over or the output failed.
         let _ = done.send(batch);
@@ -129,6 +130,7 @@ fn read_ahead<N>(
     to_workers: &Sender<Job<N>>,
     hand_on: &Sender<Handover<N>>,
 ) {
+    source.defer_searches();
     let mut spare: Vec<Batch<N>> = Vec::new();
     while let Some(mut batch) = spare.pop().or_else(|| free.batches.recv().ok()) {
         let end = match source.read_block(&mut batch.block) {

@@ -6,10 +6,9 @@ use super::place::ExpandedPlace;
 use super::prefetch::OpenedPlace;
 use super::reading::{Notice, ReadOptions};
 use crate::capture::{self, CaptureInput};
-use crate::http::{Framer, RequestContext};
 use crate::interchange::{HarSource, Import, ImportOptions, JsonlSource, LogSource, SpreadSource};
 use crate::observe::Count;
-use crate::record::{Block, Checkpoint, Intake, JoinedRecords, Kind, Reader, ReaderOptions, Source};
+use crate::record::{Block, Checkpoint, Intake, JoinedRecords, Reader, Source};
 use crate::{Error, Position, Result};
 
 /// How much of an input's beginning is kept to say what it looks like.
@@ -98,10 +97,8 @@ impl OpenInput {
             }
             InputFormat::Gor => {
                 skip_mark(&beginning, &mut bytes);
-                let ReadOptions { max_record, is_strict, most_read, is_searched, is_lenient, .. } = *how;
-                let options =
-                    ReaderOptions { max_record, is_strict, most_read, is_searched, is_lenient, is_whole };
-                PlaceRecords::Gor(Box::new(Reader::new(bytes, options).starting_at(start)))
+                let reader = Reader::new(bytes, how.reader_options()).starting_at(start);
+                PlaceRecords::Gor(Box::new(reader))
             }
         };
         Ok(OpenInput { name, is_below: found.is_below, left_out: 0, beginning, records, failure: None })
@@ -142,8 +139,12 @@ impl OpenInput {
         matches!(&self.records, PlaceRecords::Ready(source) if source.awaits_handling())
     }
 
-    fn joined(&self) -> JoinedRecords {
-        match &self.records {
+    pub(super) fn defer_searches(&mut self) {
+        self.source().defer_searches();
+    }
+
+    fn joined(&mut self) -> JoinedRecords {
+        match &mut self.records {
             PlaceRecords::Gor(reader) => reader.joined(),
             PlaceRecords::Capture(_) | PlaceRecords::Import(_) | PlaceRecords::Ready(_) => {
                 JoinedRecords::default()
@@ -188,7 +189,8 @@ impl OpenInput {
         if let PlaceRecords::Ready(_) = self.records {
             return self.failure.take().map_or(Ok(false), Err);
         }
-        self.tell_flaws(how);
+        let joined = self.joined();
+        self.tell_flaws(joined, how);
         if how.is_over() {
             // Data that was not read to its end may well look cut.
             if self.failure.take().is_some() {
@@ -198,14 +200,14 @@ impl OpenInput {
         }
         match self.failure.take() {
             Some(error) => Err(error),
-            None => self.judge(how).map(|()| false).map_err(|error| error.at(self.name.as_str())),
+            None => self.judge(joined, how).map(|()| false).map_err(|error| error.at(self.name.as_str())),
         }
     }
 
     /// Tells what was wrong with single records.
-    fn tell_flaws(&self, how: &ReadOptions) {
+    fn tell_flaws(&self, joined: JoinedRecords, how: &ReadOptions) {
         let (place, intake) = (self.name.as_str(), &self.intake());
-        tell_flawed_records(place, intake, self.joined(), how);
+        tell_flawed_records(place, intake, joined, how);
         if intake.unfinished.is_some() {
             (how.tell)(&Notice::Unfinished { place, intake });
         }
@@ -223,9 +225,9 @@ impl OpenInput {
     }
 
     /// Whether a place that was read to its end gave what it should.
-    fn judge(&self, how: &ReadOptions) -> Result<()> {
+    fn judge(&self, joined: JoinedRecords, how: &ReadOptions) -> Result<()> {
         let intake = self.intake();
-        judge_records(&self.name, &intake, self.joined(), how)?;
+        judge_records(&self.name, &intake, joined, how)?;
         if let PlaceRecords::Capture(capture) = &self.records
             && let cut @ 1.. = capture.ledger().cut()
         {
@@ -304,14 +306,4 @@ pub(super) fn judge_records(
         return Err(last);
     }
     Ok(())
-}
-
-/// Whether a payload is exactly one HTTP message, and its length is told by
-/// its head. A response that ends with its connection is never known to end.
-pub(super) fn is_whole(kind: Kind, payload: &[u8]) -> bool {
-    let mut framer = match kind {
-        Kind::Request => Framer::request(),
-        Kind::Response | Kind::Replayed => Framer::response(RequestContext::default()),
-    };
-    framer.extent(payload).is_all_of(payload)
 }

@@ -57,6 +57,7 @@ pub fn open(names: &[String], how: &ReadOptions) -> Result<Box<dyn Source + Send
         checkpoint: None,
         failures,
         how: how.clone(),
+        defers_searches: false,
     }))
 }
 
@@ -109,6 +110,8 @@ struct PlaceQueue {
     checkpoint: Option<Box<dyn Checkpoint>>,
     failures: Failures,
     how: ReadOptions,
+    /// Whether whoever works on the blocks searches them.
+    defers_searches: bool,
 }
 
 impl PlaceQueue {
@@ -149,7 +152,12 @@ impl Source for PlaceQueue {
                 }
             } else if let Some((found, opened)) = self.rest.next() {
                 match opened.and_then(|opened| OpenInput::new(&found, opened, &self.how)) {
-                    Ok(input) => self.current = Some(input),
+                    Ok(mut input) => {
+                        if self.defers_searches {
+                            input.defer_searches();
+                        }
+                        self.current = Some(input);
+                    }
                     Err(error) => self.fail(error)?,
                 }
             } else {
@@ -173,6 +181,10 @@ impl Source for PlaceQueue {
         if let Some(input) = &mut self.current {
             input.keep_alive();
         }
+    }
+
+    fn defer_searches(&mut self) {
+        self.defers_searches = true;
     }
 
     fn awaits_handling(&self) -> bool {

@@ -9,9 +9,10 @@ use super::KafkaSettings;
 use super::network::ListenOptions;
 use super::s3::{S3Options, Store};
 use crate::Error;
+use crate::http::{Framer, RequestContext};
 use crate::interchange::LogFormat;
 use crate::observe::Meter;
-use crate::record::{DEFAULT_MAX_RECORD, Failures, Intake, JoinedRecords, ReaderOptions};
+use crate::record::{DEFAULT_MAX_RECORD, Failures, Intake, JoinedRecords, Kind, ReaderOptions};
 
 /// How to read places.
 #[derive(Clone, Debug)]
@@ -26,9 +27,6 @@ pub struct ReadOptions {
     /// Most bytes read at once, which is what blocks are as large as; see
     /// [`ReaderOptions::most_read`](crate::record::ReaderOptions::most_read).
     pub most_read: usize,
-    /// Whether payloads are searched for header lines of other records; see
-    /// [`ReaderOptions::is_searched`](crate::record::ReaderOptions::is_searched).
-    pub is_searched: bool,
     /// Whether header lines are read as GoReplay does; see
     /// [`ReaderOptions::is_lenient`](crate::record::ReaderOptions::is_lenient).
     pub is_lenient: bool,
@@ -91,6 +89,12 @@ pub struct TimeWindow {
 }
 
 impl ReadOptions {
+    /// How gor text is read.
+    pub(super) fn reader_options(&self) -> ReaderOptions {
+        let ReadOptions { max_record, is_strict, most_read, is_lenient, .. } = *self;
+        ReaderOptions { max_record, is_strict, most_read, is_lenient, is_whole }
+    }
+
     /// Whether reading is to end.
     pub fn is_over(&self) -> bool {
         self.is_stopping.load(Ordering::Relaxed)
@@ -121,7 +125,6 @@ impl Default for ReadOptions {
             is_strict: false,
             ends_at_failure: false,
             most_read: ReaderOptions::default().most_read,
-            is_searched: true,
             is_lenient: false,
             is_followed: false,
             log_format: None,
@@ -137,6 +140,16 @@ impl Default for ReadOptions {
             tell: |_| {},
         }
     }
+}
+
+/// Whether a payload is exactly one HTTP message, and its length is told by
+/// its head. A response that ends with its connection is never known to end.
+pub(super) fn is_whole(kind: Kind, payload: &[u8]) -> bool {
+    let mut framer = match kind {
+        Kind::Request => Framer::request(),
+        Kind::Response | Kind::Replayed => Framer::response(RequestContext::default()),
+    };
+    framer.extent(payload).is_all_of(payload)
 }
 
 /// Something about one of the places that is read. Its text is one line.

@@ -93,11 +93,6 @@ impl<R: Read, F: LineFormat> LineSource<R, F> {
         }
     }
 
-    /// What the lines hold.
-    pub(super) fn format(&self) -> &F {
-        &self.format
-    }
-
     /// Memory held for lines.
     #[cfg(test)]
     pub(super) fn buffer_size(&self) -> usize {

@@ -120,11 +120,12 @@ impl ExchangeFormat for PostmanFormat {
         remarks: &mut Remarks,
         out: &mut Vec<u8>,
     ) -> io::Result<()> {
-        let Some(request) = request(message, remarks) else {
-            for _ in responses {
-                remarks.count("response to such a request", "responses to such requests");
+        let request = match request(message, remarks) {
+            Ok(request) => request,
+            Err(unsent) => {
+                unsent.count(responses.len(), remarks);
+                return Ok(());
             }
-            return Ok(());
         };
         message.count_lost(remarks);
         let examples =
@@ -162,18 +163,43 @@ const AS_RECORDED: Behavior = Behavior {
     },
 };
 
-/// The request as Postman sends it. None, counted: it would send something else.
-fn request<'a>(message: &'a Message<'a>, remarks: &mut Remarks) -> Option<PostmanRequest<'a>> {
-    let Ok(raw) = str::from_utf8(&message.content) else {
-        remarks.count("request with a binary body", "requests with binary bodies");
-        return None;
-    };
+/// Why a request is left out: Postman would send something else.
+enum Unsent {
+    Binary,
+    Variable,
+}
+
+impl Unsent {
+    /// Counts the request, and so many responses to it.
+    fn count(&self, responses: usize, remarks: &mut Remarks) {
+        let ([one, many], [response, several]) = match self {
+            Unsent::Binary => (
+                ["request with a binary body", "requests with binary bodies"],
+                ["response to a request with a binary body", "responses to requests with binary bodies"],
+            ),
+            Unsent::Variable => (
+                [
+                    "request with what Postman takes for a variable",
+                    "requests with what Postman takes for variables",
+                ],
+                [
+                    "response to a request with what Postman takes for a variable",
+                    "responses to requests with what Postman takes for variables",
+                ],
+            ),
+        };
+        remarks.count(one, many);
+        for _ in 0..responses {
+            remarks.count(response, several);
+        }
+    }
+}
+
+/// The request as Postman sends it.
+fn request<'a>(message: &'a Message<'a>, remarks: &mut Remarks) -> Result<PostmanRequest<'a>, Unsent> {
+    let raw = str::from_utf8(&message.content).map_err(|_| Unsent::Binary)?;
     if has_variable(raw) || message.head.fields().any(|field| has_variable(&latin1(field.value))) {
-        remarks.count(
-            "request with what Postman takes for a variable",
-            "requests with what Postman takes for variables",
-        );
-        return None;
+        return Err(Unsent::Variable);
     }
     let method = message.method();
     if method.bytes().any(|byte| byte.is_ascii_lowercase()) {
@@ -188,7 +214,7 @@ fn request<'a>(message: &'a Message<'a>, remarks: &mut Remarks) -> Option<Postma
         );
         url = url.replace('{', "%7B").replace('}', "%7D");
     }
-    Some(PostmanRequest {
+    Ok(PostmanRequest {
         method,
         url,
         header: sent_headers(message, remarks),

@@ -8,7 +8,7 @@ use memchr::{memchr, memmem};
 
 use super::checkpoint::Revocation;
 use super::header::{Header, SEPARATOR};
-use super::reader::begins_with_header;
+use super::reader::{PendingSearch, begins_with_header};
 use super::span::RecordSpan;
 use crate::Position;
 
@@ -39,6 +39,8 @@ pub struct Block {
     pub(super) origin: Position,
     /// Tells whether the source wants the records back, if it may.
     revocation: Option<Arc<Revocation>>,
+    /// The search that its reader has left to whoever works on it.
+    pub(super) pending_search: Option<PendingSearch>,
 }
 
 impl Block {
@@ -63,6 +65,15 @@ impl Block {
         self.spans.clear();
         self.origin = Position::default();
         self.revocation = None;
+        self.pending_search = None;
+    }
+
+    /// Does the search that the source has left to whoever works on the block, if it has: see
+    /// [`Source::defer_searches`](super::Source::defer_searches).
+    pub fn search(&mut self) {
+        if let Some(search) = self.pending_search.take() {
+            search.run(self);
+        }
     }
 
     /// Has the source want its records back with others.

@@ -8,8 +8,9 @@ mod plain;
 use std::io::{ErrorKind, Read};
 
 use find::FindResult;
-use inner::InnerHeader;
+use inner::DeferredSearches;
 pub use inner::JoinedRecords;
+pub(super) use inner::PendingSearch;
 use line::HeaderLine;
 pub(super) use line::begins_with_header;
 
@@ -45,8 +46,6 @@ pub struct ReaderOptions {
     /// Most bytes asked of the input at once, from 16 KiB to a megabyte. A
     /// block is about as large.
     pub most_read: usize,
-    /// Whether payloads are searched for header lines of other records, whose separators may be missing.
-    pub is_searched: bool,
     /// Whether header lines are read as GoReplay does: a time that is no number is none, another kind is no request, and
     /// what stands behind the latency may be anything. Such records go on as they are.
     pub is_lenient: bool,
@@ -61,7 +60,6 @@ impl Default for ReaderOptions {
             max_record: DEFAULT_MAX_RECORD,
             is_strict: false,
             most_read: READ_SIZE,
-            is_searched: false,
             is_lenient: false,
             is_whole: |_, _| false,
         }
@@ -106,6 +104,8 @@ pub struct Reader<R> {
     failure: Option<Error>,
     intake: Intake,
     joined: JoinedRecords,
+    /// Where blocks are searched by whoever works on them.
+    deferred: Option<DeferredSearches>,
 }
 
 impl<R: Read> Reader<R> {
@@ -132,6 +132,7 @@ impl<R: Read> Reader<R> {
             failure: None,
             intake: Intake::default(),
             joined: JoinedRecords::default(),
+            deferred: None,
         }
     }
 
@@ -151,9 +152,26 @@ impl<R: Read> Reader<R> {
         !self.tail.is_empty() || self.is_skipping || self.skip_exactly > 0
     }
 
-    /// What was found of what [`ReaderOptions::is_searched`] looks for.
-    pub fn joined(&self) -> JoinedRecords {
+    /// Records whose payloads hold what looks like the header line of another one, whose separator may be missing.
+    ///
+    /// Asked at the end: searches that were left to others are waited for, and later blocks are searched here.
+    pub fn joined(&mut self) -> JoinedRecords {
+        if let Some(deferred) = self.deferred.take() {
+            self.joined = self.joined.join(&deferred.finish());
+        }
         self.joined
+    }
+
+    /// Searches the block for other records' header lines, or leaves that to whoever works on it.
+    fn search(&mut self, block: &mut Block) {
+        let is_whole = self.options.is_whole;
+        match &self.deferred {
+            // Of records whose length is about to be written it could not be told that they had none.
+            Some(deferred) if !self.lacks_length && !block.is_empty() => {
+                block.pending_search = Some(deferred.next(is_whole))
+            }
+            _ => self.joined = self.joined.join(&JoinedRecords::of_block(block, is_whole)),
+        }
     }
 
     /// Reads once, into the room after what is filled.
@@ -214,8 +232,8 @@ impl<R: Read> Reader<R> {
             // Half a line end may be one between NULs.
             self.is_in_nuls &= matches!(found, FindResult::NeedMore);
             match found {
-                FindResult::Record { span, length, inner } => {
-                    self.add(block, next, span, inner);
+                FindResult::Record { span, length } => {
+                    self.add(block, next, span);
                     next += length;
                 }
                 FindResult::NeedMore => return Ok(next),
@@ -253,14 +271,7 @@ impl<R: Read> Reader<R> {
 
     /// Adds a record that was found at `next`, from where its span counts.
     #[inline]
-    fn add(&mut self, block: &mut Block, next: usize, mut span: RecordSpan, inner: Option<InnerHeader>) {
-        if let Some(inner) = inner {
-            let byte = block.origin.byte + (next + span.payload as usize + inner.at) as u64;
-            let position = Position { record: self.position.record, byte };
-            self.joined.number += 1;
-            self.joined.for_certain += u64::from(inner.is_proven);
-            self.joined.first.get_or_insert(position);
-        }
+    fn add(&mut self, block: &mut Block, next: usize, mut span: RecordSpan) {
         span.number = (self.position.record - block.origin.record) as u32;
         span.start += next as u32;
         span.payload += next as u32;
@@ -374,6 +385,7 @@ impl<R: Read> Source for Reader<R> {
         if self.is_at_end {
             self.finish(block);
         }
+        self.search(block);
         if std::mem::take(&mut self.lacks_length) {
             block.write_lengths();
         }
@@ -385,5 +397,9 @@ impl<R: Read> Source for Reader<R> {
 
     fn intake(&self) -> Intake {
         self.intake
+    }
+
+    fn defer_searches(&mut self) {
+        self.deferred.get_or_insert_with(DeferredSearches::new);
     }
 }

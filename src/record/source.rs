@@ -26,6 +26,10 @@ pub trait Source {
     /// heard of loses its part in the group.
     fn keep_alive(&mut self) {}
 
+    /// Leaves to whoever works on a block what can be searched there without the others, so that reading is not held up:
+    /// [`Block::search`] must be called on each, unchanged, on whatever thread. A source that is done waits for it.
+    fn defer_searches(&mut self) {}
+
     /// Whether records that were handed out may still come back, so that it is not to be closed.
     fn awaits_handling(&self) -> bool {
         false
@@ -47,6 +51,10 @@ impl<S: Source + ?Sized> Source for Box<S> {
 
     fn keep_alive(&mut self) {
         (**self).keep_alive();
+    }
+
+    fn defer_searches(&mut self) {
+        (**self).defer_searches();
     }
 
     fn awaits_handling(&self) -> bool {

@@ -46,6 +46,18 @@ fn read_text(text: &[u8]) -> (Vec<Record>, Intake) {
     read_all(Reader::new(text, options()))
 }
 
+/// Payloads that mostly hold the header line of another record, behind a message that may be whole.
+fn payload_with_header() -> impl Strategy<Value = Vec<u8>> {
+    let separator = prop_oneof![4 => Just(""), 1 => Just("x\n\u{1f435}\u{1f648}\u{1f649}\ny")];
+    let line = prop_oneof![
+        3 => Just("1 c74e1f900a00000200000001 1790000000000000000 5\n"),
+        1 => Just("1 c74e1f900a00000200000001 1790000000 5\n"),
+    ];
+    ("[a-z]{1,30}!?", separator, line, "[a-z]{0,9}!").prop_map(|(before, separator, line, after)| {
+        format!("{before}{separator}\n{line}{after}").into_bytes()
+    })
+}
+
 fn payloads(text: &str) -> (Vec<String>, Intake) {
     let (records, intake) = read_text(text.as_bytes());
     (records.into_iter().map(|record| String::from_utf8(record.payload).unwrap()).collect(), intake)
@@ -159,13 +171,42 @@ proptest! {
         ], 0..8),
         sizes in prop::collection::vec(1_usize..40, 1..8),
         max_record in prop_oneof![Just(DEFAULT_MAX_RECORD), 20_u64..200],
-        is_searched in any::<bool>(),
     ) {
         let text = parts.concat();
-        let options = ReaderOptions { max_record, is_searched, ..options() };
+        let options = ReaderOptions { max_record, ..options() };
         let whole = read_all(Reader::new(&text[..], options));
         let pieces = read_all(Reader::new(Pieces { bytes: &text, sizes, turn: 0 }, options));
         prop_assert_eq!(whole, pieces);
+    }
+
+    #[test]
+    fn searches_find_the_same_wherever_the_blocks_are_searched(
+        payloads in prop::collection::vec(payload_with_header(), 1..8),
+        is_cut in any::<bool>(),
+        sizes in prop::collection::vec(1_usize..200, 1..8),
+        order in any::<prop::sample::Index>(),
+    ) {
+        let record = |payload: &Vec<u8>| [b"1 a 1 1\n".to_vec(), payload.clone(), SEPARATOR.to_vec()].concat();
+        let mut text = payloads.iter().map(record).collect::<Vec<_>>().concat();
+        text.truncate(text.len() - usize::from(is_cut) * SEPARATOR.len());
+        let pieces = || Pieces { bytes: &text, sizes: sizes.clone(), turn: 0 };
+
+        let mut reader = Reader::new(&text[..], options());
+        while reader.read_block(&mut Block::new()).unwrap() {}
+        let expected = reader.joined();
+
+        let mut reader = Reader::new(pieces(), options());
+        reader.defer_searches();
+        let mut blocks = vec![Block::new()];
+        while reader.read_block(blocks.last_mut().unwrap()).unwrap() {
+            blocks.push(Block::new());
+        }
+        let first = order.index(blocks.len());
+        blocks.rotate_left(first);
+        blocks.iter_mut().for_each(Block::search);
+        prop_assert_eq!(reader.joined(), expected);
+        // What is read of it later is nobody else's to search.
+        prop_assert_eq!(reader.joined(), expected);
     }
 
     #[test]

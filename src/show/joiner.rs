@@ -99,7 +99,8 @@ struct PartialExchange<T> {
 ///
 /// An exchange is given out with its response; in a recording that holds replayed responses, with that. One that stays
 /// without is given out once it has waited for a minute of the recording, when more wait than there is room for, when
-/// its id comes again, or at the end. In a recording with replayed responses time does not count. What is needed of its
+/// its id comes again, or at the end. In a recording with replayed responses time does not count. Of a patient one, or
+/// with replayed responses, a response that comes before its request waits for it as well. What is needed of its
 /// request is remembered in bounded memory: an answer that comes later is given out with it, marked as such.
 pub struct Joiner<T> {
     hasher: RandomState,
@@ -235,15 +236,17 @@ impl<T: KeptMessage> Joiner<T> {
             self.give_up_before(time.saturating_sub(PATIENCE), &mut give);
         }
         if let Some(waiting) = self.waiting.get_mut(&id) {
+            // A response that began before this request is that of an earlier one with the same id.
+            let is_stale = kind == Kind::Request && waiting.time < time;
             let place = waiting.exchange.place(kind);
-            if place.is_none() {
+            if place.is_none() && !is_stale {
                 let message = keep();
                 let cost = message.cost();
                 *place = Some(message);
                 waiting.cost += cost;
                 self.bytes += cost;
                 let is_whole = match kind {
-                    Kind::Request => false,
+                    Kind::Request => !self.has_replayed && waiting.exchange.response.is_some(),
                     Kind::Response => !self.has_replayed || waiting.exchange.replayed.is_some(),
                     Kind::Replayed => true,
                 };
@@ -258,7 +261,8 @@ impl<T: KeptMessage> Joiner<T> {
         let message = keep();
         let mut exchange = if kind == Kind::Request { Exchange::default() } else { self.remembered.late(id) };
         *exchange.place(kind) = Some(message);
-        if kind == Kind::Request || (kind == Kind::Response && self.has_replayed) {
+        let may_come_first = self.is_patient && exchange.request.is_none() && !self.remembered.has_forgotten;
+        if kind == Kind::Request || (kind == Kind::Response && (self.has_replayed || may_come_first)) {
             self.begin(id, time, exchange, &mut give);
         } else {
             give(exchange);
@@ -358,7 +362,10 @@ mod tests {
 
     /// Exchanges in order, each as `request response replayed`.
     fn joined(records: &[Told<'_>]) -> Vec<String> {
-        let mut joiner = Joiner::<String>::default();
+        joined_by(Joiner::default(), records)
+    }
+
+    fn joined_by(mut joiner: Joiner<String>, records: &[Told<'_>]) -> Vec<String> {
         let mut out = Vec::new();
         let mut give = |exchange: Exchange<String>| {
             let text = |message: Option<String>| message.unwrap_or_else(|| "-".into());
@@ -426,6 +433,36 @@ mod tests {
         ];
         for (records, expected) in cases {
             assert_eq!(joined(&records), expected, "{records:?}");
+        }
+    }
+
+    #[test]
+    fn a_response_that_comes_first_waits_for_its_request_where_nothing_is_shown_before_the_end() {
+        use Kind::{Replayed, Request, Response};
+        let cases: Vec<(Vec<Told<'_>>, &[&str])> = vec![
+            (vec![(Response, "1", 1, "A"), (Request, "1", 0, "a")], &["a A -", "- - -"]),
+            (
+                vec![(Response, "1", 1, "A"), (Request, "2", 1, "b"), (Request, "1", 1, "a")],
+                &["a A -", "- - -", "b - -"],
+            ),
+            (vec![(Response, "1", 1, "A")], &["- - -", "- A -"]),
+            // It began before the request, whose id is used again.
+            (
+                vec![(Response, "1", 1, "A"), (Request, "1", 2, "b"), (Response, "1", 3, "B")],
+                &["- A -", "b B -", "- - -"],
+            ),
+            (
+                vec![
+                    (Replayed, "0", 0, "X"),
+                    (Response, "1", 1, "A"),
+                    (Request, "1", 0, "a"),
+                    (Replayed, "1", 9, "Y"),
+                ],
+                &["- - X", "a A Y", "- - -"],
+            ),
+        ];
+        for (records, expected) in cases {
+            assert_eq!(joined_by(Joiner::patient(), &records), expected, "{records:?}");
         }
     }
 

@@ -164,13 +164,14 @@ pub(super) fn address(client: Ipv4Addr) -> String {
     }
 }
 
-/// From the beginning of the request to the end of the answer: that of a replay, where there is one.
+/// From the beginning of the request to the end of the answer: that of a replay, where there is one. None where both are
+/// of the same moment, as of logs that have no durations.
 pub(super) fn latency(exchange: &Exchange<Facts>) -> Option<i64> {
     if let Some(replayed) = &exchange.replayed {
         return replayed.latency;
     }
     let (request, response) = (exchange.request.as_ref()?, exchange.response.as_ref()?);
-    Some(recorded_latency(request.time, response.end()))
+    Some(recorded_latency(request.time, response.end())).filter(|latency| *latency != 0)
 }
 
 /// The latency of a recorded exchange, in nanoseconds, of when its request began and its response ended. Negative where

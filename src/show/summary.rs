@@ -95,8 +95,9 @@ impl Group {
         self.failed += u64::from(answer.and_then(Facts::status).is_some_and(|status| status >= 400));
         let size = |message: Option<&Facts>| message.map_or(0, |message| message.size);
         self.bytes[1] += size(answer);
-        if let Some(latency) = latency(exchange) {
-            self.latency.saturating_record(u64::try_from(latency / 1000).unwrap_or(0).max(1));
+        // Negative where the recording has the two in another order: that is no latency.
+        if let Some(latency) = latency(exchange).and_then(|latency| u64::try_from(latency).ok()) {
+            self.latency.saturating_record((latency / 1000).max(1));
         }
     }
 

@@ -69,6 +69,16 @@ fn a_log_is_recognised_by_its_content_and_what_it_does_not_have_is_counted() {
     shown.ends_with(0);
     let lines = String::from_utf8(shown.stdout.clone()).unwrap();
     assert!(lines.lines().count() >= 3 && lines.contains("/a?b=c") && lines.contains("404"), "{lines}");
+    // Durations that the log does not have are none.
+    let log = path("access.log");
+    for (tool, args) in [("gor-show", &["--summary", &log][..]), ("gor-replay", &["--dry-run", "-i", &log])] {
+        let ran = run(tool, args, b"");
+        let text = String::from_utf8_lossy(&ran.stdout) + &*ran.stderr;
+        assert!(
+            text.contains("/a") && !text.contains("1.00us") && !text.contains("latency"),
+            "{tool}: {text}"
+        );
+    }
     let found = run("gor-filter", &["--status", "404"], LOG.as_bytes());
     found.ends_with(0);
     assert_eq!(found.stdout.windows(6).filter(|part| part == b"GET /c").count(), 1);

@@ -14,9 +14,9 @@ use super::message_reader::MessageReader;
 use super::options::ListenOptions;
 use super::sender_bytes::{SenderBytes, WireFormat};
 use super::stream::NetworkStream;
-use crate::endpoint::input::{is_whole, judge_records, tell_flawed_records};
+use crate::endpoint::input::{judge_records, tell_flawed_records};
 use crate::endpoint::reading::ReadOptions;
-use crate::record::{Block, Intake, Reader, ReaderOptions, Source as _};
+use crate::record::{Block, Intake, Reader, Source as _};
 use crate::tls::server_config;
 use crate::{Error, Result};
 
@@ -111,11 +111,8 @@ impl Listener {
             let bytes = SenderBytes::new(stream, WireFormat::WebSocket, how);
             SenderRecords::Messages(Box::new(MessageReader::new(&name, bytes, Arc::clone(demands))))
         } else {
-            let ReadOptions { max_record, is_strict, most_read, is_searched, is_lenient, .. } = *how;
-            let options =
-                ReaderOptions { max_record, is_strict, most_read, is_searched, is_lenient, is_whole };
             let bytes = SenderBytes::new(stream, WireFormat::Text, how);
-            SenderRecords::Text(Box::new(Reader::new(bytes, options)))
+            SenderRecords::Text(Box::new(Reader::new(bytes, how.reader_options())))
         };
         Ok(SenderInput { name, records, left_out: 0 })
     }
@@ -184,9 +181,9 @@ impl SenderInput {
     }
 
     /// Whether all that it sent was taken, once it has ended.
-    fn judge(&self, how: &ReadOptions) -> Result<()> {
+    fn judge(&mut self, how: &ReadOptions) -> Result<()> {
         let intake = self.intake();
-        let joined = match &self.records {
+        let joined = match &mut self.records {
             SenderRecords::Text(reader) => reader.joined(),
             SenderRecords::Messages(messages) => messages.joined(),
         };

@@ -4,7 +4,6 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use memchr::{memchr, memmem};
 use tungstenite::error::{CapacityError, ProtocolError};
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, Role, WebSocket, WebSocketConfig};
@@ -13,11 +12,8 @@ use tungstenite::{Error as WebSocketError, Message};
 use super::handshake::{Demands, Refusal, io_error};
 use super::sender_bytes::SenderBytes;
 use crate::endpoint::Notice;
-use crate::endpoint::input::is_whole;
 use crate::endpoint::reading::ReadOptions;
-use crate::record::{
-    Block, Header, Intake, JoinedRecords, MAX_HEADER, Reader, ReaderOptions, SEPARATOR, Source as _,
-};
+use crate::record::{Block, Intake, JoinedRecords, Reader, ReaderOptions, SEPARATOR, Source as _};
 use crate::{Error, Position, Result};
 
 /// Bytes of a block but for its last record, and of what is read at once.
@@ -228,21 +224,10 @@ impl MessageReader {
 
     /// Adds what a message holds to `block`.
     fn take(&mut self, text: &[u8], block: &mut Block, how: &ReadOptions) -> Result<()> {
-        if let Some((header, payload)) = only_record(text)
-            && !how.is_searched
-            && text.len() as u64 <= how.max_record
-        {
-            block.push(&header, payload);
-            self.intake.records += 1;
-            self.intake.bytes += text.len() as u64;
-            return Ok(());
-        }
         // The end of the message is the end of its last record.
         let ending = if text.ends_with(SEPARATOR) { &[][..] } else { SEPARATOR };
         let whole = [text, ending].concat();
-        let ReadOptions { max_record, is_strict, is_searched, is_lenient, .. } = *how;
-        let options =
-            ReaderOptions { max_record, is_strict, is_searched, is_lenient, is_whole, most_read: BLOCK };
+        let options = ReaderOptions { most_read: BLOCK, ..how.reader_options() };
         let mut reader = Reader::new(&whole[..], options).starting_at(self.position());
         let mut found = Block::new();
         let read = loop {
@@ -254,10 +239,7 @@ impl MessageReader {
         };
         let intake = Intake { bytes: text.len() as u64, ..reader.intake() };
         self.intake = self.intake.join(&intake);
-        let joined = reader.joined();
-        self.joined.number += joined.number;
-        self.joined.for_certain += joined.for_certain;
-        self.joined.first = self.joined.first.or(joined.first);
+        self.joined = self.joined.join(&reader.joined());
         read
     }
 }
@@ -269,37 +251,4 @@ fn is_whole_at_end(socket: &WebSocket<SenderBytes>) -> Result<(), (CloseCode, Er
     }
     let why = "the connection ended inside a record, which is left out";
     Err((CloseCode::Away, Error::Invalid(why.into())))
-}
-
-/// The record that a message is beyond doubt, with separator or without, as `GoReplay` sends it.
-fn only_record(text: &[u8]) -> Option<(Header<'_>, &[u8])> {
-    let end = memchr(b'\n', &text[..text.len().min(MAX_HEADER + 1)])?;
-    let header = Header::parse(&text[..end]).ok()?;
-    let rest = &text[end + 1..];
-    let payload = rest.strip_suffix(SEPARATOR).unwrap_or(rest);
-    let is_only = match header.length {
-        Some(length) => length == payload.len() as u64,
-        None => !payload.is_empty() && memmem::find(payload, SEPARATOR).is_none(),
-    };
-    is_only.then_some((header, payload))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_is_one_record_with_separator_or_without() {
-        let text = "1 a 5 7\nGET / HTTP/1.1\r\n\r\n";
-        let ended = format!("{text}{}", str::from_utf8(SEPARATOR).expect("text"));
-        for message in [text, &ended] {
-            let (header, payload) = only_record(message.as_bytes()).expect("a record");
-            assert_eq!((header.id, payload), (&b"a"[..], &text.as_bytes()[8..]));
-        }
-        for other in
-            [ended.repeat(2).as_str(), "", "1 a 5 7", "1 a 5 7\n", "x\ny", "1 a 5 7 3\nxx", &ended[1..]]
-        {
-            assert!(only_record(other.as_bytes()).is_none(), "{other}");
-        }
-    }
 }

@@ -8,7 +8,7 @@ use flate2::bufread::GzDecoder;
 use super::coding::CompressionOptions;
 use crate::endpoint::format::Compression;
 use crate::endpoint::index::{Builder, GROUP_RECORDS};
-use crate::endpoint::input::is_whole;
+use crate::endpoint::reading::is_whole;
 use crate::observe::Size;
 use crate::record::{
     Block, Header, MAX_HEADER, MAX_MAX_RECORD, Mark, Reader, ReaderOptions, SEPARATOR, Source as _,

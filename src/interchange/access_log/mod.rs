@@ -106,11 +106,6 @@ impl<R: Read> LogSource<R> {
     pub fn keeping_seconds(input: R, format: LogFormat, options: ImportOptions) -> Self {
         LineSource::with(LogLines { format, records: LogRecords::keeping_seconds() }, input, options)
     }
-
-    /// Whether some time that was read so far is finer than a second.
-    fn has_fractions(&self) -> bool {
-        self.format().records.has_fractions
-    }
 }
 
 /// Each line as a request and perhaps a response.

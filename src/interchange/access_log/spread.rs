@@ -1,7 +1,7 @@
 //! Requests of a log that has whole seconds, spread evenly over each second: as they stand they would all come at its
 //! beginning.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::io::Read;
 
 use super::LogSource;
@@ -24,31 +24,50 @@ const BLOCK_SIZE: usize = 256 << 10;
 
 /// A log whose requests of the same second come one after the other within it, in the order of their lines.
 ///
-/// Lines wait until one that is two seconds later was read, so this is for logs that are there already. A log that has
-/// any fraction of a second stays as it is from there on.
+/// Lines wait until one that is two seconds later was read, so this is for logs that are there already. What comes of a
+/// second behind that, as where logs stand one after the other, is spread over it anew. A log that has any fraction of a
+/// second stays as it is from there on. How the input is cut into blocks changes nothing.
 pub struct SpreadSource<R> {
     log: LogSource<R>,
-    held: VecDeque<Record>,
+    held: VecDeque<HeldRecord>,
     held_bytes: usize,
-    seconds: BTreeMap<i64, Second>,
-    newest: i64,
+    /// The seconds whose requests wait, or have waited so far.
+    seconds: HashMap<u64, Second>,
+    /// Of these, those that more lines may belong to.
+    open: Vec<u64>,
+    /// Number of the next second.
+    next_second: u64,
+    /// Whether some time was finer than a second.
+    has_fractions: bool,
     /// How much later the records of the latest line are than its time.
     offset: i64,
     is_at_end: bool,
     failure: Option<Error>,
     incoming: Block,
+    /// Records of it that were taken.
+    taken: usize,
     /// Records handed out, and their bytes.
     records: u64,
     bytes: u64,
     remarks: Remarks,
 }
 
+/// A record that waits, and the number of the second it is of: a request alone has one.
+struct HeldRecord {
+    record: Record,
+    second: Option<u64>,
+}
+
 /// What is known of the requests of a second.
 #[derive(Debug, Default)]
 struct Second {
+    /// Since the Unix epoch.
+    time: i64,
     requests: i64,
     handed_out: i64,
     latest: i64,
+    /// Whether a line was read that is so much later that no more belong to it.
+    is_complete: bool,
 }
 
 impl<R: Read> SpreadSource<R> {
@@ -58,59 +77,96 @@ impl<R: Read> SpreadSource<R> {
             log,
             held: VecDeque::new(),
             held_bytes: 0,
-            seconds: BTreeMap::new(),
-            newest: i64::MIN,
+            seconds: HashMap::new(),
+            open: Vec::new(),
+            next_second: 0,
+            has_fractions: false,
             offset: 0,
             is_at_end: false,
             failure: None,
             incoming: Block::new(),
+            taken: 0,
             records: 0,
             bytes: 0,
             remarks: Remarks::default(),
         }
     }
 
+    /// Reads the next lines, all of whose records were taken before.
     fn fill(&mut self) {
+        self.taken = 0;
         match self.log.read_block(&mut self.incoming) {
             Ok(true) => {}
             Ok(false) => self.is_at_end = true,
             Err(error) => (self.is_at_end, self.failure) = (true, Some(error)),
         }
         if self.is_at_end {
-            return;
-        }
-        for view in self.incoming.iter() {
-            if view.header.kind == Kind::Request {
-                let second = view.header.timestamp.div_euclid(SECOND);
-                self.newest = self.newest.max(second);
-                self.seconds.entry(second).or_default().requests += 1;
-            }
-            let record = Record::keep(&view);
-            self.held_bytes += record.cost();
-            self.held.push_back(record);
+            self.incoming.clear();
         }
     }
 
+    /// Takes the next record of the lines that were read. False: there is none.
+    fn take(&mut self) -> bool {
+        if self.taken == self.incoming.len() {
+            return false;
+        }
+        let view = self.incoming.get(self.taken);
+        self.taken += 1;
+        let (kind, time) = (view.header.kind, view.header.timestamp);
+        let record = Record::keep(&view);
+        self.held_bytes += record.cost();
+        let second = (kind == Kind::Request).then(|| self.second_of(time));
+        self.held.push_back(HeldRecord { record, second });
+        true
+    }
+
+    /// Counts a request of this time, and gives the number of its second.
+    fn second_of(&mut self, time: i64) -> u64 {
+        self.has_fractions |= time.rem_euclid(SECOND) != 0;
+        let time = time.div_euclid(SECOND);
+        let mut found = None;
+        let SpreadSource { seconds, open, .. } = self;
+        open.retain(|number| {
+            let Some(second) = seconds.get_mut(number) else { return false };
+            second.is_complete = time >= second.time.saturating_add(LATEST);
+            if second.time == time {
+                found = Some(*number);
+            }
+            if second.is_complete && second.handed_out == second.requests {
+                seconds.remove(number);
+                return false;
+            }
+            !second.is_complete
+        });
+        let number = found.unwrap_or_else(|| {
+            self.next_second += 1;
+            self.open.push(self.next_second);
+            self.next_second
+        });
+        let second = self.seconds.entry(number).or_default();
+        (second.time, second.requests) = (time, second.requests + 1);
+        number
+    }
+
     /// Whether all requests of a second are known, as far as this can be waited for.
-    fn is_known(&self, second: i64) -> bool {
+    fn is_known(&self, second: u64) -> bool {
         self.is_at_end
-            || self.log.has_fractions()
-            || self.newest >= second.saturating_add(LATEST)
+            || self.has_fractions
             || self.held_bytes > MOST_HELD
+            || self.seconds.get(&second).is_none_or(|second| second.is_complete)
     }
 
     /// Hands out what is held, as far as its time is known.
     fn release(&mut self, block: &mut Block) {
         while block.bytes().len() < BLOCK_SIZE {
             let Some(front) = self.held.front() else { return };
-            if front.kind == Kind::Request {
-                let second = front.timestamp.div_euclid(SECOND);
+            if let Some(second) = front.second {
                 if !self.is_known(second) {
                     return;
                 }
                 self.offset = self.next_offset(second);
             }
-            let Some(mut record) = self.held.pop_front() else { return };
+            let Some(HeldRecord { mut record, .. }) = self.held.pop_front() else { return };
             self.held_bytes -= record.cost();
             record.timestamp = record.timestamp.saturating_add(self.offset);
             block.push(&record.header(), &record.payload);
@@ -118,21 +174,21 @@ impl<R: Read> SpreadSource<R> {
     }
 
     /// How far into its second the next request of it is.
-    fn next_offset(&mut self, second: i64) -> i64 {
-        let has_fractions = self.log.has_fractions();
-        let Some(known) = self.seconds.get_mut(&second) else { return 0 };
+    fn next_offset(&mut self, number: u64) -> i64 {
+        let has_fractions = self.has_fractions;
+        let Some(second) = self.seconds.get_mut(&number) else { return 0 };
         // More of them may have become known since the one before.
-        let offset = (known.handed_out * SECOND / known.requests.max(1)).max(known.latest);
-        if known.requests > 1 && !has_fractions {
+        let offset = (second.handed_out * SECOND / second.requests.max(1)).max(second.latest);
+        if second.requests > 1 && !has_fractions {
             self.remarks.count(
                 "fraction of a second (the requests of each second are spread evenly over it)",
                 "fractions of seconds (the requests of each second are spread evenly over it)",
             );
         }
-        known.handed_out += 1;
-        known.latest = offset;
-        if known.handed_out == known.requests {
-            self.seconds.remove(&second);
+        second.handed_out += 1;
+        second.latest = offset;
+        if second.is_complete && second.handed_out == second.requests {
+            self.seconds.remove(&number);
         }
         if has_fractions { 0 } else { offset }
     }
@@ -144,6 +200,10 @@ impl<R: Read> Source for SpreadSource<R> {
         block.continue_after(self.records, self.bytes);
         loop {
             self.release(block);
+            let is_full = block.bytes().len() >= BLOCK_SIZE;
+            if !is_full && self.take() {
+                continue;
+            }
             if !block.is_empty() {
                 self.records += block.len() as u64;
                 self.bytes += block.bytes().len() as u64;

@@ -10,7 +10,6 @@ use super::super::separator::{
     separator_at,
 };
 use super::super::span::RecordSpan;
-use super::inner::{InnerHeader, inner_header};
 use super::line::{Follows, HeaderLine, begins_with_header, header_line, what_follows};
 use super::{MAX_MAX_RECORD, Reader};
 
@@ -19,8 +18,8 @@ const SEARCHED_PAYLOAD: usize = 1 << 20;
 
 /// What was found at the front of the bytes not yet taken apart.
 pub(super) enum FindResult {
-    /// A record, and the header line in its payload if there is one. The span counts from the front.
-    Record { span: RecordSpan, length: usize, inner: Option<InnerHeader> },
+    /// A record. The span counts from the front.
+    Record { span: RecordSpan, length: usize },
     /// Nothing that can be decided before more bytes come.
     NeedMore,
     /// A record that breaks a rule.
@@ -68,11 +67,6 @@ impl<R: Read> Reader<R> {
             let end = bytes[payload..payload_end].strip_suffix(b"\r").unwrap_or(&bytes[payload..payload_end]);
             self.holds_separator |= end == MONKEYS || end.ends_with(OPENING);
         }
-        let inner = if self.options.is_searched && length.is_none() {
-            inner_header(span.kind, &bytes[payload..payload_end], &self.options)
-        } else {
-            None
-        };
         span.payload_end = payload_end as u32;
         span.end = (payload_end + SEPARATOR.len()) as u32;
         let length = payload_end + separator;
@@ -86,7 +80,7 @@ impl<R: Read> Reader<R> {
             // The input ended early: `finish` puts the separator there.
             span.end = length as u32;
         }
-        FindResult::Record { span, length, inner }
+        FindResult::Record { span, length }
     }
 
     /// The end of a payload whose length is known.

@@ -1,10 +1,15 @@
 //! A header line inside a payload: what a missing separator line leaves.
 
+use std::sync::mpsc::{Receiver, Sender, channel};
+
 use memchr::{memchr, memrchr};
 
+use super::super::block::Block;
 use super::super::header::{Header, Kind, MAX_HEADER};
-use super::ReaderOptions;
 use crate::Position;
+
+/// Tells whether a payload is a whole message.
+type IsWhole = fn(Kind, &[u8]) -> bool;
 
 /// Digits that a timestamp of this century has at least, in nanoseconds. Of so many bytes in a row, one is looked at.
 const TIMESTAMP: usize = 18;
@@ -20,17 +25,89 @@ pub struct JoinedRecords {
     pub first: Option<Position>,
 }
 
+impl JoinedRecords {
+    /// Those of two parts of one input, whichever comes first.
+    #[must_use]
+    pub fn join(&self, other: &JoinedRecords) -> JoinedRecords {
+        JoinedRecords {
+            number: self.number + other.number,
+            for_certain: self.for_certain + other.for_certain,
+            first: self.first.into_iter().chain(other.first).min_by_key(|first| first.record),
+        }
+    }
+
+    /// Searches the records of a block for those that had no length where they were read.
+    pub(super) fn of_block(block: &Block, is_whole: IsWhole) -> JoinedRecords {
+        let mut joined = JoinedRecords::default();
+        for span in block.spans.iter().filter(|span| !span.has_length) {
+            let payload = &block.buffer[span.payload as usize..span.payload_end as usize];
+            let Some(inner) = inner_header(span.kind, payload, is_whole) else { continue };
+            joined.number += 1;
+            joined.for_certain += u64::from(inner.is_proven);
+            joined.first.get_or_insert_with(|| Position {
+                record: block.origin.record + u64::from(span.number),
+                byte: block.origin.byte + u64::from(span.payload) + inner.at as u64,
+            });
+        }
+        joined
+    }
+}
+
+/// The search of one block, which whoever works on it has still to do.
+#[derive(Debug)]
+pub(in crate::record) struct PendingSearch {
+    is_whole: IsWhole,
+    found: Sender<JoinedRecords>,
+}
+
+impl PendingSearch {
+    /// Searches the block, which is as it was read.
+    pub(in crate::record) fn run(self, block: &Block) {
+        let joined = JoinedRecords::of_block(block, self.is_whole);
+        if joined.number > 0 {
+            // Nobody asks for it where reading has ended early.
+            let _ = self.found.send(joined);
+        }
+    }
+}
+
+/// The reader's end of the searches that it leaves to others.
+#[derive(Debug)]
+pub(super) struct DeferredSearches {
+    sender: Sender<JoinedRecords>,
+    found: Receiver<JoinedRecords>,
+}
+
+impl DeferredSearches {
+    pub(super) fn new() -> Self {
+        let (sender, found) = channel();
+        DeferredSearches { sender, found }
+    }
+
+    /// The search of one more block.
+    pub(super) fn next(&self, is_whole: IsWhole) -> PendingSearch {
+        PendingSearch { is_whole, found: self.sender.clone() }
+    }
+
+    /// What all of them found, once the last is done or given up.
+    pub(super) fn finish(self) -> JoinedRecords {
+        let DeferredSearches { sender, found } = self;
+        drop(sender);
+        found.iter().fold(JoinedRecords::default(), |all, found| all.join(&found))
+    }
+}
+
 /// A header line inside a payload.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct InnerHeader {
+struct InnerHeader {
     /// Where in the payload it begins.
-    pub(super) at: usize,
+    at: usize,
     /// Whether the message before it is whole, so that it cannot be a part of it.
-    pub(super) is_proven: bool,
+    is_proven: bool,
 }
 
 /// Finds the first line of a payload that has the form of the header line of another record, as all recorders write it.
-pub(super) fn inner_header(kind: Kind, payload: &[u8], options: &ReaderOptions) -> Option<InnerHeader> {
+fn inner_header(kind: Kind, payload: &[u8], is_whole: IsWhole) -> Option<InnerHeader> {
     let mut sample = TIMESTAMP;
     while let Some(byte) = payload.get(sample) {
         if byte.is_ascii_digit()
@@ -38,7 +115,7 @@ pub(super) fn inner_header(kind: Kind, payload: &[u8], options: &ReaderOptions) 
             && let Some(at) = header_around(payload, sample)
         {
             let before = strip_line_end(&payload[..at]);
-            let is_whole = |payload: &[u8]| !payload.is_empty() && (options.is_whole)(kind, payload);
+            let is_whole = |payload: &[u8]| !payload.is_empty() && is_whole(kind, payload);
             // An empty line may have taken the separator's place.
             let is_proven = is_whole(before) || is_whole(strip_line_end(before));
             return Some(InnerHeader { at, is_proven });
@@ -87,8 +164,7 @@ mod tests {
 
     fn found(payload: &str) -> Option<(usize, bool)> {
         let is_whole = |_, payload: &[u8]| payload.ends_with(b"!");
-        let options = ReaderOptions { is_whole, ..ReaderOptions::default() };
-        inner_header(Kind::Request, payload.as_bytes(), &options).map(|inner| (inner.at, inner.is_proven))
+        inner_header(Kind::Request, payload.as_bytes(), is_whole).map(|inner| (inner.at, inner.is_proven))
     }
 
     #[test]

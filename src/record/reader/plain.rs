@@ -14,7 +14,6 @@ use super::super::header::{Header, SEPARATOR};
 use super::super::separator::MONKEYS;
 use super::super::span::RecordSpan;
 use super::Reader;
-use super::inner::inner_header;
 use super::line::HeaderLine;
 
 /// The first byte of a separator line. Text has it rarely.
@@ -39,13 +38,8 @@ impl<R: Read> Reader<R> {
             if payload_end as u64 > self.options.max_record {
                 break;
             }
-            let inner = if self.options.is_searched {
-                inner_header(line.span.kind, &bytes[payload..payload_end], &self.options)
-            } else {
-                None
-            };
             let span = RecordSpan { payload_end: payload_end as u32, end: end as u32, ..line.span };
-            self.add(block, next, span, inner);
+            self.add(block, next, span);
             next += end;
             line = following;
         }
