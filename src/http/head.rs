@@ -181,7 +181,20 @@ impl<'a> Head<'a> {
 
     /// The field lines whose name is `name` in any case.
     pub fn fields_named<'n>(&self, name: &'n [u8]) -> impl Iterator<Item = Field<'a>> + use<'a, 'n> {
-        self.fields().filter(move |field| field.name.eq_ignore_ascii_case(name))
+        let mut fields = self.fields();
+        std::iter::from_fn(move || {
+            loop {
+                let line = fields.next_line()?;
+                // Most lines are others, and need not be taken apart.
+                let begins = fields.bytes[line.clone()].get(..name.len());
+                if begins.is_some_and(|begins| begins.eq_ignore_ascii_case(name)) {
+                    let field = fields.field(line);
+                    if field.name.len() == name.len() {
+                        return Some(field);
+                    }
+                }
+            }
+        })
     }
 
     /// The values of the field lines whose name is `name` in any case.
@@ -223,6 +236,15 @@ impl<'a> Iterator for Fields<'a> {
     type Item = Field<'a>;
 
     fn next(&mut self) -> Option<Field<'a>> {
+        let line = self.next_line()?;
+        Some(self.field(line))
+    }
+}
+
+impl<'a> Fields<'a> {
+    /// Where the next line lies, with the lines folded into it.
+    #[inline]
+    fn next_line(&mut self) -> Option<Range<usize>> {
         if self.at >= self.bytes.len() {
             return None;
         }
@@ -233,13 +255,19 @@ impl<'a> Iterator for Fields<'a> {
                 break;
             }
         }
-        let line = &self.bytes[start..self.at];
+        Some(start..self.at)
+    }
+
+    /// A line taken apart.
+    fn field(&self, range: Range<usize>) -> Field<'a> {
+        let start = range.start;
+        let line = &self.bytes[range.clone()];
         let colon = memchr(b':', line);
         let name = token::trim_end(&line[..colon.unwrap_or(line.len())]);
         let value_line = token::trim_end(&line[colon.map_or(line.len(), |colon| colon + 1)..]);
         let value = token::trim(value_line);
         let value_end = start + colon.map_or(line.len(), |colon| colon + 1) + value_line.len();
-        Some(Field { name, value, value_range: value_end - value.len()..value_end, line: start..self.at })
+        Field { name, value, value_range: value_end - value.len()..value_end, line: range }
     }
 }
 

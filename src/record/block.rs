@@ -212,6 +212,25 @@ impl Block {
         self.spans.push(span);
     }
 
+    /// Adds a record with another payload, and the header of [`Block::push`].
+    pub fn push_message(&mut self, record: &View<'_>, payload: &[u8]) {
+        let header = &record.header;
+        let is_plain = header.length.is_none() && header.mark.is_none() && header.extra.is_empty();
+        if !is_plain || needs_length(payload) {
+            return self.push(header, payload);
+        }
+        // The header line goes on as it is, which is quicker than to write it.
+        let line = record.raw.len() - record.payload.len() - SEPARATOR.len();
+        let start = self.make_room(&record.raw[..line]);
+        self.buffer.extend_from_slice(payload);
+        self.buffer.extend_from_slice(SEPARATOR);
+        self.filled = self.buffer.len();
+        let payload = start + line..self.filled - SEPARATOR.len();
+        let mut span = RecordSpan::new(header, start, payload, self.filled);
+        span.number = self.spans.len() as u32;
+        self.spans.push(span);
+    }
+
     /// Adds a copy of records of another block, of any input: they are numbered
     /// on from those before them, unlike by [`Block::append`].
     pub fn append_renumbered(&mut self, records: &Run<'_>) {

@@ -168,7 +168,7 @@ impl<R: Read> Reader<R> {
         match &self.deferred {
             // Of records whose length is about to be written it could not be told that they had none.
             Some(deferred) if !self.lacks_length && !block.is_empty() => {
-                block.pending_search = Some(deferred.next(is_whole))
+                block.pending_search = Some(deferred.next(is_whole));
             }
             _ => self.joined = self.joined.join(&JoinedRecords::of_block(block, is_whole)),
         }

@@ -180,6 +180,25 @@ proptest! {
     }
 
     #[test]
+    fn a_record_with_another_payload_has_the_header_that_is_written_anew(
+        records in prop::collection::vec(record(), 1..6), payload in payload()
+    ) {
+        let text = text_of(&records);
+        let mut read = Block::new();
+        let mut reader = Reader::new(&text[..], options());
+        while reader.read_block(&mut read).unwrap() {
+            let (mut quick, mut anew) = (Block::new(), Block::new());
+            for view in read.iter() {
+                quick.push_message(&view, &payload);
+                anew.push(&view.header, &payload);
+            }
+            prop_assert_eq!(quick.bytes(), anew.bytes());
+            let parts = |block: &Block| block.iter().map(|view| (view.header.length, view.payload.to_vec(), view.raw.to_vec())).collect::<Vec<_>>();
+            prop_assert_eq!(parts(&quick), parts(&anew));
+        }
+    }
+
+    #[test]
     fn searches_find_the_same_wherever_the_blocks_are_searched(
         payloads in prop::collection::vec(payload_with_header(), 1..8),
         is_cut in any::<bool>(),

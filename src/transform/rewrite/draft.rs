@@ -148,6 +148,11 @@ impl<'m> Draft<'m> {
         true
     }
 
+    /// Whether a rule has looked at what follows the head. What none has looked at is as it was.
+    pub(super) fn was_read(&self) -> bool {
+        self.parts.is_some()
+    }
+
     /// Writes the message under its new head. `false`, and nothing written: what follows the head is as it was.
     pub(super) fn write(&self, head: &Head<'_>, findings: &mut Findings, out: &mut Vec<u8>) -> bool {
         let Some(parts) = &self.parts else { return false };

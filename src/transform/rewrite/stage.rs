@@ -192,11 +192,14 @@ impl Worker<RewriteTally> for Rewriter {
             }
             block.runs_in(copied..index).for_each(|run| out.append(&run));
             if disposition == Disposition::Changed {
-                let id = self.id.as_deref().unwrap_or(view.header.id);
                 if notes.changes.len() < self.shows {
+                    let id = self.id.as_deref().unwrap_or(view.header.id);
                     notes.changes.push(RecordChange::new(&view, id, &self.message));
                 }
-                out.push(&Header { id, ..view.header }, &self.message);
+                match &self.id {
+                    Some(id) => out.push(&Header { id, ..view.header }, &self.message),
+                    None => out.push_message(&view, &self.message),
+                }
             }
             copied = index + 1;
         }
@@ -301,7 +304,8 @@ impl Rewriter {
             self.findings.hits[place] |= is_hit;
         }
         self.edited.clear();
-        if let Some(new_head) = if is_changed { Head::of(&self.message) } else { Some(*head) }
+        if draft.was_read()
+            && let Some(new_head) = if is_changed { Head::of(&self.message) } else { Some(*head) }
             && draft.write(&new_head, &mut self.findings, &mut self.edited)
         {
             std::mem::swap(&mut self.message, &mut self.edited);
