@@ -1,14 +1,11 @@
 //! What a connection speaks, by its first bytes, and who of it is the client.
 
-use super::dialogue::{Dialogue, DialogueOut, Mode};
+use super::dialogue::{Dialogue, DialogueOut, Mode, UNKNOWN};
 use super::stream::MessageStream;
 use crate::http::recognise::{Recognised, recognise};
 use crate::http::resync::MAX_START_LINE;
 use crate::http::{Framer, starts_request, starts_response};
 use crate::tcp::{Chunk, ConnectionKey, Side};
-
-/// What a connection is called that speaks nothing known.
-pub(super) const UNKNOWN: &str = "unknown";
 
 impl Dialogue {
     /// Looks at the first bytes for what they are.

@@ -1,12 +1,10 @@
 //! Who asks and who answers on one connection, and which answer is whose.
 
-use super::decide::UNKNOWN;
 use super::echoes::Echoes;
 use super::ids::{ConnectionIds, Ids};
 use super::ledger::{CaptureLedger, Loss};
 use super::pairing::{Answer, Pairing, UnansweredRequest};
-use super::recording::Deferred;
-use super::stream::{MessageStream, StreamProgress, StreamState};
+use super::stream::{Deferred, MessageStream, StreamProgress, StreamState};
 use super::{CaptureOptions, Protocol};
 use crate::http::{Framer, RequestContext, starts_request};
 use crate::record::{Block, Mark};
@@ -24,6 +22,9 @@ pub(super) struct DialogueOut<'a> {
     /// Room to edit a request in.
     pub(super) scratch: &'a mut Vec<u8>,
 }
+
+/// What a connection is called that speaks nothing known.
+pub(super) const UNKNOWN: &str = "unknown";
 
 /// What the connection turned out to be.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

@@ -5,21 +5,13 @@ use super::edit;
 use super::ids::ExchangeId;
 use super::ledger::{CaptureLedger, Loss, Messages};
 use super::pairing::{Answer, UnansweredRequest};
-use super::stream::StreamMessage;
+use super::stream::{Deferred, StreamMessage};
 use crate::http::Framer;
 use crate::record::{Header, Kind, Mark};
 use crate::tcp::{ConnectionKey, Seq, Side};
 
 /// Bytes of one connection's responses that may wait for their ids. When they are more, their requests remain unknown.
 const MAX_DEFERRED: usize = 1 << 20;
-
-/// A whole response that waits for its id.
-#[derive(Debug)]
-pub(super) struct Deferred {
-    message: StreamMessage,
-    mark: Option<Mark>,
-    payload: Vec<u8>,
-}
 
 impl Dialogue {
     /// Writes what is kept of the message under way, whole or not, and counts it.

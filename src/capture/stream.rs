@@ -1,6 +1,7 @@
 //! The messages in one direction of a connection: where each begins, ends, and what of it is kept.
 
 use crate::http::{Framer, FramingFault, Step};
+use crate::record::Mark;
 use crate::tcp::{Chunk, Seq};
 
 /// One direction's messages.
@@ -64,6 +65,14 @@ impl StreamMessage {
     pub(super) fn head_end(&self) -> Seq {
         self.seq + self.head_length as u32
     }
+}
+
+/// A whole response that waits for its id.
+#[derive(Debug)]
+pub(super) struct Deferred {
+    pub(super) message: StreamMessage,
+    pub(super) mark: Option<Mark>,
+    pub(super) payload: Vec<u8>,
 }
 
 /// What the bytes at hand came to.

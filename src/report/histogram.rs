@@ -3,8 +3,10 @@
 use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::series;
 use crate::observe::Durations;
+
+/// Significant digits of an interval's latencies.
+pub(super) const DIGITS: u8 = 2;
 
 /// Percentiles that are told, with their keys and names.
 pub const PERCENTILES: [(f64, &str, &str); 7] = [
@@ -74,7 +76,7 @@ impl SparseHistogram {
 
     /// The duration that so many per cent do not exceed, in nanoseconds. None: there was none.
     pub fn percentile(&self, percent: f64) -> Option<u64> {
-        let durations = self.with_digits(series::DIGITS);
+        let durations = self.with_digits(DIGITS);
         (!durations.is_empty()).then(|| durations.percentile(percent))
     }
 
@@ -198,7 +200,7 @@ mod tests {
             one in prop::collection::vec(0..10_000_000_000_u64, 0..50),
             two in prop::collection::vec(0..10_000_000_000_u64, 0..50),
         ) {
-            let digits = series::DIGITS;
+            let digits = DIGITS;
             let mut merged = SparseHistogram::of(&of(&one, digits).0);
             merged.merge(&SparseHistogram::of(&of(&two, digits).0));
             prop_assert_eq!(merged, SparseHistogram::of(&of(&[one, two].concat(), digits).0));

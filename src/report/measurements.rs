@@ -4,7 +4,8 @@
 use regex::bytes::Regex;
 
 use super::groups::{GroupId, Groups};
-use super::series::{DIGITS, SeriesRecorder};
+use super::histogram::DIGITS;
+use super::series::SeriesRecorder;
 use super::slowest::{Slow, Slowest};
 use super::statuses::Classes;
 use crate::observe::Durations;

@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 use regex::bytes::Regex;
 
 use super::groups::{GroupId, Groups};
-use super::series::DIGITS;
+use super::histogram::DIGITS;
 use crate::observe::Durations;
 use crate::record::{Kind, View};
 use crate::show::recorded_latency;

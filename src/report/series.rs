@@ -2,15 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::histogram::SparseHistogram;
+use super::histogram::{DIGITS, SparseHistogram};
 use super::statuses::Classes;
 use crate::observe::Durations;
 
 /// Intervals that are kept; beyond it they become twice as long.
 pub(super) const MOST: usize = 600;
-
-/// Significant digits of an interval's latencies.
-pub(super) const DIGITS: u8 = 2;
 
 /// What happened in one interval. Each event counts in the interval in which it happened.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

@@ -4,16 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::client::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{Message, OwnedMessage};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::client::{cannot_start, config, find_topic};
-use super::group::{Handled, Membership, NextOffsets};
-use super::words::{Causes, code, is_connection};
+use super::group::{ConsumerEvents, Handled, Membership, NextOffsets};
+use super::words::{code, is_connection};
 use super::{KafkaAddress, StartOffset, message};
 use crate::endpoint::{Notice, ReadOptions};
 use crate::record::{Block, Checkpoint, Intake, Source};
@@ -68,7 +66,7 @@ pub(in crate::endpoint) fn open(address: &KafkaAddress, how: &ReadOptions) -> Re
         // What is not there any more is told, not stepped over.
         config.set("auto.offset.reset", "error");
     }
-    let context = ConsumerEvents { causes: Causes::default(), membership: Arc::default() };
+    let context = ConsumerEvents::default();
     let client: BaseConsumer<ConsumerEvents> =
         config.create_with_context(context).map_err(|error| cannot_start(address, &error))?;
     let context = Arc::clone(client.context());
@@ -99,36 +97,6 @@ pub(in crate::endpoint) fn open(address: &KafkaAddress, how: &ReadOptions) -> Re
         consumer.start(partitions).map_err(|error| error.at(address.to_string()))?;
     }
     Ok(Box::new(consumer))
-}
-
-/// Hears what becomes of connections, and of the share of the partitions.
-pub(super) struct ConsumerEvents {
-    pub(super) causes: Causes,
-    membership: Arc<Membership>,
-}
-
-impl ClientContext for ConsumerEvents {
-    fn log(&self, _: RDKafkaLogLevel, _: &str, line: &str) {
-        self.causes.hear(line);
-    }
-
-    fn error(&self, _: KafkaError, reason: &str) {
-        self.causes.hear(reason);
-    }
-}
-
-impl ConsumerContext for ConsumerEvents {
-    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if let Rebalance::Revoke(_) = rebalance {
-            self.membership.give_up();
-        }
-    }
-
-    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if let Rebalance::Assign(list) = rebalance {
-            self.membership.assign(list.elements().iter().map(TopicPartitionListElem::partition).collect());
-        }
-    }
 }
 
 /// A topic that is read.

@@ -8,13 +8,14 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 
 use super::KafkaAddress;
-use super::consumer::ConsumerEvents;
-use super::words::code;
+use super::words::{Causes, code};
 use crate::record::{Checkpoint, PartPositions, Revocation};
 use crate::{Error, Result};
 
@@ -118,6 +119,37 @@ impl Membership {
     pub(super) fn close(&self) {
         self.share().is_closing = true;
         self.changed.notify_all();
+    }
+}
+
+/// Hears what becomes of connections, and of the share of the partitions.
+#[derive(Default)]
+pub(super) struct ConsumerEvents {
+    pub(super) causes: Causes,
+    pub(super) membership: Arc<Membership>,
+}
+
+impl ClientContext for ConsumerEvents {
+    fn log(&self, _: RDKafkaLogLevel, _: &str, line: &str) {
+        self.causes.hear(line);
+    }
+
+    fn error(&self, _: KafkaError, reason: &str) {
+        self.causes.hear(reason);
+    }
+}
+
+impl ConsumerContext for ConsumerEvents {
+    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Revoke(_) = rebalance {
+            self.membership.give_up();
+        }
+    }
+
+    fn post_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Assign(list) = rebalance {
+            self.membership.assign(list.elements().iter().map(TopicPartitionListElem::partition).collect());
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::message::MessageFault;
+use super::fault::MessageFault;
 use crate::http::{Head, is_token};
 use crate::record::{Block, Header, Kind, Mark};
 

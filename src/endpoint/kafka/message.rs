@@ -2,6 +2,7 @@
 
 use memchr::memchr;
 
+use super::fault::MessageFault;
 use super::json;
 use crate::record::{Block, Header, MAX_HEADER, View, session};
 
@@ -13,9 +14,6 @@ pub enum MessageFormat {
     /// An object with method, URL, header fields and body.
     Json,
 }
-
-/// What keeps a message from being a record, or a record from being a message.
-pub(super) type MessageFault = String;
 
 /// Writes a record as the value of a message behind `value`. What fails leaves it as it was.
 pub fn encode(format: MessageFormat, record: &View<'_>, value: &mut Vec<u8>) -> Result<(), MessageFault> {

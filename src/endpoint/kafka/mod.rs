@@ -11,6 +11,7 @@ mod address;
 mod client;
 #[cfg(feature = "kafka")]
 mod consumer;
+mod fault;
 #[cfg(feature = "kafka")]
 mod group;
 mod json;

@@ -7,10 +7,11 @@
 mod chunks;
 mod coding;
 mod collisions;
+mod dialect;
 mod file;
 mod later;
 mod many;
-mod naming;
+pub(super) mod naming;
 #[cfg(feature = "s3")]
 mod objects;
 mod opening;
@@ -30,13 +31,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+pub use self::dialect::Dialect;
 pub use self::later::{Later, LaterReason, later, make_spool, ports, settings};
 pub use self::naming::OutputFormat;
 pub use self::packets::{PacketFile, PacketQueue};
 pub use self::queue::{Dropped, RecordQueue};
-
-#[cfg(feature = "s3")]
-pub(super) use self::naming::{numbered_key, numbers_of};
 
 use self::chunks::Chunks;
 use self::coding::Pool;
@@ -97,17 +96,6 @@ impl Default for ObjectOptions {
             is_verbose: false,
         }
     }
-}
-
-/// Whose habits are followed where they differ.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Dialect {
-    /// Ours: a chunk's number stands before all extensions, times are UTC, and a size is never exceeded.
-    #[default]
-    Unix,
-    /// GoReplay's: the number stands before the last extension, times are local, and the record that exceeds the whole
-    /// size is the last one.
-    GoReplay,
 }
 
 /// How to write places.

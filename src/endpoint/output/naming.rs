@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::Dialect;
+use super::dialect::Dialect;
 use crate::conversation::PacketSink;
 use crate::endpoint::format::Compression;
 use crate::interchange;

@@ -18,7 +18,7 @@ use super::spool::{ChunkNote, Spool, SpooledChunk};
 use super::trouble::{TRIES, Trouble, pause};
 use super::upload::{Goal, Parts, Uploaded, Uploads};
 use super::watch::SILENCE as SILENCE_ENDS;
-use crate::endpoint::output::{numbered_key, numbers_of};
+use crate::endpoint::output::naming::{numbered_key, numbers_of};
 use crate::observe::{Count, Span, Tell};
 use crate::{Error, Result};
 

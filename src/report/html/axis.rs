@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::tables::count;
+use super::numbers::count;
 
 /// A labelled value.
 pub(super) struct Tick {

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use jiff::tz::TimeZone;
 
 use super::axis::{LinearScale, LogScale, Tick, time_ticks};
+use super::numbers::{count, rounded, span};
 use super::plot::Plot;
-use super::tables::{count, span};
 use crate::report::histogram::Latencies;
 use crate::report::model::ReportTime;
 use crate::report::series::{Interval, Series};
@@ -256,9 +256,4 @@ fn outcomes(interval: &Interval) -> [(&'static str, &'static str, u64); OUTCOMES
         ("failed", "failed", interval.failed),
         ("unsent", "not sent", interval.not_sent),
     ]
-}
-
-/// A rate with a digit after the point, if it is small.
-pub(super) fn rounded(rate: f64) -> String {
-    if rate < 100.0 && rate.fract() != 0.0 { format!("{rate:.1}") } else { count(rate.round() as u64) }
 }

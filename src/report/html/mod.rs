@@ -5,6 +5,7 @@
 mod axis;
 mod charts;
 mod escape;
+mod numbers;
 mod plot;
 mod tables;
 
@@ -15,9 +16,9 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::tz::TimeZone;
 use sha2::{Digest as _, Sha256};
 
-use self::charts::{IntervalSeries, figure, percentiles, rounded};
+use self::charts::{IntervalSeries, figure, percentiles};
 use self::escape::Escaped;
-use self::tables::{count, share, span};
+use self::numbers::{count, rounded, share, span};
 use super::model::{ReplayReport, TargetReport};
 use super::text::time;
 use crate::observe::{Count, Size, Span};

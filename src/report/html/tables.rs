@@ -5,44 +5,11 @@ use std::fmt::{Display, Write as _};
 use jiff::tz::TimeZone;
 
 use super::escape::Escaped;
-use crate::observe::Span;
+use super::numbers::{count, rounded, share, span};
 use crate::report::groups::{MAX_GROUPS, OTHER};
 use crate::report::histogram::{Latencies, PERCENTILES};
 use crate::report::model::{RecordedReport, ReplayRun, SlowRequest, TargetReport};
 use crate::report::text::time;
-
-/// A number with commas between thousands.
-pub(super) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// A duration, or a dash.
-pub(super) fn span(nanoseconds: Option<u64>) -> String {
-    nanoseconds.map_or_else(|| "–".to_owned(), |nanoseconds| Span(nanoseconds).to_string())
-}
-
-/// A part of a whole in per cent; what is not all never looks like all, and what is not none never like none.
-pub(super) fn share(part: u64, whole: u64) -> String {
-    if whole == 0 {
-        return "–".to_owned();
-    }
-    let percent = part as f64 * 100.0 / whole as f64;
-    match percent {
-        _ if part == 0 => "0 %".to_owned(),
-        _ if part == whole => "100 %".to_owned(),
-        ..0.05 => "&lt; 0.1 %".to_owned(),
-        99.95.. => "&gt; 99.9 %".to_owned(),
-        _ => format!("{percent:.1} %"),
-    }
-}
 
 /// A table that may be wider than the page, with its head.
 fn table(class: &str, head: &str, body: &str) -> String {
@@ -235,7 +202,7 @@ pub(super) fn targets(targets: &[TargetReport]) -> String {
             number(target.sent),
             number(target.answered),
             number(target.errors()),
-            cell(rate.unwrap_or(-1.0), rate.map_or_else(|| "–".to_owned(), super::charts::rounded)),
+            cell(rate.unwrap_or(-1.0), rate.map_or_else(|| "–".to_owned(), rounded)),
             duration(latency.percentile(50.0)),
             duration(latency.percentile(99.0)),
             duration(latency.max()),
@@ -263,17 +230,4 @@ pub(super) fn run(run: &ReplayRun, zone: &TimeZone) -> String {
         let _ = writeln!(body, "<tr><th scope=\"row\">{name}</th><td>{value}</td></tr>");
     }
     table("options", "", &body)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_have_commas_and_shares_are_never_rounded_to_all_or_none() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
-        let shares = [(0, 0), (0, 9), (9, 9), (1, 100_000), (99_999, 100_000), (1, 3)];
-        let expected = ["–", "0 %", "100 %", "&lt; 0.1 %", "&gt; 99.9 %", "33.3 %"];
-        assert_eq!(shares.map(|(part, whole)| share(part, whole)), expected);
-    }
 }
