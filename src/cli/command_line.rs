@@ -37,7 +37,70 @@ pub(crate) fn matches(command: Command, words: &[OsString]) -> ArgMatches {
         let wrong = empty_value(&command, &matches).or_else(|| subcommand(&mut command, &matches));
         wrong.map_or(Ok(matches), Err)
     });
-    checked.unwrap_or_else(|error| error.exit())
+    checked.unwrap_or_else(|error| match in_one_line(&error, &command, words) {
+        Some(line) => {
+            super::report(format_args!("{}: {line}\n", command.get_name()));
+            std::process::exit(error.exit_code());
+        }
+        None => error.exit(),
+    })
+}
+
+/// What to do about options that do not fit together: clap shows a usage that is none.
+fn in_one_line(error: &Error, command: &Command, words: &[OsString]) -> Option<String> {
+    let names = |kind: ContextKind| match error.get(kind) {
+        Some(ContextValue::String(name)) => vec![bare(name)],
+        Some(ContextValue::Strings(names)) => names.iter().map(|name| bare(name)).collect(),
+        _ => Vec::new(),
+    };
+    let wrong = names(ContextKind::InvalidArg);
+    match error.kind() {
+        ErrorKind::ArgumentConflict => {
+            let others: Vec<_> =
+                names(ContextKind::PriorArg).into_iter().filter(|name| !wrong.contains(name)).collect();
+            let quoted = |names: &[String]| {
+                names.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(" and ")
+            };
+            let with = quoted(&others);
+            (!wrong.is_empty() && !others.is_empty())
+                .then(|| format!("{} cannot be used with {with}; leave one out", quoted(&wrong)))
+        }
+        ErrorKind::MissingRequiredArgument if wrong.iter().all(|name| name.starts_with('-')) => {
+            let needs = wrong.join(" and ");
+            let option = who_requires(&wrong, command, words)?;
+            Some(format!("{option} needs {needs}; give that too, or leave {option} out"))
+        }
+        _ => None,
+    }
+}
+
+/// The name of an option, without its value.
+fn bare(option: &str) -> String {
+    option.split([' ', '=', '[']).next().unwrap_or_default().to_owned()
+}
+
+/// The option that others are missing for: without it they are not.
+fn who_requires(missing: &[String], command: &Command, words: &[OsString]) -> Option<String> {
+    let is_missing = |words: Vec<&OsString>| {
+        let found = command.clone().try_get_matches_from(words);
+        found.err().and_then(|error| match error.get(ContextKind::InvalidArg) {
+            Some(ContextValue::Strings(names)) if error.kind() == ErrorKind::MissingRequiredArgument => {
+                Some(names.iter().any(|name| missing.contains(&bare(name))))
+            }
+            _ => None,
+        })
+    };
+    let options = words.iter().enumerate().skip(1).filter_map(|(at, word)| Some((at, word.to_str()?)));
+    for (at, word) in options.filter(|(_, word)| word.starts_with('-')) {
+        // Its value may be the next word.
+        for end in [at + 1, at + 2] {
+            let others = words.iter().enumerate().filter(|(other, _)| !(at..end).contains(other));
+            if is_missing(others.map(|(_, word)| word).collect()) != Some(true) {
+                return Some(bare(word));
+            }
+        }
+    }
+    None
 }
 
 fn has_value_name(argument: &Arg, names: &[&str]) -> bool {

@@ -8,6 +8,7 @@ use rustix::io::Errno;
 
 use super::addresses::{Attempt, ServerAddress};
 use super::exchange::ReplayExchange;
+use super::other_servers::ServerPlace;
 use super::tally::FailureReason;
 use super::tls::TlsClient;
 use super::transport::{Moved, Transport};
@@ -17,6 +18,8 @@ use super::transport::{Moved, Transport};
 pub(super) enum Phase {
     /// There is none; its buffers wait for the next.
     Vacant,
+    /// The server to which a redirect leads is being looked up.
+    LookingUp,
     /// It is being made for an exchange.
     Connecting,
     /// It carries an exchange.
@@ -24,6 +27,17 @@ pub(super) enum Phase {
     /// It waits for the next exchange.
     Idle,
 }
+
+/// A connection that waits until redirects of the same exchange, or of a later one, lead to its server again.
+#[derive(Debug)]
+struct ParkedConnection {
+    server: ServerPlace,
+    address: Option<ServerAddress>,
+    transport: Transport,
+}
+
+/// Most connections that wait so in one place: that to the target, and one to another server.
+pub(super) const MAX_PARKED: usize = 2;
 
 /// A place for a connection. It outlives the socket, and so do its buffers.
 #[derive(Debug)]
@@ -59,6 +73,9 @@ pub(super) struct ClientConnection {
     /// Where it stands among the idle ones, while it is idle.
     pub(super) idle_at: usize,
     transport: Option<Transport>,
+    /// Which server it is to.
+    pub(super) server: ServerPlace,
+    parked: Vec<ParkedConnection>,
     /// Whether the socket is connected, and what is missing is TLS.
     pub(super) is_securing: bool,
 }
@@ -82,6 +99,8 @@ impl ClientConnection {
             session: 0,
             idle_at: 0,
             transport: None,
+            server: ServerPlace::Target,
+            parked: Vec::new(),
             is_securing: false,
         }
     }
@@ -127,9 +146,47 @@ impl ClientConnection {
         self.transport.as_ref().is_some_and(Transport::is_tls)
     }
 
+    /// Goes over to another server: keeps the connection for later, if it may be used again, and takes up one that was
+    /// kept. False if there is none: one is to be made.
+    pub(super) fn go_over(
+        &mut self,
+        server: ServerPlace,
+        keeps: bool,
+        registry: &Registry,
+        token: Token,
+    ) -> bool {
+        let left = self.transport.take();
+        if let Some(mut transport) = left.filter(|_| keeps)
+            && transport.park(registry).is_ok()
+        {
+            // That to the target comes first in the list, and stays.
+            if self.parked.len() >= MAX_PARKED {
+                self.parked.pop();
+            }
+            let parked = ParkedConnection { server: self.server, address: self.address.take(), transport };
+            let at = if self.server == ServerPlace::Target { 0 } else { self.parked.len() };
+            self.parked.insert(at, parked);
+        }
+        self.server = server;
+        self.is_readable = false;
+        self.has_ended = false;
+        self.reset = None;
+        let Some(at) = self.parked.iter().position(|parked| parked.server == server) else { return false };
+        let mut parked = self.parked.remove(at);
+        if parked.transport.resume(registry, token).is_err() {
+            return false;
+        }
+        self.address = parked.address;
+        self.transport = Some(parked.transport);
+        self.is_reused = true;
+        true
+    }
+
     /// Closes the socket.
     pub(super) fn close(&mut self) {
         self.transport = None;
+        self.parked.clear();
+        self.server = ServerPlace::Target;
         self.phase = Phase::Vacant;
         self.exchange.finish();
     }

@@ -11,6 +11,7 @@ use regex::bytes::Regex;
 
 use super::checkpoint::{CheckpointLedger, CheckpointMaker, CheckpointSettings, Notes, ReplayPosition};
 use super::clock;
+use super::connection::MAX_PARKED;
 use super::descriptors::descriptor_limit;
 use super::documents::{DocumentIndex, DocumentTally, DocumentWriter};
 use super::ending::{Ending, Stop};
@@ -80,7 +81,7 @@ pub struct Settings {
     pub response_buffer: usize,
     /// Whether requests that are marked are sent too, if their bytes are one whole request.
     pub sends_marked: bool,
-    /// Redirections that are followed, as long as they stay with the target.
+    /// Redirections that are followed, to whatever server.
     pub redirects: u32,
     /// Whether cookies that targets set are sent in place of recorded ones, on each recorded connection.
     pub keeps_cookies: bool,
@@ -265,16 +266,19 @@ impl Outcome {
     }
 }
 
-/// How many connections each worker may have of so many to its target, and the limit on descriptors where that is why.
+/// How many connections each worker may have to its target, and the limit on descriptors where that is why.
 ///
 /// Each has its share from the beginning, so that none takes what another one needs.
-fn share(wanted: usize, workers: usize, threads: usize) -> (usize, Option<u64>) {
+fn share(settings: &Settings, workers: usize) -> (usize, Option<u64>) {
+    let (wanted, threads) = (settings.most_connections(), settings.threads.get());
+    // Where redirects are followed, connections to other servers are kept beside that to the target.
+    let each = if settings.redirects > 0 { 1 + MAX_PARKED } else { 1 };
     let wanted = wanted.div_ceil(threads);
     let Some(limit) = descriptor_limit() else { return (wanted, None) };
     // Where the open ones cannot be counted, a share that is too large is noticed when it is used up.
     let open = std::fs::read_dir("/proc/self/fd").map_or(0, |open| open.count() as u64);
     let own = open + SPARE_DESCRIPTORS + WORKER_DESCRIPTORS * workers as u64;
-    let share = usize::try_from(limit.saturating_sub(own)).unwrap_or(usize::MAX) / workers.max(1);
+    let share = usize::try_from(limit.saturating_sub(own)).unwrap_or(usize::MAX) / workers.max(1) / each;
     if share >= wanted { (wanted, None) } else { (share.max(1), Some(limit)) }
 }
 
@@ -309,9 +313,8 @@ pub fn run(
     // Where there is a child, what it sends back of the responses goes to the output.
     let answers = child.as_ref().map(|child| child.outlet.clone()).or_else(|| outlet.clone());
 
-    let wanted = settings.most_connections();
     let threads = settings.threads.get();
-    let (connections, descriptors) = share(wanted, targets.len() * threads, threads);
+    let (connections, descriptors) = share(settings, targets.len() * threads);
     let mut pool = WorkerPool::default();
     let own = Own::default();
     let workers = TargetWorkers {

@@ -7,8 +7,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::cookies::CookieJar;
-use super::redirect::{self, Redirection};
-use super::request::{Editor, RequestShape, Unsendable, is_idempotent};
+use super::redirect::{self, NextRequest, Redirection};
+use super::request::{Editor, RequestShape, Unsendable, is_idempotent, with_cookies};
 use super::tally::Hold;
 use crate::http::{Framer, FramingFault, RequestContext, Step, request_line};
 use crate::record::Block;
@@ -116,6 +116,8 @@ pub(super) struct ReplayExchange {
     /// Bytes of `out` that are the head; and redirections followed.
     head_length: usize,
     redirections: u32,
+    /// The origin of the target as the request names it, once a redirection has led to another server.
+    home: Option<String>,
     /// When the last byte of the answer came, where only silence ends it.
     pub(super) last_byte_at: u64,
 }
@@ -145,6 +147,7 @@ impl ReplayExchange {
             is_cut: false,
             head_length: 0,
             redirections: 0,
+            home: None,
             last_byte_at: 0,
         }
     }
@@ -162,6 +165,7 @@ impl ReplayExchange {
         self.shape = editor.write_head(view.payload, jar, &mut self.out)?;
         self.head_length = self.out.len();
         self.redirections = 0;
+        self.home = None;
         let range = self.shape.body.clone();
         if range.len() <= COPIED_BODY {
             self.out.extend_from_slice(&view.payload[range]);
@@ -303,30 +307,42 @@ impl ReplayExchange {
         }
     }
 
-    /// Makes this the exchange of the request that the answer points to, if it points to one on the same server.
-    pub(super) fn redirect(&mut self, scheme: &str, most: u32) -> Redirection {
+    /// The request that the answer points to, if it points to one.
+    pub(super) fn redirection(&self, scheme: &str, most: u32) -> Redirection {
         if self.redirections >= most {
             return Redirection::None;
         }
-        let mut next = Vec::new();
-        let redirection = redirect::follow(scheme, &self.out[..self.head_length], &self.kept, &mut next);
-        if let Redirection::Followed { keeps_body } = redirection {
-            self.redirections += 1;
-            let head_length = next.len();
-            if keeps_body {
-                next.extend_from_slice(&self.out[self.head_length..]);
-            } else {
-                self.body = None;
-            }
-            (self.out, self.head_length) = (next, head_length);
-            if let Some(line) = request_line(&self.out) {
-                self.shape.context = RequestContext::of(line.method);
-                self.shape.is_idempotent = is_idempotent(line.method);
-            }
-            self.is_again = false;
-            self.begin();
+        redirect::follow(scheme, &self.out[..self.head_length], &self.kept)
+    }
+
+    /// Whether a redirection leads back to the target.
+    pub(super) fn leads_home(&self, next: &NextRequest) -> bool {
+        self.home.as_ref().is_some_and(|home| *home == next.to)
+    }
+
+    /// Makes this the exchange of the request that the answer points to. With cookies of the target, those of `jar` are
+    /// sent in place of recorded ones.
+    pub(super) fn redirect(&mut self, mut next: NextRequest, jar: Option<(&CookieJar, i64)>) {
+        if let Some(jar) = jar {
+            next.head = with_cookies(next.head, jar);
         }
-        redirection
+        self.redirections += 1;
+        let head_length = next.head.len();
+        if next.keeps_body {
+            next.head.extend_from_slice(&self.out[self.head_length..]);
+        } else {
+            self.body = None;
+        }
+        if next.from != next.to {
+            self.home.get_or_insert(next.from);
+        }
+        (self.out, self.head_length) = (next.head, head_length);
+        if let Some(line) = request_line(&self.out) {
+            self.shape.context = RequestContext::of(line.method);
+            self.shape.is_idempotent = is_idempotent(line.method);
+        }
+        self.is_again = false;
+        self.begin();
     }
 
     /// The connection ended: whether the answer is whole with that.

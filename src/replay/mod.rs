@@ -26,6 +26,7 @@ mod json;
 mod middleware;
 mod offsets;
 mod opening;
+mod other_servers;
 mod output;
 mod own;
 mod paced;

@@ -16,7 +16,7 @@ use std::ops::Range;
 
 use super::cookies::CookieJar;
 use super::target::{Target, TargetProtocol};
-use crate::http::edit::{FieldEdit, write_edited};
+use crate::http::edit::{FieldEdit, remove_field, set_field, write_edited};
 use crate::http::{Field, Framer, FramingFault, Head, RequestContext, query};
 
 /// Why a recorded request cannot be sent.
@@ -173,6 +173,19 @@ impl Editor {
             _ => Some([before, prefix, path].concat()),
         }
     }
+}
+
+/// The head with the cookies of a jar in place of recorded ones; the time is in nanoseconds since the Unix epoch.
+pub(super) fn with_cookies(bytes: Vec<u8>, (jar, now): (&CookieJar, i64)) -> Vec<u8> {
+    let Some(head) = Head::of(&bytes) else { return bytes };
+    let target = head.request_line().map_or(&b"/"[..], |line| line.target);
+    let mut out = Vec::new();
+    match cookies(&head, target, jar, now) {
+        Some(value) => set_field(&head, b"Cookie", &value, &mut out),
+        None if remove_field(&head, b"cookie", &mut out) => {}
+        None => return bytes,
+    }
+    out
 }
 
 /// The value of Cookie, if it is to be sent: what was recorded, with what the jar has in its place.

@@ -5,7 +5,8 @@ use std::fmt;
 use super::documents::DocumentTally;
 use super::engine::Outcome;
 use super::middleware::MiddlewareTally;
-use super::tally::{Hold, ReasonCounts, ReplayTally};
+use super::other_servers::MAX_OTHER_SERVERS;
+use super::tally::{CountWithFirst, Hold, ReasonCounts, ReplayTally};
 use super::target::Target;
 use crate::observe::{self, Durations, Size, Span};
 
@@ -78,13 +79,7 @@ fn write_target(
         "bytes       {sent} sent, {received} received, over {}",
         observe::Count(tally.connections, "connection")
     )?;
-    if tally.redirected > 0 {
-        writeln!(f, "redirected  {} times, within the target", tally.redirected)?;
-    }
-    if tally.redirected_elsewhere > 0 {
-        let number = tally.redirected_elsewhere;
-        writeln!(f, "redirected  {number} responses point to other servers, and were not followed")?;
-    }
+    write_redirects(f, tally)?;
     for line in tally.unasked() {
         writeln!(f, "unasked     {line}")?;
     }
@@ -119,6 +114,42 @@ fn write_target(
     write_durations(f, "latency from due", &tally.latency_from_due)?;
     write_durations(f, "latency from send", &tally.latency_from_send)?;
     write_durations(f, "lateness", &tally.lateness)
+}
+
+/// Servers that redirects led to, as many as a line shows.
+const SERVERS_SHOWN: usize = 5;
+
+/// Where redirects led, and which were not followed.
+fn write_redirects(f: &mut fmt::Formatter<'_>, tally: &ReplayTally) -> fmt::Result {
+    if tally.redirected > 0 {
+        writeln!(f, "redirected  {}{}", observe::Count(tally.redirected, "time"), other_servers(tally))?;
+    }
+    let not_followed = [
+        (&tally.redirected_elsewhere, "not to an http or https URL".to_owned()),
+        (&tally.redirected_beyond, format!("to more than {MAX_OTHER_SERVERS} other servers")),
+    ];
+    for (CountWithFirst { number, first }, where_to) in not_followed {
+        if *number > 0 {
+            let redirects = observe::Count(*number, "redirect");
+            writeln!(f, "redirected  {redirects} not followed, {where_to}; the first: {first}")?;
+        }
+    }
+    Ok(())
+}
+
+/// The servers besides the target that redirects led to, the most frequent ones by name.
+fn other_servers(tally: &ReplayTally) -> String {
+    let total: u64 = tally.redirected_to.values().sum();
+    if total == 0 {
+        return String::new();
+    }
+    let mut servers: Vec<_> = tally.redirected_to.iter().collect();
+    servers.sort_by_key(|(_, number)| std::cmp::Reverse(**number));
+    let shown = servers.iter().take(SERVERS_SHOWN).map(|(server, number)| format!("{server} ({number})"));
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    let more = servers.len().saturating_sub(SERVERS_SHOWN);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!(", {total} to other servers: {shown}{more}")
 }
 
 /// What became of the documents.

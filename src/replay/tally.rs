@@ -2,6 +2,7 @@
 //!
 //! requests = sent + not sent by reason; sent = answered + failed by reason.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
@@ -79,10 +80,14 @@ pub enum FailureReason {
     MalformedAnswer,
     /// An answer was there before the request was sent, on another connection too.
     Unasked,
+    /// A redirect leads to a server whose name could not be looked up.
+    RedirectUnresolved,
+    /// A redirect leads to a server to which no connection could be made.
+    RedirectUnreachable,
 }
 
 /// How many reasons there are.
-const REASONS: usize = 31;
+const REASONS: usize = 33;
 
 impl FailureReason {
     /// All of them, in the order in which a summary has them.
@@ -118,6 +123,8 @@ impl FailureReason {
         FailureReason::NotWaitedFor,
         FailureReason::MalformedAnswer,
         FailureReason::Unasked,
+        FailureReason::RedirectUnresolved,
+        FailureReason::RedirectUnreachable,
     ];
 
     /// Whether the first time is to be told when it happens. The end of the replay is told by itself.
@@ -185,18 +192,20 @@ impl fmt::Display for FailureReason {
             FailureReason::Timeout => "no whole answer within the timeout",
             FailureReason::MalformedAnswer => "malformed answer",
             FailureReason::Unasked => "answered before it was sent",
+            FailureReason::RedirectUnresolved => "redirected to a name that does not resolve",
+            FailureReason::RedirectUnreachable => "redirected to a server that cannot be connected to",
         })
     }
 }
 
 /// Reasons that were told.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct ReasonSet(u32);
+pub(super) struct ReasonSet(u64);
 
 impl ReasonSet {
     /// Adds a reason; whether it was not there before.
     pub(super) fn add(&mut self, reason: FailureReason) -> bool {
-        let bit = 1 << reason as u32;
+        let bit = 1 << reason as u64;
         let is_new = self.0 & bit == 0;
         self.0 |= bit;
         is_new
@@ -277,8 +286,14 @@ impl CountWithFirst {
 }
 
 /// How often each reason applied.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ReasonCounts([CountWithFirst; REASONS]);
+
+impl Default for ReasonCounts {
+    fn default() -> Self {
+        ReasonCounts(std::array::from_fn(|_| CountWithFirst::default()))
+    }
+}
 
 impl ReasonCounts {
     /// Counts one; `first` tells about it if it is the first.
@@ -359,8 +374,12 @@ pub struct ReplayTally {
     pub answered_unasked: u64,
     /// Redirections followed.
     pub redirected: u64,
-    /// Redirections to other servers, which were not followed.
-    pub redirected_elsewhere: u64,
+    /// Those of them that led to other servers, by the server: `http://host:port`.
+    pub redirected_to: BTreeMap<String, u64>,
+    /// Redirections that were not followed, as they lead to no HTTP.
+    pub redirected_elsewhere: CountWithFirst,
+    /// Redirections that were not followed, as they lead to more servers than a worker keeps.
+    pub redirected_beyond: CountWithFirst,
     /// Answers too long to be kept whole in the output.
     pub answers_cut: u64,
     /// Answers that did not go to the output, as it was too slow.
@@ -406,7 +425,9 @@ impl ReplayTally {
             surplus: CountWithFirst::default(),
             answered_unasked: 0,
             redirected: 0,
-            redirected_elsewhere: 0,
+            redirected_to: BTreeMap::new(),
+            redirected_elsewhere: CountWithFirst::default(),
+            redirected_beyond: CountWithFirst::default(),
             answers_cut: 0,
             answers_dropped: 0,
             held: [HeldRequests::default(); 3],
@@ -451,7 +472,11 @@ impl ReplayTally {
         self.surplus.merge(&other.surplus);
         self.answered_unasked += other.answered_unasked;
         self.redirected += other.redirected;
-        self.redirected_elsewhere += other.redirected_elsewhere;
+        for (server, number) in other.redirected_to {
+            *self.redirected_to.entry(server).or_default() += number;
+        }
+        self.redirected_elsewhere.merge(&other.redirected_elsewhere);
+        self.redirected_beyond.merge(&other.redirected_beyond);
         self.answers_cut += other.answers_cut;
         self.answers_dropped += other.answers_dropped;
         for (sum, held) in self.held.iter_mut().zip(other.held) {
@@ -578,6 +603,7 @@ impl ReplayTally {
     /// Whether something went wrong that is not the recording's own fault.
     pub fn has_failures(&self) -> bool {
         self.answers_dropped > 0
+            || self.redirected_beyond.number > 0
             || self.failed.total() > 0
             || self.not_sent.iter().any(|(reason, _)| !reason.is_of_the_recording())
     }

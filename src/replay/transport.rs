@@ -136,6 +136,16 @@ impl Transport {
         Ok(Transport { socket, tls, is_drained: false })
     }
 
+    /// Has the event loop tell nothing more of it, until it is resumed.
+    pub(super) fn park(&mut self, registry: &Registry) -> io::Result<()> {
+        registry.deregister(self.socket.as_source())
+    }
+
+    /// Has the event loop tell of it again, by another token maybe.
+    pub(super) fn resume(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        registry.register(self.socket.as_source(), token, Interest::READABLE | Interest::WRITABLE)
+    }
+
     /// Whether the socket is connected; TLS begins then.
     pub(super) fn is_connected(&self) -> io::Result<bool> {
         if !self.socket.is_connected()? {

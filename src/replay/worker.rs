@@ -5,6 +5,7 @@
 //! No request moves another's due time.
 
 mod receiving;
+mod redirecting;
 mod sending;
 mod sessions;
 mod settling;
@@ -31,6 +32,7 @@ use super::engine::SessionMode;
 use super::exchange::describe;
 use super::middleware::RequestEnds;
 use super::opening::Opening;
+use super::other_servers::OtherServers;
 use super::output::Outlet;
 use super::own::Own;
 use super::queue::{BatchQueue, QUEUE};
@@ -42,6 +44,7 @@ use super::tls::TlsClient;
 use super::watching::TargetProgress;
 use crate::record::Block;
 use crate::report::Measurements;
+use crate::tls::TlsOptions;
 use sessions::SessionQueues;
 
 /// How long before its last request is due the next batch is taken. Reading a large record takes long, and
@@ -108,6 +111,8 @@ pub(super) struct WorkerOptions {
     pub(super) sends_marked: bool,
     /// Redirections that are followed.
     pub(super) redirects: u32,
+    /// What TLS with servers begins with to which redirects lead.
+    pub(super) tls_options: TlsOptions,
     /// Whether cookies are kept, and sent in place of recorded ones.
     pub(super) keeps_cookies: bool,
     /// Requests that are due and may wait for a connection; beyond, the oldest is given up.
@@ -175,6 +180,8 @@ pub(super) struct ReplayWorker {
     heard: Vec<u64>,
     /// The cookies of recorded connections, where they are kept.
     cookies: Option<Cookies>,
+    /// Servers besides the target that redirects have led to.
+    others: OtherServers,
     /// Whether connections are still to be opened before they are needed.
     is_warming: bool,
     tally: ReplayTally,
@@ -189,10 +196,10 @@ impl ReplayWorker {
     pub(super) fn new(
         mut options: WorkerOptions,
         intake: Receiver<Arc<RequestBatch>>,
-    ) -> io::Result<(Self, Waker)> {
+    ) -> io::Result<(Self, Arc<Waker>)> {
         let poll = Poll::new()?;
         let alarm = Alarm::new(poll.registry(), ALARM)?;
-        let waker = Waker::new(poll.registry(), WAKER)?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let timeout = clock::nanoseconds(options.timeout);
         let mut tally = ReplayTally::new();
         tally.connections_allowed = options.connections as u64;
@@ -226,6 +233,7 @@ impl ReplayWorker {
             ended: Vec::new(),
             heard: Vec::new(),
             cookies: options.keeps_cookies.then(Cookies::default),
+            others: OtherServers::new(options.tls_options.clone(), Arc::clone(&waker)),
             is_warming: options.min_connections > 0,
             tally,
             told: ReasonSet::default(),
@@ -289,6 +297,7 @@ impl ReplayWorker {
                 self.attend(slot);
             }
             let now = clock::now();
+            self.go_on_after_lookups(now);
             if now >= next_tick {
                 next_tick = now + self.tick;
                 self.tick(now);
@@ -526,7 +535,7 @@ impl ReplayWorker {
                 Phase::Busy if self.connections[slot].exchange.sent_at == 0 => {
                     self.fail(slot, reason, "");
                 }
-                Phase::Busy => self.fail(slot, FailureReason::NotWaitedFor, ""),
+                Phase::Busy | Phase::LookingUp => self.fail(slot, FailureReason::NotWaitedFor, ""),
                 Phase::Vacant | Phase::Idle => {}
             }
         }

@@ -53,7 +53,6 @@ impl WorkerPool {
         self.progress.push(Arc::clone(&options.progress));
         let (batches, intake) = sync_channel(BATCHES);
         let (worker, waker) = ReplayWorker::new(options, intake)?;
-        let waker = Arc::new(waker);
         self.wakers.push(Arc::clone(&waker));
         let ending = EndOfWorker(self.progress.last().cloned());
         self.workers.push(thread::spawn(move || {
@@ -124,6 +123,7 @@ impl TargetWorkers<'_> {
                 response_buffer: settings.response_buffer,
                 sends_marked: settings.sends_marked,
                 redirects: settings.redirects,
+                tls_options: settings.tls.clone(),
                 keeps_cookies: settings.keeps_cookies,
                 queue: settings.queue.div_ceil(threads),
                 connections: self.connections,

@@ -61,6 +61,7 @@ mod replay_connections;
 mod replay_documents;
 mod replay_middleware;
 mod replay_output;
+mod replay_redirects;
 mod replay_sessions;
 mod replay_streams;
 mod replay_targets;

@@ -24,6 +24,24 @@ fn a_wrong_command_line_says_what_to_do() {
         ("gor-replay", &["--dry-run", "-i", &recording, "-o", "x.gor"], 2, "cannot be used with"),
         (
             "gor-replay",
+            &["-i", &recording, "--think", "localhost"],
+            2,
+            "gor-replay: --think needs --sessions; give that too, or leave --think out\n",
+        ),
+        (
+            "gor-replay",
+            &["-i", &recording, "--loop-header", "Round", "localhost"],
+            2,
+            "gor-replay: --loop-header needs --loop; give that too, or leave --loop-header out\n",
+        ),
+        (
+            "gor-replay",
+            &["-i", &recording, "--speed", "2", "--rate=3/s", "localhost"],
+            2,
+            "gor-replay: '--speed' cannot be used with '--rate'; leave one out\n",
+        ),
+        (
+            "gor-replay",
             &["--connections", "0", "-i", &recording, "localhost"],
             2,
             "expected a whole number from 1 up",

@@ -1,4 +1,4 @@
-//! `gor-replay` to servers that speak no HTTP, and redirections and cookies of those that do.
+//! `gor-replay` to servers that speak no HTTP, and cookies of those that do.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::support::origin::{Answer, Origin, Received};
-use crate::support::replayer::{MILLISECOND, assert_exit, assert_says, good, lines, record, replay};
+use crate::support::replayer::{MILLISECOND, assert_exit, assert_says, good, record, replay};
 
 /// What a server heard, a list for each connection.
 type Heard = Arc<Mutex<Vec<Vec<u8>>>>;
@@ -130,46 +130,6 @@ fn a_server_that_speaks_first_and_one_that_keeps_silent() {
     let (address, _) = line_server("", |_| vec![]);
     let output = replay(&["--timeout", "300ms", &format!("tcp://{address}")], &say(1, 1, 0, b"PING\n"));
     assert_says(&assert_exit(&output, 1), "no whole answer within the timeout");
-}
-
-#[test]
-fn redirections_are_followed_within_the_target() {
-    let conduct = |request: &Received| {
-        let to = |location: &str| {
-            let head = format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 3\r\n\r\nabc");
-            Answer::Send(head.into_bytes())
-        };
-        match request.line().split(' ').nth(1).unwrap_or_default() {
-            "/start" => to("/middle"),
-            "/middle" => Answer::SendAndClose(b"HTTP/1.1 301 X\r\nLocation: end?x\r\n\r\n".to_vec()),
-            "/away" => to("http://other.example/"),
-            "/round" => to("/round"),
-            _ => good(request),
-        }
-    };
-    let origin = Origin::start(conduct);
-    let target = origin.address().to_string();
-    let post = "POST /start HTTP/1.1\r\nHost: a\r\nX: y\r\nContent-Length: 2\r\n\r\nok";
-    let output = replay(&["--redirects", "2", "-o", "-", &target], &record(1, "a1", 0, post.as_bytes()));
-    let said = assert_exit(&output, 0);
-    assert_says(&said, "redirected  2 times");
-    assert_eq!(lines(&origin), ["POST /start", "GET /middle", "GET /end?x"]);
-    let last = String::from_utf8_lossy(&origin.received()[2].bytes).into_owned();
-    assert!(last.contains("X: y\r\n") && !last.contains("Content-Length"), "{last}");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(text.matches("HTTP/1.1 ").count(), 1, "only the last response is kept: {text}");
-    assert!(text.contains("HTTP/1.1 200 OK"), "{text}");
-
-    let get = |path: &str| record(1, "a1", 0, format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
-    let said = assert_exit(&replay(&["--redirects", "2", &target], &get("/away")), 0);
-    assert_says(&said, "1 responses point to other servers");
-    let said = assert_exit(&replay(&["--redirects", "3", &target], &get("/round")), 0);
-    assert_says(&said, "statuses    302: 1\n");
-    assert_eq!(lines(&origin).iter().filter(|line| *line == "GET /round").count(), 4);
-    // By default nothing is followed.
-    let before = origin.received().len();
-    assert_exit(&replay(&[&target], &get("/start")), 0);
-    assert_eq!(origin.received().len(), before + 1);
 }
 
 #[test]

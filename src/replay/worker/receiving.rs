@@ -10,8 +10,8 @@ use crate::record::{Header, Kind, Mark};
 use crate::replay::clock;
 use crate::replay::connection::{ClientConnection, Phase};
 use crate::replay::exchange::Keep;
+use crate::replay::other_servers::ServerPlace;
 use crate::replay::output::Outlet;
-use crate::replay::redirect::Redirection;
 use crate::replay::tally::{FailureReason, Hold};
 use crate::replay::transport::Moved;
 
@@ -81,7 +81,12 @@ impl ReplayWorker {
                 let is_spare = std::mem::take(&mut connection.is_spare);
                 let connecting = connection.connected_at - connection.began_at;
                 let securing = connection.is_tls().then(|| clock::now() - connection.connected_at);
-                self.tally.note_connected(connecting, securing);
+                // How long that took is told of the target.
+                if self.connections[slot].server == ServerPlace::Target {
+                    self.tally.note_connected(connecting, securing);
+                } else {
+                    self.tally.connections += 1;
+                }
                 if let Some((local, peer)) = self.connections[slot].ends() {
                     self.options.own.add(local, peer, clock::wall());
                 }
@@ -165,10 +170,7 @@ impl ReplayWorker {
         connection.exchange.is_again = true;
         connection.exchange.begin();
         self.tally.sent_again += u64::from(is_again);
-        self.connections[slot].attempt = self.options.addresses.begin(clock::now());
-        if let Err(error) = self.connect_on(slot) {
-            self.fail_to_connect(slot, &error);
-        }
+        self.connect_anew(slot);
     }
 
     /// The answer is whole. `has_surplus`: more came than belongs to it.
@@ -206,47 +208,23 @@ impl ReplayWorker {
         if has_surplus {
             self.note_surplus(slot);
         }
-        if is_last {
-            self.vacate(slot);
-        } else {
+        let is_at_home = self.connections[slot].server == ServerPlace::Target;
+        let is_open = if is_at_home { !is_last } else { self.go_home(slot, !is_last) };
+        if is_open {
             self.connections[slot].exchange.finish();
             self.set_idle(slot);
-        }
-    }
-
-    /// Whether the answer points elsewhere on the same server, and the request goes on there.
-    fn is_redirected(&mut self, slot: usize, has_surplus: bool) -> bool {
-        let scheme = if self.options.tls.is_some() { "https" } else { "http" };
-        let connection = &mut self.connections[slot];
-        let goes_on = connection.exchange.keeps_alive() && !has_surplus && !connection.has_ended;
-        if !(300..400).contains(&connection.exchange.status()) {
-            return false;
-        }
-        self.keep_cookies(slot);
-        match self.connections[slot].exchange.redirect(scheme, self.options.redirects) {
-            Redirection::None => return false,
-            Redirection::Elsewhere => {
-                self.tally.redirected_elsewhere += 1;
-                return false;
-            }
-            Redirection::Followed { .. } => self.tally.redirected += 1,
-        }
-        if goes_on {
-            self.connections[slot].is_reused = true;
-            self.send(slot, clock::now());
         } else {
-            self.connections[slot].attempt = self.options.addresses.begin(clock::now());
-            if let Err(error) = self.connect_on(slot) {
-                self.fail_to_connect(slot, &error);
-            }
+            self.vacate(slot);
         }
-        true
     }
 
-    /// Keeps the cookies that the answer sets on its recorded connection.
-    fn keep_cookies(&mut self, slot: usize) {
+    /// Keeps the cookies that the answer of the target sets on its recorded connection.
+    pub(super) fn keep_cookies(&mut self, slot: usize) {
         let Some(cookies) = &mut self.cookies else { return };
-        let ClientConnection { session, exchange, .. } = &self.connections[slot];
+        let ClientConnection { session, exchange, server, .. } = &self.connections[slot];
+        if *server != ServerPlace::Target {
+            return;
+        }
         let (answer, _) = exchange.answer();
         if memchr::memmem::find(answer, b"ookie:").is_some()
             || memchr::memmem::find(answer, b"OOKIE:").is_some()
@@ -280,6 +258,9 @@ impl ReplayWorker {
                     let (reason, detail) = self.lateness(slot);
                     self.fail(slot, reason, &detail);
                 }
+                Phase::LookingUp if connection.exchange.deadline <= now => {
+                    self.fail_to_look_up(slot, "the name was not looked up in time");
+                }
                 Phase::Connecting if connection.exchange.deadline <= now && connection.is_spare => {
                     self.give_up_spare(slot);
                 }
@@ -290,14 +271,14 @@ impl ReplayWorker {
                 Phase::Connecting
                     if connection.attempt.has_more() && now - connection.began_at >= self.attempt =>
                 {
-                    if let Some(address) = &connection.address {
-                        self.options.addresses.rest(address, now);
+                    if let Some(address) = connection.address.clone() {
+                        self.addresses_of(slot).rest(&address, now);
                     }
                     if let Err(error) = self.connect_on(slot) {
                         self.fail_to_connect(slot, &error);
                     }
                 }
-                Phase::Vacant | Phase::Idle | Phase::Connecting | Phase::Busy => {}
+                Phase::Vacant | Phase::LookingUp | Phase::Idle | Phase::Connecting | Phase::Busy => {}
             }
         }
     }
@@ -328,6 +309,9 @@ impl ReplayWorker {
         let late = exchange.taken_at.saturating_sub(exchange.due);
         let address = connection.address.as_ref().map_or_else(String::new, ToString::to_string);
         match exchange.hold {
+            _ if connection.server != ServerPlace::Target => {
+                (FailureReason::RedirectUnreachable, format!("{address}: {}", FailureReason::ConnectTimeout))
+            }
             Some(hold) if late >= self.timeout / LATE_PART => (
                 hold.reason(),
                 format!("{} for {}, then connecting to {address}", self.describe_hold(hold), Span(late)),

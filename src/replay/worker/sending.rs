@@ -9,6 +9,7 @@ use crate::replay::clock;
 use crate::replay::connection::{ClientConnection, Phase, connect_reason, is_out_of_descriptors};
 use crate::replay::descriptors::descriptor_limit;
 use crate::replay::exchange::describe;
+use crate::replay::other_servers::ServerPlace;
 use crate::replay::output::Outlet;
 use crate::replay::schedule::{RequestBatch, ScheduledRequest};
 use crate::replay::tally::{FailureReason, Hold};
@@ -207,15 +208,29 @@ impl ReplayWorker {
     pub(super) fn connect_on(&mut self, slot: usize) -> io::Result<()> {
         let mut last = None;
         let connection = &mut self.connections[slot];
-        while let Some(address) = self.options.addresses.next(&mut connection.attempt) {
+        let (addresses, tls) = match connection.server {
+            ServerPlace::Target => (&self.options.addresses, self.options.tls.as_ref()),
+            ServerPlace::Other(place) => {
+                let server = self.others.get(place);
+                (&server.addresses, server.tls.as_ref())
+            }
+        };
+        while let Some(address) = addresses.next(&mut connection.attempt) {
             connection.began_at = clock::now();
-            let tls = self.options.tls.as_ref();
             match connection.open(&address, tls, self.poll.registry(), Token(slot)) {
                 Ok(()) => return Ok(()),
                 Err(error) => last = Some(error),
             }
         }
         Err(last.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
+    }
+
+    /// Connects to the server of the exchange once more, beginning with the address whose turn it is.
+    pub(super) fn connect_anew(&mut self, slot: usize) {
+        self.connections[slot].attempt = self.addresses_of(slot).begin(clock::now());
+        if let Err(error) = self.connect_on(slot) {
+            self.fail_to_connect(slot, &error);
+        }
     }
 
     /// No address is left.
@@ -232,7 +247,12 @@ impl ReplayWorker {
             let detail = format!("{detail}{}", trust_hint(error));
             return self.fail(slot, FailureReason::TlsFailed, &detail);
         }
-        self.fail(slot, connect_reason(error), &detail);
+        let reason = match (connect_reason(error), connection.server) {
+            (FailureReason::Descriptors, _) => FailureReason::Descriptors,
+            (reason, ServerPlace::Target) => reason,
+            (_, ServerPlace::Other(_)) => FailureReason::RedirectUnreachable,
+        };
+        self.fail(slot, reason, &detail);
     }
 
     /// Writes what is left of the request, as far as the kernel takes it and others do not wait.

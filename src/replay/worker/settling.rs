@@ -23,7 +23,7 @@ impl ReplayWorker {
     /// Hands over which requests are settled, with what was counted of all of them.
     pub(super) fn hand_over_settled(&mut self) {
         let is_under_way = |connection: &&ClientConnection| {
-            matches!(connection.phase, Phase::Connecting | Phase::Busy)
+            matches!(connection.phase, Phase::LookingUp | Phase::Connecting | Phase::Busy)
                 && !connection.is_spare
                 && connection.exchange.sent_at != 0
         };
@@ -33,7 +33,7 @@ impl ReplayWorker {
             .is_continued
             .then(|| Box::new(self.tally.without(under_way.map(|connection| &connection.exchange))));
         let begun = self.connections.iter().filter(|connection| {
-            matches!(connection.phase, Phase::Connecting | Phase::Busy) && !connection.is_spare
+            matches!(connection.phase, Phase::LookingUp | Phase::Connecting | Phase::Busy) && !connection.is_spare
         });
         let mut part = self.options.progress.part.lock().unwrap_or_else(PoisonError::into_inner);
         part.numbers.append(&mut self.settled);

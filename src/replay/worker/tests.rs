@@ -35,6 +35,7 @@ fn worker() -> (ReplayWorker, TcpListener) {
         response_buffer: 0,
         sends_marked: false,
         redirects: 0,
+        tls_options: crate::tls::TlsOptions::default(),
         keeps_cookies: false,
         queue: crate::replay::queue::QUEUE,
         connections: 4,

@@ -63,7 +63,7 @@ impl ReplayWorker {
                 self.fail(slot, FailureReason::Unasked, &address);
                 return true;
             }
-            connection.attempt = self.options.addresses.begin(clock::now());
+            self.connections[slot].attempt = self.addresses_of(slot).begin(clock::now());
         }
         if let Err(error) = self.connect_on(slot) {
             self.fail_to_connect(slot, &error);

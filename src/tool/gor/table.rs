@@ -958,7 +958,7 @@ pub const FLAGS: &[Flag] = &[
         default: "0",
         does: "Follow at most N redirects",
         unix: "gor-replay --redirects",
-        differs: "That many, and not one less; only within the target, others are counted",
+        differs: "That many, and not one less; another host gets no Authorization and Cookie",
     },
     Flag {
         name: "output-http-response-buffer",

@@ -59,11 +59,13 @@ pub struct SendingOptions {
     /// Each recorded connection has its own cookies. Domain attributes are ignored.
     #[arg(long, requires = "sessions", hide_short_help = true)]
     pub cookies: bool,
-    /// Follow up to N redirects within the target
+    /// Follow up to N redirects, also to servers that are not targets
     ///
-    /// The method becomes GET as in browsers (303, and POST with 301 or 302); other headers stay. Redirects to another server
-    /// are counted and not followed, so that nothing is sent to servers that are not targets. Latency is measured to the end of
-    /// the last response.
+    /// The method becomes GET as in browsers (303, and POST with 301 or 302). Headers stay on the same host; another host gets
+    /// its own Host and no Authorization, Cookie or Proxy-Authorization, nor does the same host without TLS after TLS. --ca-cert
+    /// and --skip-verify apply to other servers too, --sni and --client-cert do not. Names are looked up while the replay goes
+    /// on. Each thread follows to at most 64 other servers; redirects beyond are counted, and the exit status is 1. The summary
+    /// lists the servers. Latency is measured to the end of the last response.
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = values::number::<u32>, hide_default_value = true, hide_short_help = true)]
     pub redirects: u32,
     /// Keep the recorded Host header
