@@ -27,7 +27,7 @@ complete -c gor-replay -l min-connections -d 'Open N connections to each target 
 complete -c gor-replay -l idle-timeout -d 'Close connections after DURATION without use' -r
 complete -c gor-replay -l queue -d 'Give up the oldest request when more than N wait for a connection' -r
 complete -c gor-replay -l timeout -d 'Give up requests this long after they are due' -r
-complete -c gor-replay -l redirects -d 'Follow up to N redirects within the target' -r
+complete -c gor-replay -l redirects -d 'Follow up to N redirects, also to servers that are not targets' -r
 complete -c gor-replay -l response-buffer -d 'Keep SIZE of each response for the output; what is longer is cut and marked' -r
 complete -c gor-replay -l sni -d 'Ask for the certificate of NAME instead of that of the target\'s host' -r
 complete -c gor-replay -l middleware -d 'Send requests and responses through COMMAND' -r -f -a "(__fish_complete_command)"

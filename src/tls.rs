@@ -121,6 +121,10 @@ pub fn trust_hint(error: &io::Error) -> &'static str {
         Some(rustls::Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         )) => " (--sni NAME asks for another name, --skip-verify accepts any)",
+        // A certificate that signed itself and says that it is a CA, as openssl makes them.
+        Some(rustls::Error::InvalidCertificate(CertificateError::Other(_))) => {
+            " (--ca-cert FILE trusts it if it is in FILE, --skip-verify any certificate)"
+        }
         Some(rustls::Error::InvalidCertificate(_)) => " (--skip-verify accepts any certificate)",
         Some(rustls::Error::InvalidMessage(_)) => " (the server may not speak TLS: try http://)",
         _ => "",

@@ -22,8 +22,26 @@ pub fn parse<Args: Parser>() -> Args {
 
 /// The same for a command line that is given, the program's name first.
 pub(crate) fn parse_from<Args: Parser>(words: &[OsString]) -> Args {
-    let matches = matches(Args::command(), words);
+    let is_interval = |word: &str| super::values::duration(word).is_ok() && !Path::new(word).exists();
+    let words = join_value(words, "--stats", is_interval);
+    let matches = matches(Args::command(), &words);
     Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+/// Writes the value of an option that may have none as clap needs it: `--loop 3 host` as `--loop=3 host`, but `--loop host`
+/// as it is.
+pub(crate) fn join_value(words: &[OsString], option: &str, is_value: impl Fn(&str) -> bool) -> Vec<OsString> {
+    let mut joined: Vec<OsString> = Vec::new();
+    for word in words {
+        match joined.last_mut() {
+            Some(last) if last == option && word.to_str().is_some_and(&is_value) => {
+                last.push("=");
+                last.push(word);
+            }
+            _ => joined.push(word.clone()),
+        }
+    }
+    joined
 }
 
 /// What stands in a command line; leaves where it asks for help or is wrong.
@@ -65,6 +83,12 @@ fn in_one_line(error: &Error, command: &Command, words: &[OsString]) -> Option<S
             (!wrong.is_empty() && !others.is_empty())
                 .then(|| format!("{} cannot be used with {with}; leave one out", quoted(&wrong)))
         }
+        ErrorKind::MissingRequiredArgument if wrong.iter().any(|name| name.starts_with('<')) => {
+            let name = wrong.first()?.trim_matches(['<', '>', '.']);
+            let argument = command.get_positionals().find(|argument| has_value_name(argument, &[name]));
+            let help = argument.and_then(Arg::get_help).map(|help| format!(" ({help})")).unwrap_or_default();
+            Some(format!("{name} is missing{help}; see --help"))
+        }
         ErrorKind::MissingRequiredArgument if wrong.iter().all(|name| name.starts_with('-')) => {
             let needs = wrong.join(" and ");
             let option = who_requires(&wrong, command, words)?;
@@ -81,21 +105,21 @@ fn bare(option: &str) -> String {
 
 /// The option that others are missing for: without it they are not.
 fn who_requires(missing: &[String], command: &Command, words: &[OsString]) -> Option<String> {
-    let is_missing = |words: Vec<&OsString>| {
-        let found = command.clone().try_get_matches_from(words);
-        found.err().and_then(|error| match error.get(ContextKind::InvalidArg) {
+    let is_content = |words: Vec<&OsString>| match command.clone().try_get_matches_from(words) {
+        Ok(_) => true,
+        Err(error) => match error.get(ContextKind::InvalidArg) {
             Some(ContextValue::Strings(names)) if error.kind() == ErrorKind::MissingRequiredArgument => {
-                Some(names.iter().any(|name| missing.contains(&bare(name))))
+                !names.iter().any(|name| missing.contains(&bare(name)))
             }
-            _ => None,
-        })
+            _ => false,
+        },
     };
     let options = words.iter().enumerate().skip(1).filter_map(|(at, word)| Some((at, word.to_str()?)));
     for (at, word) in options.filter(|(_, word)| word.starts_with('-')) {
         // Its value may be the next word.
         for end in [at + 1, at + 2] {
             let others = words.iter().enumerate().filter(|(other, _)| !(at..end).contains(other));
-            if is_missing(others.map(|(_, word)| word).collect()) != Some(true) {
+            if is_content(others.map(|(_, word)| word).collect()) {
                 return Some(bare(word));
             }
         }

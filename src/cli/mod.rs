@@ -17,7 +17,7 @@ pub mod values;
 mod websocket;
 
 pub use command_line::parse;
-pub(crate) use command_line::{matches, parse_from};
+pub(crate) use command_line::{join_value, matches, parse_from};
 pub use descriptors::raise_descriptor_limit;
 pub use kafka::{KafkaInput, KafkaOptions};
 pub use network::{ListenArgs, SendArgs, TlsArgs};

@@ -155,7 +155,7 @@ impl ClientConnection {
         registry: &Registry,
         token: Token,
     ) -> bool {
-        let left = self.transport.take();
+        let (left, address) = (self.transport.take(), self.address.take());
         if let Some(mut transport) = left.filter(|_| keeps)
             && transport.park(registry).is_ok()
         {
@@ -163,7 +163,7 @@ impl ClientConnection {
             if self.parked.len() >= MAX_PARKED {
                 self.parked.pop();
             }
-            let parked = ParkedConnection { server: self.server, address: self.address.take(), transport };
+            let parked = ParkedConnection { server: self.server, address, transport };
             let at = if self.server == ServerPlace::Target { 0 } else { self.parked.len() };
             self.parked.insert(at, parked);
         }

@@ -589,7 +589,8 @@ impl ReplayTally {
     pub fn unasked(&self) -> impl Iterator<Item = String> {
         let CountWithFirst { number, first } = &self.surplus;
         let surplus = (*number > 0).then(|| {
-            format!("{number} responses were followed by bytes that nothing asked for; the first to {first}")
+            let followed = if *number == 1 { "response was followed" } else { "responses were followed" };
+            format!("{number} {followed} by bytes that nothing asked for; the first to {first}")
         });
         let early = (self.answered_unasked > 0).then(|| {
             let connections = self.answered_unasked;

@@ -223,7 +223,11 @@ impl Collector for ReplayProgress {
         }
         let gauges: [(&str, &str, Number); 3] = [
             ("in_flight", "Requests whose responses are waited for", |target| target.in_flight),
-            ("queue", "Requests that wait for their time or for a connection, except up to --read-depth being put in order", |target| target.queue),
+            (
+                "queue",
+                "Requests that wait for their time or for a connection, except up to --read-depth being put in order",
+                |target| target.queue,
+            ),
             ("connections_open", "Connections that are open", |target| target.open),
         ];
         for (name, help, number) in gauges {

@@ -22,6 +22,8 @@ fn a_wrong_command_line_says_what_to_do() {
         ("gor-filter", &["--invert", &recording], 2, "give at least one rule, such as --method GET"),
         ("gor-filter", &["--stats-json", "-", &recording], 2, "name a file; standard output is for records"),
         ("gor-replay", &["--dry-run", "-i", &recording, "-o", "x.gor"], 2, "cannot be used with"),
+        ("gor-replay", &["-i", &recording], 2, "gor-replay: TARGET is missing (Servers: HOST, HOST:PORT, "),
+        ("gor-replay", &["-i", &recording, "--stats", "2s", "localhost:1"], 1, "Connection refused"),
         (
             "gor-replay",
             &["-i", &recording, "--think", "localhost"],

@@ -2,12 +2,11 @@
 
 use crate::support::front::{Certificates, TlsFront, server_config};
 use crate::support::origin::{Answer, Origin, Received};
-use crate::support::replayer::{MILLISECOND, assert_exit, assert_says, good, gets, lines, record, replay};
+use crate::support::replayer::{MILLISECOND, assert_exit, assert_says, gets, good, lines, record, replay};
 
 /// A redirection, with more fields.
 fn found(location: &str, fields: &str) -> Answer {
-    let head =
-        format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\n{fields}Content-Length: 3\r\n\r\nabc");
+    let head = format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\n{fields}Content-Length: 3\r\n\r\nabc");
     Answer::Send(head.into_bytes())
 }
 
@@ -41,13 +40,11 @@ fn with_credentials(paths: &[&str]) -> Vec<u8> {
 
 #[test]
 fn redirections_are_followed_within_the_target() {
-    let conduct = |request: &Received| {
-        match request.line().split(' ').nth(1).unwrap_or_default() {
-            "/start" => found("/middle", ""),
-            "/middle" => Answer::SendAndClose(b"HTTP/1.1 301 X\r\nLocation: end?x\r\n\r\n".to_vec()),
-            "/round" => found("/round", ""),
-            _ => good(request),
-        }
+    let conduct = |request: &Received| match request.line().split(' ').nth(1).unwrap_or_default() {
+        "/start" => found("/middle", ""),
+        "/middle" => Answer::SendAndClose(b"HTTP/1.1 301 X\r\nLocation: end?x\r\n\r\n".to_vec()),
+        "/round" => found("/round", ""),
+        _ => good(request),
     };
     let origin = Origin::start(conduct);
     let target = origin.address().to_string();
@@ -128,12 +125,18 @@ fn a_way_over_another_server_leads_back_to_the_target() {
     let other = pointing(|path| Some(path.replacen("/back/", "http://127.0.0.1:", 1)));
     let place = format!("http://localhost:{}", other.address().port());
     let origin = Origin::start(move |request| match &request.line()[..] {
-        "GET /start" => found(&format!("{place}/back/{}/end", field(request, "Host").unwrap().rsplit(':').next().unwrap()), ""),
+        "GET /start" => found(
+            &format!("{place}/back/{}/end", field(request, "Host").unwrap().rsplit(':').next().unwrap()),
+            "",
+        ),
         _ => good(request),
     });
     let target = origin.address().to_string();
     let said = assert_exit(
-        &replay(&["--connections", "1", "--redirects", "2", &target], &with_credentials(&["/start", "/next"])),
+        &replay(
+            &["--connections", "1", "--redirects", "2", &target],
+            &with_credentials(&["/start", "/next"]),
+        ),
         0,
     );
     assert_says(&said, "redirected  2 times, 1 to other servers");
@@ -171,7 +174,8 @@ fn other_servers_are_bounded_in_number() {
     let target = origin.address().to_string();
     let paths: Vec<String> = (0..70).map(|number| format!("/{number}.1:1/")).collect();
     let requests: Vec<(i64, &str)> = paths.iter().map(|path| (0, &path[..])).collect();
-    let said = assert_exit(&replay(&["--connections", "1", "--redirects", "1", &target], &gets(&requests)), 1);
+    let said =
+        assert_exit(&replay(&["--connections", "1", "--redirects", "1", &target], &gets(&requests)), 1);
     assert_says(&said, "sent        70\n");
     assert_says(&said, "answered    6\n");
     assert_says(&said, "redirected  64 times, 64 to other servers: ");

@@ -259,7 +259,8 @@ impl ReplayWorker {
                     self.fail(slot, reason, &detail);
                 }
                 Phase::LookingUp if connection.exchange.deadline <= now => {
-                    self.fail_to_look_up(slot, "the name was not looked up in time");
+                    let server = self.describe_server(slot);
+                    self.fail_to_look_up(slot, &format!("{server}: the name was not looked up in time"));
                 }
                 Phase::Connecting if connection.exchange.deadline <= now && connection.is_spare => {
                     self.give_up_spare(slot);
@@ -307,7 +308,7 @@ impl ReplayWorker {
         let connection = &self.connections[slot];
         let exchange = &connection.exchange;
         let late = exchange.taken_at.saturating_sub(exchange.due);
-        let address = connection.address.as_ref().map_or_else(String::new, ToString::to_string);
+        let address = self.describe_server(slot);
         match exchange.hold {
             _ if connection.server != ServerPlace::Target => {
                 (FailureReason::RedirectUnreachable, format!("{address}: {}", FailureReason::ConnectTimeout))

@@ -108,6 +108,15 @@ impl ReplayWorker {
         }
     }
 
+    /// The address that a connection is to, or was to be; that of another server with its name.
+    pub(super) fn describe_server(&self, slot: usize) -> String {
+        let connection = &self.connections[slot];
+        let address = connection.address.as_ref().map(ToString::to_string);
+        let ServerPlace::Other(place) = connection.server else { return address.unwrap_or_default() };
+        let address = address.map(|address| format!(" ({address})")).unwrap_or_default();
+        format!("{}{address}", self.others.get(place).origin())
+    }
+
     /// Connects where a lookup has ended that requests wait for.
     pub(super) fn go_on_after_lookups(&mut self, now: u64) {
         for place in self.others.take_ended(now) {

@@ -240,7 +240,7 @@ impl ReplayWorker {
         }
         let connection = &self.connections[slot];
         let detail = match &connection.address {
-            Some(address) => format!("{address}: {error}"),
+            Some(_) => format!("{}: {error}", self.describe_server(slot)),
             None => error.to_string(),
         };
         if connection.is_securing {

@@ -33,7 +33,8 @@ impl ReplayWorker {
             .is_continued
             .then(|| Box::new(self.tally.without(under_way.map(|connection| &connection.exchange))));
         let begun = self.connections.iter().filter(|connection| {
-            matches!(connection.phase, Phase::LookingUp | Phase::Connecting | Phase::Busy) && !connection.is_spare
+            matches!(connection.phase, Phase::LookingUp | Phase::Connecting | Phase::Busy)
+                && !connection.is_spare
         });
         let mut part = self.options.progress.part.lock().unwrap_or_else(PoisonError::into_inner);
         part.numbers.append(&mut self.settled);

@@ -234,6 +234,6 @@ fn what_came_after_the_last_answer_is_told_at_the_end() {
     say(&mut stream, OK, &mut worker.connections[0]);
     worker.is_exhausted = true;
     let tally = worker.run().unwrap();
-    let words = "1 responses were followed by bytes that nothing asked for; the first to GET / (record a1)";
+    let words = "1 response was followed by bytes that nothing asked for; the first to GET / (record a1)";
     assert_eq!(tally.unasked().collect::<Vec<_>>(), [words]);
 }

@@ -38,7 +38,10 @@ pub(super) fn check(args: &Args, places: &[Place]) -> Result<()> {
             .iter()
             .any(|output| output.starts_with("tls://") || output.starts_with("wss://"));
     let option = args.writing.tls.first_given().or(args.sni.as_ref().map(|_| "--sni"));
-    if let Some(option) = option.filter(|_| !has_tls) {
+    // A redirect may lead to https; those two apply there.
+    let is_for_redirects =
+        |option: &&str| sending.redirects > 0 && ["--ca-cert", "--skip-verify"].contains(option);
+    if let Some(option) = option.filter(|option| !has_tls && !is_for_redirects(option)) {
         return Err(Error::Usage(format!("{option} applies to https targets, and none is given")));
     }
     if !args.writing.ws_header.is_empty() && args.writing.output.is_empty() {

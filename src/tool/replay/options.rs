@@ -1,6 +1,5 @@
 //! The options of `gor-replay`.
 
-use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::num::NonZeroU64;
 
@@ -236,22 +235,6 @@ fn target(text: &str) -> Result<Target, String> {
 
 /// Reads this process's command line; leaves where it asks for help or is wrong.
 pub fn parse() -> Args {
-    cli::parse_from(&join_loop(std::env::args_os()))
-}
-
-/// Writes the number of rounds as clap needs it: `--loop 3 host` as `--loop=3 host`, but `--loop host` as it is.
-fn join_loop(args: impl Iterator<Item = OsString>) -> Vec<OsString> {
-    let mut joined: Vec<OsString> = Vec::new();
-    for arg in args {
-        let is_number =
-            arg.to_str().is_some_and(|arg| !arg.is_empty() && arg.bytes().all(|byte| byte.is_ascii_digit()));
-        match joined.last_mut() {
-            Some(last) if is_number && last == "--loop" => {
-                last.push("=");
-                last.push(arg);
-            }
-            _ => joined.push(arg),
-        }
-    }
-    joined
+    let is_number = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+    cli::parse_from(&cli::join_value(&std::env::args_os().collect::<Vec<_>>(), "--loop", is_number))
 }
