@@ -204,7 +204,11 @@ fn what_gor_replay_counts_is_explained() {
     input.extend(crate::support::replayer::record(1, "broken", 2, b"no request"));
     let manual = Manual::about("gor-replay");
     let keys = keys_of("gor-replay", &runs, &input);
-    assert_explained(&keys, &[&manual, &of_records()], &["targets.failed.REASON"]);
+    assert_explained(
+        &keys,
+        &[&manual, &of_records()],
+        &["targets.failed.REASON", "targets.redirected_to.SERVER"],
+    );
     for reason in FailureReason::ALL {
         let Ok(Value::String(name)) = serde_json::to_value(reason) else { panic!("{reason:?}") };
         assert!(manual.has_word(&name), "man/gor-tools.7 does not explain {name}");
