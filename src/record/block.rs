@@ -8,7 +8,8 @@ use memchr::{memchr, memmem};
 
 use super::checkpoint::Revocation;
 use super::header::{Header, SEPARATOR};
-use super::reader::{PendingSearch, begins_with_header};
+use super::header_line::begins_with_header;
+use super::joined::PendingSearch;
 use super::span::RecordSpan;
 use crate::Position;
 
@@ -72,7 +73,7 @@ impl Block {
     /// [`Source::defer_searches`](super::Source::defer_searches).
     pub fn search(&mut self) {
         if let Some(search) = self.pending_search.take() {
-            search.run(self);
+            search.run(self.bytes(), &self.spans, self.origin);
         }
     }
 

@@ -1,21 +1,16 @@
 //! Bytes in, blocks of records out: tolerant, bounded, and never fooled by a body.
 
 mod find;
-mod inner;
-mod line;
 mod plain;
 
 use std::io::{ErrorKind, Read};
 
 use find::FindResult;
-use inner::DeferredSearches;
-pub use inner::JoinedRecords;
-pub(super) use inner::PendingSearch;
-use line::HeaderLine;
-pub(super) use line::begins_with_header;
 
 use super::block::Block;
 use super::header::{Kind, Malformed, Mark, SEPARATOR};
+use super::header_line::HeaderLine;
+use super::joined::{DeferredSearches, JoinedRecords};
 use super::separator::{Search, filler, find_separator, nuls};
 use super::source::{Intake, Source};
 use super::span::RecordSpan;
@@ -170,7 +165,10 @@ impl<R: Read> Reader<R> {
             Some(deferred) if !self.lacks_length && !block.is_empty() => {
                 block.pending_search = Some(deferred.next(is_whole));
             }
-            _ => self.joined = self.joined.join(&JoinedRecords::of_block(block, is_whole)),
+            _ => {
+                let found = JoinedRecords::of_block(block.bytes(), &block.spans, block.origin, is_whole);
+                self.joined = self.joined.join(&found);
+            }
         }
     }
 

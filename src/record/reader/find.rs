@@ -5,12 +5,12 @@ use std::io::Read;
 use memchr::memchr;
 
 use super::super::header::{Kind, MAX_HEADER, Malformed, SEPARATOR};
+use super::super::header_line::{Follows, HeaderLine, begins_with_header, header_line, what_follows};
 use super::super::separator::{
     MONKEYS, OPENING, PayloadEnd, Search, find_separator, may_become_separator, partial_separator,
     separator_at,
 };
 use super::super::span::RecordSpan;
-use super::line::{Follows, HeaderLine, begins_with_header, header_line, what_follows};
 use super::{MAX_MAX_RECORD, Reader};
 
 /// Most payload that is searched for its end where its length cannot be right.

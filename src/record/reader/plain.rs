@@ -11,10 +11,10 @@ use memchr::memchr_iter;
 
 use super::super::block::Block;
 use super::super::header::{Header, SEPARATOR};
+use super::super::header_line::HeaderLine;
 use super::super::separator::MONKEYS;
 use super::super::span::RecordSpan;
 use super::Reader;
-use super::line::HeaderLine;
 
 /// The first byte of a separator line. Text has it rarely.
 const RARE: u8 = MONKEYS[0];

@@ -4,8 +4,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use memchr::{memchr, memrchr};
 
-use super::super::block::Block;
-use super::super::header::{Header, Kind, MAX_HEADER};
+use super::header::{Header, Kind, MAX_HEADER};
+use super::span::RecordSpan;
 use crate::Position;
 
 /// Tells whether a payload is a whole message.
@@ -36,17 +36,18 @@ impl JoinedRecords {
         }
     }
 
-    /// Searches the records of a block for those that had no length where they were read.
-    pub(super) fn of_block(block: &Block, is_whole: IsWhole) -> JoinedRecords {
+    /// Searches the records of a block for those that had no length where they were read. `origin` is where its text
+    /// begins.
+    pub(super) fn of_block(text: &[u8], spans: &[RecordSpan], origin: Position, is_whole: IsWhole) -> Self {
         let mut joined = JoinedRecords::default();
-        for span in block.spans.iter().filter(|span| !span.has_length) {
-            let payload = &block.buffer[span.payload as usize..span.payload_end as usize];
+        for span in spans.iter().filter(|span| !span.has_length) {
+            let payload = &text[span.payload as usize..span.payload_end as usize];
             let Some(inner) = inner_header(span.kind, payload, is_whole) else { continue };
             joined.number += 1;
             joined.for_certain += u64::from(inner.is_proven);
             joined.first.get_or_insert_with(|| Position {
-                record: block.origin.record + u64::from(span.number),
-                byte: block.origin.byte + u64::from(span.payload) + inner.at as u64,
+                record: origin.record + u64::from(span.number),
+                byte: origin.byte + u64::from(span.payload) + inner.at as u64,
             });
         }
         joined
@@ -55,15 +56,15 @@ impl JoinedRecords {
 
 /// The search of one block, which whoever works on it has still to do.
 #[derive(Debug)]
-pub(in crate::record) struct PendingSearch {
+pub(super) struct PendingSearch {
     is_whole: IsWhole,
     found: Sender<JoinedRecords>,
 }
 
 impl PendingSearch {
     /// Searches the block, which is as it was read.
-    pub(in crate::record) fn run(self, block: &Block) {
-        let joined = JoinedRecords::of_block(block, self.is_whole);
+    pub(super) fn run(self, text: &[u8], spans: &[RecordSpan], origin: Position) {
+        let joined = JoinedRecords::of_block(text, spans, origin, self.is_whole);
         if joined.number > 0 {
             // Nobody asks for it where reading has ended early.
             let _ = self.found.send(joined);

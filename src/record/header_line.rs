@@ -2,9 +2,9 @@
 
 use memchr::memchr;
 
-use super::super::header::{Header, MAX_HEADER, Malformed};
-use super::super::separator::{filler, nuls};
-use super::super::span::RecordSpan;
+use super::header::{Header, MAX_HEADER, Malformed};
+use super::separator::{filler, nuls};
+use super::span::RecordSpan;
 
 /// A header line taken apart, counted from its own first byte. Of its record
 /// the end is not known yet.
@@ -69,7 +69,7 @@ pub(super) fn what_follows(bytes: &[u8], is_at_end: bool, is_lenient: bool) -> F
 
 /// Whether a payload begins with a header line as recorders write it; `None` when there are too few bytes to tell.
 /// Such a payload is always written with its length.
-pub(in crate::record) fn begins_with_header(payload: &[u8], is_whole: bool) -> Option<bool> {
+pub(super) fn begins_with_header(payload: &[u8], is_whole: bool) -> Option<bool> {
     match payload {
         [] => return is_whole.then_some(false),
         [b'1'..=b'3'] if !is_whole => return None,
