@@ -36,16 +36,26 @@ pub struct CommandLine {
 #[derive(Clone, Debug)]
 enum Asked {
     Help,
-    FileServer(Option<OsString>),
+    FileServer(Vec<OsString>),
     Run(Box<GivenFlags>),
 }
 
 impl CommandLine {
     /// Reads this process's command line.
     pub fn parse() -> Result<Self> {
-        let mut args = std::env::args_os().skip(1).peekable();
-        if args.peek().is_some_and(|arg| arg == "file-server") {
-            let asked = Asked::FileServer(args.nth(1));
+        // What --explain prints may go to a shell.
+        let explains = || std::env::args_os().any(|arg| arg == "--explain" || arg == "-explain");
+        Self::read(std::env::args_os().skip(1)).inspect_err(|_| {
+            if !explains() {
+                help::print_banner();
+            }
+        })
+    }
+
+    fn read(args: impl Iterator<Item = OsString>) -> Result<Self> {
+        let mut args = args.peekable();
+        if args.next_if(|arg| arg == "file-server").is_some() {
+            let asked = Asked::FileServer(args.collect());
             return Ok(CommandLine { reporting: Reporting::default(), asked });
         }
         let flags = GivenFlags::parse(args)?;
@@ -80,16 +90,26 @@ fn reporting(flags: &GivenFlags) -> Result<Reporting> {
 pub fn run(line: &CommandLine) -> anyhow::Result<Exit> {
     let flags = match &line.asked {
         Asked::Help => return Ok(help::print()),
-        Asked::FileServer(address) => return file_server::run(address.as_deref()),
+        Asked::FileServer(address) => return file_server::run(address),
         Asked::Run(flags) => flags,
     };
-    let plan = Plan::new(flags)?;
     if flags.explains {
-        return explain::print(&plan);
+        return explain::print(&Plan::new(flags)?);
     }
+    let done = carry_out(flags, &line.reporting);
+    if let Err(error) = &done
+        && error.downcast_ref::<crate::Error>().is_some_and(crate::Error::is_usage)
+    {
+        help::print_banner();
+    }
+    done
+}
+
+fn carry_out(flags: &GivenFlags, reporting: &Reporting) -> anyhow::Result<Exit> {
+    let plan = Plan::new(flags)?;
     plan.remarks.iter().for_each(note);
     if plan.is_dry {
         return dry_run::run(&plan);
     }
-    running::run(&plan, &line.reporting)
+    running::run(&plan, reporting)
 }

@@ -1,59 +1,18 @@
 //! gor: GoReplay's command lines do what they did, and lose nothing.
 
 use std::fs;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use gor_tools::record::Kind;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::support::clients::python;
+use super::support::desk::{Desk, exchange};
 use super::support::origin::{Answer, Origin, Received, answer};
-use super::support::program::{Ran, command, run};
+use super::support::program::{command, run};
 use super::support::receiver::{Receiver, SEPARATOR, requests};
 use super::support::recorder::records;
-use super::support::replayer::{OK, gets, good, lines, record};
-
-/// A folder to work in, and gor in it.
-struct Desk(tempfile::TempDir);
-
-impl Desk {
-    fn new() -> Self {
-        Desk(tempfile::tempdir().expect("a folder"))
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: impl AsRef<[u8]>) {
-        fs::write(self.path(name), text).expect("it can be written");
-    }
-
-    fn read(&self, name: &str) -> Vec<u8> {
-        fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
-    }
-
-    fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(self.0.path()).expect("it is there");
-        let mut names: Vec<_> =
-            entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("text")).collect();
-        names.sort();
-        names
-    }
-
-    fn gor(&self, args: &[&str]) -> Ran {
-        let output = command("gor", args).current_dir(self.0.path()).output().expect("it starts");
-        Ran::new("gor", args, output)
-    }
-}
-
-/// An exchange: a request and its response, a millisecond later.
-fn exchange(number: u8, at: i64, path: &str) -> Vec<u8> {
-    let id = format!("{number:024x}");
-    let request = format!("GET {path} HTTP/1.1\r\nHost: recorded.example\r\n\r\n");
-    [record(1, &id, at * 1_000_000, request.as_bytes()), record(2, &id, (at + 1) * 1_000_000, OK)].concat()
-}
+use super::support::replayer::{gets, good, lines, record};
 
 #[test]
 fn files_are_numbered_and_appended_to_and_never_overwritten() {

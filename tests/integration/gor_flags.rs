@@ -8,6 +8,15 @@ use super::support::program::run;
 use super::support::replayer::gets;
 
 const BEGIN: &str = "<!-- flags -->\n";
+/// What GoReplay says of itself on standard output beside its help and when a command line is wrong.
+const BANNER: &str = "\
+Gor is a simple http traffic replication tool written in Go. Its main goal is to replay traffic from production servers to staging and dev environments.
+Project page: https://github.com/buger/gor
+Author: <Leonid Bugaev> leonsbox@gmail.com
+Current Version: v2.0.0
+
+";
+
 const END: &str = "<!-- end of flags -->";
 
 /// With `GOR_BLESS` set, writes it instead.
@@ -58,15 +67,60 @@ fn wrong_command_lines_name_flag_value_and_form() {
         (&["--input-file", "x", "--output-kafka-host", "b"], 2, "needs --output-kafka-topic"),
         (&["--input-tcp", ":0", "--input-tcp-secure", "--output-null"], 2, "needs --input-tcp-certificate"),
         (&["file-server"], 1, "needs an address"),
+        (&["file-server", ":0", "more"], 1, "takes one address"),
+        (&["file-server", "here"], 1, "expected an address to listen at"),
+        (&["--input", "x"], 2, "did you mean --input-file, --input-raw, --input-tcp, --input-dummy?"),
+        (&["-v"], 2, "did you mean --verbose?"),
+        (&["--input-file", "", "--output-null"], 2, "--input-file \"\": the name is empty"),
+        (&["--input-file", "x", "--output-tcp", "h"], 2, "--output-tcp \"h\": expected HOST:PORT"),
+        (&["--input-tcp", "80x", "--output-null"], 2, "--input-tcp \"80x\": expected HOST:PORT"),
+        (
+            &["--input-file", "x", "--output-ws", "http://h"],
+            2,
+            "--output-ws \"http://h\": expected HOST:PORT",
+        ),
+        (&["--input-raw", "no.invalid:80", "--output-null"], 1, "--input-raw: 'no.invalid' is neither"),
+        (
+            &["--input-raw", ":80", "--output-null", "--input-raw-realip-header", "A B"],
+            2,
+            "'A B' for --input-raw-realip-header",
+        ),
+        (
+            &["--input-raw", ":80", "--output-null", "--input-raw-vxlan-port", "99999999"],
+            2,
+            "'99999999' for --input-raw-vxlan-port",
+        ),
+        (
+            &["--input-file", "x", "--output-null", "--http-rewrite-url", "[a:b"],
+            2,
+            "--http-rewrite-url \"[a:b\": unclosed character class",
+        ),
+        (
+            &["--input-file", "x", "--output-null", "--http-rewrite-url", "/(v1):/$9"],
+            2,
+            "--http-rewrite-url \"/(v1):/$9\": the pattern has no group \"9\"",
+        ),
+        (
+            &["--input-file", "x", "--output-null", "--http-rewrite-header", "A: (,b"],
+            2,
+            "--http-rewrite-header \"A: (,b\": ",
+        ),
+        (&["--input-kafka-topic", "t", "--output-null"], 2, "--input-kafka-topic needs --input-kafka-host"),
+        (
+            &["--input-file", "x", "--output-file", "s3://b/x.gor", "--output-file-append"],
+            2,
+            "--output-file-append: objects of S3",
+        ),
     ] {
-        run("gor", args, b"").ends_with(status).writes(b"").says(said);
+        let banner = if status == 2 { BANNER } else { "" };
+        run("gor", args, b"").ends_with(status).writes(banner.as_bytes()).says(said);
     }
 }
 
 #[test]
 fn help_lists_every_flag_and_ends_as_goreplay_does() {
     let help = run("gor", &["--help"], b"");
-    help.ends_with(2);
+    help.ends_with(2).writes(BANNER.as_bytes());
     for flag in gor::FLAGS {
         assert!(help.stderr.contains(&format!("\n  --{}", flag.name)), "{}", flag.name);
     }

@@ -33,7 +33,7 @@ const FOLDERS: [&str; 10] = [
 ];
 
 /// False: it was said that it is not installed.
-fn has_libpcap() -> bool {
+pub(super) fn has_libpcap() -> bool {
     let ran = run("gor-record", &["-r", CAPTURE, "--bpf", "tcp"], b"");
     let is_there = !ran.stderr.contains("which cannot be loaded");
     if !is_there {

@@ -25,7 +25,7 @@ fn text(path: &Path) -> &str {
 }
 
 /// An exchange on a connection of its own.
-fn exchange(client: &str, path: &str) -> Talk {
+pub(super) fn exchange(client: &str, path: &str) -> Talk {
     Talk::between(client, "10.9.0.1:80")
         .handshake()
         .client(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"))
@@ -34,7 +34,7 @@ fn exchange(client: &str, path: &str) -> Talk {
 }
 
 /// Sends frames as what a mirror sees in a network of this number.
-fn mirror(space: &str, to: (&'static str, u16), network: u32, packets: &[Packet]) {
+pub(super) fn mirror(space: &str, to: (&'static str, u16), network: u32, packets: &[Packet]) {
     let header = [&[8, 0, 0, 0][..], &network.to_be_bytes()[1..], &[0]].concat();
     let datagrams: Vec<_> = packets.iter().map(|packet| [&header[..], &packet.bytes].concat()).collect();
     Network::run_in(space, move || {

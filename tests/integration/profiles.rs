@@ -16,7 +16,7 @@ use super::support::skip::skip;
 const SHOP: &str = "testdata/shop.pcapng";
 
 /// What `go tool pprof -top` says of a profile. None: there is no Go.
-fn top(profile: &Path) -> Option<String> {
+pub(super) fn top(profile: &Path) -> Option<String> {
     let bytes = std::fs::read(profile).expect("the profile is there");
     assert_eq!(bytes.get(..2), Some(&[0x1f, 0x8b][..]), "profiles are gzipped");
     let go = ["go", "/usr/local/go/bin/go"]
@@ -113,7 +113,7 @@ fn what_cannot_be_profiled_is_said_before_anything_is_done() {
 }
 
 /// The head and the body of an answer.
-fn ask(address: SocketAddr, request: &str) -> (String, Vec<u8>) {
+pub(super) fn ask(address: SocketAddr, request: &str) -> (String, Vec<u8>) {
     let mut stream = TcpStream::connect(address).expect("it listens");
     stream.write_all(format!("{request} HTTP/1.1\r\nHost: here\r\n\r\n").as_bytes()).expect("it reads");
     let mut answer = Vec::new();

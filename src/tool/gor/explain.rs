@@ -5,10 +5,15 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
-use super::plan::{Input, InputKind, OutputPlace, PlaceKind, Plan, PlannedOutput, PlannedStep, ReplayServer};
+use super::plan::{
+    IDLE_TIMEOUT, Input, InputKind, OutputPlace, PlaceKind, Plan, PlannedOutput, PlannedStep, QUEUE_LENGTH,
+    READ_DEPTH, RESPONSE_BUFFER, ReplayServer,
+};
 use super::values::shown;
 use crate::cli::{Exit, note};
+use crate::endpoint::KafkaSettings;
 use crate::pace::Speed;
+use crate::tls::ServerTls;
 
 /// A tool and its command line.
 type Words = Vec<String>;
@@ -35,7 +40,7 @@ fn missing(plan: &Plan) -> Vec<String> {
     let is_alone = plan.inputs.len() == 1 && has_servers;
     for input in &plan.inputs {
         if let InputKind::Files { speed, repeats, pattern } = &input.kind {
-            if *speed != Speed::RECORDED && !is_alone {
+            if *speed != Speed::RECORDED && !is_alone && plan.is_paced() {
                 missing.push(format!("the speed of {pattern}"));
             }
             if *repeats && !(is_alone && plan.steps.is_empty() && plan.middleware.is_none()) {
@@ -57,8 +62,11 @@ fn missing(plan: &Plan) -> Vec<String> {
     if plan.middleware.is_some() && has_servers && plan.tracks_responses && !plan.steps.is_empty() {
         missing.push("the order: gor-replay has the middleware behind the filters".to_owned());
     }
-    if plan.server_tls.is_some() {
-        missing.push("the certificate: --tls-cert and --tls-key".to_owned());
+    if plan.splits && has_servers && plan.outputs.iter().any(|output| place(output).is_some()) {
+        missing.push("the turns: places have all, and only servers take turns".to_owned());
+    }
+    if plan.kafka_input.user.is_some() || plan.kafka_output.user.is_some() {
+        missing.push("the password: set KAFKA_PASSWORD, or give --kafka-password-file".to_owned());
     }
     missing
 }
@@ -99,6 +107,7 @@ fn text(plan: &Plan) -> String {
         };
         tools.push(std::iter::once(tool.to_owned()).chain(args.iter().cloned()).collect());
     }
+    let reading = reading_words(plan);
     let mut tail = String::new();
     if servers.is_empty() {
         if tools.is_empty() {
@@ -119,6 +128,7 @@ fn text(plan: &Plan) -> String {
         }
         if tools.is_empty() && tail.is_empty() {
             names.drain(..).for_each(|name| replay.extend(["-i".to_owned(), name]));
+            replay.extend(reading.iter().cloned());
         } else if tools.is_empty() {
             tools.push(words(&["gor-merge"]));
         }
@@ -127,11 +137,7 @@ fn text(plan: &Plan) -> String {
     }
     if let Some(first) = tools.first_mut() {
         first.append(&mut names);
-    }
-    if let Some(time) = plan.exit_after
-        && let Some(first) = tools.first_mut()
-    {
-        first.extend(["--exit-after".to_owned(), duration(time)]);
+        first.extend(reading);
     }
     let mut parts: Vec<String> = tools.iter().map(|tool| line(tool)).collect();
     parts.extend(Some(tail).filter(|tail| !tail.is_empty()));
@@ -194,6 +200,41 @@ fn duration(time: Duration) -> String {
     shown(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
 }
 
+/// The options about inputs, for the tool that reads them.
+fn reading_words(plan: &Plan) -> Words {
+    let mut options = Words::new();
+    if let Some(time) = plan.exit_after {
+        options.extend(["--exit-after".to_owned(), duration(time)]);
+    }
+    if let Some(ServerTls { certificate: (certificate, key), .. }) = &plan.server_tls {
+        for (option, path) in [("--tls-cert", certificate), ("--tls-key", key)] {
+            options.extend([option.to_owned(), path.display().to_string()]);
+        }
+    }
+    if plan.inputs.iter().any(|input| matches!(input.kind, InputKind::Topic { .. })) {
+        options.extend(kafka_words(&plan.kafka_input));
+    }
+    options
+}
+
+/// How brokers are talked to, but for the password.
+fn kafka_words(settings: &KafkaSettings) -> Words {
+    let mut options = Words::new();
+    let identity = settings.identity.as_ref();
+    for (option, path) in [
+        ("--kafka-ca", settings.ca.as_ref()),
+        ("--kafka-cert", identity.map(|(certificate, _)| certificate)),
+        ("--kafka-key", identity.map(|(_, key)| key)),
+    ] {
+        options.extend(path.into_iter().flat_map(|path| [option.to_owned(), path.display().to_string()]));
+    }
+    if let Some((user, _, sasl)) = &settings.user {
+        let sasl = sasl.mechanism().to_ascii_lowercase();
+        options.extend(["--kafka-username".to_owned(), user.clone(), "--kafka-sasl".to_owned(), sasl]);
+    }
+    options
+}
+
 /// The options about outputs that take records.
 fn place_words(plan: &Plan, places: &[&OutputPlace]) -> Words {
     let mut options = Words::new();
@@ -221,6 +262,16 @@ fn place_words(plan: &Plan, places: &[&OutputPlace]) -> Words {
         if let Some(records) = file.chunk_records {
             add(&["--chunk-records", &records.to_string()]);
         }
+        if let Some(size) = file.max_size.filter(|size| *size != 1 << 40) {
+            add(&["--max-size", &size.to_string()]);
+        }
+        if file.flush_interval != Duration::from_secs(1) {
+            add(&["--flush-interval", &duration(file.flush_interval)]);
+        }
+        let has_objects = places.iter().any(|place| place.name.starts_with("s3://"));
+        if let Some(spool) = file.spool.as_ref().filter(|_| has_objects) {
+            add(&["--spool", spool]);
+        }
     }
     let network = places.iter().find_map(|place| match &place.kind {
         PlaceKind::Network { connections, is_sticky, tls } => Some((connections, *is_sticky, tls)),
@@ -234,6 +285,9 @@ fn place_words(plan: &Plan, places: &[&OutputPlace]) -> Words {
         if tls.skips_verification {
             add(&["--skip-verify"]);
         }
+    }
+    if places.iter().any(|place| matches!(place.kind, PlaceKind::Topic)) {
+        options.extend(kafka_words(&plan.kafka_output));
     }
     options
 }
@@ -263,6 +317,7 @@ fn replay_words(plan: &Plan, servers: &[&ReplayServer], has_middleware: bool) ->
         add(&["--max-wait", &duration(time)]);
     }
     let Some(server) = servers.first() else { return replay };
+    let is_binary = server.target.protocol() == crate::replay::TargetProtocol::Tcp;
     if let Some(connections) = server.connections {
         add(&["--connections", &connections.to_string()]);
     }
@@ -272,10 +327,22 @@ fn replay_words(plan: &Plan, servers: &[&ReplayServer], has_middleware: bool) ->
     if server.timeout != Duration::from_secs(5) {
         add(&["--timeout", &duration(server.timeout)]);
     }
+    if server.idle_timeout != IDLE_TIMEOUT && !is_binary {
+        add(&["--idle-timeout", &duration(server.idle_timeout)]);
+    }
+    if server.queue != QUEUE_LENGTH as usize {
+        add(&["--queue", &server.queue.to_string()]);
+    }
+    if server.response_buffer != RESPONSE_BUFFER as usize {
+        add(&["--response-buffer", &server.response_buffer.to_string()]);
+    }
+    if plan.read_depth != READ_DEPTH {
+        add(&["--read-depth", &plan.read_depth.to_string()]);
+    }
     if server.redirects > 0 {
         add(&["--redirects", &server.redirects.to_string()]);
     }
-    if server.keeps_host && server.target.protocol() != crate::replay::TargetProtocol::Tcp {
+    if server.keeps_host && !is_binary {
         add(&["--original-host"]);
     }
     if server.skips_verification {

@@ -1,6 +1,6 @@
 //! `gor file-server ADDRESS`: the files of the current directory over HTTP, to have something to replay against.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::net::TcpListener;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -33,10 +33,13 @@ const TYPES: [(&str, &str); 11] = [
 ];
 
 /// Serves until it is told to end.
-pub(super) fn run(address: Option<&OsStr>) -> anyhow::Result<Exit> {
-    let address = address.and_then(OsStr::to_str).ok_or_else(|| {
-        Error::Invalid("file-server needs an address to listen at, as in gor file-server :8000".into())
-    })?;
+pub(super) fn run(words: &[OsString]) -> anyhow::Result<Exit> {
+    let [address] = words else {
+        let what = if words.is_empty() { "needs an address" } else { "takes one address" };
+        let text = format!("file-server {what} to listen at, as in gor file-server :8000");
+        return Err(Error::Invalid(text).into());
+    };
+    let address = address.to_str().unwrap_or_default();
     let any = if address.starts_with(':') { format!("0.0.0.0{address}") } else { address.to_owned() };
     let parsed = values::listen_address(&any)
         .map_err(|reason| Error::Invalid(format!("file-server {address:?}: {reason}")))?;

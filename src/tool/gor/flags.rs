@@ -160,13 +160,29 @@ fn positional(arg: &str) -> Error {
 
 /// A flag that is not there, and the one that may be meant.
 fn unknown(name: &str) -> Error {
-    let hint = match name {
+    let hints = match (name, beginning_with(name)) {
         // The FAQ of GoReplay names it.
-        "input-http" => Some("input-raw"),
-        _ => nearest(name),
+        ("input-http", _) => vec!["input-raw"],
+        (_, longer) if !longer.is_empty() => longer,
+        _ => nearest(name).into_iter().collect(),
     };
-    let hint = hint.map_or_else(String::new, |hint| format!("; did you mean --{hint}?"));
+    let hint = match &hints[..] {
+        [] => String::new(),
+        [first, more @ ..] => {
+            let more: String = more.iter().map(|hint| format!(", --{hint}")).collect();
+            format!("; did you mean --{first}{more}?")
+        }
+    };
     Error::Usage(format!("there is no flag --{name}{hint} (gor --help lists all)"))
+}
+
+/// The flags whose names begin with this one and have the fewest words more: `input` may stand for `input-file`, but not
+/// for `input-file-loop`.
+fn beginning_with(name: &str) -> Vec<&'static str> {
+    let words = |name: &str| name.matches('-').count();
+    let longer = || FLAGS.iter().map(|flag| flag.name).filter(|flag| flag.starts_with(name));
+    let fewest = longer().map(words).min();
+    longer().filter(|flag| Some(words(flag)) == fewest).collect()
 }
 
 /// The flag whose name is least different, if that is not much.
@@ -229,7 +245,10 @@ mod tests {
     fn what_is_wrong_is_named_with_its_form() {
         for (args, expected) in [
             (&["--nope"][..], "no flag --nope"),
-            (&["--output-fil", "x"], "--output-file"),
+            (&["--output-fil", "x"], "mean --output-file?"),
+            (&["--outputfile", "x"], "mean --output-file?"),
+            (&["--input", "x"], "mean --input-file, --input-raw, --input-tcp, --input-dummy?"),
+            (&["-v"], "mean --verbose?"),
             (&["--input-http", ":80"], "--input-raw"),
             (&["--output-file"], "--output-file needs a value"),
             (&["--output-null=maybe"], "\"maybe\""),

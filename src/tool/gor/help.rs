@@ -1,6 +1,7 @@
 //! The help: what it is for, and all flags; and the same for manual pages, completions and the migration table.
 
 use std::fmt::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use clap::builder::Resettable;
 use clap::{Arg, ArgAction, Command};
@@ -25,6 +26,15 @@ gor: record, replay and rewrite HTTP traffic with GoReplay's command line
 --explain prints the same as a pipe of the Unix tools, and does nothing.
 A finite input ends the run. Exit status: 0 done; 1 something failed or was
 lost, or a signal ended it; 2 wrong command line.
+";
+
+/// What GoReplay 2.0.0 says on standard output beside its help, which scripts read.
+const BANNER: &str = "\
+Gor is a simple http traffic replication tool written in Go. Its main goal is to replay traffic from production servers to staging and dev environments.
+Project page: https://github.com/buger/gor
+Author: <Leonid Bugaev> leonsbox@gmail.com
+Current Version: v2.0.0
+
 ";
 
 const EXAMPLES: &str = "\
@@ -102,8 +112,19 @@ pub fn migration() -> String {
     text
 }
 
+/// Prints GoReplay's lines on standard output as it does for help and for wrong command lines. A person at a terminal
+/// is spared them, as they are not about this program.
+pub(super) fn print_banner() {
+    let mut out = std::io::stdout();
+    if !out.is_terminal() {
+        // Nobody may be reading, and there is more important to say.
+        let _ = out.write_all(BANNER.as_bytes());
+    }
+}
+
 /// Prints the help, and ends as GoReplay does.
 pub(super) fn print() -> Exit {
+    print_banner();
     cli::report(text());
     Exit::Usage
 }

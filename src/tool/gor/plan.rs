@@ -12,11 +12,17 @@ use crate::tls::ServerTls;
 use crate::{Error, Result};
 
 pub(super) use inputs::{Input, InputKind};
-pub(super) use outputs::{OutputPlace, PlaceKind, PlannedOutput, ReplayServer, split_share};
+pub(super) use outputs::{
+    IDLE_TIMEOUT, OutputPlace, PlaceKind, PlannedOutput, QUEUE_LENGTH, RESPONSE_BUFFER, ReplayServer,
+    split_share,
+};
 pub(super) use rules::PlannedStep;
 
 /// How often `--stats` and its like speak.
 const STATS: Duration = Duration::from_secs(5);
+
+/// Records among which the oldest comes next, unless told otherwise.
+pub(super) const READ_DEPTH: usize = 100;
 
 /// All that is to be done.
 #[derive(Clone, Debug)]
@@ -57,6 +63,12 @@ impl Plan {
         let steps = rules::steps(flags)?;
         let outputs = outputs::outputs(flags)?;
         if inputs.is_empty() || outputs.is_empty() {
+            for direction in ["input", "output"] {
+                let [topic, host] = ["topic", "host"].map(|what| format!("{direction}-kafka-{what}"));
+                if flags.text(&topic).is_some() && flags.text(&host).is_none() {
+                    return Err(Error::Usage(format!("--{topic} needs --{host}")));
+                }
+            }
             let what = match (inputs.is_empty(), outputs.is_empty()) {
                 (true, true) => "an input and an output, as in gor --input-raw :80 --output-stdout",
                 (true, false) => "an input, as --input-raw :80 or --input-file requests.gor",
@@ -79,7 +91,7 @@ impl Plan {
             kafka_input: kafka(flags, "input")?,
             kafka_output: kafka(flags, "output")?,
             server_tls: inputs::server_tls(flags)?,
-            read_depth: usize::try_from(flags.number("input-file-read-depth").unwrap_or(100))
+            read_depth: usize::try_from(flags.number("input-file-read-depth").unwrap_or(READ_DEPTH as i64))
                 .map_err(|_| Error::Usage("--input-file-read-depth: expected 0 or more".into()))?,
             max_wait: flags.duration("input-file-max-wait").filter(|time| !time.is_zero()),
             remarks: inputs::useless(flags)
@@ -159,7 +171,9 @@ fn kafka(flags: &GivenFlags, direction: &str) -> Result<KafkaSettings> {
         let user = flags.text(&named("username"));
         let password = flags.text(&named("password"));
         let (Some(user), Some(password)) = (user, password) else {
-            let text = format!("--{direction}-kafka-use-sasl needs the flags with -username and -password");
+            let text = format!(
+                "--{direction}-kafka-use-sasl needs --{direction}-kafka-username and --{direction}-kafka-password"
+            );
             return Err(Error::Usage(text));
         };
         let mechanism = flags.text(&named("mechanism")).unwrap_or("PLAIN");

@@ -194,7 +194,7 @@ fn packets(
             other => other,
         }
     })?;
-    args.check()?;
+    args.check().map_err(in_own_flags)?;
     if !is_live {
         let failures = Failures::new(args.read.len(), false, |error| note(error));
         let (source, ledger) = record::files::source(&args, reading, failures)?;
@@ -275,7 +275,8 @@ fn record_live(
     })?;
     is_open
         .recv()
-        .unwrap_or_else(|_| Err(Error::Invalid("a thread ended before its work was done".into())))?;
+        .unwrap_or_else(|_| Err(Error::Invalid("a thread ended before its work was done".into())))
+        .map_err(in_own_flags)?;
     Ok(Box::new(source))
 }
 
@@ -286,7 +287,7 @@ fn in_own_words(text: &str) -> String {
 }
 
 /// Options of the Unix tools and the flags that became them.
-const NAMES: [(&str, &str); 14] = [
+const NAMES: [(&str, &str); 22] = [
     ("--rewrite-header", "--http-rewrite-header"),
     ("--rewrite-url", "--http-rewrite-url"),
     ("--set-header", "--http-set-header"),
@@ -300,8 +301,32 @@ const NAMES: [(&str, &str); 14] = [
     ("--header-limit", "--http-header-limiter"),
     ("--param-limit", "--http-param-limiter"),
     ("--bpf", "--input-raw-bpf-filter"),
+    ("--engine", "--input-raw-engine"),
+    ("--timestamp-source", "--input-raw-timestamp-type"),
+    ("--real-ip-header", "--input-raw-realip-header"),
+    ("--ignore-interface", "--input-raw-ignore-interface"),
+    ("--vlan", "--input-raw-vlan-vid"),
+    ("--vxlan-port", "--input-raw-vxlan-port"),
+    ("--vxlan-vni", "--input-raw-vxlan-vni"),
+    ("--max-message", "--copy-buffer-size"),
     ("[ADDRESS]...", "--input-raw"),
 ];
+
+/// What gor-record says of a wrong command line, with our flags in the place of its options. An address that is none is
+/// no matter of the command line's form, as GoReplay has it.
+fn in_own_flags(error: Error) -> Error {
+    let Error::Usage(text) = error else { return error };
+    let own = |word: &str| NAMES.iter().find(|(option, _)| *option == word).map(|(_, flag)| *flag);
+    let is_named = text.split(' ').any(|word| own(word).is_some());
+    let words: Vec<&str> = text.split(' ').map(|word| own(word).unwrap_or(word)).collect();
+    match words.join(" ") {
+        text if is_named => Error::Usage(text),
+        text if text.contains("is neither an IP address nor an interface") => {
+            Error::Invalid(format!("--input-raw: {text}"))
+        }
+        text => Error::Usage(format!("--input-raw: {text}")),
+    }
+}
 
 /// What clap says of words that were made of flags, in one line.
 pub(super) fn wrong(what: &str, error: &clap::Error) -> Error {

@@ -489,7 +489,7 @@ pub const FLAGS: &[Flag] = &[
         kind: FlagKind::Text,
         default: "",
         does: "The user",
-        unix: "--kafka-user",
+        unix: "--kafka-username",
         differs: "",
     },
     Flag {
@@ -858,7 +858,7 @@ pub const FLAGS: &[Flag] = &[
         kind: FlagKind::Text,
         default: "",
         does: "The user",
-        unix: "--kafka-user",
+        unix: "--kafka-username",
         differs: "",
     },
     Flag {
@@ -876,7 +876,7 @@ pub const FLAGS: &[Flag] = &[
         kind: FlagKind::Text,
         default: "",
         does: "Certificates that brokers are checked by",
-        unix: "--kafka-tls-ca-cert",
+        unix: "--kafka-ca",
         differs: "",
     },
     Flag {
@@ -885,7 +885,7 @@ pub const FLAGS: &[Flag] = &[
         kind: FlagKind::Text,
         default: "",
         does: "Our certificate for brokers",
-        unix: "--kafka-tls-client-cert",
+        unix: "--kafka-cert",
         differs: "",
     },
     Flag {
@@ -894,7 +894,7 @@ pub const FLAGS: &[Flag] = &[
         kind: FlagKind::Text,
         default: "",
         does: "The key to it",
-        unix: "--kafka-tls-client-key",
+        unix: "--kafka-key",
         differs: "",
     },
     Flag {

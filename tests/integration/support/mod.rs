@@ -1,6 +1,7 @@
 //! What the tests of all tools share.
 
 pub(crate) mod clients;
+pub(crate) mod desk;
 pub(crate) mod frames;
 pub(crate) mod front;
 #[cfg(feature = "kafka")]

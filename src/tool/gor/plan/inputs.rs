@@ -49,6 +49,11 @@ pub(super) fn inputs(flags: &GivenFlags) -> Result<Vec<Input>> {
     let mut inputs = Vec::new();
     for name in flags.texts("input-file") {
         let (pattern, speed, share) = with_speed("input-file", name)?;
+        if pattern.is_empty() {
+            let text =
+                format!("--input-file {name:?}: the name is empty; expected a file or a quoted pattern");
+            return Err(Error::Usage(text));
+        }
         let kind = InputKind::Files { pattern, speed, repeats: flags.is("input-file-loop") };
         inputs.push(Input { name: name.to_owned(), kind, share });
     }
@@ -58,6 +63,7 @@ pub(super) fn inputs(flags: &GivenFlags) -> Result<Vec<Input>> {
     }
     for name in flags.texts("input-tcp") {
         let (address, share) = split_share("input-tcp", name)?;
+        check_port("input-tcp", address)?;
         let scheme = if flags.is("input-tcp-secure") { "tls" } else { "tcp" };
         let kind = InputKind::Listener { place: format!("{scheme}://{address}") };
         inputs.push(Input { name: name.to_owned(), kind, share });
@@ -87,6 +93,15 @@ pub(super) fn inputs(flags: &GivenFlags) -> Result<Vec<Input>> {
         inputs.push(Input { name: "the dummy input".to_owned(), kind: InputKind::Dummy, share });
     }
     Ok(inputs)
+}
+
+/// `HOST:PORT` or `:PORT`; the host is looked at when it is needed.
+pub(super) fn check_port(flag: &str, address: &str) -> Result<()> {
+    let port = address.rsplit_once(':').map(|(_, port)| port);
+    if port.is_some_and(|port| port.parse::<u16>().is_ok()) {
+        return Ok(());
+    }
+    Err(Error::Usage(format!("--{flag} {address:?}: expected HOST:PORT, as 127.0.0.1:28020")))
 }
 
 /// Our certificate and its key, for senders that want TLS.

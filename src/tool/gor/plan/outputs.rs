@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::super::flags::GivenFlags;
+use super::inputs::check_port;
 use crate::pace::Share;
 use crate::replay::{DocumentIndex, Target};
 use crate::tls::TlsOptions;
@@ -16,10 +17,13 @@ const QUEUE_LIMIT: i64 = 256;
 const SIZE_LIMIT: i64 = 32 << 20;
 
 /// Bytes of a response that are kept where no flag says how many: GoReplay keeps all.
-const RESPONSE_BUFFER: i64 = 5 << 20;
+pub(in super::super) const RESPONSE_BUFFER: i64 = 5 << 20;
 
 /// Requests that may wait for a connection, unless told otherwise.
-const QUEUE_LENGTH: i64 = 1000;
+pub(in super::super) const QUEUE_LENGTH: i64 = 1000;
+
+/// How long a connection may be idle, unless told otherwise.
+pub(in super::super) const IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// An output.
 #[derive(Clone, Debug)]
@@ -119,6 +123,11 @@ pub(super) fn outputs(flags: &GivenFlags) -> Result<Vec<PlannedOutput>> {
         if name.is_empty() {
             return Err(Error::Usage("--output-file: the name is empty".into()));
         }
+        if file.appends && name.starts_with("s3://") {
+            let text =
+                "--output-file-append: objects of S3 are written once, and nothing can be added to them";
+            return Err(Error::Usage(text.into()));
+        }
         let kind = PlaceKind::File(file.clone());
         outputs.push(PlannedOutput::Place(OutputPlace { name: literal(name), share, kind }));
     }
@@ -189,7 +198,20 @@ fn network(flags: &GivenFlags, flag: &str, text: &str, [plain, secure]: [&str; 2
     let (address, share) = split_share(flag, text)?;
     let is_secure = flag == "output-tcp" && flags.is("output-tcp-secure");
     let scheme = if is_secure { secure } else { plain };
-    let name = if address.contains("://") { address.to_owned() } else { format!("{scheme}://{address}") };
+    let name = match address.split_once("://") {
+        Some((given, _)) if ![plain, secure].contains(&given) => {
+            let text =
+                format!("--{flag} {text:?}: expected HOST:PORT, or {plain}:// or {secure}:// before it");
+            return Err(Error::Usage(text));
+        }
+        Some(_) => address.to_owned(),
+        None => {
+            if flag == "output-tcp" {
+                check_port(flag, address)?;
+            }
+            format!("{scheme}://{address}")
+        }
+    };
     let workers = count(flags, &format!("{flag}-workers"), 10)?;
     let kind = PlaceKind::Network {
         connections: NonZeroUsize::new(workers).unwrap_or(NonZeroUsize::MIN),
@@ -233,7 +255,7 @@ fn server(flags: &GivenFlags, text: &str) -> Result<ReplayServer> {
         },
         queue: count(flags, "output-http-queue-len", QUEUE_LENGTH)?.max(1),
         timeout: time(flags, "output-http-timeout", Duration::from_secs(5)),
-        idle_timeout: time(flags, "output-http-worker-timeout", Duration::from_secs(2)),
+        idle_timeout: time(flags, "output-http-worker-timeout", IDLE_TIMEOUT),
         redirects: count(flags, "output-http-redirects", 0)? as u32,
         response_buffer: count(flags, "output-http-response-buffer", RESPONSE_BUFFER)?,
         keeps_host: flags.is("http-original-host") || sets_host,

@@ -1,6 +1,10 @@
 //! What is done to records, in GoReplay's order whatever that of the command line: set, filter, rewrite, prettify.
 
+use std::str::FromStr;
+
 use super::super::flags::GivenFlags;
+use crate::error::BadRule;
+use crate::transform::rewrite::{FieldPattern, UrlPattern};
 use crate::{Error, Result};
 
 /// One tool that records go through, and its command line.
@@ -88,7 +92,10 @@ fn url_rule(text: &str) -> Result<String> {
     let colon = split_at(text).ok_or_else(|| {
         Error::Usage(format!("--http-rewrite-url {text:?}: a colon is missing; expected REGEX:TEXT"))
     })?;
-    substitution("http-rewrite-url", text, &text[..colon].replace("\\:", ":"), &text[colon + 1..])
+    let rule =
+        substitution("http-rewrite-url", text, &text[..colon].replace("\\:", ":"), &text[colon + 1..])?;
+    checked::<UrlPattern>("http-rewrite-url", text, &rule)?;
+    Ok(rule)
 }
 
 fn split_at(text: &str) -> Option<usize> {
@@ -125,7 +132,15 @@ fn header_rule(text: &str) -> Result<String> {
     let (name, rule) = text.split_once(':').ok_or_else(|| wrong("a colon is missing"))?;
     let (pattern, replacement) =
         rule.trim_start().split_once(',').ok_or_else(|| wrong("a comma is missing"))?;
-    Ok(format!("{}: {}", name.trim(), substitution("http-rewrite-header", text, pattern, replacement)?))
+    let rule =
+        format!("{}: {}", name.trim(), substitution("http-rewrite-header", text, pattern, replacement)?);
+    checked::<FieldPattern>("http-rewrite-header", text, &rule)?;
+    Ok(rule)
+}
+
+/// Finds what is wrong with a rule while it is known how it was typed.
+fn checked<T: FromStr<Err = BadRule>>(flag: &str, text: &str, rule: &str) -> Result<()> {
+    rule.parse::<T>().map(drop).map_err(|bad| Error::Usage(format!("--{flag} {text:?}: {}", bad.reason)))
 }
 
 /// Both in sed's form.
