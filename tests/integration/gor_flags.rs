@@ -117,6 +117,23 @@ fn wrong_command_lines_name_flag_value_and_form() {
     }
 }
 
+/// What an option of a tool is called in the table is what the tool calls it.
+#[test]
+fn the_options_of_the_unix_tools_are_there() {
+    let help: String = ["gor-record", "gor-filter", "gor-rewrite", "gor-merge", "gor-replay"]
+        .map(|tool| String::from_utf8(run(tool, &["--help"], b"").stdout).expect("text"))
+        .concat();
+    let options: Vec<&str> = help
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
+        .filter(|word| word.starts_with("--"))
+        .collect();
+    for flag in gor::FLAGS {
+        for word in flag.unix.split([' ', ';', ',', '=']).filter(|word| word.starts_with("--")) {
+            assert!(options.contains(&word), "--{}: {word}", flag.name);
+        }
+    }
+}
+
 #[test]
 fn help_lists_every_flag_and_ends_as_goreplay_does() {
     let help = run("gor", &["--help"], b"");
@@ -180,6 +197,43 @@ fn explain_prints_a_pipe_that_does_the_same() {
                 "./m a",
             ],
             "gor-rewrite --middleware './m a' --middleware-may-drop a.gor | gor-replay --speed 2x t\n",
+        ),
+        (
+            &["--input-file", "a*.gor", "--http-allow-method", "GET", "--output-null"],
+            "gor-merge 'a*.gor' | gor-filter --method GET -o null:\n",
+        ),
+        (
+            &[
+                "--input-file",
+                "a.gor",
+                "--output-http",
+                "t",
+                "--exit-after",
+                "5s",
+                "--output-http-queue-len",
+                "9",
+            ],
+            "gor-replay --queue 9 -i a.gor --exit-after 5s t\n",
+        ),
+        (
+            &[
+                "--input-tcp",
+                ":1",
+                "--input-tcp-secure",
+                "--input-tcp-certificate",
+                "c",
+                "--input-tcp-certificate-key",
+                "k",
+                "--output-file",
+                "s3://b/x.gor",
+                "--output-file-size-limit",
+                "0",
+                "--output-file-queue-limit",
+                "0",
+                "--output-file-buffer",
+                "spool",
+            ],
+            "gor-merge -o s3://b/x.gor --spool spool tls://:1 --tls-cert c --tls-key k\n",
         ),
     ] {
         run("gor", &[&["--explain"], flags].concat(), b"").ends_with(0).writes(expected.as_bytes());

@@ -54,6 +54,9 @@ fn missing(plan: &Plan) -> Vec<String> {
     if files.iter().any(|(_, file)| file.chunk_size.is_some() || file.chunk_records.is_some()) {
         missing.push("GoReplay's chunks: those of the Unix tools never exceed their size, and x.gor.gz becomes x_0.gor.gz".to_owned());
     }
+    if plan.is_dry {
+        missing.push("GoReplay's words: gor-replay tells more, and in its own".to_owned());
+    }
     if plan.inputs.len() > 1 {
         missing.push(
             "the order: gor-merge orders several inputs by time, gor takes them as they come".to_owned(),
@@ -97,6 +100,13 @@ fn text(plan: &Plan) -> String {
     }
     // Only gor-replay shows replayed responses to it.
     let is_in_replay = !servers.is_empty() && plan.tracks_responses;
+    let has_stages = !plan.steps.is_empty() || plan.middleware.is_some() && !is_in_replay;
+    if has_stages
+        && matches!(&plan.inputs[..], [Input { kind: InputKind::Files { pattern, .. }, .. }] if are_many(pattern))
+    {
+        // The others read one file behind the other.
+        tools.push(words(&["gor-merge"]));
+    }
     if let Some(program) = plan.middleware.as_ref().filter(|_| !is_in_replay) {
         tools.push(words(&["gor-rewrite", "--middleware", program, "--middleware-may-drop"]));
     }
@@ -142,6 +152,11 @@ fn text(plan: &Plan) -> String {
     let mut parts: Vec<String> = tools.iter().map(|tool| line(tool)).collect();
     parts.extend(Some(tail).filter(|tail| !tail.is_empty()));
     parts.join(" | ")
+}
+
+/// Whether a pattern may stand for several files, which gor merges by time.
+fn are_many(pattern: &str) -> bool {
+    pattern.contains(['*', '?', '[']) || pattern.ends_with('/') || std::path::Path::new(pattern).is_dir()
 }
 
 fn place(output: &PlannedOutput) -> Option<&OutputPlace> {

@@ -166,13 +166,8 @@ fn unknown(name: &str) -> Error {
         (_, longer) if !longer.is_empty() => longer,
         _ => nearest(name).into_iter().collect(),
     };
-    let hint = match &hints[..] {
-        [] => String::new(),
-        [first, more @ ..] => {
-            let more: String = more.iter().map(|hint| format!(", --{hint}")).collect();
-            format!("; did you mean --{first}{more}?")
-        }
-    };
+    let hints: Vec<String> = hints.iter().map(|hint| format!("--{hint}")).collect();
+    let hint = if hints.is_empty() { String::new() } else { format!("; did you mean {}?", hints.join(", ")) };
     Error::Usage(format!("there is no flag --{name}{hint} (gor --help lists all)"))
 }
 

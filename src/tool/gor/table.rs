@@ -589,7 +589,7 @@ pub const FLAGS: &[Flag] = &[
         default: "",
         does: "Set a header, NAME: VALUE",
         unix: "gor-rewrite --set-header",
-        differs: "All lines of that name become one, and bodies are not touched",
+        differs: "All lines of that name become one, which is written as given, and bodies are not touched",
     },
     Flag {
         name: "http-set-param",
@@ -661,7 +661,7 @@ pub const FLAGS: &[Flag] = &[
         default: "",
         does: "Write to one file of exactly this name, at its end",
         unix: "--append",
-        differs: "It does append",
+        differs: "It does append; to objects of S3 nothing can be added, and it is refused",
     },
     Flag {
         name: "output-file-flush-interval",
