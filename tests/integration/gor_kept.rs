@@ -141,131 +141,131 @@ const URL: &str = "--http-rewrite-url";
 const SET: &str = "--http-set-header";
 const PARAM: &str = "--http-set-param";
 
+const TARGET: &str = "/v1/user/7/ping?a=1";
+const LINES: &str = "Host: www.example.com:80\r\nX-A: one\r\n";
+
+/// The request that rules are tried on, with another target and other lines.
+fn request(target: &str, lines: &str) -> String {
+    format!("PURGE {target} HTTP/1.1\r\n{lines}User-Agent: curl/8.1\r\nContent-Length: 8\r\n\r\nX-E: one")
+}
+
+/// What was observed, flags, and the target and the lines that come of them.
+const RULES: [(&str, &[&str], &str, &str); 29] = [
+    (
+        "rewrite-header-all-matches",
+        &[HEADER, "X-A: o|e,0"],
+        TARGET,
+        "Host: www.example.com:80\r\nX-A: 0n0\r\n",
+    ),
+    (
+        "rewrite-header-doc",
+        &[HEADER, "Host: (.*).example.com,$1.beta.example.com"],
+        TARGET,
+        "Host: www.beta.example.com:80\r\nX-A: one\r\n",
+    ),
+    (
+        "rewrite-header-missing-first",
+        &[HEADER, "X-Missing: a,b", HEADER, "Host: example,sample"],
+        TARGET,
+        "Host: www.sample.com:80\r\nX-A: one\r\n",
+    ),
+    (
+        "rewrite-header-several",
+        &[
+            HEADER,
+            "X-A: one,two",
+            HEADER,
+            "X-A: two,three",
+            HEADER,
+            "X-E: a,b",
+            HEADER,
+            "Host: example,sample",
+        ],
+        TARGET,
+        "Host: www.sample.com:80\r\nX-A: three\r\n",
+    ),
+    (
+        "rewrite-header-comma",
+        &[HEADER, "Host: (.*)[.](.*),$2, $1"],
+        TARGET,
+        "Host: com:80, www.example\r\nX-A: one\r\n",
+    ),
+    ("rewrite-header-to-empty", &[HEADER, "X-A: .*,"], TARGET, "Host: www.example.com:80\r\nX-A: \r\n"),
+    ("rewrite-url-all-matches", &[URL, "i|e:_"], "/v1/us_r/7/p_ng?a=1", LINES),
+    ("rewrite-url-doc", &[URL, "/v1/user/([^\\/]+)/ping:/v2/user/$1/ping"], "/v2/user/7/ping?a=1", LINES),
+    ("rewrite-url-empty-target", &[URL, "^.*:"], TARGET, LINES),
+    ("rewrite-url-escaped-colon", &[PARAM, "t=x:y", URL, "x\\:y:z"], "/v1/user/7/ping?a=1&t=z", LINES),
+    ("rewrite-url-hex-colon", &[URL, "a\\x3d1:a=7"], "/v1/user/7/ping?a=7", LINES),
+    ("rewrite-url-noncapturing-group", &[URL, "/(?:v1|v2)/user:/u"], "/u/7/ping?a=1", LINES),
+    ("rewrite-url-several", &[URL, "^/v1:/v2", URL, "user:account"], "/v2/user/7/ping?a=1", LINES),
+    (
+        "rewrite-url-target-colon",
+        &[URL, "/v1/:http://other:81/v9/"],
+        "http://other:81/v9/user/7/ping?a=1",
+        LINES,
+    ),
+    ("rewrite-url-template", &[URL, "/v1/(?P<kind>user)/(\\d+):/${2}_$kind/$$"], "/7_user/$/ping?a=1", LINES),
+    (
+        "set-header-empty",
+        &[SET, "X-A:", SET, "X-E:"],
+        TARGET,
+        "X-E: \r\nHost: www.example.com:80\r\nX-A: \r\n",
+    ),
+    ("set-header-existing", &[SET, "X-A: NEW"], TARGET, "Host: www.example.com:80\r\nX-A: NEW\r\n"),
+    (
+        "set-header-new",
+        &[SET, "X-New: v: with colon "],
+        TARGET,
+        "X-New: v: with colon\r\nHost: www.example.com:80\r\nX-A: one\r\n",
+    ),
+    (
+        "set-header-several",
+        &[SET, "X-One: 1", SET, "X-Two: 2", SET, "X-One: 3", SET, "X-A:lower"],
+        TARGET,
+        "X-Two: 2\r\nX-One: 3\r\nHost: www.example.com:80\r\nX-A: lower\r\n",
+    ),
+    ("set-param-encoded", &[PARAM, "q=a b&c%20d"], "/v1/user/7/ping?a=1&q=a%20b%26c%20d", LINES),
+    ("set-param-existing-new", &[PARAM, "a=NEW"], "/v1/user/7/ping?a=NEW", LINES),
+    ("set-param-existing-new", &[PARAM, "api_key=NEW"], "/v1/user/7/ping?a=1&api_key=NEW", LINES),
+    (
+        "set-param-several",
+        &[PARAM, "a=9", PARAM, "b=x=y", PARAM, "c="],
+        "/v1/user/7/ping?a=9&b=x%3Dy&c=",
+        LINES,
+    ),
+    (
+        "set-param-then-set-header-broken-title",
+        &[PARAM, "q=a b", PARAM, "z=1", HEADER, "X-A: one,two"],
+        "/v1/user/7/ping?a=1&q=a%20b&z=1",
+        "Host: www.example.com:80\r\nX-A: two\r\n",
+    ),
+    (
+        "order-rewrite-header-after-filter",
+        &[HEADER, "X-A: one,CHANGED", "--http-allow-header", "X-A:^one$"],
+        TARGET,
+        "Host: www.example.com:80\r\nX-A: CHANGED\r\n",
+    ),
+    (
+        "order-rewrite-url-after-filter",
+        &[URL, "^/v1:/v2", "--http-allow-url", "^/v1", "--http-disallow-url", "^/v2"],
+        "/v2/user/7/ping?a=1",
+        LINES,
+    ),
+    (
+        "order-set-param-before-rewrite-url",
+        &[PARAM, "q=1", URL, "q=1:q=2", SET, "X-A: one", HEADER, "X-A: one,two"],
+        "/v1/user/7/ping?a=1&q=2",
+        "Host: www.example.com:80\r\nX-A: two\r\n",
+    ),
+    ("copy-buffer-size", &["--copy-buffer-size", "40"], TARGET, LINES),
+    ("prettify-http", &["--prettify-http"], TARGET, LINES),
+];
+
 #[test]
 fn rules_change_the_head_of_every_request_and_never_a_body() {
-    let request = |target: &str, lines: &str| {
-        format!("PURGE {target} HTTP/1.1\r\n{lines}User-Agent: curl/8.1\r\nContent-Length: 8\r\n\r\nX-E: one")
-    };
-    const TARGET: &str = "/v1/user/7/ping?a=1";
-    const LINES: &str = "Host: www.example.com:80\r\nX-A: one\r\n";
     let desk = Desk::new();
     desk.write("in.gor", record(1, "a", 1, request(TARGET, LINES).as_bytes()));
-    let cases: [(&str, &[&str], &str, &str); 29] = [
-        (
-            "rewrite-header-all-matches",
-            &[HEADER, "X-A: o|e,0"],
-            TARGET,
-            "Host: www.example.com:80\r\nX-A: 0n0\r\n",
-        ),
-        (
-            "rewrite-header-doc",
-            &[HEADER, "Host: (.*).example.com,$1.beta.example.com"],
-            TARGET,
-            "Host: www.beta.example.com:80\r\nX-A: one\r\n",
-        ),
-        (
-            "rewrite-header-missing-first",
-            &[HEADER, "X-Missing: a,b", HEADER, "Host: example,sample"],
-            TARGET,
-            "Host: www.sample.com:80\r\nX-A: one\r\n",
-        ),
-        (
-            "rewrite-header-several",
-            &[
-                HEADER,
-                "X-A: one,two",
-                HEADER,
-                "X-A: two,three",
-                HEADER,
-                "X-E: a,b",
-                HEADER,
-                "Host: example,sample",
-            ],
-            TARGET,
-            "Host: www.sample.com:80\r\nX-A: three\r\n",
-        ),
-        (
-            "rewrite-header-comma",
-            &[HEADER, "Host: (.*)[.](.*),$2, $1"],
-            TARGET,
-            "Host: com:80, www.example\r\nX-A: one\r\n",
-        ),
-        ("rewrite-header-to-empty", &[HEADER, "X-A: .*,"], TARGET, "Host: www.example.com:80\r\nX-A: \r\n"),
-        ("rewrite-url-all-matches", &[URL, "i|e:_"], "/v1/us_r/7/p_ng?a=1", LINES),
-        ("rewrite-url-doc", &[URL, "/v1/user/([^\\/]+)/ping:/v2/user/$1/ping"], "/v2/user/7/ping?a=1", LINES),
-        ("rewrite-url-empty-target", &[URL, "^.*:"], TARGET, LINES),
-        ("rewrite-url-escaped-colon", &[PARAM, "t=x:y", URL, "x\\:y:z"], "/v1/user/7/ping?a=1&t=z", LINES),
-        ("rewrite-url-hex-colon", &[URL, "a\\x3d1:a=7"], "/v1/user/7/ping?a=7", LINES),
-        ("rewrite-url-noncapturing-group", &[URL, "/(?:v1|v2)/user:/u"], "/u/7/ping?a=1", LINES),
-        ("rewrite-url-several", &[URL, "^/v1:/v2", URL, "user:account"], "/v2/user/7/ping?a=1", LINES),
-        (
-            "rewrite-url-target-colon",
-            &[URL, "/v1/:http://other:81/v9/"],
-            "http://other:81/v9/user/7/ping?a=1",
-            LINES,
-        ),
-        (
-            "rewrite-url-template",
-            &[URL, "/v1/(?P<kind>user)/(\\d+):/${2}_$kind/$$"],
-            "/7_user/$/ping?a=1",
-            LINES,
-        ),
-        (
-            "set-header-empty",
-            &[SET, "X-A:", SET, "X-E:"],
-            TARGET,
-            "X-E: \r\nHost: www.example.com:80\r\nX-A: \r\n",
-        ),
-        ("set-header-existing", &[SET, "X-A: NEW"], TARGET, "Host: www.example.com:80\r\nX-A: NEW\r\n"),
-        (
-            "set-header-new",
-            &[SET, "X-New: v: with colon "],
-            TARGET,
-            "X-New: v: with colon\r\nHost: www.example.com:80\r\nX-A: one\r\n",
-        ),
-        (
-            "set-header-several",
-            &[SET, "X-One: 1", SET, "X-Two: 2", SET, "X-One: 3", SET, "X-A:lower"],
-            TARGET,
-            "X-Two: 2\r\nX-One: 3\r\nHost: www.example.com:80\r\nX-A: lower\r\n",
-        ),
-        ("set-param-encoded", &[PARAM, "q=a b&c%20d"], "/v1/user/7/ping?a=1&q=a%20b%26c%20d", LINES),
-        ("set-param-existing-new", &[PARAM, "a=NEW"], "/v1/user/7/ping?a=NEW", LINES),
-        ("set-param-existing-new", &[PARAM, "api_key=NEW"], "/v1/user/7/ping?a=1&api_key=NEW", LINES),
-        (
-            "set-param-several",
-            &[PARAM, "a=9", PARAM, "b=x=y", PARAM, "c="],
-            "/v1/user/7/ping?a=9&b=x%3Dy&c=",
-            LINES,
-        ),
-        (
-            "set-param-then-set-header-broken-title",
-            &[PARAM, "q=a b", PARAM, "z=1", HEADER, "X-A: one,two"],
-            "/v1/user/7/ping?a=1&q=a%20b&z=1",
-            "Host: www.example.com:80\r\nX-A: two\r\n",
-        ),
-        (
-            "order-rewrite-header-after-filter",
-            &[HEADER, "X-A: one,CHANGED", "--http-allow-header", "X-A:^one$"],
-            TARGET,
-            "Host: www.example.com:80\r\nX-A: CHANGED\r\n",
-        ),
-        (
-            "order-rewrite-url-after-filter",
-            &[URL, "^/v1:/v2", "--http-allow-url", "^/v1", "--http-disallow-url", "^/v2"],
-            "/v2/user/7/ping?a=1",
-            LINES,
-        ),
-        (
-            "order-set-param-before-rewrite-url",
-            &[PARAM, "q=1", URL, "q=1:q=2", SET, "X-A: one", HEADER, "X-A: one,two"],
-            "/v1/user/7/ping?a=1&q=2",
-            "Host: www.example.com:80\r\nX-A: two\r\n",
-        ),
-        ("copy-buffer-size", &["--copy-buffer-size", "40"], TARGET, LINES),
-        ("prettify-http", &["--prettify-http"], TARGET, LINES),
-    ];
-    for (name, flags, target, lines) in cases {
+    for (name, flags, target, lines) in RULES {
         let args = [&["--input-file", "in.gor", "--output-stdout"], flags].concat();
         let ran = desk.gor(&args);
         let written = records(&ran.ends_with(0).stdout);
