@@ -429,7 +429,7 @@ fn a_loop_goes_on_until_it_is_told_to_end() {
     let origin = Origin::start(good);
     let url = format!("http://{}", origin.address());
     let args = ["--input-file", "in.gor", "--input-file-loop", "--output-http", &url];
-    let mut child = command("gor", &args).current_dir(desk.0.path()).spawn().expect("it starts");
+    let mut child = command("gor", &args).current_dir(desk.path("")).spawn().expect("it starts");
     while origin.received().len() <= 6 {
         assert_eq!(child.try_wait().expect("it can be asked"), None, "it goes on");
         std::thread::sleep(Duration::from_millis(10));
