@@ -3,81 +3,19 @@
 //! Workers remember which requests they have settled, and hand this over together with their tallies, so that a
 //! checkpoint counts exactly the requests that it calls settled.
 
+use super::position::ReplayPosition;
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
-
-use super::engine::{Outcome, Settings};
+use super::outcome::Outcome;
+use super::progress::WorkerProgress;
 use super::routing::Split;
+use super::settings::Settings;
 use super::tally::ReplayTally;
 use super::target::Target;
-use super::worker::WorkerProgress;
 use crate::record::Checkpoint;
-
-/// Targets that each get every request, at most: one bit of a word for each.
-pub const MOST_RECIPIENTS: usize = 64;
-
-/// Which requests of the input are settled.
-///
-/// A recipient is a target that gets every request; targets that split the requests are one recipient together.
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-pub struct ReplayPosition {
-    /// All requests among so many first records of the input are settled.
-    pub records: u64,
-    /// For each recipient, the numbers of later records, from 0, that are requests which are settled too: first and last.
-    pub settled: Vec<Vec<(u64, u64)>>,
-}
-
-impl ReplayPosition {
-    /// The recipients, as bits, for which a request is settled: the record of this number.
-    fn recipients(&self, record: u64) -> u64 {
-        let is_settled = |recipient: &&Vec<(u64, u64)>| {
-            let at = recipient.partition_point(|(_, last)| *last < record);
-            recipient.get(at).is_some_and(|(first, _)| *first <= record)
-        };
-        self.settled
-            .iter()
-            .zip(0..)
-            .filter(|(recipient, _)| is_settled(recipient))
-            .fold(0, |bits, (_, bit)| bits | 1 << bit)
-    }
-
-    /// What is to become of the record of this number, if it is a request and there are so many recipients.
-    pub(super) fn of(&self, record: u64, recipients: usize) -> RequestProgress {
-        if record < self.records {
-            return RequestProgress::Before;
-        }
-        let settled = self.recipients(record);
-        if recipients > 0 && settled.count_ones() as usize >= recipients {
-            RequestProgress::Settled
-        } else {
-            RequestProgress::Open(settled)
-        }
-    }
-}
-
-/// How far a request is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum RequestProgress {
-    /// It is before all that are open.
-    Before,
-    /// It is settled, and others before it are not.
-    Settled,
-    /// It is to be sent, but not to these recipients.
-    Open(u64),
-}
-
-/// How often a replay says how far it is, and where it goes on.
-#[derive(Clone, Debug)]
-pub struct CheckpointSettings {
-    /// What an earlier run has settled.
-    pub from: ReplayPosition,
-    /// How long after a checkpoint the next one is made.
-    pub interval: Duration,
-}
 
 /// What the scheduler has read: written by its thread, and taken from time to time.
 #[derive(Debug, Default)]
@@ -94,17 +32,6 @@ pub(super) struct Noted {
 
 /// The same, shared.
 pub(super) type Notes = Arc<Mutex<Noted>>;
-
-/// What a worker hands over.
-#[derive(Debug, Default)]
-pub(super) struct SettledPart {
-    /// Requests that were settled since the last time, by their numbers among those to be sent.
-    pub(super) numbers: Vec<u64>,
-    /// What was counted of all that the worker has settled up to now. None: nothing new.
-    pub(super) tally: Option<Box<ReplayTally>>,
-    /// Requests that were begun and have not come to an end, by the same numbers.
-    pub(super) under_way: Vec<u64>,
-}
 
 /// Requests in the order of the input, from the first that is not settled.
 #[derive(Debug, Default)]
@@ -352,6 +279,7 @@ fn joined(mut ranges: Vec<(u64, u64)>) -> Vec<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::replay::position::RequestProgress;
     use proptest::prelude::*;
 
     proptest! {

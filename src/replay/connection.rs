@@ -8,8 +8,8 @@ use rustix::io::Errno;
 
 use super::addresses::{Attempt, ServerAddress};
 use super::exchange::ReplayExchange;
+use super::failure::FailureReason;
 use super::other_servers::ServerPlace;
-use super::tally::FailureReason;
 use super::tls::TlsClient;
 use super::transport::{Moved, Transport};
 

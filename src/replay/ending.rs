@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::tally::FailureReason;
+use super::failure::FailureReason;
 
 /// How the user ends a replay.
 #[derive(Clone, Debug, Default)]

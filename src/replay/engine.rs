@@ -1,270 +1,48 @@
 //! The replay as a whole: its threads, and what they had to say in the end.
 
-use std::num::NonZeroUsize;
+use super::outcome::Outcome;
+use super::settings::SessionMode;
+use super::settings::Settings;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use regex::bytes::Regex;
-
-use super::checkpoint::{CheckpointLedger, CheckpointMaker, CheckpointSettings, Notes, ReplayPosition};
+use super::checkpoint::{CheckpointLedger, CheckpointMaker, Notes};
 use super::clock;
 use super::connection::MAX_PARKED;
 use super::descriptors::descriptor_limit;
-use super::documents::{DocumentIndex, DocumentTally, DocumentWriter};
+use super::documents::{DocumentTally, DocumentWriter};
 use super::ending::{Ending, Stop};
-use super::middleware::{ChildStart, ChildWay, Flow, MiddlewareSettings, MiddlewareTally};
+use super::failure::{FailureReason, ReasonSet};
+use super::middleware::{ChildStart, ChildWay, Flow, MiddlewareTally};
 use super::offsets::Offsets;
-use super::output::{Outlet, OutputWriter, WhenSlow};
+use super::output::{Outlet, OutputWriter};
 use super::own::Own;
-use super::queue::QUEUE;
-use super::reading::{InputPart, InputReader, Supply};
+use super::position::ReplayPosition;
+use super::progress::WorkerProgress;
+use super::reading::{InputPart, InputReader};
 use super::routing::{Router, Split, WorkerInbox};
 use super::scheduler::{Scheduled, Scheduler};
-use super::selection::RequestSelection;
-use super::tally::{FailureReason, ReasonSet, ReplayTally};
+use super::tally::ReplayTally;
 use super::target::{Target, TargetProtocol};
 use super::tls::TlsClient;
 use super::watching::{FirstFailure, ReplayProgress, TargetProgress};
-use super::worker::WorkerProgress;
 use super::worker_pool::{TargetWorkers, WorkerPool, join};
-use crate::pace::{Pace, Share};
-use crate::record::{Intake, Sink};
+use crate::pace::Share;
+use crate::record::Sink;
 use crate::report::RecordedLatencies;
-use crate::tls::TlsOptions;
 use crate::{Error, Result};
 
 /// How often whoever watches is told.
 const WATCH: Duration = Duration::from_millis(200);
-
-/// Most connections to a target while requests follow their schedule.
-pub const OPEN_LOOP_CONNECTIONS: usize = 1024;
-
-/// Most connections to a target while requests follow each other. All of them are kept busy.
-pub const CLOSED_LOOP_CONNECTIONS: usize = 64;
 
 /// Descriptors that are left to inputs, outputs and whatever else opens some.
 const SPARE_DESCRIPTORS: u64 = 24;
 
 /// Descriptors of a worker besides those of its connections.
 const WORKER_DESCRIPTORS: u64 = 3;
-
-/// How to replay.
-#[derive(Clone, Debug)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
-pub struct Settings {
-    /// When requests are due.
-    pub pace: Pace,
-    /// How often the recording is replayed.
-    pub rounds: u64,
-    /// The name of a header field that requests get and that says which round they are of.
-    pub round_field: Option<String>,
-    /// Requests among which the next one is looked for, so that they are sent in order.
-    pub read_depth: usize,
-    /// Threads that send to each target, each on connections of its own.
-    pub threads: NonZeroUsize,
-    /// Most connections to each target; by default [`OPEN_LOOP_CONNECTIONS`] or [`CLOSED_LOOP_CONNECTIONS`].
-    pub connections: Option<usize>,
-    /// How long after its due time a request is given up.
-    pub timeout: Duration,
-    /// Which requests are replayed at all.
-    pub selection: RequestSelection,
-    /// Connections to each target that are opened before they are needed, and kept.
-    pub min_connections: usize,
-    /// How long a connection may be idle before it is closed.
-    pub idle_timeout: Duration,
-    /// Whether to be awake before a request is due.
-    pub is_precise: bool,
-    /// Bytes of a response that are kept for the output.
-    pub response_buffer: usize,
-    /// Whether requests that are marked are sent too, if their bytes are one whole request.
-    pub sends_marked: bool,
-    /// Redirections that are followed, to whatever server.
-    pub redirects: u32,
-    /// Whether cookies that targets set are sent in place of recorded ones, on each recorded connection.
-    pub keeps_cookies: bool,
-    /// Requests that are due and may wait for a connection; beyond, the oldest is given up.
-    pub queue: usize,
-    /// What becomes of the recorded connections.
-    pub sessions: SessionMode,
-    /// How several targets share the requests.
-    pub split: Split,
-    /// When the first request is due, if not as soon as it can be: nanoseconds since the Unix epoch.
-    pub start_at: Option<i64>,
-    /// Whether Host stays as recorded.
-    pub keeps_host: bool,
-    /// Whether requests come when they are due, and are sent at once.
-    pub comes_when_due: bool,
-    /// Whether every request is changed into one to an origin server: a host in the request line goes, and Host is
-    /// added where it is missing.
-    pub is_for_origin: bool,
-    /// Whom https targets are to be, and who we are to them.
-    pub tls: TlsOptions,
-    /// Whether the input goes to the output too.
-    pub echo: bool,
-    /// What is done when the output is slower than the answers.
-    pub when_slow: WhenSlow,
-    /// The input, as far as it tells when the clock is to start.
-    pub supply: Supply,
-    /// Whether latencies are counted for whoever watches.
-    pub is_watched: bool,
-    /// What is measured for a report, if one is made.
-    pub measures: Option<Measures>,
-    /// The child that requests and responses go through, if there is one.
-    pub middleware: Option<MiddlewareSettings>,
-    /// Where a document of each exchange goes, if anywhere.
-    pub documents: Option<DocumentIndex>,
-    /// How often it is said which requests are settled, and which were before, if that is asked for.
-    pub checkpoint: Option<CheckpointSettings>,
-    /// Whether the source is told which requests are settled.
-    pub commits: bool,
-}
-
-/// What becomes of the recorded connections.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum SessionMode {
-    /// Requests take whatever connection is free.
-    #[default]
-    Off,
-    /// Each recorded connection has one of its own.
-    Schedule,
-    /// The same, and a request is due as long after the answer before it as it was recorded.
-    Think,
-}
-
-/// What is measured for a report.
-#[derive(Clone, Debug, Default)]
-pub struct Measures {
-    /// What this matches in paths is taken for an id.
-    pub group: Option<Regex>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Settings {
-            pace: Pace::default(),
-            rounds: 1,
-            round_field: None,
-            read_depth: 100,
-            threads: NonZeroUsize::MIN,
-            connections: None,
-            timeout: Duration::from_secs(5),
-            selection: RequestSelection::default(),
-            min_connections: 0,
-            idle_timeout: Duration::from_mins(1),
-            is_precise: false,
-            response_buffer: 5 << 20,
-            sends_marked: false,
-            redirects: 0,
-            keeps_cookies: false,
-            queue: QUEUE,
-            sessions: SessionMode::Off,
-            split: Split::Copy,
-            start_at: None,
-            keeps_host: false,
-            comes_when_due: false,
-            is_for_origin: false,
-            tls: TlsOptions::default(),
-            echo: false,
-            when_slow: WhenSlow::Drop,
-            supply: Supply::default(),
-            is_watched: false,
-            measures: None,
-            middleware: None,
-            documents: None,
-            checkpoint: None,
-            commits: false,
-        }
-    }
-}
-
-impl Settings {
-    /// Most connections to each target, as far as descriptors allow them.
-    pub fn most_connections(&self) -> usize {
-        let default = if self.pace.is_no_wait() { CLOSED_LOOP_CONNECTIONS } else { OPEN_LOOP_CONNECTIONS };
-        self.connections.unwrap_or(default).max(1)
-    }
-
-    /// Whether several targets may read the input at their own pace, if it can be opened for each of them.
-    pub fn may_read_apart(&self, targets: usize) -> bool {
-        // A middleware gets each request once, and a checkpoint remembers all requests between the first and the
-        // last target.
-        targets > 1
-            && self.pace.is_no_wait()
-            && self.supply.is_there
-            && self.middleware.is_none()
-            && self.checkpoint.is_none()
-            && !self.commits
-    }
-
-    /// How many of the targets get each request.
-    fn copies(&self, targets: usize) -> usize {
-        if self.split == Split::Copy { targets } else { 1 }
-    }
-}
-
-/// What a replay came to.
-#[derive(Debug, Default)]
-#[allow(clippy::struct_excessive_bools, reason = "each says something of its own")]
-pub struct Outcome {
-    /// Each target and what it saw.
-    pub targets: Vec<(Target, ReplayTally)>,
-    /// Requests read and, with several rounds, read again.
-    pub requests: u64,
-    /// Requests that were not asked for, by their time or their shard.
-    pub not_selected: u64,
-    /// Requests that were older than one sent before them, and could not be put in order.
-    pub disordered: u64,
-    /// Responses among the records; they are not sent.
-    pub responses: u64,
-    /// Times that the input was replayed, an unfinished one included.
-    pub rounds: u64,
-    /// What was read, in the last round.
-    pub intake: Intake,
-    /// Whether the user ended the replay.
-    pub is_interrupted: bool,
-    /// Whether it ended as its time was over.
-    pub is_over: bool,
-    /// Whether requests followed each other, not their schedule.
-    pub is_closed_loop: bool,
-    /// Whether they came when they were due.
-    pub comes_when_due: bool,
-    /// Records of the input that did not go to the output, as it was too slow.
-    pub echoes_dropped: u64,
-    /// Records that were on their way to the output when it was not waited for any more.
-    pub unwritten: usize,
-    /// What ended the reading or the writing early.
-    pub failure: Option<Error>,
-    /// What went through the middleware, if there is one.
-    pub middleware: Option<Box<MiddlewareTally>>,
-    /// What became of the documents, if there are any.
-    pub documents: Option<DocumentTally>,
-    /// The latencies of the recording, if a report is made.
-    pub recorded: Option<Box<RecordedLatencies>>,
-    /// Requests that an earlier run has settled.
-    pub skipped: u64,
-    /// Requests of this run that are settled, and where another run would go on, if that is asked for.
-    pub settled: Option<(u64, ReplayPosition)>,
-}
-
-impl Outcome {
-    /// Requests that were not sent as the user ended the replay.
-    pub fn left_unsent(&self) -> u64 {
-        self.targets.iter().map(|(_, tally)| tally.not_sent.of(FailureReason::Interrupted).number).sum()
-    }
-
-    /// Whether anything went wrong: a request that could be sent was not, or was not answered.
-    pub fn has_failures(&self) -> bool {
-        self.is_interrupted
-            || self.echoes_dropped > 0
-            || self.unwritten > 0
-            || self.middleware.as_ref().is_some_and(|middleware| middleware.has_failures())
-            || self.documents.as_ref().is_some_and(DocumentTally::has_failures)
-            || self.targets.iter().any(|(_, tally)| tally.has_failures())
-    }
-}
 
 /// How many connections each worker may have to its target, and the limit on descriptors where that is why.
 ///

@@ -7,9 +7,9 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::cookies::CookieJar;
+use super::hold::Hold;
 use super::redirect::{self, NextRequest, Redirection};
 use super::request::{Editor, RequestShape, Unsendable, is_idempotent, with_cookies};
-use super::tally::Hold;
 use crate::http::{Framer, FramingFault, RequestContext, Step, request_line};
 use crate::record::Block;
 use crate::report::GroupId;

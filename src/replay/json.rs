@@ -3,9 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::documents::DocumentTally;
-use super::engine::Outcome;
+use super::failure::ReasonCounts;
 use super::middleware::MiddlewareTally;
-use super::tally::{ReasonCounts, ReplayTally};
+use super::outcome::Outcome;
+use super::tally::ReplayTally;
 use crate::observe::Durations;
 
 /// An outcome as JSON: what was read, and for each target what became of its requests.

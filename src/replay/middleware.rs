@@ -11,9 +11,10 @@
 //! directly behind its request, since clients look for it before that of the target; those of the targets go as they come.
 
 mod answers;
-mod feed;
+pub(super) mod feed;
 mod in_child;
 mod recorded;
+pub(super) mod settings;
 mod stage;
 mod thinking;
 
@@ -24,20 +25,21 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::ending::Ending;
+use super::failure::FailureReason;
 use super::output::{Outlet, WhenSlow};
+use super::progress::WorkerProgress;
 use super::routing::{Router, WorkerInbox};
-use super::tally::FailureReason;
-use super::worker::WorkerProgress;
 use super::worker_pool::join;
-use crate::middleware::{Command, Middleware, MiddlewareOptions, Traffic};
+use crate::middleware::{Middleware, MiddlewareOptions, Traffic};
 use crate::observe::Durations;
 use crate::queue::Queue;
 use crate::record::Block;
 use crate::{Error, Result};
 
+pub use self::settings::MiddlewareSettings;
+
 use self::answers::{ChildAnswers, ReturnedAnswers};
-use self::feed::Feed;
-pub(super) use self::feed::RequestEnds;
+use self::feed::{Feed, RequestEnds};
 use self::stage::{MiddlewareLoop, StageOptions};
 
 /// Blocks of what the child wrote that may wait for the stage.
@@ -45,15 +47,6 @@ const RETURNED: usize = 16;
 
 /// How long the child is waited for when nothing is to be waited for any more.
 const GRACE: Duration = Duration::from_secs(1);
-
-/// Which child, and what is asked of it.
-#[derive(Clone, Debug)]
-pub struct MiddlewareSettings {
-    /// What is run.
-    pub command: Command,
-    /// How long it may do nothing, what it may write, and whether it may drop records.
-    pub options: MiddlewareOptions,
-}
 
 /// What went through the child.
 #[derive(Clone, Debug, Default)]

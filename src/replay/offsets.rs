@@ -10,9 +10,9 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::checkpoint::CheckpointLedger;
-use super::engine::Settings;
+use super::progress::WorkerProgress;
 use super::routing::Split;
-use super::worker::WorkerProgress;
+use super::settings::Settings;
 use crate::record::{Checkpoint, PartPositions};
 use crate::{Error, Result};
 
@@ -162,7 +162,8 @@ mod tests {
     use std::sync::{Mutex, mpsc};
 
     use super::*;
-    use crate::replay::checkpoint::{Notes, ReplayPosition};
+    use crate::replay::checkpoint::Notes;
+    use crate::replay::position::ReplayPosition;
 
     /// What a source was told, and whether it has taken its records back or wants them.
     #[derive(Debug, Default)]

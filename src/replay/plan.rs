@@ -4,15 +4,15 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use super::engine::{SessionMode, Settings};
 use super::exchange::describe;
+use super::failure::{FailureReason, ReasonCounts};
 use super::request::{Editor, Unsendable};
 use super::routing::{Split, Turns};
 use super::schedule::{QueuedRequest, ReorderWindow};
 use super::selection::RequestSelection;
 use super::sessions::SessionPlace;
+use super::settings::{SessionMode, Settings};
 use super::summary::write_counts;
-use super::tally::{FailureReason, ReasonCounts};
 use super::target::{Target, TargetProtocol};
 use crate::observe::{Count, Span};
 use crate::pace::{Share, Tempo, Timeline};

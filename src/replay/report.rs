@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::engine::Outcome;
-use super::tally::{ReasonCounts, ReplayTally};
+use super::failure::ReasonCounts;
+use super::outcome::Outcome;
+use super::tally::ReplayTally;
 use super::target::Target;
 use crate::report::{
     Classes, Latencies, ReasonCount, RecordedReport, ReplayReport, ReplayRun, ReportTime, RunOption,

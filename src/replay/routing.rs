@@ -6,8 +6,8 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 
 use mio::Waker;
 
+use super::failure::FailureReason;
 use super::schedule::{QueuedRequest, RequestBatch, ScheduledRequest};
-use super::tally::FailureReason;
 use crate::pace::{Share, ShareGate};
 use crate::record::{Block, LruMap, id_hash, session};
 

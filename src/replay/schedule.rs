@@ -7,6 +7,10 @@ use std::sync::Arc;
 use super::sessions::SessionPlace;
 use crate::record::Block;
 
+/// How long before its last request is due the next batch is taken. Reading a large record takes long, and
+/// what follows it must have been read when it is due.
+pub(super) const READ_AHEAD: u64 = 1_000_000_000;
+
 /// A request in a batch.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ScheduledRequest {

@@ -4,7 +4,7 @@
 //! is read as is kept ahead anyway, and then the clock starts; earlier where there is nothing to read for now.
 
 use super::queue::{QUEUE, QUEUE_BYTES};
-use super::worker::AHEAD;
+use super::schedule::READ_AHEAD;
 
 /// How long an input that may be waited for is silent when nothing is on its way.
 const PAUSE: u64 = 20_000_000;
@@ -69,7 +69,7 @@ impl StartBuffer {
         }
         let Some(since) = self.since else { return false };
         let waited = now.saturating_sub(since);
-        let is_full = self.covered >= AHEAD || self.bytes > QUEUE_BYTES || self.requests >= QUEUE;
+        let is_full = self.covered >= READ_AHEAD || self.bytes > QUEUE_BYTES || self.requests >= QUEUE;
         if is_full || waited >= LONGEST {
             return true;
         }
@@ -133,8 +133,8 @@ mod tests {
     fn the_clock_starts_when_as_much_was_read_as_is_kept_ahead() {
         for is_there in [true, false] {
             for (requests, bytes, covered, is_time) in [
-                (1, 100, AHEAD, true),
-                (1, 100, AHEAD - 1, false),
+                (1, 100, READ_AHEAD, true),
+                (1, 100, READ_AHEAD - 1, false),
                 (1, QUEUE_BYTES + 1, 0, true),
                 (1, QUEUE_BYTES, 0, false),
                 (QUEUE, 100, 0, true),

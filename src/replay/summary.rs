@@ -3,10 +3,12 @@
 use std::fmt;
 
 use super::documents::DocumentTally;
-use super::engine::Outcome;
+use super::failure::{CountWithFirst, ReasonCounts};
+use super::hold::Hold;
 use super::middleware::MiddlewareTally;
 use super::other_servers::MAX_OTHER_SERVERS;
-use super::tally::{CountWithFirst, Hold, ReasonCounts, ReplayTally};
+use super::outcome::Outcome;
+use super::tally::ReplayTally;
 use super::target::Target;
 use crate::observe::{self, Durations, Size, Span};
 

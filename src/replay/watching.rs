@@ -1,5 +1,6 @@
 //! How far a replay has come, for whoever watches: copied from the workers at each of their ticks.
 
+use super::tally::WatchedDurations;
 use std::fmt;
 
 use prometheus_client::collector::Collector;
@@ -8,7 +9,8 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 use serde_json::{Value, json};
 
-use super::tally::{FailureReason, ReplayTally};
+use super::failure::FailureReason;
+use super::tally::ReplayTally;
 use crate::observe::CoarseDurations;
 
 /// Bounds of the histograms of `--metrics`, in microseconds.
@@ -16,15 +18,6 @@ const BUCKETS: [u64; 18] = [
     10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
     1_000_000, 2_500_000, 10_000_000,
 ];
-
-/// Latencies and lateness, counted only where somebody watches.
-#[derive(Clone, Debug, Default)]
-pub struct WatchedDurations {
-    /// From when a request was due to the end of its answer; from its sending where nothing is due at a time.
-    pub latency: CoarseDurations,
-    /// From when a request was due to its sending.
-    pub lateness: CoarseDurations,
-}
 
 /// How far one target has come.
 #[derive(Clone, Debug, Default)]

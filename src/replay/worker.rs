@@ -13,43 +13,41 @@ mod settling;
 mod tests;
 mod unasked;
 
+use super::schedule::READ_AHEAD;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use mio::{Events, Poll, Token, Waker};
 
 use super::addresses::Addresses;
-use super::checkpoint::SettledPart;
 use super::clock::{self, Alarm};
 use super::connection::{ClientConnection, Phase};
 use super::cookies::Cookies;
 use super::documents::DocumentOutlet;
 use super::ending::Ending;
-use super::engine::SessionMode;
 use super::exchange::describe;
-use super::middleware::RequestEnds;
+use super::failure::{FailureReason, ReasonSet};
+use super::hold::Hold;
+use super::middleware::feed::RequestEnds;
 use super::opening::Opening;
 use super::other_servers::OtherServers;
 use super::output::Outlet;
 use super::own::Own;
+use super::progress::WorkerProgress;
 use super::queue::{BatchQueue, QUEUE};
 use super::request::Editor;
 use super::resolver::NewAddresses;
 use super::schedule::{RequestBatch, ScheduledRequest};
-use super::tally::{FailureReason, Hold, ReasonSet, ReplayTally};
+use super::settings::SessionMode;
+use super::tally::ReplayTally;
 use super::tls::TlsClient;
-use super::watching::TargetProgress;
 use crate::record::Block;
 use crate::report::Measurements;
 use crate::tls::TlsOptions;
 use sessions::SessionQueues;
-
-/// How long before its last request is due the next batch is taken. Reading a large record takes long, and
-/// what follows it must have been read when it is due.
-pub(super) const AHEAD: u64 = 1_000_000_000;
 
 /// Bytes read at once.
 const READ_SIZE: usize = 64 << 10;
@@ -65,26 +63,6 @@ const OUTPUT_LOOK: u64 = 1_000_000;
 
 const ALARM: Token = Token(usize::MAX);
 const WAKER: Token = Token(usize::MAX - 1);
-
-/// Counts for whoever watches, renewed at every tick.
-#[derive(Debug, Default)]
-pub(super) struct WorkerProgress {
-    pub(super) sent: AtomicU64,
-    pub(super) answered: AtomicU64,
-    pub(super) failed: AtomicU64,
-    pub(super) in_flight: AtomicU64,
-    /// Requests in batches on their way to the worker.
-    pub(super) untaken: Arc<AtomicU64>,
-    /// The first failure of each kind since this was last taken.
-    pub(super) first_failures: Mutex<Vec<(FailureReason, String)>>,
-    /// What else is known, where somebody watches.
-    pub(super) details: Mutex<TargetProgress>,
-    /// Whether what was settled is to be handed over at the next tick; and what was.
-    pub(super) is_wanted: AtomicBool,
-    pub(super) part: Mutex<SettledPart>,
-    /// The worker is gone.
-    pub(super) has_ended: AtomicBool,
-}
 
 /// What a worker is given.
 #[allow(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
@@ -426,7 +404,7 @@ impl ReplayWorker {
             && self.queue.front().is_some_and(is_early);
         let taken_in = self.sessions.as_ref().and_then(SessionQueues::last_due);
         let last_due = self.queue.last_due().or(taken_in);
-        !is_full && last_due.is_none_or(|due| due <= now.saturating_add(AHEAD))
+        !is_full && last_due.is_none_or(|due| due <= now.saturating_add(READ_AHEAD))
     }
 
     /// Gives up the request whose turn is next.

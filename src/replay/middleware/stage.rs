@@ -18,11 +18,12 @@ use crate::record::{Block, Kind, View, id_hash, session};
 use crate::replay::clock::{self, Alarm};
 use crate::replay::ending::Ending;
 use crate::replay::exchange::describe;
+use crate::replay::failure::{CountWithFirst, FailureReason};
+use crate::replay::progress::WorkerProgress;
 use crate::replay::queue::BatchQueue;
 use crate::replay::routing::{Router, WorkerInbox};
+use crate::replay::schedule::READ_AHEAD;
 use crate::replay::schedule::{QueuedRequest, RequestBatch, ScheduledRequest};
-use crate::replay::tally::{CountWithFirst, FailureReason};
-use crate::replay::worker::{AHEAD, WorkerProgress};
 
 /// Batches that may wait for the stage, besides those it has in hand.
 const BATCHES: usize = 1;
@@ -214,7 +215,7 @@ impl MiddlewareLoop {
         }
         let taken_in = self.thinking.as_ref().and_then(ThinkingSessions::last_due);
         let last_due = self.queue.last_due().or(taken_in);
-        last_due.is_none_or(|due| due <= now.saturating_add(AHEAD))
+        last_due.is_none_or(|due| due <= now.saturating_add(READ_AHEAD))
     }
 
     /// Takes note of requests that the targets have come to an end with: others wait for that.

@@ -10,9 +10,10 @@ use crate::record::{Header, Kind, Mark};
 use crate::replay::clock;
 use crate::replay::connection::{ClientConnection, Phase};
 use crate::replay::exchange::Keep;
+use crate::replay::failure::FailureReason;
+use crate::replay::hold::Hold;
 use crate::replay::other_servers::ServerPlace;
 use crate::replay::output::Outlet;
-use crate::replay::tally::{FailureReason, Hold};
 use crate::replay::transport::Moved;
 
 /// Reads from one connection before the others have a turn.

@@ -6,9 +6,9 @@ use super::ReplayWorker;
 use crate::replay::addresses::Addresses;
 use crate::replay::clock;
 use crate::replay::connection::Phase;
+use crate::replay::failure::FailureReason;
 use crate::replay::other_servers::{Lookup, ServerPlace};
 use crate::replay::redirect::{NextRequest, Redirection};
-use crate::replay::tally::FailureReason;
 
 impl ReplayWorker {
     /// Whether the answer points elsewhere, and the request goes on there.

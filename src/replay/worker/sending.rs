@@ -9,10 +9,11 @@ use crate::replay::clock;
 use crate::replay::connection::{ClientConnection, Phase, connect_reason, is_out_of_descriptors};
 use crate::replay::descriptors::descriptor_limit;
 use crate::replay::exchange::describe;
+use crate::replay::failure::FailureReason;
+use crate::replay::hold::Hold;
 use crate::replay::other_servers::ServerPlace;
 use crate::replay::output::Outlet;
 use crate::replay::schedule::{RequestBatch, ScheduledRequest};
-use crate::replay::tally::{FailureReason, Hold};
 use crate::replay::transport::Moved;
 use crate::tls::trust_hint;
 

@@ -10,8 +10,9 @@ use hashbrown::HashMap;
 use super::ReplayWorker;
 use crate::replay::clock;
 use crate::replay::connection::Phase;
+use crate::replay::failure::FailureReason;
+use crate::replay::hold::Hold;
 use crate::replay::schedule::{RequestBatch, ScheduledRequest};
-use crate::replay::tally::{FailureReason, Hold};
 
 /// Requests that sessions take in hand when nothing is due by time.
 const CLOSED_LOOP_REQUESTS: usize = 4096;

@@ -6,8 +6,8 @@ use super::ReplayWorker;
 use crate::replay::clock;
 use crate::replay::connection::{ClientConnection, Phase};
 use crate::replay::exchange::describe;
+use crate::replay::failure::FailureReason;
 use crate::replay::schedule::{RequestBatch, ScheduledRequest};
-use crate::replay::tally::FailureReason;
 
 impl ReplayWorker {
     /// A request has come to its end, and is never to be sent again.

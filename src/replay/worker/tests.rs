@@ -11,10 +11,10 @@ use crate::record::{Block, Header, Kind};
 use crate::replay::addresses::{Addresses, ServerAddress};
 use crate::replay::clock;
 use crate::replay::ending::Ending;
-use crate::replay::engine::SessionMode;
+use crate::replay::failure::FailureReason;
 use crate::replay::request::Editor;
 use crate::replay::schedule::ScheduledRequest;
-use crate::replay::tally::FailureReason;
+use crate::replay::settings::SessionMode;
 use crate::replay::transport::Moved;
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";

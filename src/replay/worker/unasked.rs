@@ -4,7 +4,7 @@
 use super::ReplayWorker;
 use crate::replay::clock;
 use crate::replay::connection::{ClientConnection, Phase};
-use crate::replay::tally::FailureReason;
+use crate::replay::failure::FailureReason;
 use crate::replay::transport::Moved;
 
 /// As much as tells what an answer is, with some empty lines before it.
