@@ -98,8 +98,12 @@ fn in_one_line(error: &Error, command: &Command, words: &[OsString]) -> Option<S
     }
 }
 
-/// The name of an option, without its value.
+/// The name of an option, without its value; of a group, the names of all its options.
 fn bare(option: &str) -> String {
+    if option.starts_with("<-") {
+        let words = option.split([' ', '=', '[', '<', '>', '|']);
+        return words.filter(|word| word.starts_with('-')).collect::<Vec<_>>().join(" or ");
+    }
     option.split([' ', '=', '[']).next().unwrap_or_default().to_owned()
 }
 

@@ -109,20 +109,14 @@ struct InnerHeader {
 
 /// Finds the first line of a payload that has the form of the header line of another record, as all recorders write it.
 fn inner_header(kind: Kind, payload: &[u8], is_whole: IsWhole) -> Option<InnerHeader> {
-    let mut sample = TIMESTAMP;
-    while sample < payload.len() {
-        if may_be_in_timestamp(payload, sample)
-            && let Some(at) = header_around(payload, sample)
-        {
-            let before = strip_line_end(&payload[..at]);
-            let is_whole = |payload: &[u8]| !payload.is_empty() && is_whole(kind, payload);
-            // An empty line may have taken the separator's place.
-            let is_proven = is_whole(before) || is_whole(strip_line_end(before));
-            return Some(InnerHeader { at, is_proven });
-        }
-        sample += TIMESTAMP;
-    }
-    None
+    let samples = (TIMESTAMP..payload.len()).step_by(TIMESTAMP);
+    let mut digits = samples.filter(|&sample| may_be_in_timestamp(payload, sample));
+    let at = digits.find_map(|sample| header_around(payload, sample))?;
+    let before = strip_line_end(&payload[..at]);
+    let is_whole = |payload: &[u8]| !payload.is_empty() && is_whole(kind, payload);
+    // An empty line may have taken the separator's place.
+    let is_proven = is_whole(before) || is_whole(strip_line_end(before));
+    Some(InnerHeader { at, is_proven })
 }
 
 /// Whether a byte may be one of a timestamp's digits: of those beside it half are before it or half are behind it.
@@ -136,7 +130,11 @@ fn may_be_in_timestamp(payload: &[u8], sample: usize) -> bool {
 
 /// Where the header line begins in whose timestamp this byte is.
 fn header_around(payload: &[u8], sample: usize) -> Option<usize> {
-    let digits = payload[..sample].iter().rev().take(TIMESTAMP + 1).take_while(|byte| byte.is_ascii_digit());
+    let before: &[u8; TIMESTAMP + 2] = payload[..sample].last_chunk()?;
+    if !before.iter().fold(false, |has_space, &byte| has_space | (byte == b' ')) {
+        return None; // It is in a longer number.
+    }
+    let digits = before.iter().rev().take_while(|byte| byte.is_ascii_digit());
     let space = sample.checked_sub(digits.count() + 1)?;
     let (id, _) = payload[..=space].split_last_chunk::<17>()?.1.split_first_chunk::<16>()?;
     if payload[space] != b' ' || !id.iter().all(u8::is_ascii_hexdigit) {

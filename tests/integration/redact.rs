@@ -286,8 +286,12 @@ fn a_wrong_option_or_key_is_refused() {
         (&["--redact", "nothing"], 2, "no such preset; the presets are authorization"),
         (&["--redact-json", "a"], 2, "a path into JSON begins with $"),
         (&["--redact-header", "Content-Length"], 2, "so it stays"),
-        (&["--redact-key-file", &key], 2, "required"),
-        (&["--redact-strict"], 2, "required"),
+        (
+            &["--redact-key-file", &key],
+            2,
+            "gor-rewrite: --redact-key-file needs --redact or --redact-json or",
+        ),
+        (&["--redact-strict"], 2, "gor-rewrite: --redact-strict needs --redact or --redact-json or"),
         (&["--redact", "all", "--redact-key-file", "missing"], 1, "missing: no such file or directory"),
         (
             &["--redact", "all", "--redact-key-file", "/dev/null"],

@@ -76,6 +76,10 @@ pub(super) fn replace(
     text: &[u8],
     out: &mut Vec<u8>,
 ) -> bool {
+    // Groups take memory, and most texts have no match.
+    if !pattern.is_match(text) {
+        return false;
+    }
     let mut copied = 0;
     let mut is_found = false;
     for captures in pattern.captures_iter(text).take(if is_global { usize::MAX } else { 1 }) {
