@@ -324,6 +324,14 @@ impl Framer {
             }
         }
         let within = &unread[..unread.len().min(MAX_HEAD)];
+        if matches!(self.state, FramerState::Start)
+            && self.scan.searched == 0
+            && let Some(length) = self.head_at_once(within)
+        {
+            self.count(length);
+            self.decide()?;
+            return Ok(Step::Head(length));
+        }
         if matches!(self.state, FramerState::Start) {
             if !self.begins_well(within)? {
                 return Ok(Step::More);
@@ -336,7 +344,7 @@ impl Framer {
             self.count(line.end - scan.searched);
             scan.searched = line.end;
             if scan.fields == 0 {
-                self.start_line(without_cr(&within[line.start..line_feed]))?;
+                start_line(self.side, without_cr(&within[line.start..line_feed]), &mut self.facts)?;
                 scan.fields = line.end;
             } else if self.field_line(within, line, &mut scan) {
                 self.decide()?;
@@ -347,6 +355,37 @@ impl Framer {
         scan.searched = within.len();
         self.scan = scan;
         if within.len() == MAX_HEAD { Err(FramingFault::HeadTooLarge) } else { Ok(Step::More) }
+    }
+
+    /// Reads a head of which all is at hand, as nearly always, and which has no folded line; its length. `None`: nothing
+    /// was noted, and the careful way, line by line, has to tell.
+    #[inline]
+    fn head_at_once(&mut self, within: &[u8]) -> Option<usize> {
+        let mut facts = FramingFacts::default();
+        let mut line_feeds = LineFeeds::new(within, 0);
+        let end = line_feeds.next()?;
+        start_line(self.side, without_cr(&within[..end]), &mut facts).ok()?;
+        if matches!(self.side, MessageSide::Request) && !is_method(within) {
+            return None;
+        }
+        let mut start = end + 1;
+        for end in line_feeds {
+            let line = &within[start..=end];
+            match LINES[usize::from(line[0])] {
+                LineStart::Other => {}
+                LineStart::Framing => {
+                    facts.note(line);
+                }
+                LineStart::Folded => return None,
+                LineStart::End if matches!(line, [b'\n'] | [b'\r', b'\n']) => {
+                    self.facts = facts;
+                    return Some(end + 1);
+                }
+                LineStart::End => {}
+            }
+            start = end + 1;
+        }
+        None
     }
 
     /// Whether the first bytes are a start line's; `false` when there are too few to tell. Bytes that are
@@ -391,28 +430,6 @@ impl Framer {
             return false;
         }
         matches!((first, line.len()), (b'\n', _) | (b'\r', 2))
-    }
-
-    fn start_line(&mut self, line: &[u8]) -> Result<(), FramingFault> {
-        let version = match self.side {
-            MessageSide::Request => {
-                let words = request_words(line).ok_or(FramingFault::RequestLine)?;
-                self.facts.request = RequestContext::of(words.method);
-                Some(words.version)
-                    .filter(|version| token::is_version(version))
-                    .ok_or(FramingFault::RequestLine)?
-            }
-            MessageSide::Response(_) => {
-                let words =
-                    status_words(line).filter(|words| words.status >= 100).ok_or(FramingFault::StatusLine)?;
-                self.facts.status = Some(words.status);
-                Some(words.version)
-                    .filter(|version| token::is_version(version))
-                    .ok_or(FramingFault::StatusLine)?
-            }
-        };
-        self.facts.minor = version[version.len() - 1] - b'0';
-        Ok(())
     }
 
     /// The rules of RFC 9112 §6.3, in their order, once the head is whole.
@@ -460,6 +477,65 @@ impl Framer {
     #[allow(clippy::unused_self, reason = "tests count here")]
     fn count(&mut self, _: usize) {}
 }
+
+/// Reads the start line.
+#[inline]
+fn start_line(side: MessageSide, line: &[u8], facts: &mut FramingFacts) -> Result<(), FramingFault> {
+    let version = match side {
+        MessageSide::Request => {
+            let words = request_words(line).ok_or(FramingFault::RequestLine)?;
+            facts.request = RequestContext::of(words.method);
+            Some(words.version)
+                .filter(|version| token::is_version(version))
+                .ok_or(FramingFault::RequestLine)?
+        }
+        MessageSide::Response(_) => {
+            let words =
+                status_words(line).filter(|words| words.status >= 100).ok_or(FramingFault::StatusLine)?;
+            facts.status = Some(words.status);
+            Some(words.version)
+                .filter(|version| token::is_version(version))
+                .ok_or(FramingFault::StatusLine)?
+        }
+    };
+    facts.minor = version[version.len() - 1] - b'0';
+    Ok(())
+}
+
+/// Whether bytes begin with a method that is a token, and a space.
+#[inline]
+fn is_method(bytes: &[u8]) -> bool {
+    let start = &bytes[..bytes.len().min(MAX_METHOD + 1)];
+    let length = start.iter().position(|&byte| !token::is_token_byte(byte));
+    length.is_some_and(|length| length > 0 && start[length] == b' ')
+}
+
+/// What a line after the start line may be by its first byte.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum LineStart {
+    Other,
+    /// A field that may matter to framing.
+    Framing,
+    /// The rest of the line before it.
+    Folded,
+    /// The empty line.
+    End,
+}
+
+const LINES: [LineStart; 256] = {
+    let mut lines = [LineStart::Other; 256];
+    let mut letter = 0;
+    let letters = b"cCtTeEuU";
+    while letter < letters.len() {
+        lines[letters[letter] as usize] = LineStart::Framing;
+        letter += 1;
+    }
+    lines[b' ' as usize] = LineStart::Folded;
+    lines[b'\t' as usize] = LineStart::Folded;
+    lines[b'\r' as usize] = LineStart::End;
+    lines[b'\n' as usize] = LineStart::End;
+    lines
+};
 
 /// As much of a chunked body as `unread` holds.
 fn chunks(decoder: &mut ChunkedDecoder, unread: &[u8]) -> Result<Step, FramingFault> {

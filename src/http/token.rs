@@ -74,12 +74,12 @@ pub(super) struct LineFeeds<'a> {
     bytes: &'a [u8],
     /// Up to where bytes were looked at; beyond their end after the last.
     looked: usize,
-    /// Those found in the last sixteen bytes before that and not told yet, a bit each.
-    found: u32,
+    /// Those found in the last [`AT_ONCE`] bytes before that and not told yet, a bit each.
+    found: u64,
 }
 
 /// How many bytes are looked at at once.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 32;
 
 impl<'a> LineFeeds<'a> {
     /// Those from `from` on, which must be no later than the end of `bytes`.
@@ -88,8 +88,10 @@ impl<'a> LineFeeds<'a> {
         LineFeeds { bytes, looked: from, found: 0 }
     }
 
-    fn look(bytes: &[u8; AT_ONCE]) -> u32 {
-        u8x16::new(*bytes).simd_eq(u8x16::splat(b'\n')).to_bitmask()
+    fn look(bytes: &[u8; AT_ONCE]) -> u64 {
+        let (halves, _) = bytes.as_chunks::<16>();
+        let bits = |half: [u8; 16]| u64::from(u8x16::new(half).simd_eq(u8x16::splat(b'\n')).to_bitmask());
+        bits(halves[0]) | bits(halves[1]) << 16
     }
 }
 
@@ -102,10 +104,10 @@ impl Iterator for LineFeeds<'_> {
             let rest = self.bytes.get(self.looked..)?;
             self.found = match (rest.first_chunk(), self.bytes.last_chunk()) {
                 (Some(chunk), _) => Self::look(chunk),
-                // Fewer are left: the last sixteen, without those looked at before.
+                // Fewer are left: the last of them, without those looked at before.
                 (None, Some(chunk)) => Self::look(chunk) >> (AT_ONCE - rest.len()),
                 (None, None) => {
-                    let bits = rest.iter().rev().map(|&byte| u32::from(byte == b'\n'));
+                    let bits = rest.iter().rev().map(|&byte| u64::from(byte == b'\n'));
                     bits.fold(0, |found, bit| found << 1 | bit)
                 }
             };

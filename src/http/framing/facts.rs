@@ -32,10 +32,20 @@ pub(super) enum LastCoding {
 }
 
 impl FramingFacts {
-    /// Takes note of a field line that may matter by its first letter, which settles most; whether it did.
+    /// Takes note of a field line that may matter by its first letters, which settle most; whether it did.
+    #[inline]
     pub(super) fn note(&mut self, line: &[u8]) -> bool {
-        let Some(first) = line.first() else { return false };
-        let is_spaced = match first.to_ascii_lowercase() {
+        let Some(first) = line.first_chunk::<4>() else { return false };
+        // Letters in lower case; other bytes may become others, and the whole name is compared where these four fit.
+        match &first.map(|byte| byte | 0x20) {
+            b"cont" => line.get(8).is_some_and(|byte| byte | 0x20 == b'l') && self.note_framing(line),
+            b"conn" | b"tran" | b"expe" | b"upgr" => self.note_framing(line),
+            _ => false,
+        }
+    }
+
+    fn note_framing(&mut self, line: &[u8]) -> bool {
+        let is_spaced = match line[0].to_ascii_lowercase() {
             b'c' => {
                 if let Some((value, is_spaced)) = value_of(b"Content-Length", line) {
                     self.content_length(value);
@@ -145,6 +155,14 @@ fn value_of<'a, const N: usize>(name: &[u8; N], line: &'a [u8]) -> Option<(&'a [
 fn number(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() {
         return None;
+    }
+    if digits.len() < 19 {
+        // They fit, whatever they are.
+        let add = |number: u64, digit: &u8| {
+            number.wrapping_mul(10).wrapping_add(u64::from(digit.wrapping_sub(b'0')))
+        };
+        let number = digits.iter().fold(0, add);
+        return digits.iter().all(u8::is_ascii_digit).then_some(number);
     }
     digits.iter().try_fold(0_u64, |number, &digit| {
         let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
