@@ -20,7 +20,7 @@ pub fn to_json(outcome: &Outcome) -> Value {
     });
     let mut json = json!({
         "requests": outcome.requests,
-        "not_selected": outcome.not_selected,
+        "not_selected": outcome.not_selected.number,
         "responses": outcome.responses,
         "disordered": outcome.disordered,
         "rounds": outcome.rounds,

@@ -77,7 +77,7 @@ pub use queue::QUEUE;
 pub use reading::{InputPart, OpenSource, Supply};
 pub use report::to_report;
 pub use routing::Split;
-pub use selection::{RequestSelection, Shard};
+pub use selection::{NotSelected, RequestSelection, Shard};
 pub use settings::{CLOSED_LOOP_CONNECTIONS, Measures, OPEN_LOOP_CONNECTIONS, SessionMode, Settings};
 pub use summary::ReplaySummary;
 pub use tally::{ReplayTally, WatchedDurations};

@@ -4,6 +4,7 @@ use super::documents::DocumentTally;
 use super::failure::FailureReason;
 use super::middleware::MiddlewareTally;
 use super::position::ReplayPosition;
+use super::selection::NotSelected;
 use super::tally::ReplayTally;
 use super::target::Target;
 use crate::Error;
@@ -19,7 +20,7 @@ pub struct Outcome {
     /// Requests read and, with several rounds, read again.
     pub requests: u64,
     /// Requests that were not asked for, by their time or their shard.
-    pub not_selected: u64,
+    pub not_selected: NotSelected,
     /// Requests that were older than one sent before them, and could not be put in order.
     pub disordered: u64,
     /// Responses among the records; they are not sent.

@@ -9,7 +9,7 @@ use super::failure::{FailureReason, ReasonCounts};
 use super::request::{Editor, Unsendable};
 use super::routing::{Split, Turns};
 use super::schedule::{QueuedRequest, ReorderWindow};
-use super::selection::RequestSelection;
+use super::selection::{NotSelected, RequestSelection};
 use super::sessions::SessionPlace;
 use super::settings::{SessionMode, Settings};
 use super::summary::write_counts;
@@ -36,6 +36,7 @@ pub struct ReplayPlan {
     window: ReorderWindow,
     schedule: Schedule,
     requests: u64,
+    not_selected: NotSelected,
     /// Requests older than one before them.
     out_of_order: u64,
     newest: i64,
@@ -208,6 +209,7 @@ impl ReplayPlan {
             window: ReorderWindow::new(settings.read_depth),
             schedule,
             requests: 0,
+            not_selected: NotSelected::default(),
             out_of_order: 0,
             newest: i64::MIN,
             sessions: RecordedSessions::default(),
@@ -237,7 +239,11 @@ impl ReplayPlan {
     /// Takes the requests of a block, and what was found to be wrong with each of its records.
     pub fn add(&mut self, block: &Arc<Block>, faults: &[Option<RequestFault>]) {
         for (record, (view, fault)) in block.iter().zip(faults).enumerate() {
-            if view.header.kind == Kind::Request && self.settings.selection.takes(&view.header) {
+            if view.header.kind == Kind::Request {
+                if !self.settings.selection.takes(&view.header) {
+                    self.not_selected.add(&view.header);
+                    continue;
+                }
                 self.requests += 1;
                 self.out_of_order += u64::from(view.header.timestamp < self.newest);
                 self.newest = self.newest.max(view.header.timestamp);
@@ -284,6 +290,11 @@ impl ReplayPlan {
         self.sharing
             .as_ref()
             .map_or_else(|| self.sendable().saturating_mul(rounds), |sharing| sharing.of(target, rounds))
+    }
+
+    /// Requests that were not asked for.
+    pub fn not_selected(&self) -> &NotSelected {
+        &self.not_selected
     }
 
     /// Requests that were found.

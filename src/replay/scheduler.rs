@@ -15,7 +15,7 @@ use super::position::{ReplayPosition, RequestProgress};
 use super::reading::{Reading, Supply};
 use super::routing::{Router, Split};
 use super::schedule::{QueuedRequest, ReorderWindow, ScheduledRequest};
-use super::selection::RequestSelection;
+use super::selection::{NotSelected, RequestSelection};
 use super::sessions::Sessions;
 use super::settings::{SessionMode, Settings};
 use super::share_clock::ShareClock;
@@ -54,7 +54,7 @@ pub(super) struct Scheduled {
     /// Requests that did not come through the middleware to a target, why, and how the first of each was.
     pub(super) unrouted: Vec<(FailureReason, u64, String)>,
     /// Requests that were not asked for.
-    pub(super) not_selected: u64,
+    pub(super) not_selected: NotSelected,
     /// Requests that an earlier run has settled.
     pub(super) skipped: u64,
     /// Requests that are older than one before them, further back than the window reaches.
@@ -96,7 +96,9 @@ impl Scheduled {
                 sum.intake = other.intake;
             }
             sum.requests = sum.requests.max(other.requests);
-            sum.not_selected = sum.not_selected.max(other.not_selected);
+            if other.not_selected.number > sum.not_selected.number {
+                sum.not_selected = other.not_selected;
+            }
             sum.disordered = sum.disordered.max(other.disordered);
             sum.responses = sum.responses.max(other.responses);
             sum.rounds = sum.rounds.max(other.rounds);
@@ -319,7 +321,7 @@ impl Scheduler {
             let place = self.sessions.as_mut().and_then(|sessions| sessions.note(&view.header));
             if view.header.kind == Kind::Request {
                 if !self.selection.takes(&view.header) {
-                    self.scheduled.not_selected += 1;
+                    self.scheduled.not_selected.add(&view.header);
                     continue;
                 }
                 let Some(settled) = self.settled(number, &view.header) else { continue };

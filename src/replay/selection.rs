@@ -61,6 +61,24 @@ impl RequestSelection {
     }
 }
 
+/// Requests that a replay does not take.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct NotSelected {
+    /// How many they are.
+    pub number: u64,
+    /// When the first and the last of them were recorded: nanoseconds since the Unix epoch.
+    pub times: Option<[i64; 2]>,
+}
+
+impl NotSelected {
+    pub(super) fn add(&mut self, header: &Header<'_>) {
+        self.number += 1;
+        let [first, last] = self.times.get_or_insert([header.timestamp; 2]);
+        *first = header.timestamp.min(*first);
+        *last = header.timestamp.max(*last);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

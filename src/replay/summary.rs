@@ -31,8 +31,8 @@ impl fmt::Display for ReplaySummary<'_> {
         if outcome.rounds > 1 {
             write!(f, ", in {} rounds", outcome.rounds)?;
         }
-        if outcome.not_selected > 0 {
-            write!(f, "; {} not selected", outcome.not_selected)?;
+        if outcome.not_selected.number > 0 {
+            write!(f, "; {} not selected", outcome.not_selected.number)?;
         }
         writeln!(f, "{}", if outcome.is_interrupted { "; interrupted" } else { "" })?;
         if let Some(middleware) = &outcome.middleware {

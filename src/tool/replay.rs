@@ -123,7 +123,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
             tally.unasked().for_each(|line| report.loss(format_args!("{target}: {line}")));
         }
     }
-    remark(&mut report, &outcome, args);
+    remark(&mut report, &outcome, &settings, args);
     let mut done = report.tell(&args.reporting, outcome.failure.map_or(Ok(()), Err));
     if let Err(error) = kept {
         match done {
@@ -144,7 +144,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 }
 
 /// Says what the summary does not cover, or that there was nothing to do.
-fn remark(report: &mut Report, outcome: &Outcome, args: &Args) {
+fn remark(report: &mut Report, outcome: &Outcome, settings: &Settings, args: &Args) {
     // Where a rate or the target tells when requests are sent, their order does no harm.
     let is_timed = args.time.rate.is_none() && args.time.rate_ramp.is_none() && !args.time.no_wait;
     if outcome.disordered > 0 && is_timed {
@@ -162,13 +162,7 @@ fn remark(report: &mut Report, outcome: &Outcome, args: &Args) {
     if outcome.requests > 0 || outcome.failure.is_some() {
         return;
     }
-    match outcome.not_selected {
-        0 => report.remark("nothing to replay: there is no request in the input"),
-        number => report.remark(format_args!(
-            "nothing to replay: none of {} is selected by --since, --until and --shard",
-            Count(number, "request")
-        )),
-    }
+    report.remark(time::nothing_to_replay(&settings.selection, &outcome.not_selected));
 }
 
 /// Whether each target reads the input at its own pace, which is said where they might and do not.

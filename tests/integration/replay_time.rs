@@ -133,7 +133,15 @@ fn only_what_was_recorded_in_a_time_is_sent() {
     assert_eq!(lines(&origin), ["GET /3", "GET /4", "GET /5"]);
     assert_says(&said, "7 not selected");
     let said = assert_exit(&replay(&["--since", "1863900003", &target], &input), 0);
-    assert_says(&said, "nothing to replay: none of 10 requests is selected");
+    assert_says(
+        &said,
+        "nothing to replay: none of 10 requests is selected by --since; they were recorded from 2025-11-2",
+    );
+    let said = assert_exit(&replay(&["--dry-run", "--since", "1863900003"], &input), 0);
+    assert_says(
+        &said,
+        "nothing to replay: none of 10 requests is selected by --since; they were recorded from 2025-11-2",
+    );
     let said = assert_exit(&replay(&["--since", "1763900009", "--until", "1763900006", &target], &input), 2);
     assert_says(&said, "nothing can match");
 }

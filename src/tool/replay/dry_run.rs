@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::Args;
+use super::time::nothing_to_replay;
 use crate::Error;
 use crate::cli::{Exit, Report, Tool, with_intake};
 use crate::endpoint::{self, ReadOptions, WriteOptions};
@@ -43,6 +44,7 @@ pub(super) fn run(args: &Args, settings: Settings, reading: ReadOptions) -> anyh
     endpoint::check(&["-".to_owned()], &writing)?;
     let reports = ReportFiles::open(reports, |_| args.writing.force, &tool.reading.services)?;
     let source = endpoint::open(&args.input, &tool.reading)?;
+    let selection = settings.selection;
     let overview = Overview::new(TrafficSummary::new(None, None));
     let mut planning = Planning { overview, plan: ReplayPlan::new(settings, args.targets.clone()) };
     let (intake, copied) = tool.run(source, &mut planning, &mut Discard, None);
@@ -76,7 +78,7 @@ pub(super) fn run(args: &Args, settings: Settings, reading: ReadOptions) -> anyh
     );
     let mut report = Report::of(&with_intake(ledger, &intake));
     if plan.requests() == 0 {
-        report.remark("nothing to replay: there is no request in the input");
+        report.remark(nothing_to_replay(&selection, plan.not_selected()));
     }
     tool.end(report, copied.and(written))
 }

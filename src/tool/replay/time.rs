@@ -7,8 +7,9 @@ use jiff::tz::TimeZone;
 
 use crate::cli::moment::{self, Moment};
 use crate::cli::values;
+use crate::observe::Count;
 use crate::pace::{Pace, Rate, RateRamp, Speed, SpeedRamp, Tempo};
-use crate::replay::{RequestSelection, Shard};
+use crate::replay::{NotSelected, RequestSelection, Shard};
 use crate::{Error, Result};
 
 /// When requests are due.
@@ -126,4 +127,20 @@ fn number_of<'a>(names: &[&'a str]) -> Result<(&'a str, u64)> {
         Error::Usage(format!("--shard-from-env: {name} is not a number: {}", value.display()))
     })?;
     Ok((name, number))
+}
+
+/// Why a replay has nothing to do.
+pub(super) fn nothing_to_replay(selection: &RequestSelection, missed: &NotSelected) -> String {
+    if missed.number == 0 {
+        return "nothing to replay: there is no request in the input".to_owned();
+    }
+    let RequestSelection { since, until, shard } = selection;
+    let options = [("--since", since.is_some()), ("--until", until.is_some()), ("--shard", shard.is_some())];
+    let given: Vec<_> = options.iter().filter_map(|(name, is_given)| is_given.then_some(*name)).collect();
+    let span = missed.times.filter(|_| since.is_some() || until.is_some()).map_or(String::new(), |times| {
+        let [first, last] = times.map(moment::shown);
+        format!("; they were recorded from {first} to {last}")
+    });
+    let requests = Count(missed.number, "request");
+    format!("nothing to replay: none of {requests} is selected by {}{span}", given.join(" and "))
 }
