@@ -33,7 +33,7 @@ pub use failures::Failures;
 pub use header::{Excerpt, Header, Kind, MAX_HEADER, Malformed, Mark, SEPARATOR};
 pub use joined::JoinedRecords;
 pub use lru::{LruMap, id_hash};
-pub use origin::{Origin, session};
+pub use origin::{NAMED_PARTS, Origin, connection_part, session};
 pub use pipe::{PipeSink, PipeSource, pipe};
 pub use reader::{DEFAULT_MAX_RECORD, MAX_MAX_RECORD, Reader, ReaderOptions};
 pub use sink::{Discard, Sink};

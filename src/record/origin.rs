@@ -2,6 +2,8 @@
 
 use std::net::Ipv4Addr;
 
+use super::lru::id_hash;
+
 /// Hex digits of an id that tells its connection.
 const ID_DIGITS: usize = 24;
 
@@ -51,6 +53,14 @@ impl Origin {
             exchange: u32::from_be_bytes([e0, e1, e2, e3]),
         })
     }
+}
+
+/// Parts that names of files tell apart, by a digit in hex (`%p`).
+pub const NAMED_PARTS: u64 = 16;
+
+/// Which of so many parts, counted from 0, has the records of this id: all of a connection are in the same one.
+pub fn connection_part(id: &[u8], parts: u64) -> u64 {
+    id_hash(session(id)) % parts
 }
 
 #[cfg(test)]

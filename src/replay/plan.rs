@@ -15,7 +15,7 @@ use super::settings::{SessionMode, Settings};
 use super::summary::write_counts;
 use super::target::{Target, TargetProtocol};
 use crate::observe::{Count, Span};
-use crate::pace::{Share, Tempo, Timeline};
+use crate::pace::{Share, Speed, Tempo, Timeline};
 use crate::record::{Block, Kind, View, id_hash, session};
 
 use serde_json::{Value, json};
@@ -218,6 +218,13 @@ impl ReplayPlan {
             settings,
             targets,
         }
+    }
+
+    /// The speed of the input, which multiplies that of the settings.
+    #[must_use]
+    pub fn at_input_speed(mut self, speed: Speed) -> Self {
+        self.schedule.timeline.set_input_speed(speed);
+        self
     }
 
     /// What the requests are to be judged with.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::record::{Header, id_hash, session};
+use crate::record::{Header, connection_part};
 
 /// One of several parts of a recording, for one of several machines: `2/3`.
 ///
@@ -20,6 +20,19 @@ impl Shard {
     pub fn of_index(index: u64, of: u64) -> Option<Self> {
         (index < of).then_some(Shard { number: index + 1, of })
     }
+}
+
+impl Shard {
+    /// Of so many parts, by which the records were dealt out otherwise, those that have some of this one: all of them,
+    /// unless the numbers have a common divisor.
+    pub fn overlaps(self, parts: u64) -> impl Iterator<Item = u64> {
+        let divisor = greatest_common_divisor(parts, self.of);
+        (0..parts).filter(move |part| part % divisor == (self.number - 1) % divisor)
+    }
+}
+
+fn greatest_common_divisor(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }
 
 impl fmt::Display for Shard {
@@ -57,7 +70,7 @@ impl RequestSelection {
     pub(super) fn takes(&self, header: &Header<'_>) -> bool {
         self.since.is_none_or(|since| header.timestamp >= since)
             && self.until.is_none_or(|until| header.timestamp < until)
-            && self.shard.is_none_or(|Shard { number, of }| id_hash(session(header.id)) % of == number - 1)
+            && self.shard.is_none_or(|Shard { number, of }| connection_part(header.id, of) == number - 1)
     }
 }
 
@@ -97,6 +110,13 @@ mod tests {
             };
             prop_assert_eq!(takers(1).len(), 1);
             prop_assert_eq!(takers(1), takers(2));
+        }
+
+        #[test]
+        fn a_shard_overlaps_the_parts_that_have_its_records(connection in any::<u64>(), of in 1..40_u64, parts in 1..40_u64) {
+            let id = format!("{connection:016x}{:08x}", 1);
+            let shard = Shard { number: connection_part(id.as_bytes(), of) + 1, of };
+            prop_assert!(shard.overlaps(parts).any(|part| part == connection_part(id.as_bytes(), parts)));
         }
     }
 

@@ -39,7 +39,8 @@ use self::watching::Watching;
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     // Buffers are many and small, and huge pages would double the memory that they take. Without the right it stays so.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
-    let inputs = Inputs::new(&args.input);
+    let (selection, _) = args.time.resolve()?;
+    let inputs = Inputs::new(&args.input, selection.shard);
     args.reading.listening.check(&inputs.names())?;
     let kept =
         args.measuring.report.iter().map(ToString::to_string).chain(args.checkpoints.checkpoint.clone());
@@ -49,7 +50,6 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     reading.kafka =
         args.kafka.settings(args.kafka_input.exit_at_end, &inputs.names(), &args.writing.output)?;
     reading.listening.websocket = args.websocket.options(&inputs.names(), &args.writing.output)?;
-    let (selection, _) = args.time.resolve()?;
     reading.hours = TimeWindow { since: selection.since, until: selection.until };
     let places = endpoint::expand(&inputs.names(), &reading)?;
     check(args, &places)?;
@@ -59,7 +59,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let mut settings = settings(args, &places, &reading)?;
     settings.commits = reading.tells_handled;
     if args.dry_run {
-        return dry_run::run(args, settings, reading);
+        return dry_run::run(args, &inputs, settings, reading);
     }
     let (sending, waiting) = cli::signals::stop_in_two_steps()?;
     cli::signals::pausing(|stop| replay::pause(stop))?;

@@ -450,6 +450,12 @@ fn a_dry_run_counts_rounds_and_what_targets_that_split_the_requests_get() {
         let output = run("gor-replay", &[&["--dry-run", "-i", &path], args].concat(), b"");
         String::from_utf8(output.ends_with(0).stdout.clone()).expect("text")
     };
+    let fast = format!("{path}|200%");
+    let output = run("gor-replay", &["--dry-run", "--speed", "2x", "-i", &fast], b"");
+    let said = String::from_utf8(output.ends_with(0).stdout.clone()).expect("text");
+    assert_says(&said, "the first request is due at 0s and the last at 250ms;");
+    let refused = run("gor-replay", &["--dry-run", "-i", &fast, "-i", &path], b"");
+    refused.ends_with(2).says("a dry run has one speed for all inputs");
     let said = dry(&["--loop", "3", "--speed", "2x", "--split", "a", "b"]);
     for words in [
         "at 2x, the first request is due at 0s and the last at 500ms; at most 3 in a second of the first round\n",

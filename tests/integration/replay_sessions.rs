@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::support::origin::{Answer, Origin, Received};
+use crate::support::program::run;
 use crate::support::replayer::{
     MILLISECOND, OK, assert_exit, assert_says, gets, good, lines, record, replay,
 };
@@ -213,4 +214,29 @@ fn shards_are_disjoint_and_whole_and_keep_connections_together() {
     }
     assert_eq!(all.len(), 300);
     assert_exit(&replay(&["--shard", "4/3", "localhost:1"], b""), 2);
+}
+
+#[test]
+fn a_shard_reads_only_the_parts_of_a_recording_that_may_have_its_connections() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let input: Vec<u8> = (0..300_u16)
+        .flat_map(|n| get(n % 60, u32::from(n), i64::from(n) / 10, &format!("/{}/{n}", n % 60)))
+        .collect();
+    run("gor-filter", &["-q", "-o", &path("part-%p.gor")], &input).ends_with(0);
+    let mut all = BTreeSet::new();
+    for shard in ["1/4", "2/4", "3/4", "4/4"] {
+        let origin = Origin::start(good);
+        let args = ["-i", &path("part-%p.gor"), "--shard", shard, &origin.address().to_string()];
+        let said = assert_exit(&replay(&args, b""), 0);
+        // Whatever it has read is its own.
+        assert!(!said.contains("not selected"), "{said}");
+        assert!(
+            lines(&origin).into_iter().all(|line| all.insert(line)),
+            "{shard} sent what others have sent"
+        );
+    }
+    assert_eq!(all.len(), 300);
+    let plan = run("gor-replay", &["--dry-run", "-i", &path("part-%p.gor")], b"");
+    assert!(plan.ends_with(0).stdout.starts_with(b"records     300\n"));
 }

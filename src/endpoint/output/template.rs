@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use crate::BadRule;
-use crate::record::{Header, id_hash, session};
+use crate::record::{Header, NAMED_PARTS, connection_part, id_hash};
 
 /// Longest part of a name that an id becomes; a longer one is cut and marked.
 const MAX_ID: usize = 128;
@@ -122,7 +122,7 @@ impl NameTemplate {
                 NamePart::Id => push_id(record.id, name),
                 NamePart::Kind => name.push(char::from(record.kind.digit())),
                 NamePart::ConnectionPart => {
-                    let _ = write!(name, "{:x}", id_hash(session(record.id)) % 16);
+                    let _ = write!(name, "{:x}", connection_part(record.id, NAMED_PARTS));
                 }
             }
         }

@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::Args;
+use super::inputs::Inputs;
 use super::time::nothing_to_replay;
 use crate::Error;
 use crate::cli::{Exit, Report, Tool, with_intake};
@@ -23,7 +24,12 @@ use crate::transform::{Stage, Worker};
 const TOP: usize = 10;
 
 /// Reads the input to its end, and writes to standard output what `gor-show --summary` says of it and what would be sent.
-pub(super) fn run(args: &Args, settings: Settings, reading: ReadOptions) -> anyhow::Result<Exit> {
+pub(super) fn run(
+    args: &Args,
+    inputs: &Inputs,
+    settings: Settings,
+    reading: ReadOptions,
+) -> anyhow::Result<Exit> {
     let reports = &args.measuring.report;
     if let Some(page) = reports.iter().find(|report| report.format() == ReportFormat::Html) {
         let why = format!("{page}: the report of a dry run is FILE.json or FILE.txt");
@@ -34,19 +40,25 @@ pub(super) fn run(args: &Args, settings: Settings, reading: ReadOptions) -> anyh
             Error::Usage("--force cannot be used with --dry-run, unless there is a --report".into()).into()
         );
     }
+    let Some(speed) = inputs.speed() else {
+        let why = "a dry run has one speed for all inputs ('FILE|200%'); look at those of another one by themselves";
+        return Err(Error::Usage(why.into()).into());
+    };
+    let inputs = &inputs.names()[..];
     let tool =
         Tool::with(reading, &[], &args.reporting)?.following(args.reading.follow).printing_at_the_end();
-    tool.print(&args.input)?;
-    let files = endpoint::expand(&args.input, &tool.reading)?.len();
-    let mut writing = WriteOptions { inputs: &args.input, ..WriteOptions::default() };
+    tool.print(inputs)?;
+    let files = endpoint::expand(inputs, &tool.reading)?.len();
+    let mut writing = WriteOptions { inputs, ..WriteOptions::default() };
     writing.reports.extend(args.reporting.files());
     writing.reports.extend(reports.iter().filter_map(ReportPath::path));
     endpoint::check(&["-".to_owned()], &writing)?;
     let reports = ReportFiles::open(reports, |_| args.writing.force, &tool.reading.services)?;
-    let source = endpoint::open(&args.input, &tool.reading)?;
+    let source = endpoint::open(inputs, &tool.reading)?;
     let selection = settings.selection;
     let overview = Overview::new(TrafficSummary::new(None, None));
-    let mut planning = Planning { overview, plan: ReplayPlan::new(settings, args.targets.clone()) };
+    let mut planning =
+        Planning { overview, plan: ReplayPlan::new(settings, args.targets.clone()).at_input_speed(speed) };
     let (intake, copied) = tool.run(source, &mut planning, &mut Discard, None);
     let Planning { mut overview, plan } = planning;
     let summary = overview.finish();

@@ -59,6 +59,10 @@ pub struct TimeOptions {
     #[arg(long, value_name = "TIME", value_parser = values::time, allow_hyphen_values = true, hide_short_help = true)]
     pub until: Option<Moment>,
     /// Replay part I of N, as 1/3 on the first of three machines; keeps connections together
+    ///
+    /// Every part reads the whole input, unless the names of files or objects have their part, by %p in gor-record -o,
+    /// and INPUT has %p in that place: then only those are read that may have connections of part I. With N = 2, 4, 8 or 16
+    /// none is read twice.
     #[arg(long, value_name = "I/N", hide_short_help = true)]
     pub shard: Option<Shard>,
     /// Take the part from the environment: GOR_SHARD_INDEX (from 0) of GOR_SHARD_COUNT
