@@ -53,6 +53,8 @@ for shards in 1 2 4; do
 done
 # The patterns are for the tool.
 set -f
-replays '1 with a pattern' 's3://archive/parts/[0-9a-f]-*.gor'
-replays '2 with patterns' 's3://archive/parts/[0-7]-*.gor' 's3://archive/parts/[89a-f]-*.gor'
-replays '4 with patterns' 's3://archive/parts/[0-3]-*.gor' 's3://archive/parts/[4-7]-*.gor' 's3://archive/parts/[89ab]-*.gor' 's3://archive/parts/[c-f]-*.gor'
+for shards in 1 2 4; do
+  all=()
+  for shard in $(seq "$shards"); do all+=("s3://archive/parts/%p-*.gor --shard $shard/$shards"); done
+  replays "$shards with --shard and %p" "${all[@]}"
+done
