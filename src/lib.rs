@@ -18,6 +18,7 @@
 pub mod capture;
 pub mod cli;
 pub mod conversation;
+pub mod dialect;
 pub mod endpoint;
 pub mod error;
 pub mod http;
@@ -39,4 +40,5 @@ pub mod tls;
 pub mod tool;
 pub mod transform;
 
+pub use dialect::Dialect;
 pub use error::{BadRule, Error, Position, Result};

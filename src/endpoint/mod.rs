@@ -29,9 +29,8 @@ pub use kafka::{KafkaAddress, KafkaSettings, MessageFormat, Sasl, StartOffset};
 pub use kafka::{decode as decode_message, encode as encode_message};
 pub use network::{ListenOptions, NetworkAddress, SendOptions, WebSocketOptions};
 pub use output::{
-    Dialect, Dropped, FLUSH_INTERVAL, Later, LaterReason, ObjectOptions, OutputFormat, PacketFile,
-    PacketQueue, RecordQueue, SPOOL_MAX, SPOOL_WAIT, WriteOptions, check, create, later, make_spool, ports,
-    settings,
+    Dropped, FLUSH_INTERVAL, Later, LaterReason, ObjectOptions, OutputFormat, PacketFile, PacketQueue,
+    RecordQueue, SPOOL_MAX, SPOOL_WAIT, WriteOptions, check, create, later, make_spool, ports, settings,
 };
 pub use place::{Place, expand};
 pub use reading::{Notice, ReadOptions, Services, TimeWindow};

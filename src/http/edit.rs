@@ -71,6 +71,28 @@ pub fn set_field(head: &Head<'_>, name: &[u8], value: &[u8], out: &mut Vec<u8>) 
     out.extend_from_slice(&bytes[copied..]);
 }
 
+/// Writes `head` with one field line of that name and value.
+///
+/// The first line of that name, in any case, gets this value, and keeps its name and the white space around the value;
+/// the others go. Where there is none, it is as with [`set_field`].
+pub fn set_value(head: &Head<'_>, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+    let bytes = head.bytes();
+    let mut fields = head.fields_named(name);
+    let Some(first) = fields.next() else { return set_field(head, name, value, out) };
+    out.extend_from_slice(&bytes[..first.value_range.start]);
+    out.extend_from_slice(value);
+    let mut copied = first.value_range.end;
+    if first.value.is_empty() {
+        // White space with nothing in it is around nothing.
+        copied += bytes[copied..].iter().take_while(|byte| b" \t".contains(byte)).count();
+    }
+    for other in fields {
+        out.extend_from_slice(&bytes[copied..other.line.start]);
+        copied = other.line.end;
+    }
+    out.extend_from_slice(&bytes[copied..]);
+}
+
 /// Writes the head of a message whose body has this length and is neither in chunks nor in a coding.
 pub fn set_plain_length(head: &Head<'_>, length: usize, out: &mut Vec<u8>) {
     let length = length.to_string();
@@ -159,6 +181,22 @@ mod tests {
             ),
         ] {
             assert_eq!(edited(head, |head, out| set_field(head, b"X-A", b"1", out)), expected, "{head:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_set_and_what_is_around_it_stays() {
+        for (head, expected) in [
+            ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / HTTP/1.1\r\nX-A: 1\r\nHost: a\r\n\r\n"),
+            (
+                "GET / HTTP/1.1\r\nx-a:\t2 \r\nHost: a\r\nX-A: 3\r\nB: c\r\nx-A:4\r\n\r\n",
+                "GET / HTTP/1.1\r\nx-a:\t1 \r\nHost: a\r\nB: c\r\n\r\n",
+            ),
+            ("GET / HTTP/1.1\r\nx-a: 2\r\n 3\r\nB: c\r\n\r\n", "GET / HTTP/1.1\r\nx-a: 1\r\nB: c\r\n\r\n"),
+            ("GET / HTTP/1.1\nx-a:\n\n", "GET / HTTP/1.1\nx-a:1\n\n"),
+            ("GET / HTTP/1.1\r\nx-a: \r\n\r\n", "GET / HTTP/1.1\r\nx-a:1\r\n\r\n"),
+        ] {
+            assert_eq!(edited(head, |head, out| set_value(head, b"X-A", b"1", out)), expected, "{head:?}");
         }
     }
 

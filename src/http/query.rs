@@ -52,6 +52,14 @@ pub fn parameter<'a>(target: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     parameters(query(target)?).find(|(found, _)| *form_decoded(found) == *name).map(|(_, value)| value)
 }
 
+/// As [`parameter`], among those alone that have a `=`.
+pub fn assignment<'a>(target: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let parts = query(target)?.split(|&byte| byte == b'&');
+    let mut pairs =
+        parts.filter_map(|part| memchr(b'=', part).map(|sign| (&part[..sign], &part[sign + 1..])));
+    pairs.find(|(found, _)| *form_decoded(found) == *name).map(|(_, value)| value)
+}
+
 /// `bytes` with its percent-encoded bytes decoded (RFC 3986 §2.1); what is no valid escape stays.
 pub fn percent_decoded(bytes: &[u8]) -> Cow<'_, [u8]> {
     decoded(bytes, false)
@@ -130,6 +138,10 @@ mod tests {
         assert_eq!(parameter(b"/?user%5Fid=7&user_id=8", b"user_id"), Some(&b"7"[..]));
         assert_eq!(parameter(b"/?x=1", b"y"), None);
         assert_eq!(parameter(b"/", b"y"), None);
+        assert_eq!(parameter(b"/?a&a=1", b"a"), Some(&b""[..]));
+        assert_eq!(assignment(b"/?a&a=1", b"a"), Some(&b"1"[..]));
+        assert_eq!(assignment(b"/?a=&b", b"a"), Some(&b""[..]));
+        assert_eq!(assignment(b"/?a=&b", b"b"), None);
     }
 
     #[test]

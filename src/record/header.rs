@@ -230,7 +230,8 @@ impl<'a> Header<'a> {
         Ok(header)
     }
 
-    /// Takes apart what GoReplay takes for a header line: three fields or more, whatever they are.
+    /// Takes apart what GoReplay takes for a header line: three fields or more, whatever they are; of two blanks in a row
+    /// the id is between them, and empty.
     pub(super) fn parse_lenient(line: &'a [u8]) -> Result<Header<'a>, Malformed> {
         let mut rest = line;
         let kind = match next_field(&mut rest) {
@@ -239,7 +240,7 @@ impl<'a> Header<'a> {
             Some([b'0'..=b'9']) => Kind::Response,
             _ => return Err(Malformed::Kind),
         };
-        let id = next_field(&mut rest).ok_or(Malformed::Id)?;
+        let id = next_field(&mut rest).unwrap_or_default();
         let timestamp = next_field(&mut rest).ok_or(Malformed::Timestamp)?;
         let timestamp = integer(timestamp).unwrap_or(0);
         let latency = next_field(&mut rest).and_then(integer);

@@ -9,7 +9,6 @@ use clap::{ArgGroup, Parser, ValueEnum};
 use jiff::tz::TimeZone;
 use regex::bytes::Regex;
 
-use crate::BadRule;
 use crate::cli::values::{self, Moment};
 use crate::cli::{
     Exit, InputOptions, KafkaInput, KafkaOptions, OutputOptions, Report, Reporting, SendArgs, Tool,
@@ -22,6 +21,7 @@ use crate::transform::{
     Choice, Filter, FilterRule, Filtering, HeaderPattern, NamedShare, Rules, Sample, Selection,
     SelectionTally, pattern,
 };
+use crate::{BadRule, Dialect};
 
 /// Filter recordings: keep the records that match rules
 ///
@@ -293,6 +293,7 @@ impl Args {
             min_latency: self.min_latency.map(nanoseconds),
             max_latency: self.max_latency.map(nanoseconds),
             bodies: self.bodies.clone(),
+            dialect: Dialect::Unix,
         }
     }
 

@@ -11,7 +11,6 @@ mod redact;
 
 pub use redact::{Presets, RedactOptions};
 
-use crate::BadRule;
 use crate::cli::{
     self, Exit, InputOptions, KafkaInput, KafkaOptions, OutputOptions, Report, Reporting, SendArgs, Tool,
     WebSocketArgs, values, with_intake,
@@ -21,6 +20,7 @@ use crate::middleware::{Command, Middleware, MiddlewareOptions, Traffic};
 use crate::observe::{Count, Ledger};
 use crate::record::{Discard, Intake, Sink};
 use crate::transform::rewrite::{self, ChangeLine, RecordChange, RewriteRule, RewriteTally, Rewriting};
+use crate::{BadRule, Dialect};
 
 /// Rewrite recordings: change requests, redact secrets, run a program on each record
 ///
@@ -310,9 +310,9 @@ impl RewriteCommandLine {
         Ok(RewriteCommandLine { rules: in_order(&matches), args: Args::from_arg_matches(&matches)? })
     }
 
-    /// What applies the rules, where they need no key.
-    pub(super) fn rewriting(&self) -> Rewriting {
-        let rules = self.rules.iter().map(|(_, rule)| rule.clone()).collect();
+    /// What applies the rules in this dialect, where they need no key.
+    pub(super) fn rewriting(&self, dialect: Dialect) -> Rewriting {
+        let rules = self.rules.iter().map(|(_, rule)| rule.clone().in_dialect(dialect)).collect();
         Rewriting::new(rules, self.args.all).changing_responses(self.args.responses)
     }
 

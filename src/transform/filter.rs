@@ -7,6 +7,7 @@ use regex::bytes::{Regex, RegexSet, RegexSetBuilder};
 
 use super::pattern::{HeaderPattern, NamedShare, Sample};
 use super::rules::{FilterRule, Rules};
+use crate::Dialect;
 use crate::http::message;
 use crate::http::{Head, RequestLine, auth, query, request_line};
 use crate::record::{Block, Header, Kind, View};
@@ -75,6 +76,7 @@ pub struct Filter {
     statuses: Option<RegexSet>,
     not_statuses: Option<RegexSet>,
     bodies: Option<RegexSet>,
+    dialect: Dialect,
     is_empty: bool,
     reads_line: bool,
     reads_head: bool,
@@ -125,6 +127,7 @@ impl Filter {
             statuses: any_of(&rules.statuses, false)?,
             not_statuses: any_of(&rules.not_statuses, false)?,
             bodies: any_of(&rules.bodies, false)?,
+            dialect: rules.dialect,
             hasher: RandomState::default(),
         })
     }
@@ -254,7 +257,10 @@ impl Filter {
             return Some(FilterRule::NotUrl);
         }
         let is_out = |share: &NamedShare| {
-            let value = target.and_then(|target| query::parameter(target, share.name.as_bytes()));
+            let value = target.and_then(|target| match self.dialect {
+                Dialect::Unix => query::parameter(target, share.name.as_bytes()),
+                Dialect::GoReplay => query::assignment(target, share.name.as_bytes()),
+            });
             value.is_some_and(|value| !share.contains(value))
         };
         self.param_limits.iter().any(is_out).then_some(FilterRule::ParamLimit)
@@ -282,8 +288,10 @@ impl Filter {
         {
             return Some(FilterRule::BasicAuth);
         }
-        let is_out =
-            |share: &NamedShare| values(head, &share.name).next().is_some_and(|value| !share.contains(value));
+        let counts = |value: &&[u8]| self.dialect == Dialect::Unix || !value.is_empty();
+        let is_out = |share: &NamedShare| {
+            values(head, &share.name).next().filter(counts).is_some_and(|value| !share.contains(value))
+        };
         self.header_limits.iter().any(is_out).then_some(FilterRule::HeaderLimit)
     }
 }

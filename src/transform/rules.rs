@@ -3,6 +3,7 @@
 use regex::bytes::Regex;
 
 use super::pattern::{HeaderPattern, NamedShare, Sample};
+use crate::Dialect;
 
 /// The rules an exchange must pass, as they were given.
 ///
@@ -47,6 +48,8 @@ pub struct Rules {
     pub max_latency: Option<i64>,
     /// The body of the request, or that of the response, matches one of these.
     pub bodies: Vec<Regex>,
+    /// What is a header or a parameter that limits are asked of.
+    pub dialect: Dialect,
 }
 
 impl Rules {

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use regex::bytes::Regex;
 
 use super::*;
+use crate::Dialect;
 use crate::record::{Block, Header, Kind};
 
 fn patterns(texts: &[&str]) -> Vec<Regex> {
@@ -164,6 +165,18 @@ fn limits_keep_a_share_of_the_values_and_all_requests_without_one() {
         Verdict::Keep,
     );
     check(&rules, &["GET /?user_id=b HTTP/1.1\r\n\r\n"], Verdict::Drop(FilterRule::ParamLimit));
+    // The hash of nothing is 2166136261.
+    let none = ["GET /?user_id HTTP/1.1\r\nUser-Id:\r\n\r\n"];
+    check(&rules, &none, Verdict::Drop(FilterRule::ParamLimit));
+    check(&header_limits(&["user-id:59%"]), &none, Verdict::Drop(FilterRule::HeaderLimit));
+    let theirs = |rules: Rules| Rules { dialect: Dialect::GoReplay, ..rules };
+    check(&theirs(rules.clone()), &none, Verdict::Keep);
+    check(&theirs(header_limits(&["user-id:59%"])), &none, Verdict::Keep);
+    check(
+        &theirs(rules.clone()),
+        &["GET /?user_id=&user_id=a HTTP/1.1\r\n\r\n"],
+        Verdict::Drop(FilterRule::ParamLimit),
+    );
     check(&rules, &["GET /user_id=b HTTP/1.1\r\n\r\n", "GET /?my_user_id=b HTTP/1.1\r\n\r\n"], Verdict::Keep);
     check(&rules, &GARBAGE, Verdict::Keep);
 }

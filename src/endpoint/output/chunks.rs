@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::OutputPlan;
 use super::naming::{chunk, next_chunk};
 use super::opening::Existing;
 use super::sink::FileSink;
-use super::{Dialect, OutputPlan};
 use crate::record::{Run, Sink};
-use crate::{Error, Result};
+use crate::{Dialect, Error, Result};
 
 /// A file that goes on in the next chunk when one is full.
 pub(super) struct Chunks {

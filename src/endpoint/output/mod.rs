@@ -7,7 +7,6 @@
 mod chunks;
 mod coding;
 mod collisions;
-mod dialect;
 mod file;
 mod later;
 mod many;
@@ -31,7 +30,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-pub use self::dialect::Dialect;
 pub use self::later::{Later, LaterReason, later, make_spool, ports, settings};
 pub use self::naming::OutputFormat;
 pub use self::packets::{PacketFile, PacketQueue};
@@ -54,7 +52,7 @@ use super::reading::Services;
 use super::s3::SCHEME;
 use crate::record::{Discard, Sink};
 use crate::tls::TlsOptions;
-use crate::{Error, Result};
+use crate::{Dialect, Error, Result};
 
 /// Most threads that compress unless more are asked for: each takes memory.
 const COMPRESS_THREADS: usize = 4;

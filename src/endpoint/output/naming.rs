@@ -3,14 +3,13 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::dialect::Dialect;
 use crate::conversation::PacketSink;
 use crate::endpoint::format::Compression;
 use crate::interchange;
 use crate::observe::Tell;
 use crate::packet::FileFormat;
 use crate::record::Sink;
-use crate::{Error, Result};
+use crate::{Dialect, Error, Result};
 
 /// What a file that is written holds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

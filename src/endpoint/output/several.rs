@@ -1,9 +1,8 @@
 //! Several outputs: each gets all, or each a share of the exchanges.
 
-use super::Dialect;
-use crate::Result;
 use crate::observe::Tell;
 use crate::record::{Kind, LruMap, Run, Sink, id_hash, session};
+use crate::{Dialect, Result};
 
 /// Exchanges or sessions whose output is remembered at least. They take 40 MB.
 const MAX_KNOWN: usize = 1 << 19;

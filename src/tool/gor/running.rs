@@ -22,15 +22,13 @@ use super::servers::{Prettified, Running, ServerEnd};
 use super::sources::{Sources, can_wait};
 use super::steps::{StepStage, through};
 use crate::cli::{self, Exit, Report, Reporting, Tool, note, signals};
-use crate::endpoint::{
-    self, Dialect, Dropped, ListenOptions, Notice, ReadOptions, SendOptions, WriteOptions,
-};
+use crate::endpoint::{self, Dropped, ListenOptions, Notice, ReadOptions, SendOptions, WriteOptions};
 use crate::middleware::{Command, Middleware, MiddlewareOptions};
 use crate::observe::Count;
 use crate::record::{Sink, pipe};
 use crate::replay::{self, ReplaySummary};
 use crate::transform::Pass;
-use crate::{Error, Result};
+use crate::{Dialect, Error, Result};
 
 /// How long the middleware may neither read nor write while there is something to do for it.
 const PATIENCE: Duration = Duration::from_secs(10);

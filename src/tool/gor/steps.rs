@@ -14,7 +14,7 @@ use crate::record::{Intake, PipeSource, Sink, Source, pipe};
 use crate::tool::{filter, rewrite};
 use crate::transform::rewrite::Rewriting;
 use crate::transform::{Filter, Filtering, Selection};
-use crate::{Error, Result};
+use crate::{Dialect, Error, Result};
 
 /// What is done to the records, as stages of the copy loop.
 pub(super) enum StepStage {
@@ -32,7 +32,8 @@ impl StepStage {
                 let args = filter::Args::try_parse_from(words("gor-filter", args))
                     .map_err(|error| wrong("filters", &error))?;
                 let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-                let rules = args.rules(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX));
+                let mut rules = args.rules(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX));
+                rules.dialect = Dialect::GoReplay;
                 let filter = Filter::new(rules.clone()).map_err(|error| {
                     Error::Usage(format!("the patterns cannot be used together: {error}"))
                 })?;
@@ -41,7 +42,7 @@ impl StepStage {
             PlannedStep::Rewrite(args) => {
                 let line = rewrite::RewriteCommandLine::of_words(&words("gor-rewrite", args))
                     .map_err(|error| wrong("rewrites", &error))?;
-                Ok(StepStage::Rewrite(Box::new(line.rewriting())))
+                Ok(StepStage::Rewrite(Box::new(line.rewriting(Dialect::GoReplay))))
             }
         }
     }

@@ -1,5 +1,6 @@
 //! One rule: how it is typed, and what it makes of a request's head.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
 use memchr::memchr;
@@ -10,10 +11,10 @@ use super::condition::Condition;
 use super::substitution::Substitution;
 use super::template::ReplacementTemplate;
 use super::url::UrlPattern;
-use crate::BadRule;
 use crate::http::{Head, edit, query};
 use crate::transform::pattern::header_name;
 use crate::transform::redact::Redaction;
+use crate::{BadRule, Dialect};
 
 /// A change to requests, or a redaction of all messages.
 #[derive(Clone, Debug)]
@@ -54,12 +55,24 @@ pub(super) enum Effect {
 }
 
 impl RewriteRule {
+    /// The rule with the habits of another program.
+    #[must_use]
+    pub fn in_dialect(mut self, dialect: Dialect) -> Self {
+        match &mut self {
+            RewriteRule::SetHeader(FieldSetting { dialect: own, .. })
+            | RewriteRule::RewriteHeader(FieldPattern { dialect: own, .. }) => *own = dialect,
+            RewriteRule::SetParam(parameter) => parameter.dialect = dialect,
+            _ => {}
+        }
+        self
+    }
+
     /// Writes the head as this rule makes it; what was written counts only
     /// where the head has changed.
     pub(super) fn apply(&self, head: &Head<'_>, out: &mut Vec<u8>) -> Effect {
         let applies = match self {
             RewriteRule::SetHeader(field) => {
-                edit::set_field(head, field.name.as_bytes(), field.value.as_bytes(), out);
+                field.set(head, out);
                 true
             }
             RewriteRule::DeleteHeader(name) => edit::remove_field(head, name.as_bytes(), out),
@@ -121,6 +134,18 @@ fn set_authority(message: &mut Vec<u8>, host: &str) {
 pub struct FieldSetting {
     name: String,
     value: String,
+    dialect: Dialect,
+}
+
+impl FieldSetting {
+    /// Writes the head with this field.
+    fn set(&self, head: &Head<'_>, out: &mut Vec<u8>) {
+        let set = match self.dialect {
+            Dialect::Unix => edit::set_field,
+            Dialect::GoReplay => edit::set_value,
+        };
+        set(head, self.name.as_bytes(), self.value.as_bytes(), out);
+    }
 }
 
 impl FromStr for FieldSetting {
@@ -133,7 +158,7 @@ impl FromStr for FieldSetting {
         if let Some(at) = value.find(breaks_line) {
             return Err(BadRule::new(text, start + at, "a header's value is one line"));
         }
-        Ok(FieldSetting { name, value: value.to_owned() })
+        Ok(FieldSetting { name, value: value.to_owned(), dialect: Dialect::Unix })
     }
 }
 
@@ -172,17 +197,22 @@ pub fn host(text: &str) -> Result<String, BadRule> {
 pub struct FieldPattern {
     name: String,
     substitution: Substitution,
+    dialect: Dialect,
 }
 
 impl FieldPattern {
-    /// Writes the head with every match in every line of that name replaced.
+    /// Writes the head with every match in every line of that name replaced; in GoReplay's dialect in the first line.
     /// `false`: there is no such line.
     fn apply(&self, head: &Head<'_>, out: &mut Vec<u8>) -> bool {
         let bytes = head.bytes();
         let mut copied = 0;
-        for field in head.fields_named(self.name.as_bytes()) {
+        let lines = match self.dialect {
+            Dialect::Unix => usize::MAX,
+            Dialect::GoReplay => 1,
+        };
+        for field in head.fields_named(self.name.as_bytes()).take(lines) {
             out.extend_from_slice(&bytes[copied..field.value_range.start]);
-            if !self.substitution.apply(field.value, out) {
+            if !self.substitution.apply(&unfolded(field.value), out) {
                 out.extend_from_slice(field.value);
             }
             copied = field.value_range.end;
@@ -195,6 +225,15 @@ impl FieldPattern {
     }
 }
 
+/// A value in one line (RFC 9112 §5.2), as what replaces the middle of a line end would end the head.
+fn unfolded(value: &[u8]) -> Cow<'_, [u8]> {
+    if memchr(b'\n', value).is_none() {
+        return Cow::Borrowed(value);
+    }
+    let lines: Vec<_> = value.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).collect();
+    Cow::Owned(lines.join(&b' '))
+}
+
 impl FromStr for FieldPattern {
     type Err = BadRule;
 
@@ -205,14 +244,15 @@ impl FromStr for FieldPattern {
         let (name, start) = named(text, FORM)?;
         if let Some(substitution) = Substitution::parse(&text[start..], breaks_line) {
             let substitution = substitution.map_err(|bad| BadRule::new(text, start + bad.at, bad.reason))?;
-            return Ok(FieldPattern { name, substitution });
+            return Ok(FieldPattern { name, substitution, dialect: Dialect::Unix });
         }
         let missing = || BadRule::new(text, text.len(), format!("a comma is missing; expected {FORM}"));
         let comma = start + text[start..].rfind(',').ok_or_else(missing)?;
         let pattern =
             Regex::new(&text[start..comma]).map_err(|error| BadRule::pattern(text, start, &error))?;
         let template = ReplacementTemplate::new(text, comma + 1, &text[comma + 1..], &pattern, breaks_line)?;
-        Ok(FieldPattern { name, substitution: Substitution { pattern, template, is_global: true } })
+        let substitution = Substitution { pattern, template, is_global: true };
+        Ok(FieldPattern { name, substitution, dialect: Dialect::Unix })
     }
 }
 
@@ -220,28 +260,34 @@ impl FromStr for FieldPattern {
 #[derive(Clone, Debug)]
 pub struct Parameter {
     name: String,
-    /// As it is written: what has no place in a query is percent-encoded.
+    /// As it is written: what has no place in a parameter is percent-encoded.
     pair: Vec<u8>,
+    /// The same in GoReplay's dialect: what has no place in a query is.
+    raw_pair: Vec<u8>,
+    dialect: Dialect,
 }
 
 impl Parameter {
     /// Writes the target with this parameter: in place of the first of that
     /// name, whose others go, or at the end of the query.
     fn set(&self, target: &[u8], out: &mut Vec<u8>) -> bool {
-        let is_there = query::parameter(target, self.name.as_bytes()).is_some();
+        let name = self.name.as_bytes();
+        let (is_there, pair, is_tidy) = match self.dialect {
+            Dialect::Unix => (query::parameter(target, name).is_some(), &self.pair, true),
+            Dialect::GoReplay => (query::assignment(target, name).is_some(), &self.raw_pair, false),
+        };
         if !is_there {
             let sign = if memchr(b'?', target).is_some() { b'&' } else { b'?' };
             out.extend_from_slice(target);
-            if !matches!(out.last(), Some(b'?' | b'&')) {
+            if !is_tidy || !matches!(out.last(), Some(b'?' | b'&')) {
                 out.push(sign);
             }
-            out.extend_from_slice(&self.pair);
+            out.extend_from_slice(pair);
             return true;
         }
-        let mut pair = Some(self.pair.as_slice());
-        each_parameter(target, out, |part| {
-            if is_named(part, self.name.as_bytes()) { pair.take() } else { Some(part) }
-        });
+        let counts = |part: &[u8]| is_named(part, name) && (is_tidy || part.contains(&b'='));
+        let mut pair = Some(pair.as_slice());
+        each_parameter(target, out, |part| if counts(part) { pair.take() } else { Some(part) });
         true
     }
 }
@@ -257,12 +303,16 @@ impl FromStr for Parameter {
         if name.is_empty() {
             return Err(BadRule::new(text, 0, "the parameter's name is missing"));
         }
-        let mut pair = Vec::new();
-        encode(name.as_bytes(), &mut pair);
-        pair.push(b'=');
-        encode(value.as_bytes(), &mut pair);
+        let [pair, raw_pair] = [stands_in_parameter, stands_in_query].map(|stands| {
+            let mut pair = Vec::new();
+            encode(name.as_bytes(), stands, &mut pair);
+            pair.push(b'=');
+            encode(value.as_bytes(), stands, &mut pair);
+            pair
+        });
         let name = query::form_decoded(name.as_bytes());
-        Ok(Parameter { name: String::from_utf8_lossy(&name).into_owned(), pair })
+        let name = String::from_utf8_lossy(&name).into_owned();
+        Ok(Parameter { name, pair, raw_pair, dialect: Dialect::Unix })
     }
 }
 
@@ -298,13 +348,23 @@ fn is_named(part: &[u8], name: &[u8]) -> bool {
     !part.is_empty() && *query::form_decoded(&part[..end]) == *name
 }
 
-/// Percent-encodes what cannot stand in a parameter (RFC 3986 §3.4).
-fn encode(plain: &[u8], out: &mut Vec<u8>) {
+/// Whether a byte may stand in the name or the value of a parameter as it is (RFC 3986 §3.4).
+fn stands_in_parameter(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$'()*,;:@/?".contains(&byte)
+}
+
+/// Whether a byte may stand in a query as it is: all that clients write there (WHATWG URL, the query's percent-encode set).
+fn stands_in_query(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !b"\"#<>%".contains(&byte)
+}
+
+/// Percent-encodes all bytes that do not stand there; valid escapes stay.
+fn encode(plain: &[u8], stands: fn(u8) -> bool, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     for (at, &byte) in plain.iter().enumerate() {
         let is_escape = byte == b'%'
             && plain.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
-        if byte.is_ascii_alphanumeric() || b"-._~!$'()*,;:@/?".contains(&byte) || is_escape {
+        if stands(byte) || is_escape {
             out.push(byte);
         } else {
             out.extend_from_slice(&[b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);

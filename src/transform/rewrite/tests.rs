@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::rule::{Effect, host, name};
 use super::*;
+use crate::Dialect;
 use crate::http::{Head, request_line};
 use crate::record::{Block, Header, Kind};
 use crate::transform::{Stage, Worker};
@@ -83,6 +84,10 @@ fn headers_are_set_deleted_and_rewritten() {
         ),
         (rewrite("A: x{1,2},y"), "A: xxx\r\nB: x\r\na: x\r\n", "A: yy\r\nB: x\r\na: y\r\n"),
         (rewrite("C: x,y"), "A: x\r\n", "A: x\r\n"),
+        // What would replace a part of a line end would end the head.
+        (rewrite("A: .*,"), "A: x\r\n y\r\nB: z\r\n", "A: \r\nB: z\r\n"),
+        (rewrite("A: x,z"), "A: x\r\n\t y\r\nB: z\r\n", "A: z y\r\nB: z\r\n"),
+        (rewrite("A: q,z"), "A: x\r\n y\r\nB: z\r\n", "A: x\r\n y\r\nB: z\r\n"),
         (RewriteRule::SetHost("new:81".into()), "Host: old\r\nA: b\r\n", "Host: new:81\r\nA: b\r\n"),
     ] {
         assert_eq!(applied(&rule, &request(before)), request(after), "{rule:?}");
@@ -90,6 +95,38 @@ fn headers_are_set_deleted_and_rewritten() {
     let absolute = "GET http://u@old:1/x?y HTTP/1.1\r\nHost: old:1\r\n\r\n";
     let expected = "GET http://new/x?y HTTP/1.1\r\nHost: new\r\n\r\n";
     assert_eq!(applied(&RewriteRule::SetHost("new".into()), absolute), expected);
+}
+
+#[test]
+fn goreplays_rules_keep_what_is_around_a_value_and_read_queries_as_it_does() {
+    let theirs = |rule: RewriteRule| rule.in_dialect(Dialect::GoReplay);
+    let request = |fields: &str| format!("GET / HTTP/1.1\r\n{fields}\r\n");
+    for (rule, before, after) in [
+        (
+            RewriteRule::SetHeader("x-a: 1".parse().unwrap()),
+            "X-A:\t2\r\nB: c\r\nx-A: 3\r\n",
+            "X-A:\t1\r\nB: c\r\n",
+        ),
+        (RewriteRule::SetHeader("x-a: 1".parse().unwrap()), "B: c\r\n", "x-a: 1\r\nB: c\r\n"),
+        (RewriteRule::RewriteHeader("a: x,y".parse().unwrap()), "A: xx\r\nA: x\r\n", "A: yy\r\nA: x\r\n"),
+        (RewriteRule::RewriteHeader("a: x,y".parse().unwrap()), "A: z\r\nA: x\r\n", "A: z\r\nA: x\r\n"),
+    ] {
+        assert_eq!(applied(&theirs(rule.clone()), &request(before)), request(after), "{rule:?}");
+    }
+    for (rule, before, after) in [
+        ("k=v", "/?", "/?&k=v"),
+        ("k=v", "/?a=1&", "/?a=1&&k=v"),
+        ("k=v", "/?k", "/?k&k=v"),
+        ("k=v", "/?k&k=1&k=2&a", "/?k&k=v&a"),
+        ("k=v", "/?k=1#f", "/?k=v"),
+        ("k=v", "/#f", "/#f?k=v"),
+        ("k=a=b&c+[d]|%41", "/", "/?k=a=b&c+[d]|%41"),
+        ("k=100% \"ü\" #<>", "/", "/?k=100%25%20%22%C3%BC%22%20%23%3C%3E"),
+        ("f[a]=1", "/?f[a]=2", "/?f[a]=1"),
+    ] {
+        let rule = theirs(RewriteRule::SetParam(rule.parse().unwrap()));
+        assert_eq!(applied(&rule, &get(before)), get(after), "{rule:?} on {before}");
+    }
 }
 
 #[test]

@@ -22,7 +22,10 @@ const DELIMITERS: [char; 12] = ['#', '|', '~', '!', '@', ';', '%', '=', '^', '&'
 /// All steps that are needed.
 pub(super) fn steps(flags: &GivenFlags) -> Result<Vec<PlannedStep>> {
     let mut steps = Vec::new();
-    let set = options(flags, &[("http-set-header", "--set-header"), ("http-set-param", "--set-param")]);
+    let mut set = options(flags, &[("http-set-header", "--set-header")]);
+    for value in flags.texts("http-set-param") {
+        set.extend(["--set-param".to_owned(), parameter(value)]);
+    }
     if !set.is_empty() {
         steps.push(PlannedStep::Rewrite(set));
     }
@@ -75,9 +78,22 @@ fn options(flags: &GivenFlags, names: &[(&str, &str)]) -> Vec<String> {
     each.collect()
 }
 
+/// `NAME=VALUE`, without white space around both.
+fn parameter(text: &str) -> String {
+    text.split_once('=')
+        .map_or_else(|| text.to_owned(), |(name, value)| format!("{}={}", name.trim(), value.trim()))
+}
+
 /// `NAME: 25%`, whose number may have a base, or `NAME: 1/4`; more than all is all.
 fn share(flag: &str, text: &str) -> Result<String> {
     let Some((name, share)) = text.split_once(':') else { return Ok(text.to_owned()) };
+    if let Some((part, whole)) = share.split_once('/') {
+        let [part, whole] = [part, whole].map(|number| number.trim().parse::<u64>().ok());
+        return match (part, whole) {
+            (Some(part), Some(whole)) if part > whole && whole > 0 => Ok(format!("{}:100%", name.trim())),
+            _ => Ok(text.to_owned()),
+        };
+    }
     let Some(number) = share.trim().strip_suffix('%') else { return Ok(text.to_owned()) };
     let number =
         super::super::values::number(number.trim()).ok().filter(|number| *number >= 0).ok_or_else(|| {
@@ -183,9 +199,13 @@ mod tests {
 
     #[test]
     fn shares_have_bases_and_no_more_than_all() {
-        for (text, expected) in
-            [("X-User: 0x32%", "X-User:50%"), ("u:150%", "u:100%"), ("u: 1/2", "u: 1/2"), ("u:0%", "u:0%")]
-        {
+        for (text, expected) in [
+            ("X-User: 0x32%", "X-User:50%"),
+            ("u:150%", "u:100%"),
+            ("u: 1/2", "u: 1/2"),
+            ("u: 3/2", "u:100%"),
+            ("u:0%", "u:0%"),
+        ] {
             assert_eq!(share("http-header-limiter", text).unwrap(), expected);
         }
         for text in ["u: 50.5%", "u: -5%", "u: %"] {
