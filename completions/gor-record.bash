@@ -23,7 +23,7 @@ _gor__record() {
 
     case "${cmd}" in
         gor__record)
-            opts="-r -o -w -v -q -h -V --read --any-host --promisc --ignore-interface --bpf --engine --buffer-size --buffer-timeout --threads --monitor --timestamp-source --dummy --responses --not-client --real-ip-header --allow-incomplete --vlan --vxlan-port --vxlan-vni --protocol --exit-after --max-message --expire --output-queue --output --format --force --append --chunk-size --chunk-records --max-size --index --split --sessions --instance --flush-interval --compress-level --compress-threads --ca-cert --client-cert --client-key --skip-verify --ws-header --spool --spool-max --spool-wait --chunk-age --manifest --connections --sticky --ws-protocol --ws-password-file --kafka-ca --kafka-cert --kafka-key --kafka-username --kafka-password-file --kafka-sasl --write --user --metrics --fetch --no-sign-request --verbose --quiet --stats --stats-json --cpu-profile --mem-profile --pprof --help --version"
+            opts="-r -o -w -v -q -h -V --read --any-host --promisc --ignore-interface --bpf --engine --buffer-size --buffer-timeout --threads --monitor --timestamp-source --dummy --responses --not-client --real-ip-header --allow-incomplete --vlan --vxlan-port --vxlan-vni --protocol --exit-after --max-message --expire --output-queue --output --format --force --append --chunk-size --chunk-records --max-size --index --split --sessions --instance --flush-interval --compress-level --compress-threads --ca-cert --client-cert --client-key --skip-verify --ws-header --spool --spool-max --spool-wait --chunk-age --manifest --connections --sticky --ws-protocol --ws-password-file --kafka-tls-ca-cert --kafka-ca --kafka-tls-client-cert --kafka-cert --kafka-tls-client-key --kafka-key --kafka-username --kafka-password-file --kafka-sasl --write --user --metrics --fetch --no-sign-request --verbose --quiet --stats --stats-json --cpu-profile --mem-profile --pprof --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -314,6 +314,21 @@ _gor__record() {
                     fi
                     return 0
                     ;;
+                --kafka-tls-ca-cert)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --kafka-cert)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
@@ -329,7 +344,37 @@ _gor__record() {
                     fi
                     return 0
                     ;;
+                --kafka-tls-client-cert)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --kafka-key)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --kafka-tls-client-key)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"

@@ -56,9 +56,9 @@ complete -c gor-record -l manifest -d 'Write a line of JSON to FILE for each obj
 complete -c gor-record -l connections -d 'Send over N connections to each tcp://, tls://, ws:// or wss:// output [default: 1]' -r
 complete -c gor-record -l ws-protocol -d 'Require subprotocol NAME; an output asks for it (repeatable: one of them)' -r
 complete -c gor-record -l ws-password-file -d 'Read the password for ws://USER@HOST from the first line of FILE [env: GOR_WS_PASSWORD]' -r -F
-complete -c gor-record -l kafka-ca -d 'Use TLS, and trust the certificate authorities in FILE [env: KAFKA_CA]' -r -F
-complete -c gor-record -l kafka-cert -d 'Use TLS with this client certificate in PEM [env: KAFKA_CERT]' -r -F
-complete -c gor-record -l kafka-key -d 'Use this key for the client certificate, in PEM [env: KAFKA_KEY]' -r -F
+complete -c gor-record -l kafka-ca -l kafka-tls-ca-cert -d 'Use TLS, and trust the certificate authorities in FILE [env: KAFKA_CA]' -r -F
+complete -c gor-record -l kafka-cert -l kafka-tls-client-cert -d 'Use TLS with this client certificate in PEM [env: KAFKA_CERT]' -r -F
+complete -c gor-record -l kafka-key -l kafka-tls-client-key -d 'Use this key for the client certificate, in PEM [env: KAFKA_KEY]' -r -F
 complete -c gor-record -l kafka-username -d 'Authenticate as USER [env: KAFKA_USERNAME]' -r
 complete -c gor-record -l kafka-password-file -d 'Read the password from the first line of FILE [env: KAFKA_PASSWORD_FILE]' -r -F
 complete -c gor-record -l kafka-sasl -d 'Authenticate with MECHANISM [env: KAFKA_SASL]' -r -f -a "plain\t'PLAIN: the password itself'

@@ -23,7 +23,7 @@ _gor__replay() {
 
     case "${cmd}" in
         gor__replay)
-            opts="-i -o -v -q -h -V --input --read-depth --follow --exit-after --strict --log-format --max-record --fetch --no-sign-request --tls-cert --tls-key --client-ca --allow --ws-protocol --ws-password-file --speed --speed-ramp --rate --rate-ramp --no-wait --max-wait --start-at --since --until --shard --shard-from-env --loop --loop-header --dry-run --threads --connections --min-connections --idle-timeout --queue --timeout --precise --think --cookies --redirects --original-host --send-incomplete --response-buffer --sni --middleware --middleware-may-drop --middleware-timeout --output --format --force --append --chunk-size --chunk-records --max-size --index --instance --flush-interval --compress-level --compress-threads --ca-cert --client-cert --client-key --skip-verify --ws-header --spool --spool-max --spool-wait --chunk-age --manifest --kafka-ca --kafka-cert --kafka-key --kafka-username --kafka-password-file --kafka-sasl --exit-at-end --echo --slow-output --elasticsearch --report --group --fail-if --checkpoint --checkpoint-interval --metrics --verbose --quiet --stats --stats-json --cpu-profile --mem-profile --pprof --split --sessions --help --version"
+            opts="-i -o -v -q -h -V --input --read-depth --follow --exit-after --strict --log-format --max-record --fetch --no-sign-request --tls-cert --tls-key --client-ca --allow --ws-protocol --ws-password-file --speed --speed-ramp --rate --rate-ramp --no-wait --max-wait --start-at --since --until --shard --shard-from-env --loop --loop-header --dry-run --threads --connections --min-connections --idle-timeout --queue --timeout --precise --think --cookies --redirects --original-host --send-incomplete --response-buffer --sni --middleware --middleware-may-drop --middleware-timeout --output --format --force --append --chunk-size --chunk-records --max-size --index --instance --flush-interval --compress-level --compress-threads --ca-cert --client-cert --client-key --skip-verify --ws-header --spool --spool-max --spool-wait --chunk-age --manifest --kafka-tls-ca-cert --kafka-ca --kafka-tls-client-cert --kafka-cert --kafka-tls-client-key --kafka-key --kafka-username --kafka-password-file --kafka-sasl --exit-at-end --echo --slow-output --elasticsearch --report --group --fail-if --checkpoint --checkpoint-interval --metrics --verbose --quiet --stats --stats-json --cpu-profile --mem-profile --pprof --split --sessions --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -395,6 +395,21 @@ _gor__replay() {
                     fi
                     return 0
                     ;;
+                --kafka-tls-ca-cert)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --kafka-cert)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
@@ -410,7 +425,37 @@ _gor__replay() {
                     fi
                     return 0
                     ;;
+                --kafka-tls-client-cert)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --kafka-key)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --kafka-tls-client-key)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"

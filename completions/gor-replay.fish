@@ -59,9 +59,9 @@ complete -c gor-replay -l spool-max -d 'Stop with status 1 when SIZE waits in th
 complete -c gor-replay -l spool-wait -d 'At the end, wait at most DURATION for a server that does not answer' -r
 complete -c gor-replay -l chunk-age -d 'Start a new object when the current one is DURATION old' -r
 complete -c gor-replay -l manifest -d 'Write a line of JSON to FILE for each object that was written' -r -F
-complete -c gor-replay -l kafka-ca -d 'Use TLS, and trust the certificate authorities in FILE [env: KAFKA_CA]' -r -F
-complete -c gor-replay -l kafka-cert -d 'Use TLS with this client certificate in PEM [env: KAFKA_CERT]' -r -F
-complete -c gor-replay -l kafka-key -d 'Use this key for the client certificate, in PEM [env: KAFKA_KEY]' -r -F
+complete -c gor-replay -l kafka-ca -l kafka-tls-ca-cert -d 'Use TLS, and trust the certificate authorities in FILE [env: KAFKA_CA]' -r -F
+complete -c gor-replay -l kafka-cert -l kafka-tls-client-cert -d 'Use TLS with this client certificate in PEM [env: KAFKA_CERT]' -r -F
+complete -c gor-replay -l kafka-key -l kafka-tls-client-key -d 'Use this key for the client certificate, in PEM [env: KAFKA_KEY]' -r -F
 complete -c gor-replay -l kafka-username -d 'Authenticate as USER [env: KAFKA_USERNAME]' -r
 complete -c gor-replay -l kafka-password-file -d 'Read the password from the first line of FILE [env: KAFKA_PASSWORD_FILE]' -r -F
 complete -c gor-replay -l kafka-sasl -d 'Authenticate with MECHANISM [env: KAFKA_SASL]' -r -f -a "plain\t'PLAIN: the password itself'

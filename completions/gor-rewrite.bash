@@ -23,7 +23,7 @@ _gor__rewrite() {
 
     case "${cmd}" in
         gor__rewrite)
-            opts="-o -v -q -h -V --set-header --delete-header --rewrite-header --set-host --rewrite-url --all --set-param --delete-param --rewrite-body --responses --prettify --only --diff --dry-run --redact --redact-json --redact-param --redact-header --redact-key-file --redact-strict --middleware --middleware-may-drop --middleware-timeout --follow --exit-after --strict --log-format --max-record --fetch --no-sign-request --tls-cert --tls-key --client-ca --allow --output --format --force --append --chunk-size --chunk-records --max-size --index --split --sessions --instance --flush-interval --compress-level --compress-threads --ca-cert --client-cert --client-key --skip-verify --ws-header --spool --spool-max --spool-wait --chunk-age --manifest --connections --sticky --ws-protocol --ws-password-file --kafka-ca --kafka-cert --kafka-key --kafka-username --kafka-password-file --kafka-sasl --exit-at-end --verbose --quiet --stats --stats-json --cpu-profile --mem-profile --pprof --threads --help --version"
+            opts="-o -v -q -h -V --set-header --delete-header --rewrite-header --set-host --rewrite-url --all --set-param --delete-param --rewrite-body --responses --prettify --only --diff --dry-run --redact --redact-json --redact-param --redact-header --redact-key-file --redact-strict --middleware --middleware-may-drop --middleware-timeout --follow --exit-after --strict --log-format --max-record --fetch --no-sign-request --tls-cert --tls-key --client-ca --allow --output --format --force --append --chunk-size --chunk-records --max-size --index --split --sessions --instance --flush-interval --compress-level --compress-threads --ca-cert --client-cert --client-key --skip-verify --ws-header --spool --spool-max --spool-wait --chunk-age --manifest --connections --sticky --ws-protocol --ws-password-file --kafka-tls-ca-cert --kafka-ca --kafka-tls-client-cert --kafka-cert --kafka-tls-client-key --kafka-key --kafka-username --kafka-password-file --kafka-sasl --exit-at-end --verbose --quiet --stats --stats-json --cpu-profile --mem-profile --pprof --threads --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -356,6 +356,21 @@ _gor__rewrite() {
                     fi
                     return 0
                     ;;
+                --kafka-tls-ca-cert)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --kafka-cert)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
@@ -371,7 +386,37 @@ _gor__rewrite() {
                     fi
                     return 0
                     ;;
+                --kafka-tls-client-cert)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
                 --kafka-key)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --kafka-tls-client-key)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"

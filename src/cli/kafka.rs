@@ -18,13 +18,31 @@ pub struct KafkaOptions {
     /// Use TLS, and trust the certificate authorities in FILE [env: KAFKA_CA]
     ///
     /// "system" trusts those that the system trusts. Options of Kafka apply to all kafka:// places of the command.
-    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, hide_short_help = true)]
+    #[arg(
+        long,
+        visible_alias = "kafka-tls-ca-cert",
+        value_name = "FILE",
+        value_hint = clap::ValueHint::FilePath,
+        hide_short_help = true
+    )]
     pub kafka_ca: Option<PathBuf>,
     /// Use TLS with this client certificate in PEM [env: KAFKA_CERT]
-    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, hide_short_help = true)]
+    #[arg(
+        long,
+        visible_alias = "kafka-tls-client-cert",
+        value_name = "FILE",
+        value_hint = clap::ValueHint::FilePath,
+        hide_short_help = true
+    )]
     pub kafka_cert: Option<PathBuf>,
     /// Use this key for the client certificate, in PEM [env: KAFKA_KEY]
-    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath, hide_short_help = true)]
+    #[arg(
+        long,
+        visible_alias = "kafka-tls-client-key",
+        value_name = "FILE",
+        value_hint = clap::ValueHint::FilePath,
+        hide_short_help = true
+    )]
     pub kafka_key: Option<PathBuf>,
     /// Authenticate as USER [env: KAFKA_USERNAME]
     #[arg(long, value_name = "USER", hide_short_help = true)]

@@ -239,3 +239,20 @@ fn explain_prints_a_pipe_that_does_the_same() {
         run("gor", &[&["--explain"], flags].concat(), b"").ends_with(0).writes(expected.as_bytes());
     }
 }
+
+#[test]
+fn explain_says_what_its_pipe_does_otherwise() {
+    for (flags, said) in [
+        (&["--output-http", "t", "--input-file-loop"][..], "the pause between rounds"),
+        (&["--output-null", "--input-file-loop"], "the loop"),
+        (&["--output-null", "--http-set-header", "A: b"], "the name as it was recorded"),
+        (&["--output-null", "--http-set-param", "a=b"], "GoReplay's queries"),
+        (&["--output-null", "--http-rewrite-header", "A: b,c"], "the first line alone"),
+        (&["--output-null", "--http-header-limiter", "A: 1%"], "requests whose header is empty"),
+        (&["--output-null", "--http-param-limiter", "a: 1%"], "requests whose parameter has no ="),
+    ] {
+        run("gor", &[&["--explain", "--input-file", "a.gor"], flags].concat(), b"")
+            .ends_with(0)
+            .says(&format!("not in this pipe: {said}"));
+    }
+}

@@ -150,7 +150,7 @@ fn request(target: &str, lines: &str) -> String {
 }
 
 /// What was observed, flags, and the target and the lines that come of them.
-const RULES: [(&str, &[&str], &str, &str); 29] = [
+const RULES: [(&str, &[&str], &str, &str); 31] = [
     (
         "rewrite-header-all-matches",
         &[HEADER, "X-A: o|e,0"],
@@ -225,6 +225,13 @@ const RULES: [(&str, &[&str], &str, &str); 29] = [
         "X-Two: 2\r\nX-One: 3\r\nHost: www.example.com:80\r\nX-A: lower\r\n",
     ),
     ("set-param-encoded", &[PARAM, "q=a b&c%20d"], "/v1/user/7/ping?a=1&q=a%20b&c%20d", LINES),
+    (
+        "set-param-then-set-header-broken-title",
+        &[PARAM, "q=a #ü"],
+        "/v1/user/7/ping?a=1&q=a%20%23%C3%BC",
+        LINES,
+    ),
+    ("set-param-existing-new", &[PARAM, " a = 1+1=2 "], "/v1/user/7/ping?a=1+1=2", LINES),
     ("set-param-existing-new", &[PARAM, "a=NEW"], "/v1/user/7/ping?a=NEW", LINES),
     ("set-param-existing-new", &[PARAM, "api_key=NEW"], "/v1/user/7/ping?a=1&api_key=NEW", LINES),
     (

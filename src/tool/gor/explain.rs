@@ -43,8 +43,9 @@ fn missing(plan: &Plan) -> Vec<String> {
             if *speed != Speed::RECORDED && !is_alone && plan.is_paced() {
                 missing.push(format!("the speed of {pattern}"));
             }
-            if *repeats && !(is_alone && plan.steps.is_empty() && plan.middleware.is_none()) {
-                missing.push("the loop, which gor-replay has where it reads files itself".to_owned());
+            let loops = is_alone && plan.steps.is_empty() && plan.middleware.is_none();
+            if *repeats {
+                missing.push(if loops { ROUNDS } else { LOOP }.to_owned());
             }
         }
     }
@@ -54,6 +55,7 @@ fn missing(plan: &Plan) -> Vec<String> {
     if files.iter().any(|(_, file)| file.chunk_size.is_some() || file.chunk_records.is_some()) {
         missing.push("GoReplay's chunks: those of the Unix tools never exceed their size, and x.gor.gz becomes x_0.gor.gz".to_owned());
     }
+    missing.extend(other_rules(&plan.steps));
     if plan.is_dry {
         missing.push("GoReplay's words: gor-replay tells more, and in its own".to_owned());
     }
@@ -72,6 +74,37 @@ fn missing(plan: &Plan) -> Vec<String> {
         missing.push("the password: set KAFKA_PASSWORD, or give --kafka-password-file".to_owned());
     }
     missing
+}
+
+const LOOP: &str = "the loop, which gor-replay has where it reads files itself";
+const ROUNDS: &str = "the pause between rounds: gor waits for the mean pause of all records, gor-replay for that of the \
+                      requests; without responses in the files it is the same";
+
+/// What rules of the Unix tools do otherwise than GoReplay's.
+fn other_rules(steps: &[PlannedStep]) -> impl Iterator<Item = String> {
+    const RULES: [(&str, &str); 5] = [
+        (
+            "--set-header",
+            "the name as it was recorded: gor-rewrite writes headers that it sets as they are given",
+        ),
+        (
+            "--set-param",
+            "GoReplay's queries: gor-rewrite percent-encodes &, = and + in values, and replaces a parameter without =",
+        ),
+        ("--rewrite-header", "the first line alone: gor-rewrite rewrites every line of a header"),
+        ("--header-limit", "requests whose header is empty: gor-filter takes that for a value, gor for none"),
+        (
+            "--param-limit",
+            "requests whose parameter has no =: gor-filter takes that for an empty value, gor for none",
+        ),
+    ];
+    let has = |option: &str| {
+        steps.iter().any(|step| {
+            let (PlannedStep::Filter(args) | PlannedStep::Rewrite(args)) = step;
+            args.iter().any(|arg| arg == option)
+        })
+    };
+    RULES.into_iter().filter(move |(option, _)| has(option)).map(|(_, said)| said.to_owned())
 }
 
 fn words(words: &[&str]) -> Words {

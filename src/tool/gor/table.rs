@@ -589,7 +589,7 @@ pub const FLAGS: &[Flag] = &[
         default: "",
         does: "Set a header, NAME: VALUE",
         unix: "gor-rewrite --set-header",
-        differs: "All lines of that name become one, which is written as given, and bodies are not touched",
+        differs: "All lines of that name become one, and bodies are not touched",
     },
     Flag {
         name: "http-set-param",
@@ -598,7 +598,7 @@ pub const FLAGS: &[Flag] = &[
         default: "",
         does: "Set a parameter of the query, NAME=VALUE",
         unix: "gor-rewrite --set-param",
-        differs: "What may not stand in a query is percent-encoded",
+        differs: "What would break the request line or an escape is percent-encoded; of a parameter that is repeated the first is set, and the others go",
     },
     Flag {
         name: "http-rewrite-url",
@@ -876,7 +876,7 @@ pub const FLAGS: &[Flag] = &[
         kind: FlagKind::Text,
         default: "",
         does: "Certificates that brokers are checked by",
-        unix: "--kafka-ca",
+        unix: "--kafka-tls-ca-cert",
         differs: "",
     },
     Flag {
@@ -885,7 +885,7 @@ pub const FLAGS: &[Flag] = &[
         kind: FlagKind::Text,
         default: "",
         does: "Our certificate for brokers",
-        unix: "--kafka-cert",
+        unix: "--kafka-tls-client-cert",
         differs: "",
     },
     Flag {
@@ -894,7 +894,7 @@ pub const FLAGS: &[Flag] = &[
         kind: FlagKind::Text,
         default: "",
         does: "The key to it",
-        unix: "--kafka-key",
+        unix: "--kafka-tls-client-key",
         differs: "",
     },
     Flag {
