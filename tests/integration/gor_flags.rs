@@ -107,6 +107,25 @@ fn wrong_command_lines_name_flag_value_and_form() {
         ),
         (&["--input-kafka-topic", "t", "--output-null"], 2, "--input-kafka-topic needs --input-kafka-host"),
         (
+            &[
+                "--input-kafka-host",
+                "b",
+                "--input-kafka-topic",
+                "t",
+                "--output-null",
+                "--input-kafka-mechanism",
+                "x",
+            ],
+            2,
+            "--input-kafka-mechanism \"x\": expected PLAIN",
+        ),
+        (&["--input-file", "x", "--output-ws", ""], 2, "--output-ws \"\": expected HOST:PORT"),
+        (
+            &["--input-raw", ":80", "--output-null", "--input-raw-vlan-vid", "-1"],
+            2,
+            "'-1' for --input-raw-vlan-vid",
+        ),
+        (
             &["--input-file", "x", "--output-file", "s3://b/x.gor", "--output-file-append"],
             2,
             "--output-file-append: objects of S3",
@@ -148,9 +167,38 @@ fn a_flag_that_has_nothing_to_do_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let input = folder.path().join("in.gor").display().to_string();
     std::fs::write(&input, gets(&[(1, "/")])).expect("it can be written");
-    run("gor", &["--input-file", &input, "--output-null", "--output-http-workers", "3"], b"")
+    for (flags, said) in [
+        (
+            &["--output-http-workers", "3"][..],
+            "--output-http-workers has nothing to do: there is no --output-http",
+        ),
+        (&["--output-http-stats-ms", "500"], "there is no --output-http-stats or --stats"),
+        (&["--kafka-tls-ca-cert", "x"], "there is no --input-kafka-host or --output-kafka-host"),
+        (&["--output-kafka-username", "x"], "there is no --output-kafka-use-sasl"),
+        (&["--input-tcp-certificate", "x"], "there is no --input-tcp-secure"),
+    ] {
+        run("gor", &[&["--input-file", &input, "--output-null"], flags].concat(), b"")
+            .ends_with(0)
+            .says(said);
+    }
+    let receiver = ["--input-file", &input, "--explain", "--output-tcp", ":1", "--output-tcp-skip-verify"];
+    run("gor", &receiver, b"").ends_with(0).says("there is no --output-tcp-secure");
+    let server = ["--input-file", &input, "--explain", "--output-ws", ":1", "--output-ws-skip-verify"];
+    run("gor", &server, b"").ends_with(0).says("there is no wss://");
+    let capture =
+        ["--input-raw", "x.pcap:80", "--input-raw-engine", "pcap_file", "--output-null", "--explain"];
+    run("gor", &[&capture[..], &["--input-raw-promisc", "--input-raw-expire", "1s"]].concat(), b"")
         .ends_with(0)
-        .says("--output-http-workers has nothing to do: there is no --output-http");
+        .says("--input-raw-promisc has nothing to do: a capture file is read")
+        .says("--input-raw-expire has nothing to do: a capture file is read");
+    // These are GoReplay's own engine's.
+    run(
+        "gor",
+        &["--input-raw", ":80", "--output-null", "--explain", "--input-raw-timestamp-type", "host"],
+        b"",
+    )
+    .ends_with(0)
+    .writes(b"gor-record :80 --engine libpcap --timestamp-source host -o null:\n");
 }
 
 #[test]

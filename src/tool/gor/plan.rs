@@ -2,6 +2,7 @@
 
 mod inputs;
 mod outputs;
+mod remarks;
 mod rules;
 
 use std::time::Duration;
@@ -92,12 +93,11 @@ impl Plan {
             kafka_output: kafka(flags, "output")?,
             server_tls: inputs::server_tls(flags)?,
             read_depth: usize::try_from(flags.number("input-file-read-depth").unwrap_or(READ_DEPTH as i64))
-                .map_err(|_| Error::Usage("--input-file-read-depth: expected 0 or more".into()))?,
+                .map_err(|_| {
+                Error::Usage("--input-file-read-depth: expected 0 or more, as 100".into())
+            })?,
             max_wait: flags.duration("input-file-max-wait").filter(|time| !time.is_zero()),
-            remarks: inputs::useless(flags)
-                .chain(outputs::useless(flags))
-                .map(|(name, base)| format!("--{name} has nothing to do: there is no --{base}"))
-                .collect(),
+            remarks: remarks::remarks(flags),
             inputs,
             steps,
             outputs,
@@ -147,10 +147,7 @@ pub(super) fn stats(flags: &GivenFlags) -> Result<Option<Duration>> {
         return Err(Error::Usage("--output-http-stats-ms: expected at least 100, as 5000".into()));
     }
     if !asked.iter().any(|name| flags.is(name)) {
-        return match milliseconds {
-            Some(_) => Err(Error::Usage("--output-http-stats-ms is for --output-http-stats".into())),
-            None => Ok(None),
-        };
+        return Ok(None);
     }
     Ok(Some(milliseconds.map_or(STATS, |milliseconds| Duration::from_millis(milliseconds as u64))))
 }
@@ -167,6 +164,15 @@ fn kafka(flags: &GivenFlags, direction: &str) -> Result<KafkaSettings> {
             return Err(Error::Usage(text.into()));
         }
     };
+    let mechanism = flags.text(&named("mechanism")).unwrap_or("PLAIN");
+    let known = [Sasl::Plain, Sasl::Scram256, Sasl::Scram512];
+    let sasl = known.into_iter().find(|sasl| sasl.mechanism().eq_ignore_ascii_case(mechanism));
+    let sasl = sasl.ok_or_else(|| {
+        let text = format!(
+            "--{direction}-kafka-mechanism {mechanism:?}: expected PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"
+        );
+        Error::Usage(text)
+    })?;
     let user = if flags.is(&named("use-sasl")) {
         let user = flags.text(&named("username"));
         let password = flags.text(&named("password"));
@@ -176,15 +182,6 @@ fn kafka(flags: &GivenFlags, direction: &str) -> Result<KafkaSettings> {
             );
             return Err(Error::Usage(text));
         };
-        let mechanism = flags.text(&named("mechanism")).unwrap_or("PLAIN");
-        let known = [Sasl::Plain, Sasl::Scram256, Sasl::Scram512];
-        let sasl = known.into_iter().find(|sasl| sasl.mechanism().eq_ignore_ascii_case(mechanism));
-        let sasl = sasl.ok_or_else(|| {
-            let text = format!(
-                "--{direction}-kafka-mechanism {mechanism:?}: expected PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"
-            );
-            Error::Usage(text)
-        })?;
         Some((user.to_owned(), password.to_owned(), sasl))
     } else {
         None

@@ -136,7 +136,9 @@ fn with_speed(flag: &str, name: &str) -> Result<(String, Speed, Option<Share>)> 
 
 /// Packets of a network or of a capture file, as a command line of gor-record.
 fn packets(flags: &GivenFlags, address: &str) -> Result<InputKind> {
-    let engine = flags.text("input-raw-engine");
+    // GoReplay's own engine, where what only that one has is asked for.
+    let needs_libpcap = flags.is("input-raw-monitor") || flags.text("input-raw-timestamp-type").is_some();
+    let engine = flags.text("input-raw-engine").or(needs_libpcap.then_some("libpcap"));
     let is_file = engine == Some("pcap_file");
     let mut args = Vec::new();
     let mut add = |words: &[&str]| args.extend(words.iter().map(|word| (*word).to_owned()));
@@ -163,26 +165,28 @@ fn packets(flags: &GivenFlags, address: &str) -> Result<InputKind> {
     if let Some(protocol) = flags.text("input-raw-protocol") {
         add(&["--protocol", protocol]);
     }
-    for (flag, option) in [
-        ("input-raw-track-response", "--responses"),
-        ("input-raw-allow-incomplete", "--allow-incomplete"),
-        ("input-raw-promisc", "--promisc"),
-        ("input-raw-monitor", "--monitor"),
-    ] {
-        if flags.is(flag) && !(is_file && option == "--promisc") {
+    for (flag, option) in
+        [("input-raw-track-response", "--responses"), ("input-raw-allow-incomplete", "--allow-incomplete")]
+    {
+        if flags.is(flag) {
             add(&[option]);
         }
     }
-    for (flag, option) in [
-        ("input-raw-realip-header", "--real-ip-header"),
-        ("input-raw-bpf-filter", "--bpf"),
-        ("input-raw-timestamp-type", "--timestamp-source"),
-    ] {
+    for (flag, option) in [("input-raw-realip-header", "--real-ip-header"), ("input-raw-bpf-filter", "--bpf")]
+    {
         if let Some(value) = flags.text(flag) {
             add(&[option, value]);
         }
     }
     if !is_file {
+        for (flag, option) in [("input-raw-promisc", "--promisc"), ("input-raw-monitor", "--monitor")] {
+            if flags.is(flag) {
+                add(&[option]);
+            }
+        }
+        if let Some(source) = flags.text("input-raw-timestamp-type") {
+            add(&["--timestamp-source", source]);
+        }
         for name in flags.texts("input-raw-ignore-interface") {
             add(&["--ignore-interface", name]);
         }
@@ -197,10 +201,10 @@ fn packets(flags: &GivenFlags, address: &str) -> Result<InputKind> {
         }
     }
     for number in flags.numbers("input-raw-vlan-vid") {
-        add(&["--vlan", &number.to_string()]);
+        add(&[&format!("--vlan={number}")]);
     }
     if let Some(port) = flags.number("input-raw-vxlan-port").filter(|port| *port != 4789) {
-        add(&["--vxlan-port", &port.to_string()]);
+        add(&[&format!("--vxlan-port={port}")]);
     }
     for number in flags.numbers("input-raw-vxlan-vni") {
         add(&[&format!("--vxlan-vni={number}")]);
@@ -214,18 +218,4 @@ fn packets(flags: &GivenFlags, address: &str) -> Result<InputKind> {
 /// As GoReplay has it, this is no matter of the command line's form.
 fn no_port(address: &str) -> Error {
     Error::Invalid(format!("--input-raw {address:?}: the port is missing, as in :80 or 10.0.0.1:80"))
-}
-
-/// Flags about inputs that are not there, with those they are for.
-pub(super) fn useless(flags: &GivenFlags) -> impl Iterator<Item = (&'static str, &'static str)> {
-    const GROUPS: [(&str, &str); 4] = [
-        ("input-file", "input-file"),
-        ("input-raw", "input-raw"),
-        ("input-tcp", "input-tcp"),
-        ("input-kafka", "input-kafka-host"),
-    ];
-    flags.names().filter_map(|name| {
-        let (_, base) = GROUPS.iter().find(|(group, _)| name.starts_with(group))?;
-        (!flags.has(base)).then_some((name, *base))
-    })
 }

@@ -198,6 +198,9 @@ fn network(flags: &GivenFlags, flag: &str, text: &str, [plain, secure]: [&str; 2
     let (address, share) = split_share(flag, text)?;
     let is_secure = flag == "output-tcp" && flags.is("output-tcp-secure");
     let scheme = if is_secure { secure } else { plain };
+    if address.is_empty() {
+        return Err(Error::Usage(format!("--{flag} {text:?}: expected HOST:PORT")));
+    }
     let name = match address.split_once("://") {
         Some((given, _)) if ![plain, secure].contains(&given) => {
             let text =
@@ -213,10 +216,11 @@ fn network(flags: &GivenFlags, flag: &str, text: &str, [plain, secure]: [&str; 2
         }
     };
     let workers = count(flags, &format!("{flag}-workers"), 10)?;
+    let is_tls = name.starts_with(&format!("{secure}://"));
     let kind = PlaceKind::Network {
         connections: NonZeroUsize::new(workers).unwrap_or(NonZeroUsize::MIN),
         is_sticky: flags.is(&format!("{flag}-sticky")) || flags.is("recognize-tcp-sessions"),
-        tls: tls(flags, flag),
+        tls: if is_tls { tls(flags, flag) } else { TlsOptions::default() },
     };
     Ok(OutputPlace { name, share, kind })
 }
@@ -296,23 +300,4 @@ fn binary(flags: &GivenFlags, text: &str) -> Result<ReplayServer> {
 /// A time, of which none at all means the usual one.
 fn time(flags: &GivenFlags, name: &str, default: Duration) -> Duration {
     flags.duration(name).filter(|time| !time.is_zero()).unwrap_or(default)
-}
-
-/// Flags about outputs that are not there, with those they are for.
-pub(super) fn useless(flags: &GivenFlags) -> impl Iterator<Item = (&'static str, &'static str)> {
-    const GROUPS: [(&str, &str); 8] = [
-        // It is about these, whatever its name.
-        ("output-tcp-response-buffer", "output-binary"),
-        ("output-file", "output-file"),
-        ("output-tcp", "output-tcp"),
-        ("output-ws", "output-ws"),
-        ("output-http", "output-http"),
-        ("output-binary", "output-binary"),
-        ("output-kafka", "output-kafka-host"),
-        ("http-original-host", "output-http"),
-    ];
-    flags.names().filter_map(|name| {
-        let (_, base) = GROUPS.iter().find(|(group, _)| name.starts_with(group))?;
-        (!flags.has(base)).then_some((name, *base))
-    })
 }
