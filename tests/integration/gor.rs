@@ -194,8 +194,9 @@ fn replayed_responses_go_to_the_other_outputs() {
     let written = records(&desk.read("out.gor"));
     let replayed: Vec<_> = written.iter().filter(|record| record.kind == Kind::Replayed).collect();
     assert_eq!((written.len(), replayed.len()), (6, 2));
-    for (record, path) in replayed.iter().zip(["GET /1", "GET /2"]) {
-        assert!(record.payload.ends_with(path.as_bytes()));
+    // Which response comes first is the server's affair.
+    for path in ["GET /1", "GET /2"] {
+        assert!(replayed.iter().any(|record| record.payload.ends_with(path.as_bytes())), "{path}");
     }
 }
 
