@@ -17,7 +17,7 @@ complete -c gor -l input-raw-bpf-filter -d 'Capture what this filter of tcpdump 
 complete -c gor -l input-raw-buffer-size -d 'The kernel\'s buffer [default: 0]' -r
 complete -c gor -l input-raw-buffer-timeout -d 'How long the kernel gathers packets [default: 0]' -r
 complete -c gor -l input-raw-ignore-interface -d 'Do not capture at this interface' -r
-complete -c gor -l input-raw-timestamp-type -d 'Whose clock stamps packets, with the engine libpcap' -r
+complete -c gor -l input-raw-timestamp-type -d 'Whose clock stamps packets, by the engine libpcap' -r
 complete -c gor -l input-raw-vlan-vid -d 'Record only this VLAN' -r
 complete -c gor -l input-raw-vxlan-port -d 'UDP port of VXLAN [default: 4789]' -r
 complete -c gor -l input-raw-vxlan-vni -d 'Record only this VXLAN network; negative: all but it' -r
@@ -83,7 +83,7 @@ complete -c gor -l input-file-loop -d 'Read the files again and again'
 complete -c gor -l input-file-dry-run -d 'Print how many records there are and how long they would take; do nothing else'
 complete -c gor -l input-raw-track-response -d 'Record responses too'
 complete -c gor -l input-raw-allow-incomplete -d 'Record messages with missing parts too, marked'
-complete -c gor -l input-raw-monitor -d 'Wireless monitor mode, with the engine libpcap'
+complete -c gor -l input-raw-monitor -d 'Wireless monitor mode, by the engine libpcap'
 complete -c gor -l input-raw-override-snaplen -d 'Capture whole packets, which is always so'
 complete -c gor -l input-raw-promisc -d 'Promiscuous mode'
 complete -c gor -l input-raw-stats -d 'Print counts of packets and messages every 5s'
