@@ -372,7 +372,6 @@ impl Framer {
         for end in line_feeds {
             let line = &within[start..=end];
             match LINES[usize::from(line[0])] {
-                LineStart::Other => {}
                 LineStart::Framing => {
                     facts.note(line);
                 }
@@ -381,7 +380,7 @@ impl Framer {
                     self.facts = facts;
                     return Some(end + 1);
                 }
-                LineStart::End => {}
+                LineStart::Other | LineStart::End => {}
             }
             start = end + 1;
         }

@@ -131,7 +131,8 @@ fn may_be_in_timestamp(payload: &[u8], sample: usize) -> bool {
 /// Where the header line begins in whose timestamp this byte is.
 fn header_around(payload: &[u8], sample: usize) -> Option<usize> {
     let before: &[u8; TIMESTAMP + 2] = payload[..sample].last_chunk()?;
-    if !before.iter().fold(false, |has_space, &byte| has_space | (byte == b' ')) {
+    // Without leaving early, so that all are compared at once.
+    if before.iter().fold(0, |spaces, &byte| spaces | u8::from(byte == b' ')) == 0 {
         return None; // It is in a longer number.
     }
     let digits = before.iter().rev().take_while(|byte| byte.is_ascii_digit());
