@@ -2,9 +2,9 @@
 //! records.
 #![no_main]
 
-use gor_tools::interchange::{ImportOptions, LogFormat, LogSource};
+use gor_tools::interchange::{LogFormat, LogSource};
 use libfuzzer_sys::fuzz_target;
-use reading::{Pieces, read_all};
+use reading::{Pieces, read_all, way_of_reading};
 
 mod reading;
 
@@ -30,11 +30,7 @@ fuzz_target!(|data: &[u8]| {
         _ => (LogFormat::of(text), text),
     };
     let Some(format) = format else { return };
-    let options = ImportOptions {
-        max_record: if choice % 2 == 0 { 100 } else { 1 << 30 },
-        is_strict: choice % 4 > 1,
-    };
+    let (options, size) = way_of_reading(*choice);
     let whole = read_all(LogSource::new(text, format.clone(), options));
-    let size = usize::from(choice / 4) + 1;
     assert_eq!(whole, read_all(LogSource::new(Pieces::new(text, size), format, options)));
 });

@@ -4,18 +4,14 @@
 use gor_tools::interchange::{ImportOptions, JsonlSink, JsonlSource};
 use gor_tools::record::{Block, Reader, ReaderOptions, Sink, Source};
 use libfuzzer_sys::fuzz_target;
-use reading::{Pieces, read_all};
+use reading::{Pieces, read_all, way_of_reading};
 
 mod reading;
 
 fuzz_target!(|data: &[u8]| {
     let Some((&choice, text)) = data.split_first() else { return };
-    let options = ImportOptions {
-        max_record: if choice % 2 == 0 { 100 } else { 1 << 30 },
-        is_strict: choice % 4 > 1,
-    };
+    let (options, size) = way_of_reading(choice);
     let whole = read_all(JsonlSource::new(text, options));
-    let size = usize::from(choice / 4) + 1;
     assert_eq!(whole, read_all(JsonlSource::new(Pieces::new(text, size), options)));
 
     let mut records = Reader::new(&whole.text[..], ReaderOptions::default());

@@ -2,8 +2,15 @@
 
 use std::io::Read;
 
-use gor_tools::interchange::Import;
+use gor_tools::interchange::{Import, ImportOptions};
 use gor_tools::record::{Block, Intake, Reader, ReaderOptions, Records, Source};
+
+/// What a byte of the input chooses: options, and the size of the pieces that the rest comes in.
+pub fn way_of_reading(choice: u8) -> (ImportOptions, usize) {
+    let options =
+        ImportOptions { max_record: if choice % 2 == 0 { 100 } else { 1 << 30 }, is_strict: choice % 4 > 1 };
+    (options, usize::from(choice / 4) + 1)
+}
 
 /// Gives at most `size` bytes a read.
 pub struct Pieces {

@@ -98,11 +98,14 @@ fn in_one_line(error: &Error, command: &Command, words: &[OsString]) -> Option<S
     }
 }
 
-/// The name of an option, without its value; of a group, the names of all its options.
+/// The name of an option, without its value; of an argument, without brackets; of a group, the names of all its options.
 fn bare(option: &str) -> String {
     if option.starts_with("<-") {
         let words = option.split([' ', '=', '[', '<', '>', '|']);
         return words.filter(|word| word.starts_with('-')).collect::<Vec<_>>().join(" or ");
+    }
+    if let Some((name, _)) = option.strip_prefix('[').and_then(|name| name.split_once(']')) {
+        return name.to_owned();
     }
     option.split([' ', '=', '[']).next().unwrap_or_default().to_owned()
 }

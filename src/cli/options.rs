@@ -168,7 +168,7 @@ fn max_record(text: &str) -> Result<u64, String> {
     if (1..=MAX_MAX_RECORD).contains(&size) {
         return Ok(size);
     }
-    Err("expected a size from 1 byte to 3gb, as 64mb".into())
+    Err("expected a size from 1 byte to 3GB, as 64MB".into())
 }
 
 /// Where records are written.

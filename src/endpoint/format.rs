@@ -143,6 +143,10 @@ pub(super) fn resembles(first: &[u8]) -> &'static str {
         (b"\xfe\xff", "text in UTF-16"),
         (b"PRI * HTTP/2", "HTTP/2"),
         (b"HTTP/", "an HTTP response without a record header"),
+        (b"#!", "a script"),
+        (b"PAR1", "Parquet, which is written, not read"),
+        (b"time,id,client,", "CSV, which is written, not read"),
+        (b"{\"format\":\"gor-report\"", "the report of a replay, which gor-report reads"),
     ];
     if let Some((_, name)) = MAGICS.iter().find(|(magic, _)| first.starts_with(magic)) {
         return name;

@@ -160,6 +160,10 @@ fn an_input_without_a_record_is_an_error_that_says_what_it_looks_like() {
         (b"hello world, this is text", "text of another kind"),
         (b"\x01\x02\x03\x00\x00", "binary data"),
         (b"PK\x03\x04....", "a zip archive"),
+        (b"#!/bin/sh\n\n# 1\ncurl a\n", "a script"),
+        (b"time,id,client,method\n", "CSV, which is written, not read"),
+        (b"PAR1\x15\x04", "Parquet, which is written, not read"),
+        (b"{\"format\":\"gor-report\",\"version\":1}", "the report of a replay, which gor-report reads"),
         (&gzip(&gzip(b"x")), "gzip data inside compressed data"),
     ] {
         let path = folder.file("input", content);

@@ -9,7 +9,7 @@ use super::clock::event_time;
 use super::exchange::ReplayExchange;
 use super::failure::{CountWithFirst, FailureReason, ReasonCounts};
 use super::hold::{HeldRequests, Hold};
-use crate::observe::{CoarseDurations, Durations};
+use crate::observe::{CoarseDurations, Count, Durations};
 use crate::report::{Answered, GroupId, Measurements};
 
 /// Latencies and lateness, counted only where somebody watches.
@@ -273,10 +273,8 @@ impl ReplayTally {
             format!("{number} {followed} by bytes that nothing asked for; the first to {first}")
         });
         let early = (self.answered_unasked > 0).then(|| {
-            let connections = self.answered_unasked;
-            format!(
-                "{connections} connections began with an answer that nothing asked for; they were not used"
-            )
+            let connections = Count(self.answered_unasked, "connection");
+            format!("{connections} began with an answer that nothing asked for: not used")
         });
         surplus.into_iter().chain(early)
     }

@@ -112,9 +112,10 @@ impl ReplayReport {
     pub fn from_json(text: &[u8]) -> Result<Self, String> {
         let none = "this is not a report; gor-replay --report FILE.json writes one";
         let FormatTag { format, version } =
-            serde_json::from_slice(text).map_err(|error: serde_json::Error| {
-                let is_cut = error.is_eof() && !text.trim_ascii().is_empty();
-                if is_cut { format!("the JSON is cut: {error}") } else { format!("{none} ({error})") }
+            serde_json::from_slice(text).map_err(|error: serde_json::Error| match error.is_eof() {
+                true if text.trim_ascii().is_empty() => format!("{none} (it is empty)"),
+                true => format!("the JSON is cut: {error}"),
+                false => format!("{none} ({error})"),
             })?;
         if format.as_deref() != Some(FORMAT) {
             return Err(none.to_owned());

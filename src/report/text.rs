@@ -11,7 +11,7 @@ use super::model::{
     GroupReport, ReasonCount, RecordedReport, ReplayReport, ReplayRun, ReportTime, SlowRequest, TargetReport,
 };
 use super::series::Series;
-use crate::observe::{Size, Span};
+use crate::observe::{Count, Size, Span};
 use crate::show::text::printable;
 
 /// Rows of what happened when.
@@ -130,15 +130,16 @@ fn write_counts(target: &TargetReport, out: &mut String) {
         row("statuses", statuses.collect::<Vec<_>>().join(", "));
     }
     let (sent, received) = (Size(target.bytes_sent), Size(target.bytes_received));
-    row("bytes", format!("{sent} sent, {received} received, over {} connections", target.connections));
-    for (name, number, text) in [
-        ("unasked", target.surplus, "responses were followed by bytes that nothing asked for"),
-        ("unasked", target.answered_unasked, "connections began with a response that nothing asked for"),
-        ("output", target.answers_dropped, "responses dropped, as the output was too slow"),
-        ("output", target.answers_cut, "responses were too long and are marked as cut"),
+    let connections = Count(target.connections, "connection");
+    row("bytes", format!("{sent} sent, {received} received, over {connections}"));
+    for (name, number, noun, text) in [
+        ("unasked", target.surplus, "response", "followed by bytes that nothing asked for"),
+        ("unasked", target.answered_unasked, "connection", "begun with a response that nothing asked for"),
+        ("output", target.answers_dropped, "response", "dropped, as the output was too slow"),
+        ("output", target.answers_cut, "response", "marked as cut, being too long"),
     ] {
         if number > 0 {
-            row(name, format!("{number} {text}"));
+            row(name, format!("{} {text}", Count(number, noun)));
         }
     }
     if let (Some(duration), Some(rate)) = (target.duration(), target.rate()) {

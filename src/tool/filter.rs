@@ -365,7 +365,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let written = copied.as_ref().err().and_then(crate::Error::written).unwrap_or(tally.written);
     let mut report = Report::of(&ledger(&tally, written, &rules, &intake));
     losses(&tally, &mut report);
-    if let Some(reason) = emptiness(&tally, &rules).filter(|_| !args.count) {
+    if let Some(reason) = emptiness(&tally, &rules, args.count) {
         report.remark(reason);
     }
     // Of --limit 0 nothing is read, and a count says it itself.
@@ -387,11 +387,15 @@ fn status(text: &str) -> Result<Regex, BadRule> {
     if (100..1000).any(|status: u16| regex.is_match(status.to_string().as_bytes())) {
         return Ok(regex);
     }
-    Err(BadRule::new(text, 0, "this matches no status; server errors are ^5, or 5 and two dots"))
+    Err(BadRule::new(
+        text,
+        0,
+        "this matches no status; those of a class are ^2, ^3, ^4 or ^5, of two classes ^[45]",
+    ))
 }
 
-/// Why nothing was written, where something could have been.
-fn emptiness(tally: &SelectionTally, rules: &Rules) -> Option<String> {
+/// Why nothing was written or counted, where something could have been.
+fn emptiness(tally: &SelectionTally, rules: &Rules, is_counting: bool) -> Option<String> {
     if tally.written > 0 || tally.requests == 0 {
         return None;
     }
@@ -400,6 +404,10 @@ fn emptiness(tally: &SelectionTally, rules: &Rules) -> Option<String> {
         .map(|rule| (rule, tally.failed[rule as usize]))
         .filter(|(rule, failed)| rules.has(*rule) && *failed > 0)
         .max_by_key(|(_, failed)| *failed)?;
+    // A count of 0 says it itself, but not that 21:07 is of today.
+    if is_counting && !matches!(rule, FilterRule::Since | FilterRule::Until) {
+        return None;
+    }
     let span = match (rule, tally.times) {
         (FilterRule::Since | FilterRule::Until, Some(times)) => {
             let [first, last] = times.map(moment::shown);
@@ -417,7 +425,8 @@ fn emptiness(tally: &SelectionTally, rules: &Rules) -> Option<String> {
         ""
     };
     let requests = Count(tally.requests, "request");
-    Some(format!("nothing to write: {failed} of {requests} failed {}{span}{hint}", rule.option()))
+    let purpose = if is_counting { "count" } else { "write" };
+    Some(format!("nothing to {purpose}: {failed} of {requests} failed {}{span}{hint}", rule.option()))
 }
 
 /// What was lost that the user did not ask to lose.

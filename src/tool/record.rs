@@ -319,15 +319,17 @@ pub struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
+  sudo gor-record :8080 --responses | gor-show
   sudo gor-record :8080 --responses -o live.gor
   gor-record -r traffic.pcapng :80 --responses -o traffic.gor
-  gor-record -r traffic.pcapng --responses | gor-show
 
 See gor-record --help for all options, more examples and the exit status.";
 
 const LONG_EXAMPLES: &str = "\
 Examples:
-  Record requests and responses at port 8080 of this machine until Ctrl-C:
+  Show requests and responses at port 8080 of this machine as they come:
+    sudo gor-record :8080 --responses | gor-show
+  Record them until Ctrl-C:
     sudo gor-record :8080 --responses -o live.gor
   Send live requests to another server as well:
     sudo gor-record eth0:80 | gor-replay http://staging.example.com

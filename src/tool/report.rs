@@ -134,7 +134,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     for place in &places {
         let text = read(place, &reading)?;
         if let Some(same) = known.insert(Sha256::digest(&text), place) {
-            let why = format!("the same report as {same}; each is added up once");
+            let why = format!("the same report as {same}; give each report once");
             return Err(Error::Invalid(why).at(place.to_string()).into());
         }
         let report =

@@ -422,11 +422,15 @@ pub fn run(command: &RewriteCommandLine) -> anyhow::Result<Exit> {
     tool.end(report, copied)
 }
 
-/// Refuses redactions for some requests alone: their responses would keep the secrets.
+/// Refuses conditions of no rule, and redactions for some requests alone: their responses would keep the secrets.
 fn refuse_useless(rules: &[RewriteRule]) -> crate::Result<()> {
     let mut behind = rules.iter().skip_while(|rule| !matches!(rule, RewriteRule::Only(_)));
     if behind.any(|rule| matches!(rule, RewriteRule::Redact(_))) {
         let text = "redactions are for all messages, responses too: put them before the first --only";
+        return Err(crate::Error::Usage(text.into()));
+    }
+    if matches!(rules.last(), Some(RewriteRule::Only(_))) {
+        let text = "the last --only has no rule behind it, to which it would apply";
         return Err(crate::Error::Usage(text.into()));
     }
     Ok(())

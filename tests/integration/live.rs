@@ -334,7 +334,7 @@ fn what_cannot_be_recorded_at_is_said_with_what_can() {
         (&[":80", "--not-client", "10.0.0.0/33"], "'10.0.0.0/33' is neither an IP address nor a network"),
         (&[":80", "--vlan", "4095"], "expected the number of a VLAN from 1 to 4094"),
         (&[":80", "--vxlan-vni", "16777216"], "a VNI is a number from 0 to 16777215"),
-        (&[":80", "--buffer-size", "1mb"], "expected a size from 2mb to 2gb"),
+        (&[":80", "--buffer-size", "1mb"], "expected a size from 2MB to 2GB"),
         (&[":80", "--threads", "0"], "expected a number of threads from 1 to 256"),
         (&[":80", "--buffer-timeout", "0s"], "expected a duration from 1ms to 10s"),
     ];

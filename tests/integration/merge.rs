@@ -138,7 +138,7 @@ fn a_command_line_that_is_wrong_shows_where() {
         (&["--shift", "@a.gor=+1h", "--shift", "@a.gor=1h", "@a.gor"], "more than once"),
         (&["--rebase", "soon"], "    soon\n    ^"),
         (&["--window", "soon"], "500ms"),
-        (&["--memory", "1kb"], "from 1mb to 3gb"),
+        (&["--memory", "1kb"], "from 1MB to 3GB"),
         (&["-", "-"], "standard input"),
     ];
     for (args, text) in cases {

@@ -51,7 +51,12 @@ fn a_wrong_command_line_says_what_to_do() {
         ("gor-filter", &["--sample", "10", &recording], 2, "as 10%, 0.5% or 1/4"),
         ("gor-filter", &[&recording, "-o", &missing], 1, "there is no directory /"),
         ("gor-filter", &[&recording, "-o", &recording], 2, "it is also an input"),
-        ("gor-filter", &["--status", "5xx", &recording], 2, "this matches no status; server errors are ^5"),
+        (
+            "gor-filter",
+            &["--status", "5xx", &recording],
+            2,
+            "this matches no status; those of a class are ^2",
+        ),
         (
             "gor-filter",
             &["--header", "a b:c", &recording],
@@ -103,6 +108,14 @@ fn a_wrong_value_is_told_with_what_is_expected() {
         ("gor-record", &["--vlan", "0", ":80"], "expected the number of a VLAN from 1 to 4094"),
         ("gor-record", &["--vxlan-port", "0", ":80"], "expected a port from 1 to 65535"),
         ("gor-show", &["--top", "0", "--summary"], "expected a whole number from 1 up"),
+        (
+            "gor-show",
+            &["--compare", "a", "b", "c"],
+            "gor-show: '--compare' cannot be used with 'INPUT'; leave one out\n",
+        ),
+        ("gor-rewrite", &["--set-host", "a:b:c"], "expected a port from 0 to 65535"),
+        ("gor-rewrite", &["--set-host", "::1"], "IPv6 addresses stand in brackets, as [::1]"),
+        ("gor-rewrite", &["--set-host", "a", "--only", "url:b"], "the last --only has no rule behind it"),
         ("gor-show", &["help"], "gor-show has no subcommands, and there is no file 'help'"),
         ("gor-filter", &["filter", "x.gor"], "gor-filter has no subcommands, and there is no file 'filter'"),
         ("gor-rewrite", &["rewrite"], "gor-rewrite has no subcommands"),

@@ -435,7 +435,10 @@ fn what_is_no_report_is_named() {
     let text = folder.text("good.json");
     let bad = folder.path("bad.json");
     for (content, said) in [
-        (String::new(), "bad.json: this is not a report; gor-replay --report FILE.json writes one"),
+        (
+            String::new(),
+            "bad.json: this is not a report; gor-replay --report FILE.json writes one (it is empty)",
+        ),
         ("{}".to_owned(), "bad.json: this is not a report"),
         ("[1]".to_owned(), "bad.json: this is not a report"),
         (text[..text.len() / 2].to_owned(), "bad.json: the JSON is cut"),
@@ -457,7 +460,11 @@ fn what_is_no_report_is_named() {
         run("gor-report", &[&bad, "-o", &folder.path("sum.txt")], b"").ends_with(1).says(said);
     }
     std::fs::write(&bad, &text).expect("it can be written");
-    run("gor-report", &[&good, &bad], b"").ends_with(1).writes(b"").says("the same report as");
+    run("gor-report", &[&good, &bad], b"")
+        .ends_with(1)
+        .writes(b"")
+        .says("the same report as")
+        .says("give each report once");
     let missing = folder.path("missing.json");
     let ran = run("gor-report", &["-q", &good, &missing], b"");
     assert_eq!(

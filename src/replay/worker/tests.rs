@@ -134,7 +134,7 @@ fn a_request_goes_elsewhere_when_the_connection_begins_with_an_answer() {
         assert_eq!((worker.tally.sent, worker.tally.answered), (1, 1), "{shown}");
         assert_eq!((worker.tally.statuses[201], worker.tally.answered_unasked), (1, 1), "{shown}");
         assert!(!worker.tally.has_failures());
-        let words = "1 connections began with an answer that nothing asked for; they were not used";
+        let words = "1 connection began with an answer that nothing asked for: not used";
         assert_eq!(worker.tally.unasked().collect::<Vec<_>>(), [words]);
     }
 }

@@ -187,15 +187,16 @@ impl HtmlPage<'_> {
             let _ = write!(self.out, ", in {}", Span(duration));
         }
         self.out.push_str(".</p>\n");
-        for (number, text) in [
-            (target.sent_again, "requests were sent again, as their connection had been closed"),
-            (target.surplus, "responses were followed by bytes that nothing asked for"),
-            (target.answered_unasked, "connections began with a response that nothing asked for"),
-            (target.answers_dropped, "responses were dropped, as the output was too slow"),
-            (target.answers_cut, "responses were too long for the output and are marked as cut"),
+        for (number, noun, text) in [
+            (target.sent_again, "request", "sent again on another connection, as the first had been closed"),
+            (target.surplus, "response", "followed by bytes that nothing asked for"),
+            (target.answered_unasked, "connection", "begun with a response that nothing asked for"),
+            (target.answers_dropped, "response", "dropped, as the output was too slow"),
+            (target.answers_cut, "response", "marked as cut, being too long for the output"),
         ] {
             if number > 0 {
-                let _ = writeln!(self.out, "<p>{} {text}.</p>", count(number));
+                let nouns = if number == 1 { "" } else { "s" };
+                let _ = writeln!(self.out, "<p>{} {noun}{nouns} {text}.</p>", count(number));
             }
         }
         self.heading(level, "Failures");

@@ -60,7 +60,8 @@ impl GivenFlags {
             if value.is_none() && flag.kind == FlagKind::Bool {
                 value = args.next_if(|arg| matches!(arg.as_deref(), Ok("true" | "false"))).transpose()?;
             } else if value.is_none() {
-                let missing = || Error::Usage(format!("--{name} needs a value: {}", flag.kind.form()));
+                let form = flag.kind.form();
+                let missing = || Error::Usage(format!("--{name} needs a value{form}"));
                 value = Some(args.next().ok_or_else(missing)??);
             }
             flags.add(flag, value.as_deref())?;

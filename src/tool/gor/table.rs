@@ -36,14 +36,14 @@ impl FlagKind {
         }
     }
 
-    /// What a value looks like.
+    /// What a value looks like, to be said behind "a value"; any text is one without that.
     pub(super) fn form(self) -> &'static str {
         match self {
-            FlagKind::Bool => "true or false",
-            FlagKind::Text | FlagKind::Texts => "a text",
-            FlagKind::Number | FlagKind::Numbers => "a whole number, as 10",
-            FlagKind::Size => "a size, as 5mb",
-            FlagKind::Duration => "a time, as 5s or 1m30s",
+            FlagKind::Bool => ": true or false",
+            FlagKind::Text | FlagKind::Texts => "",
+            FlagKind::Number | FlagKind::Numbers => ": a whole number, as 10",
+            FlagKind::Size => ": a size, as 5mb",
+            FlagKind::Duration => ": a time, as 5s or 1m30s",
         }
     }
 }

@@ -43,7 +43,7 @@ pub(super) fn memory(text: &str) -> Result<usize, String> {
     if (1 << 20..=3 << 30).contains(&size) {
         return Ok(size as usize);
     }
-    Err("expected a size from 1mb to 3gb, as 48mb".into())
+    Err("expected a size from 1MB to 3GB, as 48MB".into())
 }
 
 #[cfg(test)]

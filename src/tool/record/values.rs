@@ -128,7 +128,7 @@ pub(super) fn buffer_size(text: &str) -> Result<u64, String> {
     if wire::BUFFER_SIZE.contains(&size) {
         Ok(size)
     } else {
-        Err("expected a size from 2mb to 2gb, as 64mb".into())
+        Err("expected a size from 2MB to 2GB, as 64MB".into())
     }
 }
 

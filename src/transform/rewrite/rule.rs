@@ -187,8 +187,21 @@ pub fn host(text: &str) -> Result<String, BadRule> {
     match text.find(breaks) {
         Some(at) => Err(BadRule::new(text, at, "a host is a name or an address, with :port if it has one")),
         None if text.is_empty() => Err(BadRule::new(text, 0, "the host is missing")),
-        None => Ok(text.to_owned()),
+        None => match port_start(text) {
+            Some(at) if text[at..].parse::<u16>().is_err() => Err(BadRule::new(
+                text,
+                at,
+                "expected a port from 0 to 65535; IPv6 addresses stand in brackets, as [::1]",
+            )),
+            _ => Ok(text.to_owned()),
+        },
     }
+}
+
+/// Where the port of `host:port` begins: behind the first colon outside of brackets.
+fn port_start(host: &str) -> Option<usize> {
+    let name = if host.starts_with('[') { host.find(']')? } else { 0 };
+    host[name..].find(':').map(|colon| name + colon + 1)
 }
 
 /// A pattern for the values of a header, and what stands in place of its
