@@ -104,7 +104,7 @@ fn in_shard(name: &str, shard: Option<Shard>) -> String {
         Some(shard) => shard.overlaps(NAMED_PARTS).collect(),
         None => (0..NAMED_PARTS).collect(),
     };
-    let digits: String = parts.iter().map(|part| format!("{part:x}")).collect();
+    let digits: String = parts.iter().filter_map(|part| char::from_digit(*part as u32, 16)).collect();
     name.replace("%p", &format!("[{digits}]"))
 }
 
