@@ -2,7 +2,7 @@
 #![no_main]
 
 use gor_tools::tcp::{Assembler, Counters, Event, Flags, Limits, PIECE_OVERHEAD, Segment, Seq};
-use twin::{Placed, Twin, itemise};
+use twin::{AssemblerTwin, Placed, itemise};
 
 #[path = "../../src/tcp/assembler/tests/twin.rs"]
 mod twin;
@@ -14,7 +14,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let pieces = 1 + usize::from(*pieces % 16);
     let limits = Limits { patience, reordering, bytes: 900, pieces };
     let (mut assembler, mut counters) = (Assembler::new(), Counters::default());
-    let (mut twin, mut items) = (Twin::new(first), Vec::new());
+    let (mut twin, mut items) = (AssemblerTwin::new(first), Vec::new());
     let mut deliver = |event: Event<'_>| itemise(event, &mut items);
     let syn = Segment {
         seq: Seq(first.wrapping_sub(1)),
