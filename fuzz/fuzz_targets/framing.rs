@@ -1,7 +1,7 @@
 //! Any bytes as a message, cut anywhere: consumed counts stay in range and the cuts change nothing.
 #![no_main]
 
-use gor_tools::http::{BodyLength, FramingFault, Framer, RequestContext, Step};
+use gor_tools::http::{BodyLength, Framer, FramingFault, RequestContext, Step};
 
 /// Bytes skipped, of head and of body, how it ended, and what the framer says of the message.
 type Told = (usize, usize, usize, Result<Step, FramingFault>, BodyLength, bool, bool);
@@ -21,7 +21,15 @@ fn frame(mut framer: Framer, bytes: &[u8], cuts: &[u8]) -> Told {
                 given = (given + cut).min(bytes.len());
             }
             end => {
-                return (skipped, head, body, end, framer.length(), framer.is_suspicious(), framer.keeps_alive());
+                return (
+                    skipped,
+                    head,
+                    body,
+                    end,
+                    framer.length(),
+                    framer.is_suspicious(),
+                    framer.keeps_alive(),
+                );
             }
         }
         assert!(skipped + head + body <= given);

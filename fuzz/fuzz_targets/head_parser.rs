@@ -1,7 +1,9 @@
 //! Any bytes as a head, a target, a value and the start of a connection: nothing panics, parts lie in their whole.
 #![no_main]
 
-use gor_tools::http::{Head, Recognised, auth, query, recognise, request_line, starts_request, starts_response, status_line};
+use gor_tools::http::{
+    Head, Recognised, auth, query, recognise, request_line, starts_request, starts_response, status_line,
+};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let first = request_line(bytes);

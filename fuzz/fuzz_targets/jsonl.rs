@@ -22,6 +22,7 @@ fuzz_target!(|data: &[u8]| {
     }
     sink.finish().expect("memory takes all");
     drop(sink);
-    let again = read_all(JsonlSource::new(&lines[..], ImportOptions { max_record: 1 << 30, is_strict: true }));
+    let again =
+        read_all(JsonlSource::new(&lines[..], ImportOptions { max_record: 1 << 30, is_strict: true }));
     assert_eq!((again.text, again.failure), (whole.text, None));
 });

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use gor_tools::capture::{CaptureOptions, Protocol, Recorder};
 use gor_tools::packet::{LinkType, Packet};
-use gor_tools::record::{Block, Kind, Mark, ReaderOptions as ReadOptions, Reader, Record, Records};
+use gor_tools::record::{Block, Kind, Mark, Reader, ReaderOptions as ReadOptions, Record, Records};
 use libfuzzer_sys::fuzz_target;
 
 /// What stands for `@` in the phrases of each connection, and is nowhere else in them.

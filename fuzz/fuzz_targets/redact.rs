@@ -13,7 +13,9 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
             assert!(rule.header_value(&key, name.as_bytes(), bytes).is_none_or(|new| new != bytes));
         }
         assert!(rule.target(&key, bytes).is_none_or(|new| new != bytes));
-        for media in ["application/json", "application/x-www-form-urlencoded", "multipart/x; boundary=a", "text/plain"] {
+        for media in
+            ["application/json", "application/x-www-form-urlencoded", "multipart/x; boundary=a", "text/plain"]
+        {
             let _: Option<Vec<u8>> = rule.body(&key, Some(media.as_bytes()), bytes);
         }
         let _: Option<Vec<u8>> = rule.body(&key, None, bytes);

@@ -54,7 +54,12 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-fn show(line: &LineStyle, exchange: &gor_tools::show::Exchange<FullMessage>, out: &mut String, json: &mut String) {
+fn show(
+    line: &LineStyle,
+    exchange: &gor_tools::show::Exchange<FullMessage>,
+    out: &mut String,
+    json: &mut String,
+) {
     for part in [MessagePart::Heads, MessagePart::Bodies, MessagePart::Raw] {
         line.write_full(exchange, part, out);
     }
