@@ -8,6 +8,15 @@ use crate::Result;
 /// For each part of a source, a position in it: that of a message, or of the one that comes next.
 pub type PartPositions = BTreeMap<i32, i64>;
 
+/// What of a source was not handled, among what was read of it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct OpenPositions {
+    /// In each part, the position of the first record that was not handled.
+    pub first: PartPositions,
+    /// In each part, the positions behind that of records that were handled all the same, in order.
+    pub handled_behind: BTreeMap<i32, Vec<i64>>,
+}
+
 /// A place in a source that remembers what was handled, as a group of readers of Kafka does.
 pub trait Checkpoint: Send {
     /// Which source it is of. A later one of the same source stands for those before it.
@@ -15,11 +24,12 @@ pub trait Checkpoint: Send {
 
     /// Has the source remember that all records up to here were handled: written and flushed, or replayed.
     fn commit(&self) -> Result<()> {
-        self.commit_before(&PartPositions::new())
+        self.commit_before(&OpenPositions::default()).map(|_| ())
     }
 
-    /// The same, without the records that are not handled: in each part, from this position on.
-    fn commit_before(&self, open: &PartPositions) -> Result<()>;
+    /// The same, without the records that are not handled. Gives how many of those that were handled behind one that
+    /// was not the source cannot remember: they come again.
+    fn commit_before(&self, open: &OpenPositions) -> Result<u64>;
 
     /// The part and the position in it of the block's record of this index. None: the source has taken it back, and
     /// it is handled elsewhere.
@@ -102,9 +112,9 @@ mod tests {
             self.0
         }
 
-        fn commit_before(&self, _: &PartPositions) -> Result<()> {
+        fn commit_before(&self, _: &OpenPositions) -> Result<u64> {
             self.2.lock().expect("nobody panicked").push(self.1);
-            Ok(())
+            Ok(0)
         }
 
         fn position(&self, _: usize) -> Option<(i32, i64)> {

@@ -28,7 +28,7 @@ mod source;
 mod span;
 
 pub use block::{Block, Run, View};
-pub use checkpoint::{Checkpoint, Checkpoints, PartPositions, Revocation};
+pub use checkpoint::{Checkpoint, Checkpoints, OpenPositions, PartPositions, Revocation};
 pub use failures::Failures;
 pub use header::{Excerpt, Header, Kind, MAX_HEADER, Malformed, Mark, SEPARATOR};
 pub use joined::JoinedRecords;

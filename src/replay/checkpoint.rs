@@ -147,6 +147,22 @@ impl CheckpointLedger {
         open
     }
 
+    /// The records of requests that are settled for all recipients, though one before them is not, in order.
+    pub(super) fn settled_behind(&self) -> Vec<u64> {
+        let Some(last) = self.recipients.iter().min_by_key(|recipient| recipient.first) else {
+            return Vec::new();
+        };
+        let is_settled = |number: u64| {
+            let of_recipient = |recipient: &Recipient| {
+                let at = number.checked_sub(recipient.first);
+                at.is_none_or(|at| recipient.requests.get(at as usize).is_some_and(|(_, settled)| *settled))
+            };
+            self.recipients.iter().all(of_recipient)
+        };
+        let requests = last.requests.iter().zip(last.first..);
+        requests.filter(|(_, number)| is_settled(*number)).map(|((record, _), _)| *record).collect()
+    }
+
     /// A request is settled, whatever has become of it.
     pub(super) fn settle(&mut self, number: u64) {
         self.recipients.iter_mut().for_each(|recipient| recipient.settle(number));

@@ -1,7 +1,7 @@
 //! What a source that remembers what was handled is told while its requests are replayed, as a group of Kafka's readers.
 //!
 //! A request is handled once it is settled for all targets: answered, failed, or not to be sent. The source is told in
-//! each of its parts the position of the first request that is not.
+//! each of its parts the position of the first request that is not, and which behind it are.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::Ordering;
@@ -13,7 +13,8 @@ use super::checkpoint::CheckpointLedger;
 use super::progress::WorkerProgress;
 use super::routing::Split;
 use super::settings::Settings;
-use crate::record::{Checkpoint, PartPositions};
+use crate::observe::Count;
+use crate::record::{Checkpoint, OpenPositions};
 use crate::{Error, Result};
 
 /// How long leaving a group may take.
@@ -38,6 +39,10 @@ pub(super) struct Offsets {
     /// While the workers are asked: whether the source wanted its records back before that.
     asked: Option<bool>,
     failure: Option<Error>,
+    /// Requests that were sent and come again, to another reader: the source could not be told in time.
+    again: u64,
+    /// Why the source was not told of requests that others have now.
+    untold: Option<Error>,
 }
 
 impl Offsets {
@@ -52,7 +57,16 @@ impl Offsets {
         let workers = workers.iter().enumerate();
         let workers = workers.map(|(number, worker)| (recipient(number), Arc::clone(worker))).collect();
         let next = Instant::now() + INTERVAL;
-        Offsets { ledger, workers, blocks: VecDeque::new(), next, asked: None, failure: None }
+        Offsets {
+            ledger,
+            workers,
+            blocks: VecDeque::new(),
+            next,
+            asked: None,
+            failure: None,
+            again: 0,
+            untold: None,
+        }
     }
 
     /// Tells the source what was handled, if it is time for that.
@@ -67,9 +81,15 @@ impl Offsets {
             self.asked = None;
             self.next = Instant::now() + INTERVAL;
             let under_way = self.take();
-            self.failure = self.commit().err();
-            if was_revoked && self.failure.is_none() {
-                self.release(&under_way);
+            match self.commit(&under_way) {
+                Ok(forgotten) => {
+                    let untold = self.failure.take().filter(|_| self.is_gone());
+                    self.untold = self.untold.take().or(untold);
+                    if was_revoked {
+                        self.release(&under_way, forgotten);
+                    }
+                }
+                Err(error) => self.failure = Some(error),
             }
             return;
         }
@@ -90,15 +110,31 @@ impl Offsets {
     /// Tells the source what was handled, once all workers have ended, and that nothing more will be. Then waits until it
     /// is closed, when `reader` is dropped: it leaves the group, so that others need not find out that it is gone.
     pub(super) fn finish(mut self, reader: &Receiver<()>) -> Result<()> {
-        self.take();
-        let committed = self.commit();
+        let under_way = self.take();
+        let committed = self.commit(&under_way).map(|forgotten| self.again += forgotten);
         if let Some((_, newest)) = self.blocks.back() {
             newest.close();
         }
         self.blocks.clear();
         // Nothing is ever sent.
         let _ = reader.recv_timeout(LEAVING);
-        committed
+        committed?;
+        if let Some(error) = self.untold {
+            return Err(error);
+        }
+        if self.again > 0 {
+            return Err(Error::Invalid(format!(
+                "{} may be sent again by another reader of the group: they were under way when it took over, or were \
+                 more than the group can remember",
+                Count(self.again, "request")
+            )));
+        }
+        Ok(())
+    }
+
+    /// Whether the source has taken all back that was read.
+    fn is_gone(&self) -> bool {
+        self.blocks.back().is_some_and(|(_, newest)| newest.position(0).is_none())
     }
 
     /// Takes what workers have settled, and what was read. The requests that are under way.
@@ -113,55 +149,64 @@ impl Offsets {
         under_way
     }
 
-    /// The block of a record, and the record's index in it.
-    fn block(&self, record: u64) -> Option<(&ReadBlock, usize)> {
+    /// The part and the position of a record, unless its source has taken it back.
+    fn position(&self, record: u64) -> Option<(i32, i64)> {
         let after = self.blocks.partition_point(|(first, _)| *first <= record);
-        let block = self.blocks.get(after.checked_sub(1)?)?;
-        Some((block, (record - block.0) as usize))
+        let (first, block) = self.blocks.get(after.checked_sub(1)?)?;
+        block.position((record - first) as usize)
     }
 
-    /// Has the source remember what was handled.
-    fn commit(&mut self) -> Result<()> {
-        let (mut open, mut given_back) = (PartPositions::new(), Vec::new());
+    /// Has the source remember what was handled. Gives how many requests it cannot remember that were.
+    fn commit(&mut self, under_way: &HashSet<u64>) -> Result<u64> {
+        let (mut open, mut given_back) = (OpenPositions::default(), Vec::new());
         for (number, record) in self.ledger.open() {
-            let Some(((_, checkpoint), index)) = self.block(record) else { continue };
-            match checkpoint.position(index) {
+            match self.position(record) {
                 Some((part, position)) => {
-                    let first = open.entry(part).or_insert(position);
+                    let first = open.first.entry(part).or_insert(position);
                     *first = position.min(*first);
                 }
                 // Others have it, or it was read again.
                 None => given_back.push(number),
             }
         }
+        for record in self.ledger.settled_behind() {
+            if let Some((part, position)) = self.position(record)
+                && open.first.get(&part).is_some_and(|first| *first < position)
+            {
+                open.handled_behind.entry(part).or_default().push(position);
+            }
+        }
         for number in given_back {
+            self.again += u64::from(under_way.contains(&number));
             self.ledger.settle(number);
         }
         let settled = self.ledger.position().records;
         while self.blocks.get(1).is_some_and(|(first, _)| *first <= settled) {
             self.blocks.pop_front();
         }
-        self.blocks.back().map_or(Ok(()), |(_, newest)| newest.commit_before(&open))
+        self.blocks.back().map_or(Ok(0), |(_, newest)| newest.commit_before(&open))
     }
 
     /// Lets a source that wants its records back have them, unless one of them is under way.
-    fn release(&self, under_way: &HashSet<u64>) {
+    fn release(&mut self, under_way: &HashSet<u64>, forgotten: u64) {
         let Some((_, newest)) = self.blocks.back() else { return };
-        let is_under_way = self.ledger.open().into_iter().any(|(number, record)| {
-            let position = self.block(record).and_then(|((_, block), index)| block.position(index));
-            position.is_some() && under_way.contains(&number)
-        });
+        let mut open = self.ledger.open().into_iter();
+        let is_under_way =
+            open.any(|(number, record)| under_way.contains(&number) && self.position(record).is_some());
         if newest.is_revoked() && !is_under_way {
             newest.release();
+            self.again += forgotten;
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::sync::{Mutex, mpsc};
 
     use super::*;
+    use crate::record::PartPositions;
     use crate::replay::checkpoint::Notes;
     use crate::replay::position::ReplayPosition;
 
@@ -169,6 +214,7 @@ mod tests {
     #[derive(Debug, Default)]
     struct SourceOffsets {
         told: Mutex<Vec<PartPositions>>,
+        handled_behind: Mutex<BTreeMap<i32, Vec<i64>>>,
         share: Mutex<u64>,
         is_revoked: Mutex<bool>,
         events: Mutex<Vec<&'static str>>,
@@ -186,15 +232,16 @@ mod tests {
             0
         }
 
-        fn commit_before(&self, open: &PartPositions) -> Result<()> {
+        fn commit_before(&self, open: &OpenPositions) -> Result<u64> {
             if *self.source.share.lock().unwrap() == self.share {
                 let told = self
                     .end
                     .iter()
-                    .map(|(part, read)| (*part, open.get(part).map_or(*read, |open| *read.min(open))));
+                    .map(|(part, read)| (*part, open.first.get(part).map_or(*read, |open| *read.min(open))));
                 self.source.told.lock().unwrap().push(told.collect());
+                self.source.handled_behind.lock().unwrap().clone_from(&open.handled_behind);
             }
-            Ok(())
+            Ok(0)
         }
 
         fn position(&self, record: usize) -> Option<(i32, i64)> {
@@ -268,6 +315,7 @@ mod tests {
         scene.read(0, &[(0, 10), (1, 70), (0, 11), (0, 12), (1, 71)]);
         assert_eq!(scene.tell(&[], &[]), Some(vec![(0, 10), (1, 70)]));
         assert_eq!(scene.tell(&[2, 1], &[0]), Some(vec![(0, 10), (1, 71)]));
+        assert_eq!(*scene.source.handled_behind.lock().unwrap(), [(0, vec![11])].into());
         scene.read(0, &[(0, 13)]);
         assert_eq!(scene.tell(&[0, 4], &[]), Some(vec![(0, 12), (1, 72)]));
         assert_eq!(scene.tell(&[3], &[]), Some(vec![(0, 13), (1, 72)]));
@@ -301,6 +349,7 @@ mod tests {
         assert_eq!(scene.tell(&[], &[1]), None);
         // It is read again, and sent by this replay.
         scene.read(1, &[(0, 2), (0, 3)]);
+        assert_eq!(scene.offsets.again, 1, "the one that was under way");
         assert_eq!(scene.tell(&[], &[1]), Some(vec![(0, 2)]));
         assert_eq!(scene.tell(&[1, 2], &[]), Some(vec![(0, 3)]));
         assert_eq!(scene.tell(&[3], &[]), Some(vec![(0, 4)]));

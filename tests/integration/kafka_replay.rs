@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::process::{Child, Output};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -49,9 +50,13 @@ impl Member {
     }
 }
 
-fn end(child: Child, signal: Signal) -> Output {
+fn signal(child: &Child, signal: Signal) {
     let pid = Pid::from_raw(i32::try_from(child.id()).expect("an id")).expect("an id");
     kill_process(pid, signal).expect("it runs");
+}
+
+fn end(child: Child, with: Signal) -> Output {
+    signal(&child, with);
     child.wait_with_output().expect("it ends")
 }
 
@@ -205,6 +210,57 @@ fn whole_connections_go_to_another_member_with_their_partition_and_stay_in_order
         }
         let said = assert_exit(&members[0].replay(&[]), 0);
         assert_says(&said, "nothing to replay");
+    }
+}
+
+/// The first request of a connection is answered late, so that the second one is not sent before the replay ends, while
+/// those of other connections are.
+#[test]
+fn what_was_sent_behind_a_request_that_was_not_is_not_sent_again() {
+    let Some(broker) = broker() else { return };
+    let topic = broker.topic(1);
+    let slow = |request: &Received| match &*request.line() {
+        "GET /0" => {
+            std::thread::sleep(Duration::from_secs(2));
+            good(request)
+        }
+        _ => Answer::Send(OK.to_vec()),
+    };
+    let origins = [Origin::start(slow), Origin::start(good)];
+    let members = origins.each_ref().map(|origin| Member::new(broker, &topic, "replay-behind", origin));
+    produce(broker, &topic, &gets_of_connections(0..100, 1));
+    let one = members[0].start(&["--sessions"]);
+    await_that("all but those of one connection are sent", || origins[0].received().len() == 97);
+    let said = assert_exit(&end(one, Signal::INT), 1);
+    assert_eq!(origins[0].received().len(), 98, "{said}");
+    broker.await_committed("replay-behind", &topic, 40);
+    // Who does not send everything hands on what it has not seen, too.
+    let other = assert_exit(&members[1].replay(&["--sessions"]), 0);
+    assert_each_once(&origins.each_ref(), 100, &[&said, &other]);
+    assert_eq!(counts(&[&origins[1]]).into_keys().collect::<Vec<_>>(), ["GET /40", "GET /80"]);
+    assert_says(&assert_exit(&members[0].replay(&[]), 0), "nothing to replay");
+    broker.await_committed("replay-behind", &topic, 100);
+}
+
+#[test]
+fn a_member_that_was_given_up_says_that_its_requests_are_sent_again() {
+    let Some(broker) = broker() else { return };
+    let topic = broker.topic(1);
+    let origins = [Origin::start(good), Origin::start(good)];
+    let members = origins.each_ref().map(|origin| Member::new(broker, &topic, "replay-given-up", origin));
+    produce(broker, &topic, &gets(0..100, 50));
+    let one = members[0].start(&["--exit-at-end"]);
+    await_that("the first sends", || origins[0].received().len() >= 20);
+    signal(&one, Signal::STOP);
+    // The group waits for a member for 10 seconds.
+    let other = assert_exit(&members[1].replay(&["--no-wait"]), 0);
+    signal(&one, Signal::CONT);
+    let one = one.wait_with_output().expect("it ends");
+    let one = String::from_utf8_lossy(&one.stderr).into_owned();
+    let all = counts(&origins.each_ref());
+    assert_eq!(all.len(), 100, "{one}\n---\n{other}");
+    if all.values().any(|count| *count > 1) {
+        assert_says(&one, "the group went on without this reader");
     }
 }
 

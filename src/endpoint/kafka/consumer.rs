@@ -11,6 +11,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::client::{cannot_start, config, find_topic};
 use super::group::{ConsumerEvents, Handled, Membership, NextOffsets};
+use super::offset_set::OffsetSet;
 use super::words::{code, is_connection};
 use super::{KafkaAddress, StartOffset, message};
 use crate::endpoint::{Notice, ReadOptions};
@@ -217,6 +218,10 @@ impl Consumer {
         if self.is_beyond(partition, offset) {
             return Ok(());
         }
+        if self.membership.was_handled(partition, offset) {
+            self.offsets.insert(partition, offset + 1);
+            return Ok(());
+        }
         let value = message.payload().unwrap_or_default();
         self.intake.bytes += value.len() as u64;
         self.how.meter.add_bytes(value.len() as u64);
@@ -327,6 +332,9 @@ impl Consumer {
             self.offsets.clear();
             self.is_ahead = false;
         }
+        if self.address.group.is_some() && !self.membership.knows_what_was_handled() {
+            self.learn_what_was_handled()?;
+        }
         let before = self.intake.records + self.intake.malformed + self.intake.too_large;
         let bytes_before = self.intake.bytes;
         self.records.clear();
@@ -338,6 +346,25 @@ impl Consumer {
         block.continue_after(before, bytes_before);
         drop(messages);
         taken.and_then(|()| heard.map_or(Ok(()), |error| self.hear(&error)))
+    }
+
+    /// Asks the group what readers before this one have handled behind what they had committed.
+    fn learn_what_was_handled(&self) -> Result<()> {
+        let Some(partitions) = self.membership.partitions() else { return Ok(()) };
+        let mut handled = BTreeMap::new();
+        if !partitions.is_empty() {
+            let list = self
+                .client
+                .committed_offsets(self.own_partitions(), self.address.timeout)
+                .map_err(|error| self.explain(&error).at(self.address.to_string()))?;
+            for entry in list.elements() {
+                if let Offset::Offset(committed) = entry.offset() {
+                    handled.insert(entry.partition(), OffsetSet::from_metadata(entry.metadata(), committed));
+                }
+            }
+        }
+        self.membership.set_handled_before(handled);
+        Ok(())
     }
 
     /// Has messages come again, if they were not to.

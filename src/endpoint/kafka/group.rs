@@ -1,10 +1,12 @@
 //! What a member of a group was given and has handled, through changes of its share of the partitions.
 //!
 //! A share is given up only after the records of it that are under way were handled, within bounds: then their offsets
-//! are committed, and whoever gets the partitions goes on behind them. What is not handled by then is handled again by
-//! others; its offsets are not committed any more, as others may be further by then. Who handles records at their own
-//! time, as a replay does, is told at once not to begin with others, so that only what is begun is waited for.
+//! are committed, and whoever gets the partitions goes on behind them, without those that were handled behind one that
+//! was not. What is not handled by then is handled again by others; its offsets are not committed any more, as others
+//! may be further by then. Who handles records at their own time, as a replay does, is told at once not to begin with
+//! others, so that only what is begun is waited for.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,8 +17,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 
 use super::KafkaAddress;
+use super::offset_set::OffsetSet;
 use super::words::{Causes, code};
-use crate::record::{Checkpoint, PartPositions, Revocation};
+use crate::record::{Checkpoint, OpenPositions, PartPositions, Revocation};
 use crate::{Error, Result};
 
 /// How long records under way are waited for when a share is given up. Less than members have to join a group anew.
@@ -44,12 +47,25 @@ struct PartitionShare {
     handed: NextOffsets,
     /// How far they were handled, as the group knows.
     committed: NextOffsets,
+    /// What else was handled, as the commits say.
+    metadata: BTreeMap<i32, String>,
+    /// What readers before this one have handled behind what they had committed, once that is known.
+    handled_before: Option<BTreeMap<i32, OffsetSet>>,
     /// Tells who handles records that the share is to be given up.
     revocation: Arc<Revocation>,
     /// Nothing is under way any more of the share that is to be given up.
     is_released: bool,
     /// Nobody will say any more that records were handled.
     is_closing: bool,
+}
+
+impl PartitionShare {
+    /// Whether the group knows of all records that they were handled.
+    fn is_handled(&self) -> bool {
+        self.handed
+            .iter()
+            .all(|(partition, next)| self.committed.get(partition).is_some_and(|done| done >= next))
+    }
 }
 
 impl Membership {
@@ -76,7 +92,7 @@ impl Membership {
     /// Whether it is still to be said of records that they were handled.
     pub(super) fn is_awaiting(&self) -> bool {
         let share = self.share();
-        share.handed != share.committed && !share.is_closing
+        !share.is_handled() && !share.is_closing
     }
 
     /// Whether nobody will say that any more.
@@ -91,6 +107,23 @@ impl Membership {
         share.partitions = partitions;
     }
 
+    /// Whether it is known what readers before this one have handled of the share.
+    pub(super) fn knows_what_was_handled(&self) -> bool {
+        self.share().handled_before.is_some()
+    }
+
+    /// Readers before this one have handled this of the share, behind what they had committed.
+    pub(super) fn set_handled_before(&self, handled: BTreeMap<i32, OffsetSet>) {
+        self.share().handled_before = Some(handled);
+    }
+
+    /// Whether a reader before this one has handled a message, though not all before it.
+    pub(super) fn was_handled(&self, partition: i32, offset: i64) -> bool {
+        let share = self.share();
+        let handled = share.handled_before.as_ref().and_then(|handled| handled.get(&partition));
+        handled.is_some_and(|handled| handled.contains(offset))
+    }
+
     /// Records were handed on.
     pub(super) fn hand_on(&self, offsets: &NextOffsets) {
         self.share().handed.extend(offsets);
@@ -101,7 +134,7 @@ impl Membership {
         let deadline = Instant::now() + PATIENCE;
         let mut share = self.share();
         share.revocation.revoke();
-        while share.handed != share.committed && !share.is_released && !share.is_closing {
+        while !share.is_handled() && !share.is_released && !share.is_closing {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
@@ -170,42 +203,59 @@ impl Checkpoint for Handled {
         Arc::as_ptr(&self.membership) as usize
     }
 
-    fn commit_before(&self, open: &PartPositions) -> Result<()> {
+    fn commit_before(&self, open: &OpenPositions) -> Result<u64> {
         // Held meanwhile, so that the share is not given up before the answer.
         let mut share = self.membership.share();
         if share.number != self.share {
-            return Ok(());
+            return Ok(0);
         }
-        let mut offsets = NextOffsets::new();
+        let (mut list, mut forgotten) = (TopicPartitionList::new(), 0);
+        let mut commits = Vec::new();
         for (&partition, &read) in &self.offsets {
-            let offset = open.get(&partition).map_or(read, |open| read.min(*open));
-            if share.committed.get(&partition) != Some(&offset) {
-                offsets.insert(partition, offset);
+            let before = share.handled_before.as_ref().and_then(|handled| handled.get(&partition));
+            let behind = open.handled_behind.get(&partition).map_or(&[][..], Vec::as_slice);
+            let handled = before.unwrap_or(&OffsetSet::default()).with(behind);
+            let first = open.first.get(&partition).map_or(read, |open| read.min(*open));
+            let offset = handled.next_gap(first);
+            let (metadata, left_out) = handled.to_metadata(offset);
+            forgotten += left_out;
+            if share.committed.get(&partition) != Some(&offset)
+                || share.metadata.get(&partition) != Some(&metadata)
+            {
+                commits.push((partition, offset, metadata));
             }
         }
-        if offsets.is_empty() {
-            return Ok(());
+        if commits.is_empty() {
+            return Ok(forgotten);
         }
-        let mut list = TopicPartitionList::new();
-        let added = offsets
+        let committed = commits
             .iter()
-            .try_for_each(|(partition, offset)| {
-                list.add_partition_offset(&self.address.topic, *partition, Offset::Offset(*offset))
+            .try_for_each(|(partition, offset, metadata)| {
+                let mut entry = list.add_partition(&self.address.topic, *partition);
+                entry.set_metadata(metadata);
+                entry.set_offset(Offset::Offset(*offset))
             })
             .and_then(|()| self.client.commit(&list, CommitMode::Sync));
-        match added {
+        match committed {
             Ok(()) => {
-                share.committed.extend(offsets);
+                for (partition, offset, metadata) in commits {
+                    share.committed.insert(partition, offset);
+                    share.metadata.insert(partition, metadata);
+                }
                 self.membership.changed.notify_all();
-                Ok(())
+                Ok(forgotten)
             }
-            // The group goes on without this member, or is about to: others handle the records again.
-            Err(error) if is_of_rebalance(&error) => Ok(()),
-            Err(error) => {
-                let why = self.client.context().causes.explain(&error, &self.address.brokers);
-                let text = format!("the offsets of what was handled cannot be committed: {why}");
-                Err(Error::Invalid(text).at(self.address.to_string()))
+            Err(error) if is_of_rebalance(&error) => {
+                // Others have the partitions: nothing is left to wait for.
+                share.is_released = true;
+                self.membership.changed.notify_all();
+                Err(self.explain(
+                    "the group went on without this reader; what it has handled since its last \
+                     commit is handled again by others",
+                    &error,
+                ))
             }
+            Err(error) => Err(self.explain("the offsets of what was handled cannot be committed", &error)),
         }
     }
 
@@ -229,6 +279,13 @@ impl Checkpoint for Handled {
 
     fn close(&self) {
         self.membership.close();
+    }
+}
+
+impl Handled {
+    fn explain(&self, what: &str, error: &KafkaError) -> Error {
+        let why = self.client.context().causes.explain(error, &self.address.brokers);
+        Error::Invalid(format!("{what}: {why}")).at(self.address.to_string())
     }
 }
 

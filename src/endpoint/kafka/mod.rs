@@ -17,6 +17,8 @@ mod group;
 mod json;
 mod message;
 #[cfg(feature = "kafka")]
+mod offset_set;
+#[cfg(feature = "kafka")]
 mod producer;
 mod settings;
 #[cfg(feature = "kafka")]
