@@ -13,6 +13,7 @@ mod gor_flags;
 mod gor_kept;
 mod gor_live;
 mod gor_places;
+mod gor_variants;
 mod habits;
 mod interchange;
 mod interchange_har;

@@ -37,6 +37,9 @@ pub(super) use producer::create;
 mod absent {
     //! What a build without Kafka says.
 
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
     use super::{KafkaAddress, KafkaSettings};
     use crate::endpoint::ReadOptions;
     use crate::record::{Sink, Source};
@@ -57,6 +60,7 @@ mod absent {
         address: &KafkaAddress,
         _: &KafkaSettings,
         _: bool,
+        _: &Arc<AtomicBool>,
     ) -> Result<Box<dyn Sink + Send>> {
         Err(absent(address))
     }

@@ -3,6 +3,8 @@
 //! The client library keeps what is not delivered yet in a queue of bounded size; a full one is waited for. It numbers
 //! messages, so that brokers take none twice, and keeps their order.
 
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -37,18 +39,24 @@ const MAX_MESSAGE: &str = "1000000000";
 /// How long it is waited for messages that are given up.
 const PURGE: Duration = Duration::from_secs(2);
 
+/// How long brokers that never answered are still waited for, once the tool is to end.
+const FAREWELL: Duration = Duration::from_secs(3);
+
 /// Opens a topic for writing, once it is there. If it `connects_later` only the settings are looked at now, and the
-/// client's threads are started by the thread that first uses the sink.
+/// client's threads are started by the thread that first uses the sink. Once `is_stopping`, brokers that were not there
+/// yet are not waited for much longer.
 pub(in crate::endpoint) fn create(
     address: &KafkaAddress,
     settings: &KafkaSettings,
     connects_later: bool,
+    is_stopping: &Arc<AtomicBool>,
 ) -> Result<Box<dyn Sink + Send>> {
     let config = producing(address, settings)?;
     if connects_later {
-        return Ok(Box::new(LateProducer { address: address.clone(), config, producer: None }));
+        let is_stopping = Arc::clone(is_stopping);
+        return Ok(Box::new(LateProducer { address: address.clone(), config, is_stopping, producer: None }));
     }
-    Ok(Box::new(connect(address, &config)?))
+    Ok(Box::new(connect(address, &config, is_stopping)?))
 }
 
 /// The settings of a client that writes.
@@ -67,14 +75,27 @@ fn producing(address: &KafkaAddress, settings: &KafkaSettings) -> Result<ClientC
     Ok(config)
 }
 
-fn connect(address: &KafkaAddress, config: &ClientConfig) -> Result<Producer> {
+fn connect(address: &KafkaAddress, config: &ClientConfig, is_stopping: &AtomicBool) -> Result<Producer> {
     let deliveries =
         Deliveries { format: address.format, causes: Causes::default(), failed: Mutex::default() };
     let client: BaseProducer<Deliveries> =
         config.create_with_context(deliveries).map_err(|error| cannot_start(address, &error))?;
     let context = Arc::clone(client.context());
-    let partitions =
-        find_topic(client.client(), address, &context.causes, || false, || client.poll(Duration::ZERO))?;
+    let give_up_at = Cell::new(None);
+    let is_given_up = || {
+        if is_stopping.load(Ordering::Relaxed) && give_up_at.get().is_none() {
+            give_up_at.set(Some(Instant::now() + FAREWELL));
+        }
+        give_up_at.get().is_some_and(|time| Instant::now() >= time)
+    };
+    let serve = || {
+        client.poll(Duration::ZERO);
+    };
+    let partitions = find_topic(client.client(), address, &context.causes, is_given_up, serve)?;
+    if partitions == 0 {
+        let why = context.causes.explain(&KafkaError::MetadataFetch(Code::AllBrokersDown), &address.brokers);
+        return Err(Error::Invalid(why).at(address.to_string()));
+    }
     if let Some(partition) = address.partition.filter(|partition| *partition >= partitions) {
         let text = format!("there is no partition {partition}; the topic has {partitions}, counted from 0");
         return Err(Error::Invalid(text).at(address.to_string()));
@@ -280,6 +301,7 @@ impl Sink for Producer {
 struct LateProducer {
     address: KafkaAddress,
     config: ClientConfig,
+    is_stopping: Arc<AtomicBool>,
     producer: Option<Producer>,
 }
 
@@ -287,7 +309,7 @@ impl LateProducer {
     fn producer(&mut self) -> Result<&mut Producer> {
         let producer = match self.producer.take() {
             Some(producer) => producer,
-            None => connect(&self.address, &self.config)?,
+            None => connect(&self.address, &self.config, &self.is_stopping)?,
         };
         Ok(self.producer.insert(producer))
     }

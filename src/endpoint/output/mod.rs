@@ -393,7 +393,10 @@ impl OutputTarget {
             OutputTarget::Object(object) => {
                 return Err(Error::Invalid("it is not a file".into()).at(object.bucket));
             }
-            OutputTarget::Kafka(address) => kafka::create(&address, &plan.kafka, plan.connects_later)?,
+            OutputTarget::Kafka(address) => {
+                let is_stopping = &plan.sending.is_stopping;
+                kafka::create(&address, &plan.kafka, plan.connects_later, is_stopping)?
+            }
         })
     }
 

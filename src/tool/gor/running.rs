@@ -323,7 +323,8 @@ fn place_sink(place: &OutputPlace, plan: &Plan, reading: &ReadOptions) -> Result
         ..WriteOptions::default()
     };
     match &place.kind {
-        PlaceKind::Stream | PlaceKind::Topic => {}
+        PlaceKind::Stream => {}
+        PlaceKind::Topic => how.sending.is_stopping = Arc::clone(&reading.is_stopping),
         PlaceKind::File(file) => {
             how.appends = file.appends;
             how.chunk_size = file.chunk_size;

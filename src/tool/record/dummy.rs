@@ -31,12 +31,13 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
 /// Writes exchanges until it is told to stop.
 pub(super) fn run(args: &Args, rate: f64) -> anyhow::Result<Exit> {
     let stop = signals::stop()?;
-    let write = WriteOptions { kafka: args.kafka()?, ..args.write_options(&stop)? };
-    let mut sink = endpoint::create(&args.output.output, &write)?;
-    let reopening = if args.output.has_files() { signals::reopening()? } else { Arc::default() };
+    // Before the outputs, some of which wait for a server until then.
     if let Some(time) = args.exit_after {
         signals::stop_after(time, &stop)?;
     }
+    let write = WriteOptions { kafka: args.kafka()?, ..args.write_options(&stop)? };
+    let mut sink = endpoint::create(&args.output.output, &write)?;
+    let reopening = if args.output.has_files() { signals::reopening()? } else { Arc::default() };
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX);
     let mut dummy = Dummy::new(rate, args.responses, getrandom::u64()?, now);

@@ -282,7 +282,8 @@ pub struct Parameter {
 
 impl Parameter {
     /// Writes the target with this parameter: in place of the first of that
-    /// name, whose others go, or at the end of the query.
+    /// name, whose others go, or at the end of the query. In GoReplay's dialect
+    /// others stay, and the first behind a `&` is set before one behind the `?`.
     fn set(&self, target: &[u8], out: &mut Vec<u8>) -> bool {
         let name = self.name.as_bytes();
         let (is_there, pair, is_tidy) = match self.dialect {
@@ -299,8 +300,15 @@ impl Parameter {
             return true;
         }
         let counts = |part: &[u8]| is_named(part, name) && (is_tidy || part.contains(&b'='));
-        let mut pair = Some(pair.as_slice());
-        each_parameter(target, out, |part| if counts(part) { pair.take() } else { Some(part) });
+        if is_tidy {
+            let mut pair = Some(pair.as_slice());
+            each_parameter(target, out, |part| if counts(part) { pair.take() } else { Some(part) });
+            return true;
+        }
+        let parts = query::query(target).unwrap_or_default().split(|&byte| byte == b'&').enumerate();
+        let chosen = parts.skip(1).find(|(_, part)| counts(part)).map_or(0, |(place, _)| place);
+        let mut places = 0..;
+        each_parameter(target, out, |part| Some(if places.next() == Some(chosen) { pair } else { part }));
         true
     }
 }

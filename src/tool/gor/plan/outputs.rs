@@ -16,6 +16,9 @@ const QUEUE_LIMIT: i64 = 256;
 /// Bytes in a file, unless told otherwise.
 const SIZE_LIMIT: i64 = 32 << 20;
 
+/// Bytes in a file without a limit.
+const NO_SIZE_LIMIT: u64 = i64::MAX as u64;
+
 /// Bytes of a response that are kept where no flag says how many: GoReplay keeps all.
 pub(in super::super) const RESPONSE_BUFFER: i64 = 5 << 20;
 
@@ -178,10 +181,16 @@ fn file_options(flags: &GivenFlags) -> Result<FileOptions> {
                 .map_err(|_| Error::Usage(format!("--{name} {number}: expected 0 or more"))),
         }
     };
+    let mut chunk_size = number("output-file-size-limit", SIZE_LIMIT)?.filter(|_| !appends);
+    let chunk_records = number("output-file-queue-limit", QUEUE_LIMIT)?.filter(|_| !appends);
+    if !appends && chunk_records.is_none() {
+        // Without any limit the only file has a number, too.
+        chunk_size.get_or_insert(NO_SIZE_LIMIT);
+    }
     Ok(FileOptions {
         appends,
-        chunk_size: number("output-file-size-limit", SIZE_LIMIT)?.filter(|_| !appends),
-        chunk_records: number("output-file-queue-limit", QUEUE_LIMIT)?.filter(|_| !appends),
+        chunk_size,
+        chunk_records,
         max_size: number("output-file-max-size-limit", 1 << 40)?,
         flush_interval: flags.duration("output-file-flush-interval").unwrap_or(Duration::from_secs(1)),
         spool: flags.text("output-file-buffer").map(ToOwned::to_owned),
