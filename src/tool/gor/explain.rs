@@ -89,7 +89,7 @@ fn other_rules(steps: &[PlannedStep]) -> impl Iterator<Item = String> {
         ),
         (
             "--set-param",
-            "GoReplay's queries: gor-rewrite percent-encodes &, = and + in values, and replaces a parameter without =",
+            "GoReplay's queries: gor-rewrite percent-encodes &, = and + in values, replaces a parameter without =, and drops others of that name",
         ),
         ("--rewrite-header", "the first line alone: gor-rewrite rewrites every line of a header"),
         ("--header-limit", "requests whose header is empty: gor-filter takes that for a value, gor for none"),

@@ -85,7 +85,7 @@ pub const FLAGS: &[Flag] = &[
         default: "",
         does: "Print progress every 5s",
         unix: "--stats",
-        differs: "One line on standard error",
+        differs: "Lines on standard error, and at the end statistics of each server",
     },
     Flag {
         name: "exit-after",
@@ -562,7 +562,7 @@ pub const FLAGS: &[Flag] = &[
         default: "",
         does: "Keep requests whose decoded user:password matches (all of those given)",
         unix: "gor-filter --basic-auth",
-        differs: "Requests without credentials do not match, as its help says; the scheme may be written in any case",
+        differs: "Requests without credentials do not match, as its help says; the scheme may be written in any case, and base64 without its padding",
     },
     Flag {
         name: "http-header-limiter",
@@ -598,7 +598,7 @@ pub const FLAGS: &[Flag] = &[
         default: "",
         does: "Set a parameter of the query, NAME=VALUE",
         unix: "gor-rewrite --set-param",
-        differs: "What would break the request line or an escape is percent-encoded; of a parameter that is repeated the first is set, and the others go",
+        differs: "What would break the request line or an escape is percent-encoded; of a parameter that is repeated one is set, as with GoReplay",
     },
     Flag {
         name: "http-rewrite-url",
@@ -697,7 +697,7 @@ pub const FLAGS: &[Flag] = &[
         default: "1tb",
         does: "End with the record that reaches SIZE",
         unix: "--max-size",
-        differs: "It is said, and the status is 1",
+        differs: "It is said, and the status is 1, but with --exit-after",
     },
     Flag {
         name: "output-file-buffer",
@@ -814,7 +814,7 @@ pub const FLAGS: &[Flag] = &[
         default: "",
         does: "Brokers to write to, separated by commas",
         unix: "kafka://BROKERS/TOPIC",
-        differs: "",
+        differs: "Those that do not answer are waited for 30s; once the run is to end, 3s",
     },
     Flag {
         name: "output-kafka-topic",
