@@ -281,7 +281,7 @@ fn explain_prints_a_pipe_that_does_the_same() {
                 "--output-file-buffer",
                 "spool",
             ],
-            "gor-merge -o s3://b/x.gor --spool spool tls://:1 --tls-cert c --tls-key k\n",
+            "gor-merge -o s3://b/x.gor --chunk-size 9223372036854775807 --spool spool tls://:1 --tls-cert c --tls-key k\n",
         ),
     ] {
         run("gor", &[&["--explain"], flags].concat(), b"").ends_with(0).writes(expected.as_bytes());

@@ -119,7 +119,7 @@ fn speeds_count_and_levels_of_words_beyond_one_say_no_more() {
         let said = String::from_utf8_lossy(&ran.ends_with(0).stdout);
         assert!(said.contains(&format!("It will take `{time}` to replay")), "{said}");
     }
-    desk.write("two.gor", gets(&[(0, "/a"), (10, "/b")]));
+    desk.write("two.gor", gets(&[(0, "/a"), (300, "/b")]));
     let origin = Origin::start(good);
     let url = format!("http://{}", origin.address());
     let args = ["--input-file", "two.gor|50%", "--output-http", &url];
@@ -136,7 +136,7 @@ fn speeds_count_and_levels_of_words_beyond_one_say_no_more() {
     let first: Vec<String> = lines("1");
     assert!(first.contains(&"answered    2".to_owned()), "{first:?}");
     assert_eq!((lines("2"), lines("3")), (first.clone(), first));
-    let ran = desk.gor(&[&args[..], &["--output-http-stats", "--output-http-stats-ms", "1"]].concat());
+    let ran = desk.gor(&[&args[..], &["--output-http-stats", "--output-http-stats-ms", "100"]].concat());
     ran.ends_with(0).says(&format!("gor: {url}: ")).says(" sent, ").says(" answered, 0 failed, ");
 }
 
