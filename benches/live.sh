@@ -1,16 +1,21 @@
 #!/bin/bash
 # What live capture costs and misses, beside tcpdump: wrk and nginx at full speed over a veth pair.
 # Makes its own network namespaces and takes them away again. Needs root, ip, nginx, wrk, tcpdump and awk.
-# Usage: benches/live.sh [RUNS] [SECONDS]
+# Usage: benches/live.sh [RUNS] [SECONDS] [BYTES]; BYTES is the size of a response's body, of a file
+# then; without it the body is 12 bytes that nginx has at hand.
 set -eu
 cd "$(dirname "$0")/.."
 runs=${1:-5}
 seconds=${2:-5}
+bytes=${3:-}
 cargo build --release --quiet --bin gor-record
 tools=${CARGO_TARGET_DIR:-target}/release
 record=$tools/gor-record
 . benches/namespaces.sh
-set_up bench
+# A path is relative to nginx's folder.
+set_up bench "${bytes:+location /item/ { root .; open_file_cache max=9; try_files /body =404; \}}"
+[ -z "$bytes" ] || head -c "$bytes" /dev/zero | tr '\0' x >"$work/body"
+chmod 755 "$work"
 
 # Runs a recorder beside the load. Says the requests that wrk made, and the recorder's CPU seconds, user and system.
 beside_load() {

@@ -150,7 +150,7 @@ mod tests {
             let behind: BTreeSet<i64> = (committed..300).filter(|offset| told.contains(*offset)).collect();
             prop_assert_eq!(behind, offsets.range(committed..).copied().collect::<BTreeSet<i64>>());
             prop_assert!((0..300).all(|offset| all.contains(offset) == offsets.contains(&offset)));
-            let gap = (committed..).find(|offset| !offsets.contains(offset));
+            let gap = (committed..=300).find(|offset| !offsets.contains(offset));
             prop_assert_eq!(Some(all.next_gap(committed)), gap);
         }
     }

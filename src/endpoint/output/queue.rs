@@ -117,8 +117,14 @@ impl RecordQueue {
         self.queue.inlet.waiting().bytes as u64
     }
 
+    /// Records that wait for the output or are being written. Those that are left when it has failed are lost, but for
+    /// the first of them that it may have written.
+    pub fn waiting_records(&self) -> u64 {
+        self.queue.inlet.waiting().records as u64
+    }
+
     /// Waits until all is written, and ends the output.
-    pub fn finish(mut self) -> Result<Dropped> {
+    pub fn finish(&mut self) -> Result<Dropped> {
         self.queue.finish().map(|()| self.dropped)
     }
 }
@@ -221,5 +227,6 @@ mod tests {
         let mut queue = RecordQueue::start(Box::new(FailingOutput), 1000, &Arc::default()).expect("a thread");
         put(&mut queue, &[(Kind::Request, "a")]);
         assert_eq!(queue.finish().expect_err("it failed").to_string(), "full");
+        assert!(queue.waiting_records() > 0, "what was not written is counted");
     }
 }

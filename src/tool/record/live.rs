@@ -190,6 +190,10 @@ impl LiveOutputs {
         let unwritten = self.unwritten();
         let kept = self.packets.as_mut().map_or(Ok(()), PacketQueue::finish);
         let written = self.queue.finish();
+        let lost = self.queue.waiting_records();
+        if lost > 0 {
+            note(format_args!("lost, as waiting for the output when it failed: {}", Count(lost, "record")));
+        }
         if has_failed {
             kept.err().into_iter().chain(written.err()).for_each(note);
             return Ok(unwritten);
