@@ -452,7 +452,7 @@ fn documents_for_programs_are_not_written_to_a_terminal() {
                 format!("{place} is a terminal, where {format} is not readable; redirect it, or name a file");
             assert!(status == 2 && said.contains(&expected), "{line}: {status} {said:?}");
         }
-        let line = format!("gor-filter -q {file} --format {format} | wc -c");
+        let line = format!("gor-filter {file} --format {format} 2>/dev/null | wc -c");
         let Some((status, said)) = alone_on_a_terminal(&line) else { return };
         assert!(status == 0 && said.trim().parse::<u32>().is_ok_and(|bytes| bytes > 20), "{line}: {said:?}");
     }
