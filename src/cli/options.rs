@@ -1,5 +1,6 @@
 //! Groups of options that several tools share. Each is flattened into a tool's own.
 
+use std::io::IsTerminal as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -441,6 +442,13 @@ pub struct Reporting {
 }
 
 impl Reporting {
+    /// Says that a terminal is read where no input was named, which nobody sees otherwise.
+    pub fn tell_of_terminal(&self, inputs: &[String]) {
+        if inputs.is_empty() && !self.quiet && std::io::stdin().is_terminal() {
+            super::note("reading standard input, which is a terminal; name a file to read it instead");
+        }
+    }
+
     /// Files that are written besides the outputs.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         let profiles = [&self.profiles.cpu_profile, &self.profiles.mem_profile];

@@ -1,7 +1,7 @@
 //! The bytes of a place, decompressed.
 
 use std::fs::File;
-use std::io::{self, BufReader, ErrorKind, Read, Seek as _, SeekFrom};
+use std::io::{self, BufReader, ErrorKind, IsTerminal as _, Read, Seek as _, SeekFrom};
 use std::ops::Range;
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -131,6 +131,8 @@ struct FileReader {
     may_wait: bool,
     /// How much of it is still to be read, at most.
     left: u64,
+    /// Whether it is a terminal whose user has ended the input.
+    has_ended: bool,
     is_stopping: Arc<AtomicBool>,
     is_cut: Arc<AtomicBool>,
     /// When it was asked to end, and when its latest bytes came since.
@@ -143,7 +145,16 @@ impl FileReader {
         let may_wait = !file.metadata()?.is_file();
         let (is_stopping, is_cut) = (Arc::clone(&how.is_stopping), Arc::clone(&how.is_cut));
         let meter = Arc::clone(&how.meter);
-        Ok(FileReader { file, may_wait, left: u64::MAX, is_stopping, is_cut, stopped: None, meter })
+        Ok(FileReader {
+            file,
+            may_wait,
+            left: u64::MAX,
+            has_ended: false,
+            is_stopping,
+            is_cut,
+            stopped: None,
+            meter,
+        })
     }
 
     /// Waits for bytes, or for the end. False: it is to end.
@@ -186,12 +197,14 @@ impl FileReader {
 
 impl Read for FileReader {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if !self.wait()? {
+        if self.has_ended || !self.wait()? {
             return Ok(0);
         }
         let most = out.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
         let read = self.file.read(&mut out[..most])?;
         self.left -= read as u64;
+        // A terminal whose input has ended would wait for more.
+        self.has_ended = read == 0 && !out.is_empty() && self.may_wait && self.file.is_terminal();
         self.meter.add_bytes(read as u64);
         Ok(read)
     }

@@ -79,6 +79,14 @@ impl Format {
         (self == Format::Parquet && cfg!(not(feature = "parquet"))).then_some("parquet")
     }
 
+    /// Whether it is one document as a whole, for programs and not for people.
+    pub fn is_document(self) -> bool {
+        match self {
+            Format::Har | Format::Postman | Format::Parquet => true,
+            Format::Jsonl | Format::Curl | Format::HttpFile | Format::Csv => false,
+        }
+    }
+
     /// Whether what follows the end of such a file goes on with it.
     pub fn can_go_on(self) -> bool {
         match self {

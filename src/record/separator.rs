@@ -70,6 +70,13 @@ pub(super) fn may_become_separator(bytes: &[u8]) -> bool {
     SEPARATOR.starts_with(bytes) || bytes.strip_prefix(OPENING) == Some(b"\r")
 }
 
+/// Whether the next line is a separator again. It ends the message, or was written twice.
+pub(super) fn is_repeated(bytes: &[u8], is_at_end: bool) -> bool {
+    let text = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(bytes.len());
+    // A lone carriage return is no empty line.
+    filler(bytes, is_at_end) > text
+}
+
 /// How many bytes at the end of the input are the beginning of a separator.
 pub(super) fn partial_separator(bytes: &[u8], is_crlf: bool) -> usize {
     let text = bytes.strip_suffix(b"\r").filter(|text| text.ends_with(OPENING)).unwrap_or(bytes);

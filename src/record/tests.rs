@@ -403,6 +403,40 @@ fn a_separator_line_in_a_body_does_not_end_the_record() {
 }
 
 #[test]
+fn a_message_that_ends_in_separator_lines_keeps_them_unless_it_is_whole_before() {
+    let next = "1 b 1 2\nnext!\n🐵🙈🙉\n";
+    for (line_end, after) in [("\n", next), ("\r\n", next), ("\n", ""), ("\r\n", "")] {
+        let separator = format!("🐵🙈🙉{line_end}");
+        for (text, expected) in [
+            // The body is the line itself, as the empty line before it belongs to the message.
+            (format!("POST{line_end}{separator}{separator}"), format!("POST{line_end}🐵🙈🙉")),
+            (
+                format!("a{line_end}{separator}{separator}{separator}"),
+                format!("a{line_end}{separator}🐵🙈🙉"),
+            ),
+            (format!("a{line_end}{separator}{line_end}{separator}"), format!("a{line_end}{separator}")),
+            // It is written twice.
+            (format!("a!{line_end}{separator}{separator}"), "a!".to_owned()),
+            (format!("a!{line_end}{separator}{line_end}{separator}{separator}"), "a!".to_owned()),
+        ] {
+            let mut expected = vec![expected];
+            expected.extend((!after.is_empty()).then(|| "next!".to_owned()));
+            let text = format!("1 a 1 2{line_end}{text}{after}");
+            for cut in 1..text.len() {
+                let pieces = Pieces { bytes: text.as_bytes(), sizes: vec![cut, text.len()], turn: 0 };
+                let (read, intake) = read_all(Reader::new(pieces, options()));
+                let again = read_text(&text_of(&read)).0;
+                assert_eq!(again, read, "{text:?}");
+                let read: Vec<_> =
+                    read.iter().map(|record| String::from_utf8_lossy(&record.payload)).collect();
+                assert_eq!(read, expected, "{text:?} cut at {cut}");
+                assert_eq!((intake.malformed, intake.unfinished), (0, None), "{text:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_header_line_that_lost_its_payload_does_not_swallow_the_next_record() {
     let header = "1 0123456789abcdef01234567 1790000000000000000 5";
     let rest = format!("{header}\ntwo\n🐵🙈🙉\n{header}\nthree\n🐵🙈🙉\n");

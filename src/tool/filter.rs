@@ -352,6 +352,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     if args.count {
         tool = tool.printing_at_the_end();
     }
+    args.reporting.tell_of_terminal(&args.inputs);
     let source = endpoint::open(&args.inputs, &tool.reading)?;
     let mut sink: Box<dyn Sink> = if args.count {
         tool.print(&args.inputs)?;

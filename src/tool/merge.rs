@@ -167,6 +167,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let tool = Tool::new(&args.input, &args.output.output, &args.reporting)?
         .with_kafka(&args.kafka, &args.kafka_input, &args.inputs)?
         .with_websockets(&args.websocket, &args.inputs)?;
+    args.reporting.tell_of_terminal(&args.inputs);
     let places = places(args, &tool.reading)?;
     refuse_group(&places)?;
     tool.reading

@@ -58,6 +58,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     reading.tells_handled = is_group && !args.dry_run;
     let mut settings = settings(args, &places, &reading)?;
     settings.commits = reading.tells_handled;
+    args.reporting.tell_of_terminal(&inputs.names());
     if args.dry_run {
         return dry_run::run(args, &inputs, settings, reading);
     }

@@ -126,6 +126,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let printed = if args.output.is_empty() { vec!["-".to_owned()] } else { Vec::new() };
     endpoint::check(&printed, &to)?;
 
+    args.reporting.tell_of_terminal(&args.inputs);
     let places = endpoint::expand(&args.inputs, &reading)?;
     refuse_inputs(&args.output, &places)?;
     let number = places.len() as u64;

@@ -359,6 +359,11 @@ pub fn run(command: &RewriteCommandLine) -> anyhow::Result<Exit> {
     let rules: Vec<_> = command.rules.iter().map(|(_, rule)| rule.clone()).collect();
     let redacts = rules.iter().any(|rule| matches!(rule, RewriteRule::Redact(_)));
     refuse_useless(&rules)?;
+    if rules.is_empty() && args.diff.is_some() {
+        let text =
+            "--diff shows what rules change, and there is none; name one, such as --set-header 'NAME: VALUE'";
+        return Err(crate::Error::Usage(text.into()).into());
+    }
     let mut rewriting = Rewriting::new(rules, args.all).changing_responses(args.responses);
     if let Some(number) = args.diff {
         rewriting = rewriting.showing(number.get(), show);
@@ -380,6 +385,7 @@ pub fn run(command: &RewriteCommandLine) -> anyhow::Result<Exit> {
     if args.dry_run {
         tool = tool.printing_at_the_end();
     }
+    args.reporting.tell_of_terminal(&args.inputs);
     let mut source = endpoint::open(&args.inputs, &tool.reading)?;
     // What is written must not be what is read.
     let mut read = args.inputs.clone();

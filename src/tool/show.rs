@@ -181,6 +181,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
         tool = tool.printing_at_the_end();
     }
     tool.reading.tells_handled = true;
+    args.reporting.tell_of_terminal(&args.inputs);
     let source = endpoint::open(&args.inputs, &tool.reading)?;
     let mut showing = Showing::new(args);
     let (intake, copied) = tool.run(source, &mut showing, &mut Discard, Some(NonZeroUsize::MIN));

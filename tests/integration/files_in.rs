@@ -49,6 +49,32 @@ impl Folder {
 }
 
 #[test]
+fn bodies_that_are_or_end_in_separator_lines_are_kept_without_a_length_in_the_header() {
+    let monkeys = "🐵🙈🙉";
+    for message in [
+        format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\n\r\n{monkeys}"),
+        format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 26\r\n\r\n{monkeys}\n{monkeys}\n"),
+        format!("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nd\r\n\n{monkeys}\r\n0\r\n\r\n"),
+        format!("POST / HTTP/1.1\r\nHost: a\r\n\r\n{monkeys}"),
+        format!("HTTP/1.0 200 OK\r\n\r\n{monkeys}"),
+        // Of what its connection ends nothing tells where it does.
+        format!("HTTP/1.0 200 OK\r\n\r\nab\n{monkeys}\n{monkeys}"),
+    ] {
+        let kind = if message.starts_with("HTTP") { 2 } else { 1 };
+        let head = format!("{kind} a1 1763900000000000000 1000");
+        for rest in [record("b2"), String::new()] {
+            let ran = run("gor-filter", &[], format!("{head}\n{message}\n{monkeys}\n{rest}").as_bytes());
+            let expected = format!("{head} {}\n{message}\n{monkeys}\n{rest}", message.len());
+            assert_eq!(String::from_utf8_lossy(&ran.ends_with(0).stdout), expected);
+        }
+    }
+    // Complete messages have no more of them.
+    let twice = record("a1") + monkeys + "\n" + &record("b2");
+    let ran = run("gor-filter", &[], twice.as_bytes());
+    assert_eq!(String::from_utf8_lossy(&ran.ends_with(0).stdout), record("a1") + &record("b2"));
+}
+
+#[test]
 fn a_scheme_that_no_place_has_and_options_of_s3_without_any_are_a_wrong_command_line() {
     let tools = ["gor-filter", "gor-rewrite", "gor-merge", "gor-show"];
     for tool in tools {
@@ -371,6 +397,70 @@ fn on_a_terminal(folder: &Folder, tool: &str, records: &[u8], until: &str) -> Op
     terminal.read_to_end(&mut said).unwrap();
     assert!(script.wait().unwrap().success());
     Some(String::from_utf8_lossy(&said).into_owned())
+}
+
+/// What a tool says to a terminal that it has for all three streams, and how it ends. Its input ends at once.
+fn alone_on_a_terminal(line: &str) -> Option<(i32, String)> {
+    let beside = PathBuf::from(env!("CARGO_BIN_EXE_gor-filter"));
+    let line = format!("{}/{line}", beside.parent().unwrap().display());
+    let mut script = std::process::Command::new("script");
+    script.args(["-qec", &line, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let Ok(mut script) = script.spawn() else {
+        skip("there is no `script` to make a terminal");
+        return None;
+    };
+    // Ctrl-D. The pipe stays open until the tool has ended.
+    let mut input = script.stdin.take().unwrap();
+    input.write_all(b"\x04").unwrap();
+    let mut said = Vec::new();
+    script.stdout.take().unwrap().read_to_end(&mut said).unwrap();
+    let status = script.wait().unwrap();
+    drop(input);
+    Some((status.code().unwrap(), String::from_utf8_lossy(&said).into_owned()))
+}
+
+#[test]
+fn who_reads_a_terminal_says_so_unless_it_was_named() {
+    let said = "reading standard input, which is a terminal";
+    for tool in [
+        "gor-show",
+        "gor-filter",
+        "gor-rewrite",
+        "gor-merge",
+        "gor-report",
+        "gor-replay --dry-run 127.0.0.1:1",
+    ] {
+        let Some((_, alone)) = alone_on_a_terminal(tool) else { return };
+        assert_eq!(alone.matches(said).count(), 1, "{tool}: {alone:?}");
+    }
+    for line in ["gor-show -", "gor-show -q", "gor-show /dev/null", "gor-filter </dev/null"] {
+        let Some((_, alone)) = alone_on_a_terminal(line) else { return };
+        assert!(!alone.contains(said), "{line}: {alone:?}");
+    }
+}
+
+#[test]
+fn documents_for_programs_are_not_written_to_a_terminal() {
+    let folder = Folder::new();
+    let file = folder.file("a.gor", record("a1"));
+    for format in ["har", "postman", "pcap", "pcapng"] {
+        for output in ["", "-o -", "-o /dev/tty"] {
+            let line = format!("gor-filter {file} --format {format} {output}");
+            let Some((status, said)) = alone_on_a_terminal(&line) else { return };
+            let place = if output.ends_with("tty") { "/dev/tty" } else { "standard output" };
+            let expected =
+                format!("{place} is a terminal, where {format} is not readable; redirect it, or name a file");
+            assert!(status == 2 && said.contains(&expected), "{line}: {status} {said:?}");
+        }
+        let line = format!("gor-filter {file} --format {format} 2>/dev/null | wc -c");
+        let Some((status, said)) = alone_on_a_terminal(&line) else { return };
+        assert!(status == 0 && said.trim().parse::<u32>().is_ok_and(|bytes| bytes > 20), "{line}: {said:?}");
+    }
+    for format in ["gor", "jsonl", "csv", "curl", "http"] {
+        let line = format!("gor-filter {file} --format {format}");
+        let Some((status, said)) = alone_on_a_terminal(&line) else { return };
+        assert!(status == 0 && said.contains("/a1"), "{line}: {said:?}");
+    }
 }
 
 #[test]

@@ -308,4 +308,10 @@ fn what_would_change_is_shown_and_nothing_is_written() {
     let shown = run("gor-rewrite", &["--rewrite-url", "v1:v2", "--diff=1"], twice.as_bytes());
     shown.ends_with(0).writes(&plain.stdout);
     assert_eq!(shown.stderr.matches("request a1").count(), 1, "{shown}");
+    for dry in [&["--diff"][..], &["--diff=3", "--dry-run"], &["--diff", "--middleware", "cat"]] {
+        run("gor-rewrite", dry, exchange().as_bytes())
+            .ends_with(2)
+            .writes(b"")
+            .says("--diff shows what rules change, and there is none");
+    }
 }

@@ -1,6 +1,7 @@
 //! What the end of a file's name says, and how chunks are named.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use crate::conversation::PacketSink;
@@ -129,6 +130,22 @@ impl OutputFormat {
             ))),
             None => Ok(()),
         }
+    }
+
+    /// Refuses a terminal for what is not text to read.
+    pub(super) fn refuse_terminal(self, file: &File, place: &str) -> Result<()> {
+        let is_document = match self {
+            OutputFormat::Gor => false,
+            OutputFormat::Capture(_) => true,
+            OutputFormat::Interchange(format) => format.is_document(),
+        };
+        if is_document && file.is_terminal() {
+            let name = NAMES.iter().find(|(_, format)| *format == self).map_or("this", |(name, _)| name);
+            return Err(Error::Usage(format!(
+                "{place} is a terminal, where {name} is not readable; redirect it, or name a file with -o"
+            )));
+        }
+        Ok(())
     }
 
     /// Whether a file that this run has begun can be gone on with after it was closed.

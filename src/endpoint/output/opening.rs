@@ -66,6 +66,7 @@ pub(super) fn file(
             return Err(Error::Invalid("a file of this format cannot be added to".into()).at(path));
         }
     } else {
+        format.refuse_terminal(&opened.file, path)?;
         opened.at = 0;
     }
     let mut output = OutputFile::new(opened);
@@ -77,10 +78,11 @@ pub(super) fn file(
 }
 
 /// Standard output, or where the shell has led it.
-pub(super) fn standard() -> Result<OutputFile> {
+pub(super) fn standard(format: naming::OutputFormat) -> Result<OutputFile> {
     let place = "standard output";
     let failed = |error: io::Error| Error::from(error).at(place);
     let mut file = File::from(io::stdout().as_fd().try_clone_to_owned().map_err(failed)?);
+    format.refuse_terminal(&file, place)?;
     let found = file.metadata().map_err(failed)?;
     let is_regular = found.is_file();
     // What is opened to be added to, as the shell does for `>>`, is written to at its end wherever it stands.

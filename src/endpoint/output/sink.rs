@@ -46,7 +46,8 @@ impl FileSink {
 
     /// Standard output, or where the shell has led it.
     pub(super) fn standard(plan: &OutputPlan) -> Result<Self> {
-        Ok(Self::of(plan, opening::standard()?, plan.format.unwrap_or(OutputFormat::Gor)))
+        let format = plan.format.unwrap_or(OutputFormat::Gor);
+        Ok(Self::of(plan, opening::standard(format)?, format))
     }
 
     fn of(plan: &OutputPlan, output: OutputFile, format: OutputFormat) -> Self {

@@ -7,8 +7,8 @@ use memchr::memchr;
 use super::super::header::{Kind, MAX_HEADER, Malformed, SEPARATOR};
 use super::super::header_line::{Follows, HeaderLine, begins_with_header, header_line, what_follows};
 use super::super::separator::{
-    MONKEYS, OPENING, PayloadEnd, Search, find_separator, may_become_separator, partial_separator,
-    separator_at,
+    MONKEYS, OPENING, PayloadEnd, Search, find_separator, is_repeated, may_become_separator,
+    partial_separator, separator_at,
 };
 use super::super::span::RecordSpan;
 use super::{MAX_MAX_RECORD, Reader};
@@ -193,28 +193,29 @@ impl<R: Read> Reader<R> {
                 Search::Open(_) => return Err(FindResult::NeedMore),
             };
             let next = ending.payload_end + ending.separator;
-            let is_end = match what_follows(&bytes[next..], self.is_at_end, self.options.is_lenient) {
-                Follows::Header(line) => {
-                    // It is the next that is looked for, and need not be parsed again.
-                    self.known_line = Some(line);
-                    true
-                }
-                Follows::Record => true,
-                other => {
-                    if (self.options.is_whole)(kind, &bytes[payload..ending.payload_end]) {
+            let is_whole = || (self.options.is_whole)(kind, &bytes[payload..ending.payload_end]);
+            let is_end = if is_repeated(&bytes[next..], self.is_at_end) {
+                // A body may end in separator lines, or be one: only a whole message ends before them.
+                is_whole()
+            } else {
+                match what_follows(&bytes[next..], self.is_at_end, self.options.is_lenient) {
+                    Follows::Header(line) => {
+                        // It is the next that is looked for, and need not be parsed again.
+                        self.known_line = Some(line);
                         true
-                    } else if matches!(other, Follows::Unknown) {
-                        return Err(FindResult::NeedMore);
-                    } else {
-                        false
                     }
+                    Follows::Record => true,
+                    _ if is_whole() => true,
+                    Follows::Unknown => return Err(FindResult::NeedMore),
+                    Follows::Payload => false,
                 }
             };
             if is_end {
                 return Ok(ending);
             }
             self.holds_separator = true;
-            from = next - 1;
+            // The line end of this one is the one before the next, with its carriage return.
+            from = next - 2;
         }
     }
 }
