@@ -134,12 +134,10 @@ pub fn set_target(head: &Head<'_>, target: &[u8], out: &mut Vec<u8>) {
 /// Writes what is before the target of a request and `target`; where the old one ends. 0, and nothing written,
 /// of what is no request.
 fn write_to_target(head: &Head<'_>, target: &[u8], out: &mut Vec<u8>) -> usize {
-    let Some(line) = head.request_line() else { return 0 };
-    let bytes = head.bytes();
-    let at = line.target.as_ptr() as usize - bytes.as_ptr() as usize;
-    out.extend_from_slice(&bytes[..at]);
+    let Some(old) = head.target() else { return 0 };
+    out.extend_from_slice(&head.bytes()[..old.start]);
     out.extend_from_slice(target);
-    at + line.target.len()
+    old.end
 }
 
 /// Where the first line after the start line begins.

@@ -118,6 +118,23 @@ pub struct Field<'a> {
     pub line: Range<usize>,
 }
 
+/// What an edit of a head changes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum HeadPart {
+    /// The start line.
+    StartLine,
+    /// Field lines.
+    Fields,
+}
+
+/// How the lines of a head lie.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct HeadShape {
+    start: usize,
+    fields: usize,
+    end: usize,
+}
+
 /// The whole head of a message.
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'a> {
@@ -147,6 +164,31 @@ impl<'a> Head<'a> {
         }
     }
 
+    /// The head of `bytes`, all of which it is, where it is known how its lines lie: they are not looked for.
+    pub fn of_shape(bytes: &'a [u8], shape: HeadShape) -> Self {
+        let HeadShape { start, fields, end } = shape;
+        let head = Head { bytes, start, fields, end };
+        debug_assert_eq!(
+            Head::of(bytes).map(|found| (found.len(), found.shape())),
+            Some((bytes.len(), shape))
+        );
+        head
+    }
+
+    /// How its lines lie.
+    pub fn shape(&self) -> HeadShape {
+        HeadShape { start: self.start, fields: self.fields, end: self.end }
+    }
+
+    /// How the lines lie once a change of one part, which adds no line end to the start line, has given it this length.
+    pub fn shape_after(&self, change: HeadPart, length: usize) -> HeadShape {
+        let fields = match change {
+            HeadPart::StartLine => self.fields + length - self.len(),
+            HeadPart::Fields => self.fields,
+        };
+        HeadShape { start: self.start, fields, end: self.end + length - self.len() }
+    }
+
     /// The bytes of the head, up to and with the empty line.
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
@@ -166,6 +208,13 @@ impl<'a> Head<'a> {
     /// The start line read as a request's.
     pub fn request_line(&self) -> Option<RequestLine<'a>> {
         request_words(self.start_line())
+    }
+
+    /// Where the target of a request lies.
+    pub fn target(&self) -> Option<Range<usize>> {
+        let target = self.request_line()?.target;
+        let start = target.as_ptr() as usize - self.bytes.as_ptr() as usize;
+        Some(start..start + target.len())
     }
 
     /// The start line read as a response's.

@@ -21,7 +21,7 @@ mod token;
 
 pub use fault::FramingFault;
 pub use framing::{BodyLength, Framer, RequestContext, Step};
-pub use head::{Field, Head, RequestLine, StatusLine, request_line, status_line};
+pub use head::{Field, Head, HeadPart, HeadShape, RequestLine, StatusLine, request_line, status_line};
 pub use recognise::{Recognised, recognise};
 pub use resync::{starts_request, starts_response};
 pub use token::{is_token, is_token_byte};

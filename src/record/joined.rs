@@ -2,7 +2,8 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use memchr::{memchr, memrchr};
+use memchr::memchr;
+use wide::u8x16;
 
 use super::header::{Header, Kind, MAX_HEADER};
 use super::span::RecordSpan;
@@ -10,9 +11,6 @@ use crate::Position;
 
 /// Tells whether a payload is a whole message.
 type IsWhole = fn(Kind, &[u8]) -> bool;
-
-/// Digits that a timestamp of this century has at least, in nanoseconds. Of so many bytes in a row, one is looked at.
-const TIMESTAMP: usize = 18;
 
 /// Records that hold what looks like the header line of another record, whose separator may be missing.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -108,10 +106,9 @@ struct InnerHeader {
 }
 
 /// Finds the first line of a payload that has the form of the header line of another record, as all recorders write it.
+/// What stands at the front has no message before it: the reader knows that case.
 fn inner_header(kind: Kind, payload: &[u8], is_whole: IsWhole) -> Option<InnerHeader> {
-    let samples = (TIMESTAMP..payload.len()).step_by(TIMESTAMP);
-    let mut digits = samples.filter(|&sample| may_be_in_timestamp(payload, sample));
-    let at = digits.find_map(|sample| header_around(payload, sample))?;
+    let at = words_of_one(payload).map(|feed| feed + 1).find(|&line| is_header_at(payload, line))?;
     let before = strip_line_end(&payload[..at]);
     let is_whole = |payload: &[u8]| !payload.is_empty() && is_whole(kind, payload);
     // An empty line may have taken the separator's place.
@@ -119,35 +116,31 @@ fn inner_header(kind: Kind, payload: &[u8], is_whole: IsWhole) -> Option<InnerHe
     Some(InnerHeader { at, is_proven })
 }
 
-/// Whether a byte may be one of a timestamp's digits: of those beside it half are before it or half are behind it.
-#[inline]
-fn may_be_in_timestamp(payload: &[u8], sample: usize) -> bool {
-    const HALF: usize = TIMESTAMP / 2;
-    let is_digit = |at: usize| payload.get(at).is_some_and(u8::is_ascii_digit);
-    // All three are looked at: digits are too frequent for a branch at each.
-    is_digit(sample) & (is_digit(sample - HALF) | is_digit(sample + HALF))
+/// How many bytes are looked at at once.
+const AT_ONCE: usize = 16;
+
+/// The line feeds of a text behind which a word of one byte and a space come, but for those among its last bytes, which
+/// are fewer than a header line has.
+fn words_of_one(text: &[u8]) -> impl Iterator<Item = usize> {
+    let spaces = text.get(2..).unwrap_or_default();
+    let chunks = text.as_chunks::<AT_ONCE>().0.iter().zip(spaces.as_chunks::<AT_ONCE>().0);
+    let found = chunks.zip((0..).step_by(AT_ONCE)).filter_map(|((feeds, spaces), at)| {
+        let feeds = u8x16::new(*feeds).simd_eq(u8x16::splat(b'\n'));
+        let spaces = u8x16::new(*spaces).simd_eq(u8x16::splat(b' '));
+        let found = (feeds & spaces).to_bitmask();
+        (found != 0).then_some((at, found))
+    });
+    found.flat_map(|(at, found)| {
+        (0..AT_ONCE).filter(move |place| found >> place & 1 == 1).map(move |place| at + place)
+    })
 }
 
-/// Where the header line begins in whose timestamp this byte is.
-fn header_around(payload: &[u8], sample: usize) -> Option<usize> {
-    let before: &[u8; TIMESTAMP + 2] = payload[..sample].last_chunk()?;
-    // Without leaving early, so that all are compared at once.
-    if before.iter().fold(0, |spaces, &byte| spaces | u8::from(byte == b' ')) == 0 {
-        return None; // It is in a longer number.
-    }
-    let digits = before.iter().rev().take_while(|byte| byte.is_ascii_digit());
-    let space = sample.checked_sub(digits.count() + 1)?;
-    let (id, _) = payload[..=space].split_last_chunk::<17>()?.1.split_first_chunk::<16>()?;
-    if payload[space] != b' ' || !id.iter().all(u8::is_ascii_hexdigit) {
-        return None;
-    }
-    let from = space.saturating_sub(MAX_HEADER);
-    // What stands at the front has no message before it: the reader knows that case.
-    let line = from + memrchr(b'\n', &payload[from..space])? + 1;
-    let end = line + memchr(b'\n', payload[line..].get(..MAX_HEADER).unwrap_or(&payload[line..]))?;
-    let text = &payload[line..end];
-    let header = Header::parse(text.strip_suffix(b"\r").unwrap_or(text)).ok()?;
-    (header.is_usual() && end + 1 < payload.len()).then_some(line)
+/// Whether a line of a payload is the header line of another record, with something behind it.
+fn is_header_at(payload: &[u8], line: usize) -> bool {
+    let text = payload[line..].get(..MAX_HEADER).unwrap_or(&payload[line..]);
+    let Some(length) = memchr(b'\n', text) else { return false };
+    let text = text[..length].strip_suffix(b"\r").unwrap_or(&text[..length]);
+    line + length + 1 < payload.len() && Header::parse(text).is_ok_and(|header| header.is_usual())
 }
 
 /// Without the line feed at its end.
@@ -191,6 +184,16 @@ mod tests {
             let payload = format!("{before}\n2 0123456789abcdef01234567 {digits} 7\n{after}");
             prop_assume!(digits.parse::<i64>().is_ok_and(|time| time >= 946_684_800_000_000_000));
             prop_assert_eq!(found(&payload).map(|(at, _)| at), Some(before.len() + 1));
+        }
+
+        #[test]
+        fn a_word_of_one_byte_is_found_wherever_it_stands(text in "[a \n]{0,70}") {
+            let bytes = text.as_bytes();
+            let expected = (0..bytes.len().saturating_sub(17))
+                .filter(|&at| bytes[at] == b'\n' && bytes[at + 2] == b' ');
+            let found: Vec<_> = words_of_one(bytes).collect();
+            prop_assert!(found.iter().all(|&at| bytes[at] == b'\n' && bytes[at + 2] == b' '));
+            prop_assert!(expected.into_iter().all(|at| found.contains(&at)), "{:?}", found);
         }
     }
 }

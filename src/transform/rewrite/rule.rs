@@ -11,7 +11,7 @@ use super::condition::Condition;
 use super::substitution::Substitution;
 use super::template::ReplacementTemplate;
 use super::url::UrlPattern;
-use crate::http::{Head, edit, query};
+use crate::http::{Head, HeadPart, edit, query};
 use crate::transform::pattern::header_name;
 use crate::transform::redact::Redaction;
 use crate::{BadRule, Dialect};
@@ -67,6 +67,19 @@ impl RewriteRule {
         self
     }
 
+    /// Which part of a head this rule changes, if only one.
+    pub(super) fn part(&self) -> Option<HeadPart> {
+        match self {
+            RewriteRule::SetHeader(_) | RewriteRule::DeleteHeader(_) | RewriteRule::RewriteHeader(_) => {
+                Some(HeadPart::Fields)
+            }
+            RewriteRule::SetParam(_) | RewriteRule::DeleteParam(_) | RewriteRule::RewriteUrl(_) => {
+                Some(HeadPart::StartLine)
+            }
+            _ => None,
+        }
+    }
+
     /// Writes the head as this rule makes it; what was written counts only
     /// where the head has changed.
     pub(super) fn apply(&self, head: &Head<'_>, out: &mut Vec<u8>) -> Effect {
@@ -106,14 +119,20 @@ impl RewriteRule {
 }
 
 /// Writes the head with the target that `change` makes, as it was where there
-/// would be none left. `false`: nothing to change.
+/// would be none left. `false`: nothing to change, and nothing is written.
 fn retarget(head: &Head<'_>, out: &mut Vec<u8>, change: impl FnOnce(&[u8], &mut Vec<u8>) -> bool) -> bool {
-    let Some(line) = head.request_line() else { return false };
-    let mut target = Vec::with_capacity(line.target.len() + 64);
-    if !change(line.target, &mut target) {
+    let Some(place) = head.target() else { return false };
+    let (bytes, start) = (head.bytes(), out.len());
+    out.extend_from_slice(&bytes[..place.start]);
+    let from = out.len();
+    if !change(&bytes[place.clone()], out) {
+        out.truncate(start);
         return false;
     }
-    edit::set_target(head, if target.is_empty() { line.target } else { &target }, out);
+    if out.len() == from {
+        out.extend_from_slice(&bytes[place.clone()]);
+    }
+    out.extend_from_slice(&bytes[place.end..]);
     true
 }
 

@@ -263,8 +263,14 @@ impl Rewriter {
         let is_request = view.header.kind == Kind::Request;
         let mut draft = Draft::new(view.payload, *head, is_request);
         let (mut is_changed, mut is_url_done, mut is_meant) = (false, false, true);
+        // How the lines of the changed head lie, if that is known.
+        let mut shape = None;
         for (place, rule) in self.rules.iter().enumerate() {
-            let current = if is_changed { Head::of(&self.message) } else { Some(*head) };
+            let current = match shape {
+                _ if !is_changed => Some(*head),
+                Some(shape) => Some(Head::of_shape(&self.message, shape)),
+                None => Head::of(&self.message),
+            };
             let Some(current) = current else { continue };
             if let RewriteRule::Only(condition) = rule {
                 is_meant = is_request && condition.passes(&view.header, current.bytes());
@@ -297,6 +303,7 @@ impl Rewriter {
             };
             is_url_done |= is_url && !self.applies_all && effect != Effect::None;
             if effect == Effect::Changed {
+                shape = rule.part().map(|part| current.shape_after(part, self.edited.len()));
                 std::mem::swap(&mut self.message, &mut self.edited);
                 is_changed = true;
                 is_hit = true;

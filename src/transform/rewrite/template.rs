@@ -6,7 +6,13 @@ use crate::BadRule;
 
 /// A replacement whose groups the pattern has.
 #[derive(Clone, Debug)]
-pub(super) struct ReplacementTemplate(Vec<u8>);
+pub(super) struct ReplacementTemplate(Vec<Piece>);
+
+#[derive(Clone, Debug)]
+enum Piece {
+    Text(Vec<u8>),
+    Group(usize),
+}
 
 impl ReplacementTemplate {
     /// Takes the replacement that begins at `start` in the user's `text`.
@@ -21,49 +27,81 @@ impl ReplacementTemplate {
         if let Some(at) = replacement.find(forbidden) {
             return Err(BadRule::new(text, start + at, "this character cannot stand in a replacement here"));
         }
-        for (at, group) in groups(replacement) {
-            let is_there = match group.parse::<usize>() {
-                Ok(number) => number < pattern.captures_len(),
-                Err(_) => pattern.capture_names().flatten().any(|name| name == group),
+        let mut pieces = Vec::new();
+        for (at, part) in parts(replacement) {
+            let group = match part {
+                Part::Text(text) => {
+                    pieces.push(Piece::Text(text.as_bytes().to_vec()));
+                    continue;
+                }
+                Part::Group(group) => group,
             };
-            if !is_there {
+            let number = match group.parse::<usize>() {
+                Ok(number) => Some(number).filter(|number| *number < pattern.captures_len()),
+                Err(_) => pattern.capture_names().position(|name| name == Some(group)),
+            };
+            let Some(number) = number else {
                 let reason = format!(
                     "the pattern has no group {group:?}; ${{1}}x is group 1 with an x behind it, $$ a dollar sign"
                 );
                 return Err(BadRule::new(text, start + at, reason));
-            }
+            };
+            pieces.push(Piece::Group(number));
         }
-        Ok(ReplacementTemplate(replacement.as_bytes().to_vec()))
+        Ok(ReplacementTemplate(pieces))
     }
 
     /// Writes the text for one match.
     pub(super) fn expand(&self, captures: &Captures<'_>, out: &mut Vec<u8>) {
-        captures.expand(&self.0, out);
+        for piece in &self.0 {
+            match piece {
+                Piece::Text(text) => out.extend_from_slice(text),
+                Piece::Group(group) => {
+                    out.extend_from_slice(captures.get(*group).map_or(&b""[..], |group| group.as_bytes()));
+                }
+            }
+        }
     }
 }
 
-/// The groups a replacement names, and where each `$` stands: a name is the
+/// What a replacement consists of, as it is typed.
+enum Part<'a> {
+    Text(&'a str),
+    Group(&'a str),
+}
+
+/// The parts of a replacement, and where each begins: a group's name is the
 /// longest run of letters, digits and underscores, or what braces hold.
-fn groups(replacement: &str) -> Vec<(usize, &str)> {
+fn parts(replacement: &str) -> Vec<(usize, Part<'_>)> {
     let mut found = Vec::new();
-    let mut at = 0;
+    // What is before `text` is in a part.
+    let (mut text, mut at) = (0, 0);
     while let Some(dollar) = replacement[at..].find('$').map(|dollar| at + dollar) {
         let rest = &replacement[dollar + 1..];
-        let name = if rest.starts_with('$') {
+        if rest.starts_with('$') {
+            found.push((text, Part::Text(&replacement[text..=dollar])));
             at = dollar + 2;
+            text = at;
             continue;
-        } else if let Some(braced) = rest.strip_prefix('{') {
-            braced.split_once('}').map(|(name, _)| name)
+        }
+        let (name, length) = if let Some(braced) = rest.strip_prefix('{') {
+            let name = braced.split_once('}').map(|(name, _)| name);
+            (name, name.map_or(0, |name| name.len() + 2))
         } else {
             let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
-            Some(&rest[..end]).filter(|name| !name.is_empty())
+            (Some(&rest[..end]).filter(|name| !name.is_empty()), end)
         };
+        at = dollar + 1;
         // A dollar sign that names nothing stands for itself.
         if let Some(name) = name {
-            found.push((dollar, name));
+            found.push((text, Part::Text(&replacement[text..dollar])));
+            found.push((dollar, Part::Group(name)));
+            at += length;
+            text = at;
         }
-        at = dollar + 1;
     }
+    found.push((text, Part::Text(&replacement[text..])));
+    found.retain(|(_, part)| !matches!(part, Part::Text("")));
     found
 }
 
@@ -76,10 +114,6 @@ pub(super) fn replace(
     text: &[u8],
     out: &mut Vec<u8>,
 ) -> bool {
-    // Groups take memory, and most texts have no match.
-    if !pattern.is_match(text) {
-        return false;
-    }
     let mut copied = 0;
     let mut is_found = false;
     for captures in pattern.captures_iter(text).take(if is_global { usize::MAX } else { 1 }) {
