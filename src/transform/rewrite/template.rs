@@ -6,10 +6,11 @@ use crate::BadRule;
 
 /// A replacement whose groups the pattern has.
 #[derive(Clone, Debug)]
-pub(super) struct ReplacementTemplate(Vec<Piece>);
+pub(super) struct ReplacementTemplate(Vec<TemplatePiece>);
 
+/// What is written in turn: text, or the group of this number.
 #[derive(Clone, Debug)]
-enum Piece {
+enum TemplatePiece {
     Text(Vec<u8>),
     Group(usize),
 }
@@ -30,11 +31,11 @@ impl ReplacementTemplate {
         let mut pieces = Vec::new();
         for (at, part) in parts(replacement) {
             let group = match part {
-                Part::Text(text) => {
-                    pieces.push(Piece::Text(text.as_bytes().to_vec()));
+                TemplatePart::Text(text) => {
+                    pieces.push(TemplatePiece::Text(text.as_bytes().to_vec()));
                     continue;
                 }
-                Part::Group(group) => group,
+                TemplatePart::Group(group) => group,
             };
             let number = match group.parse::<usize>() {
                 Ok(number) => Some(number).filter(|number| *number < pattern.captures_len()),
@@ -46,17 +47,26 @@ impl ReplacementTemplate {
                 );
                 return Err(BadRule::new(text, start + at, reason));
             };
-            pieces.push(Piece::Group(number));
+            pieces.push(TemplatePiece::Group(number));
         }
         Ok(ReplacementTemplate(pieces))
+    }
+
+    /// The text for every match, if it is the same.
+    fn without_groups(&self) -> Option<&[u8]> {
+        match &self.0[..] {
+            [] => Some(b""),
+            [TemplatePiece::Text(text)] => Some(text),
+            _ => None,
+        }
     }
 
     /// Writes the text for one match.
     pub(super) fn expand(&self, captures: &Captures<'_>, out: &mut Vec<u8>) {
         for piece in &self.0 {
             match piece {
-                Piece::Text(text) => out.extend_from_slice(text),
-                Piece::Group(group) => {
+                TemplatePiece::Text(text) => out.extend_from_slice(text),
+                TemplatePiece::Group(group) => {
                     out.extend_from_slice(captures.get(*group).map_or(&b""[..], |group| group.as_bytes()));
                 }
             }
@@ -65,21 +75,21 @@ impl ReplacementTemplate {
 }
 
 /// What a replacement consists of, as it is typed.
-enum Part<'a> {
+enum TemplatePart<'a> {
     Text(&'a str),
     Group(&'a str),
 }
 
 /// The parts of a replacement, and where each begins: a group's name is the
 /// longest run of letters, digits and underscores, or what braces hold.
-fn parts(replacement: &str) -> Vec<(usize, Part<'_>)> {
+fn parts(replacement: &str) -> Vec<(usize, TemplatePart<'_>)> {
     let mut found = Vec::new();
     // What is before `text` is in a part.
     let (mut text, mut at) = (0, 0);
     while let Some(dollar) = replacement[at..].find('$').map(|dollar| at + dollar) {
         let rest = &replacement[dollar + 1..];
         if rest.starts_with('$') {
-            found.push((text, Part::Text(&replacement[text..=dollar])));
+            found.push((text, TemplatePart::Text(&replacement[text..=dollar])));
             at = dollar + 2;
             text = at;
             continue;
@@ -94,14 +104,14 @@ fn parts(replacement: &str) -> Vec<(usize, Part<'_>)> {
         at = dollar + 1;
         // A dollar sign that names nothing stands for itself.
         if let Some(name) = name {
-            found.push((text, Part::Text(&replacement[text..dollar])));
-            found.push((dollar, Part::Group(name)));
+            found.push((text, TemplatePart::Text(&replacement[text..dollar])));
+            found.push((dollar, TemplatePart::Group(name)));
             at += length;
             text = at;
         }
     }
-    found.push((text, Part::Text(&replacement[text..])));
-    found.retain(|(_, part)| !matches!(part, Part::Text("")));
+    found.push((text, TemplatePart::Text(&replacement[text..])));
+    found.retain(|(_, part)| !matches!(part, TemplatePart::Text("")));
     found
 }
 
@@ -114,14 +124,25 @@ pub(super) fn replace(
     text: &[u8],
     out: &mut Vec<u8>,
 ) -> bool {
+    let number = if is_global { usize::MAX } else { 1 };
     let mut copied = 0;
     let mut is_found = false;
-    for captures in pattern.captures_iter(text).take(if is_global { usize::MAX } else { 1 }) {
-        let Some(whole) = captures.get(0) else { continue };
-        out.extend_from_slice(&text[copied..whole.start()]);
-        template.expand(&captures, out);
-        copied = whole.end();
-        is_found = true;
+    if let Some(plain) = template.without_groups() {
+        for found in pattern.find_iter(text).take(number) {
+            out.extend_from_slice(&text[copied..found.start()]);
+            out.extend_from_slice(plain);
+            copied = found.end();
+            is_found = true;
+        }
+    } else if pattern.is_match(text) {
+        // Groups take memory, and most texts have no match.
+        for captures in pattern.captures_iter(text).take(number) {
+            let Some(whole) = captures.get(0) else { continue };
+            out.extend_from_slice(&text[copied..whole.start()]);
+            template.expand(&captures, out);
+            copied = whole.end();
+            is_found = true;
+        }
     }
     if is_found {
         out.extend_from_slice(&text[copied..]);
