@@ -35,6 +35,9 @@ pub trait Checkpoint: Send {
     /// it is handled elsewhere.
     fn position(&self, record: usize) -> Option<(i32, i64)>;
 
+    /// Whether others have its records, and it cannot be told any more what of them was handled.
+    fn is_lost(&self) -> bool;
+
     /// Whether the source wants its records back, and waits for those that are under way.
     fn is_revoked(&self) -> bool;
 
@@ -119,6 +122,10 @@ mod tests {
 
         fn position(&self, _: usize) -> Option<(i32, i64)> {
             None
+        }
+
+        fn is_lost(&self) -> bool {
+            false
         }
 
         fn is_revoked(&self) -> bool {

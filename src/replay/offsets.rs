@@ -83,12 +83,13 @@ impl Offsets {
             let under_way = self.take();
             match self.commit(&under_way) {
                 Ok(forgotten) => {
-                    let untold = self.failure.take().filter(|_| self.is_gone());
-                    self.untold = self.untold.take().or(untold);
+                    self.failure = None;
                     if was_revoked {
                         self.release(&under_way, forgotten);
                     }
                 }
+                // It cannot be told any more.
+                Err(error) if self.is_lost() => self.untold = self.untold.take().or(Some(error)),
                 Err(error) => self.failure = Some(error),
             }
             return;
@@ -102,9 +103,9 @@ impl Offsets {
         }
     }
 
-    /// What kept the source from being told the last time.
+    /// What kept the source from being told the last time, or at all.
     pub(super) fn failure(&self) -> Option<&Error> {
-        self.failure.as_ref()
+        self.failure.as_ref().or(self.untold.as_ref())
     }
 
     /// Tells the source what was handled, once all workers have ended, and that nothing more will be. Then waits until it
@@ -132,9 +133,9 @@ impl Offsets {
         Ok(())
     }
 
-    /// Whether the source has taken all back that was read.
-    fn is_gone(&self) -> bool {
-        self.blocks.back().is_some_and(|(_, newest)| newest.position(0).is_none())
+    /// Whether the source has given to others what was read latest.
+    fn is_lost(&self) -> bool {
+        self.blocks.back().is_some_and(|(_, newest)| newest.is_lost())
     }
 
     /// Takes what workers have settled, and what was read. The requests that are under way.
@@ -246,6 +247,10 @@ mod tests {
 
         fn position(&self, record: usize) -> Option<(i32, i64)> {
             (*self.source.share.lock().unwrap() == self.share).then(|| self.records[record])
+        }
+
+        fn is_lost(&self) -> bool {
+            *self.source.share.lock().unwrap() != self.share
         }
 
         fn is_revoked(&self) -> bool {

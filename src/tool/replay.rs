@@ -240,7 +240,7 @@ fn replay(
             }
             match &now.uncommitted {
                 Some(why) if !std::mem::replace(&mut is_uncommitted_told, true) => {
-                    cli::note(format_args!("{why}; the replay goes on, and this is tried again"));
+                    cli::note(format_args!("{why}; the replay goes on"));
                 }
                 Some(_) => {}
                 None => is_uncommitted_told = false,

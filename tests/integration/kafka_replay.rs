@@ -256,10 +256,12 @@ fn a_member_that_was_given_up_says_that_its_requests_are_sent_again() {
     let other = assert_exit(&members[1].replay(&["--no-wait"]), 0);
     signal(&one, Signal::CONT);
     let one = one.wait_with_output().expect("it ends");
+    let status = one.status.code();
     let one = String::from_utf8_lossy(&one.stderr).into_owned();
     let all = counts(&origins.each_ref());
     assert_eq!(all.len(), 100, "{one}\n---\n{other}");
     if all.values().any(|count| *count > 1) {
+        assert_eq!(status, Some(1), "{one}");
         assert_says(&one, "the group went on without this reader");
     }
 }

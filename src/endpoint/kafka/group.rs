@@ -35,6 +35,18 @@ pub(super) struct Membership {
     changed: Condvar,
 }
 
+/// What becomes of the records of a share.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum RecordUse {
+    /// Some may be under way.
+    #[default]
+    Open,
+    /// None is under way any more, and the share is to be given up.
+    Released,
+    /// Others have them already.
+    Lost,
+}
+
 /// The present share of the partitions.
 #[derive(Debug, Default)]
 struct PartitionShare {
@@ -53,8 +65,7 @@ struct PartitionShare {
     handled_before: Option<BTreeMap<i32, OffsetSet>>,
     /// Tells who handles records that the share is to be given up.
     revocation: Arc<Revocation>,
-    /// Nothing is under way any more of the share that is to be given up.
-    is_released: bool,
+    records: RecordUse,
     /// Nobody will say any more that records were handled.
     is_closing: bool,
 }
@@ -134,7 +145,7 @@ impl Membership {
         let deadline = Instant::now() + PATIENCE;
         let mut share = self.share();
         share.revocation.revoke();
-        while !share.is_handled() && !share.is_released && !share.is_closing {
+        while !share.is_handled() && share.records == RecordUse::Open && !share.is_closing {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
@@ -246,8 +257,8 @@ impl Checkpoint for Handled {
                 Ok(forgotten)
             }
             Err(error) if is_of_rebalance(&error) => {
-                // Others have the partitions: nothing is left to wait for.
-                share.is_released = true;
+                // Nothing is left to wait for.
+                share.records = RecordUse::Lost;
                 self.membership.changed.notify_all();
                 Err(self.explain(
                     "the group went on without this reader; what it has handled since its last \
@@ -264,6 +275,11 @@ impl Checkpoint for Handled {
         self.records.get(record).copied().filter(|_| is_ours)
     }
 
+    fn is_lost(&self) -> bool {
+        let share = self.membership.share();
+        share.number != self.share || share.records == RecordUse::Lost
+    }
+
     fn is_revoked(&self) -> bool {
         let share = self.membership.share();
         share.number == self.share && share.revocation.is_revoked()
@@ -272,7 +288,7 @@ impl Checkpoint for Handled {
     fn release(&self) {
         let mut share = self.membership.share();
         if share.number == self.share {
-            share.is_released = true;
+            share.records = RecordUse::Released;
             self.membership.changed.notify_all();
         }
     }
@@ -336,7 +352,7 @@ mod tests {
             thread::yield_now();
         }
         assert!(membership.is_awaiting());
-        membership.share().is_released = true;
+        membership.share().records = RecordUse::Released;
         membership.changed.notify_all();
         giving.join().expect("it ends");
         assert_eq!(membership.number(), 1);
