@@ -35,12 +35,12 @@ pub(super) struct Membership {
     changed: Condvar,
 }
 
-/// What becomes of the records of a share.
+/// How far the handing over of a share is.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-enum RecordUse {
-    /// Some may be under way.
+enum ShareStage {
+    /// Its records may be under way.
     #[default]
-    Open,
+    Kept,
     /// None is under way any more, and the share is to be given up.
     Released,
     /// Others have them already.
@@ -65,7 +65,7 @@ struct PartitionShare {
     handled_before: Option<BTreeMap<i32, OffsetSet>>,
     /// Tells who handles records that the share is to be given up.
     revocation: Arc<Revocation>,
-    records: RecordUse,
+    stage: ShareStage,
     /// Nobody will say any more that records were handled.
     is_closing: bool,
 }
@@ -145,7 +145,7 @@ impl Membership {
         let deadline = Instant::now() + PATIENCE;
         let mut share = self.share();
         share.revocation.revoke();
-        while !share.is_handled() && share.records == RecordUse::Open && !share.is_closing {
+        while !share.is_handled() && share.stage == ShareStage::Kept && !share.is_closing {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
@@ -258,7 +258,7 @@ impl Checkpoint for Handled {
             }
             Err(error) if is_of_rebalance(&error) => {
                 // Nothing is left to wait for.
-                share.records = RecordUse::Lost;
+                share.stage = ShareStage::Lost;
                 self.membership.changed.notify_all();
                 Err(self.explain(
                     "the group went on without this reader; what it has handled since its last \
@@ -277,7 +277,7 @@ impl Checkpoint for Handled {
 
     fn is_lost(&self) -> bool {
         let share = self.membership.share();
-        share.number != self.share || share.records == RecordUse::Lost
+        share.number != self.share || share.stage == ShareStage::Lost
     }
 
     fn is_revoked(&self) -> bool {
@@ -288,7 +288,7 @@ impl Checkpoint for Handled {
     fn release(&self) {
         let mut share = self.membership.share();
         if share.number == self.share {
-            share.records = RecordUse::Released;
+            share.stage = ShareStage::Released;
             self.membership.changed.notify_all();
         }
     }
@@ -352,7 +352,7 @@ mod tests {
             thread::yield_now();
         }
         assert!(membership.is_awaiting());
-        membership.share().records = RecordUse::Released;
+        membership.share().stage = ShareStage::Released;
         membership.changed.notify_all();
         giving.join().expect("it ends");
         assert_eq!(membership.number(), 1);
