@@ -4,7 +4,7 @@
 
 use std::io::Read;
 
-use gor_tools::record::{Block, Intake, Reader, ReaderOptions, Record, Records, SEPARATOR};
+use gor_tools::record::{Block, Framing, Intake, Reader, ReaderOptions, Record, Records, SEPARATOR};
 use libfuzzer_sys::fuzz_target;
 
 struct Pieces<'a> {
@@ -18,6 +18,16 @@ impl Read for Pieces<'_> {
         out[..size].copy_from_slice(&self.bytes[..size]);
         self.bytes = &self.bytes[size..];
         Ok(size)
+    }
+}
+
+/// A stand-in for HTTP.
+#[derive(Debug)]
+struct EndsInMark;
+
+impl Framing for EndsInMark {
+    fn is_whole(&mut self, payload: &[u8]) -> bool {
+        payload.ends_with(b"!")
     }
 }
 
@@ -35,7 +45,7 @@ fuzz_target!(|data: &[u8]| {
     let Some((&size, text)) = data.split_first() else { return };
     let options = ReaderOptions {
         max_record: if size % 2 == 0 { 100 } else { 1 << 30 },
-        is_whole: |_, payload| payload.ends_with(b"!"),
+        framing: |_| Box::new(EndsInMark),
         ..ReaderOptions::default()
     };
     let (records, intake) = read_all(text, options);

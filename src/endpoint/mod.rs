@@ -10,6 +10,7 @@ mod bytes;
 mod decode;
 mod follow;
 mod format;
+mod framing;
 mod index;
 mod input;
 mod inputs;

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::KafkaSettings;
+use super::framing::HttpFraming;
 use super::network::ListenOptions;
 use super::s3::{S3Options, Store};
 use crate::Error;
-use crate::http::{Framer, RequestContext};
 use crate::interchange::LogFormat;
 use crate::observe::Meter;
-use crate::record::{DEFAULT_MAX_RECORD, Failures, Intake, JoinedRecords, Kind, ReaderOptions};
+use crate::record::{DEFAULT_MAX_RECORD, Failures, Intake, JoinedRecords, ReaderOptions};
 
 /// How to read places.
 #[derive(Clone, Debug)]
@@ -92,7 +92,7 @@ impl ReadOptions {
     /// How gor text is read.
     pub(super) fn reader_options(&self) -> ReaderOptions {
         let ReadOptions { max_record, is_strict, most_read, is_lenient, .. } = *self;
-        ReaderOptions { max_record, is_strict, most_read, is_lenient, is_whole }
+        ReaderOptions { max_record, is_strict, most_read, is_lenient, framing: HttpFraming::boxed }
     }
 
     /// Whether reading is to end.
@@ -140,16 +140,6 @@ impl Default for ReadOptions {
             tell: |_| {},
         }
     }
-}
-
-/// Whether a payload is exactly one HTTP message, and its length is told by
-/// its head. A response that ends with its connection is never known to end.
-pub(super) fn is_whole(kind: Kind, payload: &[u8]) -> bool {
-    let mut framer = match kind {
-        Kind::Request => Framer::request(),
-        Kind::Response | Kind::Replayed => Framer::response(RequestContext::default()),
-    };
-    framer.extent(payload).is_all_of(payload)
 }
 
 /// Something about one of the places that is read. Its text is one line.

@@ -3,7 +3,7 @@
 use memchr::memchr;
 
 use super::header::{Header, MAX_HEADER, Malformed};
-use super::separator::{filler, nuls};
+use super::separator::{filler_line, nuls};
 use super::span::RecordSpan;
 
 /// A header line taken apart, counted from its own first byte. Of its record
@@ -46,13 +46,17 @@ pub(super) enum Follows {
 pub(super) fn what_follows(bytes: &[u8], is_at_end: bool, is_lenient: bool) -> Follows {
     let mut rest = bytes;
     loop {
-        rest = &rest[filler(rest, is_at_end)..];
-        let nuls = nuls(&rest[..rest.len().min(MAX_HEADER)]);
-        match nuls {
-            0 => break,
+        let skipped = match filler_line(rest, is_at_end) {
+            Some(line) => line.len(),
+            None => nuls(&rest[..rest.len().min(MAX_HEADER)]),
+        };
+        if skipped == 0 {
+            break;
+        }
+        rest = &rest[skipped..];
+        if bytes.len() - rest.len() >= MAX_HEADER {
             // No payload of text goes on like this.
-            MAX_HEADER => return Follows::Record,
-            _ => rest = &rest[nuls..],
+            return Follows::Record;
         }
     }
     if let Some(Ok(line)) = HeaderLine::at(rest, is_lenient) {

@@ -5,12 +5,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use memchr::memchr;
 use wide::u8x16;
 
+use super::framing::NewFraming;
 use super::header::{Header, Kind, MAX_HEADER};
 use super::span::RecordSpan;
 use crate::Position;
-
-/// Tells whether a payload is a whole message.
-type IsWhole = fn(Kind, &[u8]) -> bool;
 
 /// Records that hold what looks like the header line of another record, whose separator may be missing.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -36,11 +34,11 @@ impl JoinedRecords {
 
     /// Searches the records of a block for those that had no length where they were read. `origin` is where its text
     /// begins.
-    pub(super) fn of_block(text: &[u8], spans: &[RecordSpan], origin: Position, is_whole: IsWhole) -> Self {
+    pub(super) fn of_block(text: &[u8], spans: &[RecordSpan], origin: Position, framing: NewFraming) -> Self {
         let mut joined = JoinedRecords::default();
         for span in spans.iter().filter(|span| !span.has_length) {
             let payload = &text[span.payload as usize..span.payload_end as usize];
-            let Some(inner) = inner_header(span.kind, payload, is_whole) else { continue };
+            let Some(inner) = inner_header(span.kind, payload, framing) else { continue };
             joined.number += 1;
             joined.for_certain += u64::from(inner.is_proven);
             joined.first.get_or_insert_with(|| Position {
@@ -55,14 +53,14 @@ impl JoinedRecords {
 /// The search of one block, which whoever works on it has still to do.
 #[derive(Debug)]
 pub(super) struct PendingSearch {
-    is_whole: IsWhole,
+    framing: NewFraming,
     found: Sender<JoinedRecords>,
 }
 
 impl PendingSearch {
     /// Searches the block, which is as it was read.
     pub(super) fn run(self, text: &[u8], spans: &[RecordSpan], origin: Position) {
-        let joined = JoinedRecords::of_block(text, spans, origin, self.is_whole);
+        let joined = JoinedRecords::of_block(text, spans, origin, self.framing);
         if joined.number > 0 {
             // Nobody asks for it where reading has ended early.
             let _ = self.found.send(joined);
@@ -84,8 +82,8 @@ impl DeferredSearches {
     }
 
     /// The search of one more block.
-    pub(super) fn next(&self, is_whole: IsWhole) -> PendingSearch {
-        PendingSearch { is_whole, found: self.sender.clone() }
+    pub(super) fn next(&self, framing: NewFraming) -> PendingSearch {
+        PendingSearch { framing, found: self.sender.clone() }
     }
 
     /// What all of them found, once the last is done or given up.
@@ -107,12 +105,12 @@ struct InnerHeader {
 
 /// Finds the first line of a payload that has the form of the header line of another record, as all recorders write it.
 /// What stands at the front has no message before it: the reader knows that case.
-fn inner_header(kind: Kind, payload: &[u8], is_whole: IsWhole) -> Option<InnerHeader> {
+fn inner_header(kind: Kind, payload: &[u8], framing: NewFraming) -> Option<InnerHeader> {
     let at = words_of_one(payload).map(|feed| feed + 1).find(|&line| is_header_at(payload, line))?;
     let before = strip_line_end(&payload[..at]);
-    let is_whole = |payload: &[u8]| !payload.is_empty() && is_whole(kind, payload);
+    let mut framing = framing(kind);
     // An empty line may have taken the separator's place.
-    let is_proven = is_whole(before) || is_whole(strip_line_end(before));
+    let is_proven = framing.is_whole(strip_line_end(before)) || framing.is_whole(before);
     Some(InnerHeader { at, is_proven })
 }
 
@@ -152,13 +150,14 @@ fn strip_line_end(bytes: &[u8]) -> &[u8] {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::tests::EndsInMark;
     use super::*;
 
     const HEADER: &str = "1 c74e1f900a00000200000001 1790000000000000000 5\n";
 
     fn found(payload: &str) -> Option<(usize, bool)> {
-        let is_whole = |_, payload: &[u8]| payload.ends_with(b"!");
-        inner_header(Kind::Request, payload.as_bytes(), is_whole).map(|inner| (inner.at, inner.is_proven))
+        inner_header(Kind::Request, payload.as_bytes(), |_| Box::new(EndsInMark))
+            .map(|inner| (inner.at, inner.is_proven))
     }
 
     #[test]

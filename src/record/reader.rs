@@ -8,7 +8,8 @@ use std::io::{ErrorKind, Read};
 use find::FindResult;
 
 use super::block::Block;
-use super::header::{Kind, Malformed, Mark, SEPARATOR};
+use super::framing::{Framing, NewFraming, Unframed};
+use super::header::{Malformed, Mark, SEPARATOR};
 use super::header_line::HeaderLine;
 use super::joined::{DeferredSearches, JoinedRecords};
 use super::separator::{Search, filler, find_separator, nuls};
@@ -44,9 +45,9 @@ pub struct ReaderOptions {
     /// Whether header lines are read as GoReplay does: a time that is no number is none, another kind is no request, and
     /// what stands behind the latency may be anything. Such records go on as they are.
     pub is_lenient: bool,
-    /// Tells whether a payload is a whole message beyond doubt. Asked where a
-    /// separator is followed by no header, and at the end of the input.
-    pub is_whole: fn(Kind, &[u8]) -> bool,
+    /// Tells where a payload is a whole message. Asked where a separator is
+    /// followed by no header, and at the end of the input.
+    pub framing: NewFraming,
 }
 
 impl Default for ReaderOptions {
@@ -56,7 +57,7 @@ impl Default for ReaderOptions {
             is_strict: false,
             most_read: READ_SIZE,
             is_lenient: false,
-            is_whole: |_, _| false,
+            framing: |_| Box::new(Unframed),
         }
     }
 }
@@ -82,6 +83,8 @@ pub struct Reader<R> {
     position: Position,
     /// How much of the tail's record was searched for its end.
     scanned: usize,
+    /// The framing of that record's message, if it was asked.
+    framing: Option<Box<dyn Framing>>,
     /// Whether a separator line was judged to be part of this payload.
     holds_separator: bool,
     /// Whether a record of the block holds one and has no length field yet.
@@ -117,6 +120,7 @@ impl<R: Read> Reader<R> {
             tail: Vec::new(),
             position: Position { record: 1, byte: 0 },
             scanned: 0,
+            framing: None,
             holds_separator: false,
             lacks_length: false,
             is_in_nuls: false,
@@ -159,14 +163,14 @@ impl<R: Read> Reader<R> {
 
     /// Searches the block for other records' header lines, or leaves that to whoever works on it.
     fn search(&mut self, block: &mut Block) {
-        let is_whole = self.options.is_whole;
+        let framing = self.options.framing;
         match &self.deferred {
             // Of records whose length is about to be written it could not be told that they had none.
             Some(deferred) if !self.lacks_length && !block.is_empty() => {
-                block.pending_search = Some(deferred.next(is_whole));
+                block.pending_search = Some(deferred.next(framing));
             }
             _ => {
-                let found = JoinedRecords::of_block(block.bytes(), &block.spans, block.origin, is_whole);
+                let found = JoinedRecords::of_block(block.bytes(), &block.spans, block.origin, framing);
                 self.joined = self.joined.join(&found);
             }
         }
@@ -280,7 +284,7 @@ impl<R: Read> Reader<R> {
         block.spans.push(span);
         self.intake.records += 1;
         self.position.record += 1;
-        self.scanned = 0;
+        self.forget_front();
         self.is_in_nuls = false;
     }
 
@@ -300,9 +304,18 @@ impl<R: Read> Reader<R> {
         let byte = block.origin.byte + next as u64;
         let position = Position { record: self.position.record, byte };
         self.position.record += 1;
-        self.scanned = 0;
+        self.forget_front();
         self.holds_separator = false;
         position
+    }
+
+    /// Goes on from the record at the front, of which nothing need be known any more.
+    #[inline]
+    fn forget_front(&mut self) {
+        self.scanned = 0;
+        if self.framing.is_some() {
+            self.framing = None;
+        }
     }
 
     /// How many bytes belong to a record that is skipped, and whether its end
@@ -330,7 +343,7 @@ impl<R: Read> Reader<R> {
         let last = block.get(block.len() - 1);
         if last.header.mark.is_none()
             && last.header.length.is_none()
-            && !(self.options.is_whole)(last.header.kind, last.payload)
+            && !(self.options.framing)(last.header.kind).is_whole(last.payload)
         {
             self.intake.unfinished = Some(last.position);
             if let Some(span) = block.spans.last_mut() {

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use memchr::memmem;
 
-use super::header::SEPARATOR;
+use super::header::{MAX_HEADER, SEPARATOR};
 
 /// Where a payload ends, and how long the separator after it is.
 pub(super) struct PayloadEnd {
@@ -70,11 +70,18 @@ pub(super) fn may_become_separator(bytes: &[u8]) -> bool {
     SEPARATOR.starts_with(bytes) || bytes.strip_prefix(OPENING) == Some(b"\r")
 }
 
-/// Whether the next line is a separator again. It ends the message, or was written twice.
+/// Whether the next line but for empty ones, of which it looks at few, is a separator again. It ends the message, or
+/// was written twice.
 pub(super) fn is_repeated(bytes: &[u8], is_at_end: bool) -> bool {
-    let text = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(bytes.len());
-    // A lone carriage return is no empty line.
-    filler(bytes, is_at_end) > text
+    let mut at = 0;
+    while at < MAX_HEADER {
+        match filler_line(&bytes[at..], is_at_end) {
+            Some(FillerLine::Empty(length)) => at += length,
+            Some(FillerLine::Separator(_)) => return true,
+            None => return false,
+        }
+    }
+    false
 }
 
 /// How many bytes at the end of the input are the beginning of a separator.
@@ -87,23 +94,43 @@ pub(super) fn partial_separator(bytes: &[u8], is_crlf: bool) -> usize {
     found + bytes.len() - text.len() + usize::from(has_return)
 }
 
-/// Length of what `bytes` begins with that neither is nor hides a record:
-/// empty lines, and separator lines after that of the record before.
-pub(super) fn filler(bytes: &[u8], is_at_end: bool) -> usize {
-    let mut length = 0;
-    loop {
-        let rest = &bytes[length..];
-        length += match rest {
-            [b'\n', ..] => 1,
-            [b'\r', b'\n', ..] => 2,
-            _ => match rest.strip_prefix(MONKEYS) {
-                Some([b'\n', ..]) => MONKEYS.len() + 1,
-                Some([b'\r', b'\n', ..]) => MONKEYS.len() + 2,
-                Some([] | [b'\r']) if is_at_end => rest.len(),
-                _ => return length,
-            },
+/// A line between records that neither is nor hides one, and its length.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum FillerLine {
+    Empty(usize),
+    /// A separator line, after that of the record before.
+    Separator(usize),
+}
+
+impl FillerLine {
+    pub(super) fn len(self) -> usize {
+        match self {
+            FillerLine::Empty(length) | FillerLine::Separator(length) => length,
         }
     }
+}
+
+/// The filler line that `bytes` begins with.
+pub(super) fn filler_line(bytes: &[u8], is_at_end: bool) -> Option<FillerLine> {
+    match bytes {
+        [b'\n', ..] => Some(FillerLine::Empty(1)),
+        [b'\r', b'\n', ..] => Some(FillerLine::Empty(2)),
+        _ => match bytes.strip_prefix(MONKEYS)? {
+            [b'\n', ..] => Some(FillerLine::Separator(MONKEYS.len() + 1)),
+            [b'\r', b'\n', ..] => Some(FillerLine::Separator(MONKEYS.len() + 2)),
+            [] | [b'\r'] if is_at_end => Some(FillerLine::Separator(bytes.len())),
+            _ => None,
+        },
+    }
+}
+
+/// Length of the filler lines that `bytes` begins with.
+pub(super) fn filler(bytes: &[u8], is_at_end: bool) -> usize {
+    let mut length = 0;
+    while let Some(line) = filler_line(&bytes[length..], is_at_end) {
+        length += line.len();
+    }
+    length
 }
 
 /// How many NULs `bytes` begins with: what a file system leaves of data that

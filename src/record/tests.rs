@@ -1,5 +1,6 @@
 //! Laws and cases of the gor text format.
 
+use std::cell::Cell;
 use std::io::Read;
 
 use proptest::prelude::*;
@@ -25,12 +26,17 @@ impl Read for Pieces<'_> {
 }
 
 /// A stand-in for HTTP: a message is whole when it ends in an exclamation mark.
-fn is_whole(_: Kind, payload: &[u8]) -> bool {
-    payload.ends_with(b"!")
+#[derive(Debug)]
+pub(super) struct EndsInMark;
+
+impl Framing for EndsInMark {
+    fn is_whole(&mut self, payload: &[u8]) -> bool {
+        payload.ends_with(b"!")
+    }
 }
 
 fn options() -> ReaderOptions {
-    ReaderOptions { is_whole, ..ReaderOptions::default() }
+    ReaderOptions { framing: |_| Box::new(EndsInMark), ..ReaderOptions::default() }
 }
 
 fn read_all(source: impl Source) -> (Vec<Record>, Intake) {
@@ -431,6 +437,63 @@ fn a_message_that_ends_in_separator_lines_keeps_them_unless_it_is_whole_before()
                     read.iter().map(|record| String::from_utf8_lossy(&record.payload)).collect();
                 assert_eq!(read, expected, "{text:?} cut at {cut}");
                 assert_eq!((intake.malformed, intake.unfinished), (0, None), "{text:?}");
+            }
+        }
+    }
+}
+
+/// A stand-in for HTTP in which no message is whole, and that fails the test where it is begun more than once for each of two records.
+#[derive(Debug)]
+struct BegunOnce {
+    shown: usize,
+}
+
+impl BegunOnce {
+    fn begin(_: Kind) -> Box<dyn Framing> {
+        thread_local! { static BEGUN: Cell<u32> = const { Cell::new(0) } }
+        BEGUN.set(BEGUN.get() + 1);
+        assert!(BEGUN.get() <= 2, "once a record");
+        Box::new(BegunOnce { shown: 0 })
+    }
+}
+
+impl Framing for BegunOnce {
+    fn is_whole(&mut self, payload: &[u8]) -> bool {
+        assert!(payload.len() >= self.shown, "a message never gets shorter");
+        self.shown = payload.len();
+        false
+    }
+}
+
+#[test]
+fn a_message_with_many_separator_lines_is_framed_once() {
+    for between in ["", "x\n", "\n", "\r\n"] {
+        let payload = format!("GET\n{}end", format!("🐵🙈🙉\n{between}").repeat(3000));
+        let text = format!("1 a 1 2\n{payload}\n🐵🙈🙉\n1 b 1 2\nnext\n🐵🙈🙉\n").into_bytes();
+        // In a thread of its own, as what is asked of the framing is counted by thread.
+        let read = std::thread::spawn(move || {
+            let options = ReaderOptions { framing: BegunOnce::begin, most_read: 1, ..options() };
+            read_all(Reader::new(Pieces { bytes: &text, sizes: vec![100, 3, 1], turn: 0 }, options)).0
+        });
+        let read = read.join().expect("it is framed once");
+        let read: Vec<_> = read.iter().map(|record| String::from_utf8_lossy(&record.payload)).collect();
+        assert_eq!(read, [payload.as_str(), "next"], "{between:?}");
+    }
+}
+
+#[test]
+fn what_goes_on_with_empty_lines_and_nuls_for_long_has_ended() {
+    for filler in ["\n".repeat(MAX_HEADER), "\0".repeat(MAX_HEADER), "\n\0\r\n".repeat(MAX_HEADER)] {
+        for after in ["🐵🙈🙉\nend\n🐵🙈🙉\n", "🐵🙈🙉\n1 b 1 2\nend\n🐵🙈🙉\n"] {
+            let text = format!("1 a 1 2\none\n🐵🙈🙉\n{filler}{after}");
+            let (whole, _) = payloads(&text);
+            assert_eq!(whole[0], "one");
+            for cut in (1..text.len()).step_by(61) {
+                let pieces = Pieces { bytes: text.as_bytes(), sizes: vec![cut, text.len()], turn: 0 };
+                let (read, _) = read_all(Reader::new(pieces, options()));
+                let read: Vec<_> =
+                    read.iter().map(|record| String::from_utf8_lossy(&record.payload)).collect();
+                assert_eq!(read, whole, "cut at {cut}");
             }
         }
     }

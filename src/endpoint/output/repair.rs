@@ -7,11 +7,12 @@ use flate2::bufread::GzDecoder;
 
 use super::coding::CompressionOptions;
 use crate::endpoint::format::Compression;
+use crate::endpoint::framing::HttpFraming;
 use crate::endpoint::index::{Builder, GROUP_RECORDS};
-use crate::endpoint::reading::is_whole;
 use crate::observe::Size;
 use crate::record::{
-    Block, Header, MAX_HEADER, MAX_MAX_RECORD, Mark, Reader, ReaderOptions, SEPARATOR, Source as _,
+    Block, Framing as _, Header, MAX_HEADER, MAX_MAX_RECORD, Mark, Reader, ReaderOptions, SEPARATOR,
+    Source as _,
 };
 use crate::{Error, Result};
 
@@ -98,7 +99,8 @@ impl Last {
 /// Reads records, of which the first begins at `from` in the file, and takes all but the last into the index. Damage
 /// is for who reads the file to tell; an error is only what cannot be read past.
 fn scan(input: impl Read, from: u64, mut index: Option<&mut Builder>) -> Result<Option<Last>> {
-    let options = ReaderOptions { max_record: MAX_MAX_RECORD, is_whole, ..ReaderOptions::default() };
+    let options =
+        ReaderOptions { max_record: MAX_MAX_RECORD, framing: HttpFraming::boxed, ..ReaderOptions::default() };
     let mut reader = Reader::new(input, options);
     let (mut block, mut last) = (Block::new(), None::<Last>);
     while reader.read_block(&mut block)? {
@@ -144,7 +146,7 @@ fn mended(rest: &[u8]) -> Option<Vec<u8>> {
         None => {
             let there = SEPARATOR.len() - missing_end(payload).len();
             payload = &payload[..payload.len() - there];
-            if !is_whole(header.kind, payload) {
+            if !HttpFraming::new(header.kind).is_whole(payload) {
                 header.mark = Some(Mark::Cut);
             }
         }
@@ -210,7 +212,8 @@ fn compressed(file: &mut File, compression: Compression, mut index: Option<&mut 
 
 /// Adds the records of a compressed piece that begins at `at` in the file to the index.
 pub(super) fn note(text: &[u8], at: u64, index: &mut Builder) {
-    let options = ReaderOptions { max_record: MAX_MAX_RECORD, is_whole, ..ReaderOptions::default() };
+    let options =
+        ReaderOptions { max_record: MAX_MAX_RECORD, framing: HttpFraming::boxed, ..ReaderOptions::default() };
     let mut reader = Reader::new(text, options);
     let mut block = Block::new();
     while let Ok(true) = reader.read_block(&mut block) {

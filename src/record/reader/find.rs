@@ -125,7 +125,7 @@ impl<R: Read> Reader<R> {
         loop {
             match find_separator(searched, from, is_all) {
                 Search::At(PayloadEnd { payload_end, .. }) => {
-                    if (self.options.is_whole)(kind, &bytes[payload..payload_end]) {
+                    if self.is_whole(kind, &bytes[payload..payload_end]) {
                         return FindResult::Lost { reason, skip: payload_end };
                     }
                     from = payload_end + 1;
@@ -137,6 +137,11 @@ impl<R: Read> Reader<R> {
                 }
             }
         }
+    }
+
+    /// Whether so much of the payload at the front is a whole message.
+    fn is_whole(&mut self, kind: Kind, payload: &[u8]) -> bool {
+        self.framing.get_or_insert_with(|| (self.options.framing)(kind)).is_whole(payload)
     }
 
     /// Looks for a separator or another header line where the payload should be: then
@@ -193,10 +198,10 @@ impl<R: Read> Reader<R> {
                 Search::Open(_) => return Err(FindResult::NeedMore),
             };
             let next = ending.payload_end + ending.separator;
-            let is_whole = || (self.options.is_whole)(kind, &bytes[payload..ending.payload_end]);
+            let message = &bytes[payload..ending.payload_end];
             let is_end = if is_repeated(&bytes[next..], self.is_at_end) {
                 // A body may end in separator lines, or be one: only a whole message ends before them.
-                is_whole()
+                self.is_whole(kind, message)
             } else {
                 match what_follows(&bytes[next..], self.is_at_end, self.options.is_lenient) {
                     Follows::Header(line) => {
@@ -205,7 +210,7 @@ impl<R: Read> Reader<R> {
                         true
                     }
                     Follows::Record => true,
-                    _ if is_whole() => true,
+                    _ if self.is_whole(kind, message) => true,
                     Follows::Unknown => return Err(FindResult::NeedMore),
                     Follows::Payload => false,
                 }
