@@ -23,7 +23,7 @@ pub fn write_edited<'a>(
 ) {
     let bytes = head.bytes();
     let mut copied = target.map_or(0, |target| write_to_target(head, target, out));
-    let under = under_start_line(head);
+    let under = head.fields_start();
     out.extend_from_slice(&bytes[copied..under]);
     out.extend_from_slice(added);
     copied = under;
@@ -55,7 +55,7 @@ pub fn set_field(head: &Head<'_>, name: &[u8], value: &[u8], out: &mut Vec<u8>) 
     };
     let mut lines = head.fields_named(name).map(|field| field.line);
     let Some(first) = lines.next() else {
-        let under = under_start_line(head);
+        let under = head.fields_start();
         out.extend_from_slice(&bytes[..under]);
         line(out);
         out.extend_from_slice(&bytes[under..]);
@@ -140,18 +140,9 @@ fn write_to_target(head: &Head<'_>, target: &[u8], out: &mut Vec<u8>) -> usize {
     old.end
 }
 
-/// Where the first line after the start line begins.
-fn under_start_line(head: &Head<'_>) -> usize {
-    let bytes = head.bytes();
-    let line = head.start_line();
-    let end = line.as_ptr() as usize - bytes.as_ptr() as usize + line.len();
-    memchr::memchr(b'\n', &bytes[end..]).map_or(bytes.len(), |feed| end + feed + 1)
-}
-
 /// How the start line ends.
 fn line_end(head: &Head<'_>) -> &'static [u8] {
-    let before = under_start_line(head);
-    if head.bytes()[..before].ends_with(b"\r\n") { b"\r\n" } else { b"\n" }
+    if head.bytes()[..head.fields_start()].ends_with(b"\r\n") { b"\r\n" } else { b"\n" }
 }
 
 #[cfg(test)]

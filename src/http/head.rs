@@ -152,16 +152,9 @@ impl<'a> Head<'a> {
     /// The head that `message` begins with; `None` when the empty line that ends it is not there.
     pub fn of(message: &'a [u8]) -> Option<Self> {
         let start = token::empty_lines(message);
-        let mut line_feeds = LineFeeds::new(message, start);
-        let fields = line_feeds.next()? + 1;
-        let mut end = fields;
-        loop {
-            match &message[end..] {
-                [b'\n', ..] => return Some(Head { bytes: &message[..=end], start, fields, end }),
-                [b'\r', b'\n', ..] => return Some(Head { bytes: &message[..end + 2], start, fields, end }),
-                _ => end = line_feeds.next()? + 1,
-            }
-        }
+        let fields = LineFeeds::new(message, start).next()? + 1;
+        let empty_line = token::empty_line(message, fields)?;
+        Some(Head { bytes: &message[..empty_line.end], start, fields, end: empty_line.start })
     }
 
     /// The head of `bytes`, all of which it is, where it is known how its lines lie: they are not looked for.
@@ -222,6 +215,11 @@ impl<'a> Head<'a> {
         status_words(self.start_line())
     }
 
+    /// Where the first line after the start line begins.
+    pub(super) fn fields_start(&self) -> usize {
+        self.fields
+    }
+
     /// The field lines in their order.
     pub fn fields(&self) -> Fields<'a> {
         let bytes = &self.bytes[..self.end];
@@ -233,14 +231,9 @@ impl<'a> Head<'a> {
         let mut fields = self.fields();
         std::iter::from_fn(move || {
             loop {
-                let line = fields.next_line()?;
-                // Most lines are others, and need not be taken apart.
-                let begins = fields.bytes[line.clone()].get(..name.len());
-                if begins.is_some_and(|begins| begins.eq_ignore_ascii_case(name)) {
-                    let field = fields.field(line);
-                    if field.name.len() == name.len() {
-                        return Some(field);
-                    }
+                let field = fields.next_that_begins(name)?;
+                if field.name.len() == name.len() {
+                    return Some(field);
                 }
             }
         })
@@ -294,17 +287,42 @@ impl<'a> Fields<'a> {
     /// Where the next line lies, with the lines folded into it.
     #[inline]
     fn next_line(&mut self) -> Option<Range<usize>> {
+        let start = self.step()?;
+        self.unfold();
+        Some(start..self.at)
+    }
+
+    /// Goes on by one line, and tells where it begins.
+    #[inline]
+    fn step(&mut self) -> Option<usize> {
         if self.at >= self.bytes.len() {
             return None;
         }
-        let start = self.at;
+        let end = self.line_feeds.next().map_or(self.bytes.len(), |end| end + 1);
+        Some(std::mem::replace(&mut self.at, end))
+    }
+
+    /// Goes on behind the lines that are folded into the one before.
+    #[inline]
+    fn unfold(&mut self) {
+        while matches!(self.bytes.get(self.at), Some(b' ' | b'\t')) && self.step().is_some() {}
+    }
+
+    /// The next field whose name begins with `name` as a word, in any case. Most are others, and need not be taken apart.
+    #[inline]
+    fn next_that_begins(&mut self, name: &[u8]) -> Option<Field<'a>> {
         loop {
-            self.at = self.line_feeds.next().map_or(self.bytes.len(), |end| end + 1);
-            if !matches!(self.bytes.get(self.at), Some(b' ' | b'\t')) {
-                break;
+            let start = self.step()?;
+            // No name begins with white space, so what is folded into another line is passed over.
+            let Some((begins, rest)) = self.bytes[start..self.at].split_at_checked(name.len()) else {
+                continue;
+            };
+            let is_as_long = rest.first().is_some_and(|&byte| byte == b':' || token::is_space(byte));
+            if is_as_long && begins.eq_ignore_ascii_case(name) {
+                self.unfold();
+                return Some(self.field(start..self.at));
             }
         }
-        Some(start..self.at)
     }
 
     /// A line taken apart.

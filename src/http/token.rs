@@ -1,6 +1,8 @@
 //! The smallest words of HTTP: tokens, optional whitespace, lines, lists.
 
-use wide::u8x16;
+use std::ops::Range;
+
+use wide::{u8x16, u8x32};
 
 /// Which bytes are `tchar` (RFC 9110 §5.6.2).
 const TOKEN: [bool; 256] = {
@@ -119,6 +121,33 @@ impl Iterator for LineFeeds<'_> {
     }
 }
 
+/// The first empty line among those that begin at `from` and behind the line feeds after it, with its line end.
+pub(super) fn empty_line(bytes: &[u8], from: usize) -> Option<Range<usize>> {
+    let is_empty = |start: usize| match bytes.get(start..)? {
+        [b'\n', ..] => Some(start..start + 1),
+        [b'\r', b'\n', ..] => Some(start..start + 2),
+        _ => None,
+    };
+    if let Some(line) = is_empty(from) {
+        return Some(line);
+    }
+    let chunk = |at: usize| Some(u8x32::new(*bytes.get(at..)?.first_chunk::<AT_ONCE>()?));
+    let mut looked = from;
+    while let (Some(these), Some(next)) = (chunk(looked), chunk(looked + 1)) {
+        let ends = next.simd_eq(u8x32::splat(b'\n')) | next.simd_eq(u8x32::splat(b'\r'));
+        let mut found = (these.simd_eq(u8x32::splat(b'\n')) & ends).to_bitmask();
+        while found != 0 {
+            let start = looked + found.trailing_zeros() as usize + 1;
+            if let Some(line) = is_empty(start) {
+                return Some(line);
+            }
+            found &= found - 1;
+        }
+        looked += AT_ONCE;
+    }
+    LineFeeds::new(bytes, looked).find_map(|end| is_empty(end + 1))
+}
+
 /// The elements of a comma-separated list, trimmed; empty ones are left out (RFC 9110 §5.6.1.2).
 pub(super) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b',').map(trim).filter(|element| !element.is_empty())
@@ -141,7 +170,7 @@ pub(super) fn empty_lines(bytes: &[u8]) -> usize {
 mod tests {
     use proptest::prelude::*;
 
-    use super::LineFeeds;
+    use super::{LineFeeds, empty_line};
 
     proptest! {
         #[test]
@@ -153,6 +182,19 @@ mod tests {
             let found: Vec<usize> = LineFeeds::new(&bytes, from).collect();
             let expected: Vec<usize> = (from..bytes.len()).filter(|&at| bytes[at] == b'\n').collect();
             prop_assert_eq!(found, expected);
+        }
+
+        #[test]
+        fn the_first_empty_line_is_found(text in "(a{0,40}\\PC?[\r\n]{1,2}){0,9}[\ra]{0,2}\n?", from in any::<prop::sample::Index>()) {
+            let bytes = text.as_bytes();
+            let from = from.index(bytes.len() + 1);
+            let starts = (from..bytes.len()).filter(|&at| at == from || bytes[at - 1] == b'\n');
+            let lines = starts.filter_map(|start| match &bytes[start..] {
+                [b'\n', ..] => Some(start..start + 1),
+                [b'\r', b'\n', ..] => Some(start..start + 2),
+                _ => None,
+            });
+            prop_assert_eq!(empty_line(bytes, from), lines.min_by_key(|line| line.start));
         }
     }
 }

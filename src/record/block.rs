@@ -8,7 +8,7 @@ use memchr::{memchr, memmem};
 use wide::u8x16;
 
 use super::checkpoint::Revocation;
-use super::header::{Header, SEPARATOR};
+use super::header::{Header, Kind, SEPARATOR};
 use super::header_line::begins_with_header;
 use super::joined::PendingSearch;
 use super::span::RecordSpan;
@@ -101,6 +101,11 @@ impl Block {
     /// The text of all records, and of what stood between them.
     pub fn bytes(&self) -> &[u8] {
         &self.buffer[..self.filled]
+    }
+
+    /// The kind of the record at `index`, which must be less than [`Block::len`].
+    pub fn kind(&self, index: usize) -> Kind {
+        self.spans[index].kind
     }
 
     /// The record at `index`, which must be less than [`Block::len`].
@@ -214,20 +219,23 @@ impl Block {
         self.spans.push(span);
     }
 
-    /// Adds a record with another payload, and the header of [`Block::push`].
-    pub fn push_message(&mut self, record: &View<'_>, payload: &[u8]) {
+    /// Adds a record with another payload, which is given in two parts, and the header of [`Block::push`].
+    pub fn push_message(&mut self, record: &View<'_>, parts: [&[u8]; 2]) {
         let header = &record.header;
-        let is_plain = header.length.is_none() && header.mark.is_none() && header.extra.is_empty();
-        if !is_plain || needs_length(payload) {
-            return self.push(header, payload);
+        if header.length.is_some() || header.mark.is_some() || !header.extra.is_empty() {
+            return self.push(header, &parts.concat());
         }
         // The header line goes on as it is, which is quicker than to write it.
         let line = record.raw.len() - record.payload.len() - SEPARATOR.len();
         let start = self.make_room(&record.raw[..line]);
-        self.buffer.extend_from_slice(payload);
+        parts.iter().for_each(|part| self.buffer.extend_from_slice(part));
+        let payload = start + line..self.buffer.len();
+        if needs_length(&self.buffer[payload.clone()]) {
+            self.filled = start;
+            return self.push(header, &parts.concat());
+        }
         self.buffer.extend_from_slice(SEPARATOR);
         self.filled = self.buffer.len();
-        let payload = start + line..self.filled - SEPARATOR.len();
         let mut span = RecordSpan::new(header, start, payload, self.filled);
         span.number = self.spans.len() as u32;
         self.spans.push(span);

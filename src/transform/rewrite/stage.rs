@@ -144,9 +144,10 @@ impl Stage for Rewriting {
 
 /// What is to become of a record.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Disposition {
+enum Disposition<'v> {
     Same,
-    Changed,
+    /// Its message is what was left in [`Rewriter::message`], and then this part of the old one.
+    Changed(&'v [u8]),
     Dropped,
 }
 
@@ -181,7 +182,11 @@ impl Worker<RewriteTally> for Rewriter {
         out.clear();
         // Records before this one are in `out` or dropped, or nothing has changed so far.
         let mut copied = 0;
-        for (index, view) in block.iter().enumerate() {
+        for index in 0..block.len() {
+            if !self.reads_responses && block.kind(index) != Kind::Request {
+                continue;
+            }
+            let view = block.get(index);
             // A record of a kind that is not known goes on as it is: it would get another one.
             if view.raw.first() != Some(&view.header.kind.digit()) {
                 continue;
@@ -191,14 +196,15 @@ impl Worker<RewriteTally> for Rewriter {
                 continue;
             }
             block.runs_in(copied..index).for_each(|run| out.append(&run));
-            if disposition == Disposition::Changed {
+            if let Disposition::Changed(rest) = disposition {
+                let parts = [self.message.as_slice(), rest];
                 if notes.changes.len() < self.shows {
                     let id = self.id.as_deref().unwrap_or(view.header.id);
-                    notes.changes.push(RecordChange::new(&view, id, &self.message));
+                    notes.changes.push(RecordChange::new(&view, id, &parts.concat()));
                 }
                 match &self.id {
-                    Some(id) => out.push(&Header { id, ..view.header }, &self.message),
-                    None => out.push_message(&view, &self.message),
+                    Some(id) => out.push(&Header { id, ..view.header }, &parts.concat()),
+                    None => out.push_message(&view, parts),
                 }
             }
             copied = index + 1;
@@ -212,12 +218,9 @@ impl Worker<RewriteTally> for Rewriter {
 }
 
 impl Rewriter {
-    /// Leaves the new id and the new message of a record that is changed in
-    /// `self.id` and `self.message`, and counts.
-    fn judge(&mut self, view: &View<'_>, notes: &mut RewriteTally) -> Disposition {
-        if view.header.kind != Kind::Request && !self.reads_responses {
-            return Disposition::Same;
-        }
+    /// Leaves the new id and the beginning of the new message of a record that
+    /// is changed in `self.id` and `self.message`, and counts.
+    fn judge<'v>(&mut self, view: &View<'v>, notes: &mut RewriteTally) -> Disposition<'v> {
         self.findings.unread = Unread::default();
         self.findings.is_binary = false;
         self.findings.has_trailers = false;
@@ -227,15 +230,16 @@ impl Rewriter {
             redacting::id(&self.rules, &redacting.key, view.header.id, &mut self.findings.hits)
         });
         let is_request = view.header.kind == Kind::Request;
-        let is_changed = if let Some(head) = Head::of(view.payload) {
+        let changed = if let Some(head) = Head::of(view.payload) {
             self.rewrite(view, &head)
         } else {
             notes.headless += u64::from(is_request);
             self.message.clear();
-            self.redacting.as_ref().is_some_and(|redacting| {
+            let is_changed = self.redacting.as_ref().is_some_and(|redacting| {
                 let (rules, key) = (&self.rules, &redacting.key);
                 redacting::headless(rules, key, view.payload, &mut self.findings, &mut self.message)
-            })
+            });
+            is_changed.then_some(&[][..])
         };
         notes.unread.add(&self.findings.unread);
         notes.binary += u64::from(self.findings.is_binary);
@@ -247,19 +251,21 @@ impl Rewriter {
             return Disposition::Dropped;
         }
         notes.by_rule.iter_mut().zip(&self.findings.hits).for_each(|(count, &hit)| *count += u64::from(hit));
-        if !is_changed {
-            if self.id.is_none() {
-                return Disposition::Same;
+        let rest = match changed {
+            Some(rest) => rest,
+            None if self.id.is_none() => return Disposition::Same,
+            None => {
+                self.message.clear();
+                view.payload
             }
-            self.message.clear();
-            self.message.extend_from_slice(view.payload);
-        }
+        };
         notes.changed += 1;
-        Disposition::Changed
+        Disposition::Changed(rest)
     }
 
-    /// Leaves the changed message in `self.message`. `false`: it is as it was.
-    fn rewrite(&mut self, view: &View<'_>, head: &Head<'_>) -> bool {
+    /// Leaves the beginning of the changed message in `self.message`, and returns what follows it as it was. `None`: all
+    /// is as it was.
+    fn rewrite<'v>(&mut self, view: &View<'v>, head: &Head<'_>) -> Option<&'v [u8]> {
         let is_request = view.header.kind == Kind::Request;
         let mut draft = Draft::new(view.payload, *head, is_request);
         let (mut is_changed, mut is_url_done, mut is_meant) = (false, false, true);
@@ -316,11 +322,8 @@ impl Rewriter {
             && draft.write(&new_head, &mut self.findings, &mut self.edited)
         {
             std::mem::swap(&mut self.message, &mut self.edited);
-            return true;
+            return Some(&[]);
         }
-        if is_changed {
-            self.message.extend_from_slice(&view.payload[head.len()..]);
-        }
-        is_changed
+        is_changed.then(|| &view.payload[head.len()..])
     }
 }

@@ -1,6 +1,6 @@
 //! What stands in place of a match: text with `$1`, `${1}x`, `$name`, `$$`.
 
-use regex::bytes::{Captures, Regex};
+use regex::bytes::{CaptureLocations, Regex};
 
 use crate::BadRule;
 
@@ -61,13 +61,14 @@ impl ReplacementTemplate {
         }
     }
 
-    /// Writes the text for one match.
-    pub(super) fn expand(&self, captures: &Captures<'_>, out: &mut Vec<u8>) {
+    /// Writes what stands in place of the match in `text` that has these groups. A group that is none is empty.
+    fn expand(&self, text: &[u8], groups: &CaptureLocations, out: &mut Vec<u8>) {
         for piece in &self.0 {
             match piece {
                 TemplatePiece::Text(text) => out.extend_from_slice(text),
                 TemplatePiece::Group(group) => {
-                    out.extend_from_slice(captures.get(*group).map_or(&b""[..], |group| group.as_bytes()));
+                    let (start, end) = groups.get(*group).unwrap_or_default();
+                    out.extend_from_slice(&text[start..end]);
                 }
             }
         }
@@ -134,13 +135,23 @@ pub(super) fn replace(
             copied = found.end();
             is_found = true;
         }
-    } else if pattern.is_match(text) {
-        // Groups take memory, and most texts have no match.
-        for captures in pattern.captures_iter(text).take(number) {
-            let Some(whole) = captures.get(0) else { continue };
-            out.extend_from_slice(&text[copied..whole.start()]);
-            template.expand(&captures, out);
-            copied = whole.end();
+    } else {
+        // Their memory is used for all matches, which the iterator of the library takes for each.
+        let mut groups = pattern.capture_locations();
+        let mut from = 0;
+        for _ in 0..number {
+            let mut found = pattern.captures_read_at(&mut groups, text, from);
+            if is_found && found.is_some_and(|found| found.is_empty() && found.end() == copied) {
+                // Behind a match, that none is an empty one.
+                from += 1;
+                found =
+                    (from <= text.len()).then(|| pattern.captures_read_at(&mut groups, text, from)).flatten();
+            }
+            let Some(found) = found else { break };
+            out.extend_from_slice(&text[copied..found.start()]);
+            template.expand(text, &groups, out);
+            copied = found.end();
+            from = copied;
             is_found = true;
         }
     }
@@ -148,4 +159,39 @@ pub(super) fn replace(
         out.extend_from_slice(&text[copied..]);
     }
     is_found
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn matches_are_replaced_as_by_the_library(
+            pattern in prop::sample::select(&[
+                "(a*)", "(a)|b*", "()", "(^|b)a?", r"\b(\w?)", "a(b)?(c)*", "(.*)$", "(é|a)*?", "(?:x*)(y)?",
+            ][..]),
+            replacement in prop::sample::select(&["[$1]", "<${1}>$0", "$$1$1", "-"][..]),
+            text in "[abcxyé ]{0,12}",
+            is_global: bool,
+        ) {
+            let pattern = Regex::new(pattern).unwrap();
+            let template = ReplacementTemplate::new(replacement, 0, replacement, &pattern, |_| false).unwrap();
+            let text = text.as_bytes();
+            let mut out = b"before ".to_vec();
+            let is_found = replace(&pattern, &template, is_global, text, &mut out);
+            let expected = if is_global {
+                pattern.replace_all(text, replacement.as_bytes())
+            } else {
+                pattern.replace(text, replacement.as_bytes())
+            };
+            let expected = if is_found { expected } else { Cow::Borrowed(&b""[..]) };
+            prop_assert_eq!(is_found, pattern.is_match(text));
+            prop_assert_eq!(&out, &[b"before ", &expected[..]].concat());
+        }
+    }
 }
