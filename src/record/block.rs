@@ -228,7 +228,9 @@ impl Block {
         // The header line goes on as it is, which is quicker than to write it.
         let line = record.raw.len() - record.payload.len() - SEPARATOR.len();
         let start = self.make_room(&record.raw[..line]);
-        parts.iter().for_each(|part| self.buffer.extend_from_slice(part));
+        for part in parts {
+            self.buffer.extend_from_slice(part);
+        }
         let payload = start + line..self.buffer.len();
         if needs_length(&self.buffer[payload.clone()]) {
             self.filled = start;

@@ -1,6 +1,7 @@
 //! The header line of a record.
 
 use std::fmt;
+use std::ops::Range;
 
 use wide::u8x16;
 
@@ -249,40 +250,9 @@ impl<'a> Header<'a> {
 
     /// A line as all recorders write it, and nothing more. `None` of any other, good or not.
     fn parse_plain(line: &'a [u8]) -> Option<Header<'a>> {
-        Header::plain(line).filter(|(_, length)| *length == line.len()).map(|(header, _)| header)
-    }
-
-    /// What `bytes` begin with, if that is a header line as all recorders write it, and its length: an id of 24 bytes, a
-    /// timestamp of 19 digits, and a latency, behind which is the first byte that is no digit.
-    #[inline]
-    pub(super) fn plain(bytes: &'a [u8]) -> Option<(Header<'a>, usize)> {
-        const LATENCY: usize = 47;
-        let (start, rest) = bytes.split_first_chunk::<LATENCY>()?;
-        let kind = match start[0] {
-            b'1' => Kind::Request,
-            b'2' => Kind::Response,
-            b'3' => Kind::Replayed,
-            _ => return None,
-        };
-        let (id, timestamp) = (&start[2..26], &start[27..46]);
-        if [start[1], start[26], start[46]] != [b' '; 3] || has_blank(id.first_chunk()?) {
-            return None;
-        }
-        let timestamp = nineteen_digits(timestamp.first_chunk()?)?;
-        let (mut latency, mut digits) = (0, 0);
-        for &byte in rest {
-            let digit = byte.wrapping_sub(b'0');
-            if digit > 9 {
-                break;
-            }
-            if digits == 18 {
-                return None;
-            }
-            latency = latency * 10 + i64::from(digit);
-            digits += 1;
-        }
-        let header = Header { kind, id, timestamp, latency: Some(latency), ..Header::default() };
-        (digits > 0).then_some((header, LATENCY + digits))
+        let plain = PlainHeader::at(line).filter(|plain| plain.length == line.len())?;
+        let PlainHeader { kind, timestamp, latency, .. } = plain;
+        Some(Header { kind, id: &line[PLAIN_ID], timestamp, latency: Some(latency), ..Header::default() })
     }
 
     /// Whether a line that [`Header::parse`] refuses was yet meant as a header:
@@ -407,6 +377,61 @@ fn integer(field: &[u8]) -> Option<i64> {
     Some(if is_negative { -value } else { value })
 }
 
+/// A header line as all recorders write it: an id of 24 bytes, a timestamp of 19 digits, and a latency.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PlainHeader {
+    pub(super) kind: Kind,
+    pub(super) timestamp: i64,
+    pub(super) latency: i64,
+    /// Of the line, up to the first byte that is no digit of the latency.
+    pub(super) length: usize,
+}
+
+/// Where the id of such a line is.
+pub(super) const PLAIN_ID: Range<usize> = 2..26;
+
+impl PlainHeader {
+    /// What `bytes` begin with, if it is such a line.
+    #[inline]
+    pub(super) fn at(bytes: &[u8]) -> Option<PlainHeader> {
+        const LATENCY: usize = 47;
+        let (start, rest) = bytes.split_first_chunk::<LATENCY>()?;
+        let kind = match start[0] {
+            b'1' => Kind::Request,
+            b'2' => Kind::Response,
+            b'3' => Kind::Replayed,
+            _ => return None,
+        };
+        let (id, timestamp) = (&start[PLAIN_ID], &start[27..46]);
+        if [start[1], start[26], start[46]] != [b' '; 3] || has_blank(id.first_chunk()?) {
+            return None;
+        }
+        let timestamp = nineteen_digits(timestamp.first_chunk()?)?;
+        let (latency, digits) = leading_digits(rest)?;
+        Some(PlainHeader { kind, timestamp, latency, length: LATENCY + digits })
+    }
+}
+
+/// The decimal digits that `bytes` begin with, from 1 to 18 of them, and how many there are.
+#[inline]
+fn leading_digits(bytes: &[u8]) -> Option<(i64, usize)> {
+    if let Some(&first) = bytes.first_chunk() {
+        let values = u64::from_le_bytes(first) ^ ZEROS;
+        // The upper bit of each byte that is more than 9.
+        let others =
+            (((values & 0x7f7f_7f7f_7f7f_7f7f) + 0x7676_7676_7676_7676) | values) & 0x8080_8080_8080_8080;
+        let digits = others.trailing_zeros() / 8;
+        if (1..8).contains(&digits) {
+            // As many zeros before them as make eight.
+            return Some((joined(values << (64 - 8 * digits)) as i64, digits as usize));
+        }
+    }
+    let digits = bytes.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(bytes.len());
+    let value =
+        bytes[..digits].iter().fold(0, |value: i64, &byte| value.wrapping_mul(10) + i64::from(byte - b'0'));
+    (1..=18).contains(&digits).then_some((value, digits))
+}
+
 /// Whether there is a space or a line feed in the id, of which the first and the last sixteen bytes are looked at.
 #[inline]
 fn has_blank(id: &[u8; 24]) -> bool {
@@ -432,20 +457,24 @@ fn nineteen_digits(digits: &[u8; 19]) -> Option<i64> {
     i64::try_from(sixteen * 1000 + a * 100 + b * 10 + c).ok()
 }
 
-/// Eight decimal digits at once: pairs are joined, then pairs of pairs, then
-/// the two halves.
+/// The digit zero, eight times.
+const ZEROS: u64 = 0x3030_3030_3030_3030;
+
+/// Eight decimal digits at once.
 fn eight_digits(digits: [u8; 8]) -> Option<u64> {
-    const ZEROS: u64 = 0x3030_3030_3030_3030;
     let text = u64::from_le_bytes(digits);
     // A digit's upper half is 3, and stays 3 when 6 is added.
     let upper = 0xf0f0_f0f0_f0f0_f0f0;
-    if text & upper != ZEROS || text.wrapping_add(0x0606_0606_0606_0606) & upper != ZEROS {
-        return None;
-    }
-    let ones = text - ZEROS;
+    let are_digits = text & upper == ZEROS && text.wrapping_add(0x0606_0606_0606_0606) & upper == ZEROS;
+    are_digits.then(|| joined(text - ZEROS))
+}
+
+/// The number of eight digits, a byte each, the first of which is the lowest: pairs are joined, then pairs of pairs, then
+/// the two halves.
+fn joined(ones: u64) -> u64 {
     let pairs = (ones * 10 + (ones >> 8)) & 0x00ff_00ff_00ff_00ff;
     let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
-    Some((fours * 10_000 + (fours >> 32)) & 0xffff_ffff)
+    (fours * 10_000 + (fours >> 32)) & 0xffff_ffff
 }
 
 #[cfg(test)]
@@ -454,6 +483,13 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #[test]
+        fn leading_digits_are_a_number_wherever_they_end(text in "[0-9]{0,20}([^0-9].{0,9})?") {
+            let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+            let expected = (1..=18).contains(&digits).then(|| (text[..digits].parse::<i64>().unwrap(), digits));
+            prop_assert_eq!(leading_digits(text.as_bytes()), expected);
+        }
+
         #[test]
         fn the_usual_line_is_parsed_as_any_line_is(
             mut line in "[1-4] [0-9a-f]{24} [0-9]{19} (-1|[0-9]{1,20})( [0-9]{1,3}( cut)?)?".prop_map(String::into_bytes),

@@ -183,6 +183,9 @@ mod tests {
         }
     }
 
+    /// What may be overlooked is shorter than the shortest header line with a line end before it and text behind it.
+    const SHORTEST: usize = "\n1 0123456789abcdef 946684800000000000\nx".len();
+
     proptest! {
         #[test]
         fn a_header_line_is_found_wherever_it_stands(before in "[ -~]{1,100}", digits in "9[0-9]{17}|1[0-9]{18}", after in ".{1,40}") {
@@ -203,8 +206,6 @@ mod tests {
             });
             prop_assert_eq!(none, None);
             let found = found.into_inner();
-            // What may be overlooked is shorter than the shortest header line with a line end before it.
-            const SHORTEST: usize = "\n1 0123456789abcdef 946684800000000000\nx".len();
             prop_assert!(expected.starts_with(&found), "{:?} of {:?}", found, expected);
             prop_assert!(expected[found.len()..].iter().all(|&line| line + SHORTEST - 1 > bytes.len()));
         }

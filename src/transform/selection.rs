@@ -420,7 +420,6 @@ impl Selection {
         false
     }
 
-    /// Counts what the rules said about a request.
     /// Takes note of when requests begin.
     fn count_time(&mut self, note: &Note) {
         if note.kind == Kind::Request {
@@ -430,6 +429,7 @@ impl Selection {
         }
     }
 
+    /// Counts what the rules said about a request.
     fn count_request(&mut self, kind: Kind, reason: SelectionReason) {
         if kind != Kind::Request {
             return;
