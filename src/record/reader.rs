@@ -5,7 +5,7 @@ mod plain;
 
 use std::io::{ErrorKind, Read};
 
-use find::FindResult;
+use find::{FindResult, SearchAllowance};
 
 use super::block::Block;
 use super::framing::{Framing, NewFraming, Unframed};
@@ -85,6 +85,7 @@ pub struct Reader<R> {
     scanned: usize,
     /// The framing of that record's message, if it was asked.
     framing: Option<Box<dyn Framing>>,
+    allowance: SearchAllowance,
     /// Whether a separator line was judged to be part of this payload.
     holds_separator: bool,
     /// Whether a record of the block holds one and has no length field yet.
@@ -121,6 +122,7 @@ impl<R: Read> Reader<R> {
             position: Position { record: 1, byte: 0 },
             scanned: 0,
             framing: None,
+            allowance: SearchAllowance::full(0),
             holds_separator: false,
             lacks_length: false,
             is_in_nuls: false,
@@ -138,7 +140,7 @@ impl<R: Read> Reader<R> {
     /// The same for an input that is the rest of a stream from here on.
     #[must_use]
     pub fn starting_at(self, position: Position) -> Self {
-        Reader { position, ..self }
+        Reader { position, allowance: SearchAllowance::full(position.byte), ..self }
     }
 
     /// What the bytes come from.
@@ -230,7 +232,8 @@ impl<R: Read> Reader<R> {
                 continue;
             }
             next = self.take_plain(block, next);
-            let found = self.find(&mut block.buffer[next..block.filled]);
+            let at = block.origin.byte + next as u64;
+            let found = self.find(&mut block.buffer[next..block.filled], at);
             // Half a line end may be one between NULs.
             self.is_in_nuls &= matches!(found, FindResult::NeedMore);
             match found {

@@ -443,24 +443,28 @@ fn a_message_that_ends_in_separator_lines_keeps_them_unless_it_is_whole_before()
     }
 }
 
-/// A stand-in for HTTP in which no message is whole, and that fails the test where it is begun more than once for each of two records.
+thread_local! {
+    /// Messages that a [`Counting`] was begun for, and bytes of them that it was shown.
+    static FRAMED: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
+}
+
+/// A stand-in for HTTP in which no message is whole, and that counts.
 #[derive(Debug)]
-struct BegunOnce {
+struct Counting {
     shown: usize,
 }
 
-impl BegunOnce {
+impl Counting {
     fn begin(_: Kind) -> Box<dyn Framing> {
-        thread_local! { static BEGUN: Cell<u32> = const { Cell::new(0) } }
-        BEGUN.set(BEGUN.get() + 1);
-        assert!(BEGUN.get() <= 2, "once a record");
-        Box::new(BegunOnce { shown: 0 })
+        FRAMED.set((FRAMED.get().0 + 1, FRAMED.get().1));
+        Box::new(Counting { shown: 0 })
     }
 }
 
-impl Framing for BegunOnce {
+impl Framing for Counting {
     fn is_whole(&mut self, payload: &[u8]) -> bool {
         assert!(payload.len() >= self.shown, "a message never gets shorter");
+        FRAMED.set((FRAMED.get().0, FRAMED.get().1 + payload.len() - self.shown));
         self.shown = payload.len();
         false
     }
@@ -471,14 +475,29 @@ fn a_message_with_many_separator_lines_is_framed_once() {
     for between in ["", "x\n", "\n", "\r\n"] {
         let payload = format!("GET\n{}end", format!("🐵🙈🙉\n{between}").repeat(3000));
         let text = format!("1 a 1 2\n{payload}\n🐵🙈🙉\n1 b 1 2\nnext\n🐵🙈🙉\n").into_bytes();
-        // In a thread of its own, as what is asked of the framing is counted by thread.
-        let read = std::thread::spawn(move || {
-            let options = ReaderOptions { framing: BegunOnce::begin, most_read: 1, ..options() };
-            read_all(Reader::new(Pieces { bytes: &text, sizes: vec![100, 3, 1], turn: 0 }, options)).0
-        });
-        let read = read.join().expect("it is framed once");
+        FRAMED.take();
+        let options = ReaderOptions { framing: Counting::begin, most_read: 1, ..options() };
+        let pieces = Pieces { bytes: &text, sizes: vec![100, 3, 1], turn: 0 };
+        let (read, _) = read_all(Reader::new(pieces, options));
         let read: Vec<_> = read.iter().map(|record| String::from_utf8_lossy(&record.payload)).collect();
         assert_eq!(read, [payload.as_str(), "next"], "{between:?}");
+        let (begun, shown) = FRAMED.take();
+        // The next one, too, where its end is in one piece and the end of the input in another.
+        assert!(begun <= 2 && shown <= text.len(), "{begun} begun, {shown} bytes of {}", text.len());
+    }
+}
+
+#[test]
+fn many_wrong_lengths_take_a_multiple_of_the_time_to_read_them() {
+    let text = "1 a 1 2 3x\nGET\n🐵🙈🙉\n".repeat(100_000) + "1 b 1 2\nnext\n🐵🙈🙉\n";
+    for sizes in [vec![text.len()], vec![100_000, 7]] {
+        FRAMED.take();
+        let options = ReaderOptions { framing: Counting::begin, ..options() };
+        let (read, intake) =
+            read_all(Reader::new(Pieces { bytes: text.as_bytes(), sizes, turn: 0 }, options));
+        assert_eq!((read.len(), intake.lost), (1, 100_000));
+        let (_, shown) = FRAMED.take();
+        assert!(shown <= (1 << 20) + 9 * text.len(), "{shown} bytes of {}", text.len());
     }
 }
 

@@ -14,7 +14,32 @@ use super::super::span::RecordSpan;
 use super::{MAX_MAX_RECORD, Reader};
 
 /// Most payload that is searched for its end where its length cannot be right.
-const SEARCHED_PAYLOAD: usize = 1 << 20;
+const SEARCHED_PAYLOAD: u64 = 1 << 20;
+
+/// How many times as long as what was read all such searches may be that found no end.
+const SEARCHES: u64 = 8;
+
+/// How much may yet be searched in vain, so that many records with wrong lengths take no more than a multiple of the
+/// time that it takes to read them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SearchAllowance {
+    left: u64,
+    /// Where in the stream it was so much.
+    at: u64,
+}
+
+impl SearchAllowance {
+    /// All that there ever is, at a place in the stream.
+    pub(super) fn full(at: u64) -> Self {
+        SearchAllowance { left: SEARCHED_PAYLOAD, at }
+    }
+
+    /// What there is at a later place.
+    fn at(self, at: u64) -> Self {
+        let gained = at.saturating_sub(self.at).saturating_mul(SEARCHES);
+        SearchAllowance { left: self.left.saturating_add(gained).min(SEARCHED_PAYLOAD), at }
+    }
+}
 
 /// What was found at the front of the bytes not yet taken apart.
 pub(super) enum FindResult {
@@ -34,14 +59,15 @@ pub(super) enum FindResult {
 
 impl<R: Read> Reader<R> {
     /// Looks for one record at the front of `bytes`, which is not empty and
-    /// begins with no line end. Odd line ends are made regular in place.
-    pub(super) fn find(&mut self, bytes: &mut [u8]) -> FindResult {
+    /// begins with no line end and stands at `at` in the stream. Odd line ends
+    /// are made regular in place.
+    pub(super) fn find(&mut self, bytes: &mut [u8], at: u64) -> FindResult {
         let line = match self.known_line.take() {
             Some(line) => line,
             None => match HeaderLine::at(bytes, self.options.is_lenient) {
                 Some(Ok(line)) => line,
                 // The payload was meant to have a length: what is in it is no record.
-                Some(Err(Malformed::Length)) => return self.wrong_length(bytes),
+                Some(Err(Malformed::Length)) => return self.wrong_length(bytes, at),
                 Some(Err(reason)) => {
                     return malformed_line(bytes, reason, self.is_at_end, self.options.is_lenient);
                 }
@@ -54,7 +80,7 @@ impl<R: Read> Reader<R> {
         let payload = span.payload as usize;
         let ending = match length {
             // Nothing that was ever written is that long.
-            Some(length) if length > MAX_MAX_RECORD => Err(self.wrong_length(bytes)),
+            Some(length) if length > MAX_MAX_RECORD => Err(self.wrong_length(bytes, at)),
             Some(length) => self.known_end(bytes, payload, length),
             None => self.search_end(bytes, &line),
         };
@@ -109,8 +135,8 @@ impl<R: Read> Reader<R> {
 
     /// Finds where a record ends whose length field cannot be right: at the
     /// separator where the payload is whole by its own framing, so that what
-    /// is inside it is no record; where there is none, at the first separator.
-    fn wrong_length(&mut self, bytes: &[u8]) -> FindResult {
+    /// is inside it is no record; where none is found, at the first separator.
+    fn wrong_length(&mut self, bytes: &[u8], at: u64) -> FindResult {
         let reason = Malformed::Length;
         let Some((line, is_crlf)) = header_line(bytes) else { return FindResult::Malformed(reason) };
         let payload = line.len() + usize::from(is_crlf) + 1;
@@ -119,8 +145,10 @@ impl<R: Read> Reader<R> {
             b'2' => Kind::Response,
             _ => Kind::Replayed,
         };
-        let searched = &bytes[..bytes.len().min(payload + SEARCHED_PAYLOAD)];
-        let is_all = self.is_at_end || searched.len() == payload + SEARCHED_PAYLOAD;
+        let allowance = self.allowance.at(at);
+        let most = payload + allowance.left as usize;
+        let searched = &bytes[..bytes.len().min(most)];
+        let is_all = self.is_at_end || searched.len() == most;
         let mut from = self.scanned.max(payload);
         loop {
             match find_separator(searched, from, is_all) {
@@ -130,7 +158,11 @@ impl<R: Read> Reader<R> {
                     }
                     from = payload_end + 1;
                 }
-                Search::Open(_) if is_all => return FindResult::Lost { reason, skip: payload - 1 },
+                Search::Open(_) if is_all => {
+                    let left = allowance.left - (searched.len() - payload) as u64;
+                    self.allowance = SearchAllowance { left, at };
+                    return FindResult::Lost { reason, skip: payload - 1 };
+                }
                 Search::Open(at) => {
                     self.scanned = at;
                     return FindResult::NeedMore;
