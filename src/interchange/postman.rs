@@ -4,6 +4,8 @@
 //! would be taken for one is not written.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
 use std::io;
 
 use serde::Serialize;
@@ -227,6 +229,7 @@ fn request<'a>(message: &'a Message<'a>, remarks: &mut Remarks) -> Result<Postma
 /// become one.
 fn sent_headers<'a>(message: &Message<'a>, remarks: &mut Remarks) -> Vec<PostmanHeader<'a>> {
     let mut headers: Vec<PostmanHeader<'a>> = Vec::new();
+    let mut names = HeaderNames::default();
     for field in message.fields(remarks) {
         let is_among = |names: [&str; 2]| names.iter().any(|name| field.name.eq_ignore_ascii_case(name));
         if is_among(MADE) {
@@ -240,23 +243,57 @@ fn sent_headers<'a>(message: &Message<'a>, remarks: &mut Remarks) -> Vec<Postman
             );
             continue;
         }
-        let earlier = headers.iter().find(|header| header.key.eq_ignore_ascii_case(field.name));
-        if let Some(earlier) = earlier {
-            if field.name.eq_ignore_ascii_case("host") {
-                remarks.count("request's further Host headers", "requests' further Host headers");
-                continue;
-            }
-            if earlier.key != field.name {
-                remarks.count(
-                    "repeated header name, now in the case of the first",
-                    "repeated header names, now in the case of the first",
-                );
-            }
+        let known = names.first(field.name);
+        if known.is_some() && field.name.eq_ignore_ascii_case("host") {
+            remarks.count("request's further Host headers", "requests' further Host headers");
+            continue;
         }
-        let key = earlier.map_or(field.name, |earlier| earlier.key);
+        let key = known.unwrap_or(field.name);
+        if key != field.name {
+            remarks.count(
+                "repeated header name, now in the case of the first",
+                "repeated header names, now in the case of the first",
+            );
+        }
         headers.push(PostmanHeader { key, value });
     }
     headers
+}
+
+/// The names of headers, each as it was written first.
+#[derive(Default)]
+struct HeaderNames<'a>(HashSet<HeaderName<'a>>);
+
+impl<'a> HeaderNames<'a> {
+    /// How a name was written first. None: this is the first.
+    fn first(&mut self, name: &'a str) -> Option<&'a str> {
+        let known = self.0.get(&HeaderName(name)).map(|known| known.0);
+        if known.is_none() {
+            self.0.insert(HeaderName(name));
+        }
+        known
+    }
+}
+
+/// A name whose case does not matter.
+struct HeaderName<'a>(&'a str);
+
+impl PartialEq for HeaderName<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        #[cfg(test)]
+        tests::COMPARED.set(tests::COMPARED.get() + 1);
+        self.0.eq_ignore_ascii_case(other.0)
+    }
+}
+
+impl Eq for HeaderName<'_> {}
+
+impl Hash for HeaderName<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for byte in self.0.bytes() {
+            state.write_u8(byte.to_ascii_lowercase());
+        }
+    }
 }
 
 /// A response as an example, which Postman shows and does not send.
@@ -300,4 +337,44 @@ fn has_variable(text: &str) -> bool {
         let before = &text[..end];
         before.rfind(['{', '}']).is_some_and(|brace| before[..=brace].ends_with("{{"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::record::Record;
+
+    thread_local! {
+        /// How often a name was compared with another one.
+        pub(super) static COMPARED: Cell<usize> = const { Cell::new(0) };
+    }
+
+    fn headers(fields: &str) -> (Vec<(String, String)>, Option<String>) {
+        let payload = format!("GET / HTTP/1.1\r\n{fields}\r\n").into_bytes();
+        let record = Record { kind: Kind::Request, payload, ..Record::default() };
+        let mut remarks = Remarks::default();
+        let message = Message::of(&record, &mut remarks).expect("a message");
+        let sent = sent_headers(&message, &mut remarks).into_iter();
+        (sent.map(|header| (header.key.to_owned(), header.value)).collect(), remarks.text())
+    }
+
+    #[test]
+    fn names_that_differ_in_case_are_written_as_the_first() {
+        let (sent, said) = headers("Host: a\r\nX: 1\r\nx: 2\r\nhOST: b\r\nx-y: 3\r\nX: 4\r\nX-Y: 5\r\n");
+        let expected = [("Host", "a"), ("X", "1"), ("X", "2"), ("x-y", "3"), ("X", "4"), ("x-y", "5")];
+        assert_eq!(sent, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let expected =
+            "2 repeated header names, now in the case of the first, 1 request's further Host headers";
+        assert_eq!(said.as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn a_name_is_not_looked_for_among_all_before_it() {
+        let fields: String = (0..20_000).map(|number| format!("A{}: b\r\n", number % 10_000)).collect();
+        COMPARED.set(0);
+        assert_eq!(headers(&fields).0.len(), 20_000);
+        assert!(COMPARED.get() < 20_000 * 4, "{}", COMPARED.get());
+    }
 }

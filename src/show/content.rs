@@ -12,6 +12,9 @@ use crate::http::{Head, body, coding, message, query};
 /// A body decodes to this much at most; more is not shown.
 const MAX_DECODED: usize = 64 << 20;
 
+/// An indented text has so many bytes at most; JSON of which it would have more is shown as it was sent.
+const MAX_INDENTED: usize = 16 << 20;
+
 /// Bytes of a dump.
 const MAX_DUMPED: usize = 512;
 
@@ -57,9 +60,20 @@ fn readable(bytes: &[u8], media: &[u8], is_coloured: bool) -> String {
     let mut parameters = media.split(|&byte| byte == b';');
     let kind = parameters.next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
     let looks_like_json = matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'['));
-    if (looks_like_json || kind.ends_with(b"json")) && serde_json::from_slice::<IgnoredAny>(bytes).is_ok() {
-        return json_text::indented(bytes, is_coloured);
+    let is_json =
+        (looks_like_json || kind.ends_with(b"json")) && serde_json::from_slice::<IgnoredAny>(bytes).is_ok();
+    if is_json && let Some(indented) = json_text::indented(bytes, is_coloured, MAX_INDENTED) {
+        return indented;
     }
+    let mut text = as_text(bytes, &kind, parameters);
+    if is_json {
+        let _ = write!(text, "\n[not indented: that would be more than {} MiB]", MAX_INDENTED >> 20);
+    }
+    text
+}
+
+/// A body that is not indented, by its type and the parameters of that.
+fn as_text<'a>(bytes: &[u8], kind: &[u8], mut parameters: impl Iterator<Item = &'a [u8]>) -> String {
     if kind == b"application/x-www-form-urlencoded" {
         let lines = query::parameters(bytes).map(|(name, value)| {
             format!("{} = {}", printable(&query::form_decoded(name)), printable(&query::form_decoded(value)))
@@ -157,6 +171,16 @@ mod tests {
         for (head, body, expected) in cases {
             assert_eq!(shown(head, &body), expected, "{head} {body:?}");
         }
+    }
+
+    #[test]
+    fn indentation_has_a_limit() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let text = shown("Content-Type: application/json", nested(50_000).as_bytes());
+        assert_eq!((text.lines().count(), text.len() < 16 << 20), (99_999, true));
+        let body = nested(70_000);
+        let text = shown("Content-Type: application/json", body.as_bytes());
+        assert_eq!(text, format!("{body}\n[not indented: that would be more than 16 MiB]"));
     }
 
     #[test]

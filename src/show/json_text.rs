@@ -9,9 +9,10 @@ use super::text::printable;
 /// Deeper than this, nothing is indented further.
 const MAX_DEPTH: usize = 64;
 
-/// Indents a text, which must be valid JSON.
-pub(super) fn indented(text: &[u8], is_coloured: bool) -> String {
-    let mut out = String::with_capacity(text.len() * 2);
+/// Indents a text, which must be valid JSON. None: it would have more than `limit` bytes, as it may where many brackets
+/// are open.
+pub(super) fn indented(text: &[u8], is_coloured: bool, limit: usize) -> Option<String> {
+    let mut out = String::with_capacity(text.len().saturating_mul(2).min(limit));
     let mut depth: usize = 0;
     let mut is_key = false;
     let mut rest = text;
@@ -22,6 +23,9 @@ pub(super) fn indented(text: &[u8], is_coloured: bool) -> String {
     // Whether each bracket that is open is an object's.
     let mut objects: Vec<bool> = Vec::new();
     while let Some(&first) = rest.first() {
+        if out.len() > limit {
+            return None;
+        }
         match first {
             b' ' | b'\t' | b'\r' | b'\n' => rest = &rest[1..],
             b'{' | b'[' => {
@@ -70,7 +74,7 @@ pub(super) fn indented(text: &[u8], is_coloured: bool) -> String {
             }
         }
     }
-    out
+    (out.len() <= limit).then_some(out)
 }
 
 fn put(text: &str, style: Style, is_coloured: bool, out: &mut String) {
@@ -120,10 +124,15 @@ mod tests {
   "a": [],
   "d": null
 }"#;
-        assert_eq!(indented(text, false), expected);
-        assert!(indented(text, true).contains("\x1b["));
-        assert_eq!(indented(b"\"alone\"", false), "\"alone\"");
-        assert_eq!(indented("\"\u{202e}\"".as_bytes(), false), "\"\\u{202e}\"");
+        let plain = |text| indented(text, false, usize::MAX).unwrap();
+        assert_eq!(plain(text), expected);
+        assert!(indented(text, true, usize::MAX).unwrap().contains("\x1b["));
+        assert_eq!(plain(b"\"alone\""), "\"alone\"");
+        assert_eq!(plain("\"\u{202e}\"".as_bytes()), "\"\\u{202e}\"");
+        assert_eq!(indented(text, false, expected.len()).as_deref(), Some(expected));
+        for limit in 0..expected.len() {
+            assert_eq!(indented(text, false, limit), None);
+        }
     }
 
     proptest! {
@@ -131,7 +140,7 @@ mod tests {
         fn without_spaces_it_is_the_same(text in r#"[\]\[{}:,"a1 \\]{0,40}"#) {
             // Whatever it is, JSON or not, it ends and loses nothing but white space.
             let squeeze = |text: &str| text.chars().filter(|sign| !sign.is_whitespace()).collect::<String>();
-            prop_assert_eq!(squeeze(&indented(text.as_bytes(), false)), squeeze(&text));
+            prop_assert_eq!(squeeze(&indented(text.as_bytes(), false, usize::MAX).unwrap()), squeeze(&text));
         }
     }
 }

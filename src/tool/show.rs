@@ -52,8 +52,8 @@ pub struct Args {
     pub headers: bool,
     /// Show headers and decoded bodies
     ///
-    /// Chunked framing, gzip, deflate, br and zstd are decoded, JSON is indented, binary bodies are shown as a hex
-    /// dump.
+    /// Chunked framing, gzip, deflate, br and zstd are decoded, JSON is indented if that makes no more than 16 MiB,
+    /// binary bodies are shown as a hex dump.
     #[arg(long, help_heading = "What to show")]
     pub bodies: bool,
     /// Show messages as recorded, with control characters escaped

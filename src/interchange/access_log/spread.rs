@@ -1,7 +1,7 @@
 //! Requests of a log that has whole seconds, spread evenly over each second: as they stand they would all come at its
 //! beginning.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io::Read;
 
 use super::LogSource;
@@ -19,6 +19,10 @@ const LATEST: i64 = 2;
 /// Memory for records that wait until their second is whole. Beyond it they go with what is known of it.
 const MOST_HELD: usize = 32 << 20;
 
+/// Seconds that wait for more lines at most: where times go back, no later one says that they are whole. That which is
+/// farthest ahead of the newest line is then taken for whole.
+const MOST_OPEN: usize = 1 << 16;
+
 /// A block is handed out when it has so many bytes.
 const BLOCK_SIZE: usize = 256 << 10;
 
@@ -33,8 +37,10 @@ pub struct SpreadSource<R> {
     held_bytes: usize,
     /// The seconds whose requests wait, or have waited so far.
     seconds: HashMap<u64, Second>,
-    /// Of these, those that more lines may belong to.
-    open: Vec<u64>,
+    /// Of these, those that more lines may belong to, by their time.
+    open: BTreeMap<i64, u64>,
+    /// First and last of the times that were taken for whole as more was open than is kept.
+    given_up: Option<(i64, i64)>,
     /// Number of the next second.
     next_second: u64,
     /// Whether some time was finer than a second.
@@ -68,6 +74,8 @@ struct Second {
     latest: i64,
     /// Whether a line was read that is so much later that no more belong to it.
     is_complete: bool,
+    /// Whether others of the same time may have been given up.
+    is_rest: bool,
 }
 
 impl<R: Read> SpreadSource<R> {
@@ -78,7 +86,8 @@ impl<R: Read> SpreadSource<R> {
             held: VecDeque::new(),
             held_bytes: 0,
             seconds: HashMap::new(),
-            open: Vec::new(),
+            open: BTreeMap::new(),
+            given_up: None,
             next_second: 0,
             has_fractions: false,
             offset: 0,
@@ -124,28 +133,43 @@ impl<R: Read> SpreadSource<R> {
     fn second_of(&mut self, time: i64) -> u64 {
         self.has_fractions |= time.rem_euclid(SECOND) != 0;
         let time = time.div_euclid(SECOND);
-        let mut found = None;
-        let SpreadSource { seconds, open, .. } = self;
-        open.retain(|number| {
-            let Some(second) = seconds.get_mut(number) else { return false };
-            second.is_complete = time >= second.time.saturating_add(LATEST);
-            if second.time == time {
-                found = Some(*number);
-            }
-            if second.is_complete && second.handed_out == second.requests {
-                seconds.remove(number);
-                return false;
-            }
-            !second.is_complete
-        });
-        let number = found.unwrap_or_else(|| {
+        while let Some(whole) = self.open.first_entry()
+            && whole.key().saturating_add(LATEST) <= time
+        {
+            let number = whole.remove();
+            self.complete(number);
+        }
+        let number = *self.open.entry(time).or_insert_with(|| {
             self.next_second += 1;
-            self.open.push(self.next_second);
             self.next_second
         });
+        let is_given_up = self.given_up.is_some_and(|(first, last)| (first..=last).contains(&time));
         let second = self.seconds.entry(number).or_default();
+        second.is_rest |= second.requests == 0 && is_given_up;
         (second.time, second.requests) = (time, second.requests + 1);
+        if second.is_rest && !self.has_fractions {
+            self.remarks.count(
+                "request that may be of a second of long before, and is spread over it anew",
+                "requests that may be of seconds of long before, and are spread over them anew",
+            );
+        }
+        if self.open.len() > MOST_OPEN
+            && let Some((farthest, number)) = self.open.pop_last()
+        {
+            let (first, last) = self.given_up.unwrap_or((farthest, farthest));
+            self.given_up = Some((first.min(farthest), last.max(farthest)));
+            self.complete(number);
+        }
         number
+    }
+
+    /// No more requests belong to a second.
+    fn complete(&mut self, number: u64) {
+        let Some(second) = self.seconds.get_mut(&number) else { return };
+        second.is_complete = true;
+        if second.handed_out == second.requests {
+            self.seconds.remove(&number);
+        }
     }
 
     /// Whether all requests of a second are known, as far as this can be waited for.
@@ -225,5 +249,54 @@ impl<R: Read> Import for SpreadSource<R> {
     fn not_carried(&self) -> Option<String> {
         let parts: Vec<_> = self.log.not_carried().into_iter().chain(self.remarks.text()).collect();
         (!parts.is_empty()).then(|| parts.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::interchange::ImportOptions;
+    use crate::interchange::access_log::LogFormat;
+
+    fn source() -> SpreadSource<&'static [u8]> {
+        let options = ImportOptions { max_record: 1 << 20, is_strict: true };
+        SpreadSource::new(LogSource::new(&b""[..], LogFormat::parse("common").unwrap(), options))
+    }
+
+    #[test]
+    fn times_that_go_back_hold_a_bounded_number_of_seconds() {
+        let mut source = source();
+        let lines = 3 * MOST_OPEN as i64;
+        for line in 0..lines {
+            let number = source.second_of((lines - line) * SECOND);
+            assert_eq!(source.next_offset(number), 0);
+        }
+        assert_eq!((source.open.len(), source.seconds.len()), (MOST_OPEN, MOST_OPEN));
+        assert_eq!(source.not_carried(), None);
+        // One that still waits goes on, one that does not begins anew, which is told.
+        let number = source.second_of(2 * SECOND);
+        assert_eq!(source.next_offset(number), SECOND / 2);
+        let number = source.second_of(lines * SECOND);
+        assert_eq!(source.next_offset(number), 0);
+        let expected = "1 request that may be of a second of long before, and is spread over it anew";
+        assert!(source.not_carried().unwrap().ends_with(expected));
+        // All of the others are whole now, and forgotten.
+        assert_eq!((source.open.len(), source.seconds.len()), (1, 1));
+    }
+
+    proptest! {
+        #[test]
+        fn a_line_is_of_the_second_that_was_last_open(times in prop::collection::vec(0..12_i64, 0..80)) {
+            let mut source = source();
+            let numbers: Vec<_> = times.iter().map(|time| source.second_of(time * SECOND)).collect();
+            for (line, time) in times.iter().enumerate() {
+                let since = (0..line).rev().find(|earlier| times[*earlier] == *time);
+                let is_whole = |since: usize| times[since..line].iter().any(|later| *later >= time + LATEST);
+                let expected = since.filter(|since| !is_whole(*since)).map(|since| numbers[since]);
+                prop_assert_eq!(numbers[..line].contains(&numbers[line]).then_some(numbers[line]), expected);
+            }
+        }
     }
 }
