@@ -69,7 +69,7 @@ struct WrittenRequest<'a> {
 #[serde(rename_all = "camelCase")]
 struct WrittenPostData<'a> {
     mime_type: Cow<'a, str>,
-    text: String,
+    text: Cow<'a, str>,
     /// HAR has none for requests.
     #[serde(rename = "_encoding", skip_serializing_if = "Option::is_none")]
     encoding: Option<&'static str>,
@@ -97,7 +97,7 @@ struct WrittenContent<'a> {
     size: usize,
     mime_type: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<String>,
+    text: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     encoding: Option<&'static str>,
 }
@@ -229,7 +229,7 @@ fn timings(request: &Record, response: Option<&Record>, remarks: &mut Remarks) -
     WrittenTimings { blocked: -1.0, dns: -1.0, connect: -1.0, send, wait, receive, ssl: -1.0 }
 }
 
-fn request<'a>(message: &Message<'a>, remarks: &mut Remarks) -> WrittenRequest<'a> {
+fn request<'a>(message: &'a Message<'a>, remarks: &mut Remarks) -> WrittenRequest<'a> {
     let hosts = message.head.values(b"host").count();
     if hosts > 1 {
         remarks.count("request's further Host headers", "requests' further Host headers");
@@ -237,7 +237,7 @@ fn request<'a>(message: &Message<'a>, remarks: &mut Remarks) -> WrittenRequest<'
     let mime_type = mime_type(message, "");
     let body = message.decoded(remarks);
     let post_data = (!body.is_empty()).then(|| {
-        let (text, encoding) = text_or_base64(&body, &mime_type);
+        let (text, encoding) = text_or_base64(body, &mime_type);
         if encoding.is_some() {
             remarks.count(
                 "binary body of a request, in base64 that other programs take for text",
@@ -262,11 +262,12 @@ fn request<'a>(message: &Message<'a>, remarks: &mut Remarks) -> WrittenRequest<'
     }
 }
 
-fn response<'a>(message: &Message<'a>, remarks: &mut Remarks) -> WrittenResponse<'a> {
+fn response<'a>(message: &'a Message<'a>, remarks: &mut Remarks) -> WrittenResponse<'a> {
     let Start::Response(line) = message.start else { return no_response() };
     let mime_type = mime_type(message, NO_TYPE);
     let body = message.decoded(remarks);
-    let (text, encoding) = text_or_base64(&body, &mime_type);
+    let size = body.len();
+    let (text, encoding) = text_or_base64(body, &mime_type);
     let text = Some(text).filter(|text| !text.is_empty());
     let location = message.field(b"location").unwrap_or_default();
     WrittenResponse {
@@ -275,7 +276,7 @@ fn response<'a>(message: &Message<'a>, remarks: &mut Remarks) -> WrittenResponse
         http_version: message.version(),
         cookies: message.head.values(b"set-cookie").filter_map(set_cookie).collect(),
         headers: headers(message, remarks),
-        content: WrittenContent { size: body.len(), mime_type, text, encoding },
+        content: WrittenContent { size, mime_type, text, encoding },
         redirect_url: String::from_utf8_lossy(location).into_owned(),
         headers_size: message.head.len() as i64,
         body_size: (message.record.payload.len() - message.head.len()) as i64,
@@ -310,17 +311,27 @@ fn mime_type<'a>(message: &Message<'a>, unknown: &'static str) -> Cow<'a, str> {
 }
 
 /// The text of a body in its charset, where that gives the same bytes again, otherwise base64.
-fn text_or_base64(bytes: &[u8], mime_type: &str) -> (String, Option<&'static str>) {
+fn text_or_base64<'a>(bytes: Cow<'a, [u8]>, mime_type: &str) -> (Cow<'a, str>, Option<&'static str>) {
     let charset = charset(mime_type).filter(|charset| *charset != UTF_8 && !bytes.is_ascii());
     let text = match charset {
-        None => str::from_utf8(bytes).ok().map(str::to_owned),
+        // It may be large: there is no copy of it.
+        None => match bytes {
+            Cow::Borrowed(bytes) => str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| Cow::Borrowed(bytes)),
+            Cow::Owned(bytes) => {
+                String::from_utf8(bytes).map(Cow::Owned).map_err(|error| Cow::Owned(error.into_bytes()))
+            }
+        },
         Some(charset) => charset
-            .decode_without_bom_handling_and_without_replacement(bytes)
+            .decode_without_bom_handling_and_without_replacement(&bytes)
             // Text that is all ASCII is taken as it is by those who read it.
             .filter(|text| !text.is_ascii() && matches!(charset.encode(text), (again, used, false) if used == charset && *again == *bytes))
-            .map(Cow::into_owned),
+            .map(|text| Cow::Owned(text.into_owned()))
+            .ok_or(bytes),
     };
-    text.map_or_else(|| (STANDARD.encode(bytes), Some("base64")), |text| (text, None))
+    text.map_or_else(
+        |bytes: Cow<'_, [u8]>| (STANDARD.encode(&*bytes).into(), Some("base64")),
+        |text| (text, None),
+    )
 }
 
 /// The cookies of a Cookie header.

@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 
 use super::remarks::Remarks;
 use crate::http::body::{self, Body};
-use crate::http::{Head, RequestLine, StatusLine, coding, is_token, message, query};
+use crate::http::coding::{self, CodingFault};
+use crate::http::{Head, RequestLine, StatusLine, is_token, message, query};
 use crate::record::{Kind, Mark, Origin, Record};
 
-/// A body decodes to this much at most; a larger one stays in its codings.
-const MAX_DECODED: usize = 256 << 20;
+/// A body decodes to this much at most, as where it is shown; a larger one stays in its codings.
+const MAX_DECODED: usize = 64 << 20;
 
 /// The host in URLs of requests that name none (RFC 6761 §6.4: no host has this name).
 const NO_HOST: &[u8] = b"unknown.invalid";
@@ -223,21 +224,29 @@ impl<'a> Message<'a> {
         if self.content.is_empty() {
             return Cow::Borrowed(&self.content);
         }
-        let decoded = match body::codings(&self.head) {
+        let fault = match body::codings(&self.head) {
             Ok(codings) if codings.is_empty() => return Cow::Borrowed(&self.content),
-            Ok(codings) => Some(coding::decode(&self.content, codings, MAX_DECODED)),
-            Err(_) => None,
-        };
-        match decoded {
-            Some(decoded) if decoded.fault.is_none() => Cow::Owned(decoded.bytes),
-            _ => {
-                remarks.count(
-                    "body that does not decode, as it was sent",
-                    "bodies that do not decode, as they were sent",
-                );
-                Cow::Borrowed(&self.content)
+            Ok(codings) => {
+                let decoded = coding::decode(&self.content, codings, MAX_DECODED);
+                match decoded.fault {
+                    None => return Cow::Owned(decoded.bytes),
+                    Some(fault) => fault,
+                }
             }
+            Err(fault) => fault,
+        };
+        if fault == CodingFault::TooLarge {
+            remarks.count(
+                "body that decodes to more than 64 MiB, as it was sent",
+                "bodies that decode to more than 64 MiB, as they were sent",
+            );
+        } else {
+            remarks.count(
+                "body that does not decode, as it was sent",
+                "bodies that do not decode, as they were sent",
+            );
         }
+        Cow::Borrowed(&self.content)
     }
 }
 
@@ -274,4 +283,31 @@ fn encoded(bytes: &[u8], may_stay: impl Fn(u8) -> bool) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::coding::Coding;
+
+    #[test]
+    fn a_body_decodes_to_a_bounded_size() {
+        for (size, expected) in [
+            (MAX_DECODED, None),
+            (MAX_DECODED + 1, Some("1 body that decodes to more than 64 MiB, as it was sent")),
+        ] {
+            let body = coding::encode(&vec![b'a'; size], &[Coding::Zstd]).expect("it can be encoded");
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Encoding: zstd\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            );
+            let payload = [head.as_bytes(), &body].concat();
+            let record = Record { kind: Kind::Response, payload, ..Record::default() };
+            let mut remarks = Remarks::default();
+            let message = Message::of(&record, &mut remarks).expect("a message");
+            let decoded = message.decoded(&mut remarks);
+            assert_eq!(decoded.len(), if expected.is_some() { body.len() } else { size });
+            assert_eq!(remarks.text().as_deref(), expected);
+        }
+    }
 }
