@@ -372,9 +372,9 @@ mod tests {
 
     #[test]
     fn a_name_is_not_looked_for_among_all_before_it() {
-        let fields: String = (0..20_000).map(|number| format!("A{}: b\r\n", number % 10_000)).collect();
+        let fields: Vec<_> = (0..20_000).map(|number| format!("A{}: b\r\n", number % 10_000)).collect();
         COMPARED.set(0);
-        assert_eq!(headers(&fields).0.len(), 20_000);
+        assert_eq!(headers(&fields.concat()).0.len(), 20_000);
         assert!(COMPARED.get() < 20_000 * 4, "{}", COMPARED.get());
     }
 }

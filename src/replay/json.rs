@@ -84,6 +84,8 @@ fn of_target(tally: &ReplayTally) -> Value {
         "redirected_to": tally.redirected_to,
         "redirected_elsewhere": tally.redirected_elsewhere.number,
         "redirected_beyond": tally.redirected_beyond.number,
+        "cookies_too_long": tally.cookies_too_long.number,
+        "cookies_dropped": tally.cookies_dropped,
         "answers_dropped": tally.answers_dropped,
         "answers_cut": tally.answers_cut,
         "latency_from_due": percentiles(&tally.latency_from_due),

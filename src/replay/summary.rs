@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::cookies::MAX_COOKIE;
 use super::documents::DocumentTally;
 use super::failure::{CountWithFirst, ReasonCounts};
 use super::hold::Hold;
@@ -82,6 +83,7 @@ fn write_target(
         observe::Count(tally.connections, "connection")
     )?;
     write_redirects(f, tally)?;
+    write_cookies(f, tally)?;
     for line in tally.unasked() {
         writeln!(f, "unasked     {line}")?;
     }
@@ -135,6 +137,22 @@ fn write_redirects(f: &mut fmt::Formatter<'_>, tally: &ReplayTally) -> fmt::Resu
             let redirects = observe::Count(*number, "redirect");
             writeln!(f, "redirected  {redirects} not followed, {where_to}; the first: {first}")?;
         }
+    }
+    Ok(())
+}
+
+/// Cookies that were not kept.
+fn write_cookies(f: &mut fmt::Formatter<'_>, tally: &ReplayTally) -> fmt::Result {
+    let CountWithFirst { number, first } = &tally.cookies_too_long;
+    if *number > 0 {
+        writeln!(
+            f,
+            "cookies     {number} not kept, of more than {MAX_COOKIE} bytes; the first in the response to {first}"
+        )?;
+    }
+    if tally.cookies_dropped > 0 {
+        let dropped = tally.cookies_dropped;
+        writeln!(f, "cookies     {dropped} dropped to bound memory, those set or used longest ago")?;
     }
     Ok(())
 }

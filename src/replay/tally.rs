@@ -60,6 +60,10 @@ pub struct ReplayTally {
     pub redirected_elsewhere: CountWithFirst,
     /// Redirections that were not followed, as they lead to more servers than a worker keeps.
     pub redirected_beyond: CountWithFirst,
+    /// Cookies that were not kept, as they are longer than browsers keep them.
+    pub cookies_too_long: CountWithFirst,
+    /// Cookies that were not kept any longer, as there was no more room for them.
+    pub cookies_dropped: u64,
     /// Answers too long to be kept whole in the output.
     pub answers_cut: u64,
     /// Answers that did not go to the output, as it was too slow.
@@ -108,6 +112,8 @@ impl ReplayTally {
             redirected_to: BTreeMap::new(),
             redirected_elsewhere: CountWithFirst::default(),
             redirected_beyond: CountWithFirst::default(),
+            cookies_too_long: CountWithFirst::default(),
+            cookies_dropped: 0,
             answers_cut: 0,
             answers_dropped: 0,
             held: [HeldRequests::default(); 3],
@@ -157,6 +163,8 @@ impl ReplayTally {
         }
         self.redirected_elsewhere.merge(&other.redirected_elsewhere);
         self.redirected_beyond.merge(&other.redirected_beyond);
+        self.cookies_too_long.merge(&other.cookies_too_long);
+        self.cookies_dropped += other.cookies_dropped;
         self.answers_cut += other.answers_cut;
         self.answers_dropped += other.answers_dropped;
         for (sum, held) in self.held.iter_mut().zip(other.held) {

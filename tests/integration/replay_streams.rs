@@ -133,6 +133,35 @@ fn a_server_that_speaks_first_and_one_that_keeps_silent() {
 }
 
 #[test]
+fn cookies_beyond_a_limit_are_not_kept_and_counted() {
+    let conduct = |request: &Received| match &request.line()[..] {
+        "GET /set" => {
+            let many: Vec<_> =
+                (0..200).map(|number| format!("Set-Cookie: c{number}=1; Path=/\r\n")).collect();
+            let many = many.concat();
+            let long = "x".repeat(4096);
+            let head = format!("{many}Set-Cookie: long={long}; Path=/\r\nContent-Length: 0\r\n");
+            Answer::Send(format!("HTTP/1.1 200 OK\r\n{head}\r\n").into_bytes())
+        }
+        _ => good(request),
+    };
+    let origin = Origin::start(conduct);
+    let target = origin.address().to_string();
+    let get = |acknowledged: u32, at: i64, path: &str| {
+        say(1, acknowledged, at, format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes())
+    };
+    let input = [get(1, 0, "/set"), get(2, 100, "/then")].concat();
+    let said = assert_exit(&replay(&["--sessions", "--cookies", &target], &input), 0);
+    assert_says(
+        &said,
+        "cookies     1 not kept, of more than 4096 bytes; the first in the response to GET /set",
+    );
+    assert_says(&said, "cookies     20 dropped to bound memory");
+    let sent = String::from_utf8_lossy(&origin.received()[1].bytes).into_owned();
+    assert!(sent.contains("Cookie: c20=1; ") && !sent.contains("long="), "{sent}");
+}
+
+#[test]
 fn cookies_of_the_target_take_the_place_of_recorded_ones() {
     let conduct = |request: &Received| match &request.line()[..] {
         "GET /login" => {

@@ -231,7 +231,12 @@ impl ReplayWorker {
             || memchr::memmem::find(answer, b"OOKIE:").is_some()
         {
             let target = request_line(exchange.head()).map_or(&b"/"[..], |line| line.target);
-            cookies.get_mut(*session).take(answer, &String::from_utf8_lossy(target), clock::wall());
+            let target = String::from_utf8_lossy(target);
+            let unkept = cookies.take(*session, answer, &target, clock::wall());
+            for _ in 0..unkept.too_long {
+                self.tally.cookies_too_long.add(|| exchange.describe());
+            }
+            self.tally.cookies_dropped += unkept.dropped;
         }
     }
 

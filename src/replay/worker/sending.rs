@@ -170,6 +170,9 @@ impl ReplayWorker {
         let (block, record) = (&batch.blocks[entry.block as usize], entry.record as usize);
         let exchange = &mut self.connections[slot].exchange;
         let view = block.get(record);
+        if let Some(cookies) = &mut self.cookies {
+            self.tally.cookies_dropped += cookies.touch(entry.session);
+        }
         let jar = self.cookies.as_ref().and_then(|cookies| cookies.get(entry.session));
         let jar = jar.map(|jar| (jar, clock::wall()));
         let refusal = if view.header.mark.is_some() && !self.options.sends_marked {

@@ -56,7 +56,9 @@ pub struct SendingOptions {
     pub think: bool,
     /// With --sessions, send cookies set by the target in place of recorded ones
     ///
-    /// Each recorded connection has its own cookies. Domain attributes are ignored.
+    /// Each recorded connection has its own cookies. Domain attributes are ignored. Cookies of more than 4096 bytes are not kept,
+    /// as in browsers, nor more than 180 or 64 KiB for a connection. Beyond 65,536 connections or 16 MiB in a thread, those used
+    /// longest ago may lose theirs. The summary counts both.
     #[arg(long, requires = "sessions", hide_short_help = true)]
     pub cookies: bool,
     /// Follow up to N redirects, also to servers that are not targets
