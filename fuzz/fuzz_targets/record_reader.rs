@@ -4,7 +4,7 @@
 
 use std::io::Read;
 
-use gor_tools::record::{Block, Framing, Intake, Reader, ReaderOptions, Record, Records, SEPARATOR};
+use gor_tools::record::{Block, MessageFraming, Intake, Reader, ReaderOptions, Record, Records, SEPARATOR};
 use libfuzzer_sys::fuzz_target;
 
 struct Pieces<'a> {
@@ -25,7 +25,7 @@ impl Read for Pieces<'_> {
 #[derive(Debug)]
 struct EndsInMark;
 
-impl Framing for EndsInMark {
+impl MessageFraming for EndsInMark {
     fn is_whole(&mut self, payload: &[u8]) -> bool {
         payload.ends_with(b"!")
     }

@@ -1,7 +1,7 @@
 //! What a reader of records asks HTTP: where a message is whole.
 
 use crate::http::{Framer, RequestContext, Step};
-use crate::record::{Framing, Kind};
+use crate::record::{Kind, MessageFraming};
 
 /// Follows the framing of one HTTP message whose length is told by its head. A response that ends with its connection
 /// is never known to end.
@@ -23,12 +23,12 @@ impl HttpFraming {
     }
 
     /// The same, for a reader.
-    pub(super) fn boxed(kind: Kind) -> Box<dyn Framing> {
+    pub(super) fn boxed(kind: Kind) -> Box<dyn MessageFraming> {
         Box::new(HttpFraming::new(kind))
     }
 }
 
-impl Framing for HttpFraming {
+impl MessageFraming for HttpFraming {
     fn is_whole(&mut self, payload: &[u8]) -> bool {
         loop {
             match self.framer.advance(&payload[self.consumed..]) {

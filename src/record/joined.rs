@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use memchr::memchr;
 use wide::u8x32;
 
-use super::framing::NewFraming;
+use super::framing::NewMessageFraming;
 use super::header::{Header, Kind, MAX_HEADER};
 use super::span::RecordSpan;
 use crate::Position;
@@ -34,7 +34,12 @@ impl JoinedRecords {
 
     /// Searches the records of a block for those that had no length where they were read. `origin` is where its text
     /// begins.
-    pub(super) fn of_block(text: &[u8], spans: &[RecordSpan], origin: Position, framing: NewFraming) -> Self {
+    pub(super) fn of_block(
+        text: &[u8],
+        spans: &[RecordSpan],
+        origin: Position,
+        framing: NewMessageFraming,
+    ) -> Self {
         let mut joined = JoinedRecords::default();
         for span in spans.iter().filter(|span| !span.has_length) {
             let payload = &text[span.payload as usize..span.payload_end as usize];
@@ -53,7 +58,7 @@ impl JoinedRecords {
 /// The search of one block, which whoever works on it has still to do.
 #[derive(Debug)]
 pub(super) struct PendingSearch {
-    framing: NewFraming,
+    framing: NewMessageFraming,
     found: Sender<JoinedRecords>,
 }
 
@@ -82,7 +87,7 @@ impl DeferredSearches {
     }
 
     /// The search of one more block.
-    pub(super) fn next(&self, framing: NewFraming) -> PendingSearch {
+    pub(super) fn next(&self, framing: NewMessageFraming) -> PendingSearch {
         PendingSearch { framing, found: self.sender.clone() }
     }
 
@@ -105,7 +110,7 @@ struct InnerHeader {
 
 /// Finds the first line of a payload that has the form of the header line of another record, as all recorders write it.
 /// What stands at the front has no message before it: the reader knows that case.
-fn inner_header(kind: Kind, payload: &[u8], framing: NewFraming) -> Option<InnerHeader> {
+fn inner_header(kind: Kind, payload: &[u8], framing: NewMessageFraming) -> Option<InnerHeader> {
     let at = line_of_word_of_one(payload, |line| is_header_at(payload, line))?;
     let before = strip_line_end(&payload[..at]);
     let mut framing = framing(kind);

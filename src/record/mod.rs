@@ -31,7 +31,7 @@ mod span;
 pub use block::{Block, Run, View};
 pub use checkpoint::{Checkpoint, Checkpoints, OpenPositions, PartPositions, Revocation};
 pub use failures::Failures;
-pub use framing::{Framing, NewFraming};
+pub use framing::{MessageFraming, NewMessageFraming};
 pub use header::{Excerpt, Header, Kind, MAX_HEADER, Malformed, Mark, SEPARATOR};
 pub use joined::JoinedRecords;
 pub use lru::{LruMap, id_hash};

@@ -8,7 +8,7 @@ use std::io::{ErrorKind, Read};
 use find::{FindResult, SearchAllowance};
 
 use super::block::Block;
-use super::framing::{Framing, NewFraming, Unframed};
+use super::framing::{MessageFraming, NewMessageFraming, Unframed};
 use super::header::{Malformed, Mark, SEPARATOR};
 use super::header_line::HeaderLine;
 use super::joined::{DeferredSearches, JoinedRecords};
@@ -47,7 +47,7 @@ pub struct ReaderOptions {
     pub is_lenient: bool,
     /// Tells where a payload is a whole message. Asked where a separator is
     /// followed by no header, and at the end of the input.
-    pub framing: NewFraming,
+    pub framing: NewMessageFraming,
 }
 
 impl Default for ReaderOptions {
@@ -84,7 +84,7 @@ pub struct Reader<R> {
     /// How much of the tail's record was searched for its end.
     scanned: usize,
     /// The framing of that record's message, if it was asked.
-    framing: Option<Box<dyn Framing>>,
+    framing: Option<Box<dyn MessageFraming>>,
     allowance: SearchAllowance,
     /// Whether a separator line was judged to be part of this payload.
     holds_separator: bool,

@@ -29,7 +29,7 @@ impl Read for Pieces<'_> {
 #[derive(Debug)]
 pub(super) struct EndsInMark;
 
-impl Framing for EndsInMark {
+impl MessageFraming for EndsInMark {
     fn is_whole(&mut self, payload: &[u8]) -> bool {
         payload.ends_with(b"!")
     }
@@ -444,24 +444,24 @@ fn a_message_that_ends_in_separator_lines_keeps_them_unless_it_is_whole_before()
 }
 
 thread_local! {
-    /// Messages that a [`Counting`] was begun for, and bytes of them that it was shown.
+    /// Messages that a [`CountingFraming`] was begun for, and bytes of them that it was shown.
     static FRAMED: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
 }
 
 /// A stand-in for HTTP in which no message is whole, and that counts.
 #[derive(Debug)]
-struct Counting {
+struct CountingFraming {
     shown: usize,
 }
 
-impl Counting {
-    fn begin(_: Kind) -> Box<dyn Framing> {
+impl CountingFraming {
+    fn begin(_: Kind) -> Box<dyn MessageFraming> {
         FRAMED.set((FRAMED.get().0 + 1, FRAMED.get().1));
-        Box::new(Counting { shown: 0 })
+        Box::new(CountingFraming { shown: 0 })
     }
 }
 
-impl Framing for Counting {
+impl MessageFraming for CountingFraming {
     fn is_whole(&mut self, payload: &[u8]) -> bool {
         assert!(payload.len() >= self.shown, "a message never gets shorter");
         FRAMED.set((FRAMED.get().0, FRAMED.get().1 + payload.len() - self.shown));
@@ -476,7 +476,7 @@ fn a_message_with_many_separator_lines_is_framed_once() {
         let payload = format!("GET\n{}end", format!("🐵🙈🙉\n{between}").repeat(3000));
         let text = format!("1 a 1 2\n{payload}\n🐵🙈🙉\n1 b 1 2\nnext\n🐵🙈🙉\n").into_bytes();
         FRAMED.take();
-        let options = ReaderOptions { framing: Counting::begin, most_read: 1, ..options() };
+        let options = ReaderOptions { framing: CountingFraming::begin, most_read: 1, ..options() };
         let pieces = Pieces { bytes: &text, sizes: vec![100, 3, 1], turn: 0 };
         let (read, _) = read_all(Reader::new(pieces, options));
         let read: Vec<_> = read.iter().map(|record| String::from_utf8_lossy(&record.payload)).collect();
@@ -492,7 +492,7 @@ fn many_wrong_lengths_take_a_multiple_of_the_time_to_read_them() {
     let text = "1 a 1 2 3x\nGET\n🐵🙈🙉\n".repeat(100_000) + "1 b 1 2\nnext\n🐵🙈🙉\n";
     for sizes in [vec![text.len()], vec![100_000, 7]] {
         FRAMED.take();
-        let options = ReaderOptions { framing: Counting::begin, ..options() };
+        let options = ReaderOptions { framing: CountingFraming::begin, ..options() };
         let (read, intake) =
             read_all(Reader::new(Pieces { bytes: text.as_bytes(), sizes, turn: 0 }, options));
         assert_eq!((read.len(), intake.lost), (1, 100_000));

@@ -11,7 +11,7 @@ use crate::endpoint::framing::HttpFraming;
 use crate::endpoint::index::{Builder, GROUP_RECORDS};
 use crate::observe::Size;
 use crate::record::{
-    Block, Framing as _, Header, MAX_HEADER, MAX_MAX_RECORD, Mark, Reader, ReaderOptions, SEPARATOR,
+    Block, Header, MAX_HEADER, MAX_MAX_RECORD, Mark, MessageFraming as _, Reader, ReaderOptions, SEPARATOR,
     Source as _,
 };
 use crate::{Error, Result};
