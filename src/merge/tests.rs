@@ -133,6 +133,58 @@ fn sorted(lists: &[Vec<Record>]) -> Vec<Record> {
     settled(records)
 }
 
+/// When a record is to come out.
+type TwinKey = (i64, usize, usize);
+
+/// The slow twin of a window: all that is held is gone through for each record.
+fn windowed(records: &[Record], span: i64, most: usize) -> Vec<Record> {
+    let (mut held, mut out) = (Vec::<(TwinKey, usize, usize)>::new(), Vec::new());
+    let mut requests: Vec<Option<(TwinKey, Vec<u8>)>> = vec![None; records.len()];
+    let first = |held: &[(TwinKey, usize, usize)]| {
+        held.iter().enumerate().min_by_key(|(_, (key, ..))| *key).map(|(place, (key, ..))| (place, *key))
+    };
+    let (mut newest, mut read) = (i64::MIN, 0);
+    let bytes = |record: &Record| {
+        let mut block = Block::new();
+        block.push(&record.header(), &record.payload);
+        block.bytes().len()
+    };
+    loop {
+        // What was read last counts before it is taken in.
+        let unread = records.get(read).map_or(0, bytes);
+        while let Some((place, key)) = first(&held)
+            && (key.0 < newest.saturating_sub(span)
+                || unread + held.iter().map(|(.., bytes)| bytes).sum::<usize>() > most
+                || read == records.len())
+        {
+            let (_, index, _) = held.remove(place);
+            for request in &mut requests {
+                *request = request.take().filter(|(own, _)| *own != key);
+            }
+            out.push(records[index].clone());
+        }
+        let Some(record) = records.get(read) else { return out };
+        newest = newest.max(record.timestamp);
+        let mut key = (record.timestamp, read + 1, 0);
+        // The request of the id that was there first of those that are held.
+        let known = requests.iter().flatten().find(|(_, id)| *id == record.id).map(|(key, _)| *key);
+        if record.kind == Kind::Request && known.is_none() {
+            requests[read] = Some((key, record.id.clone()));
+            let is_response =
+                |index: usize| records[index].kind != Kind::Request && records[index].id == record.id;
+            for (response, index, _) in &mut held {
+                if is_response(*index) && *response < key {
+                    *response = (key.0, key.1, *index + 1);
+                }
+            }
+        } else if let Some(request) = known.filter(|request| key < *request && record.kind != Kind::Request) {
+            key = (request.0, request.1, read + 1);
+        }
+        held.push((key, read, unread));
+        read += 1;
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
@@ -232,6 +284,17 @@ proptest! {
     }
 
     #[test]
+    fn a_window_is_a_list_gone_through_for_each_record(
+        list in records(80),
+        span in 0_i64..50,
+        most in prop_oneof![Just(0_usize), 30..2000_usize, Just(usize::MAX)],
+    ) {
+        let mut window = Window::new(given(&list, &[1]), span, most);
+        prop_assert_eq!(all(&mut window), windowed(&list, span, most));
+        prop_assert!(window.is_empty());
+    }
+
+    #[test]
     fn what_was_there_is_left_out(
         list in records(60),
         sizes in prop::collection::vec(1_usize..9, 1..4),
@@ -302,6 +365,27 @@ fn what_is_too_late_for_the_window_is_written_and_counted() {
     let times: Vec<_> = all(&mut window).iter().map(|record| record.timestamp).collect();
     assert_eq!(times, [10, 8, 47, 50, 51]);
     assert_eq!(window.late, 1);
+}
+
+#[test]
+fn no_response_in_a_window_is_examined_over_and_over() {
+    const COUNT: i64 = 2000;
+    let kinds = [Kind::Request, Kind::Response, Kind::Replayed];
+    let record = |kind, time| Record { kind, ..request(time, "x") };
+    let lists: [(&str, Vec<Record>); 4] = [
+        ("all kinds in turn", (0..COUNT).map(|at| record(kinds[at as usize % 3], 0)).collect()),
+        ("responses alone", (0..COUNT).map(|at| record(Kind::Response, at)).collect()),
+        ("falling responses", (0..COUNT).map(|at| record(Kind::Response, -at)).collect()),
+        (
+            "responses, then requests",
+            (0..COUNT).map(|at| record(kinds[usize::from(at < COUNT / 2)], at)).collect(),
+        ),
+    ];
+    for (name, list) in lists {
+        let mut window = Window::new(given(&list, &[100]), i64::MAX, usize::MAX);
+        assert_eq!(all(&mut window).len(), list.len());
+        assert!(window.examined <= 3 * list.len(), "{name}: {} for {}", window.examined, list.len());
+    }
 }
 
 #[test]

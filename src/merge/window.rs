@@ -1,6 +1,7 @@
 //! A reorder buffer by time: a record waits in it for so much record time.
 
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
 use super::counts::{Counted, MergeCounts};
 use crate::record::{Block, Intake, Kind, Source};
@@ -39,13 +40,18 @@ pub struct Window<S> {
     pub(super) late: u64,
     early: u64,
     written: (u64, u64),
+    /// Responses looked at for the sake of another record or of their own coming out, which a test holds against the
+    /// records.
+    #[cfg(test)]
+    pub(super) examined: usize,
 }
 
 /// What is held of one id.
 #[derive(Debug, Default)]
 struct BufferedExchange {
     request: Option<OutputKey>,
-    responses: Vec<OutputKey>,
+    /// The first to come out on top, as only that one is ever taken out.
+    responses: BinaryHeap<Reverse<OutputKey>>,
 }
 
 impl<S: Source> Window<S> {
@@ -68,6 +74,8 @@ impl<S: Source> Window<S> {
             late: 0,
             early: 0,
             written: (0, 0),
+            #[cfg(test)]
+            examined: 0,
         }
     }
 
@@ -117,7 +125,7 @@ impl<S: Source> Window<S> {
         self.late += u64::from(time < self.latest);
         self.newest = self.newest.max(time);
         self.number += 1;
-        let mut key = (time, self.number, 0);
+        let (mut key, mut examined) = ((time, self.number, 0), 0);
         let exchange = match self.exchanges.get_mut(id) {
             Some(exchange) => exchange,
             None => self.exchanges.entry(id.to_vec()).or_default(),
@@ -126,19 +134,21 @@ impl<S: Source> Window<S> {
             if let Some(request) = exchange.request.filter(|request| key < *request) {
                 key = (request.0, request.1, self.number);
             }
-            exchange.responses.push(key);
+            exchange.responses.push(Reverse(key));
         } else if exchange.request.is_none() {
             exchange.request = Some(key);
-            for response in exchange.responses.iter_mut().filter(|response| **response < key) {
+            while let Some(mut response) = exchange.responses.peek_mut().filter(|response| response.0 < key) {
                 // Its own number, also where it stood behind another request of the id, which has come out.
-                let number = if response.2 == 0 { response.1 } else { response.2 };
-                let behind = (key.0, key.1, number);
-                if let Some(place) = self.buffer.remove(response) {
+                let Reverse((_, own, number)) = *response;
+                let behind = (key.0, key.1, if number == 0 { own } else { number });
+                if let Some(place) = self.buffer.remove(&response.0) {
                     self.buffer.insert(behind, place);
                 }
-                *response = behind;
+                *response = Reverse(behind);
+                examined += 1;
             }
         }
+        self.count(examined);
         key
     }
 
@@ -165,15 +175,27 @@ impl<S: Source> Window<S> {
             if *held == 0 {
                 self.bytes -= block.bytes().len();
             }
+            self.count(1);
         }
     }
+
+    #[cfg(test)]
+    fn count(&mut self, examined: usize) {
+        self.examined += examined;
+    }
+
+    #[cfg(not(test))]
+    #[allow(clippy::unused_self, reason = "tests count here")]
+    fn count(&mut self, _examined: usize) {}
 }
 
-/// Forgets a record that came out.
+/// Forgets a record that came out: the first of all, so that a response is the first of its id's.
 fn forget(exchanges: &mut HashMap<Vec<u8>, BufferedExchange>, id: &[u8], key: OutputKey) {
     let Some(exchange) = exchanges.get_mut(id) else { return };
     exchange.request.take_if(|request| *request == key);
-    exchange.responses.retain(|response| *response != key);
+    if exchange.responses.peek() == Some(&Reverse(key)) {
+        exchange.responses.pop();
+    }
     if exchange.request.is_none() && exchange.responses.is_empty() {
         exchanges.remove(id);
     }
