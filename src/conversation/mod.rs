@@ -17,6 +17,8 @@ mod address;
 mod frame;
 mod message;
 mod open_connection;
+mod queue;
+mod sequence;
 mod session;
 mod sink;
 

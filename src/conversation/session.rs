@@ -1,10 +1,9 @@
 //! What goes on between two ends: exchanges in order, on one connection after the other.
 
-use std::collections::VecDeque;
-
 use super::address::ExchangeOrigin;
 use super::message::{MessageShape, QueuedMessage, Sending};
 use super::open_connection::{File, OpenConnection, PeerSide, Peers, STEP};
+use super::queue::ExchangeQueue;
 use crate::http::RequestContext;
 use crate::record::Kind;
 
@@ -13,24 +12,6 @@ const MAX_ASKED: usize = 256;
 
 /// How long before a request the connection for it is opened, the one before it being closed.
 const LEAD: i64 = 6 * STEP;
-
-/// A request, its response, or both.
-#[derive(Debug)]
-struct SessionExchange {
-    number: u32,
-    request: Option<QueuedMessage>,
-    response: Option<QueuedMessage>,
-    /// Known once the request was begun.
-    context: RequestContext,
-    /// The id of both.
-    id: Box<[u8]>,
-}
-
-impl SessionExchange {
-    fn start(&self) -> i64 {
-        self.request.as_ref().or(self.response.as_ref()).map_or(i64::MIN, |message| message.start)
-    }
-}
 
 /// What is to be done next.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -57,56 +38,19 @@ pub(super) enum Act {
 pub(super) struct Session {
     ends: Peers,
     line: Option<OpenConnection>,
-    /// In order; the first `asked` were begun on the open connection.
-    exchanges: VecDeque<SessionExchange>,
-    asked: usize,
+    exchanges: ExchangeQueue,
     /// When it is to be woken.
     pub(super) armed: i64,
 }
 
 impl Session {
     pub(super) fn new(origin: ExchangeOrigin) -> Self {
-        Session { ends: Peers::of(origin), line: None, exchanges: VecDeque::new(), asked: 0, armed: i64::MAX }
+        Session { ends: Peers::of(origin), line: None, exchanges: ExchangeQueue::new(), armed: i64::MAX }
     }
 
     /// Takes a request or response.
     pub(super) fn add(&mut self, kind: Kind, number: u32, message: QueuedMessage) {
-        if kind == Kind::Request {
-            let mut exchange =
-                self.orphan(&message).unwrap_or_else(|| SessionExchange::new(number, &message));
-            exchange.request = Some(message);
-            return self.insert(exchange);
-        }
-        let waiting = self.exchanges.iter_mut().enumerate().find(|(place, exchange)| {
-            let has_request = *place < self.asked || exchange.request.is_some();
-            has_request && exchange.response.is_none() && *exchange.id == *message.id()
-        });
-        if let Some((_, exchange)) = waiting {
-            exchange.response = Some(message);
-            return;
-        }
-        let mut exchange = SessionExchange::new(number, &message);
-        exchange.response = Some(message);
-        self.insert(exchange);
-    }
-
-    /// Takes out a response that came before its request.
-    fn orphan(&mut self, request: &QueuedMessage) -> Option<SessionExchange> {
-        let mut waiting = self.exchanges.iter().skip(self.asked);
-        let place =
-            waiting.position(|exchange| exchange.request.is_none() && *exchange.id == *request.id())?;
-        self.exchanges.remove(self.asked + place)
-    }
-
-    /// Puts an exchange among those not begun, by its start; of two that start
-    /// alike the later one behind.
-    fn insert(&mut self, exchange: SessionExchange) {
-        let start = exchange.start();
-        let mut place = self.exchanges.len();
-        while place > self.asked && self.exchanges[place - 1].start() > start {
-            place -= 1;
-        }
-        self.exchanges.insert(place, exchange);
+        self.exchanges.add(kind, number, message);
     }
 
     /// When there is something to do; the end of time if nothing is.
@@ -136,22 +80,22 @@ impl Session {
     /// Responses, in the order of the requests.
     fn answer(&self) -> Option<(i64, Act)> {
         let is_over = self.line.as_ref().is_none_or(|line| line.is_over);
-        if self.asked == 0 || is_over || self.sending(PeerSide::Server).is_some() {
+        if self.exchanges.asked() == 0 || is_over || self.sending(PeerSide::Server).is_some() {
             return None;
         }
-        if let Some(response) = &self.exchanges[0].response {
-            let is_ahead =
-                self.asked == 1 && self.sending(PeerSide::Client).is_some_and(|asking| !asking.has_head());
+        if let Some(response) = self.exchanges.answer() {
+            let is_ahead = self.exchanges.asked() == 1
+                && self.sending(PeerSide::Client).is_some_and(|asking| !asking.has_head());
             return (!is_ahead).then_some((response.start, Act::Answer));
         }
         // The first is not answered; is a later one?
-        let later = self.exchanges.iter().take(self.asked).find_map(|exchange| exchange.response.as_ref())?;
+        let later = self.exchanges.first_answer()?;
         self.sending(PeerSide::Client).is_none().then_some((later.start, Act::HangUp))
     }
 
     /// The first exchange that was not begun.
     fn request(&self) -> Option<(i64, Act)> {
-        let exchange = self.exchanges.get(self.asked)?;
+        let exchange = self.exchanges.first()?;
         let start = exchange.start();
         let reopened = (start.saturating_sub(LEAD), Act::Reopen);
         let Some(line) = &self.line else { return Some(reopened) };
@@ -160,12 +104,12 @@ impl Session {
         }
         if exchange.request.is_some()
             && !line.is_last
-            && self.asked < MAX_ASKED
+            && self.exchanges.asked() < MAX_ASKED
             && let Some(acknowledged) = line.fits(exchange.number)
         {
             return Some((start, Act::Ask { acknowledged }));
         }
-        let is_answered = self.exchanges.iter().take(self.asked).all(|exchange| exchange.response.is_none());
+        let is_answered = self.exchanges.first_answer().is_none();
         (is_answered && line.sending[PeerSide::Server as usize].is_none()).then_some(reopened)
     }
 
@@ -189,7 +133,7 @@ impl Session {
     fn segment(&mut self, side: PeerSide, file: &mut File) -> usize {
         let Some(line) = &mut self.line else { return 0 };
         let Some(sent) = line.segment(&mut self.ends, side, file) else { return 0 };
-        let is_over = line.is_over || line.is_last && self.asked == 0;
+        let is_over = line.is_over || line.is_last && self.exchanges.asked() == 0;
         if is_over && line.sending.iter().all(Option::is_none) {
             // Whoever reads it waits for the end of the connection, so it comes at once.
             self.hang_up(i64::MIN, file);
@@ -198,20 +142,16 @@ impl Session {
     }
 
     fn ask(&mut self, acknowledged: u32) {
-        let (Some(line), Some(exchange)) = (&mut self.line, self.exchanges.get_mut(self.asked)) else {
-            return;
-        };
+        let (Some(line), Some(exchange)) = (&mut self.line, self.exchanges.ask()) else { return };
         let Some(request) = exchange.request.take() else { return };
         let shape = MessageShape::of_request(&request);
         exchange.context = shape.context;
         line.ask(Sending::new(request, shape), exchange.number, acknowledged);
-        self.asked += 1;
     }
 
     fn begin_answer(&mut self) {
-        let (Some(line), Some(mut exchange)) = (&mut self.line, self.exchanges.pop_front()) else { return };
-        self.asked -= 1;
-        let Some(response) = exchange.response.take() else { return };
+        let (Some(line), Some(exchange)) = (&mut self.line, self.exchanges.take_answer()) else { return };
+        let Some(response) = exchange.response else { return };
         let shape = MessageShape::of_response(&response, exchange.context);
         line.answer(Sending::new(response, shape));
     }
@@ -220,15 +160,14 @@ impl Session {
     /// first exchange that was not begun needs it.
     fn reopen(&mut self, due: i64, file: &mut File) {
         self.hang_up(due, file);
-        let Some(first) = self.exchanges.front_mut() else { return };
+        let Some(first) = self.exchanges.first() else { return };
         let mut line = OpenConnection::open(&mut self.ends, first.number, due.saturating_add(LEAD), file);
         if first.request.is_none()
-            && let Some(response) = first.response.take()
+            && let Some(response) = self.exchanges.take_first().and_then(|exchange| exchange.response)
         {
             // Numbered by where it begins, as it answers nothing.
             let shape = MessageShape::of_response(&response, RequestContext::default());
             line.answer(Sending::new(response, MessageShape { is_last: true, ..shape }));
-            self.exchanges.pop_front();
         }
         self.line = Some(line);
     }
@@ -239,15 +178,7 @@ impl Session {
         if let Some(line) = self.line.take() {
             line.close(&mut self.ends, at, file);
         }
-        let mut place = 0;
-        for _ in 0..self.asked {
-            if self.exchanges[place].response.is_some() {
-                place += 1;
-            } else {
-                self.exchanges.remove(place);
-            }
-        }
-        self.asked = 0;
+        self.exchanges.leave();
     }
 
     /// Sends all that is left, and closes the connection not before `at`.
@@ -259,12 +190,5 @@ impl Session {
         }
         self.hang_up(at, file);
         freed
-    }
-}
-
-impl SessionExchange {
-    fn new(number: u32, message: &QueuedMessage) -> Self {
-        let id = message.id().into();
-        SessionExchange { number, request: None, response: None, context: RequestContext::default(), id }
     }
 }
