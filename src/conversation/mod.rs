@@ -18,7 +18,6 @@ mod frame;
 mod message;
 mod open_connection;
 mod queue;
-mod sequence;
 mod session;
 mod sink;
 

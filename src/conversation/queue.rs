@@ -1,12 +1,11 @@
 //! The exchanges of a session, in order: those begun on the open connection, and those that wait.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 
 use super::message::QueuedMessage;
-use super::sequence::Sequence;
 use crate::http::RequestContext;
 use crate::record::Kind;
 
@@ -22,8 +21,20 @@ pub(super) struct SessionExchange {
     id: Box<[u8]>,
     /// Its id's hash.
     hash: u64,
-    /// Counts those put in by their start upwards, and those put before all downwards from zero.
-    turn: i64,
+}
+
+/// Where an exchange is among those that wait: by its start, and of those that start alike by when it came. Left-over
+/// responses are before all, those that were left over last before the others.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+struct QueueTurn {
+    start: i64,
+    /// Counts those put in by their start upwards, and the left-over ones downwards from zero.
+    number: i64,
+}
+
+impl QueueTurn {
+    const FIRST: QueueTurn = QueueTurn { start: i64::MIN, number: i64::MIN };
+    const LAST: QueueTurn = QueueTurn { start: i64::MAX, number: i64::MAX };
 }
 
 impl SessionExchange {
@@ -32,18 +43,15 @@ impl SessionExchange {
     }
 }
 
-/// Where an exchange is that lacks its response or its request. Those that lack the same are in the order of the
-/// queue, but the last two kinds, of which either may be before the other.
+/// Where an exchange is that lacks its response or its request. Those that lack the same are in the order of the queue.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum IncompletePlace {
     /// A request that was begun: its number among all that were.
     Asked(u64),
-    /// A request that waits: its start, turn and slot.
-    Request(i64, i64, u32),
-    /// A response whose request was given up: its turn and slot.
-    Left(i64, u32),
-    /// A response that came before its request: its start, turn and slot.
-    Response(i64, i64, u32),
+    /// A request that waits.
+    Request(QueueTurn),
+    /// A response that came before its request, or whose request was given up.
+    Response(QueueTurn),
 }
 
 /// Exchanges in order.
@@ -59,12 +67,12 @@ pub(super) struct ExchangeQueue {
     /// Of `asked`, those that have a response.
     answered: usize,
     /// Those that were not begun.
-    waiting: Sequence<SessionExchange>,
+    waiting: BTreeMap<QueueTurn, SessionExchange>,
     /// Those of both that are not complete, by the hash of their id.
     incomplete: BTreeSet<(u64, IncompletePlace)>,
     hasher: RandomState,
-    /// The turns given to those put in by their start and to those put before all.
-    turns: [i64; 2],
+    /// The latest numbers of those put in by their start and of the left-over ones.
+    numbers: [i64; 2],
     /// Incomplete exchanges looked at, which a test holds against what came.
     #[cfg(test)]
     examined: std::cell::Cell<usize>,
@@ -76,10 +84,10 @@ impl ExchangeQueue {
             asked: VecDeque::new(),
             done: 0,
             answered: 0,
-            waiting: Sequence::new(),
+            waiting: BTreeMap::new(),
             incomplete: BTreeSet::new(),
             hasher: RandomState::default(),
-            turns: [0; 2],
+            numbers: [0; 2],
             #[cfg(test)]
             examined: std::cell::Cell::default(),
         }
@@ -113,25 +121,16 @@ impl ExchangeQueue {
 
     /// The first request of this id that has no response.
     fn find_request(&self, hash: u64, id: &[u8]) -> Option<IncompletePlace> {
-        let (first, last) =
-            (IncompletePlace::Asked(0), IncompletePlace::Request(i64::MAX, i64::MAX, u32::MAX));
-        self.find(hash, id, first, last)
+        self.find(hash, id, IncompletePlace::Asked(0), IncompletePlace::Request(QueueTurn::LAST))
     }
 
     /// Takes out the first response of this id that has no request.
     fn take_response(&mut self, hash: u64, id: &[u8]) -> Option<SessionExchange> {
-        let (first, last) = (IncompletePlace::Left(i64::MIN, 0), IncompletePlace::Left(i64::MAX, u32::MAX));
-        let left = self.find(hash, id, first, last);
-        let (first, last) = (
-            IncompletePlace::Response(i64::MIN, i64::MIN, 0),
-            IncompletePlace::Response(i64::MAX, i64::MAX, u32::MAX),
-        );
-        let response = self.find(hash, id, first, last);
-        let place = match (left.and_then(slot_of), response.and_then(slot_of)) {
-            (Some(left), Some(response)) if self.waiting.is_before(response, left) => Some(response),
-            (left, response) => left.or(response),
-        };
-        self.take_waiting(place?)
+        let [first, last] = [QueueTurn::FIRST, QueueTurn::LAST].map(IncompletePlace::Response);
+        match self.find(hash, id, first, last)? {
+            IncompletePlace::Response(turn) => self.take_waiting(turn),
+            _ => None,
+        }
     }
 
     /// The first incomplete exchange of this id between two places.
@@ -152,43 +151,37 @@ impl ExchangeQueue {
     fn get(&self, place: IncompletePlace) -> Option<&SessionExchange> {
         match place {
             IncompletePlace::Asked(number) => self.asked.get((number - self.done) as usize),
-            _ => self.waiting.get(slot_of(place)?),
+            IncompletePlace::Request(turn) | IncompletePlace::Response(turn) => self.waiting.get(&turn),
         }
     }
 
     fn get_mut(&mut self, place: IncompletePlace) -> Option<&mut SessionExchange> {
         match place {
             IncompletePlace::Asked(number) => self.asked.get_mut((number - self.done) as usize),
-            _ => self.waiting.get_mut(slot_of(place)?),
+            IncompletePlace::Request(turn) | IncompletePlace::Response(turn) => self.waiting.get_mut(&turn),
         }
     }
 
     /// Puts an exchange among those not begun, by its start; of two that start alike the later one behind.
-    fn insert(&mut self, mut exchange: SessionExchange) {
-        self.turns[0] += 1;
-        exchange.turn = self.turns[0];
-        let key = (exchange.hash, exchange.start(), exchange.turn);
-        let lacks = (exchange.request.is_none(), exchange.response.is_none());
-        let slot = self.waiting.insert(exchange.start(), exchange);
-        let (hash, start, turn) = key;
-        match lacks {
-            (_, true) => self.incomplete.insert((hash, IncompletePlace::Request(start, turn, slot))),
-            (true, _) => self.incomplete.insert((hash, IncompletePlace::Response(start, turn, slot))),
-            (false, false) => false,
-        };
+    fn insert(&mut self, exchange: SessionExchange) {
+        self.numbers[0] += 1;
+        let turn = QueueTurn { start: exchange.start(), number: self.numbers[0] };
+        self.put(turn, exchange);
+    }
+
+    fn put(&mut self, turn: QueueTurn, exchange: SessionExchange) {
+        if let Some(place) = exchange.lacking(turn) {
+            self.incomplete.insert((exchange.hash, place));
+        }
+        self.waiting.insert(turn, exchange);
     }
 
     /// Takes out an exchange that was not begun.
-    fn take_waiting(&mut self, slot: u32) -> Option<SessionExchange> {
-        let exchange = self.waiting.remove(slot)?;
-        let (start, turn) = (exchange.start(), exchange.turn);
-        let place = match (&exchange.request, &exchange.response) {
-            (Some(_), Some(_)) => return Some(exchange),
-            (Some(_), None) => IncompletePlace::Request(start, turn, slot),
-            _ if turn < 0 => IncompletePlace::Left(turn, slot),
-            _ => IncompletePlace::Response(start, turn, slot),
-        };
-        self.incomplete.remove(&(exchange.hash, place));
+    fn take_waiting(&mut self, turn: QueueTurn) -> Option<SessionExchange> {
+        let exchange = self.waiting.remove(&turn)?;
+        if let Some(place) = exchange.lacking(turn) {
+            self.incomplete.remove(&(exchange.hash, place));
+        }
         Some(exchange)
     }
 
@@ -224,12 +217,13 @@ impl ExchangeQueue {
 
     /// The first that was not begun.
     pub(super) fn first(&self) -> Option<&SessionExchange> {
-        self.waiting.get(self.waiting.first()?)
+        self.waiting.first_key_value().map(|(_, exchange)| exchange)
     }
 
     /// Takes out the first that was not begun.
     pub(super) fn take_first(&mut self) -> Option<SessionExchange> {
-        self.take_waiting(self.waiting.first()?)
+        let turn = *self.waiting.first_key_value()?.0;
+        self.take_waiting(turn)
     }
 
     /// The first that was not begun is begun.
@@ -252,17 +246,14 @@ impl ExchangeQueue {
     /// Those that were begun are no longer. Without response they are given up; the responses of the others are put
     /// before all that wait.
     pub(super) fn leave(&mut self) {
-        while let Some(mut exchange) = self.asked.pop_back() {
+        while let Some(exchange) = self.asked.pop_back() {
             if exchange.response.is_none() {
                 let place = IncompletePlace::Asked(self.done + self.asked.len() as u64);
                 self.incomplete.remove(&(exchange.hash, place));
                 continue;
             }
-            self.turns[1] -= 1;
-            exchange.turn = self.turns[1];
-            let hash = exchange.hash;
-            let slot = self.waiting.push_front(exchange.start(), exchange);
-            self.incomplete.insert((hash, IncompletePlace::Left(self.turns[1], slot)));
+            self.numbers[1] -= 1;
+            self.put(QueueTurn { start: i64::MIN, number: self.numbers[1] }, exchange);
         }
         self.answered = 0;
     }
@@ -277,21 +268,20 @@ impl ExchangeQueue {
     fn count(&self) {}
 }
 
-/// The slot of an exchange that was not begun.
-fn slot_of(place: IncompletePlace) -> Option<u32> {
-    match place {
-        IncompletePlace::Asked(_) => None,
-        IncompletePlace::Request(.., slot)
-        | IncompletePlace::Left(_, slot)
-        | IncompletePlace::Response(.., slot) => Some(slot),
-    }
-}
-
 impl SessionExchange {
     fn new(number: u32, hash: u64, message: &QueuedMessage) -> Self {
         let id = message.id().into();
         let context = RequestContext::default();
-        SessionExchange { number, request: None, response: None, context, id, hash, turn: 0 }
+        SessionExchange { number, request: None, response: None, context, id, hash }
+    }
+
+    /// Where it is incomplete, if it is, at its turn among those that wait.
+    fn lacking(&self, turn: QueueTurn) -> Option<IncompletePlace> {
+        match (&self.request, &self.response) {
+            (Some(_), Some(_)) => None,
+            (Some(_), None) => Some(IncompletePlace::Request(turn)),
+            (None, _) => Some(IncompletePlace::Response(turn)),
+        }
     }
 }
 
