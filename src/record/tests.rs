@@ -403,6 +403,19 @@ fn garbage_after_a_whole_message_is_a_record_of_its_own() {
 }
 
 #[test]
+fn a_separator_is_found_wherever_it_stands() {
+    let header = "1 0123456789abcdef01234567 1790000000000000000 5\n";
+    for length in (1..200).chain(1000..1100) {
+        // What begins as one, is not at the beginning of a line, or has something behind it, is none.
+        for begun in ["", "🐵🙈🙉", "\n🐵🙈\n", "\n🐵🙈🙉x"] {
+            let payload = format!("{begun:a<length$}!");
+            let text = format!("{header}{payload}\n🐵🙈🙉\n").repeat(3);
+            assert_eq!(payloads(&text).0, vec![payload; 3], "{length} {begun:?}");
+        }
+    }
+}
+
+#[test]
 fn a_separator_line_in_a_body_does_not_end_the_record() {
     let (read, intake) = payloads("1 a 1 2\none\n🐵🙈🙉\ntwo!\n🐵🙈🙉\n1 b 1 2\nthree\n🐵🙈🙉\n");
     assert_eq!(read, ["one\n🐵🙈🙉\ntwo!", "three"]);
