@@ -67,7 +67,8 @@ pub(super) struct ExchangeQueue {
     /// Of `asked`, those that have a response.
     answered: usize,
     /// Those that were not begun.
-    waiting: BTreeMap<QueueTurn, SessionExchange>,
+    /// They are boxed, as a map has room for several where nearly always there is one.
+    waiting: BTreeMap<QueueTurn, Box<SessionExchange>>,
     /// Those of both that are not complete, by the hash of their id.
     incomplete: BTreeSet<(u64, IncompletePlace)>,
     hasher: RandomState,
@@ -151,14 +152,18 @@ impl ExchangeQueue {
     fn get(&self, place: IncompletePlace) -> Option<&SessionExchange> {
         match place {
             IncompletePlace::Asked(number) => self.asked.get((number - self.done) as usize),
-            IncompletePlace::Request(turn) | IncompletePlace::Response(turn) => self.waiting.get(&turn),
+            IncompletePlace::Request(turn) | IncompletePlace::Response(turn) => {
+                self.waiting.get(&turn).map(Box::as_ref)
+            }
         }
     }
 
     fn get_mut(&mut self, place: IncompletePlace) -> Option<&mut SessionExchange> {
         match place {
             IncompletePlace::Asked(number) => self.asked.get_mut((number - self.done) as usize),
-            IncompletePlace::Request(turn) | IncompletePlace::Response(turn) => self.waiting.get_mut(&turn),
+            IncompletePlace::Request(turn) | IncompletePlace::Response(turn) => {
+                self.waiting.get_mut(&turn).map(Box::as_mut)
+            }
         }
     }
 
@@ -173,12 +178,12 @@ impl ExchangeQueue {
         if let Some(place) = exchange.lacking(turn) {
             self.incomplete.insert((exchange.hash, place));
         }
-        self.waiting.insert(turn, exchange);
+        self.waiting.insert(turn, Box::new(exchange));
     }
 
     /// Takes out an exchange that was not begun.
     fn take_waiting(&mut self, turn: QueueTurn) -> Option<SessionExchange> {
-        let exchange = self.waiting.remove(&turn)?;
+        let exchange = *self.waiting.remove(&turn)?;
         if let Some(place) = exchange.lacking(turn) {
             self.incomplete.remove(&(exchange.hash, place));
         }
@@ -217,7 +222,7 @@ impl ExchangeQueue {
 
     /// The first that was not begun.
     pub(super) fn first(&self) -> Option<&SessionExchange> {
-        self.waiting.first_key_value().map(|(_, exchange)| exchange)
+        self.waiting.first_key_value().map(|(_, exchange)| exchange.as_ref())
     }
 
     /// Takes out the first that was not begun.

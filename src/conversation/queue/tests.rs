@@ -79,7 +79,7 @@ fn assert_alike(queue: &ExchangeQueue, twin: &QueueTwin) {
     let (asked, waiting) = twin.exchanges.split_at(twin.asked);
     let all = |exchanges: &[SessionExchange]| exchanges.iter().map(told).collect::<Vec<_>>();
     assert_eq!(queue.asked.iter().map(told).collect::<Vec<_>>(), all(asked));
-    assert_eq!(queue.waiting.values().map(told).collect::<Vec<_>>(), all(waiting));
+    assert_eq!(queue.waiting.values().map(|exchange| told(exchange)).collect::<Vec<_>>(), all(waiting));
     assert_eq!(queue.first().map(told), waiting.first().map(told));
     let payload = |message: &QueuedMessage| message.payload().to_vec();
     let answers: Vec<_> = asked.iter().map(|exchange| exchange.response.as_ref().map(payload)).collect();
