@@ -23,9 +23,30 @@ pub(super) struct SessionExchange {
     hash: u64,
 }
 
+impl SessionExchange {
+    fn new(number: u32, hash: u64, message: &QueuedMessage) -> Self {
+        let id = message.id().into();
+        let context = RequestContext::default();
+        SessionExchange { number, request: None, response: None, context, id, hash }
+    }
+
+    pub(super) fn start(&self) -> i64 {
+        self.request.as_ref().or(self.response.as_ref()).map_or(i64::MIN, |message| message.start)
+    }
+
+    /// Where it is incomplete, if it is, at its turn among those that wait.
+    fn lacking(&self, turn: QueueTurn) -> Option<IncompletePlace> {
+        match (&self.request, &self.response) {
+            (Some(_), Some(_)) => None,
+            (Some(_), None) => Some(IncompletePlace::Request(turn)),
+            (None, _) => Some(IncompletePlace::Response(turn)),
+        }
+    }
+}
+
 /// Where an exchange is among those that wait: by its start, and of those that start alike by when it came. Left-over
 /// responses are before all, those that were left over last before the others.
-#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 struct QueueTurn {
     start: i64,
     /// Counts those put in by their start upwards, and the left-over ones downwards from zero.
@@ -35,12 +56,6 @@ struct QueueTurn {
 impl QueueTurn {
     const FIRST: QueueTurn = QueueTurn { start: i64::MIN, number: i64::MIN };
     const LAST: QueueTurn = QueueTurn { start: i64::MAX, number: i64::MAX };
-}
-
-impl SessionExchange {
-    pub(super) fn start(&self) -> i64 {
-        self.request.as_ref().or(self.response.as_ref()).map_or(i64::MIN, |message| message.start)
-    }
 }
 
 /// Where an exchange is that lacks its response or its request. Those that lack the same are in the order of the queue.
@@ -66,8 +81,7 @@ pub(super) struct ExchangeQueue {
     done: u64,
     /// Of `asked`, those that have a response.
     answered: usize,
-    /// Those that were not begun.
-    /// They are boxed, as a map has room for several where nearly always there is one.
+    /// Those that were not begun, boxed, as a map has room for several where nearly always there is one.
     waiting: BTreeMap<QueueTurn, Box<SessionExchange>>,
     /// Those of both that are not complete, by the hash of their id.
     incomplete: BTreeSet<(u64, IncompletePlace)>,
@@ -271,23 +285,6 @@ impl ExchangeQueue {
     #[cfg(not(test))]
     #[allow(clippy::unused_self, reason = "tests count here")]
     fn count(&self) {}
-}
-
-impl SessionExchange {
-    fn new(number: u32, hash: u64, message: &QueuedMessage) -> Self {
-        let id = message.id().into();
-        let context = RequestContext::default();
-        SessionExchange { number, request: None, response: None, context, id, hash }
-    }
-
-    /// Where it is incomplete, if it is, at its turn among those that wait.
-    fn lacking(&self, turn: QueueTurn) -> Option<IncompletePlace> {
-        match (&self.request, &self.response) {
-            (Some(_), Some(_)) => None,
-            (Some(_), None) => Some(IncompletePlace::Request(turn)),
-            (None, _) => Some(IncompletePlace::Response(turn)),
-        }
-    }
 }
 
 #[cfg(test)]

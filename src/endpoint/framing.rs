@@ -1,6 +1,6 @@
 //! What a reader of records asks HTTP: where a message is whole.
 
-use crate::http::{Framer, RequestContext, Step};
+use crate::http::{Framer, RequestContext};
 use crate::record::{Kind, MessageFraming};
 
 /// Follows the framing of one HTTP message whose length is told by its head. A response that ends with its connection
@@ -30,13 +30,9 @@ impl HttpFraming {
 
 impl MessageFraming for HttpFraming {
     fn is_whole(&mut self, payload: &[u8]) -> bool {
-        loop {
-            match self.framer.advance(&payload[self.consumed..]) {
-                Ok(Step::Skip(length) | Step::Head(length) | Step::Body(length)) => self.consumed += length,
-                Ok(Step::Done) => return self.consumed == payload.len(),
-                Ok(Step::More) | Err(_) => return false,
-            }
-        }
+        let extent = self.framer.extent_from(payload, self.consumed);
+        self.consumed = extent.end;
+        extent.is_all_of(payload)
     }
 }
 

@@ -9,6 +9,9 @@ use flate2::read::{DeflateDecoder, DeflateEncoder, GzEncoder, MultiGzDecoder, Zl
 use super::Head;
 use super::token;
 
+/// Most that a body decodes to where it is shown or goes into another format.
+pub const MAX_DECODED: usize = 64 << 20;
+
 /// A coding that can be taken away and put back.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Coding {

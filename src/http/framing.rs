@@ -214,7 +214,13 @@ impl Framer {
     /// Where the message lies that `bytes` begin with. For a framer that was not used before; it has answers
     /// about the head afterwards.
     pub fn extent(&mut self, bytes: &[u8]) -> Extent {
-        let mut extent = Extent { head: None, end: 0, is_over: Ok(false) };
+        self.extent_from(bytes, 0)
+    }
+
+    /// The same for a framer that has consumed that many of the `bytes`, as of a message of which more has come.
+    /// The head is told once.
+    pub fn extent_from(&mut self, bytes: &[u8], consumed: usize) -> Extent {
+        let mut extent = Extent { head: None, end: consumed, is_over: Ok(false) };
         loop {
             match self.advance(&bytes[extent.end..]) {
                 Ok(Step::Skip(length) | Step::Body(length)) => extent.end += length,

@@ -153,7 +153,7 @@ impl<'a> Head<'a> {
     pub fn of(message: &'a [u8]) -> Option<Self> {
         let start = token::empty_lines(message);
         let fields = LineFeeds::new(message, start).next()? + 1;
-        let empty_line = token::empty_line(message, fields)?;
+        let empty_line = token::find_empty_line(message, fields)?;
         Some(Head { bytes: &message[..empty_line.end], start, fields, end: empty_line.start })
     }
 

@@ -122,7 +122,7 @@ impl Iterator for LineFeeds<'_> {
 }
 
 /// The first empty line among those that begin at `from` and behind the line feeds after it, with its line end.
-pub(super) fn empty_line(bytes: &[u8], from: usize) -> Option<Range<usize>> {
+pub(super) fn find_empty_line(bytes: &[u8], from: usize) -> Option<Range<usize>> {
     let is_empty = |start: usize| match bytes.get(start..)? {
         [b'\n', ..] => Some(start..start + 1),
         [b'\r', b'\n', ..] => Some(start..start + 2),
@@ -170,7 +170,7 @@ pub(super) fn empty_lines(bytes: &[u8]) -> usize {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{LineFeeds, empty_line};
+    use super::{LineFeeds, find_empty_line};
 
     proptest! {
         #[test]
@@ -194,7 +194,7 @@ mod tests {
                 [b'\r', b'\n', ..] => Some(start..start + 2),
                 _ => None,
             });
-            prop_assert_eq!(empty_line(bytes, from), lines.min_by_key(|line| line.start));
+            prop_assert_eq!(find_empty_line(bytes, from), lines.min_by_key(|line| line.start));
         }
     }
 }

@@ -5,12 +5,9 @@ use std::fmt::Write as _;
 
 use super::remarks::Remarks;
 use crate::http::body::{self, Body};
-use crate::http::coding::{self, CodingFault};
+use crate::http::coding::{self, CodingFault, MAX_DECODED};
 use crate::http::{Head, RequestLine, StatusLine, is_token, message, query};
 use crate::record::{Kind, Mark, Origin, Record};
-
-/// A body decodes to this much at most, as where it is shown; a larger one stays in its codings.
-const MAX_DECODED: usize = 64 << 20;
 
 /// The host in URLs of requests that name none (RFC 6761 §6.4: no host has this name).
 const NO_HOST: &[u8] = b"unknown.invalid";

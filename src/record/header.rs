@@ -423,7 +423,7 @@ fn leading_digits(bytes: &[u8]) -> Option<(i64, usize)> {
         let digits = others.trailing_zeros() / 8;
         if (1..8).contains(&digits) {
             // As many zeros before them as make eight.
-            return Some((joined(values << (64 - 8 * digits)) as i64, digits as usize));
+            return Some((join_digits(values << (64 - 8 * digits)) as i64, digits as usize));
         }
     }
     let digits = bytes.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(bytes.len());
@@ -466,12 +466,12 @@ fn eight_digits(digits: [u8; 8]) -> Option<u64> {
     // A digit's upper half is 3, and stays 3 when 6 is added.
     let upper = 0xf0f0_f0f0_f0f0_f0f0;
     let are_digits = text & upper == ZEROS && text.wrapping_add(0x0606_0606_0606_0606) & upper == ZEROS;
-    are_digits.then(|| joined(text - ZEROS))
+    are_digits.then(|| join_digits(text - ZEROS))
 }
 
 /// The number of eight digits, a byte each, the first of which is the lowest: pairs are joined, then pairs of pairs, then
 /// the two halves.
-fn joined(ones: u64) -> u64 {
+fn join_digits(ones: u64) -> u64 {
     let pairs = (ones * 10 + (ones >> 8)) & 0x00ff_00ff_00ff_00ff;
     let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
     (fours * 10_000 + (fours >> 32)) & 0xffff_ffff

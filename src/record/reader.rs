@@ -316,9 +316,7 @@ impl<R: Read> Reader<R> {
     #[inline]
     fn forget_front(&mut self) {
         self.scanned = 0;
-        if self.framing.is_some() {
-            self.framing = None;
-        }
+        self.framing = None;
     }
 
     /// How many bytes belong to a record that is skipped, and whether its end

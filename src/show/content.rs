@@ -9,9 +9,6 @@ use super::json_text;
 use super::text::{printable, printable_lines};
 use crate::http::{Head, body, coding, message, query};
 
-/// A body decodes to this much at most; more is not shown.
-const MAX_DECODED: usize = 64 << 20;
-
 /// An indented text has so many bytes at most; JSON of which it would have more is shown as it was sent.
 const MAX_INDENTED: usize = 16 << 20;
 
@@ -31,7 +28,7 @@ pub(super) fn content(head: &Head<'_>, payload: &[u8]) -> ShownBody {
     match body::codings(head) {
         Err(fault) => ShownBody { bytes: body.into_owned(), fault: Some(fault) },
         Ok(codings) => {
-            let decoded = coding::decode(&body, codings, MAX_DECODED);
+            let decoded = coding::decode(&body, codings, coding::MAX_DECODED);
             match decoded.fault {
                 // What does not even begin to decode is shown as it is.
                 Some(fault) if decoded.bytes.is_empty() => {

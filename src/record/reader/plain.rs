@@ -8,7 +8,7 @@
 use std::io::Read;
 
 use memchr::memchr_iter;
-use wide::u8x16;
+use wide::u8x32;
 
 use super::super::block::Block;
 use super::super::header::{PLAIN_ID, PlainHeader, SEPARATOR};
@@ -21,7 +21,7 @@ use super::Reader;
 const RARE: u8 = MONKEYS[0];
 
 /// How many bytes are looked at at once.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 32;
 
 /// Up to where a separator is looked for here: the search of a library is quicker in long texts, and takes longer to begin.
 const SHORT: usize = 1024;
@@ -113,19 +113,13 @@ fn monkeys(text: &[u8], from: usize) -> Option<usize> {
     let mut looked = from;
     while looked < from + SHORT {
         let Some(chunk) = text[looked..].first_chunk::<AT_ONCE>() else { break };
-        let (quarters, _) = chunk.as_chunks::<16>();
-        let rare = |quarter: &[u8; 16]| u8x16::new(*quarter).simd_eq(u8x16::splat(RARE));
-        let all = quarters.iter().map(rare).fold(u8x16::splat(0), |all, found| all | found);
-        if all.to_bitmask() != 0 {
-            let bits = quarters.iter().map(|quarter| u64::from(rare(quarter).to_bitmask()));
-            let mut found = bits.rev().fold(0, |all, bits| all << 16 | bits);
-            while found != 0 {
-                let at = looked + found.trailing_zeros() as usize;
-                if is_line(at) {
-                    return Some(at);
-                }
-                found &= found - 1;
+        let mut rare = u8x32::new(*chunk).simd_eq(u8x32::splat(RARE)).to_bitmask();
+        while rare != 0 {
+            let at = looked + rare.trailing_zeros() as usize;
+            if is_line(at) {
+                return Some(at);
             }
+            rare &= rare - 1;
         }
         looked += AT_ONCE;
     }
