@@ -4,7 +4,7 @@
 
 use std::io::Read;
 
-use gor_tools::record::{Block, MessageFraming, Intake, Reader, ReaderOptions, Record, Records, SEPARATOR};
+use gor_tools::record::{Block, Intake, MessageFraming, Reader, ReaderOptions, Record, Records, SEPARATOR};
 use libfuzzer_sys::fuzz_target;
 
 struct Pieces<'a> {
