@@ -9,13 +9,17 @@
 //! What is done to the blocks is a [`Stage`]. A fixed set of blocks goes
 //! round, which bounds the memory (but for what a stage keeps). Blocks are
 //! worked on in any order and taken up in the order they were read, so that
-//! the output does not depend on the number of threads.
+//! the output does not depend on the number of threads. No more workers are
+//! awake than are needed (`job_queue.rs`).
+
+mod job_queue;
 
 use std::num::NonZeroUsize;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use job_queue::{JobReceiver, JobSender, job_queue};
 
 use crate::record::{Block, Checkpoint, Checkpoints, Intake, Sink, Source};
 use crate::transform::{Stage, Worker};
@@ -84,10 +88,9 @@ fn start<S: Stage>(
 ) -> Result<Stream<S::Notes>> {
     let (hand_on, items) = channel();
     let (used, free) = channel();
-    let (to_workers, jobs) = channel();
-    let jobs = Arc::new(Mutex::new(jobs));
-    for _ in 0..threads.get() {
-        let (worker, jobs) = (stage.worker(), Arc::clone(&jobs));
+    let (to_workers, jobs) = job_queue(threads.get());
+    for jobs in jobs {
+        let worker = stage.worker();
         thread::Builder::new().name("worker".to_owned()).spawn(move || work(worker, &jobs))?;
     }
     let blocks = threads.get() + BLOCKS_AHEAD;
@@ -106,10 +109,8 @@ fn start<S: Stage>(
 type Job<N> = (Batch<N>, SyncSender<Batch<N>>);
 
 /// Works until there is nothing more to come.
-fn work<N>(mut worker: impl Worker<N>, jobs: &Mutex<Receiver<Job<N>>>) {
-    loop {
-        let job = jobs.lock().map(|jobs| jobs.recv());
-        let Ok(Ok((mut batch, done))) = job else { return };
+fn work<N>(mut worker: impl Worker<N>, jobs: &JobReceiver<Job<N>>) {
+    while let Some((mut batch, done)) = jobs.next() {
         batch.block.search();
         worker.work(&mut batch.block, &mut batch.notes);
         // Nobody waits for it when the stage is over or the output failed.
@@ -127,7 +128,7 @@ struct Free<N> {
 fn read_ahead<N>(
     mut source: impl Source,
     free: &Free<N>,
-    to_workers: &Sender<Job<N>>,
+    to_workers: &JobSender<Job<N>>,
     hand_on: &Sender<Handover<N>>,
 ) {
     source.defer_searches();
@@ -153,9 +154,7 @@ fn read_ahead<N>(
         if hand_on.send(Handover::Batch(result)).is_err() {
             return;
         }
-        if to_workers.send((batch, done)).is_err() {
-            return;
-        }
+        to_workers.send((batch, done));
         if is_giant {
             spare.extend(free.batches.iter().take(free.number - spare.len()));
         }

@@ -303,6 +303,11 @@ impl<R: Read> Peeked<R> {
         &self.first[self.given..]
     }
 
+    /// Whether as much came at once as is looked at, so that more of it may be there.
+    pub(super) fn is_bulk(&self) -> bool {
+        self.first.len() == FIRST_READ
+    }
+
     /// Leaves the next `length` bytes out.
     pub(super) fn skip(&mut self, length: usize) {
         self.given += length;

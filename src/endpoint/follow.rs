@@ -344,7 +344,8 @@ impl Follower {
     /// Reads one file to its end. False: nobody wants more.
     fn read(&mut self, bytes: Coded) -> Result<bool> {
         let (Coded::Plain(bytes) | Coded::Compressed(bytes)) = bytes;
-        let mut input = OpenInput::of_bytes(&self.found, bytes, Position { record: 1, byte: 0 }, &self.how)?;
+        let start = Position { record: 1, byte: 0 };
+        let mut input = OpenInput::of_bytes(&self.found, bytes, start, &self.how, false)?;
         loop {
             let mut block = self.spares.take();
             match input.read_block(&mut block, &self.how) {

@@ -4,11 +4,12 @@ use super::bytes::{ByteStream, Peeked};
 use super::format::{InputFormat, resembles};
 use super::place::ExpandedPlace;
 use super::prefetch::OpenedPlace;
+use super::pump::{PIECE, read_ahead};
 use super::reading::{Notice, ReadOptions};
 use crate::capture::{self, CaptureInput};
 use crate::interchange::{HarSource, Import, ImportOptions, JsonlSource, LogSource, SpreadSource};
 use crate::observe::Count;
-use crate::record::{Block, Checkpoint, Intake, JoinedRecords, Reader, Source};
+use crate::record::{Block, Checkpoint, Intake, JoinedRecords, Reader, Source, TextFeed};
 use crate::{Error, Position, Result};
 
 /// How much of an input's beginning is kept to say what it looks like.
@@ -33,7 +34,7 @@ pub(super) struct OpenInput {
 
 /// The records of one place.
 enum PlaceRecords {
-    Gor(Box<Reader<Peeked<ByteStream>>>),
+    Gor(Box<Reader<Box<dyn TextFeed + Send>>>),
     Capture(Box<capture::CaptureSource<std::iter::Once<CaptureInput>>>),
     /// Of a format of other programs.
     Import(Box<dyn Import + Send>),
@@ -45,7 +46,8 @@ impl OpenInput {
     /// An open place. An error names it.
     pub(super) fn new(found: &ExpandedPlace, opened: OpenedPlace, how: &ReadOptions) -> Result<Self> {
         match opened {
-            OpenedPlace::Bytes(bytes, start) => Self::of_bytes(found, bytes, start, how),
+            OpenedPlace::Plain(bytes, start) => Self::of_bytes(found, bytes, start, how, true),
+            OpenedPlace::Decompressed(bytes, start) => Self::of_bytes(found, bytes, start, how, false),
             OpenedPlace::Records(source) => {
                 let (name, records) = (found.place.to_string(), PlaceRecords::Ready(source));
                 let beginning = Vec::new();
@@ -54,12 +56,14 @@ impl OpenInput {
         }
     }
 
-    /// A place from its first byte on. An error names it.
+    /// A place from its first byte on. An error names it. `may_read_ahead`: the bytes of text that come in bulk may be read
+    /// by one more thread, which nothing else does yet.
     pub(super) fn of_bytes(
         found: &ExpandedPlace,
         bytes: ByteStream,
         start: Position,
         how: &ReadOptions,
+        may_read_ahead: bool,
     ) -> Result<Self> {
         let name = found.place.to_string();
         let mut bytes = Peeked::new(bytes).map_err(|error| Error::from(error).at(name.as_str()))?;
@@ -97,8 +101,13 @@ impl OpenInput {
             }
             InputFormat::Gor => {
                 skip_mark(&beginning, &mut bytes);
-                let reader = Reader::new(bytes, how.reader_options()).starting_at(start);
-                PlaceRecords::Gor(Box::new(reader))
+                let may_read_ahead = may_read_ahead && bytes.is_bulk() && how.most_read >= PIECE;
+                let feed: Box<dyn TextFeed + Send> = if may_read_ahead {
+                    Box::new(read_ahead(bytes).map_err(|error| Error::from(error).at(name.as_str()))?)
+                } else {
+                    Box::new(bytes)
+                };
+                PlaceRecords::Gor(Box::new(Reader::new(feed, how.reader_options()).starting_at(start)))
             }
         };
         Ok(OpenInput { name, is_below: found.is_below, left_out: 0, beginning, records, failure: None })

@@ -1,6 +1,7 @@
 //! Laws of the copy loop: threads and reads do not show in the output.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proptest::prelude::*;

@@ -37,7 +37,8 @@ pub struct Block {
     pub(super) buffer: Vec<u8>,
     pub(super) filled: usize,
     pub(super) spans: Vec<RecordSpan>,
-    /// Where the buffer's first byte stood in its stream.
+    /// Where the buffer's first byte stood in its stream, modulo 2^64: what is unused at the front may be longer than all
+    /// that was before.
     pub(super) origin: Position,
     /// Tells whether the source wants the records back, if it may.
     revocation: Option<Arc<Revocation>>,
@@ -74,7 +75,7 @@ impl Block {
     /// [`Source::defer_searches`](super::Source::defer_searches).
     pub fn search(&mut self) {
         if let Some(search) = self.pending_search.take() {
-            search.run(self.bytes(), &self.spans, self.origin);
+            search.run(&self.buffer, &self.spans, self.origin);
         }
     }
 
@@ -100,7 +101,8 @@ impl Block {
 
     /// The text of all records, and of what stood between them.
     pub fn bytes(&self) -> &[u8] {
-        &self.buffer[..self.filled]
+        let start = self.spans.first().map_or(self.filled, |first| first.start as usize);
+        &self.buffer[start..self.filled]
     }
 
     /// The kind of the record at `index`, which must be less than [`Block::len`].
@@ -130,7 +132,7 @@ impl Block {
             raw,
             position: Position {
                 record: self.origin.record + u64::from(span.number),
-                byte: self.origin.byte + u64::from(span.start.wrapping_sub(span.moved)),
+                byte: self.origin.byte.wrapping_add(u64::from(span.start.wrapping_sub(span.moved))),
             },
         }
     }
@@ -314,7 +316,7 @@ impl Block {
     /// lacks it, all in one pass.
     pub(super) fn write_lengths(&mut self) {
         let mut text = Vec::with_capacity(self.filled + self.filled / 4);
-        let mut copied = 0;
+        let mut copied = self.spans.first().map_or(self.filled, |first| first.start as usize);
         for index in 0..self.spans.len() {
             let mut span = self.spans[index];
             // A header line is usually longer afterwards, but one with odd numbers may be shorter.
@@ -364,7 +366,7 @@ impl Block {
             self.filled = 0;
             self.origin = Position {
                 record: from.origin.record + u64::from(first.number),
-                byte: from.origin.byte + u64::from(first.start.wrapping_sub(first.moved)),
+                byte: from.origin.byte.wrapping_add(u64::from(first.start.wrapping_sub(first.moved))),
             };
         }
         self.buffer.truncate(self.filled);

@@ -48,7 +48,7 @@ impl JoinedRecords {
             joined.for_certain += u64::from(inner.is_proven);
             joined.first.get_or_insert_with(|| Position {
                 record: origin.record + u64::from(span.number),
-                byte: origin.byte + u64::from(span.payload) + inner.at as u64,
+                byte: origin.byte.wrapping_add(u64::from(span.payload) + inner.at as u64),
             });
         }
         joined

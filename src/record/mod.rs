@@ -27,6 +27,7 @@ mod separator;
 mod sink;
 mod source;
 mod span;
+mod text_feed;
 
 pub use block::{Block, Run, View};
 pub use checkpoint::{Checkpoint, Checkpoints, OpenPositions, PartPositions, Revocation};
@@ -40,6 +41,7 @@ pub use pipe::{PipeSink, PipeSource, pipe};
 pub use reader::{DEFAULT_MAX_RECORD, MAX_MAX_RECORD, Reader, ReaderOptions};
 pub use sink::{Discard, Sink};
 pub use source::{Intake, Record, Records, Source};
+pub use text_feed::{TextFeed, make_room};
 
 #[cfg(test)]
 mod tests;

@@ -3,8 +3,6 @@
 mod find;
 mod plain;
 
-use std::io::{ErrorKind, Read};
-
 use find::{FindResult, SearchAllowance};
 
 use super::block::Block;
@@ -15,6 +13,7 @@ use super::joined::{DeferredSearches, JoinedRecords};
 use super::separator::{Search, filler, find_separator, nuls};
 use super::source::{Intake, Source};
 use super::span::RecordSpan;
+use super::text_feed::TextFeed;
 use crate::{Error, Position, Result};
 
 /// Bytes asked of the input at first. A read that gives all of them doubles it.
@@ -73,8 +72,8 @@ impl Default for ReaderOptions {
 /// input is cut into reads.
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a state of its own")]
-pub struct Reader<R> {
-    input: R,
+pub struct Reader<F> {
+    input: F,
     options: ReaderOptions,
     read_size: usize,
     /// What was read after the last whole record.
@@ -107,9 +106,9 @@ pub struct Reader<R> {
     deferred: Option<DeferredSearches>,
 }
 
-impl<R: Read> Reader<R> {
+impl<F: TextFeed> Reader<F> {
     /// Reads from `input`, which needs no buffer of its own.
-    pub fn new(input: R, options: ReaderOptions) -> Self {
+    pub fn new(input: F, options: ReaderOptions) -> Self {
         Reader {
             input,
             options: ReaderOptions {
@@ -144,7 +143,7 @@ impl<R: Read> Reader<R> {
     }
 
     /// What the bytes come from.
-    pub fn input_mut(&mut self) -> &mut R {
+    pub fn input_mut(&mut self) -> &mut F {
         &mut self.input
     }
 
@@ -172,35 +171,33 @@ impl<R: Read> Reader<R> {
                 block.pending_search = Some(deferred.next(framing));
             }
             _ => {
-                let found = JoinedRecords::of_block(block.bytes(), &block.spans, block.origin, framing);
+                let found = JoinedRecords::of_block(&block.buffer, &block.spans, block.origin, framing);
                 self.joined = self.joined.join(&found);
             }
         }
     }
 
-    /// Reads once, into the room after what is filled.
-    fn fill(&mut self, block: &mut Block) {
-        let wanted = block.filled + self.read_size;
-        if block.buffer.len() < wanted {
-            // A record that spans many reads must not be copied at each.
-            block.buffer.resize(wanted.max(block.filled * 2), 0);
-        }
-        let read = loop {
-            match self.input.read(&mut block.buffer[block.filled..]) {
-                Ok(read) => break read,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => {
-                    self.failure = Some(error.into());
-                    break 0;
-                }
+    /// Reads once, behind the text of `block` from `next` on, and returns where that text begins then. Nothing before it is
+    /// kept.
+    fn fill(&mut self, block: &mut Block, next: usize) -> usize {
+        let kept = next..block.filled;
+        let text = match self.input.read_more(&mut block.buffer, kept.clone(), self.read_size) {
+            Ok(text) => text,
+            Err(error) => {
+                self.failure = Some(error.into());
+                kept.clone()
             }
         };
+        let read = text.len() - kept.len();
         self.is_at_end = read == 0;
-        block.filled += read;
         if read >= self.read_size {
             self.read_size = self.options.most_read.min(self.read_size * 2);
         }
         self.intake.bytes += read as u64;
+        block.filled = text.end;
+        // There may be more room before the text than the stream has bytes before it.
+        block.origin.byte = block.origin.byte.wrapping_add(next as u64).wrapping_sub(text.start as u64);
+        text.start
     }
 
     /// Takes whole records off the front of `block` from `next` on, and
@@ -232,7 +229,7 @@ impl<R: Read> Reader<R> {
                 continue;
             }
             next = self.take_plain(block, next);
-            let at = block.origin.byte + next as u64;
+            let at = block.origin.byte.wrapping_add(next as u64);
             let found = self.find(&mut block.buffer[next..block.filled], at);
             // Half a line end may be one between NULs.
             self.is_in_nuls &= matches!(found, FindResult::NeedMore);
@@ -304,7 +301,7 @@ impl<R: Read> Reader<R> {
 
     /// Goes on to the next record's number, and tells where this one stood.
     fn refuse(&mut self, block: &Block, next: usize) -> Position {
-        let byte = block.origin.byte + next as u64;
+        let byte = block.origin.byte.wrapping_add(next as u64);
         let position = Position { record: self.position.record, byte };
         self.position.record += 1;
         self.forget_front();
@@ -356,7 +353,7 @@ impl<R: Read> Reader<R> {
     }
 }
 
-impl<R: Read> Source for Reader<R> {
+impl<F: TextFeed> Source for Reader<F> {
     fn read_block(&mut self, block: &mut Block) -> Result<bool> {
         block.clear();
         block.origin = self.position;
@@ -365,7 +362,7 @@ impl<R: Read> Source for Reader<R> {
         }
         let tail = std::mem::take(&mut self.tail);
         if block.buffer.len() < tail.len() {
-            block.buffer.resize(tail.len() + self.read_size, 0);
+            block.buffer.resize(tail.len(), 0);
         }
         block.buffer[..tail.len()].copy_from_slice(&tail);
         block.filled = tail.len();
@@ -374,7 +371,7 @@ impl<R: Read> Source for Reader<R> {
 
         let mut next = 0;
         while !self.is_at_end && block.is_empty() {
-            self.fill(block);
+            next = self.fill(block, next);
             match self.split(block, next) {
                 Ok(stopped_at) => next = stopped_at,
                 Err(error) => {
@@ -383,17 +380,10 @@ impl<R: Read> Source for Reader<R> {
                     next = block.filled;
                 }
             }
-            if next > 0 && block.is_empty() {
-                // What is skipped needs no room, however long it is.
-                block.buffer.copy_within(next..block.filled, 0);
-                block.filled -= next;
-                block.origin.byte += next as u64;
-                next = 0;
-            }
         }
         self.tail.extend_from_slice(&block.buffer[next..block.filled]);
         block.filled = next;
-        self.position.byte = block.origin.byte + next as u64;
+        self.position.byte = block.origin.byte.wrapping_add(next as u64);
         if self.is_at_end {
             self.finish(block);
         }

@@ -3,6 +3,7 @@
 mod effort;
 
 use std::io::Read;
+use std::ops::Range;
 
 use proptest::prelude::*;
 
@@ -23,6 +24,34 @@ impl Read for Pieces<'_> {
         out[..size].copy_from_slice(&self.bytes[..size]);
         self.bytes = &self.bytes[size..];
         Ok(size)
+    }
+}
+
+/// Hands over vectors with unused bytes at their front, where what is kept of the last one finds room in most cases.
+struct HandedOver<'a> {
+    pieces: Pieces<'a>,
+    room: usize,
+}
+
+impl TextFeed for HandedOver<'_> {
+    fn read_more(
+        &mut self,
+        text: &mut Vec<u8>,
+        kept: Range<usize>,
+        _: usize,
+    ) -> std::io::Result<Range<usize>> {
+        let mut piece = vec![b'x'; self.room + 50];
+        let read = self.pieces.read(&mut piece[self.room..])?;
+        piece.truncate(self.room + read);
+        if let Some(start) = self.room.checked_sub(kept.len()) {
+            piece[start..self.room].copy_from_slice(&text[kept]);
+            *text = piece;
+            return Ok(start..text.len());
+        }
+        let kept = make_room(text, kept, read);
+        let end = kept.end + read;
+        text[kept.end..end].copy_from_slice(&piece[self.room..]);
+        Ok(kept.start..end)
     }
 }
 
@@ -47,6 +76,15 @@ fn read_all(source: impl Source) -> (Vec<Record>, Intake) {
         records.push(record.clone());
     }
     (records, source.source().intake())
+}
+
+/// All records as they stand in their blocks, where they stood in the stream, and what was wrong.
+fn read_in_place(mut source: impl Source) -> (Vec<(crate::Position, Vec<u8>)>, Intake) {
+    let (mut records, mut block) = (Vec::new(), Block::new());
+    while source.read_block(&mut block).expect("the input is readable") {
+        records.extend(block.iter().map(|view| (view.position, view.raw.to_vec())));
+    }
+    (records, source.intake())
 }
 
 fn read_text(text: &[u8]) -> (Vec<Record>, Intake) {
@@ -177,13 +215,17 @@ proptest! {
             noise().prop_map(<[u8]>::to_vec),
         ], 0..8),
         sizes in prop::collection::vec(1_usize..40, 1..8),
+        room in prop_oneof![0_usize..20, 20_usize..200],
         max_record in prop_oneof![Just(DEFAULT_MAX_RECORD), 20_u64..200],
     ) {
         let text = parts.concat();
         let options = ReaderOptions { max_record, ..options() };
         let whole = read_all(Reader::new(&text[..], options));
-        let pieces = read_all(Reader::new(Pieces { bytes: &text, sizes, turn: 0 }, options));
-        prop_assert_eq!(whole, pieces);
+        let pieces = || Pieces { bytes: &text, sizes: sizes.clone(), turn: 0 };
+        prop_assert_eq!(whole, read_all(Reader::new(pieces(), options)));
+        let in_place = read_in_place(Reader::new(pieces(), options));
+        let handed_over = HandedOver { pieces: pieces(), room };
+        prop_assert_eq!(in_place, read_in_place(Reader::new(handed_over, options)));
     }
 
     #[test]

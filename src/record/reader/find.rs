@@ -1,7 +1,5 @@
 //! One record at the front of bytes that are not taken apart yet: where it ends, or what is wrong with it.
 
-use std::io::Read;
-
 use memchr::memchr;
 
 use super::super::header::{Kind, MAX_HEADER, Malformed, SEPARATOR};
@@ -11,6 +9,7 @@ use super::super::separator::{
     partial_separator, separator_at,
 };
 use super::super::span::RecordSpan;
+use super::super::text_feed::TextFeed;
 use super::{MAX_MAX_RECORD, Reader};
 
 /// Most payload that is searched for its end where its length cannot be right.
@@ -57,7 +56,7 @@ pub(super) enum FindResult {
     TooLarge { length: u64 },
 }
 
-impl<R: Read> Reader<R> {
+impl<F: TextFeed> Reader<F> {
     /// Looks for one record at the front of `bytes`, which is not empty and
     /// begins with no line end and stands at `at` in the stream. Odd line ends
     /// are made regular in place.

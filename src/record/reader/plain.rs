@@ -5,8 +5,6 @@
 //! separator itself, and behind it another plain header line. Everything else, what is at the end of the input too, is
 //! left to [`Reader::find`].
 
-use std::io::Read;
-
 use memchr::memchr_iter;
 use wide::u8x32;
 
@@ -15,6 +13,7 @@ use super::super::header::{PLAIN_ID, PlainHeader, SEPARATOR};
 use super::super::header_line::HeaderLine;
 use super::super::separator::MONKEYS;
 use super::super::span::RecordSpan;
+use super::super::text_feed::TextFeed;
 use super::Reader;
 
 /// The first byte of a separator line. Text has it rarely.
@@ -26,7 +25,7 @@ const AT_ONCE: usize = 32;
 /// Up to where a separator is looked for here: the search of a library is quicker in long texts, and takes longer to begin.
 const SHORT: usize = 1024;
 
-impl<R: Read> Reader<R> {
+impl<F: TextFeed> Reader<F> {
     /// Takes plain records off the front of `block` from `next` on, where a record begins, and returns where they end.
     pub(super) fn take_plain(&mut self, block: &mut Block, mut next: usize) -> usize {
         if self.is_at_end || self.scanned > 0 || self.holds_separator {
