@@ -1,10 +1,13 @@
-//! Any bytes, cut in any way, read as the same records, and what is read can
+//! Any bytes, cut in any way, copied or handed over, read as the same records, and what is read can
 //! be written and read again.
 #![no_main]
 
 use std::io::Read;
+use std::ops::Range;
 
-use gor_tools::record::{Block, Intake, MessageFraming, Reader, ReaderOptions, Record, Records, SEPARATOR};
+use gor_tools::record::{
+    Block, Intake, MessageFraming, Reader, ReaderOptions, Record, Records, SEPARATOR, TextFeed, make_room,
+};
 use libfuzzer_sys::fuzz_target;
 
 struct Pieces<'a> {
@@ -21,6 +24,34 @@ impl Read for Pieces<'_> {
     }
 }
 
+/// Hands over vectors with room for what is kept at their front, or with too little of it.
+struct HandedOver<'a> {
+    pieces: Pieces<'a>,
+    room: usize,
+}
+
+impl TextFeed for HandedOver<'_> {
+    fn read_more(
+        &mut self,
+        text: &mut Vec<u8>,
+        kept: Range<usize>,
+        _: usize,
+    ) -> std::io::Result<Range<usize>> {
+        let mut piece = vec![b'x'; self.room + self.pieces.size];
+        let read = self.pieces.read(&mut piece[self.room..])?;
+        piece.truncate(self.room + read);
+        if let Some(start) = self.room.checked_sub(kept.len()) {
+            piece[start..self.room].copy_from_slice(&text[kept]);
+            *text = piece;
+            return Ok(start..text.len());
+        }
+        let kept = make_room(text, kept, read);
+        let end = kept.end + read;
+        text[kept.end..end].copy_from_slice(&piece[self.room..]);
+        Ok(kept.start..end)
+    }
+}
+
 /// A stand-in for HTTP.
 #[derive(Debug)]
 struct EndsInMark;
@@ -31,7 +62,7 @@ impl MessageFraming for EndsInMark {
     }
 }
 
-fn read_all(input: impl Read, options: ReaderOptions) -> (Vec<Record>, Intake) {
+fn read_all(input: impl TextFeed, options: ReaderOptions) -> (Vec<Record>, Intake) {
     let mut source = Records::new(Reader::new(input, options));
     let (mut records, mut record) = (Vec::new(), Record::default());
     while source.read(&mut record).expect("bytes in memory are readable") {
@@ -51,6 +82,8 @@ fuzz_target!(|data: &[u8]| {
     let (records, intake) = read_all(text, options);
     let size = usize::from(size / 2) + 1;
     assert_eq!((records.clone(), intake), read_all(Pieces { bytes: text, size }, options));
+    let handed_over = HandedOver { pieces: Pieces { bytes: text, size }, room: text.len() % 100 };
+    assert_eq!((records.clone(), intake), read_all(handed_over, options));
 
     let mut block = Block::new();
     for record in &records {

@@ -4,12 +4,14 @@ use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, IsTerminal as _, Read, Seek as _, SeekFrom};
 use std::ops::Range;
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileTypeExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use rustix::pipe::{fcntl_getpipe_size, fcntl_setpipe_size};
 use sha2::{Digest as _, Sha256};
 
 use super::decode::{Gunzip, Unzstd};
@@ -27,6 +29,9 @@ const FIRST_READ: usize = 1 << 16;
 /// Compressed bytes read at once.
 const COMPRESSED_READ: usize = 1 << 18;
 
+/// Bytes that a pipe that is read may hold. With the kernel's 64 KiB (`pipe(7)`) each process waits more often for the other.
+const PIPE_SIZE: usize = 1 << 18;
+
 /// Any stream of bytes.
 pub(super) type ByteStream = Box<dyn Read + Send>;
 
@@ -39,7 +44,7 @@ pub(super) type ByteStream = Box<dyn Read + Send>;
 /// even while a silent pipe is waited for.
 pub fn open_bytes(place: &Place, how: &ReadOptions) -> Result<Box<dyn Read + Send>> {
     match open_coded(place, how)?.0 {
-        Coded::Plain(bytes) => Ok(bytes),
+        Coded::Plain(bytes) | Coded::PlainFile(bytes) => Ok(bytes),
         Coded::Compressed(decoder) => Ok(Box::new(pump(decoder)?)),
     }
 }
@@ -47,6 +52,8 @@ pub fn open_bytes(place: &Place, how: &ReadOptions) -> Result<Box<dyn Read + Sen
 /// What a place gives: its own bytes, or those that must be worked for.
 pub(super) enum Coded {
     Plain(ByteStream),
+    /// The same of a file: none of them is waited for.
+    PlainFile(ByteStream),
     Compressed(ByteStream),
 }
 
@@ -69,7 +76,12 @@ pub(super) fn open_coded(place: &Place, how: &ReadOptions) -> Result<(Coded, Pos
             feed.left = range.end - range.start;
             start = position;
         }
-        Ok((decoded(feed)?, start))
+        let may_wait = feed.may_wait;
+        let coded = match decoded(feed)? {
+            Coded::Plain(bytes) if !may_wait => Coded::PlainFile(bytes),
+            coded => coded,
+        };
+        Ok((coded, start))
     };
     open().map_err(|error| error.at(place.to_string()))
 }
@@ -142,7 +154,12 @@ struct FileReader {
 
 impl FileReader {
     fn new(file: File, how: &ReadOptions) -> io::Result<Self> {
-        let may_wait = !file.metadata()?.is_file();
+        let kind = file.metadata()?.file_type();
+        let may_wait = !kind.is_file();
+        if kind.is_fifo() && fcntl_getpipe_size(&file)? < PIPE_SIZE {
+            // Where that is not allowed, it works as it is.
+            let _ = fcntl_setpipe_size(&file, PIPE_SIZE);
+        }
         let (is_stopping, is_cut) = (Arc::clone(&how.is_stopping), Arc::clone(&how.is_cut));
         let meter = Arc::clone(&how.meter);
         Ok(FileReader {
@@ -303,7 +320,7 @@ impl<R: Read> Peeked<R> {
         &self.first[self.given..]
     }
 
-    /// Whether as much came at once as is looked at, so that more of it may be there.
+    /// Whether there was as much as is looked at, so that there may be more.
     pub(super) fn is_bulk(&self) -> bool {
         self.first.len() == FIRST_READ
     }

@@ -343,7 +343,7 @@ impl Follower {
 
     /// Reads one file to its end. False: nobody wants more.
     fn read(&mut self, bytes: Coded) -> Result<bool> {
-        let (Coded::Plain(bytes) | Coded::Compressed(bytes)) = bytes;
+        let (Coded::Plain(bytes) | Coded::PlainFile(bytes) | Coded::Compressed(bytes)) = bytes;
         let start = Position { record: 1, byte: 0 };
         let mut input = OpenInput::of_bytes(&self.found, bytes, start, &self.how, false)?;
         loop {

@@ -4,7 +4,7 @@ use super::bytes::{ByteStream, Peeked};
 use super::format::{InputFormat, resembles};
 use super::place::ExpandedPlace;
 use super::prefetch::OpenedPlace;
-use super::pump::{PIECE, read_ahead};
+use super::pump::read_ahead;
 use super::reading::{Notice, ReadOptions};
 use crate::capture::{self, CaptureInput};
 use crate::interchange::{HarSource, Import, ImportOptions, JsonlSource, LogSource, SpreadSource};
@@ -46,8 +46,8 @@ impl OpenInput {
     /// An open place. An error names it.
     pub(super) fn new(found: &ExpandedPlace, opened: OpenedPlace, how: &ReadOptions) -> Result<Self> {
         match opened {
-            OpenedPlace::Plain(bytes, start) => Self::of_bytes(found, bytes, start, how, true),
-            OpenedPlace::Decompressed(bytes, start) => Self::of_bytes(found, bytes, start, how, false),
+            OpenedPlace::Bytes(bytes, start) => Self::of_bytes(found, bytes, start, how, false),
+            OpenedPlace::File(bytes, start) => Self::of_bytes(found, bytes, start, how, true),
             OpenedPlace::Records(source) => {
                 let (name, records) = (found.place.to_string(), PlaceRecords::Ready(source));
                 let beginning = Vec::new();
@@ -56,14 +56,13 @@ impl OpenInput {
         }
     }
 
-    /// A place from its first byte on. An error names it. `may_read_ahead`: the bytes of text that come in bulk may be read
-    /// by one more thread, which nothing else does yet.
+    /// A place from its first byte on. An error names it. Text of a file is read ahead by one more thread, unless it is short.
     pub(super) fn of_bytes(
         found: &ExpandedPlace,
         bytes: ByteStream,
         start: Position,
         how: &ReadOptions,
-        may_read_ahead: bool,
+        is_file: bool,
     ) -> Result<Self> {
         let name = found.place.to_string();
         let mut bytes = Peeked::new(bytes).map_err(|error| Error::from(error).at(name.as_str()))?;
@@ -101,8 +100,7 @@ impl OpenInput {
             }
             InputFormat::Gor => {
                 skip_mark(&beginning, &mut bytes);
-                let may_read_ahead = may_read_ahead && bytes.is_bulk() && how.most_read >= PIECE;
-                let feed: Box<dyn TextFeed + Send> = if may_read_ahead {
+                let feed: Box<dyn TextFeed + Send> = if is_file && how.reads_ahead && bytes.is_bulk() {
                     Box::new(read_ahead(bytes).map_err(|error| Error::from(error).at(name.as_str()))?)
                 } else {
                     Box::new(bytes)

@@ -39,10 +39,10 @@ type OpenJob = (Place, SyncSender<Result<OpenedPlace>>);
 
 /// What an open place gives.
 pub(super) enum OpenedPlace {
-    /// Its own bytes, and where in the stream of its records they begin.
-    Plain(ByteStream, Position),
-    /// The same of bytes that another thread decompresses.
-    Decompressed(ByteStream, Position),
+    /// Bytes, and where in the stream of its records they begin.
+    Bytes(ByteStream, Position),
+    /// The same of those of a file, none of which is waited for.
+    File(ByteStream, Position),
     /// Records.
     Records(Box<dyn Source + Send>),
 }
@@ -124,10 +124,11 @@ fn work(jobs: &Mutex<Receiver<OpenJob>>, how: &ReadOptions) {
             continue;
         }
         let (bytes, work) = match open_coded(&place, how) {
-            Ok((Coded::Plain(bytes), start)) => (Ok(OpenedPlace::Plain(bytes, start)), None),
+            Ok((Coded::Plain(bytes), start)) => (Ok(OpenedPlace::Bytes(bytes, start)), None),
+            Ok((Coded::PlainFile(bytes), start)) => (Ok(OpenedPlace::File(bytes, start)), None),
             Ok((Coded::Compressed(decoder), start)) => {
                 let (pieces, writer) = PieceReader::new();
-                (Ok(OpenedPlace::Decompressed(Box::new(pieces), start)), Some((decoder, writer)))
+                (Ok(OpenedPlace::Bytes(Box::new(pieces), start)), Some((decoder, writer)))
             }
             Err(error) => (Err(error), None),
         };

@@ -8,7 +8,7 @@ use std::thread;
 use crate::record::{TextFeed, make_room};
 
 /// Bytes read or decompressed at once.
-pub(super) const PIECE: usize = 1 << 19;
+const PIECE: usize = 1 << 19;
 
 /// Pieces of a place that wait to be read. With those in the hands of the two
 /// threads, 2 MiB a place: what is read should still be in the processor's cache when it is taken apart.

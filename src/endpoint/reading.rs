@@ -27,6 +27,8 @@ pub struct ReadOptions {
     /// Most bytes read at once, which is what blocks are as large as; see
     /// [`ReaderOptions::most_read`](crate::record::ReaderOptions::most_read).
     pub most_read: usize,
+    /// Whether text of a file is read ahead by a thread of its own, which is no use where many are read at once.
+    pub reads_ahead: bool,
     /// Whether header lines are read as GoReplay does; see
     /// [`ReaderOptions::is_lenient`](crate::record::ReaderOptions::is_lenient).
     pub is_lenient: bool,
@@ -125,6 +127,7 @@ impl Default for ReadOptions {
             is_strict: false,
             ends_at_failure: false,
             most_read: ReaderOptions::default().most_read,
+            reads_ahead: true,
             is_lenient: false,
             is_followed: false,
             log_format: None,

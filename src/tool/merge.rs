@@ -267,7 +267,8 @@ fn source(
 ) -> Result<Box<dyn Counted + Send>> {
     let failures = tool.failures(places.len());
     let open_at_once = if args.sort { 1 } else { places.len().min(options.fan_in) };
-    let how = ReadOptions { most_read: READ_AHEAD / open_at_once, ..tool.reading.clone() };
+    let most_read = READ_AHEAD / open_at_once;
+    let how = ReadOptions { most_read, reads_ahead: open_at_once == 1, ..tool.reading.clone() };
     let are_many = places.len() > options.fan_in;
     let inputs = places.into_iter().map(|named| {
         let first = (are_many && !args.sort && is_file(&named.place)).then(|| first_time(&named, &how));

@@ -142,6 +142,7 @@ pub(super) fn files(pattern: &str, reading: &ReadOptions, depth: usize) -> Resul
         let source = endpoint::open(&[pattern.to_owned()], reading)?;
         return Ok(Box::new(Depth::new(source, depth)));
     }
+    let reading = &ReadOptions { reads_ahead: false, ..reading.clone() };
     let are_many = places.len() > MOST_OPEN;
     let inputs = places.iter().map(|place| {
         let (name, how) = (place.to_string(), reading.clone());
