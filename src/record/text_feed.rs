@@ -41,15 +41,8 @@ pub fn make_room(text: &mut Vec<u8>, kept: Range<usize>, more: usize) -> Range<u
     }
     let wanted = length + more;
     if text.len() < wanted {
-        if length < more {
-            // Unlike bytes added to a vector, these are zeros without being written.
-            let mut larger = vec![0; wanted];
-            larger[..length].copy_from_slice(&text[..length]);
-            *text = larger;
-        } else {
-            // A record that spans many reads must not be copied at each.
-            text.resize(wanted.max(length * 2), 0);
-        }
+        // A record that spans many reads must not be copied at each.
+        text.resize(wanted.max(length * 2), 0);
     }
     0..length
 }
