@@ -6,7 +6,7 @@ use std::io::Read;
 use std::ops::Range;
 
 use gor_tools::record::{
-    Block, Intake, MessageFraming, Reader, ReaderOptions, Record, Records, SEPARATOR, TextFeed, make_room,
+    Block, Intake, MessageFraming, Reader, ReaderOptions, Record, Records, SEPARATOR, TextFeed, hand_over,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -31,24 +31,11 @@ struct HandedOver<'a> {
 }
 
 impl TextFeed for HandedOver<'_> {
-    fn read_more(
-        &mut self,
-        text: &mut Vec<u8>,
-        kept: Range<usize>,
-        _: usize,
-    ) -> std::io::Result<Range<usize>> {
+    fn read_more(&mut self, text: &mut Vec<u8>, kept: usize, _: usize) -> std::io::Result<Range<usize>> {
         let mut piece = vec![b'x'; self.room + self.pieces.size];
         let read = self.pieces.read(&mut piece[self.room..])?;
         piece.truncate(self.room + read);
-        if let Some(start) = self.room.checked_sub(kept.len()) {
-            piece[start..self.room].copy_from_slice(&text[kept]);
-            *text = piece;
-            return Ok(start..text.len());
-        }
-        let kept = make_room(text, kept, read);
-        let end = kept.end + read;
-        text[kept.end..end].copy_from_slice(&piece[self.room..]);
-        Ok(kept.start..end)
+        Ok(hand_over(text, kept, piece, self.room).0)
     }
 }
 

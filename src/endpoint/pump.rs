@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
-use crate::record::{TextFeed, make_room};
+use crate::record::{TextFeed, hand_over};
 
 /// Bytes read or decompressed at once.
 const PIECE: usize = 1 << 19;
@@ -31,7 +31,7 @@ pub(super) fn pump(input: impl Read + Send + 'static) -> io::Result<PieceReader>
 /// Reads the text of records on a thread of its own, which is handed over without being copied.
 pub(super) fn read_ahead(input: impl Read + Send + 'static) -> io::Result<TextPieces> {
     let (pieces, writer) = pieces(ROOM);
-    start("reader", writer, input)?;
+    start("file reader", writer, input)?;
     Ok(TextPieces(pieces))
 }
 
@@ -153,20 +153,11 @@ impl Read for PieceReader {
 pub(super) struct TextPieces(PumpedPieces);
 
 impl TextFeed for TextPieces {
-    fn read_more(&mut self, text: &mut Vec<u8>, kept: Range<usize>, _: usize) -> io::Result<Range<usize>> {
-        let Some(PumpedPiece { mut bytes, room }) = self.0.next()? else { return Ok(kept) };
-        if let Some(start) = room.checked_sub(kept.len()) {
-            bytes[start..room].copy_from_slice(&text[kept]);
-            let read = start..bytes.len();
-            self.0.give_back(std::mem::replace(text, bytes));
-            return Ok(read);
-        }
-        let read = &bytes[room..];
-        let kept = make_room(text, kept, read.len());
-        let end = kept.end + read.len();
-        text[kept.end..end].copy_from_slice(read);
-        self.0.give_back(bytes);
-        Ok(kept.start..end)
+    fn read_more(&mut self, text: &mut Vec<u8>, kept: usize, _: usize) -> io::Result<Range<usize>> {
+        let Some(PumpedPiece { bytes, room }) = self.0.next()? else { return Ok(0..kept) };
+        let (read, used) = hand_over(text, kept, bytes, room);
+        self.0.give_back(used);
+        Ok(read)
     }
 }
 

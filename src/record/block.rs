@@ -101,8 +101,12 @@ impl Block {
 
     /// The text of all records, and of what stood between them.
     pub fn bytes(&self) -> &[u8] {
-        let start = self.spans.first().map_or(self.filled, |first| first.start as usize);
-        &self.buffer[start..self.filled]
+        &self.buffer[self.start()..self.filled]
+    }
+
+    /// Where the first record begins.
+    fn start(&self) -> usize {
+        self.spans.first().map_or(self.filled, |first| first.start as usize)
     }
 
     /// The kind of the record at `index`, which must be less than [`Block::len`].
@@ -316,7 +320,7 @@ impl Block {
     /// lacks it, all in one pass.
     pub(super) fn write_lengths(&mut self) {
         let mut text = Vec::with_capacity(self.filled + self.filled / 4);
-        let mut copied = self.spans.first().map_or(self.filled, |first| first.start as usize);
+        let mut copied = self.start();
         for index in 0..self.spans.len() {
             let mut span = self.spans[index];
             // A header line is usually longer afterwards, but one with odd numbers may be shorter.

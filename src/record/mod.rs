@@ -41,7 +41,7 @@ pub use pipe::{PipeSink, PipeSource, pipe};
 pub use reader::{DEFAULT_MAX_RECORD, MAX_MAX_RECORD, Reader, ReaderOptions};
 pub use sink::{Discard, Sink};
 pub use source::{Intake, Record, Records, Source};
-pub use text_feed::{TextFeed, make_room};
+pub use text_feed::{TextFeed, hand_over};
 
 #[cfg(test)]
 mod tests;

@@ -180,15 +180,19 @@ impl<F: TextFeed> Reader<F> {
     /// Reads once, behind the text of `block` from `next` on, and returns where that text begins then. Nothing before it is
     /// kept.
     fn fill(&mut self, block: &mut Block, next: usize) -> usize {
-        let kept = next..block.filled;
-        let text = match self.input.read_more(&mut block.buffer, kept.clone(), self.read_size) {
+        let kept = block.filled - next;
+        if next > 0 {
+            // What is skipped needs no room, however long it is.
+            block.buffer.copy_within(next..block.filled, 0);
+        }
+        let text = match self.input.read_more(&mut block.buffer, kept, self.read_size) {
             Ok(text) => text,
             Err(error) => {
                 self.failure = Some(error.into());
-                kept.clone()
+                0..kept
             }
         };
-        let read = text.len() - kept.len();
+        let read = text.len() - kept;
         self.is_at_end = read == 0;
         if read >= self.read_size {
             self.read_size = self.options.most_read.min(self.read_size * 2);

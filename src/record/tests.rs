@@ -28,30 +28,26 @@ impl Read for Pieces<'_> {
 }
 
 /// Hands over vectors with unused bytes at their front, where what is kept of the last one finds room in most cases.
-struct HandedOver<'a> {
-    pieces: Pieces<'a>,
+struct HandedOver<R> {
+    pieces: R,
     room: usize,
 }
 
-impl TextFeed for HandedOver<'_> {
-    fn read_more(
-        &mut self,
-        text: &mut Vec<u8>,
-        kept: Range<usize>,
-        _: usize,
-    ) -> std::io::Result<Range<usize>> {
+impl<R: Read> TextFeed for HandedOver<R> {
+    fn read_more(&mut self, text: &mut Vec<u8>, kept: usize, _: usize) -> std::io::Result<Range<usize>> {
         let mut piece = vec![b'x'; self.room + 50];
         let read = self.pieces.read(&mut piece[self.room..])?;
         piece.truncate(self.room + read);
-        if let Some(start) = self.room.checked_sub(kept.len()) {
-            piece[start..self.room].copy_from_slice(&text[kept]);
-            *text = piece;
-            return Ok(start..text.len());
-        }
-        let kept = make_room(text, kept, read);
-        let end = kept.end + read;
-        text[kept.end..end].copy_from_slice(&piece[self.room..]);
-        Ok(kept.start..end)
+        Ok(hand_over(text, kept, piece, self.room).0)
+    }
+}
+
+/// An input that cannot be read.
+struct Torn;
+
+impl Read for Torn {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        Err(std::io::Error::other("torn"))
     }
 }
 
@@ -79,12 +75,31 @@ fn read_all(source: impl Source) -> (Vec<Record>, Intake) {
 }
 
 /// All records as they stand in their blocks, where they stood in the stream, and what was wrong.
-fn read_in_place(mut source: impl Source) -> (Vec<(crate::Position, Vec<u8>)>, Intake) {
+fn read_in_place(mut source: impl Source) -> (Vec<InPlace>, Intake) {
     let (mut records, mut block) = (Vec::new(), Block::new());
     while source.read_block(&mut block).expect("the input is readable") {
-        records.extend(block.iter().map(|view| (view.position, view.raw.to_vec())));
+        records.extend(in_place(&block));
     }
     (records, source.intake())
+}
+
+/// The same of an input that fails, and its error.
+fn read_to_failure(mut source: impl Source) -> (Vec<InPlace>, crate::Error) {
+    let (mut records, mut block) = (Vec::new(), Block::new());
+    loop {
+        match source.read_block(&mut block) {
+            Ok(true) => records.extend(in_place(&block)),
+            Ok(false) => panic!("the input fails"),
+            Err(error) => return (records, error),
+        }
+    }
+}
+
+/// Where a record stood in its stream, and its text.
+type InPlace = (crate::Position, Vec<u8>);
+
+fn in_place(block: &Block) -> impl Iterator<Item = InPlace> {
+    block.iter().map(|view| (view.position, view.raw.to_vec()))
 }
 
 fn read_text(text: &[u8]) -> (Vec<Record>, Intake) {
@@ -226,6 +241,31 @@ proptest! {
         let in_place = read_in_place(Reader::new(pieces(), options));
         let handed_over = HandedOver { pieces: pieces(), room };
         prop_assert_eq!(in_place, read_in_place(Reader::new(handed_over, options)));
+    }
+
+    #[test]
+    fn what_comes_before_a_failure_reads_as_if_the_input_ended_there(
+        parts in prop::collection::vec(prop_oneof![
+            record().prop_map(|record| text_of(&[record])),
+            payload(),
+            noise().prop_map(<[u8]>::to_vec),
+        ], 0..8),
+        sizes in prop::collection::vec(1_usize..40, 1..8),
+        room in prop_oneof![0_usize..20, 20_usize..200],
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let text = parts.concat();
+        let text = &text[..cut.index(text.len() + 1)];
+        let pieces = || Pieces { bytes: text, sizes: sizes.clone(), turn: 0 };
+        let (whole, _) = read_in_place(Reader::new(pieces(), options()));
+        let handed_over = HandedOver { pieces: pieces().chain(Torn), room };
+        for (records, error) in [
+            read_to_failure(Reader::new(pieces().chain(Torn), options())),
+            read_to_failure(Reader::new(handed_over, options())),
+        ] {
+            prop_assert_eq!(&records, &whole);
+            prop_assert_eq!(error.to_string(), "torn");
+        }
     }
 
     #[test]
@@ -618,19 +658,18 @@ fn strict_reading_gives_the_good_records_and_then_the_error() {
 
 #[test]
 fn an_input_that_fails_delivers_what_came_before() {
-    struct Failing<'a>(&'a [u8]);
-    impl Read for Failing<'_> {
-        fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
-            if self.0.is_empty() { Err(std::io::Error::other("torn")) } else { self.0.read(out) }
-        }
-    }
     let text = "1 a 1 2\none\n🐵🙈🙉\n1 b 1 2\ntwo!";
-    let mut source = Records::new(Reader::new(Failing(text.as_bytes()), options()));
+    let mut source = Records::new(Reader::new(text.as_bytes().chain(Torn), options()));
     let mut record = Record::default();
     assert!(source.read(&mut record).unwrap());
     assert!(source.read(&mut record).unwrap());
     assert_eq!(record.payload, b"two!");
     assert_eq!(source.read(&mut record).unwrap_err().to_string(), "torn");
+
+    // Behind what is passed over, too.
+    let mut source = Records::new(Reader::new("\n1 b 1 2\ntwo!".as_bytes().chain(Torn), options()));
+    assert!(source.read(&mut record).unwrap());
+    assert_eq!(record.payload, b"two!");
 }
 
 #[test]
