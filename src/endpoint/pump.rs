@@ -218,7 +218,8 @@ mod tests {
 
     #[test]
     fn an_error_comes_behind_what_was_read_before_it() {
-        let input = (&b"1 1a 5 5\nGET\n\xf0\x9f\x90\xb5\xf0\x9f\x99\x88\xf0\x9f\x99\x89\n"[..]).chain(Torn);
+        let input =
+            (&b"1 1a 5 5\nGET\n\xf0\x9f\x90\xb5\xf0\x9f\x99\x88\xf0\x9f\x99\x89\n"[..]).chain(TornInput);
         let mut reader =
             Reader::new(read_ahead(input).expect("a thread can be started"), ReaderOptions::default());
         let mut block = Block::new();
@@ -229,9 +230,9 @@ mod tests {
     }
 
     /// An input that cannot be read.
-    struct Torn;
+    struct TornInput;
 
-    impl Read for Torn {
+    impl Read for TornInput {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
             Err(io::Error::other("torn"))
         }

@@ -211,6 +211,16 @@ fn noise() -> impl Strategy<Value = &'static [u8]> {
     ])
 }
 
+/// Records, what could be their payloads, and what stands between them, in any order.
+fn damaged_text() -> impl Strategy<Value = Vec<u8>> {
+    let part = prop_oneof![
+        record().prop_map(|record| text_of(&[record])),
+        payload(),
+        noise().prop_map(<[u8]>::to_vec),
+    ];
+    prop::collection::vec(part, 0..8).prop_map(|parts| parts.concat())
+}
+
 proptest! {
     #[test]
     fn what_is_written_is_read_back(records in prop::collection::vec(record(), 0..12)) {
@@ -224,16 +234,11 @@ proptest! {
 
     #[test]
     fn however_the_input_is_cut_the_same_records_come_out(
-        parts in prop::collection::vec(prop_oneof![
-            record().prop_map(|record| text_of(&[record])),
-            payload(),
-            noise().prop_map(<[u8]>::to_vec),
-        ], 0..8),
+        text in damaged_text(),
         sizes in prop::collection::vec(1_usize..40, 1..8),
         room in prop_oneof![0_usize..20, 20_usize..200],
         max_record in prop_oneof![Just(DEFAULT_MAX_RECORD), 20_u64..200],
     ) {
-        let text = parts.concat();
         let options = ReaderOptions { max_record, ..options() };
         let whole = read_all(Reader::new(&text[..], options));
         let pieces = || Pieces { bytes: &text, sizes: sizes.clone(), turn: 0 };
@@ -245,16 +250,11 @@ proptest! {
 
     #[test]
     fn what_comes_before_a_failure_reads_as_if_the_input_ended_there(
-        parts in prop::collection::vec(prop_oneof![
-            record().prop_map(|record| text_of(&[record])),
-            payload(),
-            noise().prop_map(<[u8]>::to_vec),
-        ], 0..8),
+        text in damaged_text(),
         sizes in prop::collection::vec(1_usize..40, 1..8),
         room in prop_oneof![0_usize..20, 20_usize..200],
         cut in any::<prop::sample::Index>(),
     ) {
-        let text = parts.concat();
         let text = &text[..cut.index(text.len() + 1)];
         let pieces = || Pieces { bytes: text, sizes: sizes.clone(), turn: 0 };
         let (whole, _) = read_in_place(Reader::new(pieces(), options()));
